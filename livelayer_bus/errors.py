@@ -1,0 +1,291 @@
+"""Every error this package raises: one root, five kinds that say whose fault it is.
+
+The kinds are `ClosedError` (you closed it), `BrokenError` (the world outside failed; `retryable`
+says whether the same call may succeed later), `BusyError` (somebody else is in the way),
+`MisuseError` (the call is wrong; repeating it will not help) and `RefusedError` (a token or a
+capability does not allow it). Each error builds its own message from its fields: what happened,
+where, and what to do. No message holds a secret, a transcript or a payload.
+"""
+
+from __future__ import annotations
+
+
+class LivelayerError(Exception):
+    """The root of all errors of this package."""
+
+
+class ClosedError(LivelayerError):
+    """The object was closed by its owner; it stays closed."""
+
+    def __init__(self, what: str, hint: str = "create a new one") -> None:
+        super().__init__(f"{what} is closed: {hint}")
+        self.what = what
+
+
+class BrokenError(LivelayerError):
+    """Something outside this process failed.
+
+    `retryable` is True when the same call may succeed later without any change.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class BusyError(LivelayerError):
+    """Somebody else holds what the call needs."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(f"{what} is in use: {hint}")
+        self.what = what
+
+
+class MisuseError(LivelayerError):
+    """The call itself is wrong: a bad value, a wrong order, a wrong place."""
+
+
+class RefusedError(LivelayerError):
+    """A token, a capability or a policy does not allow it."""
+
+
+# Connecting ---------------------------------------------------------------------------------
+
+
+class NotConnectedError(MisuseError):
+    """A call that needs a joined room was made while the session is in none."""
+
+    def __init__(self, connection_state: str, reason: str | None = None) -> None:
+        because = f" ({reason})" if reason else ""
+        super().__init__(
+            f"the session is {connection_state}{because}, not connected: "
+            "await session.connect() first"
+        )
+        self.connection_state = connection_state
+
+
+class ConnectError(BrokenError):
+    """The room could not be joined, or was lost for good."""
+
+    def __init__(self, url: str, reason: str, *, retryable: bool = True) -> None:
+        super().__init__(
+            f"cannot join the room at {url}: {reason}; check the address and that the server runs",
+            retryable=retryable,
+        )
+        self.url = url
+        self.reason = reason
+
+
+class RoomRefusedError(RefusedError):
+    """The server turned the token down."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"{url} refused the token: {reason}; check key, secret, expiry and room grants"
+        )
+        self.url = url
+        self.reason = reason
+
+
+class TokenSourceError(BrokenError):
+    """A token endpoint could not be reached, or its answer cannot be used."""
+
+    def __init__(self, source: str, reason: str, *, retryable: bool = True) -> None:
+        super().__init__(f"no token from {source}: {reason}", retryable=retryable)
+        self.source = source
+        self.reason = reason
+
+
+class TokenRefusedError(RefusedError):
+    """A token endpoint answered that this caller gets no token."""
+
+    def __init__(self, source: str, status: int, reason: str) -> None:
+        super().__init__(f"{source} refused to give a token ({status}): {reason}")
+        self.source = source
+        self.status = status
+
+
+# Sending ------------------------------------------------------------------------------------
+
+
+class SendTimeoutError(BrokenError):
+    """A message was not taken by the transport in time; it was not sent."""
+
+    def __init__(self, seconds: float, reason: str) -> None:
+        super().__init__(
+            f"message not sent within {seconds:g} s: {reason}; it was not delivered, send it again",
+            retryable=True,
+        )
+        self.seconds = seconds
+        self.reason = reason
+
+
+class MessageTooLargeError(MisuseError):
+    """A message's encoded form exceeds the limit; nothing was sent."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"the message is {size} bytes of JSON, the limit is {limit}: "
+            "shorten it, or send it in parts"
+        )
+        self.size = size
+        self.limit = limit
+
+
+class RequestTimeoutError(BrokenError):
+    """A request was sent, but no answer with its `requestId` came in time."""
+
+    def __init__(self, message_type: str, request_id: str, seconds: float) -> None:
+        super().__init__(
+            f"no answer to {message_type!r} ({request_id}) within {seconds:g} s", retryable=True
+        )
+        self.message_type = message_type
+        self.request_id = request_id
+
+
+class MalformedMessageError(MisuseError):
+    """Bytes or an object are not the message they claim to be."""
+
+    def __init__(self, message_type: str | None, problem: str) -> None:
+        name = f"message {message_type!r}" if message_type else "message"
+        super().__init__(f"malformed {name}: {problem}")
+        self.message_type = message_type
+        self.problem = problem
+
+
+# The bus ------------------------------------------------------------------------------------
+
+
+class Lagged(LivelayerError):
+    """A reader fell out of the ring: `missed` events are gone for it.
+
+    Iterate on from the oldest kept event, or call `resync()` to continue at the newest.
+    """
+
+    def __init__(self, missed: int) -> None:
+        super().__init__(
+            f"{missed} events were overwritten before this reader took them: "
+            "resync(), or iterate on from the oldest kept"
+        )
+        self.missed = missed
+
+
+class StaleCursorError(MisuseError):
+    """A cursor that lies in the future, or belongs to another session."""
+
+    def __init__(self, cursor: str, reason: str) -> None:
+        super().__init__(f"cursor {cursor} cannot be resumed: {reason}; start from a snapshot")
+        self.cursor = cursor
+
+
+class WrongLoopError(MisuseError):
+    """An object that belongs to one thread or event loop was used from another."""
+
+    def __init__(self, what: str, owner: str, caller: str, hint: str) -> None:
+        super().__init__(f"{what} belongs to {owner} but was called from {caller}: {hint}")
+        self.owner = owner
+        self.caller = caller
+
+
+class ForkedError(MisuseError):
+    """A session was used in a forked child; its threads and sockets stayed in the parent."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} was created before this process was forked: create it in the child, or use "
+            "the 'spawn' start method"
+        )
+
+
+# Surfaces -----------------------------------------------------------------------------------
+
+
+class DuplicateSurfaceError(MisuseError):
+    """A surface with this key is mounted already."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"a surface with key {key!r} is mounted: unmount it first, or choose another key"
+        )
+        self.key = key
+
+
+class SurfaceFailedError(BrokenError):
+    """A surface that was mounted with `on_fault="raise"` ended with an exception (its cause)."""
+
+    def __init__(self, key: str, error: str) -> None:
+        super().__init__(f"surface {key!r} failed: {error}", retryable=False)
+        self.key = key
+
+
+class MicrophoneBusyError(BusyError):
+    """The session's one microphone is leased to somebody else."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__("the microphone", f"{owner!r} holds it; wait until its lease ends")
+        self.owner = owner
+
+
+class NotSupportedError(LivelayerError):
+    """This session, room or surface does not offer the feature."""
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(f"{where} does not support {what}")
+        self.what = what
+        self.where = where
+
+
+class NoProviderError(MisuseError):
+    """`use_agent_session()` was called where no provider is in scope."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no AgentSessionProvider surrounds this task. Open one with 'async with "
+            "AgentSessionProvider(...)' in this task or one above it. In an ASGI application a "
+            "context variable set in the lifespan does not reach request tasks: put the session "
+            "into app.state there and read request.app.state"
+        )
+
+
+# Plugins, configuration, control ------------------------------------------------------------
+
+
+class PluginNotFoundError(MisuseError):
+    """No installed distribution offers this plugin."""
+
+    def __init__(self, name: str, group: str, known: tuple[str, ...]) -> None:
+        have = ", ".join(known) or "none"
+        super().__init__(
+            f"no plugin {name!r} in {group} (installed: {have}): pip install the distribution that "
+            "offers it"
+        )
+        self.name = name
+
+
+class PluginBrokenError(BrokenError):
+    """A plugin is installed but cannot be loaded (its cause says why)."""
+
+    def __init__(self, name: str, distribution: str, reason: str) -> None:
+        super().__init__(
+            f"plugin {name!r} of distribution {distribution!r} cannot be loaded: {reason}",
+            retryable=False,
+        )
+        self.name = name
+        self.distribution = distribution
+
+
+class ConfigError(MisuseError):
+    """A configuration file or value cannot be used."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"{where}: {problem}")
+        self.where = where
+        self.problem = problem
+
+
+class ControlError(BrokenError):
+    """A running session could not be reached through its control socket."""
+
+    def __init__(self, where: str, reason: str, *, retryable: bool = True) -> None:
+        super().__init__(f"control socket {where}: {reason}", retryable=retryable)
+        self.where = where
