@@ -1,0 +1,327 @@
+"""What happens in a session: frozen records, each a plain fact that JSON can carry.
+
+Every event encodes to one JSON object with its class name under `event`, and decodes back
+(`encode_event`, `decode_event`); that is the form of the `jsonl` surface and of `livelayer tail`.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
+AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
+Role: TypeAlias = Literal["agent", "user"]
+RefusalReason: TypeAlias = Literal["capability", "invalid", "failed", "timeout"]
+
+
+class TranscriptEntry(msgspec.Struct, frozen=True):
+    """One utterance, as far as it is known.
+
+    `opened` orders utterances by the opening of their first text stream; `stream` and the length
+    of `text` say how new this wording is (see `transcript.merge`).
+    """
+
+    id: str
+    role: Role
+    text: str
+    final: bool
+    opened: int = 0
+    stream: int = 0
+
+
+class AgentConfig(msgspec.Struct, frozen=True, rename="camel"):
+    """An agent's published face; on the wire in camelCase."""
+
+    name: str
+    avatar_image_url: str | None = None
+    idle_loop_url: str | None = None
+
+
+class Event(msgspec.Struct, frozen=True, tag=True, tag_field="event"):
+    """The root of everything a session publishes."""
+
+
+# The connection -----------------------------------------------------------------------------
+
+
+class ConnectionStateChanged(Event, frozen=True):
+    """The session moved to another of upstream's five states."""
+
+    state: ConnectionState
+    error: str | None = None
+    """Why, in one sentence; None when it was asked for."""
+    can_resume: bool = False
+    """The next connect within the resume window returns to the same room."""
+
+
+class ResumeWindowClosed(Event, frozen=True):
+    """Too much time passed since the disconnect: the next connect opens a new room."""
+
+
+class Reconnecting(Event, frozen=True):
+    """The connection is interrupted and being restored; `connection_state` stays `connected`."""
+
+    reason: str
+    attempt: int = 0
+    """0: the SDK resumes the same connection. From 1: a rejoin with a new token."""
+
+
+class Reconnected(Event, frozen=True):
+    """The connection is back; `rejoined` when it took a new token."""
+
+    rejoined: bool = False
+
+
+class SessionFailed(Event, frozen=True):
+    """The session gave up; `retryable` when a later `connect()` may succeed unchanged."""
+
+    error: str
+    retryable: bool
+
+
+class EpochStarted(Event, frozen=True):
+    """The session was opened, or turned to another agent: all earlier state is void."""
+
+    epoch: int
+    agent_id: str
+    base_url: str | None = None
+
+
+# The agent ----------------------------------------------------------------------------------
+
+
+class AgentAvailabilityChanged(Event, frozen=True):
+    """Whether an agent's participant can receive data, and whether it said that it is ready."""
+
+    active: bool
+    ready: bool
+    identity: str | None = None
+
+
+class AgentStateChanged(Event, frozen=True):
+    """What the agent is doing; `raw` is the value as it was sent."""
+
+    state: AgentState
+    raw: str
+    error: str | None = None
+
+
+class AgentConfigChanged(Event, frozen=True):
+    """The agent's published configuration became known, or changed."""
+
+    config: AgentConfig | None
+
+
+class TranscriptUpdated(Event, frozen=True):
+    """An utterance was opened, extended, replaced or finished."""
+
+    entry: TranscriptEntry
+
+
+class TranscriptCleared(Event, frozen=True):
+    """The transcript is empty again."""
+
+
+# Data and commands --------------------------------------------------------------------------
+
+
+class _Packet(Event, frozen=True):
+    payload: msgspec.Raw
+    """The JSON text exactly as it travelled; a base64 JSON string when `is_json` is False."""
+    type: str | None = None
+    """The message's `type`; None when the packet is not a JSON object that has one."""
+    topic: str | None = None
+    is_json: bool = True
+
+    @property
+    def data(self) -> bytes:
+        """The packet, byte for byte."""
+        text = bytes(self.payload)
+        return text if self.is_json else base64.b64decode(msgspec.json.decode(text, type=str))
+
+    def json(self) -> Any:
+        """The packet's JSON value, decoded anew for the caller.
+
+        Raises:
+            msgspec.DecodeError: the packet is not JSON.
+        """
+        return msgspec.json.decode(self.data)
+
+
+class DataReceived(_Packet, frozen=True):
+    """A data packet arrived, whatever it holds."""
+
+    sender: str | None = None
+    """The sending participant's identity; None when the server sent it."""
+    from_agent: bool = False
+    """An agent sent it, or a participant that publishes on an agent's behalf."""
+
+
+class DataSent(_Packet, frozen=True):
+    """The transport took a data packet of ours."""
+
+
+class MalformedMessage(Event, frozen=True):
+    """A packet of a known type does not have that type's form; it was skipped."""
+
+    problem: str
+    type: str | None = None
+    sender: str | None = None
+    topic: str | None = None
+
+
+class CommandReceived(Event, frozen=True):
+    """A command of the agent was given to one surface (None: to whoever listens)."""
+
+    command: str
+    payload: msgspec.Raw
+    number: int
+    """Counts the session's commands, from 1; `CommandFinished` names it."""
+    surface: str | None = None
+    request_id: str | None = None
+    sender: str | None = None
+
+
+class CommandFinished(Event, frozen=True):
+    """What became of a command that a surface was given."""
+
+    command: str
+    number: int
+    surface: str
+    ok: bool
+    reason: RefusalReason | None = None
+    request_id: str | None = None
+
+
+class CommandRefused(Event, frozen=True):
+    """A command was carried out nowhere."""
+
+    command: str
+    reason: Literal["capability", "invalid", "sender"]
+    """`sender`: it did not come from an agent, which alone may command."""
+    detail: str
+    request_id: str | None = None
+    sender: str | None = None
+
+
+# Media, microphone, surfaces ----------------------------------------------------------------
+
+
+class TrackChanged(Event, frozen=True):
+    """The agent's audio or video started, or went away for a while."""
+
+    kind: Literal["audio", "video"]
+    available: bool
+    sid: str | None = None
+    participant: str | None = None
+
+
+class MicrophoneChanged(Event, frozen=True):
+    """The microphone's lease was granted, ended (`owner` None), muted or unmuted."""
+
+    owner: str | None
+    muted: bool = False
+
+
+class SurfaceMounted(Event, frozen=True):
+    """A surface was attached."""
+
+    key: str
+
+
+class SurfaceUnmounted(Event, frozen=True):
+    """A surface is gone, at its own end or at somebody's wish."""
+
+    key: str
+
+
+class SurfaceFailed(Event, frozen=True):
+    """A surface ended with an exception; the session and the other surfaces go on."""
+
+    key: str
+    error: str
+    restarting: bool = False
+
+
+class SurfaceDidNotStop(Event, frozen=True):
+    """A surface ignored its cancellation for `seconds` and was abandoned."""
+
+    key: str
+    seconds: float
+
+
+class HandlerFailed(Event, frozen=True):
+    """A data-message handler raised, or fell behind; it stays subscribed."""
+
+    handler: str
+    error: str
+
+
+AnyEvent: TypeAlias = (
+    ConnectionStateChanged
+    | ResumeWindowClosed
+    | Reconnecting
+    | Reconnected
+    | SessionFailed
+    | EpochStarted
+    | AgentAvailabilityChanged
+    | AgentStateChanged
+    | AgentConfigChanged
+    | TranscriptUpdated
+    | TranscriptCleared
+    | DataReceived
+    | DataSent
+    | MalformedMessage
+    | CommandReceived
+    | CommandFinished
+    | CommandRefused
+    | TrackChanged
+    | MicrophoneChanged
+    | SurfaceMounted
+    | SurfaceUnmounted
+    | SurfaceFailed
+    | SurfaceDidNotStop
+    | HandlerFailed
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_BASE_WEIGHT = 256  # bytes: a small record with its strings, as sys.getsizeof counts them
+
+
+def packet_payload(data: bytes) -> tuple[msgspec.Raw, bool]:
+    """The `payload` and `is_json` of a packet event for these bytes."""
+    try:
+        msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return msgspec.Raw(msgspec.json.encode(data)), False
+    return msgspec.Raw(data), True
+
+
+def encode_event(event: Event) -> bytes:
+    """The event as one JSON object on one line, without a line break at its end."""
+    line = _encoder.encode(event)
+    # A line break inside a payload can only be white space between its tokens.
+    return msgspec.json.format(line, indent=-1) if b"\n" in line or b"\r" in line else line
+
+
+def decode_event(line: bytes | str) -> AnyEvent:
+    """The event that `encode_event` wrote.
+
+    Raises:
+        msgspec.ValidationError: the line is JSON, but no event.
+        msgspec.DecodeError: the line is not JSON.
+    """
+    return _decoder.decode(line)
+
+
+def weigh(event: object) -> int:
+    """About how many bytes an event keeps alive; payloads and transcripts are what counts."""
+    if isinstance(event, _Packet | CommandReceived):
+        return _BASE_WEIGHT + len(bytes(event.payload))
+    if isinstance(event, TranscriptUpdated):
+        return _BASE_WEIGHT + 4 * len(event.entry.text)
+    return _BASE_WEIGHT
