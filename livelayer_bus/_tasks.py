@@ -1,0 +1,141 @@
+"""Tasks that outlive the call that starts them, each with an owner that ends it in bounded time.
+
+A task group waits for ever for a child that swallows its cancellation; a session must close in
+bounded time. So these are root tasks: on asyncio a task of the loop, on trio a system task. Their
+owner cancels them, waits as long as it was told to, and learns the names of those that stayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from typing import Any, Final, TypeAlias, final
+
+import anyio
+
+Work: TypeAlias = Callable[[], Awaitable[None]]
+OnEnd: TypeAlias = Callable[["RootTask"], None]
+
+
+class RootTask(ABC):
+    """One running piece of work. Ends by itself, or after `cancel()`; never raises on its own."""
+
+    def __init__(self, name: str, on_end: OnEnd | None) -> None:
+        self.name: Final = name
+        self.error: Exception | None = None
+        self._on_end = on_end
+        self._ended = anyio.Event()
+
+    @property
+    def ended(self) -> bool:
+        return self._ended.is_set()
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Ask the work to end; returns at once."""
+
+    @abstractmethod
+    def is_current(self) -> bool:
+        """Whether the caller runs inside this very task."""
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the end, at most `seconds`; True when the task has ended."""
+        with anyio.move_on_after(seconds):
+            await self._ended.wait()
+        return self.ended
+
+    async def _run(self, work: Work) -> None:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - the owner reads it; a root task has no parent
+            self.error = error
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._ended.is_set():
+            self._ended.set()
+            if self._on_end is not None:
+                self._on_end(self)
+
+
+@final
+class _AsyncioTask(RootTask):
+    def __init__(self, work: Work, name: str, on_end: OnEnd | None) -> None:
+        super().__init__(name, on_end)
+        # Made without the loop's task factory: an eager one would run `work` inside this call.
+        self._task = asyncio.Task(
+            self._run(work), loop=asyncio.get_running_loop(), name=f"livelayer:{name}"
+        )
+        # A task cancelled before its first step never enters `_run`.
+        self._task.add_done_callback(lambda _: self._finish())
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+    def is_current(self) -> bool:
+        return asyncio.current_task() is self._task
+
+
+@final
+class _TrioTask(RootTask):
+    def __init__(self, work: Work, name: str, on_end: OnEnd | None, trio: Any) -> None:
+        super().__init__(name, on_end)
+        self._trio = trio
+        self._scope = trio.CancelScope()
+        self._task = trio.lowlevel.spawn_system_task(
+            self._scoped, work, name=f"livelayer:{name}", context=contextvars.copy_context()
+        )
+
+    async def _scoped(self, work: Work) -> None:
+        try:
+            with self._scope:
+                await self._run(work)
+        finally:
+            self._finish()
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+    def is_current(self) -> bool:
+        return bool(self._trio.lowlevel.current_task() is self._task)
+
+
+def start(work: Work, name: str, on_end: OnEnd | None = None) -> RootTask:
+    """Start `work` as a root task of the running loop; its first step comes after this call.
+
+    `on_end` is called once, in the loop, when the task has ended in whatever way.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _TrioTask(work, name, on_end, import_module("trio"))
+    return _AsyncioTask(work, name, on_end)
+
+
+@final
+class TaskOwner:
+    """Holds root tasks until they end, and ends those that are left."""
+
+    def __init__(self) -> None:
+        self._tasks: set[RootTask] = set()
+
+    def start(self, work: Work, name: str) -> RootTask:
+        """Start `work` under this owner."""
+        task = start(work, name, self._tasks.discard)
+        self._tasks.add(task)
+        return task
+
+    async def aclose(self, seconds: float) -> tuple[str, ...]:
+        """Cancel every task and wait `seconds` in all; the names of those that still run."""
+        tasks = [task for task in self._tasks if not task.is_current()]
+        for task in tasks:
+            task.cancel()
+        with anyio.move_on_after(seconds):
+            for task in tasks:
+                await task.wait()
+        self._tasks.difference_update(tasks)
+        return tuple(task.name for task in tasks if not task.ended)
