@@ -289,3 +289,51 @@ class ControlError(BrokenError):
     def __init__(self, where: str, reason: str, *, retryable: bool = True) -> None:
         super().__init__(f"control socket {where}: {reason}", retryable=retryable)
         self.where = where
+
+
+# The embedded server ------------------------------------------------------------------------
+
+
+class LoopbackOnlyError(MisuseError):
+    """The embedded server was asked to listen elsewhere than on this machine's loopback."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"the embedded server cannot listen on {host}: it serves 127.0.0.1 only; for other "
+            "machines run a LiveKit server"
+        )
+        self.host = host
+
+
+class EmbeddedServerError(BrokenError):
+    """The embedded server could not start, most often because its port is taken."""
+
+    def __init__(self, port: int, reason: str) -> None:
+        super().__init__(
+            f"the embedded server cannot listen on 127.0.0.1:{port}: {reason}; choose another "
+            "port, or 0 for a free one",
+            retryable=True,
+        )
+        self.port = port
+
+
+class AccessDeniedError(RefusedError):
+    """The embedded server turned a token down; `reason` never holds the token."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the embedded server refused the token: {reason}; mint one with server.token()"
+        )
+        self.reason = reason
+
+
+class ServerRequestError(LivelayerError):
+    """A request to the embedded server names something that is not there or not allowed.
+
+    `code` is the Twirp error code ("not_found", "invalid_argument", "permission_denied").
+    """
+
+    def __init__(self, code: str, problem: str) -> None:
+        super().__init__(f"the embedded server cannot do that ({code}): {problem}")
+        self.code = code
+        self.problem = problem

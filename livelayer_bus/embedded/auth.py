@@ -1,0 +1,146 @@
+"""Access tokens of the embedded server: minting, checking, and what a token allows."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Literal
+
+import jwt
+from livekit import api
+from livekit.protocol.models import ParticipantInfo, ParticipantPermission, TrackSource
+from livekit.protocol.room import RoomConfiguration
+
+from livelayer_bus.errors import AccessDeniedError
+
+Kind = Literal["standard", "egress", "ingress", "sip", "agent"]
+
+_KINDS = {
+    "standard": ParticipantInfo.STANDARD,
+    "ingress": ParticipantInfo.INGRESS,
+    "egress": ParticipantInfo.EGRESS,
+    "sip": ParticipantInfo.SIP,
+    "agent": ParticipantInfo.AGENT,
+}
+_SOURCES = {
+    "camera": TrackSource.CAMERA,
+    "microphone": TrackSource.MICROPHONE,
+    "screen_share": TrackSource.SCREEN_SHARE,
+    "screen_share_audio": TrackSource.SCREEN_SHARE_AUDIO,
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a verified token says: who its bearer is and what it may do."""
+
+    identity: str
+    name: str
+    metadata: str
+    attributes: dict[str, str]
+    kind: ParticipantInfo.Kind
+    video: api.VideoGrants
+    room_config: RoomConfiguration | None
+
+    def permission(self) -> ParticipantPermission:
+        """The participant's permissions in its room."""
+        video = self.video
+        return ParticipantPermission(
+            can_subscribe=video.can_subscribe,
+            can_publish=video.can_publish,
+            can_publish_data=video.can_publish_data,
+            can_publish_sources=[
+                _SOURCES[source] for source in video.can_publish_sources or () if source in _SOURCES
+            ],
+            hidden=bool(video.hidden),
+            recorder=bool(video.recorder),
+            can_update_metadata=bool(video.can_update_own_metadata),
+            agent=bool(video.agent),
+        )
+
+    def require_join(self) -> str:
+        """The room this token may join.
+
+        Raises:
+            AccessDeniedError: the token lacks the grant, a room or an identity.
+        """
+        if not self.video.room_join or not self.video.room:
+            raise AccessDeniedError("it does not allow joining a room")
+        if not self.identity:
+            raise AccessDeniedError("it has no identity")
+        return self.video.room
+
+
+class TokenAuthority:
+    """Mints and checks HS256 tokens with one API key and secret; neither shows in its repr."""
+
+    def __init__(self, key: str, secret: str) -> None:
+        self.key = key
+        self._secret = secret
+        self._verifier = api.TokenVerifier(key, secret)
+
+    def __repr__(self) -> str:
+        return "TokenAuthority(...)"
+
+    def mint(
+        self,
+        identity: str,
+        grants: api.VideoGrants,
+        *,
+        name: str = "",
+        metadata: str = "",
+        attributes: dict[str, str] | None = None,
+        kind: Kind = "standard",
+        ttl: float = 6 * 3600,
+        room_config: RoomConfiguration | None = None,
+    ) -> str:
+        """A signed token; `ttl` is in seconds and may be negative to mint an expired one."""
+        token = (
+            api.AccessToken(self.key, self._secret)
+            .with_identity(identity)
+            .with_grants(grants)
+            .with_kind(kind)
+            .with_name(name)
+            .with_metadata(metadata)
+            .with_ttl(datetime.timedelta(seconds=ttl))
+        )
+        if attributes:
+            token = token.with_attributes(attributes)
+        if room_config is not None:
+            token = token.with_room_config(room_config)
+        return token.to_jwt()
+
+    def verify(self, token: str) -> Access:
+        """What the token allows.
+
+        Raises:
+            AccessDeniedError: bad signature, other key, expired, or not a token at all.
+        """
+        if not token:
+            raise AccessDeniedError("none was given")
+        try:
+            claims = self._verifier.verify(token)
+        except jwt.PyJWTError as exc:
+            raise AccessDeniedError(_why(exc)) from exc
+        except (TypeError, ValueError, AttributeError) as exc:
+            raise AccessDeniedError("its claims are malformed") from exc
+        kind = _KINDS.get(claims.kind, ParticipantInfo.STANDARD)
+        return Access(
+            identity=claims.identity,
+            name=claims.name,
+            metadata=claims.metadata,
+            attributes=dict(claims.attributes or {}),
+            kind=kind,
+            video=claims.video or api.VideoGrants(),
+            room_config=claims.room_config,
+        )
+
+
+def _why(exc: jwt.PyJWTError) -> str:
+    if isinstance(exc, jwt.ExpiredSignatureError):
+        return "it has expired"
+    if isinstance(exc, jwt.InvalidIssuerError):
+        return "it was signed for another API key"
+    if isinstance(exc, jwt.InvalidSignatureError):
+        return "its signature is wrong"
+    return "it is not a valid token"
