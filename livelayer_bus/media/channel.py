@@ -1,0 +1,304 @@
+"""The faces that video and audio channels share: reader, writer, and one reader's subscription."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Generic, Self
+
+import anyio
+
+from livelayer_bus.errors import BusyError, ClosedError
+from livelayer_bus.media.flow import NO_TIME, DemandCallback, Flow, FrameT
+from livelayer_bus.media.statistics import ChannelStatistics, ReaderStatistics, TimingWindow
+
+
+class Channel(Generic[FrameT]):
+    """What surfaces see: it exists before any track, survives its tracks, and ends once."""
+
+    def __init__(self, flow: Flow[FrameT]) -> None:
+        self._flow = flow
+
+    @property
+    def available(self) -> bool:
+        """Whether a track feeds the channel now; False says nothing about later."""
+        return self._flow.available
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended: no frame will come any more."""
+        return self._flow.closed
+
+    @property
+    def demand(self) -> int:
+        """Readers attached and not paused."""
+        return self._flow.demand
+
+    async def wait_available(self, available: bool = True) -> None:
+        """Return once `available` is as asked, at once if it is already.
+
+        Changes that are undone before the waiter runs are not seen. Cancelling leaves nothing
+        behind.
+
+        Raises:
+            ClosedError: the channel is closed, and so will never be available.
+            WrongLoopError: called from another event loop than earlier waits.
+        """
+        while self._flow.available is not available:
+            if self._flow.closed:
+                raise ClosedError(self._flow.name, "its session has ended")
+            await self._flow.watch()
+
+    def statistics(self) -> ChannelStatistics:
+        """Count what was pushed, what is kept and what is still alive anywhere."""
+        frames_alive, bytes_alive = self._flow.alive()
+        return ChannelStatistics(
+            pushed=self._flow.sequence,
+            demand=self._flow.demand,
+            held=self._flow.held,
+            frames_alive=frames_alive,
+            bytes_alive=bytes_alive,
+        )
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "available" if self.available else "waiting"
+        return f"<{type(self).__name__} {state}, {self._flow.demand} readers>"
+
+
+class Writer(Generic[FrameT]):
+    """What feeds a channel: a room adapter's half, never given to a surface.
+
+    Nothing here waits, and no reader's code runs in it.
+    """
+
+    def __init__(self, flow: Flow[FrameT]) -> None:
+        self._flow = flow
+
+    @property
+    def demand(self) -> int:
+        """Readers attached and not paused: with 0, the track may be paused at its source."""
+        return self._flow.demand
+
+    def push(self, frame: FrameT) -> None:
+        """Offer a frame to every reader; one frame kept, one wake-up for each parked reader.
+
+        Raises:
+            ClosedError: the channel is closed.
+            WrongLoopError: called from another thread than the channel's.
+        """
+        self._flow.push(frame)
+
+    def set_available(self, available: bool) -> None:
+        """Say that a track feeds the channel now, or that none does.
+
+        Iterations go on waiting, and frames already pushed can still be taken.
+
+        Raises:
+            ClosedError: `available` is True and the channel is closed.
+            WrongLoopError: called from another thread than the channel's.
+        """
+        self._flow.set_available(available)
+
+    def discard(self) -> None:
+        """Drop what is kept, counted as dropped by every reader that had not taken it.
+
+        For a change of agent: no frame of the old one is delivered after this.
+
+        Raises:
+            WrongLoopError: called from another thread than the channel's.
+        """
+        self._flow.check_thread("discard")
+        self._flow.discard()
+
+    def on_demand(self, callback: DemandCallback) -> Callable[[], None]:
+        """Call `callback(demand)` on each change; the returned function ends that.
+
+        It runs inside the reader's `subscribe`, `pause` or `close`, on the channel's thread: it
+        must neither wait nor raise. A subscription dropped unclosed counts until the next push.
+        """
+        return self._flow.on_demand(callback)
+
+    def close(self) -> None:
+        """End the channel: readers get what is kept for them, then their iteration ends.
+
+        Closing twice does nothing.
+
+        Raises:
+            WrongLoopError: called from another thread than the channel's.
+        """
+        self._flow.close()
+
+
+class Subscription(ABC, Generic[FrameT]):
+    """One reader: frames in order, those it could not take dropped and counted exactly.
+
+    Attached by `with`, or by the first wait of an `async for`; detached when closed, or when
+    nobody refers to it any more. One task may wait at a time. A cancelled wait loses nothing. A
+    track that vanishes makes it wait; only `close()` here, or the channel's end, ends it.
+    """
+
+    _token: int | None = None  # set while attached; the finalizer needs it at any stage
+
+    def __init__(self, flow: Flow[FrameT], span_ns: int) -> None:
+        self._flow = flow
+        self._span_ns = span_ns
+        self._cursor = 0  # the number of the last frame taken or dropped
+        self._delivered = 0
+        self._dropped = 0
+        self._peak = 0
+        self._latency = TimingWindow()
+        self._hold = TimingWindow()
+        self._delivered_ns: int | None = None
+        self._waiting_on: anyio.Event | None = None
+        self._paused = False
+        self._closed = False
+
+    # What video and audio do differently -----------------------------------------------------
+
+    @abstractmethod
+    def _start(self) -> int:
+        """The cursor of a reader that attaches now."""
+
+    @abstractmethod
+    def _skip(self) -> tuple[int, int]:
+        """How many frames after the cursor are lost, and how many can be taken after them."""
+
+    @abstractmethod
+    def _take(self) -> FrameT:
+        """The frame after the cursor, which is there."""
+
+    @property
+    @abstractmethod
+    def _since_ns(self) -> int:
+        """The earliest `received_ns` of a frame this reader wants."""
+
+    # Iterating -------------------------------------------------------------------------------
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> FrameT:
+        """Return the next frame, waiting for one if need be.
+
+        Raises:
+            BusyError: another task waits on this subscription.
+            WrongLoopError: called from another thread or event loop than the channel's.
+        """
+        flow = self._flow
+        flow.check_thread("reading")
+        if self._waiting_on is not None:
+            raise BusyError("this subscription", "another task reads it: subscribe once a task")
+        if self._delivered_ns is not None:
+            self._hold.add(flow.now_ns() - self._delivered_ns)
+            self._delivered_ns = None
+        if self._token is None:
+            self._attach()
+        while True:
+            if self._token is not None:
+                lost, ready = self._skip()
+                self._dropped += lost
+                self._cursor += lost
+                if ready:
+                    return self._deliver(ready)
+            if self._closed or flow.closed:
+                self.close()
+                raise StopAsyncIteration
+            await self._park()
+
+    def _deliver(self, ready: int) -> FrameT:
+        frame = self._take()
+        self._cursor += 1
+        self._delivered += 1
+        self._peak = max(self._peak, ready)
+        self._delivered_ns = self._flow.now_ns()
+        self._latency.add(self._delivered_ns - frame.received_ns)
+        return frame
+
+    async def _park(self) -> None:
+        self._waiting_on = event = anyio.Event()
+        try:
+            await self._flow.park(event, NO_TIME if self._paused else self._since_ns)
+        finally:
+            self._waiting_on = None
+
+    # Attaching -------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        if self._closed:
+            raise ClosedError("this subscription", "subscribe again")
+        if self._token is None:
+            self._attach()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _attach(self) -> None:
+        if not (self._paused or self._closed or self._flow.closed):
+            self._token = self._flow.join(self._span_ns)
+            self._cursor = max(self._cursor, self._start())
+
+    def _detach(self) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            self._dropped += self._flow.sequence - self._cursor
+            self._cursor = self._flow.sequence
+            self._flow.leave(token)
+
+    def pause(self) -> None:
+        """Want no frames until `resume()`: none is counted, and the demand falls by one.
+
+        A frame that waits is dropped. A task that waits goes on waiting.
+        """
+        if not self._paused and not self._closed:
+            self._paused = True
+            self._detach()
+            self._wake()
+
+    def resume(self) -> None:
+        """Want frames again, from now on."""
+        if self._paused and not self._closed:
+            self._paused = False
+            self._attach()
+            self._wake()
+
+    def close(self) -> None:
+        """Detach; an iteration that waits ends, frames that wait count as dropped."""
+        if not self._closed:
+            self._closed = True
+            self._detach()
+            self._wake()
+
+    async def aclose(self) -> None:
+        """The same as `close()`, for `contextlib.aclosing`; it does not wait."""
+        self.close()
+
+    def _wake(self) -> None:
+        if self._waiting_on is not None:
+            self._waiting_on.set()
+
+    def __del__(self) -> None:
+        # Safe in any thread at any instant: the channel's own thread does the work later.
+        if self._token is not None:
+            self._flow.abandoned.append(self._token)
+
+    def statistics(self) -> ReaderStatistics:
+        """Count what this reader got, lost and could take now, and how late it was."""
+        lost, ready = self._skip() if self._token is not None else (0, 0)
+        dropped = self._dropped + lost
+        return ReaderStatistics(
+            received=self._delivered + dropped + ready,
+            delivered=self._delivered,
+            dropped=dropped,
+            waiting=ready,
+            peak_waiting=max(self._peak, ready),
+            latency=self._latency.read(),
+            hold=self._hold.read(),
+            paused=self._paused,
+        )

@@ -1,0 +1,241 @@
+"""One picture or one stretch of sound: immutable, in memory that Python owns, valid for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+
+from livelayer_bus.errors import MisuseError
+from livelayer_bus.media.pixels import PixelFormat, Pixels, i420_plane_sizes, i420_to_array
+
+FrameData: TypeAlias = bytes | bytearray | memoryview
+
+SAMPLE_BYTES = 2  # int16
+NS_PER_SECOND = 1_000_000_000
+ROTATIONS = (0, 90, 180, 270)  # degrees
+PIXEL_FORMATS: tuple[PixelFormat, ...] = ("i420", "rgb24", "bgra", "gray")
+COPIED_FORMATS: tuple[PixelFormat, ...] = ("rgb24", "bgra")  # the others share the frame's memory
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameMetadata:
+    """What the sender wrote beside a picture; every field is None if it did not.
+
+    `capture_us` is the sender's capture time in microseconds, on the sender's clock; `frame_id`
+    its number of the picture; `user_data` bytes of the application's own.
+    """
+
+    capture_us: int | None = None
+    frame_id: int | None = None
+    user_data: bytes | None = field(default=None, repr=False)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False, init=False, weakref_slot=True)
+class VideoFrame:
+    """One decoded picture: never changes, and stays readable after its session, room and loop.
+
+    Every reader gets the same object. Two frames are equal only if they are the same one.
+
+    `planes` are read-only views of Y, U and V (`format` is "i420"), `strides` their bytes a row.
+    `rotation` is how many degrees clockwise a viewer has to turn the picture; neither `planes`
+    nor `to_ndarray` apply it. `received_ns` is when this process got the picture, on
+    `time.monotonic_ns`. `presentation_us` is the SDK's render time, which may lie in the future.
+    """
+
+    width: int
+    height: int
+    planes: tuple[memoryview, memoryview, memoryview] = field(repr=False)
+    strides: tuple[int, int, int] = field(repr=False)
+    rotation: int
+    received_ns: int
+    presentation_us: int | None
+    metadata: FrameMetadata | None
+    _data: memoryview = field(repr=False)
+    _arrays: dict[PixelFormat, Pixels] = field(repr=False)
+    _lock: threading.Lock = field(repr=False)
+
+    def __init__(
+        self,
+        data: FrameData,
+        width: int,
+        height: int,
+        *,
+        rotation: int = 0,
+        received_ns: int | None = None,
+        presentation_us: int | None = None,
+        metadata: FrameMetadata | None = None,
+    ) -> None:
+        """Adopt `data` without a copy if Python owns its memory, copy it once otherwise.
+
+        Args:
+            data: the Y, U and V planes one after the other, rows packed without padding. A
+                `bytearray` (or a view of a whole one) is adopted: the caller gives it up and
+                must not write to it again. A view of anything but `bytes` or `bytearray`, native
+                memory above all, is copied.
+            width: columns of pixels.
+            height: rows of pixels.
+            rotation: degrees clockwise: 0, 90, 180 or 270.
+            received_ns: on `time.monotonic_ns`; now, if None.
+            presentation_us: the SDK's render time in microseconds.
+            metadata: what the sender wrote beside the picture.
+
+        Raises:
+            MisuseError: the size, the length of `data` or the rotation cannot be.
+        """
+        if width < 1 or height < 1 or rotation not in ROTATIONS:
+            raise MisuseError(
+                f"no picture is {width} x {height} at {rotation} degrees: give pixels >= 1 and a "
+                f"rotation of {ROTATIONS}"
+            )
+        luma, chroma = i420_plane_sizes(width, height)
+        owned = _owned(data, luma + 2 * chroma, f"an i420 picture of {width} x {height}")
+        put = object.__setattr__
+        put(self, "width", width)
+        put(self, "height", height)
+        put(self, "planes", (owned[:luma], owned[luma : luma + chroma], owned[luma + chroma :]))
+        put(self, "strides", (width, (width + 1) // 2, (width + 1) // 2))
+        put(self, "rotation", rotation)
+        put(self, "received_ns", time.monotonic_ns() if received_ns is None else received_ns)
+        put(self, "presentation_us", presentation_us)
+        put(self, "metadata", metadata)
+        put(self, "_data", owned)
+        put(self, "_arrays", {})
+        put(self, "_lock", threading.Lock())
+
+    @property
+    def format(self) -> Literal["i420"]:
+        """How `planes` are laid out."""
+        return "i420"
+
+    @property
+    def data(self) -> memoryview:
+        """All planes in one read-only view, Y, U, V, packed."""
+        return self._data
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the planes."""
+        return self._data.nbytes
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the planes and of every conversion made so far."""
+        made = self._arrays.copy().items()
+        return self.nbytes + sum(array.nbytes for layout, array in made if layout in COPIED_FORMATS)
+
+    def to_ndarray(self, layout: PixelFormat = "i420") -> Pixels:
+        """Return the picture as a read-only uint8 array, the same object for every caller.
+
+        Converted at most once a layout, whichever threads ask; "i420" and "gray" share the
+        frame's memory. Safe in any thread.
+
+        Args:
+            layout: "i420" has shape (height * 3 / 2, width) if both are even and (nbytes,)
+                otherwise; "gray" (height, width), the luma plane as it came (video range, 16 to
+                235); "rgb24" (height, width, 3); "bgra" (height, width, 4), alpha 255.
+
+        Raises:
+            MisuseError: `layout` is none of these.
+            ForkedError: a conversion was asked for in a forked child of a process that had used
+                the SDK; "i420" and "gray" work there.
+            BrokenError: the SDK refused the conversion.
+        """
+        with self._lock:
+            array = self._arrays.get(layout)
+            if array is None:
+                if layout not in PIXEL_FORMATS:
+                    raise MisuseError(f"no layout {layout!r}: ask for one of {PIXEL_FORMATS}")
+                array = i420_to_array(self._data, self.width, self.height, layout)
+                self._arrays[layout] = array
+            return array
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False, init=False, weakref_slot=True)
+class AudioFrame:
+    """One stretch of sound: never changes, and stays readable after its session, room and loop.
+
+    `data` is a read-only view of int16 samples (format "h"), channels interleaved; `sample_rate`
+    in Hz. `received_ns` is when this process got it, on `time.monotonic_ns`.
+    """
+
+    data: memoryview = field(repr=False)
+    sample_rate: int
+    num_channels: int
+    samples_per_channel: int
+    received_ns: int
+
+    def __init__(
+        self,
+        data: FrameData,
+        sample_rate: int,
+        num_channels: int,
+        samples_per_channel: int,
+        *,
+        received_ns: int | None = None,
+    ) -> None:
+        """Adopt `data` without a copy if Python owns its memory, copy it once otherwise.
+
+        Args:
+            data: int16 samples in the machine's byte order, channels interleaved. A `bytearray`
+                is given up by the caller, as in `VideoFrame`.
+            sample_rate: samples a second and channel.
+            num_channels: 1 is mono, 2 stereo.
+            samples_per_channel: how many samples each channel has, at least one.
+            received_ns: on `time.monotonic_ns`; now, if None.
+
+        Raises:
+            MisuseError: the numbers cannot be, or `data` has another length than they say.
+        """
+        if min(sample_rate, num_channels, samples_per_channel) < 1:
+            raise MisuseError(
+                f"no sound has {samples_per_channel} samples x {num_channels} channels at "
+                f"{sample_rate} Hz: give numbers >= 1"
+            )
+        size = samples_per_channel * num_channels * SAMPLE_BYTES
+        owned = _owned(data, size, f"{samples_per_channel} x {num_channels} int16 samples")
+        put = object.__setattr__
+        put(self, "data", owned.cast("h"))
+        put(self, "sample_rate", sample_rate)
+        put(self, "num_channels", num_channels)
+        put(self, "samples_per_channel", samples_per_channel)
+        put(self, "received_ns", time.monotonic_ns() if received_ns is None else received_ns)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the samples."""
+        return self.data.nbytes
+
+    @property
+    def held_bytes(self) -> int:
+        """The same as `nbytes`: arrays of sound share its memory."""
+        return self.data.nbytes
+
+    @property
+    def duration_ns(self) -> int:
+        """How long it lasts, rounded down to nanoseconds."""
+        return self.samples_per_channel * NS_PER_SECOND // self.sample_rate
+
+    def to_ndarray(self) -> npt.NDArray[np.int16]:
+        """Return the samples as a read-only array of shape (samples, channels), without a copy."""
+        samples = np.frombuffer(self.data, dtype=np.int16)
+        return samples.reshape(self.samples_per_channel, self.num_channels)
+
+
+def _owned(data: FrameData, size: int, what: str) -> memoryview:
+    """A read-only view of `data`, copied unless its memory is a Python object's own."""
+    view = memoryview(data)
+    if view.nbytes != size:
+        raise MisuseError(f"{what} takes {size} bytes, not {view.nbytes}: pack rows, no padding")
+    # Native memory may be freed under a live view; a part of a larger object keeps all of it.
+    whole = isinstance(view.obj, (bytes, bytearray)) and len(view.obj) == size
+    if not whole or not view.c_contiguous:
+        view = memoryview(view.tobytes())
+    return view.cast("B").toreadonly()

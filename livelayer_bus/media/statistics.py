@@ -1,0 +1,85 @@
+"""The numbers that channels and their readers show, and the small window they come from."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import final
+
+TIMING_WINDOW = 128  # newest measurements kept for each timing
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Nanoseconds over the newest measurements (at most 128); all zero before the first."""
+
+    last_ns: int
+    p50_ns: int
+    p95_ns: int
+    max_ns: int
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderStatistics:
+    """One subscription so far; `received == delivered + dropped + waiting` always holds.
+
+    A frame is received when it is pushed while the subscription is attached and not paused.
+    """
+
+    received: int
+    delivered: int
+    """Frames the reader took."""
+    dropped: int
+    """Frames it will never get: it was too slow, `max_fps` left them out, or it paused."""
+    waiting: int
+    """Frames it would get now without waiting."""
+    peak_waiting: int
+    """The largest `waiting` seen when a frame was taken."""
+    latency: Timing
+    """From received by this process to delivered to the reader."""
+    hold: Timing
+    """From delivered to the reader asking for its next frame: what its own work takes."""
+    paused: bool
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelStatistics:
+    """One channel so far."""
+
+    pushed: int
+    """Frames pushed by the writer."""
+    demand: int
+    """Readers attached and not paused."""
+    held: int
+    """Frames the channel itself keeps for its readers."""
+    frames_alive: int
+    """Frames of this channel that anybody still holds, the channel included."""
+    bytes_alive: int
+    """Their memory, conversions included."""
+
+
+@final
+class TimingWindow:
+    """The newest measurements; adding one costs an append, percentiles cost who asks."""
+
+    __slots__ = ("_newest",)
+
+    def __init__(self) -> None:
+        self._newest: deque[int] = deque(maxlen=TIMING_WINDOW)
+
+    def add(self, elapsed_ns: int) -> None:
+        """Take one measurement in."""
+        self._newest.append(elapsed_ns)
+
+    def read(self) -> Timing:
+        """The percentiles of what is kept."""
+        if not self._newest:
+            return Timing(0, 0, 0, 0)
+        ordered = sorted(self._newest)
+        last = len(ordered) - 1
+        return Timing(
+            self._newest[-1], ordered[last // 2], ordered[last * 95 // 100], ordered[last]
+        )

@@ -1,0 +1,115 @@
+"""Video for any number of readers: one slot with the newest frame, and a cursor for each reader."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import final
+
+from livelayer_bus.errors import MisuseError
+from livelayer_bus.media.channel import Channel, Subscription, Writer
+from livelayer_bus.media.flow import ANY_TIME, Flow
+from livelayer_bus.media.frames import NS_PER_SECOND, VideoFrame
+
+
+@final
+class VideoFlow(Flow[VideoFrame]):
+    """Keeps the newest frame only."""
+
+    newest: VideoFrame | None = None
+
+    def store(self, frame: VideoFrame) -> None:
+        self.newest = frame
+
+    def discard(self) -> None:
+        self.newest = None
+
+    @property
+    def held(self) -> int:
+        return 0 if self.newest is None else 1
+
+
+@final
+class VideoSubscription(Subscription[VideoFrame]):
+    """The newest frame each time: a slow reader skips what it missed and wakes on the newest."""
+
+    _flow: VideoFlow
+
+    def __init__(self, flow: VideoFlow, max_fps: float | None) -> None:
+        if max_fps is not None and not (max_fps > 0 and math.isfinite(max_fps)):
+            raise MisuseError(f"max_fps={max_fps} is no rate: give frames a second > 0, or None")
+        super().__init__(flow, 0)
+        self._interval_ns = 0 if max_fps is None else round(NS_PER_SECOND / max_fps)
+        self._due_ns = ANY_TIME
+
+    def _start(self) -> int:
+        flow = self._flow
+        # A late reader gets the current picture at once instead of a blank until the next.
+        shown = flow.available and flow.newest is not None
+        return flow.sequence - 1 if shown else flow.sequence
+
+    def _skip(self) -> tuple[int, int]:
+        pending = self._flow.sequence - self._cursor
+        newest = self._flow.newest
+        # Due times compare with received_ns, so a frame that is not due never becomes due.
+        if not pending or newest is None or newest.received_ns < self._due_ns:
+            return pending, 0
+        return pending - 1, 1
+
+    def _take(self) -> VideoFrame:
+        frame = self._flow.newest
+        if frame is None:
+            raise LookupError("taken without a frame in the slot")
+        if self._interval_ns:
+            # Steps of a fixed grid keep the average rate when frames jitter around it; a reader
+            # that fell behind starts a new grid instead of catching up.
+            behind_ns = frame.received_ns - self._due_ns
+            start_ns = self._due_ns if behind_ns < self._interval_ns else frame.received_ns
+            self._due_ns = start_ns + self._interval_ns
+        return frame
+
+    @property
+    def _since_ns(self) -> int:
+        return self._due_ns
+
+
+@final
+class VideoChannel(Channel[VideoFrame]):
+    """The agent's picture: each frame exists once, and every reader gets that one object.
+
+    It is there before any track and while an avatar is renewed (`available` says so), and holds
+    at most one frame, however many readers it has and however slow they are.
+    """
+
+    _flow: VideoFlow
+
+    @property
+    def latest(self) -> VideoFrame | None:
+        """The newest frame of the track that feeds the channel; None without one."""
+        return self._flow.newest if self._flow.available else None
+
+    def subscribe(self, *, max_fps: float | None = None) -> VideoSubscription:
+        """Return a reader of the newest frames: `with channel.subscribe() as frames: async for`.
+
+        It starts with the current picture if there is one. On a closed channel the iteration
+        ends at once.
+
+        Args:
+            max_fps: at most that many frames a second on average, by `received_ns`; those left
+                out count as dropped. None: as many as the reader can take.
+
+        Raises:
+            MisuseError: `max_fps` is not a positive number.
+        """
+        return VideoSubscription(self._flow, max_fps)
+
+
+@final
+class VideoWriter(Writer[VideoFrame]):
+    """Creates a `VideoChannel` and feeds it; the channel alone goes to surfaces."""
+
+    def __init__(self, *, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        flow = VideoFlow("the video channel", now_ns)
+        super().__init__(flow)
+        self.channel = VideoChannel(flow)
