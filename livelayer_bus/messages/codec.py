@@ -1,0 +1,205 @@
+"""Messages to JSON bytes and back; hostile bytes end in one typed error, never in another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeAlias, TypeGuard, get_args
+
+import msgspec
+
+from ..errors import MalformedMessageError
+from ..nesting import MAX_DEPTH, nests_too_deeply
+from .base import RawMessage, WireMessage
+from .to_agent import SurfaceMessage
+from .to_surface import AgentMessage, Command
+
+Message: TypeAlias = AgentMessage | SurfaceMessage | RawMessage
+"""Anything that travels: a known message, or any other one, whole."""
+
+
+class _Head(msgspec.Struct, gc=False):
+    type: str
+
+
+_CLASSES: dict[str, type[AgentMessage | SurfaceMessage]] = {
+    cls.wire_type(): cls for cls in get_args(AgentMessage) + get_args(SurfaceMessage)
+}
+_COMMANDS: tuple[type[Command], ...] = get_args(Command)
+_head_decoder = msgspec.json.Decoder(_Head)
+_object_decoder = msgspec.json.Decoder(dict[str, Any])
+_decoders: dict[str, msgspec.json.Decoder[AgentMessage | SurfaceMessage]] = {
+    name: msgspec.json.Decoder(cls) for name, cls in _CLASSES.items()
+}
+_NAME = 64  # characters of a type that an error repeats
+_TOO_DEEP = f"it nests deeper than {MAX_DEPTH} levels"
+
+
+def encode(message: Message | Mapping[str, object]) -> bytes:
+    """The message as one UTF-8 JSON object.
+
+    A known message is checked against its form; a mapping and a `RawMessage` are taken as they
+    are, so that an application may send types of its own.
+
+    Raises:
+        MalformedMessageError: it is not an object with a text `type`, a field has a wrong value, or
+            something in it has no JSON form (NaN, an object, more than 100 levels).
+    """
+    fields = _fields(message)
+    name = fields.get("type")
+    if not isinstance(name, str):
+        raise MalformedMessageError(None, "it needs a text under 'type'")
+    try:
+        text = json.dumps(
+            fields, default=_plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")
+        )
+        data = text.encode()
+    except RecursionError as exc:
+        raise MalformedMessageError(name[:_NAME], _TOO_DEEP) from exc
+    except (TypeError, ValueError) as exc:
+        raise MalformedMessageError(name[:_NAME], _no_json(exc)) from exc
+    if nests_too_deeply(text):
+        raise MalformedMessageError(name[:_NAME], _TOO_DEEP)
+    if isinstance(message, WireMessage):
+        _decode_known(name, text)
+    return data
+
+
+def decode(data: bytes) -> Message:
+    """The message these bytes hold; a `RawMessage` when its type is not a known one.
+
+    Fields that a known message does not have are ignored.
+
+    Raises:
+        MalformedMessageError: not a JSON object with a text `type`, or a known type in a wrong
+            form. The error quotes nothing of the message but its type.
+    """
+    text = _text(data)
+    name = _head(text)
+    if name in _decoders:
+        return _decode_known(name, text)
+    try:
+        fields = _object_decoder.decode(text)
+    except msgspec.DecodeError as exc:
+        raise MalformedMessageError(name[:_NAME], _problem(exc, None)) from exc
+    del fields["type"]
+    return RawMessage(name, fields)
+
+
+def message_type(data: bytes) -> str | None:
+    """The `type` of these bytes; None when they are not a JSON object that has one."""
+    try:
+        return _head(_text(data))
+    except MalformedMessageError:
+        return None
+
+
+def request_id(message: Message | Mapping[str, object]) -> str | None:
+    """The `requestId` of a message; None when it has none."""
+    if isinstance(message, RawMessage):
+        message = message.fields
+    value = (
+        message.get("requestId")
+        if isinstance(message, Mapping)
+        else getattr(message, "request_id", None)
+    )
+    return value if isinstance(value, str) else None
+
+
+def by_type(name: str) -> type[AgentMessage | SurfaceMessage] | None:
+    """The class of a known `type`; None for any other."""
+    return _CLASSES.get(name)
+
+
+def is_command(message: object) -> TypeGuard[Command]:
+    """Whether the message is one that a surface carries out only with a capability."""
+    return isinstance(message, _COMMANDS)
+
+
+def _fields(message: object) -> dict[str, object]:
+    if isinstance(message, RawMessage):
+        return {"type": message.type, **message.fields}
+    if isinstance(message, WireMessage):
+        return _builtins(message)
+    if isinstance(message, Mapping):
+        return {**message}
+    raise MalformedMessageError(None, f"a {type(message).__name__} is no JSON object")
+
+
+def _builtins(message: WireMessage) -> dict[str, object]:
+    try:
+        fields: dict[str, object] = msgspec.to_builtins(message, str_keys=True, enc_hook=_plain)
+    except RecursionError as exc:
+        raise MalformedMessageError(message.wire_type(), _TOO_DEEP) from exc
+    except (TypeError, ValueError) as exc:
+        raise MalformedMessageError(message.wire_type(), _no_json(exc)) from exc
+    return fields
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value)
+    raise TypeError
+
+
+def _no_json(exc: Exception) -> str:
+    if isinstance(exc, UnicodeEncodeError):
+        return "it holds half of a surrogate pair, which UTF-8 cannot carry"
+    return "it holds a value that JSON cannot (NaN, an infinity, a cycle, or a Python object)"
+
+
+def _text(data: bytes) -> str:
+    try:
+        text = bytes(data).decode()
+    except UnicodeDecodeError as exc:
+        raise MalformedMessageError(None, "it is not UTF-8") from exc
+    if nests_too_deeply(text):
+        raise MalformedMessageError(None, _TOO_DEEP)
+    return text
+
+
+def _head(text: str) -> str:
+    try:
+        return _head_decoder.decode(text).type
+    except msgspec.DecodeError as exc:
+        raise MalformedMessageError(None, _problem(exc, _Head)) from exc
+
+
+def _decode_known(name: str, text: str) -> AgentMessage | SurfaceMessage:
+    try:
+        return _decoders[name].decode(text)
+    except msgspec.DecodeError as exc:
+        raise MalformedMessageError(name[:_NAME], _problem(exc, _CLASSES[name])) from exc
+
+
+def _problem(exc: msgspec.DecodeError, cls: type[msgspec.Struct] | None) -> str:
+    """What is wrong, in msgspec's words unless those quote a value."""
+    if not isinstance(exc, msgspec.ValidationError):
+        return "it is not valid JSON"
+    words, _, path = str(exc).rpartition(" - at ")
+    if not words:
+        return str(exc)
+    if words.startswith(("Expected ", "Object missing ")):
+        return str(exc)
+    field = path.strip("`").removeprefix("$.")
+    allowed = _allowed(cls).get(field) if cls else None
+    if allowed:
+        return f"{field} must be one of {', '.join(allowed)}"
+    if words.endswith("out of range"):
+        return "it holds a number out of range"
+    return f"{field} has a value that is not allowed"
+
+
+@cache
+def _allowed(cls: type[msgspec.Struct]) -> dict[str, tuple[str, ...]]:
+    """The words each field of a few words may hold, by its name on the wire."""
+    choices: dict[str, tuple[str, ...]] = {}
+    for field in msgspec.structs.fields(cls):
+        for option in (field.type, *get_args(field.type)):
+            words = get_args(option)
+            if words and all(isinstance(word, str) for word in words):
+                choices[field.encode_name] = words
+    return choices
