@@ -1,0 +1,17 @@
+"""Where a session gets the address and the token of its room."""
+
+from __future__ import annotations
+
+from .access import RoomAccess, TokenRequest, TokenSource
+from .sources import LiteralToken, LocalKeys, SessionEndpoint, TokenEndpoint, fetch_agent_config
+
+__all__ = [
+    "TokenSource",
+    "TokenRequest",
+    "RoomAccess",
+    "LiteralToken",
+    "SessionEndpoint",
+    "TokenEndpoint",
+    "LocalKeys",
+    "fetch_agent_config",
+]

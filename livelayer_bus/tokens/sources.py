@@ -1,0 +1,342 @@
+"""The four kinds of token source: a given token, two kinds of endpoint, and local keys."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, final
+from urllib.parse import quote
+
+import msgspec
+from livekit.api import AccessToken, VideoGrants
+from livekit.protocol.agent_dispatch import RoomAgentDispatch
+from livekit.protocol.room import RoomConfiguration
+
+from ..errors import (
+    BrokenError,
+    ConfigError,
+    RefusedError,
+    RoomRefusedError,
+    TokenRefusedError,
+    TokenSourceError,
+)
+from ..events import AgentConfig
+from .access import RoomAccess, TokenRequest, read_claims
+from .addresses import (
+    HTTP_SCHEMES,
+    ROOM_SCHEMES,
+    check_address,
+    check_base,
+    check_header_value,
+    check_headers,
+    shown,
+)
+from .answers import read_access, read_agent_config
+from .http import HttpProblem, request_json
+
+DEFAULT_TIMEOUT = 10.0
+"""Seconds an endpoint has for its whole answer."""
+
+_RANDOM_BYTES = 9  # 12 characters: no two rooms of one server share a name
+
+
+@final
+class LiteralToken:
+    """Access that the application already has: no request is made.
+
+    A token that says it has expired is refused here, before any server is dialled, so that a
+    rejoin hours later fails with the true reason instead of a bare 401.
+
+    Args:
+        url: the room server, ws, wss, http or https.
+        token: a LiveKit access token.
+
+    Raises:
+        ConfigError: the address or the token cannot be used.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = check_address("LiteralToken.url", url, ROOM_SCHEMES)
+        check_header_value("LiteralToken.token", token)
+        self._token = token
+
+    async def __call__(self, request: TokenRequest, /) -> RoomAccess:
+        """The same access each time.
+
+        Raises:
+            RoomRefusedError: by this machine's clock the token has expired.
+        """
+        claims = read_claims(self._token)
+        if claims.expires is not None and (ago := time.time() - claims.expires) >= 0:
+            raise RoomRefusedError(shown(self.url), f"it expired {ago:.0f} s ago")
+        return RoomAccess(self.url, self._token, claims.room_name)
+
+    def __repr__(self) -> str:
+        return f"LiteralToken({shown(self.url)!r}, ...)"
+
+
+class _Endpoint:
+    """An HTTP endpoint that is asked anew for every connection; its repr shows the address only."""
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: Mapping[str, object] | None,
+        timeout: float,
+    ) -> None:
+        kind = type(self).__name__
+        self.url = check_address(f"{kind}.url", url, HTTP_SCHEMES)
+        self._headers = check_headers(f"{kind}.headers", headers or {})
+        self._body = _check_body(f"{kind}.body", body or {})
+        self._timeout = timeout
+
+    async def _ask(self, body: Mapping[str, object]) -> RoomAccess:
+        source = shown(self.url)
+        try:
+            answer = await request_json(
+                "POST", self.url, headers=self._headers, body=body, timeout=self._timeout
+            )
+        except HttpProblem as exc:
+            if exc.refused and exc.status is not None:
+                raise TokenRefusedError(source, exc.status, "check the key and headers") from exc
+            raise TokenSourceError(source, exc.reason, retryable=exc.retryable) from exc
+        return read_access(source, answer)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({shown(self.url)!r}, ...)"
+
+
+@final
+class SessionEndpoint(_Endpoint):
+    """LiveLayer's session endpoint, or an application's own that speaks the same way.
+
+    Posts `{"agentId": ..., **body}`, with `priorRoomName` when a session resumes.
+
+    Args:
+        url: the whole address of the endpoint; see `at` for the one below a base address.
+        api_key: sent as the header `x-api-key`.
+        headers: sent as they are.
+        body: further fields of the request; JSON values.
+        timeout: seconds for the whole answer.
+
+    Raises:
+        ConfigError: an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        super().__init__(url, headers, body, timeout)
+        if api_key is not None:
+            check_header_value("SessionEndpoint.api_key", api_key)
+            self._headers["x-api-key"] = api_key
+
+    @classmethod
+    def at(
+        cls,
+        base_url: str,
+        api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> SessionEndpoint:
+        """The endpoint of the LiveLayer installation at `base_url`.
+
+        Raises:
+            ConfigError: an argument cannot be used.
+        """
+        base = check_base("SessionEndpoint.base_url", base_url)
+        return cls(f"{base}/api/widget/session", api_key, headers, body, timeout=timeout)
+
+    async def __call__(self, request: TokenRequest, /) -> RoomAccess:
+        """Access to a new room, or to the prior one while it still exists.
+
+        Raises:
+            TokenRefusedError: the endpoint answered 401 or 403.
+            TokenSourceError: no answer, or none that can be used; `retryable` tells which.
+        """
+        body: dict[str, object] = {"agentId": request.agent_id, **self._body}
+        if request.prior_room_name is not None:
+            body["priorRoomName"] = request.prior_room_name
+        return await self._ask(body)
+
+
+@final
+class TokenEndpoint(_Endpoint):
+    """LiveKit's standard token endpoint.
+
+    Args:
+        url: the whole address of the endpoint.
+        headers: sent as they are; LiveKit leaves authentication to them.
+        body: further fields of the request in LiveKit's names, as `participant_name` or
+            `participant_attributes`.
+        room_name: the room to ask for; None lets the endpoint choose.
+        identity: the participant's identity; None lets the endpoint choose.
+        dispatch: True asks for the agent that is named as the session's agent id, a text for the
+            agent of that name; False leaves it to agents that come by themselves.
+        timeout: seconds for the whole answer.
+
+    Raises:
+        ConfigError: an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        *,
+        room_name: str | None = None,
+        identity: str | None = None,
+        dispatch: bool | str = False,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        super().__init__(url, headers, body, timeout)
+        self._room_name = room_name
+        self._identity = identity
+        self._dispatch = dispatch
+
+    async def __call__(self, request: TokenRequest, /) -> RoomAccess:
+        """Access to the room of that name, to the prior one, or to one the endpoint chooses.
+
+        Raises:
+            TokenRefusedError: the endpoint answered 401 or 403.
+            TokenSourceError: no answer, or none that can be used; `retryable` tells which.
+        """
+        agent = _dispatched(self._dispatch, request)
+        asked = {
+            "room_name": self._room_name or request.prior_room_name,
+            "participant_identity": self._identity,
+            "room_config": {"agents": [{"agent_name": agent}]} if agent else None,
+        }
+        given = {name: value for name, value in asked.items() if value is not None}
+        return await self._ask({**given, **self._body})
+
+
+@final
+class LocalKeys:
+    """Mints tokens with an API key and secret that this process holds: servers, tests, demos.
+
+    Each token lets one participant join one room, publish, subscribe and send data; nothing else.
+
+    Args:
+        url: the room server, ws, wss, http or https.
+        api_key: the server's API key.
+        api_secret: its secret.
+        room_name: the room to join; None makes a new one for each session.
+        identity: the participant's identity; None makes a new one for each token. One identity in
+            two sessions of a room makes the server throw the first one out.
+        name: the participant's display name.
+        attributes: the participant's attributes.
+        dispatch: True asks for the agent that is named as the session's agent id, a text for the
+            agent of that name; False leaves it to agents that come by themselves.
+        ttl: seconds during which the token can be used to join.
+
+    Raises:
+        ConfigError: an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        api_secret: str,
+        *,
+        room_name: str | None = None,
+        identity: str | None = None,
+        name: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        dispatch: bool | str = False,
+        ttl: float = 900.0,
+    ) -> None:
+        self.url = check_address("LocalKeys.url", url, ROOM_SCHEMES)
+        for where, value in (("api_key", api_key), ("api_secret", api_secret)):
+            if not value:
+                raise ConfigError(f"LocalKeys.{where}", "it is empty")
+        if not ttl > 0:
+            raise ConfigError("LocalKeys.ttl", f"{ttl:g} s is not more than nothing")
+        self._api_key = api_key
+        self._api_secret = api_secret
+        self._room_name = room_name
+        self._identity = identity
+        self._name = name
+        self._attributes = dict(attributes or {})
+        self._dispatch = dispatch
+        self._ttl = ttl
+
+    async def __call__(self, request: TokenRequest, /) -> RoomAccess:
+        """Access to the room of that name, to the prior one, or to a new one."""
+        room = self._room_name or request.prior_room_name or _random_name()
+        grants = VideoGrants(room_join=True, room=room)
+        token = AccessToken(self._api_key, self._api_secret).with_grants(grants)
+        token.with_identity(self._identity or _random_name()).with_ttl(timedelta(seconds=self._ttl))
+        if self._name:
+            token.with_name(self._name)
+        if self._attributes:
+            token.with_attributes(self._attributes)
+        agent = _dispatched(self._dispatch, request)
+        if agent:
+            dispatch = RoomAgentDispatch(agent_name=agent)
+            token.with_room_config(RoomConfiguration(agents=[dispatch]))
+        return RoomAccess(self.url, token.to_jwt(), room)
+
+    def __repr__(self) -> str:
+        return f"LocalKeys({shown(self.url)!r}, ...)"
+
+
+async def fetch_agent_config(
+    base_url: str, agent_id: str, *, timeout: float = DEFAULT_TIMEOUT
+) -> AgentConfig:
+    """The published configuration of an agent of the LiveLayer installation at `base_url`.
+
+    Raises:
+        ConfigError: an argument cannot be used.
+        RefusedError: the server answered 401 or 403.
+        BrokenError: no answer, or none that can be used; `retryable` tells which.
+    """
+    base = check_base("base_url", base_url)
+    if agent_id in ("", ".", ".."):
+        raise ConfigError("agent_id", f"{agent_id!r} names no agent")
+    url = f"{base}/api/agents/{quote(agent_id, safe='')}/config"
+    try:
+        answer: dict[str, Any] = await request_json("GET", url, headers={}, timeout=timeout)
+        return read_agent_config(answer)
+    except HttpProblem as exc:
+        if exc.refused:
+            raise RefusedError(f"{shown(url)} refused to tell: {exc.reason}") from exc
+        raise _no_config(url, exc.reason, retryable=exc.retryable) from exc
+    except msgspec.ValidationError as exc:
+        raise _no_config(url, f"its answer is unusable: {exc}", retryable=False) from exc
+
+
+def _no_config(url: str, reason: str, *, retryable: bool) -> BrokenError:
+    return BrokenError(f"no agent configuration from {shown(url)}: {reason}", retryable=retryable)
+
+
+def _dispatched(dispatch: bool | str, request: TokenRequest) -> str | None:
+    if isinstance(dispatch, str):
+        return dispatch
+    return request.agent_id if dispatch else None
+
+
+def _check_body(where: str, body: Mapping[str, object]) -> dict[str, object]:
+    try:
+        json.dumps(dict(body), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise ConfigError(where, f"it has no JSON form ({type(exc).__name__})") from exc
+    return dict(body)
+
+
+def _random_name() -> str:
+    return f"livelayer-{secrets.token_urlsafe(_RANDOM_BYTES)}"
