@@ -1,0 +1,260 @@
+"""The demo agent's lifecycle: joined, performing and closed as one `async with` block."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Final, Self
+
+from livekit import rtc
+from livekit.agents.testing import fake_job_context
+
+from livelayer_bus.demo import guide
+from livelayer_bus.demo.avatar import AvatarStatistics
+from livelayer_bus.demo.brain import THINKING_SECONDS
+from livelayer_bus.demo.errors import DemoAgentFailedError
+from livelayer_bus.demo.face import Face
+from livelayer_bus.demo.models import OPENAI_PLUGIN, ModelChoice, choose_models
+from livelayer_bus.demo.performance import Performance, bounded
+from livelayer_bus.demo.speech import Voice
+from livelayer_bus.demo.wire import WireStatistics
+from livelayer_bus.errors import ConnectError, MisuseError, RoomRefusedError
+
+START_SECONDS: Final = 15.0
+CLOSE_SECONDS: Final = 5.0
+_NOISY_LOGGERS: Final = ("livekit", "livekit.agents")
+_REFUSALS: Final = ("401", "403", "unauthorized", "forbidden")
+
+
+class DemoAgent:
+    """A talking agent in one LiveKit room, for the length of an `async with` block.
+
+    Inside the block the agent is in the room, its face is published, and it answers: it greets the
+    first person, then whoever types (`user_message` or `lk.chat`). Leaving the block ends its
+    speech, leaves the room and gives back every task and thread, within `close_timeout`. If the
+    agent stops on its own (the room is closed, the connection is lost for good), `wait_stopped`
+    returns, and leaving the block raises `DemoAgentFailedError`, unless another error does.
+
+    One block an instance.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        models: ModelChoice | None = None,
+        room_options: rtc.RoomOptions | None = None,
+        greeting: str | None = guide.GREETING,
+        thinking_seconds: float = THINKING_SECONDS,
+        start_timeout: float = START_SECONDS,
+        close_timeout: float = CLOSE_SECONDS,
+        quiet: bool = True,
+    ) -> None:
+        """
+        Args:
+            url: The LiveKit server.
+            token: The agent's token, see `demo_agent_token`.
+            models: What to think and speak with; by default chosen from the environment.
+            room_options: Options of the SDK's connection.
+            greeting: Said once the first person is there; None says nothing.
+            thinking_seconds: The offline guide's pause before each answer.
+            start_timeout: Bound of entering the block, in seconds.
+            close_timeout: Bound of leaving the block, in seconds.
+            quiet: Keep what LiveKit logs below WARNING away from the handlers, inside the block.
+        """
+        self._url = url
+        self._token = token
+        self._models = models or models_of_this_machine()
+        self._room_options = room_options or rtc.RoomOptions()
+        self._greeting = greeting
+        self._thinking_seconds = thinking_seconds
+        self._start_timeout = start_timeout
+        self._close_timeout = close_timeout
+        self._quiet = quiet
+        self._levels: dict[str, int] = {}
+        self._life: asyncio.Task[None] | None = None
+        self._performance: Performance | None = None
+
+    @property
+    def models(self) -> ModelChoice:
+        """Which models answer, with a sentence for the user."""
+        return self._models
+
+    def video_statistics(self) -> AvatarStatistics:
+        """Frames sent and left out so far.
+
+        Raises:
+            MisuseError: The block was not entered.
+        """
+        return self._on_stage().video_statistics()
+
+    def wire_statistics(self) -> WireStatistics:
+        """Data messages sent and received so far.
+
+        Raises:
+            MisuseError: The block was not entered.
+        """
+        return self._on_stage().wire_statistics()
+
+    async def wait_stopped(self) -> None:
+        """Return when the agent has stopped, on its own or because the block is being left."""
+        if self._life is not None:
+            await asyncio.wait({self._life})
+
+    async def __aenter__(self) -> Self:
+        """Join, and return when the agent is able to answer.
+
+        Raises:
+            MisuseError: The instance was used before.
+            RoomRefusedError: The server does not accept the token.
+            ConnectError: The server cannot be reached, or not within `start_timeout`.
+            DemoDependencyError: A library of the `demo` extra is missing.
+        """
+        if self._life is not None:
+            raise MisuseError("a DemoAgent is good for one 'async with' block: create a new one")
+        self._hush()
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._life = asyncio.create_task(self._live(ready), name="demo-agent")
+        try:
+            await asyncio.wait(
+                {ready, self._life},
+                timeout=self._start_timeout,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            if not ready.done():
+                still_starting = not self._life.done()
+                await self._end()
+        if ready.done():
+            return self
+        if still_starting:
+            raise ConnectError(self._url, f"not ready within {self._start_timeout:g} s")
+        self._life.result()
+        raise DemoAgentFailedError(self._reason(None))
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the room and free everything.
+
+        Raises:
+            DemoAgentFailedError: The agent had stopped on its own before.
+        """
+        life = self._life
+        if life is None:
+            return
+        await self._end()
+        cause = life.exception() if life.done() and not life.cancelled() else None
+        stopped_alone = cause is not None or self._on_stage().end_reason is not None
+        if stopped_alone and error is None:
+            raise DemoAgentFailedError(self._reason(cause)) from cause
+
+    async def _live(self, ready: asyncio.Future[None]) -> None:
+        """Everything the agent ever does, in one task, because a job's context belongs to one."""
+        room = rtc.Room()
+        room.on("disconnected", self._on_disconnected)
+        executor = ThreadPoolExecutor(1, thread_name_prefix="demo-agent")
+        try:
+            face, voice = await self._prepare(room, executor)
+            with fake_job_context(room=room, agent_identity=room.local_participant.identity):
+                self._performance = Performance(
+                    room,
+                    face,
+                    voice,
+                    executor,
+                    models=self._models.kind,
+                    greeting=self._greeting,
+                    thinking_seconds=self._thinking_seconds,
+                )
+                await self._performance.run(ready)
+        finally:
+            room.off("disconnected", self._on_disconnected)
+            await bounded(room.disconnect(), self._close_timeout / 2)
+            if self._performance is not None:
+                await self._performance.aclose()
+            # Nothing long runs there: a sentence takes milliseconds.
+            executor.shutdown(wait=True, cancel_futures=True)
+
+    async def _prepare(
+        self, room: rtc.Room, executor: ThreadPoolExecutor
+    ) -> tuple[Face, Voice | None]:
+        """Connect while the thread loads the voice and draws the face."""
+        loop = asyncio.get_running_loop()
+        loading = loop.run_in_executor(executor, _warm_up, self._models.kind == "offline")
+        try:
+            await self._connect(room)
+            return await loading
+        finally:
+            loading.cancel()
+
+    async def _connect(self, room: rtc.Room) -> None:
+        try:
+            await room.connect(self._url, self._token, self._room_options)
+        except rtc.ConnectError as exc:
+            reason = exc.message
+            if any(sign in reason.casefold() for sign in _REFUSALS):
+                raise RoomRefusedError(self._url, reason) from exc
+            raise ConnectError(self._url, reason) from exc
+
+    async def _end(self) -> None:
+        life = self._life
+        if life is None:
+            return
+        if self._performance is None:
+            life.cancel()
+        else:
+            self._performance.end()
+        done, _ = await asyncio.wait({life}, timeout=self._close_timeout)
+        if not done:
+            life.cancel()
+            await asyncio.wait({life}, timeout=1.0)
+        self._unhush()
+
+    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        if self._performance is not None:
+            self._performance.end(f"its room is gone ({rtc.DisconnectReason.Name(reason)})")
+
+    def _on_stage(self) -> Performance:
+        if self._performance is None:
+            raise MisuseError("the DemoAgent is not running: enter its 'async with' block first")
+        return self._performance
+
+    def _reason(self, cause: BaseException | None) -> str:
+        told = self._performance.end_reason if self._performance is not None else None
+        return told or (type(cause).__name__ if cause is not None else "it ended while starting")
+
+    def _hush(self) -> None:
+        if not self._quiet:
+            return
+        for name in _NOISY_LOGGERS:
+            logger = logging.getLogger(name)
+            # Who chose a level on purpose keeps it.
+            if logger.level == logging.NOTSET:
+                self._levels[name] = logger.level
+                logger.setLevel(logging.WARNING)
+
+    def _unhush(self) -> None:
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
+        self._levels.clear()
+
+
+def models_of_this_machine() -> ModelChoice:
+    """The choice of `choose_models` for this process's environment and packages."""
+    try:
+        installed = importlib.util.find_spec(OPENAI_PLUGIN) is not None
+    except ModuleNotFoundError:
+        installed = False
+    return choose_models(os.environ, openai_plugin_installed=installed)
+
+
+def _warm_up(offline: bool) -> tuple[Face, Voice | None]:
+    return Face(), Voice() if offline else None

@@ -1,0 +1,83 @@
+"""Builds the `AgentSession` and its agent from what was chosen: offline parts, or real models."""
+
+from __future__ import annotations
+
+import importlib
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from livekit.agents import Agent, AgentSession, inference
+
+from livelayer_bus.demo.assistant import AssistantAgent
+from livelayer_bus.demo.brain import EspeakModel, GuideAgent, GuideModel
+from livelayer_bus.demo.models import (
+    INFERENCE_LLM,
+    INFERENCE_STT,
+    INFERENCE_TTS,
+    OPENAI_PLUGIN,
+    ModelsKind,
+)
+from livelayer_bus.demo.speech import Voice
+from livelayer_bus.demo.wire import WireBridge
+
+_AWAY_SECONDS: Final = None  # nobody has to keep talking to a demo
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What an agent is built from: its wire, its offline voice and where that works."""
+
+    bridge: WireBridge
+    voice: Voice | None
+    executor: Executor
+    thinking_seconds: float
+
+
+def build(kind: ModelsKind, stage: Stage) -> tuple[AgentSession[Any], Agent]:
+    """A session that is not started yet, and the agent to start it with."""
+    match kind:
+        case "offline":
+            return _offline(stage)
+        case "openai":
+            return _openai(), AssistantAgent(stage.bridge)
+        case "livekit-inference":
+            session: AgentSession[Any] = AgentSession(
+                llm=INFERENCE_LLM,
+                stt=INFERENCE_STT,
+                tts=INFERENCE_TTS,
+                user_away_timeout=_AWAY_SECONDS,
+            )
+            return session, AssistantAgent(stage.bridge)
+
+
+def _offline(stage: Stage) -> tuple[AgentSession[Any], Agent]:
+    session: AgentSession[Any] = AgentSession(
+        llm=GuideModel(),
+        tts=EspeakModel(),
+        vad=inference.VAD(),
+        # Without a recogniser there are no words to judge, only voice and silence.
+        turn_handling={"turn_detection": "vad", "preemptive_generation": {"enabled": False}},
+        # The guide writes plain text, and the transforms would hold sentences back.
+        tts_text_transforms=None,
+        user_away_timeout=_AWAY_SECONDS,
+    )
+    agent = GuideAgent(
+        stage.bridge,
+        stage.voice or Voice(),
+        stage.executor,
+        thinking_seconds=stage.thinking_seconds,
+    )
+    return session, agent
+
+
+def _openai() -> AgentSession[Any]:
+    # The plugin is no dependency: it is imported where the choice found it installed.
+    plugin: Any = importlib.import_module(OPENAI_PLUGIN)
+    return AgentSession(
+        llm=plugin.LLM(),
+        stt=plugin.STT(),
+        tts=plugin.TTS(),
+        vad=inference.VAD(),
+        user_away_timeout=_AWAY_SECONDS,
+    )

@@ -1,0 +1,185 @@
+"""The agent on stage: everything that runs while it is in a connected room."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from concurrent.futures import Executor
+from typing import Any, Final
+
+from livekit import rtc
+from livekit.agents import (
+    AgentSession,
+    AgentStateChangedEvent,
+    CloseEvent,
+    UserStateChangedEvent,
+)
+from livekit.agents.voice import room_io
+
+from livelayer_bus.demo import guide
+from livelayer_bus.demo.avatar import Avatar, AvatarStatistics
+from livelayer_bus.demo.brain import OUTPUT_RATE
+from livelayer_bus.demo.conversation import Conversation, is_person
+from livelayer_bus.demo.face import Face
+from livelayer_bus.demo.models import ModelsKind
+from livelayer_bus.demo.mouth import MouthTimeline
+from livelayer_bus.demo.parts import Stage, build
+from livelayer_bus.demo.player import MouthOutput
+from livelayer_bus.demo.speech import Voice
+from livelayer_bus.demo.wire import WireBridge, WireStatistics
+
+_SESSION_CLOSE_SECONDS: Final = 2.5
+_LOG = logging.getLogger(__name__)
+
+
+class Performance:
+    """One agent in one room: its session, its wire, its face. `run` is the whole of it."""
+
+    def __init__(
+        self,
+        room: rtc.Room,
+        face: Face,
+        voice: Voice | None,
+        executor: Executor,
+        *,
+        models: ModelsKind,
+        greeting: str | None,
+        thinking_seconds: float,
+    ) -> None:
+        self._room = room
+        self._greeting = greeting
+        self._timeline = MouthTimeline()
+        self._avatar = Avatar(face, self._timeline)
+        self._conversation = Conversation()
+        self._understands_speech = models != "offline"
+        self._bridge = WireBridge(
+            room,
+            on_user_message=self._conversation.user_said,
+            on_notice=self._conversation.notice,
+        )
+        stage = Stage(self._bridge, voice, executor, thinking_seconds)
+        self._session, self._agent = build(models, stage)
+        self._ended = asyncio.Event()
+        self._end_reason: str | None = None
+
+    @property
+    def end_reason(self) -> str | None:
+        """Why it ended on its own; None if it did not."""
+        return self._end_reason
+
+    def video_statistics(self) -> AvatarStatistics:
+        """Frames sent and left out so far."""
+        return self._avatar.statistics()
+
+    def wire_statistics(self) -> WireStatistics:
+        """Data messages sent and received so far."""
+        return self._bridge.statistics()
+
+    def end(self, reason: str | None = None) -> None:
+        """Ask it to end; the first reason stands."""
+        if not self._ended.is_set():
+            self._end_reason = reason
+            self._ended.set()
+
+    async def run(self, ready: asyncio.Future[None]) -> None:
+        """Perform until `end` is called; `ready` is set once the agent can answer."""
+        self._listen()
+        try:
+            await self._start()
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._bridge.run(), name="demo-wire"),
+                    group.create_task(self._avatar.run(), name="demo-video"),
+                    group.create_task(self._conversation.run(self._session), name="demo-talk"),
+                ]
+                self._bridge.announce()
+                self._greet_if_somebody_is_there()
+                if not ready.done():
+                    ready.set_result(None)
+                await self._ended.wait()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self._unlisten()
+            await bounded(self._session.aclose(), _SESSION_CLOSE_SECONDS)
+
+    async def aclose(self) -> None:
+        """Free what may only be freed once the room is left."""
+        await self._avatar.aclose()
+
+    async def _start(self) -> None:
+        await self._session.start(
+            self._agent,
+            room=self._room,
+            room_options=room_io.RoomOptions(
+                text_input=room_io.TextInputOptions(text_input_cb=self._on_chat),
+                audio_output=room_io.AudioOutputOptions(sample_rate=OUTPUT_RATE),
+                # People come and go; the agent stays until its block is left.
+                close_on_disconnect=False,
+            ),
+            session_host=False,
+            record=False,
+        )
+        if (output := self._session.output.audio) is not None:
+            self._session.output.audio = MouthOutput(output, self._timeline)
+        await self._avatar.publish(self._room)
+
+    def _listen(self) -> None:
+        self._bridge.open()
+        self._room.on("participant_active", self._on_participant_active)
+        self._session.on("agent_state_changed", self._on_agent_state)
+        self._session.on("user_state_changed", self._on_user_state)
+        self._session.on("close", self._on_session_close)
+
+    def _unlisten(self) -> None:
+        self._session.off("close", self._on_session_close)
+        self._session.off("user_state_changed", self._on_user_state)
+        self._session.off("agent_state_changed", self._on_agent_state)
+        self._room.off("participant_active", self._on_participant_active)
+        self._bridge.close()
+
+    def _on_chat(self, _session: AgentSession[Any], event: room_io.TextInputEvent) -> None:
+        self._conversation.user_said(event.text)
+
+    def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
+        self._avatar.expression.set_state(event.new_state)
+        self._bridge.set_state(event.new_state)
+
+    def _on_user_state(self, event: UserStateChangedEvent) -> None:
+        self._avatar.expression.set_user_speaking(event.new_state == "speaking")
+        if not self._understands_speech:
+            self._conversation.user_state_changed(event)
+
+    def _on_session_close(self, event: CloseEvent) -> None:
+        self.end(f"its AgentSession closed ({event.reason.value})")
+
+    def _on_participant_active(self, participant: rtc.RemoteParticipant) -> None:
+        if not is_person(participant):
+            return
+        linked = self._session.room_io.linked_participant
+        if linked is None or linked.identity not in self._room.remote_participants:
+            # RoomIO itself follows only the first person it met.
+            self._session.room_io.set_participant(participant.identity)
+        self._greet()
+
+    def _greet_if_somebody_is_there(self) -> None:
+        active = rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
+        people = self._room.remote_participants.values()
+        if any(is_person(person) and person.state == active for person in people):
+            self._greet()
+
+    def _greet(self) -> None:
+        # Only once somebody is active: before, the first words of the transcript would be lost.
+        greeting, self._greeting = self._greeting, None
+        if greeting is not None:
+            self._conversation.remark(greeting)
+
+
+async def bounded(closing: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Close something in bounded time; what does not end is left behind."""
+    try:
+        async with asyncio.timeout(seconds):
+            await closing
+    except TimeoutError:
+        _LOG.warning("closing took more than %g s and was given up", seconds)
