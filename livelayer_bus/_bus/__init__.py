@@ -1,0 +1,1 @@
+"""The inside of the event bus; its public face is `livelayer_bus.bus`."""

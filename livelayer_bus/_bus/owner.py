@@ -1,0 +1,183 @@
+"""The one thread and event loop a bus belongs to, and how a task parks there until it is woken."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from typing import Protocol, cast
+
+import anyio
+import anyio.lowlevel
+
+from livelayer_bus.errors import WrongLoopError
+
+
+class Slot(Protocol):
+    """Where one task waits once: whoever wakes it hands it a number."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: int, /) -> None: ...
+    def __await__(self) -> Generator[object, None, int]: ...
+
+
+class _EventSlot:
+    """A slot for every backend but asyncio, on anyio's event."""
+
+    __slots__ = ("_event", "_result")
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self._result = 0
+
+    def done(self) -> bool:
+        return self._event.is_set()
+
+    def set_result(self, result: int, /) -> None:
+        self._result = result
+        self._event.set()
+
+    def __await__(self) -> Generator[object, None, int]:
+        yield from cast(Generator[object, None, None], self._event.wait().__await__())
+        return self._result
+
+
+class _TrioToken(Protocol):
+    """What trio's token offers to other threads."""
+
+    def run_sync_soon(self, call: Callable[[], object], /) -> None: ...
+
+
+def _native_token() -> object:
+    return anyio.lowlevel.current_token().native_token
+
+
+async def _yield_to_asyncio() -> None:
+    await asyncio.sleep(0)
+
+
+def _nothing() -> None:
+    """Sent to a loop to learn whether it still takes calls."""
+
+
+def _no_hook() -> None:
+    """Stand in for the reference to a hook while there is none."""
+
+
+class Owner:
+    """Belongs to the thread that made it and to the first event loop that needs it.
+
+    Guarantee: as long as that loop is open, no other loop is accepted. Once it is closed (a second
+    `asyncio.run`), the next loop in the same thread becomes the owner.
+    """
+
+    __slots__ = ("checkpoint", "loop", "new_slot", "on_adopt", "running_loop", "thread")
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.loop: object | None = None
+        self.running_loop: Callable[[], object] = asyncio.get_running_loop
+        self.new_slot: Callable[[], Slot] = _EventSlot
+        self.checkpoint = anyio.lowlevel.checkpoint
+        self.on_adopt: Callable[[], Callable[[], object] | None] = _no_hook
+
+    def adopt_running_loop(self, what: str) -> bool:
+        """Make the running loop the owner if there is none yet; tell whether one owns it now.
+
+        Raises:
+            WrongLoopError: another loop, still open, is the owner.
+        """
+        loop = _current_loop()
+        if loop is None:
+            return self.loop is not None
+        if loop is not self.loop:
+            if self.loop is not None and self._loop_is_open():
+                raise WrongLoopError(
+                    what, _name(self.loop), _name(loop), "use publish_from_thread() from there"
+                )
+            self._adopt(loop)
+        return True
+
+    def move_to_running_loop(self) -> bool:
+        """Belong to the calling thread, if it runs a loop; tell whether it does."""
+        loop = _current_loop()
+        if loop is None:
+            return False
+        self.thread = threading.get_ident()
+        self._adopt(loop)
+        return True
+
+    def require_running_loop(self, what: str) -> None:
+        """Check, as cheaply as a wait allows, that the running loop is the owner.
+
+        Raises:
+            WrongLoopError: another loop, still open, is the owner.
+        """
+        try:
+            if self.running_loop() is self.loop:
+                return
+        except RuntimeError:
+            pass  # not the owner's kind of loop: the full check below names both
+        self.adopt_running_loop(what)
+
+    def call_soon(self, call: Callable[[], object]) -> bool:
+        """Have the owner's loop make `call`; from any thread. False: no loop to do it (yet)."""
+        loop = self.loop
+        if loop is None:
+            return False
+        try:
+            if isinstance(loop, asyncio.AbstractEventLoop):
+                loop.call_soon_threadsafe(call)
+            else:
+                cast(_TrioToken, loop).run_sync_soon(call)
+        except RuntimeError:  # the loop has ended; trio's RunFinishedError is one of these too
+            return False
+        return True
+
+    def wrong_thread(self, what: str, hint: str) -> WrongLoopError:
+        """Return the error for a call from a thread that is not the owner's."""
+        return WrongLoopError(what, _thread_name(self.thread), _here(), hint)
+
+    def _adopt(self, loop: object) -> None:
+        self.loop = loop
+        if isinstance(loop, asyncio.AbstractEventLoop):
+            self.running_loop = asyncio.get_running_loop
+            self.new_slot = loop.create_future
+            self.checkpoint = _yield_to_asyncio
+        else:
+            self.running_loop = _native_token
+            self.new_slot = _EventSlot
+            self.checkpoint = anyio.lowlevel.checkpoint
+        if (hook := self.on_adopt()) is not None:
+            hook()
+
+    def _loop_is_open(self) -> bool:
+        if isinstance(self.loop, asyncio.AbstractEventLoop):
+            return not self.loop.is_closed()
+        return self.call_soon(_nothing)
+
+
+def _current_loop() -> object | None:
+    """Return the loop that runs the current task: asyncio's loop, or another backend's token."""
+    try:
+        return _native_token()
+    except RuntimeError:  # anyio: no task is running in this thread
+        return None
+
+
+def _thread_name(ident: int) -> str:
+    for thread in threading.enumerate():
+        if thread.ident == ident:
+            return f"thread {thread.name!r}"
+    return f"thread {ident} (ended)"
+
+
+def _here() -> str:
+    loop = _current_loop()
+    thread = f"thread {threading.current_thread().name!r}"
+    return thread if loop is None else f"{thread} running {_name(loop)}"
+
+
+def _name(loop: object) -> str:
+    kind = type(loop)
+    return f"{kind.__module__}.{kind.__qualname__} at {id(loop):#x}"
