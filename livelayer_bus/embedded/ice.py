@@ -79,6 +79,7 @@ class IceSocket(asyncio.DatagramProtocol):
         self.port = 0
         self.last_heard = 0.0
         self.rejected = 0
+        self.delay = 0.0  # seconds every datagram but STUN is held back, for tests
         self._on_packet = on_packet
         self._passwords = {self.ufrag: self.password.encode()}
         self._proved: set[Address] = set()
@@ -112,7 +113,15 @@ class IceSocket(asyncio.DatagramProtocol):
 
     def send(self, data: bytes) -> None:
         """Send a datagram to the client; dropped silently while its address is unknown."""
-        if self._transport is not None and self._peer is not None:
+        if self._transport is None or self._peer is None:
+            return
+        if self.delay:
+            self._loop.call_later(self.delay, self._send_now, data)
+        else:
+            self._transport.sendto(data, self._peer)
+
+    def _send_now(self, data: bytes) -> None:
+        if self._transport is not None:
             self._transport.sendto(data, self._peer)
 
     def close(self) -> None:

@@ -43,10 +43,6 @@ class ParticipantLink(Protocol):
         """Stop delivering a track."""
         ...
 
-    def subscribe_data_track(self, publisher: Participant, info: DataTrackInfo) -> None:
-        """Start delivering a data track."""
-        ...
-
     def unsubscribe_data_track(self, sid: str) -> None:
         """Stop delivering a data track."""
         ...
@@ -86,7 +82,7 @@ class Participant:
         self.link: ParticipantLink | None = None
         self.tracks: dict[str, Track] = {}
         self.data_tracks: dict[int, DataTrackInfo] = {}
-        self.may_receive: dict[str, bool] = {}
+        self.may_receive: set[str] = set()
         self.all_may_receive = True
 
     @property

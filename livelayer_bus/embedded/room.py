@@ -160,13 +160,16 @@ class Room:
         if to.auto_subscribe:
             self.subscribe(to, track)
 
+    def may_receive(self, participant: Participant, track: Track) -> bool:
+        """Whether its own permission and the publisher's allow it to have the track."""
+        publisher = track.publisher
+        named = {participant.identity, participant.sid}
+        allowed = publisher.all_may_receive or bool(named & publisher.may_receive)
+        return allowed and participant.permission.can_subscribe and participant is not publisher
+
     def subscribe(self, participant: Participant, track: Track) -> bool:
         """Deliver a track to a participant; False if it may not have it."""
-        publisher = track.publisher
-        allowed = publisher.all_may_receive or publisher.may_receive.get(
-            participant.identity, publisher.may_receive.get(participant.sid, False)
-        )
-        if not participant.permission.can_subscribe or not allowed or participant is publisher:
+        if not self.may_receive(participant, track):
             return False
         if participant.link is not None:
             participant.link.subscribe(track)

@@ -178,9 +178,10 @@ class PeerTransport:
         self._channels[label] = channel
         channel.on("open", lambda: self.on_open(label))
 
-    def send_message(self, label: str, data: bytes, limit: int = RELIABLE_BUFFER) -> bool:
-        """Queue a message; False, and counted, if the channel is not open or `limit` is full."""
+    def send_message(self, label: str, data: bytes, *, lossy: bool = False) -> bool:
+        """Queue a message; False, and counted, if the channel is not open or its queue is full."""
         channel = self._channels.get(label)
+        limit = LOSSY_BUFFER if lossy else RELIABLE_BUFFER
         if channel is None or channel.readyState != "open" or channel.bufferedAmount > limit:
             self.dropped_messages += 1
             return False
