@@ -7,10 +7,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, Self
 
-import anyio
-
+from livelayer_bus._bus.owner import Slot
 from livelayer_bus.errors import BusyError, ClosedError
-from livelayer_bus.media.flow import NO_TIME, DemandCallback, Flow, FrameT
+from livelayer_bus.media.flow import NO_TIME, DemandCallback, Flow, FrameT, wake
 from livelayer_bus.media.statistics import ChannelStatistics, ReaderStatistics, TimingWindow
 
 
@@ -69,7 +68,8 @@ class Channel(Generic[FrameT]):
 class Writer(Generic[FrameT]):
     """What feeds a channel: a room adapter's half, never given to a surface.
 
-    Nothing here waits, and no reader's code runs in it.
+    Nothing here waits, and no reader's code runs in it. It belongs to the thread that creates it
+    and to the first event loop in which a reader waits.
     """
 
     def __init__(self, flow: Flow[FrameT]) -> None:
@@ -150,7 +150,7 @@ class Subscription(ABC, Generic[FrameT]):
         self._latency = TimingWindow()
         self._hold = TimingWindow()
         self._delivered_ns: int | None = None
-        self._waiting_on: anyio.Event | None = None
+        self._slot: Slot | None = None
         self._paused = False
         self._closed = False
 
@@ -187,7 +187,7 @@ class Subscription(ABC, Generic[FrameT]):
         """
         flow = self._flow
         flow.check_thread("reading")
-        if self._waiting_on is not None:
+        if self._slot is not None:
             raise BusyError("this subscription", "another task reads it: subscribe once a task")
         if self._delivered_ns is not None:
             self._hold.add(flow.now_ns() - self._delivered_ns)
@@ -204,7 +204,13 @@ class Subscription(ABC, Generic[FrameT]):
             if self._closed or flow.closed:
                 self.close()
                 raise StopAsyncIteration
-            await self._park()
+            self._slot = slot = flow.new_slot("reading")
+            flow.parked[slot] = NO_TIME if self._paused else self._since_ns
+            try:
+                await slot
+            finally:
+                self._slot = None
+                flow.parked.pop(slot, None)
 
     def _deliver(self, ready: int) -> FrameT:
         frame = self._take()
@@ -214,13 +220,6 @@ class Subscription(ABC, Generic[FrameT]):
         self._delivered_ns = self._flow.now_ns()
         self._latency.add(self._delivered_ns - frame.received_ns)
         return frame
-
-    async def _park(self) -> None:
-        self._waiting_on = event = anyio.Event()
-        try:
-            await self._flow.park(event, NO_TIME if self._paused else self._since_ns)
-        finally:
-            self._waiting_on = None
 
     # Attaching -------------------------------------------------------------------------------
 
@@ -255,21 +254,37 @@ class Subscription(ABC, Generic[FrameT]):
         """Want no frames until `resume()`: none is counted, and the demand falls by one.
 
         A frame that waits is dropped. A task that waits goes on waiting.
+
+        Raises:
+            WrongLoopError: called from another thread than the channel's.
         """
+        self._flow.check_thread("pause")
         if not self._paused and not self._closed:
             self._paused = True
             self._detach()
             self._wake()
 
     def resume(self) -> None:
-        """Want frames again, from now on."""
+        """Want frames again, from now on.
+
+        Raises:
+            WrongLoopError: called from another thread than the channel's.
+        """
+        self._flow.check_thread("resume")
         if self._paused and not self._closed:
             self._paused = False
             self._attach()
             self._wake()
 
     def close(self) -> None:
-        """Detach; an iteration that waits ends, frames that wait count as dropped."""
+        """Detach; an iteration that waits ends, frames that wait count as dropped.
+
+        Closing twice does nothing.
+
+        Raises:
+            WrongLoopError: called from another thread than the channel's.
+        """
+        self._flow.check_thread("close")
         if not self._closed:
             self._closed = True
             self._detach()
@@ -280,8 +295,8 @@ class Subscription(ABC, Generic[FrameT]):
         self.close()
 
     def _wake(self) -> None:
-        if self._waiting_on is not None:
-            self._waiting_on.set()
+        if self._slot is not None:
+            wake(self._slot)
 
     def __del__(self) -> None:
         # Safe in any thread at any instant: the channel's own thread does the work later.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from typing import Generic, TypeVar
 
-import anyio
-from anyio.lowlevel import EventLoopToken, current_token
-
+from livelayer_bus._bus.owner import Owner, Slot
 from livelayer_bus.errors import ClosedError, WrongLoopError
 from livelayer_bus.media.frames import AudioFrame, VideoFrame
 
@@ -37,16 +35,15 @@ class Flow(ABC, Generic[FrameT]):
         self.available = False
         self.closed = False
         self.readers: dict[int, int] = {}  # reader's token -> nanoseconds it wants kept
-        # Events of parked readers -> the received_ns from which a frame concerns them.
-        self.parked: dict[anyio.Event, int] = {}
+        # Where readers wait -> the received_ns from which a frame concerns them.
+        self.parked: dict[Slot, int] = {}
         # Finalizers only append here: they may run in any thread, in the middle of anything.
         self.abandoned: deque[int] = deque()
         self._alive: set[weakref.ref[FrameT]] = set()
-        self._watchers: set[anyio.Event] = set()
+        self._watchers: set[Slot] = set()
         self._demand_callbacks: dict[int, DemandCallback] = {}
         self._tokens = itertools.count(1)
-        self._thread: int | None = None
-        self._loop: EventLoopToken | None = None
+        self._owner = Owner()
 
     # What video and audio do differently -----------------------------------------------------
 
@@ -77,9 +74,9 @@ class Flow(ABC, Generic[FrameT]):
         self.store(frame)
         if self.parked:
             received_ns = frame.received_ns
-            for event in [e for e, since in self.parked.items() if since <= received_ns]:
-                del self.parked[event]
-                event.set()
+            for slot in [s for s, since_ns in self.parked.items() if since_ns <= received_ns]:
+                del self.parked[slot]
+                wake(slot)
 
     def set_available(self, available: bool) -> None:
         """Say whether a track feeds the channel; waiters see the change."""
@@ -100,8 +97,8 @@ class Flow(ABC, Generic[FrameT]):
         self.settle()
         if not self.readers:
             self.discard()
-        for event in self.parked:
-            event.set()
+        for slot in self.parked:
+            wake(slot)
         self.parked.clear()
         self._wake_watchers()
 
@@ -145,58 +142,37 @@ class Flow(ABC, Generic[FrameT]):
     def retune(self) -> None:
         """Adapt what is kept to the readers there are; called when they change."""
 
-    async def park(self, event: anyio.Event, since_ns: int) -> None:
-        """Wait until a frame received at `since_ns` or later, a close or `event` itself."""
-        self.check_loop("reading")
-        self.parked[event] = since_ns
+    def new_slot(self, call: str) -> Slot:
+        """Return a place for one wait in the running loop, which becomes or is the owner."""
         try:
-            await event.wait()
-        finally:
-            self.parked.pop(event, None)
+            self._owner.require_running_loop(self.name)
+        except WrongLoopError as exc:
+            hint = "one session belongs to one event loop: open another one there"
+            raise WrongLoopError(f"{self.name} ({call})", exc.owner, exc.caller, hint) from exc
+        return self._owner.new_slot()
 
     async def watch(self) -> None:
         """Wait for the next change of `available` or for the close."""
-        self.check_loop("waiting")
-        event = anyio.Event()
-        self._watchers.add(event)
+        self.check_thread("waiting")
+        slot = self.new_slot("waiting")
+        self._watchers.add(slot)
         try:
-            await event.wait()
+            await slot
         finally:
-            self._watchers.discard(event)
+            self._watchers.discard(slot)
 
     def alive(self) -> tuple[int, int]:
         """Frames of this channel that exist, and their bytes."""
         frames = [frame for ref in tuple(self._alive) if (frame := ref()) is not None]
         return len(frames), sum(frame.held_bytes for frame in frames)
 
-    # The owner -------------------------------------------------------------------------------
-
     def check_thread(self, call: str) -> None:
-        """Bind to this thread on first use; refuse every other one."""
-        thread = threading.get_ident()
-        if thread != self._thread:
-            if self._thread is not None:
-                raise WrongLoopError(
-                    f"{self.name} ({call})",
-                    f"thread {self._thread}",
-                    f"thread {thread}",
-                    "hand over with loop.call_soon_threadsafe or anyio.from_thread",
-                )
-            self._thread = thread
-
-    def check_loop(self, call: str) -> None:
-        """Bind to this event loop on the first wait; refuse every other one."""
-        loop = current_token()
-        if loop != self._loop:
-            if self._loop is not None:
-                raise WrongLoopError(
-                    f"{self.name} ({call})",
-                    repr(self._loop.native_token),
-                    repr(loop.native_token),
-                    "one session belongs to one event loop: open another one there",
-                )
-            self.check_thread(call)
-            self._loop = loop
+        """Refuse every thread but the one that created the channel."""
+        if get_ident() != self._owner.thread:
+            raise self._owner.wrong_thread(
+                f"{self.name} ({call})",
+                "hand over with loop.call_soon_threadsafe or anyio.from_thread.run_sync",
+            )
 
     def _readers_changed(self, before: int) -> None:
         if self.closed and not self.readers:
@@ -208,6 +184,12 @@ class Flow(ABC, Generic[FrameT]):
                 callback(demand)
 
     def _wake_watchers(self) -> None:
-        for event in self._watchers:
-            event.set()
+        for slot in self._watchers:
+            wake(slot)
         self._watchers.clear()
+
+
+def wake(slot: Slot) -> None:
+    """Let the task that waits there go on; a wait that was cancelled or woken is left alone."""
+    if not slot.done():
+        slot.set_result(0)
