@@ -149,17 +149,18 @@ class Publishing:
         if media.port == 0 or codec is None:
             return sdp.rejected_section(media), None
         source = self._source_of(media, codec) if media.sends else None
-        if source is None:
-            return sdp.media_section(media.kind, media.mid, codec, "inactive", lines), None
-        section = sdp.media_section(media.kind, media.mid, source.codec, "recvonly", lines)
+        direction = "recvonly" if source is not None else "inactive"
+        used = source.codec if source is not None else codec
+        section = sdp.media_section(media.kind, media.mid, used, direction, lines)
+        # Inactive m-lines keep their extensions and stream ids: what one answer leaves out, the
+        # client can offer on no later m-line, and then it cannot publish simulcast.
         wanted = [sdp.MID_EXTENSION, *sdp.END_TO_END_EXTENSIONS]
-        # Stream ids are negotiated on every video m-line: a client whose first video track has
-        # no simulcast cannot offer simulcast later otherwise.
         wanted += [sdp.AUDIO_LEVEL_EXTENSION] if media.kind == "audio" else [sdp.RID_EXTENSION]
-        if source.rids:
-            section += [f"a=rid:{rid} recv" for rid in source.rids]
-            section.append(f"a=simulcast:recv {';'.join(source.rids)}")
-        return section + sdp.extmap_lines(source.extensions, wanted), source
+        section += sdp.extmap_lines(media.extensions(), wanted)
+        if media.rids:
+            section += [f"a=rid:{rid} recv" for rid in media.rids]
+            section.append(f"a=simulcast:recv {';'.join(media.rids)}")
+        return section, source
 
     def _source_of(self, media: sdp.Media, codec: sdp.Codec) -> Source | None:
         known = self._by_mid.get(media.mid)
