@@ -1,1 +1,36 @@
-"""For tests of surfaces, sessions and plugins: scripted rooms, a manual clock, conformance checks."""
+"""For tests of surfaces, sessions and plugins: scripted rooms, manual time, conformance checks."""
+
+from __future__ import annotations
+
+from .clock import ManualClock
+from .errors import CheckFailedError, LeakedTasksError, ScriptError
+from .frames import grey_picture, silence
+from .gate import Gate
+from .records import ScriptedMicrophone, SentPacket, SentText
+from .room import ScriptedRoom, ScriptedStream
+from .rooms import ScriptedRooms, ScriptedTokens
+from .tasks import no_leaked_tasks
+from .waiting import settle
+
+__all__ = [
+    # Rooms
+    "ScriptedRooms",
+    "ScriptedRoom",
+    "ScriptedStream",
+    "ScriptedMicrophone",
+    "ScriptedTokens",
+    "SentPacket",
+    "SentText",
+    "Gate",
+    # Time and tasks
+    "ManualClock",
+    "settle",
+    "no_leaked_tasks",
+    # Frames
+    "grey_picture",
+    "silence",
+    # Errors
+    "CheckFailedError",
+    "LeakedTasksError",
+    "ScriptError",
+]

@@ -1,0 +1,139 @@
+"""What a scripted room wrote down about the session that used it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final, final
+
+import msgspec
+
+from ..media import AudioFrame
+from ..messages import Message, decode, message_type
+from .gate import Gate
+from .waiting import Signal
+
+KEPT: Final = 10_000
+"""Records of one kind that are kept; the oldest go first."""
+
+
+class SentPacket(msgspec.Struct, frozen=True):
+    """A data packet that the session sent."""
+
+    data: bytes
+    topic: str | None = None
+    to: tuple[str, ...] = ()
+
+    @property
+    def type(self) -> str | None:
+        """The message's `type`; None when the packet is not a JSON object that has one."""
+        return message_type(self.data)
+
+    @property
+    def message(self) -> Message:
+        """The packet as the message it is.
+
+        Raises:
+            MalformedMessageError: it is none.
+        """
+        return decode(self.data)
+
+    def json(self) -> Any:
+        """The packet's JSON value.
+
+        Raises:
+            msgspec.DecodeError: the packet is not JSON.
+        """
+        return msgspec.json.decode(self.data)
+
+
+class SentText(msgspec.Struct, frozen=True):
+    """A text stream that the session sent."""
+
+    text: str
+    topic: str
+    to: tuple[str, ...] = ()
+
+
+@final
+class SentLog:
+    """The packets a session sent, in order; `next` takes them one after the other."""
+
+    def __init__(self) -> None:
+        self._kept: deque[SentPacket] = deque(maxlen=KEPT)
+        self._unread: deque[SentPacket] = deque(maxlen=KEPT)
+        self._added = Signal()
+
+    def add(self, packet: SentPacket) -> None:
+        self._kept.append(packet)
+        self._unread.append(packet)
+        self._added.notify()
+
+    def all(self) -> tuple[SentPacket, ...]:
+        return tuple(self._kept)
+
+    async def next(self, name: str | None) -> SentPacket:
+        """The next unread packet whose type is `name` (None: any); skips the others."""
+        while True:
+            await self._added.wait_for(lambda: bool(self._unread))
+            packet = self._unread.popleft()
+            if name is None or packet.type == name:
+                return packet
+
+
+@final
+class ScriptedMicrophone:
+    """An audio track that the session published: keeps what was pushed into it.
+
+    `pushing` is the gate that every frame passes: hold it for a full buffer.
+    """
+
+    def __init__(self, sample_rate: int, num_channels: int) -> None:
+        self.sample_rate = sample_rate
+        self.num_channels = num_channels
+        self.pushing = Gate("pushing")
+        self.closing = Gate("unpublishing")
+        self._frames: deque[AudioFrame] = deque(maxlen=KEPT)
+        self._pushed = 0
+        self._muted = False
+        self._closed = False
+        self._changed = Signal()
+
+    @property
+    def frames(self) -> Sequence[AudioFrame]:
+        """What was pushed, oldest first."""
+        return tuple(self._frames)
+
+    @property
+    def muted(self) -> bool:
+        return self._muted
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session unpublished it."""
+        return self._closed
+
+    async def wait_frames(self, number: int = 1) -> None:
+        """Return once `number` frames were pushed in all."""
+        await self._changed.wait_for(lambda: self._pushed >= number)
+
+    async def wait_closed(self) -> None:
+        """Return once the track was unpublished."""
+        await self._changed.wait_for(lambda: self._closed)
+
+    # What the session calls ------------------------------------------------------------------
+
+    async def push(self, frame: AudioFrame) -> None:
+        await self.pushing.enter()
+        self._frames.append(frame)
+        self._pushed += 1
+        self._changed.notify()
+
+    def set_muted(self, muted: bool) -> None:
+        self._muted = muted
+        self._changed.notify()
+
+    async def aclose(self) -> None:
+        await self.closing.enter()
+        self._closed = True
+        self._changed.notify()

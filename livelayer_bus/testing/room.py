@@ -1,0 +1,321 @@
+"""A room without a server: everything an agent or a network can do, at the moment a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import final
+
+from ..contract import MediaWriters, RoomLoss, RoomSink, TrackKind
+from ..errors import BrokenError
+from ..events import Role, TranscriptEntry
+from ..media import AudioFrame, VideoFrame
+from ..messages import Message, encode
+from ..tokens import RoomAccess
+from .errors import ScriptError
+from .frames import grey_picture, silence
+from .gate import Gate
+from .records import ScriptedMicrophone, SentLog, SentPacket, SentText
+from .waiting import Signal
+
+AGENT = "agent"
+"""The identity of the scripted agent unless the test gives another."""
+
+
+@final
+class ScriptedStream:
+    """One transcription text stream: it grows, and ends when it is told to, or never."""
+
+    def __init__(self, sink: RoomSink, segment: str, role: Role) -> None:
+        self._sink = sink
+        self._segment = segment
+        self._role: Role = role
+        self._text = ""
+        self.number = sink.stream_opened()
+
+    def write(self, more: str) -> None:
+        """Add words to the utterance."""
+        self._text += more
+        self._report(final=False)
+
+    def close(self) -> None:
+        """Finish the utterance. Not called: the stream's trailer was lost."""
+        self._report(final=True)
+
+    def _report(self, *, final: bool) -> None:
+        self._sink.transcription(
+            TranscriptEntry(
+                id=self._segment,
+                role=self._role,
+                text=self._text,
+                final=final,
+                opened=self.number,
+                stream=self.number,
+            )
+        )
+
+
+@final
+class ScriptedRoom:
+    """A `RoomPort` in the hands of a test.
+
+    Calls of the session pass gates (`joining`, `sending`, `publishing`, `closing`): open unless
+    held or made to fail. What the agent or the network does is a method; each takes effect before
+    it returns. Works on every loop; belongs to the loop of its session.
+    """
+
+    def __init__(
+        self,
+        *,
+        joining: Gate | None = None,
+        agent: str | None = None,
+        on_join: Callable[[], None] | None = None,
+    ) -> None:
+        """Make a room that nobody has joined.
+
+        Args:
+            joining: the gate of `connect`; one of its own unless given.
+            agent: an agent of this identity is active as soon as the room is joined.
+            on_join: called when the session has joined.
+        """
+        self._on_join = on_join
+        self.joining = joining or Gate("joining")
+        self.sending = Gate("sending")
+        self.publishing = Gate("publishing")
+        self.closing = Gate("closing")
+        self._agent = agent
+        self._agent_at_join = agent
+        self._access: RoomAccess | None = None
+        self._sink: RoomSink | None = None
+        self._media: MediaWriters | None = None
+        self._joined = False
+        self._lost = False
+        self._closed = False
+        self._sent = SentLog()
+        self._texts: list[SentText] = []
+        self._microphones: list[ScriptedMicrophone] = []
+        self._changed = Signal()
+
+    # What the session did --------------------------------------------------------------------
+
+    @property
+    def access(self) -> RoomAccess | None:
+        """What the session joined with; None before it tried."""
+        return self._access
+
+    @property
+    def joined(self) -> bool:
+        """Whether the session is in the room now."""
+        return self._joined and not self._lost and not self._closed
+
+    @property
+    def was_joined(self) -> bool:
+        """Whether the session ever got in."""
+        return self._joined
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has left the room for good."""
+        return self._closed
+
+    @property
+    def sent(self) -> tuple[SentPacket, ...]:
+        """The data packets the session sent, oldest first."""
+        return self._sent.all()
+
+    @property
+    def sent_texts(self) -> tuple[SentText, ...]:
+        """The text streams the session sent, oldest first."""
+        return tuple(self._texts)
+
+    @property
+    def microphones(self) -> tuple[ScriptedMicrophone, ...]:
+        """The audio tracks the session published, oldest first."""
+        return tuple(self._microphones)
+
+    async def next_sent(self, name: str | None = None) -> SentPacket:
+        """Wait for the next packet that no earlier call returned; `name`: of this type only."""
+        return await self._sent.next(name)
+
+    async def wait_texts(self, number: int = 1) -> None:
+        """Return once the session sent `number` text streams."""
+        await self._changed.wait_for(lambda: len(self._texts) >= number)
+
+    async def wait_microphones(self, number: int = 1) -> None:
+        """Return once the session published `number` audio tracks."""
+        await self._changed.wait_for(lambda: len(self._microphones) >= number)
+
+    async def wait_closed(self) -> None:
+        """Return once the session has left the room."""
+        await self._changed.wait_for(lambda: self._closed)
+
+    # The agent -------------------------------------------------------------------------------
+
+    def agent_joins(self, identity: str = AGENT, *, active: bool = True) -> None:
+        """The agent's participant comes; not `active`: it cannot receive data yet."""
+        self._agent = identity
+        self._use_sink().agent(identity, active=active)
+
+    def agent_activates(self) -> None:
+        """The agent's participant can receive data from now on."""
+        if self._agent is None:
+            raise ScriptError("an agent that is not there becomes active", "agent_joins() first")
+        self._use_sink().agent(self._agent, active=True)
+
+    def agent_leaves(self) -> None:
+        """The agent's participant is gone."""
+        self._agent = None
+        self._use_sink().agent(None, active=False)
+
+    def agent_state(self, raw: str) -> None:
+        """The agent's participant attribute changes."""
+        self._use_sink().agent_state(raw)
+
+    def agent_says(
+        self, message: Message | Mapping[str, object] | bytes, *, topic: str | None = None
+    ) -> None:
+        """A data packet of the agent: a message, any JSON object, or bytes as they are."""
+        self.packet(message, sender=self._agent or AGENT, topic=topic, from_agent=True)
+
+    def packet(
+        self,
+        message: Message | Mapping[str, object] | bytes,
+        *,
+        sender: str | None,
+        topic: str | None = None,
+        from_agent: bool = False,
+    ) -> None:
+        """A data packet of anybody; `sender` None: of the server."""
+        data = message if isinstance(message, bytes) else encode(message)
+        self._use_sink().packet(data, sender=sender, topic=topic, from_agent=from_agent)
+
+    def open_stream(self, segment: str, role: Role = "agent") -> ScriptedStream:
+        """A transcription stream opens for the utterance `segment`; open it anew to repeat it."""
+        return ScriptedStream(self._use_sink(), segment, role)
+
+    def transcribes(self, segment: str, text: str, role: Role = "agent") -> None:
+        """A whole utterance in one stream, finished."""
+        stream = self.open_stream(segment, role)
+        stream.write(text)
+        stream.close()
+
+    # Media -----------------------------------------------------------------------------------
+
+    def track_starts(
+        self, kind: TrackKind, *, sid: str | None = None, participant: str | None = None
+    ) -> None:
+        """The agent's audio or video begins to deliver."""
+        self._set_track(kind, True, sid or f"TR_{kind}", participant or self._agent)
+
+    def track_stops(self, kind: TrackKind, *, participant: str | None = None) -> None:
+        """The agent's audio or video is gone, for a while or for good."""
+        self._set_track(kind, False, None, participant or self._agent)
+
+    def push_video(self, frame: VideoFrame | None = None) -> VideoFrame:
+        """One picture of the agent (None: a small test picture); returns it."""
+        frame = frame or grey_picture()
+        media = self._use_media()
+        if not self._closed:  # a real adapter feeds nothing after its `aclose`
+            media.video.push(frame)
+        return frame
+
+    def push_audio(self, frame: AudioFrame | None = None) -> AudioFrame:
+        """One stretch of the agent's voice (None: 10 ms of silence); returns it."""
+        frame = frame or silence()
+        media = self._use_media()
+        if not self._closed:
+            media.audio.push(frame)
+        return frame
+
+    # The network -----------------------------------------------------------------------------
+
+    def reconnecting(self, reason: str = "the network is away") -> None:
+        """The SDK begins to restore the connection by itself."""
+        self._use_sink().reconnecting(reason)
+
+    def reconnected(self) -> None:
+        """The SDK restored the connection."""
+        self._use_sink().reconnected()
+
+    def lose(
+        self, reason: str = "the server went away", *, rejoin: bool = True, fault: bool = True
+    ) -> None:
+        """The room is gone; see `RoomLoss` for `rejoin` and `fault`."""
+        sink = self._use_sink()
+        self._lost = True
+        sink.lost(RoomLoss(reason, rejoin, fault))
+
+    # What the session calls: RoomPort --------------------------------------------------------
+
+    @property
+    def native(self) -> object | None:
+        """This room itself while joined: there is no SDK behind it."""
+        return self if self.joined else None
+
+    @property
+    def room_name(self) -> str | None:
+        return self._access.room_name if self._access is not None and self.joined else None
+
+    async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
+        if self._access is not None:
+            raise ScriptError("one room is joined twice", "a session takes a new room each time")
+        self._access, self._sink, self._media = access, sink, media
+        await self.joining.enter()
+        self._joined = True
+        if self._agent_at_join is not None:
+            sink.agent(self._agent_at_join, active=True)
+        self._changed.notify()
+        if self._on_join is not None:
+            self._on_join()
+
+    async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
+        self._check_joined("send")
+        await self.sending.enter()
+        self._check_joined("send")
+        self._sent.add(SentPacket(data, topic, tuple(to)))
+
+    async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
+        self._check_joined("send_text")
+        await self.sending.enter()
+        self._check_joined("send_text")
+        self._texts.append(SentText(text, topic, tuple(to)))
+        self._changed.notify()
+
+    async def open_microphone(self, sample_rate: int, num_channels: int) -> ScriptedMicrophone:
+        self._check_joined("open_microphone")
+        await self.publishing.enter()
+        microphone = ScriptedMicrophone(sample_rate, num_channels)
+        self._microphones.append(microphone)
+        self._changed.notify()
+        return microphone
+
+    async def aclose(self) -> None:
+        try:
+            await self.closing.enter()
+        finally:
+            self._closed = True
+            self._changed.notify()
+
+    # -----------------------------------------------------------------------------------------
+
+    def _check_joined(self, call: str) -> None:
+        if not self.joined:
+            raise BrokenError(f"the scripted room is not joined: {call} was not taken")
+
+    def _set_track(
+        self, kind: TrackKind, available: bool, sid: str | None, participant: str | None
+    ) -> None:
+        self._use_sink().track(kind, available=available, sid=sid, participant=participant)
+
+    def _use_sink(self) -> RoomSink:
+        if self._sink is None:
+            raise ScriptError(
+                "something happens in a room before anybody connects to it",
+                "await rooms.next() first",
+            )
+        return self._sink
+
+    def _use_media(self) -> MediaWriters:
+        self._use_sink()
+        if self._media is None:
+            raise ScriptError("a frame before anybody connects", "await rooms.next() first")
+        return self._media

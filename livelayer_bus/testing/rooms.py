@@ -1,0 +1,106 @@
+"""A server without a network: hands out scripted rooms, and the tokens to join them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import final
+
+from ..events import AgentConfig
+from ..tokens import RoomAccess, TokenRequest
+from .gate import Gate
+from .room import ScriptedRoom
+from .waiting import Signal
+
+URL = "ws://scripted.invalid"
+
+
+@final
+class ScriptedTokens:
+    """A `TokenSource`: every request is written down and gets a token and a room name of its own.
+
+    A request for a prior room gets that room's name. `gate` holds requests up, or refuses them.
+    """
+
+    def __init__(self, agent_config: AgentConfig | None = None) -> None:
+        self.agent_config = agent_config
+        self.gate = Gate("tokens")
+        self._requests: list[TokenRequest] = []
+
+    @property
+    def requests(self) -> tuple[TokenRequest, ...]:
+        """What was asked for, oldest first."""
+        return tuple(self._requests)
+
+    async def __call__(self, request: TokenRequest, /) -> RoomAccess:
+        self._requests.append(request)
+        number = len(self._requests)
+        await self.gate.enter()
+        return RoomAccess(
+            url=URL,
+            token=f"token-{number}",
+            room_name=request.prior_room_name or f"room-{number}",
+            agent_config=self.agent_config,
+        )
+
+
+@final
+class ScriptedRooms:
+    """A `RoomFactory` under a test's control: one `ScriptedRoom` for each connection.
+
+        rooms = ScriptedRooms()
+        async with Session("agt", tokens=rooms.tokens, room=rooms) as session:
+            await session.connect()
+            room = await rooms.next()
+            room.agent_joins()
+
+    `joining` is the gate that every room's `connect` passes: hold it, or make it fail.
+    """
+
+    def __init__(
+        self,
+        *,
+        agent: str | None = None,
+        agent_config: AgentConfig | None = None,
+        prepare: Callable[[ScriptedRoom], None] | None = None,
+    ) -> None:
+        """Make a server without rooms.
+
+        Args:
+            agent: an agent of this identity is active in each room as soon as it is joined; None:
+                the test lets one join.
+            agent_config: what every token comes with.
+            prepare: called with each new room before the session gets it.
+        """
+        self.tokens = ScriptedTokens(agent_config)
+        self.joining = Gate("joining")
+        self._agent = agent
+        self._prepare = prepare
+        self._rooms: list[ScriptedRoom] = []
+        self._next = 0
+        self._changed = Signal()
+
+    def __call__(self) -> ScriptedRoom:
+        room = ScriptedRoom(joining=self.joining, agent=self._agent, on_join=self._changed.notify)
+        if self._prepare is not None:
+            self._prepare(room)
+        self._rooms.append(room)
+        return room
+
+    @property
+    def rooms(self) -> tuple[ScriptedRoom, ...]:
+        """Every room handed out, oldest first, also those that were never joined."""
+        return tuple(self._rooms)
+
+    async def next(self) -> ScriptedRoom:
+        """Wait for the next room that was joined; each is returned once, in order."""
+        await self._changed.wait_for(self._find_joined)
+        room = self._rooms[self._next]
+        self._next += 1
+        return room
+
+    def _find_joined(self) -> bool:
+        for number in range(self._next, len(self._rooms)):
+            if self._rooms[number].was_joined:
+                self._next = number
+                return True
+        return False
