@@ -37,6 +37,11 @@ class RootTask(ABC):
     def cancel(self) -> None:
         """Ask the work to end; returns at once."""
 
+    @property
+    @abstractmethod
+    def can_be_abandoned(self) -> bool:
+        """Whether the loop lets a task go on that ignores its cancellation (trio waits for it)."""
+
     @abstractmethod
     def is_current(self) -> bool:
         """Whether the caller runs inside this very task."""
@@ -76,6 +81,10 @@ class _AsyncioTask(RootTask):
     def cancel(self) -> None:
         self._task.cancel()
 
+    @property
+    def can_be_abandoned(self) -> bool:
+        return True
+
     def is_current(self) -> bool:
         return asyncio.current_task() is self._task
 
@@ -100,6 +109,10 @@ class _TrioTask(RootTask):
     def cancel(self) -> None:
         self._scope.cancel()
 
+    @property
+    def can_be_abandoned(self) -> bool:
+        return False
+
     def is_current(self) -> bool:
         return bool(self._trio.lowlevel.current_task() is self._task)
 
@@ -114,6 +127,28 @@ def start(work: Work, name: str, on_end: OnEnd | None = None) -> RootTask:
     except RuntimeError:
         return _TrioTask(work, name, on_end, import_module("trio"))
     return _AsyncioTask(work, name, on_end)
+
+
+async def fault_of(call: Callable[[], Awaitable[object] | None]) -> Exception | None:
+    """Run somebody else's code, sync or async; return what it raised instead of raising it.
+
+    Our own cancellation passes through. A cancellation that nobody asked of this task (something
+    that the code awaited was cancelled) is that code's fault, and is returned as such.
+    """
+    try:
+        result = call()
+        if result is not None:
+            await result
+    except Exception as error:  # noqa: BLE001 - foreign code may raise anything; the caller tells
+        return error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        fault = RuntimeError("something that it awaited was cancelled")
+        fault.__cause__ = error
+        return fault
+    return None
 
 
 @final

@@ -198,7 +198,7 @@ class RoomSink(Protocol):
         ...
 
     def stream_opened(self) -> int:
-        """Number a transcription stream at its opening: the `opened` and `stream` of its entries."""
+        """Number a transcription stream at its opening: its entries' `opened` and `stream`."""
         ...
 
     def transcription(self, entry: TranscriptEntry) -> None:

@@ -109,15 +109,18 @@ class TokenRefusedError(RefusedError):
 
 
 class SendTimeoutError(BrokenError):
-    """A message was not taken by the transport in time; it was not sent."""
+    """A message was not taken by the transport in time.
 
-    def __init__(self, seconds: float, reason: str) -> None:
-        super().__init__(
-            f"message not sent within {seconds:g} s: {reason}; it was not delivered, send it again",
-            retryable=True,
-        )
+    `reason` says what it waited for. It was not sent, unless `handed_over` is True: then the
+    transport had it but did not confirm it, and it may still arrive.
+    """
+
+    def __init__(self, seconds: float, reason: str, *, handed_over: bool = False) -> None:
+        fate = "it may still arrive" if handed_over else "it was not sent; send it again"
+        super().__init__(f"message not sent within {seconds:g} s: {reason}; {fate}", retryable=True)
         self.seconds = seconds
         self.reason = reason
+        self.handed_over = handed_over
 
 
 class MessageTooLargeError(MisuseError):

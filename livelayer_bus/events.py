@@ -15,6 +15,7 @@ ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconn
 AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
 Role: TypeAlias = Literal["agent", "user"]
 RefusalReason: TypeAlias = Literal["capability", "invalid", "failed", "timeout"]
+CommandRefusedReason: TypeAlias = Literal["capability", "invalid", "sender"]
 
 
 class TranscriptEntry(msgspec.Struct, frozen=True):
@@ -200,7 +201,7 @@ class CommandRefused(Event, frozen=True):
     """A command was carried out nowhere."""
 
     command: str
-    reason: Literal["capability", "invalid", "sender"]
+    reason: CommandRefusedReason
     """`sender`: it did not come from an agent, which alone may command."""
     detail: str
     request_id: str | None = None

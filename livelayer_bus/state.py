@@ -106,12 +106,15 @@ def _(event: events.EpochStarted, state: SessionState) -> SessionState:
         agent_id=event.agent_id,
         base_url=event.base_url,
         epoch=event.epoch,
+        microphone=state.microphone,
         surfaces=state.surfaces,
     )
 
 
 @_apply.register
 def _(event: events.AgentAvailabilityChanged, state: SessionState) -> SessionState:
+    if event.identity is None:
+        return _without_agent(state)
     return _replace(
         state,
         agent_active=event.active,

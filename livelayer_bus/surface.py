@@ -1,0 +1,306 @@
+"""What shows a session: the `Surface` protocol, and the session as one surface sees it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol, Self, TypeAlias, TypeVar, final
+
+from .bus import Subscription
+from .capabilities import Capability
+from .contract import (
+    ControlledSession,
+    DataHandler,
+    E,
+    Outgoing,
+    StateProperties,
+    Unsubscribe,
+)
+from .errors import Lagged, MalformedMessageError, MisuseError, NotSupportedError
+from .events import CommandReceived, DataReceived, Event, RefusalReason
+from .media import AudioChannel, VideoChannel
+from .messages import Command, RawMessage, UserMessage, decode, is_command
+from .microphone import Microphone, MicrophoneLease
+from .state import SessionState
+
+T = TypeVar("T")
+
+
+class Surface(Protocol):
+    """Shows a session for as long as `run` runs.
+
+    `run` is cancelled when the surface is unmounted, and may end by itself before. What it raises
+    is a `SurfaceFailed` event and concerns nobody else. An async function of one argument will do
+    instead of an object.
+    """
+
+    async def run(self, session: SurfaceSession) -> None: ...
+
+
+SurfaceFunction: TypeAlias = Callable[["SurfaceSession"], Awaitable[None]]
+
+
+class SurfaceServices(Protocol):
+    """What a `Session` gives its surfaces beyond `ControlledSession`."""
+
+    @property
+    def microphone(self) -> Microphone: ...
+
+    def finish_command(
+        self, number: int, ok: bool, reason: RefusalReason | None = None
+    ) -> None: ...
+
+    def next_use(self) -> int:
+        """A number greater than all before: orders surfaces by their last use."""
+        ...
+
+    async def send_text(self, text: str, *, timeout: float) -> None: ...
+
+
+@final
+class SurfaceMicrophone:
+    """The session's microphone in the hands of one surface: the lease ends with the surface."""
+
+    def __init__(self, microphone: Microphone, key: str) -> None:
+        self._microphone = microphone
+        self._key = key
+        self._lease: MicrophoneLease | None = None
+
+    @property
+    def owner(self) -> str | None:
+        """Who holds the lease; None when it is free."""
+        return self._microphone.owner
+
+    @property
+    def muted(self) -> bool:
+        return self._microphone.muted
+
+    def acquire(self, owner: str | None = None) -> AbstractAsyncContextManager[MicrophoneLease]:
+        """Hold the microphone for a block, under the surface's key unless `owner` is given.
+
+        Raises:
+            MicrophoneBusyError: somebody holds it; the error names them.
+        """
+        return self._acquire(owner or self._key)
+
+    def revoke(self) -> None:
+        """End a lease that the surface left behind. Called by its supervisor."""
+        if self._lease is not None:
+            self._microphone.revoke(self._lease)
+
+    @asynccontextmanager
+    async def _acquire(self, owner: str) -> AsyncIterator[MicrophoneLease]:
+        async with self._microphone.acquire(owner) as lease:
+            self._lease = lease
+            try:
+                yield lease
+            finally:
+                self._lease = None
+
+
+@final
+class SurfaceCommands:
+    """The commands given to one surface, one at a time, each answered exactly once.
+
+    Iteration yields typed commands, and messages of unknown type as `RawMessage`. Asking for the
+    next one says that the last one was carried out, unless `finish` said otherwise before. A
+    command that is not settled within ten seconds is answered with `timeout`.
+    """
+
+    def __init__(
+        self,
+        inbox: Subscription[Event, SessionState],
+        key: str,
+        services: SurfaceServices,
+        auto: bool,
+    ) -> None:
+        self._inbox = inbox
+        self._key = key
+        self._services = services
+        self._auto = auto
+        self._open: dict[int, tuple[Command | RawMessage, int]] = {}
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Command | RawMessage:
+        if self._auto:
+            for command, _ in tuple(self._open.values()):
+                self.finish(command)
+        while True:
+            try:
+                event = await anext(self._inbox)
+            except Lagged:
+                continue  # what was lost has been answered with `timeout`
+            message = self._take(event)
+            if message is not None:
+                return message
+
+    def finish(
+        self, command: Command | RawMessage, *, ok: bool = True, reason: RefusalReason | None = None
+    ) -> None:
+        """Settle `command`, an object that this iteration yielded; twice changes nothing."""
+        _, number = self._open.pop(id(command), (None, None))
+        if number is not None:
+            self._services.finish_command(number, ok, reason if not ok else None)
+
+    def _take(self, event: Event) -> Command | RawMessage | None:
+        match event:
+            case CommandReceived(surface=self._key):
+                command = decode(bytes(event.payload))
+                if is_command(command):
+                    self._open[id(command)] = command, event.number
+                    return command
+            case DataReceived(from_agent=True, type=str()):
+                return unknown_message(event)
+            case _:
+                pass
+        return None
+
+
+@final
+class SurfaceSession(StateProperties):
+    """A session as one surface has it: every `ControlledSession` member, and its own four.
+
+    `key` and `capabilities` are what it was mounted with; `commands()` are the commands that it
+    was given; `microphone` ends its lease with the surface.
+    """
+
+    def __init__(
+        self,
+        session: ControlledSession,
+        key: str,
+        capabilities: frozenset[Capability],
+        services: SurfaceServices | None,
+    ) -> None:
+        self._session = session
+        self._key = key
+        self._capabilities = capabilities
+        self._services = services
+        self._microphone = SurfaceMicrophone(services.microphone, key) if services else None
+        # Opened at mount: a command that comes before `commands()` is called is not lost.
+        self._inbox: Subscription[Event, SessionState] | None = (
+            session.subscribe(CommandReceived, DataReceived).__enter__() if services else None
+        )
+        self.last_used = 0
+
+    @property
+    def key(self) -> str:
+        return self._key
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self._capabilities
+
+    @property
+    def microphone(self) -> SurfaceMicrophone:
+        """The microphone; nothing is published before it is acquired and a frame is pushed.
+
+        Raises:
+            NotSupportedError: the session behind is not a `Session`.
+        """
+        return self._require(self._microphone, "the microphone")
+
+    def commands(self, *, auto: bool = True) -> SurfaceCommands:
+        """The commands given to this surface since it was mounted; one reader at a time.
+
+        Args:
+            auto: asking for the next command says that the last one was carried out. False: call
+                `finish` for each.
+
+        Raises:
+            NotSupportedError: the session behind is not a `Session`.
+        """
+        services = self._require(self._services, "commands")
+        return SurfaceCommands(self._require(self._inbox, "commands"), self._key, services, auto)
+
+    def mark_used(self) -> None:
+        """A person used this surface: commands go to it first from now on."""
+        if self._services is not None:
+            self.last_used = self._services.next_use()
+
+    @property
+    def state(self) -> SessionState:
+        return self._session.state
+
+    @property
+    def video(self) -> VideoChannel:
+        return self._session.video
+
+    @property
+    def audio(self) -> AudioChannel:
+        return self._session.audio
+
+    def subscribe(
+        self, *types: type[E], after: int | str | None = None
+    ) -> Subscription[E, SessionState]:
+        """See `ControlledSession.subscribe`."""
+        return self._session.subscribe(*types, after=after)
+
+    async def connect(self) -> None:
+        """See `ControlledSession.connect`."""
+        await self._session.connect()
+
+    async def disconnect(self) -> None:
+        """See `ControlledSession.disconnect`."""
+        await self._session.disconnect()
+
+    async def send_data(
+        self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
+    ) -> None:
+        """See `ControlledSession.send_data`. What a person typed makes this the active surface."""
+        if isinstance(message, UserMessage):
+            self.mark_used()
+        await self._session.send_data(message, timeout=timeout, require_agent=require_agent)
+
+    async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
+        """Say what a person typed, in the way that the agent understands; see `Session`.
+
+        Raises:
+            NotSupportedError: the session behind is not a `Session`.
+        """
+        services = self._require(self._services, "send_text")
+        self.mark_used()
+        await services.send_text(text, timeout=timeout)
+
+    def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
+        """See `ControlledSession.subscribe_to_data_messages`."""
+        return self._session.subscribe_to_data_messages(handler)
+
+    def detach(self) -> None:
+        """Give back what the surface held. Called by its supervisor when it has ended."""
+        if self._inbox is not None:
+            self._inbox.__exit__(None, None, None)
+        if self._microphone is not None:
+            self._microphone.revoke()
+
+    def _require(self, part: T | None, what: str) -> T:
+        if part is None:
+            raise NotSupportedError(what, f"{type(self._session).__name__} (it is no Session)")
+        return part
+
+
+def surface_function(surface: object) -> SurfaceFunction:
+    """The async function that a surface runs.
+
+    Raises:
+        MisuseError: `surface` is neither a Surface nor an async function.
+    """
+    if isinstance(surface, type):
+        raise MisuseError(f"mount an instance: {surface.__name__}(...), not the class itself")
+    run = getattr(surface, "run", surface)
+    if not callable(run):
+        raise MisuseError(
+            f"{type(surface).__name__} is no surface: it needs 'async def run(self, session)'"
+        )
+    function: SurfaceFunction = run
+    return function
+
+
+def unknown_message(event: DataReceived) -> RawMessage | None:
+    """The message of `event` if its type is one that this package does not know."""
+    try:
+        message = decode(event.data)
+    except MalformedMessageError:
+        return None
+    return message if isinstance(message, RawMessage) else None
