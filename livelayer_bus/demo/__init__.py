@@ -1,4 +1,4 @@
-"""A talking agent that needs no key: a livekit-agents session with offline parts and a drawn face."""
+"""A talking agent that needs no key: an AgentSession with offline parts and a drawn face."""
 
 from __future__ import annotations
 

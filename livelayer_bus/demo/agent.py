@@ -126,13 +126,13 @@ class DemoAgent:
                 timeout=self._start_timeout,
                 return_when=asyncio.FIRST_COMPLETED,
             )
+            in_time = self._life.done()
         finally:
             if not ready.done():
-                still_starting = not self._life.done()
                 await self._end()
         if ready.done():
             return self
-        if still_starting:
+        if not in_time:
             raise ConnectError(self._url, f"not ready within {self._start_timeout:g} s")
         self._life.result()
         raise DemoAgentFailedError(self._reason(None))

@@ -7,9 +7,10 @@ from typing import Final
 from livekit.agents import Agent, function_tool
 
 from livelayer_bus.demo import guide
+from livelayer_bus.demo.topics import NAME
 from livelayer_bus.demo.wire import WireBridge
 
-_INSTRUCTIONS: Final = f"""You are {guide.NAME}, the friendly voice guide of livelayer-bus, a Python
+_INSTRUCTIONS: Final = f"""You are {NAME}, the friendly voice guide of livelayer-bus, a Python
 library that keeps one live agent session and shares it with any number of surfaces (web pages,
 terminals, recorders) that mount and unmount while the session runs. Answer in one or two short
 spoken sentences, without lists or markup. Use the tools when you are asked to do something on the

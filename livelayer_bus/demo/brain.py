@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterable
 from concurrent.futures import Executor
-from typing import Any, Final
+from typing import Any, Final, Never
 
 from livekit import rtc
 from livekit.agents import (
@@ -35,7 +35,7 @@ _FRAME_SECONDS: Final = 0.1
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?:])\s+")
 
 
-class GuideModel(llm.LLM):
+class GuideModel(llm.LLM[Never]):
     """Stands where `AgentSession` demands a model; the guide answers in `llm_node` instead."""
 
     def chat(self, **_options: Any) -> llm.LLMStream:
@@ -47,7 +47,7 @@ class GuideModel(llm.LLM):
         raise NotSupportedError("chat()", "the offline guide (it answers in llm_node)")
 
 
-class EspeakModel(tts.TTS):
+class EspeakModel(tts.TTS[Never]):
     """Tells `AgentSession` what espeak-ng's audio is like; `tts_node` speaks instead."""
 
     def __init__(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Plane: TypeAlias = NDArray[np.float32]
+Plane: TypeAlias = NDArray[np.floating[Any]]
 Bytes: TypeAlias = NDArray[np.uint8]
+Cover: TypeAlias = NDArray[np.int32]
 Colour: TypeAlias = tuple[float, float, float]
 
 
@@ -20,7 +21,7 @@ def rgb(code: str) -> Colour:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A rectangle of the picture, in pixels; all four numbers are even, because chroma is halved."""
+    """A rectangle of the picture, in pixels; all numbers are even, because chroma is halved."""
 
     left: int
     top: int
@@ -97,6 +98,15 @@ class Canvas:
         v = 128.0 + 112.0 * red - 93.786 * green - 18.214 * blue
         return Patch(self.region, _bytes(luma), _bytes(u), _bytes(v))
 
+    def layer(self, colour: Colour, cover: Plane) -> Layer:
+        """One colour with this cover, to be blended over whatever is there."""
+        self.fill(colour)
+        patch = self.patch()
+        # 0 to 256, so that blending is a product and a shift.
+        luma = np.rint(cover * 256).astype(np.int32)
+        chroma = np.rint(_halve(cover) * 256).astype(np.int32)
+        return Layer(self.region, patch, luma, chroma)
+
     def _planes(self) -> tuple[Plane, Plane, Plane]:
         return self._red, self._green, self._blue
 
@@ -109,6 +119,16 @@ class Patch:
     luma: Bytes
     u: Bytes
     v: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A painted region and how much of it covers what is beneath, 0 to 256 a pixel."""
+
+    region: Region
+    patch: Patch
+    luma_cover: Cover
+    chroma_cover: Cover
 
 
 class Frame:
@@ -124,14 +144,29 @@ class Frame:
 
     def lay(self, patch: Patch) -> None:
         """Put a patch where it belongs."""
-        area = patch.region
+        luma, u, v = self._views(patch.region)
+        luma[:] = patch.luma
+        u[:] = patch.u
+        v[:] = patch.v
+
+    def blend(self, layer: Layer, strength: float) -> None:
+        """Blend a layer over what is there; `strength` is 0 to 1."""
+        scale = round(min(1.0, max(0.0, strength)) * 256)
+        luma, u, v = self._views(layer.region)
+        _mix(luma, layer.patch.luma, layer.luma_cover, scale)
+        _mix(u, layer.patch.u, layer.chroma_cover, scale)
+        _mix(v, layer.patch.v, layer.chroma_cover, scale)
+
+    def _views(self, area: Region) -> tuple[Bytes, Bytes, Bytes]:
         rows = slice(area.top, area.top + area.height)
         columns = slice(area.left, area.left + area.width)
-        self._luma[rows, columns] = patch.luma
-        rows = slice(area.top // 2, (area.top + area.height) // 2)
-        columns = slice(area.left // 2, (area.left + area.width) // 2)
-        self._u[rows, columns] = patch.u
-        self._v[rows, columns] = patch.v
+        half_rows = slice(area.top // 2, (area.top + area.height) // 2)
+        half_columns = slice(area.left // 2, (area.left + area.width) // 2)
+        return (
+            self._luma[rows, columns],
+            self._u[half_rows, half_columns],
+            self._v[half_rows, half_columns],
+        )
 
 
 def edge(distance: Plane) -> Plane:
@@ -145,6 +180,11 @@ def _halve(plane: Plane) -> Plane:
         plane[0::2, 0::2] + plane[1::2, 0::2] + plane[0::2, 1::2] + plane[1::2, 1::2]
     ) * np.float32(0.25)
     return half
+
+
+def _mix(below: Bytes, above: Bytes, cover: Cover, scale: int) -> None:
+    old = below.astype(np.int32)
+    below[:] = (old + (((above - old) * (cover * scale)) >> 16)).astype(np.uint8)
 
 
 def _bytes(plane: Plane) -> Bytes:

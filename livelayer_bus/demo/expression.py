@@ -41,6 +41,7 @@ class Expression:
     def __init__(self) -> None:
         self._mood: Mood = "idle"
         self._user_speaks = False
+        self._heard = 0.0  # 0 to 1, following `_user_speaks`
         self._weights = {"idle": 1.0, "listening": 0.0, "thinking": 0.0, "speaking": 0.0}
         self._last: float | None = None
 
@@ -66,7 +67,7 @@ class Expression:
         self._blend(now)
         thinking = self._weights["thinking"]
         speaking = self._weights["speaking"]
-        attentive = self._weights["listening"] * (1.0 if self._user_speaks else 0.35)
+        attentive = self._weights["listening"] * (0.35 + 0.65 * self._heard)
         breath = math.sin(2 * math.pi * now / _BREATH_SECONDS)
         wander = math.sin(now * 0.7) * 0.25 * (1 - thinking - 0.6 * attentive)
         return Look(
@@ -77,7 +78,7 @@ class Expression:
             mouth=mouth,
             smile=1.0 - 0.75 * thinking,
             thought=(now % 1.2) / 1.2 if thinking > 0.4 else None,
-            glow=attentive * (0.75 + 0.25 * math.sin(now * 4.0)),
+            glow=self._heard * (0.8 + 0.2 * math.sin(now * 4.0)),
         )
 
     def _blend(self, now: float) -> None:
@@ -87,6 +88,7 @@ class Expression:
         for mood, weight in self._weights.items():
             target = 1.0 if mood == self._mood else 0.0
             self._weights[mood] = weight + (target - weight) * part
+        self._heard += ((1.0 if self._user_speaks else 0.0) - self._heard) * part
 
 
 def blink(now: float) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 import numpy as np
 
-from livelayer_bus.demo.canvas import Canvas, Frame, Patch, Plane, Region, edge, rgb
+from livelayer_bus.demo.canvas import Canvas, Frame, Layer, Patch, Plane, Region, edge, rgb
 from livelayer_bus.demo.expression import Look
 
 WIDTH: Final = 640
@@ -24,11 +25,11 @@ _HEAD_REGION: Final = Region(180, 30, 280, 276)
 _EYES_REGION: Final = Region(248, 124, 144, 84)
 _MOUTH_REGION: Final = Region(272, 208, 96, 66)
 _THOUGHT_REGION: Final = Region(462, 40, 96, 92)
+_HALO_REGION: Final = Region(140, 20, 360, 300)
 _WHOLE: Final = Region(0, 0, WIDTH, HEIGHT)
 
-_PATCHES_KEPT: Final = 768
-"""Most are some kilobytes; a head is 116, and there are at most `_HEADS_KEPT` of them."""
-_HEADS_KEPT: Final = 64
+_PATCHES_KEPT: Final = 768  # of about 15 kB each
+_BOB_STEPS: Final = 9  # half pixels that the head moves up and down
 
 _NIGHT, _DUSK, _DAWN = rgb("2d2656"), rgb("8a5382"), rgb("f4a884")
 _CREAM, _LIGHT, _SHADOW = rgb("ffe3c2"), rgb("fff8ea"), rgb("efb48a")
@@ -57,13 +58,16 @@ class Face:
     """Draws looks into one I420 frame (`buffer`), which each call overwrites.
 
     Looks are rounded to steps that the eye does not see, and what was painted for a step is
-    remembered, so that most frames are a few copies. Memory is bounded.
+    remembered, so that most frames are a few copies. Memory is bounded. Creating a face paints
+    what every look needs (a fifth of a second).
     """
 
     def __init__(self) -> None:
         self._frame = Frame(WIDTH, HEIGHT)
         self._patches = _Memory(_PATCHES_KEPT)
-        self._heads = _Memory(_HEADS_KEPT)
+        self._scene = paint_scene()
+        self._heads = [paint_head(step / 2) for step in range(-_BOB_STEPS, _BOB_STEPS + 1)]
+        self._halo = paint_halo()
 
     @property
     def buffer(self) -> bytearray:
@@ -72,31 +76,35 @@ class Face:
 
     def draw(self, look: Look) -> None:
         """Draw a look."""
-        bob = round(look.bob * 2) / 2
-        halo = round(look.glow * 6) / 6
+        step = max(-_BOB_STEPS, min(_BOB_STEPS, round(look.bob * 2)))
+        bob = step / 2
         lay = self._frame.lay
-        lay(self._heads.get(("scene", halo), lambda: paint_scene(halo)))
-        lay(self._heads.get(("head", bob, halo), lambda: paint_head(bob, halo)))
-        eyes = round(look.eyes * 8) / 8
-        gaze = (round(look.gaze[0] * 8) / 8, round(look.gaze[1] * 8) / 8)
-        brows = round(look.brows * 6) / 6
-        lay(
-            self._patches.get(
-                ("eyes", bob, eyes, gaze, brows), lambda: paint_eyes(bob, eyes, gaze, brows)
-            )
-        )
-        openness = round(look.mouth.openness * 12) / 12
-        roundness = round(look.mouth.roundness * 5) / 5
-        smile = round(look.smile * 6) / 6
-        lay(
-            self._patches.get(
-                ("mouth", bob, openness, roundness, smile),
-                lambda: paint_mouth(bob, openness, roundness, smile),
-            )
-        )
+        lay(self._scene)
+        lay(self._heads[step + _BOB_STEPS])
+        lay(self._eyes(bob, look))
+        lay(self._mouth(bob, look))
         if look.thought is not None:
             phase = round(look.thought * 24) / 24
             lay(self._patches.get(("thought", phase), lambda: paint_thought(phase)))
+        if look.glow > 0:
+            self._frame.blend(self._halo, look.glow)
+
+    def _eyes(self, bob: float, look: Look) -> Patch:
+        eyes = round(look.eyes * 8) / 8
+        gaze = (round(look.gaze[0] * 8) / 8, round(look.gaze[1] * 8) / 8)
+        brows = round(look.brows * 6) / 6
+        return self._patches.get(
+            ("eyes", bob, eyes, gaze, brows), lambda: paint_eyes(bob, eyes, gaze, brows)
+        )
+
+    def _mouth(self, bob: float, look: Look) -> Patch:
+        openness = round(look.mouth.openness * 12) / 12
+        roundness = round(look.mouth.roundness * 5) / 5
+        smile = round(look.smile * 6) / 6
+        return self._patches.get(
+            ("mouth", bob, openness, roundness, smile),
+            lambda: paint_mouth(bob, openness, roundness, smile),
+        )
 
 
 class _Memory:
@@ -117,17 +125,25 @@ class _Memory:
         return patch
 
 
-def paint_scene(halo: float) -> Patch:
+def paint_scene() -> Patch:
     """The whole picture without the head."""
     canvas = Canvas(_WHOLE)
-    _scene(canvas, halo)
+    _scene(canvas)
     return canvas.patch()
 
 
-def paint_head(bob: float, halo: float) -> Patch:
+def paint_halo() -> Layer:
+    """The light around the head while somebody talks to it."""
+    canvas = Canvas(_HALO_REGION)
+    away = canvas.distance(_CENTRE_X, _CENTRE_Y, _HEAD[0] + 8, _HEAD[1] + 6)
+    ring = np.exp(-((away - 12.0) ** 2) / 150.0) * _smooth(away / 10)
+    return canvas.layer(_HALO, (ring * np.float32(0.7)).astype(np.float32))
+
+
+def paint_head(bob: float) -> Patch:
     """The head without eyes and mouth, and what is seen around it."""
     canvas = Canvas(_HEAD_REGION)
-    _scene(canvas, halo)
+    _scene(canvas)
     _sprout(canvas, bob)
     cover = canvas.ellipse(_CENTRE_X, _CENTRE_Y + bob, *_HEAD)
     for side in (-1, 1):
@@ -202,7 +218,7 @@ def paint_mouth(bob: float, openness: float, roundness: float, smile: float) -> 
 def paint_thought(phase: float) -> Patch:
     """Three bubbles that rise beside the head, one after the other."""
     canvas = Canvas(_THOUGHT_REGION)
-    _scene(canvas, 0.0)
+    _scene(canvas)
     for index, (x, y, size) in enumerate(((474, 116, 5.5), (496, 94, 8.5), (524, 66, 12.5))):
         swing = 0.5 + 0.5 * float(np.cos(2 * np.pi * (phase - index / 4)))
         radius = size * (0.72 + 0.28 * swing)
@@ -210,7 +226,7 @@ def paint_thought(phase: float) -> Patch:
     return canvas.patch()
 
 
-def _scene(canvas: Canvas, halo: float) -> None:
+def _scene(canvas: Canvas) -> None:
     part = np.clip(canvas.y / HEIGHT + (canvas.x - _CENTRE_X) * 0.0003, 0.0, 1.0)
     canvas.shade(_NIGHT, _DUSK, _smooth(part / 0.75))
     canvas.fill(_DAWN, _smooth((part - 0.3) / 0.8))
@@ -218,10 +234,6 @@ def _scene(canvas: Canvas, halo: float) -> None:
         away = canvas.distance(x, y, radius, radius)
         canvas.fill(_HALO, _smooth(0.5 - away / 22) * np.float32(strength))
     canvas.fill(_HALO, canvas.glow(_CENTRE_X, _CENTRE_Y, 190.0) * np.float32(0.30))
-    if halo > 0:
-        away = np.maximum(canvas.distance(_CENTRE_X, _CENTRE_Y, *_HEAD), 0.0)
-        ring = np.exp(-((away - 20.0) ** 2) / 200.0)
-        canvas.fill(_HALO, (ring * np.float32(0.65 * halo)).astype(np.float32))
     _body(canvas)
 
 
@@ -278,7 +290,7 @@ def _smiling_lid(canvas: Canvas, x: float, y: float) -> None:
         (x + 6.5, y + 3.0),
         (x + 13, y - 1.5),
     ]
-    for start, end in zip(points, points[1:], strict=False):
+    for start, end in pairwise(points):
         canvas.fill(_INK, canvas.stroke(start, end, 4.6))
 
 

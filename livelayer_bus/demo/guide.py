@@ -8,9 +8,13 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, TypeAlias
 
-NAME: Final = "Lumi"
+from livelayer_bus.demo.topics import NAME, TOPICS
+
 FORM_ID: Final = "contact"
-GREETING: Final = f"Hello, I am {NAME}, your guide to livelayer bus. Ask me what a surface is, or tell me where to go."
+GREETING: Final = (
+    f"Hello, I am {NAME}, your guide to livelayer bus. "
+    "Ask me what a surface is, or tell me where to go."
+)
 CANNOT_TRANSCRIBE: Final = (
     "I can hear you, but without a network I cannot turn speech into words. Please type to me."
 )
@@ -79,7 +83,7 @@ _Rule: TypeAlias = Callable[[re.Match[str], Memory], Reply]
 
 def respond(text: str, memory: Memory) -> Reply:
     """What the guide does about a line of the user. Never fails, always has at least one step."""
-    line = " ".join(text.split())
+    line = " ".join(text.replace("\u2019", "'").split())
     for pattern, rule in _RULES:
         if match := pattern.search(line):
             return rule(match, replace(memory, awaiting_name=False))
@@ -197,7 +201,7 @@ def _read(_match: re.Match[str], memory: Memory) -> Reply:
 
 
 def _fill(match: re.Match[str], memory: Memory) -> Reply:
-    name = _as_name(match["name"] or "") or memory.name
+    name = _as_name(match["name"]) or memory.name
     if name is None:
         return Reply((Say("Gladly. What is your name?"),), replace(memory, awaiting_name=True))
     return _fill_name(name, memory)
@@ -240,7 +244,7 @@ def _recall(_match: re.Match[str], memory: Memory) -> Reply:
 
 
 def _as_name(text: str) -> str | None:
-    words = re.findall(r"[^\W\d_][\w'’-]*", text)
+    words = re.findall(r"[^\W\d_][\w'-]*", text)
     if not 1 <= len(words) <= 4:
         return None
     return " ".join(word if word[:1].isupper() else word.capitalize() for word in words)[:60]
@@ -261,125 +265,37 @@ def _excerpt(text: str) -> str:
     return flat[:PAGE_EXCERPT].rsplit(" ", 1)[0] + ", and more."
 
 
+_COMMANDS: Final[tuple[tuple[str, _Rule], ...]] = (
+    (
+        (
+            r"\b(?:fill|put|write|enter|type)\b(?: in)?(?: my)? name\b(?: in)?(?: as| is)?"
+            r"\W*(?P<name>[^.!?]*)"
+        ),
+        _fill,
+    ),
+    (r"\bwhat(?:'s| is) my name\b|\bwho am i\b", _recall),
+    (r"\b(?:my name is|call me)\s+(?P<name>[^.,!?]+)", _remember),
+    (r"\b(?:submit|send)(?: off)?(?: the| my| this)? form\b", _submit),
+    (
+        r"\bon (?:this|the) page\b|\bread (?:this|the) page\b|\bwhat do you see\b|\bwhere am i\b",
+        _read,
+    ),
+    (r"\bscroll\b.*?\b(?P<direction>up|down|top|bottom)\b", _scroll),
+    (
+        (
+            r"\b(?:go|take me|bring me|navigate|switch|head)(?: back)? to (?:the )?"
+            r"(?P<target>[\w/ -]+?)(?: page)?(?: please)?\W*$"
+        ),
+        _navigate,
+    ),
+    (r"\bopen (?:the )?(?P<target>[\w/ -]+?) page\b", _navigate),
+    (r"\bgo (?P<target>home)\b", _navigate),
+)
 _RULES: Final[tuple[tuple[re.Pattern[str], _Rule], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), rule)
     for pattern, rule in (
-        (
-            r"\b(?:fill|put|write|enter|type)\b(?: in)?(?: my)? name(?: in)?"
-            r"(?:\s*[:,]?\s*(?:as |is )?(?P<name>[^.!?]+))?",
-            _fill,
-        ),
-        (r"\bwhat(?:'s|’s| is) my name\b|\bwho am i\b", _recall),
-        (r"\b(?:my name is|call me)\s+(?P<name>[^.,!?]+)", _remember),
-        (r"\b(?:submit|send)(?: off)?(?: the| my| this)? form\b", _submit),
-        (
-            r"\bwhat(?:'s|’s| is| do you see)?(?: is)? on (?:this|the) page\b|\bread (?:this|the) page\b"
-            r"|\bwhat do you see\b|\bwhere am i\b",
-            _read,
-        ),
-        (
-            r"\bscroll\b(?: \w+){0,3}? ?\b(?P<direction>up|down|top|bottom)\b",
-            _scroll,
-        ),
-        (
-            r"\b(?:go|take me|bring me|navigate|switch|head)(?: back)? to(?: the)? "
-            r"(?P<target>[\w/ -]+?)(?: page)?(?: please)?\W*$",
-            _navigate,
-        ),
-        (r"\bopen(?: the)? (?P<target>[\w/ -]+?) page\b", _navigate),
-        (r"\bgo (?P<target>home)\b", _navigate),
-        (
-            r"\b(?:what can you do|help|what can i (?:ask|say))\b",
-            _answer(
-                "I can tell you about sessions, surfaces, events, transcripts and the demo. And I can "
-                "go to a page, scroll, read the page, and fill in your name, if you let me."
-            ),
-        ),
-        (
-            r"\bhow are you\b",
-            _answer("Very well, thank you. I have no cloud over my head: I run on this machine."),
-        ),
-        (
-            r"\b(?:who|what) are you\b|\byour name\b",
-            _answer(
-                f"I am {NAME}, a small guide made of rules, a synthetic voice and a drawn face. "
-                "Give me a key, and a real model answers in my place."
-            ),
-        ),
-        (
-            r"\bsurfaces?\b",
-            _answer(
-                "A surface is anything that shows a session: a web page, a terminal, a recorder. "
-                "Surfaces mount and unmount while I keep talking, and I speak only once for all of them."
-            ),
-        ),
-        (
-            r"\b(?:late|join|miss|snapshot)\w*\b",
-            _answer(
-                "Whoever joins late gets the state as it is, and then every event after it: "
-                "no gap, and no duplicate."
-            ),
-        ),
-        (
-            r"\b(?:microphone|mic)\b",
-            _answer(
-                "The microphone has one owner at a time. A second one is told who holds it, and it is "
-                "free again when its surface goes."
-            ),
-        ),
-        (
-            r"\b(?:capabilit\w+|permission\w*|allow\w*)\b",
-            _answer(
-                "A surface says what I may do to it: navigate, scroll, fill in forms. The default is "
-                "nothing, and when I am refused, I am told."
-            ),
-        ),
-        (
-            r"\btranscripts?\b",
-            _answer(
-                "Every utterance is one line of the transcript, in the order in which it began, "
-                "however its pieces arrive."
-            ),
-        ),
-        (
-            r"\b(?:fast|latency|slow|performance|speed)\b",
-            _answer(
-                "One ring of events, and one copy of each frame, shared by everybody. A slow surface "
-                "hurts only itself."
-            ),
-        ),
-        (
-            r"\b(?:key|keys|cloud|offline|internet|network|free)\b",
-            _answer(
-                "No key and no cloud. The room, the voice and the face run on this machine. With a key, "
-                "real models take over."
-            ),
-        ),
-        (
-            r"\b(?:bus|events?)\b.*\b(?:work|works|is|are)\b|\bwhat (?:is|are) (?:a |an |the )?events?\b",
-            _answer(
-                "Everything that happens in a session is an event on one bus. Each reader has a cursor "
-                "of its own, and nobody waits for anybody."
-            ),
-        ),
-        (
-            r"\blive ?layer\b|\bsession\b|\bthis (?:project|thing|demo)\b",
-            _answer(
-                "livelayer bus keeps one live agent session and shares it with any number of surfaces. "
-                "They come and go, and the session stays."
-            ),
-        ),
-        (
-            r"\b(?:install|get started|start with|begin)\b",
-            _answer("Clone the repository and type: make demo. That is how we met."),
-        ),
-        (
-            r"\bjoke\b",
-            _answer("Two surfaces walk into a room. The agent says: I only need to say this once."),
-        ),
-        (r"\b(?:thanks|thank you|cheers)\b", _answer("You are welcome.")),
-        (r"\b(?:bye|goodbye|see you)\b", _answer("Goodbye! It was nice to talk to you.")),
-        (r"^\W*(?:stop|quiet|be quiet|hush)\W*$", _answer("All right.")),
+        *_COMMANDS,
+        *((pattern, _answer(answer)) for pattern, answer in TOPICS),
         (r"^\W*(?:hi|hey|hello|good (?:morning|evening|day|afternoon))\b", _greet),
     )
 )

@@ -1,4 +1,4 @@
-"""How a mouth looks at an instant of speech: shapes of phonemes, and the timeline that plays them."""
+"""How a mouth looks at an instant of speech: the shapes of phonemes, and their timeline."""
 
 from __future__ import annotations
 
@@ -32,22 +32,23 @@ class Viseme:
 
 CLOSED = MouthShape()
 
-_SHAPES = {
-    "aɑɐæ": MouthShape(1.0, -0.1),
-    "ʌəɜɚ": MouthShape(0.6, 0.0),
-    "eɛ": MouthShape(0.65, -0.6),
-    "iɪy": MouthShape(0.38, -1.0),
-    "oɔɒ": MouthShape(0.75, 0.8),
-    "uʊ": MouthShape(0.36, 1.0),
-    "wɹ": MouthShape(0.3, 0.9),
-    "ʃʒ": MouthShape(0.3, 0.6),
-    "mbp": CLOSED,
-    "fv": MouthShape(0.14, -0.4),
-    "szθð": MouthShape(0.18, -0.7),
-    "tdnlɾ": MouthShape(0.28, -0.3),
-    "kɡghŋxj": MouthShape(0.34, -0.2),
-}
-_BY_LETTER = {letter: shape for letters, shape in _SHAPES.items() for letter in letters}
+# IPA letters; those that look like Latin ones are written as their code points.
+_SHAPES = (
+    ("a\u0251\u0250æ", MouthShape(1.0, -0.1)),  # open vowels
+    ("ʌəɜɚ", MouthShape(0.6, 0.0)),
+    ("eɛ", MouthShape(0.65, -0.6)),
+    ("i\u026ay", MouthShape(0.38, -1.0)),
+    ("oɔɒ", MouthShape(0.75, 0.8)),
+    ("uʊ", MouthShape(0.36, 1.0)),
+    ("wɹ", MouthShape(0.3, 0.9)),
+    ("ʃʒ", MouthShape(0.3, 0.6)),
+    ("mbp", CLOSED),
+    ("fv", MouthShape(0.14, -0.4)),
+    ("szθð", MouthShape(0.18, -0.7)),
+    ("tdnlɾ", MouthShape(0.28, -0.3)),
+    ("k\u0261ghŋxj", MouthShape(0.34, -0.2)),
+)
+_BY_LETTER = {letter: shape for letters, shape in _SHAPES for letter in letters}
 _STRESS = "ˈˌ"
 
 

@@ -17,7 +17,6 @@ from livekit.agents import (
 )
 from livekit.agents.voice import room_io
 
-from livelayer_bus.demo import guide
 from livelayer_bus.demo.avatar import Avatar, AvatarStatistics
 from livelayer_bus.demo.brain import OUTPUT_RATE
 from livelayer_bus.demo.conversation import Conversation, is_person

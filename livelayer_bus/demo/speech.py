@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 from livelayer_bus.demo.errors import DemoDependencyError, SpeechFailedError
 from livelayer_bus.demo.mouth import Viseme, shape_of
@@ -26,15 +26,15 @@ _LOCK = threading.Lock()
 
 
 class _EventId(ctypes.Union):
-    _fields_: ClassVar[list[tuple[str, Any]]] = [
+    _fields_ = (
         ("number", ctypes.c_int),
         ("name", ctypes.c_char_p),
         ("string", ctypes.c_char * 8),
-    ]
+    )
 
 
 class _Event(ctypes.Structure):
-    _fields_: ClassVar[list[tuple[str, Any]]] = [
+    _fields_ = (
         ("type", ctypes.c_int),
         ("unique_identifier", ctypes.c_uint),
         ("text_position", ctypes.c_int),
@@ -43,7 +43,7 @@ class _Event(ctypes.Structure):
         ("sample", ctypes.c_int),
         ("user_data", ctypes.c_void_p),
         ("id", _EventId),
-    ]
+    )
 
 
 _SynthCallback = ctypes.CFUNCTYPE(
