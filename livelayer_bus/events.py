@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from .nesting import MAX_DEPTH, nests_too_deeply
+
 ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
 AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
 Role: TypeAlias = Literal["agent", "user"]
@@ -290,16 +292,30 @@ AnyEvent: TypeAlias = (
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_LINE_DEPTH = MAX_DEPTH + 2  # a packet's own levels, and those of the event around it
 _BASE_WEIGHT = 256  # bytes: a small record with its strings, as sys.getsizeof counts them
 
 
 def packet_payload(data: bytes) -> tuple[msgspec.Raw, bool]:
-    """The `payload` and `is_json` of a packet event for these bytes."""
+    """The `payload` and `is_json` of a packet event for these bytes.
+
+    JSON that nests deeper than 100 levels counts as none, so that nobody who reads the event runs
+    out of stack.
+    """
+    if _is_json(data):
+        return msgspec.Raw(data), True
+    return msgspec.Raw(msgspec.json.encode(data)), False
+
+
+def _is_json(data: bytes) -> bool:
     try:
-        msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        return msgspec.Raw(msgspec.json.encode(data)), False
-    return msgspec.Raw(data), True
+        text = data.decode()
+        if nests_too_deeply(text):
+            return False
+        msgspec.json.decode(text)
+    except ValueError:  # UnicodeDecodeError and msgspec.DecodeError both are
+        return False
+    return True
 
 
 def encode_event(event: Event) -> bytes:
@@ -316,7 +332,13 @@ def decode_event(line: bytes | str) -> AnyEvent:
         msgspec.ValidationError: the line is JSON, but no event.
         msgspec.DecodeError: the line is not JSON.
     """
-    return _decoder.decode(line)
+    try:
+        text = line if isinstance(line, str) else line.decode()
+    except UnicodeDecodeError as exc:
+        raise msgspec.DecodeError("the line is not UTF-8") from exc
+    if nests_too_deeply(text, _LINE_DEPTH):
+        raise msgspec.DecodeError("the line nests too deeply")
+    return _decoder.decode(text)
 
 
 def weigh(event: object) -> int:
