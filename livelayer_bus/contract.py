@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
 import msgspec
 
@@ -125,9 +125,15 @@ class ControlledSession(Protocol):
         """The agent's voice; there before a track is."""
         ...
 
+    @overload
+    def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
+    @overload
     def subscribe(
         self, *types: type[E], after: int | str | None = None
-    ) -> Subscription[E, SessionState]:
+    ) -> Subscription[E, SessionState]: ...
+    def subscribe(
+        self, *types: type[Any], after: int | str | None = None
+    ) -> Subscription[Any, SessionState]:
         """Events of these types (none: all), each once and in order; see `Subscription`."""
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias, final
 
@@ -111,6 +111,7 @@ class Microphone:
         self._lease: MicrophoneLease | None = None
         self._track: MicrophoneTrack | None = None
         self._format: tuple[int, int] | None = None
+        self._reserved_for: str | None = None
         self._opening = anyio.Lock()
         self._room = 0  # counts the rooms, so that a track of an earlier one is not kept
 
@@ -124,20 +125,32 @@ class Microphone:
         return self._lease.muted if self._lease else False
 
     @asynccontextmanager
-    async def acquire(self, owner: str) -> AsyncIterator[MicrophoneLease]:
+    async def acquire(self, owner: str) -> AsyncGenerator[MicrophoneLease, None]:
         """Hold the microphone for the block. Nothing is published before the first frame.
 
         Raises:
             MicrophoneBusyError: somebody holds it; the error names them.
         """
-        if self._lease is not None:
-            raise MicrophoneBusyError(self._lease.owner)
+        holder = self._lease.owner if self._lease else self._reserved_for
+        if self._lease is not None or holder not in (None, owner):
+            raise MicrophoneBusyError(str(holder))
         lease = self._lease = MicrophoneLease(owner, self)
         try:
             self._publish(MicrophoneChanged(owner=owner))
             yield lease
         finally:
             await self._release(lease)
+
+    def reserve(self, owner: str) -> None:
+        """Let nobody but `owner` acquire the microphone for as long as the session lives.
+
+        Raises:
+            MicrophoneBusyError: somebody else holds or has reserved it.
+        """
+        holder = self._lease.owner if self._lease else self._reserved_for
+        if holder not in (None, owner):
+            raise MicrophoneBusyError(str(holder))
+        self._reserved_for = owner
 
     def room_changed(self) -> None:
         """Forget the track: it went with its room. Called by the session."""

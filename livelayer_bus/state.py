@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import singledispatch
 
 import msgspec
@@ -55,7 +54,8 @@ def reduce(state: SessionState, event: Event) -> SessionState:
     return _replace(_apply(event, state), sequence=state.sequence + 1)
 
 
-_replace: Callable[..., SessionState] = msgspec.structs.replace
+def _replace(state: SessionState, **changes: object) -> SessionState:
+    return msgspec.structs.replace(state, **changes)
 
 
 @singledispatch

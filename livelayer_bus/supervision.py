@@ -89,11 +89,15 @@ class MountedSurface:
         on asyncio, and named in `SurfaceDidNotStop`; on trio this call waits for it. Called by
         the surface itself, it takes effect at the surface's next wait. Unmounting twice is fine.
         """
+        await self.end(self._host.close_timeout)
+
+    async def end(self, seconds: float) -> None:
+        """Unmount, waiting `seconds` before the surface is abandoned."""
         self.cancel()
         if self._task.is_current():
             return
-        if not await self._task.wait(self._host.close_timeout):
-            self._host.publish(SurfaceDidNotStop(self.key, self._host.close_timeout))
+        if not await self._task.wait(seconds):
+            self._host.publish(SurfaceDidNotStop(self.key, seconds))
             if self._task.can_be_abandoned:
                 self._finish("abandoned")
             else:
@@ -206,16 +210,18 @@ class Supervisor:
             self._on_ended(surface)
         self.publish(SurfaceUnmounted(surface.key))
 
-    async def aclose(self) -> None:
-        """Unmount everything, side by side, within one `close_timeout`.
-
-        Raises:
-            SurfaceFailedError: a surface mounted with `on_fault="raise"` failed, and nobody
-                waited for it.
-        """
+    async def aclose(self, seconds: float) -> None:
+        """Unmount everything, side by side, within `seconds`."""
         async with anyio.create_task_group() as group:
             for surface in self.surfaces:
-                group.start_soon(surface.unmount)
+                group.start_soon(surface.end, seconds)
+
+    def raise_faults(self) -> None:
+        """Raise the first fault that nobody waited for.
+
+        Raises:
+            SurfaceFailedError: a surface mounted with `on_fault="raise"` failed.
+        """
         for surface in self._faults:
             surface.raise_fault()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol, Self, TypeAlias, TypeVar, final
+from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
 
 from .bus import Subscription
 from .capabilities import Capability
@@ -89,7 +89,7 @@ class SurfaceMicrophone:
             self._microphone.revoke(self._lease)
 
     @asynccontextmanager
-    async def _acquire(self, owner: str) -> AsyncIterator[MicrophoneLease]:
+    async def _acquire(self, owner: str) -> AsyncGenerator[MicrophoneLease, None]:
         async with self._microphone.acquire(owner) as lease:
             self._lease = lease
             try:
@@ -231,9 +231,15 @@ class SurfaceSession(StateProperties):
     def audio(self) -> AudioChannel:
         return self._session.audio
 
+    @overload
+    def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
+    @overload
     def subscribe(
         self, *types: type[E], after: int | str | None = None
-    ) -> Subscription[E, SessionState]:
+    ) -> Subscription[E, SessionState]: ...
+    def subscribe(
+        self, *types: type[Any], after: int | str | None = None
+    ) -> Subscription[Any, SessionState]:
         """See `ControlledSession.subscribe`."""
         return self._session.subscribe(*types, after=after)
 
@@ -293,8 +299,7 @@ def surface_function(surface: object) -> SurfaceFunction:
         raise MisuseError(
             f"{type(surface).__name__} is no surface: it needs 'async def run(self, session)'"
         )
-    function: SurfaceFunction = run
-    return function
+    return cast("SurfaceFunction", run)
 
 
 def unknown_message(event: DataReceived) -> RawMessage | None:

@@ -91,6 +91,11 @@ class Connection:
         """The room we are in; None while there is none."""
         return self._joined.port if self._joined else None
 
+    @property
+    def agent_speaks_livelayer(self) -> bool:
+        """Whether the agent announced itself by a data message of LiveLayer's."""
+        return self._joined is not None and self._joined.intake.agent_speaks_livelayer
+
     async def connect(self) -> None:
         """Return when joined; several callers share one attempt, the last to give up ends it.
 
@@ -146,6 +151,8 @@ class Connection:
         """Leave the room without a word: the session closes."""
         leaving = self._leave()
         self._stop_resume_timer()
+        if self._store.state.connection_state in ("connecting", "connected"):
+            self._store.publish(ConnectionStateChanged("disconnected"))
         if leaving is not None:
             await self._close_port(leaving)
 

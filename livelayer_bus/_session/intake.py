@@ -77,6 +77,7 @@ class Intake:
         self._held: deque[Report] | None = deque()
         self._closed = False
         self._tracks: set[TrackKind] = set()
+        self.agent_speaks_livelayer = False
 
     def open(self) -> None:
         """The room is joined: pass on what was held back, and everything from now on."""
@@ -140,6 +141,8 @@ class Intake:
 
     def _agent(self, identity: str | None, active: bool) -> None:
         state = self._store.state
+        if identity != state.agent_identity:
+            self.agent_speaks_livelayer = False
         ready = state.agent_ready and identity is not None and identity == state.agent_identity
         self._availability(identity, active, ready)
 
@@ -220,6 +223,8 @@ class Intake:
             self._router.refuse(kind, reason, error.problem, request, sender)
 
     def _from_agent(self, message: Message, data: bytes, sender: str | None) -> None:
+        if isinstance(message, AgentStateMessage | BotReady):
+            self.agent_speaks_livelayer = True
         match message:
             case AgentStateMessage(state=raw):
                 self._agent_state(raw)

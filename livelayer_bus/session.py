@@ -1,0 +1,578 @@
+"""One live agent session, owned by the application and shared by any number of surfaces."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Final, Self, TypedDict, Unpack, final, overload
+from uuid import uuid4
+from weakref import WeakSet
+
+import anyio
+import anyio.lowlevel
+from livekit import rtc
+
+from ._session.commands import CommandStream, report_results
+from ._session.connection import Connection, Target
+from ._session.handlers import Handlers
+from ._session.intake import Intake
+from ._session.outbox import Outbox
+from ._session.store import Store
+from ._tasks import RootTask, TaskOwner
+from .backoff import Backoff
+from .bus import Subscription
+from .clock import Clock, SystemClock
+from .commands import CommandRouter
+from .contract import (
+    DataHandler,
+    E,
+    MediaWriters,
+    MicrophoneTrack,
+    Outgoing,
+    RoomFactory,
+    StateProperties,
+    Unsubscribe,
+)
+from .errors import (
+    ClosedError,
+    ForkedError,
+    MisuseError,
+    NotConnectedError,
+    SurfaceFailedError,
+    WrongLoopError,
+)
+from .events import DataReceived, EpochStarted, Event, RefusalReason
+from .media import AudioChannel, AudioWriter, VideoChannel, VideoWriter
+from .messages import Message, UserMessage, WireMessage
+from .microphone import Microphone
+from .rooms import BorrowedRoom, LiveKitRoom
+from .state import SessionState
+from .supervision import MountedSurface, OnFault, Supervisor
+from .surface import Surface, SurfaceFunction
+from .tokens import RoomAccess, SessionEndpoint, TokenRequest, TokenSource
+
+CHAT_TOPIC = "lk.chat"  # where an agent without our plugin listens for typed text
+SURFACES_SHARE = 0.8  # of close_timeout: what is left closes the rest of the session
+
+
+class SessionOptions(TypedDict, total=False):
+    """The keyword arguments of `Session`."""
+
+    base_url: str | None
+    tokens: TokenSource | None
+    room: rtc.Room | RoomFactory | None
+    resume_window: float
+    reconnect: Backoff | None
+    linger: float | None
+    close_timeout: float
+    capacity: int
+    max_bytes: int
+    max_message_bytes: int
+    clock: Clock | None
+
+
+@final
+class Session(StateProperties):
+    """One live agent, any number of surfaces; `async with` owns every task of it.
+
+    Guarantee: state and events agree at every instant (`subscribe` explains), nothing sent is lost
+    without an error, a surface's fault stays its own, and leaving the block takes at most
+    `close_timeout`. Nothing is connected, and nothing billed, before `connect()`.
+
+    Args:
+        agent_id: the agent to talk to.
+        base_url: LiveLayer's address; without `tokens`, its session endpoint gives the tokens.
+        tokens: where to get a room and a token, asked anew for every connection.
+        room: a connected `rtc.Room` to borrow (never disconnected by us), or a function that makes
+            `RoomPort`s; LiveKit's SDK if None.
+        resume_window: seconds after a disconnect in which `connect()` returns to the same room.
+        reconnect: how to rejoin with a new token when the SDK gave up; None to fail instead.
+        linger: seconds after the last surface left until the session disconnects; None: never.
+        close_timeout: seconds that closing may take.
+        capacity, max_bytes: what the bus keeps for slow readers: events, and their bytes.
+        max_message_bytes: of encoded JSON in one data message; LiveKit's documented limit.
+        clock: what `resume_window`, `linger` and pauses are measured on; for tests.
+
+    Raises:
+        MisuseError: there is no way to get a token, or a value is out of range.
+    """
+
+    def __init__(
+        self,
+        agent_id: str,
+        *,
+        base_url: str | None = None,
+        tokens: TokenSource | None = None,
+        room: rtc.Room | RoomFactory | None = None,
+        resume_window: float = 300.0,
+        reconnect: Backoff | None = Backoff(),  # noqa: B008 - frozen
+        linger: float | None = None,
+        close_timeout: float = 5.0,
+        capacity: int = 4096,
+        max_bytes: int = 16 * 1024 * 1024,
+        max_message_bytes: int = 15_360,
+        clock: Clock | None = None,
+    ) -> None:
+        _check_range(
+            resume_window=resume_window,
+            linger=linger,
+            close_timeout=close_timeout,
+            max_message_bytes=max_message_bytes,
+        )
+        target = _target(base_url, tokens, room)
+        self._clock: Final[Clock] = clock or SystemClock()
+        self._linger: Final = linger
+        self._close_timeout: Final = close_timeout
+        self._tasks: Final = TaskOwner()
+        state = SessionState(id=uuid4().hex, agent_id=agent_id, base_url=base_url)
+        self._store: Final = Store(state, capacity=capacity, max_bytes=max_bytes)
+        self._media: Final = MediaWriters(VideoWriter(), AudioWriter())
+        self._router: Final = CommandRouter(
+            self._store.publish, lambda: self._supervisor.surfaces, self._tasks, self._clock
+        )
+        self._microphone: Final = Microphone(
+            self._open_microphone, self._store.publish_late, self._room_state, self._tasks
+        )
+        self._connection: Final = Connection(
+            self._store,
+            self._tasks,
+            self._clock,
+            self._media,
+            target,
+            self._new_intake,
+            self._microphone.room_changed,
+            reconnect=reconnect,
+            resume_window=resume_window,
+            close_timeout=close_timeout,
+        )
+        self._outbox: Final = Outbox(self._store, lambda: self._connection.port, max_message_bytes)
+        self._handlers: Final = Handlers(self._store, self._tasks)
+        self._supervisor: Final = Supervisor(
+            self,
+            publish=self._store.publish_late,
+            services=_Services(self),
+            on_ended=self._surface_ended,
+            clock=self._clock,
+            close_timeout=close_timeout,
+        )
+        self._streams: Final = itertools.count(1)
+        self._uses: Final = itertools.count(1)
+        self._linger_timer: RootTask | None = None
+        self._loop: object | None = None
+        self._closed = False
+        self._forked = False
+        _sessions.add(self)
+
+    # Opening and closing --------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._check(opened=False)
+        if self._loop is not None:
+            raise MisuseError("this session is open already: enter it once, and share the object")
+        self._loop = anyio.lowlevel.current_token()
+        self._store.publish(EpochStarted(1, self.agent_id, self.base_url))
+        self._tasks.start(lambda: report_results(self._store, self._outbox), "command results")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self.aclose()
+        except SurfaceFailedError as fault:
+            if exc is None:
+                raise
+            exc.add_note(f"while closing: {fault}")
+
+    async def aclose(self) -> None:
+        """Unmount every surface, leave the room, end every task; at most `close_timeout` seconds.
+
+        On trio it waits for a surface that ignores its cancellation. A closed session stays
+        closed; closing twice does nothing.
+
+        Raises:
+            SurfaceFailedError: a surface mounted with `on_fault="raise"` failed, and nobody waited.
+        """
+        if self._closed or self._forked:
+            return
+        self._check_loop()
+        self._closed = True
+        deadline = anyio.current_time() + self._close_timeout
+        with anyio.CancelScope(shield=True):
+            try:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._connection.aclose)
+                    await self._supervisor.aclose(SURFACES_SHARE * self._close_timeout)
+            finally:
+                await self._tasks.aclose(max(0.0, deadline - anyio.current_time()))
+                self._media.video.close()
+                self._media.audio.close()
+                self._store.bus.close()
+        self._supervisor.raise_faults()
+
+    # What is known --------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        """What is known, as of `state.sequence`. Immutable; readable from anywhere, at any time."""
+        return self._store.state
+
+    @property
+    def video(self) -> VideoChannel:
+        """The agent's picture: there before a track is, and while an avatar is renewed."""
+        return self._media.video.channel
+
+    @property
+    def audio(self) -> AudioChannel:
+        """The agent's voice: there before a track is."""
+        return self._media.audio.channel
+
+    @property
+    def room(self) -> rtc.Room | None:
+        """The SDK's room while connected, for what this package does not wrap."""
+        native = self._connection.port.native if self._connection.port else None
+        return native if isinstance(native, rtc.Room) else None
+
+    @property
+    def microphone(self) -> Microphone:
+        """The session's one microphone; nothing is published before somebody acquires it."""
+        return self._microphone
+
+    @overload
+    def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
+    @overload
+    def subscribe(
+        self, *types: type[E], after: int | str | None = None
+    ) -> Subscription[E, SessionState]: ...
+    def subscribe(
+        self, *types: type[Any], after: int | str | None = None
+    ) -> Subscription[Any, SessionState]:
+        """Read events of these types (none: all), each once and in order.
+
+        On entering the subscription's block, `snapshot` is the state as of its `sequence`, and the
+        first event is the one after it: no gap, no duplicate.
+
+        Args:
+            types: classes of events, as for `isinstance`.
+            after: go on after this sequence, or after this cursor `<session id>:<sequence>`.
+
+        Raises:
+            StaleCursorError: the cursor belongs to another session, or lies in the future.
+            ClosedError: the session is closed.
+        """
+        self._check()
+        return self._store.bus.subscribe(*types, after=self._store.sequence_after(after))
+
+    # The connection -------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Return when the room is joined; does nothing when it is. Several callers share one join.
+
+        Cancelled, the join is ended unless somebody else waits for it.
+
+        Raises:
+            RefusedError: the token endpoint or the server turned us down.
+            BrokenError: one of them could not be reached; `connection_state` is `error` then.
+            NotConnectedError: `disconnect()` or `switch_agent()` ended the attempt.
+        """
+        self._check()
+        await self._connection.connect()
+
+    async def disconnect(self) -> None:
+        """Leave the room, clear the transcript, open the resume window; surfaces stay mounted."""
+        self._check()
+        self._router.forget()
+        await self._connection.disconnect()
+
+    async def switch_agent(self, agent_id: str) -> None:
+        """Turn the session to another agent; short for `reconfigure(agent_id=...)`."""
+        await self.reconfigure(agent_id=agent_id)
+
+    async def reconfigure(
+        self,
+        *,
+        agent_id: str | None = None,
+        base_url: str | None = None,
+        tokens: TokenSource | None = None,
+    ) -> None:
+        """Turn the session to another agent, address or token source: a new `epoch`.
+
+        State is reset and the old room left, before anything of the new one is heard; surfaces
+        stay mounted and see `EpochStarted`. A session that was connected connects again.
+
+        Raises:
+            MisuseError: the session borrows a room.
+            RefusedError, BrokenError: as `connect()`; the new epoch holds all the same.
+        """
+        self._check()
+        target = self._connection.target
+        if isinstance(target.rooms, _Borrow):
+            raise MisuseError("a borrowed room belongs to one agent: open another session")
+        state = self.state
+        if tokens is None and base_url is not None:
+            tokens = SessionEndpoint.at(base_url)
+        self._router.forget()
+        await self._connection.switch(
+            Target(tokens or target.tokens, target.rooms),
+            EpochStarted(state.epoch + 1, agent_id or state.agent_id, base_url or state.base_url),
+        )
+
+    # Data messages --------------------------------------------------------------------------
+
+    async def send_data(
+        self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
+    ) -> None:
+        """Send a data message to the agent; return when the transport took it.
+
+        Messages go out in the order of the calls. While connecting, reconnecting or until the
+        agent is active, the call waits. Cancelled, the message may or may not have been sent.
+
+        Args:
+            message: a typed message, or any JSON object with a string `type`.
+            timeout: seconds to wait in all.
+            require_agent: send to the active agent only. False: to everybody in the room.
+
+        Raises:
+            NotConnectedError: the session is in no room, left it, or was switched meanwhile.
+            SendTimeoutError: it had to wait too long; the error says for what.
+            MessageTooLargeError: the JSON exceeds `max_message_bytes`.
+            MalformedMessageError: it is no message.
+            BrokenError: the transport refused it.
+        """
+        self._check()
+        await self._outbox.send(message, timeout, require_agent)
+
+    async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
+        """Say what a person typed, in the way the agent understands.
+
+        An agent that speaks LiveLayer's messages gets a `user_message`, any other livekit-agents
+        agent a text stream on `lk.chat`.
+
+        Raises:
+            NotConnectedError, SendTimeoutError, MessageTooLargeError, BrokenError: as `send_data`.
+        """
+        self._check()
+        if self._connection.agent_speaks_livelayer:
+            await self._outbox.send(UserMessage(text), timeout, require_agent=True)
+        else:
+            await self._outbox.send_text(text, CHAT_TOPIC, timeout)
+
+    async def request(
+        self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0
+    ) -> Message:
+        """Send `message` and return the agent's answer: the `reply` with the same `requestId`.
+
+        Args:
+            message: as for `send_data`; a `requestId` is added if it has none.
+            reply: the answer's class, or its `type`.
+            timeout: seconds for sending and answer together.
+
+        Raises:
+            RequestTimeoutError: no such answer came in time.
+            NotConnectedError, SendTimeoutError, MessageTooLargeError, BrokenError: as `send_data`.
+        """
+        self._check()
+        return await self._outbox.request(message, reply, timeout)
+
+    def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
+        """Have `handler` called with every data packet from now on; call the result to end it.
+
+        Each handler, sync or async, runs in a task of its own behind its own cursor, one packet at
+        a time. What it raises is a `HandlerFailed` event; it stays subscribed.
+        """
+        self._check()
+        return self._handlers.add(handler)
+
+    def data_messages(self) -> Subscription[DataReceived, SessionState]:
+        """Every data packet from now on, as it came, with sender and topic; attached already."""
+        return self.subscribe(DataReceived).__enter__()
+
+    def commands(self) -> CommandStream:
+        """The agent's commands from now on, and its messages of unknown type as `RawMessage`.
+
+        Malformed ones and those of other participants are never among them. To be routed commands
+        and to answer for them, mount a surface.
+        """
+        return CommandStream(self.data_messages())
+
+    # Surfaces -------------------------------------------------------------------------------
+
+    def mount(
+        self,
+        surface: Surface | SurfaceFunction,
+        *,
+        key: str,
+        capabilities: Iterable[str] = (),
+        on_fault: OnFault = "restart",
+    ) -> MountedSurface:
+        """Attach a surface, now or at any time; see `livelayer_bus.mount`.
+
+        Raises:
+            DuplicateSurfaceError: a surface with this key is mounted.
+            MisuseError: `surface` is none, or a capability does not exist.
+        """
+        self._check()
+        mounted = self._supervisor.mount(
+            surface, key=key, capabilities=capabilities, on_fault=on_fault
+        )
+        self._stop_linger()
+        return mounted
+
+    # What the parts ask of the whole --------------------------------------------------------
+
+    def _new_intake(self, port_lost: Any) -> Intake:
+        return Intake(self._store, self._router, self._media, self._streams, port_lost)
+
+    async def _open_microphone(self, sample_rate: int, num_channels: int) -> MicrophoneTrack:
+        port = self._connection.port
+        if port is None:
+            raise NotConnectedError(self.connection_state, self.error)
+        return await port.open_microphone(sample_rate, num_channels)
+
+    def _room_state(self) -> tuple[str, bool]:
+        return self.connection_state, self._connection.port is None
+
+    def _surface_ended(self, surface: MountedSurface) -> None:
+        self._router.surface_ended(surface.key, ok=surface.status == "ended")
+        if self._linger is not None and not self._supervisor.surfaces and not self._closed:
+            seconds = self._linger
+            self._stop_linger()
+            self._linger_timer = self._tasks.start(lambda: self._part(seconds), "linger")
+
+    async def _part(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._linger_timer = None
+        if not self._supervisor.surfaces:
+            await self.disconnect()
+
+    def _stop_linger(self) -> None:
+        timer, self._linger_timer = self._linger_timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _check(self, *, opened: bool = True) -> None:
+        if self._forked:
+            raise ForkedError("this session")
+        if self._closed:
+            raise ClosedError("this session")
+        if opened:
+            if self._loop is None:
+                raise MisuseError("this session is not open: use 'async with Session(...)'")
+            self._check_loop()
+
+    def _check_loop(self) -> None:
+        try:
+            current = anyio.lowlevel.current_token()
+        except RuntimeError:
+            return  # a callback of the loop, or another thread: there the bus checks
+        if self._loop is not None and current != self._loop:
+            raise WrongLoopError(
+                "this session",
+                f"event loop {self._loop!r}",
+                f"event loop {current!r}",
+                "open a session of its own in each event loop",
+            )
+
+
+@asynccontextmanager
+async def standalone(
+    surface: Surface | SurfaceFunction,
+    agent_id: str,
+    *,
+    microphone: bool = True,
+    key: str = "standalone",
+    capabilities: Iterable[str] = (),
+    **options: Unpack[SessionOptions],
+) -> AsyncGenerator[Session, None]:
+    """The default mode: one surface that owns its session, connected for the block.
+
+    Args:
+        surface: what shows the agent.
+        agent_id: the agent.
+        microphone: keep the microphone for this surface alone.
+        key: the surface's key.
+        capabilities: what the agent may do to it.
+        options: as for `Session`.
+
+    Raises:
+        RefusedError, BrokenError: the session could not connect.
+    """
+    async with Session(agent_id, **options) as session:
+        if microphone:
+            session.microphone.reserve(key)
+        session.mount(surface, key=key, capabilities=capabilities)
+        await session.connect()
+        yield session
+
+
+class _Services:
+    """What surfaces get of their session beyond `ControlledSession`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def microphone(self) -> Microphone:
+        return self._session.microphone
+
+    def finish_command(self, number: int, ok: bool, reason: RefusalReason | None = None) -> None:
+        self._session._router.finish(number, ok, reason)  # noqa: SLF001 - same module
+
+    def next_use(self) -> int:
+        return next(self._session._uses)  # noqa: SLF001 - same module
+
+    async def send_text(self, text: str, *, timeout: float) -> None:
+        await self._session.send_text(text, timeout=timeout)
+
+
+class _Borrow:
+    """A `RoomFactory` over one room of the application's."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self._room = room
+
+    def __call__(self) -> BorrowedRoom:
+        return BorrowedRoom(self._room)
+
+
+async def _no_token(request: TokenRequest) -> RoomAccess:
+    """A borrowed room is joined already."""
+    return RoomAccess(url="", token="", room_name=request.prior_room_name)
+
+
+def _target(
+    base_url: str | None, tokens: TokenSource | None, room: rtc.Room | RoomFactory | None
+) -> Target:
+    if isinstance(room, rtc.Room):
+        return Target(tokens or _no_token, _Borrow(room))
+    if tokens is None:
+        if base_url is None:
+            raise MisuseError(
+                "a session needs a way to get a token: give tokens= (LiteralToken, LocalKeys, "
+                "SessionEndpoint, TokenEndpoint or an async function), base_url=, or room="
+            )
+        tokens = SessionEndpoint.at(base_url)
+    return Target(tokens, room or LiveKitRoom)
+
+
+def _check_range(**seconds: float | None) -> None:
+    for name, value in seconds.items():
+        if value is not None and not value >= 0:
+            raise MisuseError(f"Session({name}={value}): it cannot be negative")
+
+
+_sessions: WeakSet[Session] = WeakSet()
+
+
+def _after_fork() -> None:
+    for session in _sessions:
+        session._forked = True  # noqa: SLF001 - same module
+
+
+os.register_at_fork(after_in_child=_after_fork)
