@@ -23,7 +23,7 @@ from .events import (
     Event,
     RefusalReason,
 )
-from .messages import Command, request_id
+from .messages import Command
 
 COMMAND_TIMEOUT = 10.0  # seconds a surface has to carry out one command
 MAX_PENDING = 256  # commands under way at once; past that the agent is told `failed`
@@ -67,9 +67,11 @@ class CommandRouter:
         self._number = 0
         self._pending: dict[int, _Pending] = {}
 
-    def route(self, command: Command, payload: bytes, sender: str | None) -> None:
+    def route(
+        self, command: Command, payload: bytes, request: str | None, sender: str | None
+    ) -> None:
         """Give `command` to the surface it belongs to, or refuse it."""
-        name, request = command.wire_type(), request_id(command)
+        name = command.wire_type()
         capability = capability_of(command)
         holder = self._holder_of(capability)
         if holder is None:

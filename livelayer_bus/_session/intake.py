@@ -35,7 +35,6 @@ from ..messages import (
     decode,
     is_command,
     message_type,
-    request_id,
 )
 from .store import Store
 
@@ -189,7 +188,7 @@ class Intake:
             self._from_agent(message, data, sender)
         elif is_command(message):
             detail = "only an agent's participant can command"
-            self._router.refuse(kind, "sender", detail, request_id(message), sender)
+            self._router.refuse(kind, "sender", detail, _request_of(data), sender)
 
     def _malformed(
         self,
@@ -219,8 +218,7 @@ class Intake:
         self._store.publish(MalformedMessage(error.problem, kind, sender, topic))
         if capability_of(kind) is not None:
             reason: CommandRefusedReason = "invalid" if from_agent else "sender"
-            request = request_id(msgspec.json.decode(data))
-            self._router.refuse(kind, reason, error.problem, request, sender)
+            self._router.refuse(kind, reason, error.problem, _request_of(data), sender)
 
     def _from_agent(self, message: Message, data: bytes, sender: str | None) -> None:
         if isinstance(message, AgentStateMessage | BotReady):
@@ -237,7 +235,7 @@ class Intake:
                     AgentStateChanged(state.agent_state, state.raw_agent_state or "", error)
                 )
             case _ if is_command(message):
-                self._router.route(message, data, sender)
+                self._router.route(message, data, _request_of(data), sender)
             case _:
                 pass  # told by DataReceived
 
@@ -251,3 +249,16 @@ class Intake:
         else:
             self._tracks.discard(kind)
         self._store.publish(TrackChanged(kind, available, sid, participant))
+
+
+class _Request(msgspec.Struct):
+    # Any command may carry one, also those whose form does not name it.
+    requestId: object = None  # noqa: N815 - the name on the wire
+
+
+_request_decoder = msgspec.json.Decoder(_Request)
+
+
+def _request_of(data: bytes) -> str | None:
+    request = _request_decoder.decode(data).requestId
+    return request if isinstance(request, str) else None
