@@ -1,0 +1,82 @@
+"""Which participant is the agent, who speaks for it, and what it says about itself."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from livekit import rtc
+
+from livelayer_bus.contract import RoomSink
+from livelayer_bus.events import Role
+
+STATE_ATTRIBUTE: Final = "lk.agent.state"
+ON_BEHALF_ATTRIBUTE: Final = "lk.publish_on_behalf"
+
+
+def is_agent(participant: rtc.Participant) -> bool:
+    """Whether this is an agent itself, not the avatar worker of one."""
+    kind = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+    return participant.kind == kind and ON_BEHALF_ATTRIBUTE not in participant.attributes
+
+
+@final
+class AgentWatch:
+    """Follows the agent among a room's participants and tells the sink what changed.
+
+    The first agent stays the agent until it leaves; then the next one takes over.
+    """
+
+    def __init__(self, room: rtc.Room, sink: RoomSink) -> None:
+        self._room = room
+        self._sink = sink
+        self._raw_state: str | None = None
+        self.identity: str | None = None
+        self.active = False
+
+    def look(self) -> None:
+        """Compare the room's participants with what was reported, and report the difference."""
+        agent = self._choose()
+        identity = agent.identity if agent else None
+        active = agent is not None and agent.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
+        if identity != self.identity:
+            self._raw_state = None
+        if (identity, active) != (self.identity, self.active):
+            self.identity, self.active = identity, active
+            self._sink.agent(identity, active=active)
+        raw = agent.attributes.get(STATE_ATTRIBUTE) if agent else None
+        if raw and raw != self._raw_state:
+            self._raw_state = raw
+            self._sink.agent_state(raw)
+
+    def _choose(self) -> rtc.RemoteParticipant | None:
+        known = self._room.remote_participants
+        current = known.get(self.identity) if self.identity is not None else None
+        if current is not None and is_agent(current):
+            return current
+        # The mapping is in order of arrival, as far as this participant can tell.
+        return next((one for one in known.values() if is_agent(one)), None)
+
+    def find(self, identity: str) -> rtc.Participant | None:
+        """The participant of that identity, ourselves included."""
+        if identity == self._room.local_participant.identity:
+            return self._room.local_participant
+        return self._room.remote_participants.get(identity)
+
+    def speaks_for_agent(self, participant: rtc.Participant | None) -> bool:
+        """Whether an agent, or somebody publishing on an agent's behalf, is `participant`."""
+        if participant is None:
+            return False
+        if is_agent(participant):
+            return True
+        principal = self.find(participant.attributes.get(ON_BEHALF_ATTRIBUTE, ""))
+        return principal is not None and is_agent(principal)
+
+    def role(self, sender: str, track_sid: str | None) -> Role:
+        """Whose words a transcription holds: those of the track's owner, else the sender's."""
+        owner = self._owner(track_sid) if track_sid else None
+        return "agent" if self.speaks_for_agent(owner or self.find(sender)) else "user"
+
+    def _owner(self, track_sid: str) -> rtc.Participant | None:
+        everyone: list[rtc.Participant] = [self._room.local_participant]
+        everyone.extend(self._room.remote_participants.values())
+        return next((one for one in everyone if track_sid in one.track_publications), None)

@@ -1,0 +1,94 @@
+"""Joining and leaving an SDK room, so that nothing stays behind when a caller gives up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, final
+
+from livekit import rtc
+
+from livelayer_bus._tasks import RootTask, TaskOwner
+from livelayer_bus.errors import ConnectError
+from livelayer_bus.rooms.listeners import report
+from livelayer_bus.rooms.outcomes import join_error, shown_url, without_secrets
+
+JOIN_SECONDS: Final = 15.0  # for a join as a whole; the SDK alone would try for over 30 s
+SIGNAL_SECONDS: Final = 5.0  # for each of the SDK's own attempts
+LEAVE_SECONDS: Final = 3.0  # for a leave; a server that is gone never answers it
+
+# The SDK cannot abort a join that is under way, and one given up would put a ghost into the room:
+# such tasks outlive their caller here, each until its join has ended and was undone.
+_background: Final = TaskOwner()
+
+
+@final
+class Joining:
+    """One attempt to join a room."""
+
+    def __init__(self, room: rtc.Room, url: str, token: str) -> None:
+        self._room = room
+        self._url = url
+        self._token = token
+        self._given_up = False
+        self._error: Exception | None = None
+        self._task: RootTask | None = None
+
+    async def run(self) -> None:
+        """Return when the room is joined; cancelled or failed, the room is left again.
+
+        Raises:
+            RoomRefusedError: the server turned the token down.
+            ConnectError: the server could not be reached, or did not answer.
+        """
+        task = self._task = _background.start(self._join, "joining a room")
+        joined = False
+        try:
+            ended = await task.wait(JOIN_SECONDS)
+            joined = ended and self._error is None
+        finally:
+            if not joined:
+                self._give_up(task)
+        if not ended:
+            raise ConnectError(shown_url(self._url), f"no answer within {JOIN_SECONDS:g} s")
+        if self._error is not None:
+            # A copy: the SDK quotes the token in its text, which a traceback would print.
+            foreign = type(self._error)(without_secrets(str(self._error), self._token))
+            raise join_error(self._url, self._token, str(foreign)) from foreign
+
+    async def settled(self, seconds: float) -> bool:
+        """Wait until an attempt that was given up has been undone; False if it takes longer."""
+        return self._task is None or await self._task.wait(seconds)
+
+    def _give_up(self, task: RootTask) -> None:
+        self._given_up = True
+        if task.ended and self._error is None:
+            self._task = leaving(self._room)
+
+    async def _join(self) -> None:
+        options = rtc.RoomOptions(connect_timeout=SIGNAL_SECONDS, single_peer_connection=False)
+        try:
+            await self._room.connect(self._url, self._token, options)
+        except Exception as error:  # noqa: BLE001 - run() raises it, without its secrets
+            self._error = error
+        else:
+            if self._given_up:
+                await _leave(self._room)
+
+
+def leaving(room: rtc.Room) -> RootTask:
+    """Start to leave `room`; the task ends within `LEAVE_SECONDS` and never raises."""
+
+    async def leave() -> None:
+        await _leave(room)
+
+    return _background.start(leave, "leaving a room")
+
+
+async def _leave(room: rtc.Room) -> None:
+    try:
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await room.disconnect()
+    except TimeoutError:
+        return  # the SDK's own task was cancelled with it; the server notices by itself
+    except Exception as error:  # noqa: BLE001 - nobody is left to tell
+        report("leaving a room", error)

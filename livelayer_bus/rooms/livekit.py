@@ -1,0 +1,277 @@
+"""The one production room adapter: a session's room on the public `livekit` SDK."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Final, final
+
+import msgspec
+from livekit import rtc
+
+from livelayer_bus._tasks import RootTask, TaskOwner
+from livelayer_bus.contract import MediaWriters, RoomLoss, RoomSink
+from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
+from livelayer_bus.rooms.joining import LEAVE_SECONDS, Joining, leaving
+from livelayer_bus.rooms.listeners import report
+from livelayer_bus.rooms.microphone import LiveKitMicrophone
+from livelayer_bus.rooms.outcomes import broken, room_loss, shown_url
+from livelayer_bus.rooms.wiring import Wiring
+from livelayer_bus.tokens import RoomAccess
+
+UNPUBLISH_SECONDS: Final = 1.0  # for a room to confirm that a microphone is gone
+READER_SECONDS: Final = 2.0  # for the readers of streams to end, each bounded by itself
+
+
+class RoomStatistics(msgspec.Struct, frozen=True):
+    """One room connection so far."""
+
+    transcriptions_open: int
+    """Transcription streams being read now."""
+    transcriptions_abandoned: int
+    """Streams given up because too many were open, or one grew too long; their text stays."""
+
+
+class _SdkRoom(ABC):
+    """What a room of our own and a borrowed one have in common: all but joining and leaving."""
+
+    _transcripts = True
+
+    def __init__(self) -> None:
+        self._room: rtc.Room | None = None
+        self._room_name: str | None = None
+        self._sink: RoomSink | None = None
+        self._wiring: Wiring | None = None
+        self._tasks = TaskOwner()
+        self._microphones: list[LiveKitMicrophone] = []
+        self._used = False
+        self._closed = False
+        self._done = asyncio.Event()
+        self._loss: RoomLoss | None = None
+
+    @property
+    def native(self) -> rtc.Room | None:
+        """The SDK's room object while connected, for what this package does not wrap."""
+        return self._room
+
+    @property
+    def room_name(self) -> str | None:
+        """The room's name, once it is known."""
+        return self._room_name
+
+    def statistics(self) -> RoomStatistics:
+        """Count what this connection holds and gave up."""
+        wiring = self._wiring
+        return RoomStatistics(
+            transcriptions_open=wiring.transcriptions.open if wiring else 0,
+            transcriptions_abandoned=wiring.transcriptions.abandoned if wiring else 0,
+        )
+
+    async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
+        """Return when the room is joined; from then on report to `sink`, what is there first.
+
+        Cancelled or failed, it leaves nothing attached and nobody in the room.
+
+        Raises:
+            RoomRefusedError: the server turned the token down.
+            ConnectError: the server could not be reached, or did not answer.
+            MisuseError: called twice.
+            ClosedError: called after `aclose`.
+        """
+        if self._closed:
+            raise ClosedError("the room")
+        if self._used:
+            raise MisuseError("a room is connected once: create another one")
+        self._used = True
+        room = self._take()
+        wiring = Wiring(room, sink, media, self._tasks)
+        joined = False
+        try:
+            wiring.attach(self._on_disconnected, transcripts=self._transcripts)
+            await self._join(room, access)
+            joined = room.isconnected() and not self._is_closed()
+        finally:
+            if not joined:
+                wiring.close()
+        if self._is_closed():
+            self._leave(room)
+            raise ClosedError("the room")
+        if not joined:
+            loss = self._loss or room_loss(rtc.DisconnectReason.UNKNOWN_REASON)
+            raise ConnectError(shown_url(access.url), loss.reason, retryable=loss.rejoin)
+        self._room, self._wiring, self._sink = room, wiring, sink
+        self._room_name = room.name or access.room_name
+        wiring.look()
+
+    async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
+        """Return when the transport took the packet (reliable, in order).
+
+        Cancelled, it may or may not have been sent.
+
+        Raises:
+            BrokenError: the transport did not take it.
+        """
+        participant = self._joined().local_participant
+        try:
+            await participant.publish_data(
+                data, reliable=True, destination_identities=list(to), topic=topic or ""
+            )
+        except Exception as exc:
+            raise broken("the room did not take the packet", exc) from exc
+
+    async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
+        """Send `text` as a LiveKit text stream.
+
+        Raises:
+            BrokenError: the transport did not take it.
+        """
+        participant = self._joined().local_participant
+        try:
+            await participant.send_text(text, topic=topic, destination_identities=list(to))
+        except Exception as exc:
+            raise broken("the room did not take the text", exc) from exc
+
+    async def open_microphone(self, sample_rate: int, num_channels: int) -> LiveKitMicrophone:
+        """Publish an audio track of ours (source: microphone).
+
+        Args:
+            sample_rate: of the frames that will be pushed, in Hz.
+            num_channels: 1 is mono, 2 stereo.
+
+        Raises:
+            MisuseError: the numbers cannot be.
+            BrokenError: the room did not take the track.
+        """
+        if sample_rate < 1 or num_channels < 1:
+            raise MisuseError(f"no sound has {num_channels} channels at {sample_rate} Hz")
+        room = self._joined()
+        microphone = await LiveKitMicrophone.publish(room, sample_rate, num_channels)
+        if self._is_closed():
+            await self._unpublish(microphone)
+            raise ClosedError("the room")
+        self._microphones.append(microphone)
+        return microphone
+
+    async def aclose(self) -> None:
+        """Take off everything of ours and leave the room, unless it was borrowed.
+
+        Bounded in time, whatever the server does; further calls wait for the first.
+        """
+        if self._closed:
+            await self._done.wait()
+            return
+        self._closed = True
+        departure: RootTask | None = None
+        try:
+            if self._wiring is not None:
+                self._wiring.close()
+            for microphone in self._microphones:
+                await self._unpublish(microphone)
+            await self._tasks.aclose(READER_SECONDS)
+        finally:
+            room = self._room
+            self._room = self._wiring = self._sink = None
+            self._microphones.clear()
+            departure = self._leave(room)
+            self._done.set()
+        if departure is not None:
+            await departure.wait(LEAVE_SECONDS)
+
+    @abstractmethod
+    def _take(self) -> rtc.Room:
+        """The SDK's room to work with."""
+
+    @abstractmethod
+    async def _join(self, room: rtc.Room, access: RoomAccess) -> None:
+        """Return when `room` is connected."""
+
+    @abstractmethod
+    def _leave(self, room: rtc.Room | None) -> RootTask | None:
+        """Start to leave what was joined; the task that does it, if there is something to do."""
+
+    def _is_closed(self) -> bool:
+        # Asked after each await: `aclose` may have run meanwhile.
+        return self._closed
+
+    def _joined(self) -> rtc.Room:
+        if self._room is None or not self._room.isconnected():
+            raise BrokenError("the room is not joined (any more): connect again")
+        return self._room
+
+    def _on_disconnected(self, reason: int) -> None:
+        self._loss = self._judge(room_loss(reason))
+        if self._wiring is not None and self._sink is not None:
+            self._wiring.end_media()
+            self._sink.lost(self._loss)
+
+    def _judge(self, loss: RoomLoss) -> RoomLoss:
+        return loss
+
+    async def _unpublish(self, microphone: LiveKitMicrophone) -> None:
+        try:
+            async with asyncio.timeout(UNPUBLISH_SECONDS):
+                await microphone.aclose()
+        except (BrokenError, TimeoutError) as error:
+            report("closing a microphone", error)
+
+
+@final
+class LiveKitRoom(_SdkRoom):
+    """One connection of our own to a LiveKit room: a `RoomPort`, used once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._joining: Joining | None = None
+
+    async def aclose(self) -> None:
+        """Leave the room and keep nothing of it; bounded in time, whatever the server does."""
+        await super().aclose()
+        if self._joining is not None:
+            await self._joining.settled(LEAVE_SECONDS)
+
+    def _take(self) -> rtc.Room:
+        return rtc.Room()
+
+    async def _join(self, room: rtc.Room, access: RoomAccess) -> None:
+        self._joining = Joining(room, access.url, access.token)
+        await self._joining.run()
+
+    def _leave(self, room: rtc.Room | None) -> RootTask | None:
+        return leaving(room) if room is not None else None
+
+
+@final
+class BorrowedRoom(_SdkRoom):
+    """A room somebody else connected, an agent job's for example: a `RoomPort`, used once.
+
+    `connect` only listens and takes up what is there; `aclose` takes everything of ours off and
+    leaves the room connected. A connection its owner loses cannot be rejoined from here.
+    """
+
+    def __init__(self, room: rtc.Room, *, transcripts: bool = True) -> None:
+        """Work with `room`, which must be connected by the time `connect` is called.
+
+        Args:
+            room: the SDK's room; use it in the loop it was connected in.
+            transcripts: take the room's `lk.transcription` topic, of which the SDK allows one
+                handler. False leaves it to whoever has it; the session then has no transcript.
+        """
+        super().__init__()
+        self._borrowed: rtc.Room = room
+        self._transcripts = transcripts
+
+    def _take(self) -> rtc.Room:
+        return self._borrowed
+
+    async def _join(self, room: rtc.Room, access: RoomAccess) -> None:
+        if not room.isconnected():
+            raise ConnectError(
+                shown_url(access.url), "the borrowed room is not connected", retryable=False
+            )
+
+    def _leave(self, room: rtc.Room | None) -> RootTask | None:
+        return None
+
+    def _judge(self, loss: RoomLoss) -> RoomLoss:
+        return msgspec.structs.replace(loss, rejoin=False)

@@ -1,0 +1,105 @@
+"""A microphone track of ours in an SDK room."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from livekit import rtc
+
+from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
+from livelayer_bus.media import AudioFrame
+from livelayer_bus.rooms.outcomes import broken
+
+QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
+TRACK_NAME: Final = "microphone"
+
+
+@final
+class LiveKitMicrophone:
+    """One published audio track, until it is closed."""
+
+    def __init__(
+        self,
+        room: rtc.Room,
+        source: rtc.AudioSource,
+        track: rtc.LocalAudioTrack,
+        publication: rtc.LocalTrackPublication,
+    ) -> None:
+        self._room = room
+        self._source = source
+        self._track = track
+        self._publication = publication
+        self._closed = False
+
+    @classmethod
+    async def publish(
+        cls, room: rtc.Room, sample_rate: int, num_channels: int
+    ) -> LiveKitMicrophone:
+        """Publish a track that takes sound of this form.
+
+        Raises:
+            BrokenError: the room did not take the track.
+        """
+        source = rtc.AudioSource(sample_rate, num_channels, queue_size_ms=QUEUE_MS)
+        track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        try:
+            publication = await room.local_participant.publish_track(track, options)
+        except BaseException as exc:
+            await source.aclose()
+            if isinstance(exc, Exception):
+                raise broken("the room did not take the microphone", exc) from exc
+            raise
+        return cls(room, source, track, publication)
+
+    async def push(self, frame: AudioFrame) -> None:
+        """Return when the frame is taken; waits while 200 ms of sound are waiting to be sent.
+
+        Raises:
+            ClosedError: the microphone was closed.
+            MisuseError: the frame has another rate or number of channels than the track.
+            BrokenError: the SDK did not take the frame.
+        """
+        if self._closed:
+            raise ClosedError("the microphone", "open it again")
+        source = self._source
+        if (frame.sample_rate, frame.num_channels) != (source.sample_rate, source.num_channels):
+            raise MisuseError(
+                f"the microphone takes {source.sample_rate} Hz x {source.num_channels}, not "
+                f"{frame.sample_rate} Hz x {frame.num_channels}: resample, or open it so"
+            )
+        sound = rtc.AudioFrame(
+            bytes(frame.data), frame.sample_rate, frame.num_channels, frame.samples_per_channel
+        )
+        try:
+            await source.capture_frame(sound)
+        except Exception as exc:
+            raise broken("the microphone did not take the frame", exc) from exc
+
+    def set_muted(self, muted: bool) -> None:
+        """Send silence, or the sound again; the other side sees the track as muted."""
+        if self._closed:
+            raise ClosedError("the microphone", "open it again")
+        if muted:
+            self._track.mute()
+        else:
+            self._track.unmute()
+
+    async def aclose(self) -> None:
+        """Unpublish; closing twice does nothing.
+
+        Raises:
+            BrokenError: the room did not confirm it.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._room.isconnected():
+                # Read now: a reconnect gives the publication a new sid.
+                await self._room.local_participant.unpublish_track(self._publication.sid)
+        except Exception as exc:
+            problem = broken("the microphone was not unpublished cleanly", exc)
+            raise BrokenError(str(problem)) from exc
+        finally:
+            await self._source.aclose()

@@ -1,0 +1,178 @@
+"""LiveKit's transcription text streams, read side by side, as wordings of utterances."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Final, final
+
+from livekit import rtc
+
+from livelayer_bus._tasks import RootTask, TaskOwner
+from livelayer_bus.contract import RoomSink
+from livelayer_bus.errors import BusyError
+from livelayer_bus.events import Role, TranscriptEntry
+from livelayer_bus.rooms.listeners import report
+
+TOPIC: Final = "lk.transcription"
+SEGMENT_ATTRIBUTE: Final = "lk.segment_id"
+FINAL_ATTRIBUTE: Final = "lk.transcription_final"
+TRACK_ATTRIBUTE: Final = "lk.transcribed_track_id"
+
+MAX_OPEN: Final = 64  # streams read at a time; with one more, the oldest is abandoned
+MAX_CHARS: Final = 200_000  # of one stream; a longer one is abandoned
+
+RoleOf = Callable[[str, str | None], Role]
+
+
+@final
+class _Stream:
+    """One text stream: what it gave so far, told to the sink at most once a loop pass."""
+
+    def __init__(
+        self, reader: rtc.TextStreamReader, sender: str, sink: RoomSink, role_of: RoleOf
+    ) -> None:
+        attributes = reader.info.attributes or {}
+        self._reader = reader
+        self._sender = sender
+        self._sink = sink
+        self._role_of = role_of
+        self._id = attributes.get(SEGMENT_ATTRIBUTE) or reader.info.stream_id
+        self._track_sid = attributes.get(TRACK_ATTRIBUTE) or None
+        self._number = sink.stream_opened()
+        self._parts: list[str] = []
+        self._chars = 0
+        self._due: asyncio.Handle | None = None
+        self._whole = False
+        self.abandoned = False
+        self.task: RootTask | None = None
+
+    async def read(self) -> None:
+        """Take in the stream to its end; cut short, what it gave stays."""
+        try:
+            async for chunk in self._reader:
+                self._chars += len(chunk)
+                if self._chars > MAX_CHARS:
+                    self.abandon()
+                    return
+                self._parts.append(chunk)
+                if self._due is None:
+                    self._due = asyncio.get_running_loop().call_soon(self._tell)
+            self._whole = not self.abandoned
+        except rtc.StreamError:
+            pass  # its sender left or broke it off: an end without a trailer
+        finally:
+            self._reader.close()
+        self._tell()
+
+    def abandon(self) -> None:
+        """Stop reading and keep what the stream gave."""
+        self.abandoned = True
+        self._reader.close()
+
+    def stop(self) -> None:
+        """Stop reading and tell nothing more."""
+        self.abandon()
+        if self._due is not None:
+            self._due.cancel()
+        if self.task is not None:
+            self.task.cancel()
+
+    def _tell(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        # Joined here and not at each chunk: a burst of chunks would cost its length squared.
+        text = "".join(self._parts)
+        self._parts = [text]
+        # The trailer's attributes are merged into the header's when the stream has ended.
+        said_final = (self._reader.info.attributes or {}).get(FINAL_ATTRIBUTE) == "true"
+        if text:
+            self._sink.transcription(
+                TranscriptEntry(
+                    id=self._id,
+                    role=self._role_of(self._sender, self._track_sid),
+                    text=text,
+                    final=self._whole and said_final,
+                    opened=self._number,
+                    stream=self._number,
+                )
+            )
+
+
+@final
+class Transcriptions:
+    """The one handler of a room's transcription topic, and the streams it has open.
+
+    Utterances are numbered by the opening of their streams. Each stream has a reader of its own,
+    so one that never ends holds up nobody; at most `MAX_OPEN` are read at a time.
+    """
+
+    def __init__(self, room: rtc.Room, sink: RoomSink, role_of: RoleOf, tasks: TaskOwner) -> None:
+        self._room = room
+        self._sink = sink
+        self._role_of = role_of
+        self._tasks = tasks
+        self._open: dict[int, _Stream] = {}
+        self._attached = False
+        self._opened = 0
+        self.abandoned = 0
+
+    @property
+    def open(self) -> int:
+        """Streams being read."""
+        return len(self._open)
+
+    def attach(self) -> None:
+        """Take the topic.
+
+        Raises:
+            BusyError: somebody else handles it already; the SDK allows one handler a topic.
+        """
+        try:
+            self._room.register_text_stream_handler(TOPIC, self._on_opened)
+        except ValueError as exc:
+            raise BusyError(
+                f"the text-stream topic {TOPIC!r} of this room",
+                "unregister its handler and subscribe to the session's TranscriptUpdated instead, "
+                "or borrow the room with transcripts=False",
+            ) from exc
+        self._attached = True
+
+    def close(self) -> None:
+        """Give the topic back and stop every reader; nothing is told any more."""
+        if self._attached:
+            self._room.unregister_text_stream_handler(TOPIC)
+            self._attached = False
+        for stream in self._open.values():
+            stream.stop()
+        self._open.clear()
+
+    def _on_opened(self, reader: rtc.TextStreamReader, sender: str) -> None:
+        try:
+            self._start(reader, sender)
+        except Exception as error:  # noqa: BLE001 - the SDK would log it with the payload
+            reader.close()
+            report("opening a transcription", error)
+
+    def _start(self, reader: rtc.TextStreamReader, sender: str) -> None:
+        stream = _Stream(reader, sender, self._sink, self._role_of)
+        self._opened += 1
+        if len(self._open) >= MAX_OPEN:
+            oldest = next(iter(self._open))
+            self._open.pop(oldest).abandon()
+            self.abandoned += 1
+        self._open[self._opened] = stream
+        stream.task = self._tasks.start(
+            functools.partial(self._read, self._opened, stream), "transcription"
+        )
+
+    async def _read(self, number: int, stream: _Stream) -> None:
+        try:
+            await stream.read()
+        except Exception as error:  # noqa: BLE001 - one stream's fault stays its own
+            report("reading a transcription", error)
+        finally:
+            if self._open.pop(number, None) is not None and stream.abandoned:
+                self.abandoned += 1

@@ -1,0 +1,92 @@
+"""Everything of ours that is attached to one SDK room, put on and taken off as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import final
+
+from livekit import rtc
+
+from livelayer_bus._tasks import TaskOwner
+from livelayer_bus.contract import MediaWriters, RoomSink
+from livelayer_bus.rooms.agent import AgentWatch
+from livelayer_bus.rooms.listeners import Listeners
+from livelayer_bus.rooms.media import AgentMedia
+from livelayer_bus.rooms.transcription import Transcriptions
+
+
+@final
+class Wiring:
+    """Turns an SDK room's events into calls of a sink."""
+
+    def __init__(
+        self, room: rtc.Room, sink: RoomSink, media: MediaWriters, tasks: TaskOwner
+    ) -> None:
+        self._sink = sink
+        self._agent = AgentWatch(room, sink)
+        self._media = AgentMedia(room, sink, media, self._agent, tasks)
+        self._listeners = Listeners(room)
+        self.transcriptions = Transcriptions(room, sink, self._agent.role, tasks)
+
+    def attach(self, on_disconnected: Callable[[int], None], *, transcripts: bool) -> None:
+        """Start to listen; `on_disconnected` gets the SDK's reason when the connection ends.
+
+        Raises:
+            BusyError: `transcripts`, and somebody else handles the room's transcriptions.
+        """
+        if transcripts:
+            self.transcriptions.attach()
+        on = self._listeners.add
+        on("disconnected", on_disconnected)
+        on("reconnecting", self._on_reconnecting)
+        on("reconnected", self._on_reconnected)
+        on("participant_connected", self._on_change)
+        on("participant_active", self._on_change)
+        on("participant_disconnected", self._on_change)
+        on("participant_attributes_changed", self._on_change)
+        on("track_subscribed", self._on_change)
+        on("track_unsubscribed", self._on_change)
+        on("track_unpublished", self._on_change)
+        on("track_muted", self._on_muted)
+        on("track_unmuted", self._on_unmuted)
+        on("data_received", self._on_data)
+
+    def look(self) -> None:
+        """Report whatever is in the room by now and was not reported yet."""
+        self._agent.look()
+        self._media.look()
+
+    def end_media(self) -> None:
+        """Say that the agent's tracks are gone; the connection they came on has ended."""
+        self._media.close()
+
+    def close(self) -> None:
+        """Take everything off; nothing of the room is reported from now on."""
+        self._listeners.close()
+        self.transcriptions.close()
+        self._media.close()
+
+    def _on_change(self, *_: object) -> None:
+        self.look()
+
+    def _on_reconnecting(self) -> None:
+        self._sink.reconnecting("the connection to the room was interrupted")
+
+    def _on_reconnected(self) -> None:
+        self._sink.reconnected()
+        self.look()
+
+    def _on_muted(self, _: rtc.Participant, publication: rtc.TrackPublication) -> None:
+        self._media.set_muted(publication, True)
+
+    def _on_unmuted(self, _: rtc.Participant, publication: rtc.TrackPublication) -> None:
+        self._media.set_muted(publication, False)
+
+    def _on_data(self, packet: rtc.DataPacket) -> None:
+        sender = packet.participant
+        self._sink.packet(
+            packet.data,
+            sender=sender.identity if sender else None,
+            topic=packet.topic or None,
+            from_agent=self._agent.speaks_for_agent(sender),
+        )

@@ -1,0 +1,272 @@
+"""What the room tests are made of: a sink that remembers, a server of either kind, real peers."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+import anyio
+from livekit import api, rtc
+
+from livelayer_bus.contract import MediaWriters, RoomLoss, TrackKind
+from livelayer_bus.embedded import EmbeddedServer
+from livelayer_bus.events import TranscriptEntry
+from livelayer_bus.media import AudioWriter, VideoWriter
+from livelayer_bus.testing.waiting import Signal
+from livelayer_bus.tokens import RoomAccess
+
+PATIENCE = 15.0  # seconds; how long a test waits for what must happen
+WIDTH, HEIGHT = 64, 48
+
+
+class Server(Protocol):
+    """A LiveKit server, embedded or real."""
+
+    @property
+    def url(self) -> str: ...
+
+    def token(
+        self,
+        identity: str,
+        room: str = "",
+        *,
+        kind: Any = "standard",
+        attributes: dict[str, str] | None = None,
+        ttl: float = 3600,
+        **grants: Any,
+    ) -> str: ...
+
+
+@dataclass
+class RealServer:
+    """The server that the environment names."""
+
+    url: str
+    key: str
+    secret: str = field(repr=False)
+
+    def token(
+        self,
+        identity: str,
+        room: str = "",
+        *,
+        kind: Any = "standard",
+        attributes: dict[str, str] | None = None,
+        ttl: float = 3600,
+        **grants: Any,
+    ) -> str:
+        """A token of this server, as `EmbeddedServer.token` mints them."""
+        video = {"room_join": bool(room), "can_update_own_metadata": True, **grants}
+        token = api.AccessToken(self.key, self.secret).with_identity(identity).with_kind(kind)
+        token = token.with_grants(api.VideoGrants(room=room, **video))
+        token = token.with_attributes(attributes or {}).with_ttl(timedelta(seconds=ttl))
+        return str(token.to_jwt())
+
+
+@dataclass
+class Stage:
+    """One room of one server, and who is in it."""
+
+    server: Server
+    key: str
+    secret: str = field(repr=False)
+    room: str = field(default_factory=lambda: "t-" + secrets.token_hex(6))
+    peers: list[rtc.Room] = field(default_factory=list)
+
+    def access(self, identity: str = "user", **token: Any) -> RoomAccess:
+        """What a session would get from its token source."""
+        return RoomAccess(
+            self.server.url, self.server.token(identity, self.room, **token), self.room
+        )
+
+    async def join(self, identity: str, **token: Any) -> rtc.Room:
+        """Join as a plain SDK client."""
+        room = rtc.Room()
+        options = rtc.RoomOptions(single_peer_connection=False)
+        jwt = self.server.token(identity, self.room, **token)
+        await room.connect(self.server.url, jwt, options)
+        self.peers.append(room)
+        return room
+
+    async def agent(
+        self, identity: str = "agent", state: str | None = "listening", **more: str
+    ) -> rtc.Room:
+        """Join as an agent."""
+        attributes = {**({"lk.agent.state": state} if state else {}), **more}
+        return await self.join(identity, kind="agent", attributes=attributes)
+
+    def admin(self) -> api.LiveKitAPI:
+        """The server's API."""
+        return api.LiveKitAPI(self.server.url.replace("ws", "http", 1), self.key, self.secret)
+
+    async def aclose(self) -> None:
+        """Send everybody home."""
+        for peer in self.peers:
+            await peer.disconnect()
+
+
+class RecordingSink:
+    """A `RoomSink` that keeps what it is told and lets a test wait for more."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.entries: list[TranscriptEntry] = []
+        self.losses: list[RoomLoss] = []
+        self.streams = 0
+        self._signal = Signal()
+
+    def _note(self, *call: Any) -> None:
+        self.calls.append(call)
+        self._signal.notify()
+
+    def reconnecting(self, reason: str) -> None:
+        self._note("reconnecting", reason)
+
+    def reconnected(self) -> None:
+        self._note("reconnected")
+
+    def lost(self, loss: RoomLoss) -> None:
+        self.losses.append(loss)
+        self._note("lost", loss)
+
+    def agent(self, identity: str | None, *, active: bool) -> None:
+        self._note("agent", identity, active)
+
+    def agent_state(self, raw: str) -> None:
+        self._note("agent_state", raw)
+
+    def packet(
+        self, data: bytes, *, sender: str | None, topic: str | None, from_agent: bool
+    ) -> None:
+        self._note("packet", data, sender, topic, from_agent)
+
+    def stream_opened(self) -> int:
+        self.streams += 1
+        self._signal.notify()
+        return self.streams
+
+    def transcription(self, entry: TranscriptEntry) -> None:
+        self.entries.append(entry)
+        self._note("transcription", entry)
+
+    def track(
+        self, kind: TrackKind, *, available: bool, sid: str | None, participant: str | None
+    ) -> None:
+        self._note("track", kind, available, participant)
+
+    def named(self, name: str) -> list[tuple[Any, ...]]:
+        """The arguments of every call of that name."""
+        return [call[1:] for call in self.calls if call[0] == name]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return once `condition()` is true after a call."""
+        with anyio.fail_after(PATIENCE):
+            await self._signal.wait_for(condition)
+
+    async def saw(self, *call: Any) -> None:
+        """Return once exactly this call was made."""
+        await self.until(lambda: call in self.calls)
+
+
+class Painter:
+    """Publishes one video track of a single grey from a task of its own."""
+
+    def __init__(self, room: rtc.Room, luma: int) -> None:
+        self._room = room
+        self._source = rtc.VideoSource(WIDTH, HEIGHT)
+        self._data = bytearray([luma]) * (WIDTH * HEIGHT) + b"\x80" * (WIDTH * HEIGHT // 2)
+        self.track = rtc.LocalVideoTrack.create_video_track("face", self._source)
+        self._task: asyncio.Task[None] | None = None
+        self._sid = ""
+
+    async def start(self, **options: Any) -> None:
+        """Publish and paint until stopped."""
+        settings = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_CAMERA, simulcast=False, **options
+        )
+        published = await self._room.local_participant.publish_track(self.track, settings)
+        self._sid = published.sid
+        self._task = asyncio.create_task(self._paint())
+
+    async def _paint(self) -> None:
+        number = 0
+        while True:
+            number += 1
+            frame = rtc.VideoFrame(WIDTH, HEIGHT, rtc.VideoBufferType.I420, self._data)
+            metadata = rtc.FrameMetadata(user_timestamp=1_000_000 + number, frame_id=number)
+            self._source.capture_frame(
+                frame, rotation=rtc.VideoRotation.VIDEO_ROTATION_90, metadata=metadata
+            )
+            await asyncio.sleep(1 / 30)
+
+    async def stop(self) -> None:
+        """Stop painting and unpublish."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+            await self._room.local_participant.unpublish_track(self._sid)
+
+
+class Speaker:
+    """Publishes one audio track of a constant level from a task of its own."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self._room = room
+        self._source = rtc.AudioSource(48_000, 1, queue_size_ms=100)
+        self.track = rtc.LocalAudioTrack.create_audio_track("voice", self._source)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Publish and speak until stopped."""
+        settings = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        await self._room.local_participant.publish_track(self.track, settings)
+        self._task = asyncio.create_task(self._speak())
+
+    async def _speak(self) -> None:
+        square = (b"\x00\x20" * 40 + b"\x00\xe0" * 40) * 6
+        while True:
+            await self._source.capture_frame(rtc.AudioFrame(square, 48_000, 1, 480))
+
+    async def stop(self) -> None:
+        """Stop speaking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        await self._source.aclose()
+
+
+@asynccontextmanager
+async def nothing_left(seconds: float = 2.0) -> AsyncIterator[None]:
+    """Fail if a task started in the block still runs `seconds` after it; for fixtures.
+
+    Unlike `no_leaked_tasks` it knows the runner's own task, which is another one at teardown.
+    """
+    before = asyncio.all_tasks()
+    yield
+
+    def left() -> list[str]:
+        names = {task: task.get_coro().__qualname__ for task in asyncio.all_tasks() - before}
+        return [name for name in names.values() if "_call_in_runner_task" not in name]
+
+    with anyio.move_on_after(seconds):
+        while left():  # noqa: ASYNC110 - nobody announces the end of a foreign task
+            await asyncio.sleep(0.01)
+    assert left() == []
+
+
+def new_writers() -> tuple[VideoWriter, AudioWriter, MediaWriters]:
+    """Channels as a session would make them."""
+    video, audio = VideoWriter(), AudioWriter()
+    return video, audio, MediaWriters(video, audio)
+
+
+def embedded_stage(server: EmbeddedServer) -> Stage:
+    """A room on an embedded server."""
+    return Stage(server, server.key, server.secret)
