@@ -9,9 +9,9 @@ from typing import Protocol
 
 from livekit.protocol.models import DisconnectReason
 
-from livelayer_bus.embedded.relay import Loss
 from livelayer_bus.embedded.room import Room
 from livelayer_bus.embedded.rooms import RoomRegistry
+from livelayer_bus.embedded.sink import Loss
 
 
 class FaultyConnection(Protocol):

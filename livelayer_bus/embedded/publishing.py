@@ -286,10 +286,10 @@ def _describe(info: TrackInfo, media: sdp.Media, codec: sdp.Codec, rids: list[st
             layer.rid = names[index]
         elif ssrcs and not rids:
             layer.ssrc = ssrcs[0]
+    mode = VideoLayer.ONE_SPATIAL_LAYER_PER_STREAM
+    if codec.name in ("VP9", "AV1") and not rids and len(info.layers) > 1:
+        mode = VideoLayer.MULTIPLE_SPATIAL_LAYERS_PER_STREAM
     described = info.codecs.add(
-        mime_type=info.mime_type,
-        mid=media.mid,
-        cid=media.track_id,
-        video_layer_mode=VideoLayer.ONE_SPATIAL_LAYER_PER_STREAM,
+        mime_type=info.mime_type, mid=media.mid, cid=media.track_id, video_layer_mode=mode
     )
     described.layers.extend(info.layers)

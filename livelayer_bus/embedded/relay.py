@@ -1,14 +1,11 @@
-"""Relays media without decoding it: a track's layers in, one stream a subscriber out."""
+"""A published track's media on its way in: its layers, their reports and their key frames."""
 
 from __future__ import annotations
 
-import random
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-
-from livekit.protocol.models import VideoQuality
+from typing import Protocol
 
 from livelayer_bus.embedded import rtp
 from livelayer_bus.embedded.participant import Track
@@ -20,24 +17,23 @@ KEYFRAME_INTERVAL = 0.3  # seconds between two requests to one publisher's layer
 SILENCE = 127  # dB below full scale
 LAYER_SILENT = 2.0  # seconds without a packet after which a simulcast layer counts as off
 
-_word = struct.Struct("!HII")
-_head = struct.Struct("!BBHII")
+WORD = struct.Struct("!HII")  # sequence number, timestamp, SSRC: bytes 2 to 11
 
 
-@dataclass
-class Loss:
-    """Loss on purpose: a share of the packets that go out, drawn from a seeded generator."""
+class Outlet(Protocol):
+    """Where a source's packets go: one subscriber's stream."""
 
-    share: float
-    random: random.Random
-    dropped: int = 0
+    def choose(self) -> None:
+        """Aim at the best layer that is being sent."""
+        ...
 
-    def strikes(self) -> bool:
-        """Whether the next packet is to be lost."""
-        if self.random.random() < self.share:
-            self.dropped += 1
-            return True
-        return False
+    def forward(self, layer: Layer, packet: bytes, number: int, timestamp: int, now: float) -> None:
+        """Take one packet of a layer."""
+        ...
+
+    def sender_reported(self, layer: Layer, ntp: int, timestamp: int) -> None:
+        """Take a layer's wall-clock reference."""
+        ...
 
 
 class Layer:
@@ -61,7 +57,7 @@ class Layer:
 
     def received(self, packet: bytes, now: float) -> None:
         """Take a packet in and pass it to the track's subscribers."""
-        number, timestamp, _ = _word.unpack_from(packet, 2)
+        number, timestamp, _ = WORD.unpack_from(packet, 2)
         self.last_packet = now
         self.packets += 1
         if self._highest < 0:
@@ -160,7 +156,7 @@ class Source:
         self.send_rtcp = send_rtcp
         self.call_later = call_later
         self.layers: list[Layer] = []
-        self.sinks: list[Sink] = []
+        self.sinks: list[Outlet] = []
         self.level_extension = extensions.get(AUDIO_LEVEL_EXTENSION, 0) if kind == "audio" else 0
         self._loudest = SILENCE
 
@@ -202,171 +198,3 @@ class Source:
         for layer in self.layers:
             layer.close()
         self.sinks.clear()
-
-
-class Sink:
-    """One subscriber's stream of a track: one SSRC, continuous numbers, whatever layer feeds it."""
-
-    def __init__(
-        self,
-        source: Source,
-        ssrc: int,
-        payload_type: int,
-        send_rtp: Callable[[bytes], None],
-        send_rtcp: Callable[[bytes], None],
-    ) -> None:
-        self.source = source
-        self.ssrc = ssrc
-        self.payload_type = payload_type
-        self.loss: Loss | None = None
-        self.wanted = len(source.rids) - 1
-        self.disabled = False
-        self.packets = 0
-        self.octets = 0
-        self._send_rtp = send_rtp
-        self._send_rtcp = send_rtcp
-        self._rewrite = payload_type != source.codec.payload_type
-        self._ssrc_bytes = ssrc.to_bytes(4, "big")
-        self._layer: Layer | None = None
-        self._target: Layer | None = None
-        self._number_shift = 0
-        self._time_shift = 0
-        self._segment_start = 0
-        self._last_number = -1
-        self._last_time = 0
-        self._last_sent = 0.0
-
-    @property
-    def layer(self) -> Layer | None:
-        """The layer that is being relayed."""
-        return self._layer
-
-    def start(self) -> None:
-        """Begin to relay, at the next key frame if it is video."""
-        self.source.sinks.append(self)
-        self.choose()
-
-    def stop(self) -> None:
-        """Relay no more."""
-        if self in self.source.sinks:
-            self.source.sinks.remove(self)
-
-    def settle(self, *, disabled: bool, quality: VideoQuality, width: int, height: int) -> None:
-        """Take the subscriber's wishes: pause, or a quality, or a size in pixels to fill."""
-        if self.disabled and not disabled:
-            self._layer = None
-        self.disabled = disabled or quality == VideoQuality.OFF
-        top = max(0, len(self.source.rids) - 1)
-        self.wanted = min(top, int(quality))
-        if width and height:
-            sizes = sorted((item.width, item.height) for item in self.source.track.info.layers)
-            fitting = [i for i, (w, h) in enumerate(sizes) if w >= width and h >= height]
-            self.wanted = min(top, fitting[0] if fitting else top)
-        self.choose()
-
-    def choose(self) -> None:
-        """Aim at the best layer that is being sent; switch at its next key frame."""
-        if self.disabled:
-            return
-        target = self.source.best_layer(self.wanted, time.monotonic())
-        if target is None or (target is self._target and target is self._layer):
-            return
-        self._target = target
-        if target is self._layer:
-            return
-        if self.source.kind == "video":
-            target.request_keyframe()
-
-    def refresh(self) -> None:
-        """Choose again, and ask again for the key frame that is still awaited."""
-        self.choose()
-        if (
-            self._target is not None
-            and self._target is not self._layer
-            and not self.disabled
-            and self.source.kind == "video"
-            and self._target.live(time.monotonic())
-        ):
-            self._target.request_keyframe()
-
-    def forward(self, layer: Layer, packet: bytes, number: int, timestamp: int, now: float) -> None:
-        """Relay one packet if its layer is the chosen one."""
-        if self.disabled:
-            return
-        if layer is not self._layer:
-            if layer is not self._target or not self._may_switch(packet):
-                return
-            self._switch(layer, number, timestamp, now)
-        self._emit(packet, number, timestamp, now)
-
-    def _may_switch(self, packet: bytes) -> bool:
-        return self.source.kind == "audio" or rtp.starts_keyframe(self.source.codec_name, packet)
-
-    def _switch(self, layer: Layer, number: int, timestamp: int, now: float) -> None:
-        self._layer = layer
-        if self._last_number >= 0:
-            elapsed = int((now - self._last_sent) * self.source.codec.clock_rate)
-            follow = (self._last_time + max(1, elapsed)) & 0xFFFFFFFF
-            self._number_shift = (self._last_number + 1 - number) & 0xFFFF
-            self._time_shift = (follow - timestamp) & 0xFFFFFFFF
-        self._segment_start = (number + self._number_shift) & 0xFFFF
-
-    def _emit(self, packet: bytes, number: int, timestamp: int, now: float) -> None:
-        if self._number_shift or self._time_shift or self._rewrite:
-            number = (number + self._number_shift) & 0xFFFF
-            timestamp = (timestamp + self._time_shift) & 0xFFFFFFFF
-            if (number - self._segment_start) & 0xFFFF >= 0x8000:
-                return
-            out = (
-                _head.pack(
-                    packet[0],
-                    packet[1] & 0x80 | self.payload_type,
-                    number,
-                    timestamp,
-                    self.ssrc,
-                )
-                + packet[12:]
-            )
-        else:
-            out = packet[:8] + self._ssrc_bytes + packet[12:]
-        if self._last_number < 0 or (number - self._last_number) & 0xFFFF < 0x8000:
-            self._last_number, self._last_time, self._last_sent = number, timestamp, now
-        self.packets += 1
-        self.octets += len(packet)
-        if self.loss is None or not self.loss.strikes():
-            self._send_rtp(out)
-
-    def resend(self, numbers: list[int]) -> None:
-        """Send lost packets again; those no longer at hand are asked of the publisher."""
-        layer = self._layer
-        if layer is None:
-            return
-        missing: list[int] = []
-        now = time.monotonic()
-        for number in numbers:
-            if (number - self._segment_start) & 0xFFFF >= 0x8000:
-                continue
-            original = (number - self._number_shift) & 0xFFFF
-            packet = layer.cached(original)
-            if packet is None:
-                missing.append(original)
-            else:
-                _, timestamp, _ = _word.unpack_from(packet, 2)
-                self._emit(packet, original, timestamp, now)
-        if missing:
-            self.source.send_rtcp(rtp.nack(layer.ssrc, missing))
-
-    def sender_reported(self, layer: Layer, ntp: int, timestamp: int) -> None:
-        """Pass on which wall-clock time a timestamp has."""
-        if layer is self._layer and self.packets:
-            self._send_rtcp(
-                rtp.sender_report(
-                    self.ssrc, ntp, timestamp + self._time_shift, self.packets, self.octets
-                )
-            )
-
-    def request_keyframe(self) -> None:
-        """The subscriber lost the picture."""
-        layer = self._layer or self._target
-        if layer is not None:
-            layer.request_keyframe()

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 MID_EXTENSION = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID_EXTENSION = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 AUDIO_LEVEL_EXTENSION = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+DEPENDENCY_EXTENSION = (
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+)
 # Extensions that describe the frame, not the hop: relayed, and offered to subscribers.
 END_TO_END_EXTENSIONS = (
-    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+    DEPENDENCY_EXTENSION,
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
 )
 MAX_MESSAGE_SIZE = 65535  # bytes; the client refuses to send more, as with LiveKit's own server

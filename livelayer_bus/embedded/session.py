@@ -13,9 +13,10 @@ from livelayer_bus.embedded.data import DATA_TRACK, LOSSY, RELIABLE, DataRouter,
 from livelayer_bus.embedded.faults import Faults
 from livelayer_bus.embedded.participant import Participant, Track, leave_message
 from livelayer_bus.embedded.publishing import Publishing
-from livelayer_bus.embedded.relay import Loss, Source
+from livelayer_bus.embedded.relay import Source
 from livelayer_bus.embedded.room import Room, Timer
 from livelayer_bus.embedded.rooms import RoomRegistry
+from livelayer_bus.embedded.sink import Loss
 from livelayer_bus.embedded.subscribing import Subscribing
 from livelayer_bus.embedded.transport import Certificate, PeerTransport
 

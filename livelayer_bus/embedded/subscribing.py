@@ -12,7 +12,8 @@ from livekit.protocol.rtc import SessionDescription, SignalResponse, TrackSubscr
 
 from livelayer_bus.embedded import rtp, sdp
 from livelayer_bus.embedded.participant import Track
-from livelayer_bus.embedded.relay import Loss, Sink, Source
+from livelayer_bus.embedded.relay import Source
+from livelayer_bus.embedded.sink import Loss, Sink
 from livelayer_bus.embedded.transport import PeerTransport
 
 _PAYLOAD_TYPES = (*range(96, 128), *range(35, 64))
