@@ -126,10 +126,15 @@ def _check_status(status: int) -> None:
 
 async def _read(response: httpx.Response) -> bytes:
     answer = bytearray()
-    async for chunk in response.aiter_raw():
-        answer += chunk
-        if len(answer) > MAX_ANSWER:
-            raise HttpProblem(f"its answer is longer than {MAX_ANSWER} bytes", retryable=False)
+    # Breaking out of the loop would leave httpx's nested generators to the garbage collector, which
+    # trio forbids; cancelling the next read unwinds them all.
+    with anyio.CancelScope() as scope:
+        async for chunk in response.aiter_raw():
+            answer += chunk
+            if len(answer) > MAX_ANSWER:
+                scope.cancel()
+    if len(answer) > MAX_ANSWER:
+        raise HttpProblem(f"its answer is longer than {MAX_ANSWER} bytes", retryable=False)
     return bytes(answer)
 
 
