@@ -1,0 +1,41 @@
+# Everything a newcomer types. Python 3.11 or newer is all that has to be there before.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_ARGS ?=
+TEST_ARGS ?=
+BENCH_ARGS ?=
+SOURCES := livelayer_bus plugins examples benchmarks tests
+
+.PHONY: setup demo test lint types bench clean
+
+setup: .venv/ready
+
+# Rebuilt when a dependency changes; an editable install sees the code's changes by itself.
+.venv/ready: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "livelayer-bus needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-e '.[demo,cli,bench]' $(addprefix -e ./,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))) \
+		--group lint --group types --group test --group peers
+	@touch $@
+
+demo: setup
+	$(BIN)/livelayer demo $(DEMO_ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+bench: setup
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
