@@ -9,10 +9,15 @@ from .gate import Gate
 from .records import ScriptedMicrophone, SentPacket, SentText
 from .room import ScriptedRoom, ScriptedStream
 from .rooms import ScriptedRooms, ScriptedTokens
+from .session_check import check_controlled_session
+from .surface_check import check_surface
 from .tasks import no_leaked_tasks
 from .waiting import settle
 
 __all__ = [
+    # Checks
+    "check_surface",
+    "check_controlled_session",
     # Rooms
     "ScriptedRooms",
     "ScriptedRoom",

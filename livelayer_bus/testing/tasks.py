@@ -19,13 +19,12 @@ POLL = 0.01  # seconds between two looks
 
 
 def running_tasks() -> Tasks:
-    """Every task of the running loop but the caller's, with its name; on trio, system tasks too."""
+    """Every task of the running loop with its name; on trio, system tasks too."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return dict(_trio_tasks())
-    current = asyncio.current_task()
-    return {task: task.get_name() for task in asyncio.all_tasks() if task is not current}
+    return {task: _name(task) for task in asyncio.all_tasks()}
 
 
 @asynccontextmanager
@@ -34,7 +33,7 @@ async def no_leaked_tasks(
 ) -> AsyncGenerator[None]:
     """Require that every task started in the block has ended `seconds` after it.
 
-    Tasks that the caller or the test runner started before are no concern of it.
+    Tasks from before, and the one that leaves the block, are no concern of it.
 
     Args:
         seconds: how long a task that is being cancelled may take to end.
@@ -55,17 +54,31 @@ async def no_leaked_tasks(
 
 
 def _new(before: Tasks, ignore: Callable[[str], bool] | None) -> list[str]:
-    names = (name for task, name in running_tasks().items() if task not in before)
+    known = {*before, _current_task()}
+    names = (name for task, name in running_tasks().items() if task not in known)
     return [name for name in names if ignore is None or not ignore(name)]
+
+
+def _current_task() -> object:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        trio: Any = import_module("trio")
+        return trio.lowlevel.current_task()
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    """Its name; the function that it runs as well where nobody gave it one."""
+    name = task.get_name()
+    function = getattr(task.get_coro(), "__qualname__", None)
+    return f"{name} ({function})" if name.startswith("Task-") and function else name
 
 
 def _trio_tasks() -> Iterator[tuple[object, str]]:
     trio: Any = import_module("trio")  # only ever running where it is installed
-    current = trio.lowlevel.current_task()
     waiting = [trio.lowlevel.current_root_task()]
     while waiting:
         task = waiting.pop()
         for nursery in task.child_nurseries:
             waiting.extend(nursery.child_tasks)
-        if task is not current:
-            yield task, task.name
+        yield task, task.name

@@ -1,0 +1,332 @@
+"""The conformance check of sessions: whether surfaces can rely on an implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, suppress
+from inspect import iscoroutinefunction
+from typing import Final, TypeAlias
+
+import anyio
+import anyio.lowlevel
+
+from ..bus import Record, Subscription
+from ..contract import ControlledSession, E
+from ..errors import (
+    ClosedError,
+    Lagged,
+    LivelayerError,
+    NotConnectedError,
+    NotSupportedError,
+    StaleCursorError,
+)
+from ..events import Event, SessionFailed, TranscriptUpdated
+from ..media import AudioChannel, VideoChannel
+from ..messages import UserMessage
+from ..state import SessionState, reduce
+from .rules import in_time, opened, require, side_by_side
+from .tasks import no_leaked_tasks
+
+SessionFactory: TypeAlias = Callable[
+    [], ControlledSession | AbstractAsyncContextManager[ControlledSession]
+]
+Provoke: TypeAlias = Callable[[ControlledSession], Awaitable[None]]
+Reader: TypeAlias = Subscription[Event, SessionState]
+
+DERIVED: Final = (
+    "id",
+    "agent_id",
+    "base_url",
+    "connection_state",
+    "agent_state",
+    "transcript",
+    "agent_config",
+    "can_resume",
+    "error",
+)
+ATTACHES = 20  # readers that join while events are being published
+
+
+async def check_controlled_session(
+    factory: SessionFactory, *, provoke: Provoke | None = None, seconds: float = 10.0
+) -> None:
+    """Prove that surfaces can be fed from an implementation of `ControlledSession`.
+
+    Shown on a fresh session each: all members are there, and properties are those of `state`;
+    a snapshot and the events after it give exactly the state, at any instant of attaching; cursors
+    resume without gap or repetition and are refused when they belong elsewhere; filters filter;
+    what is not offered raises `NotSupportedError`; nothing is taken for sending without a room;
+    connecting and disconnecting twice is harmless; no task is left.
+
+    Args:
+        factory: makes a session, or an async context manager that gives one.
+        provoke: makes the session publish something; by default it is connected and disconnected,
+            which an implementation may refuse with `NotSupportedError` only if this is given.
+        seconds: how long one part of the check may take.
+
+    Raises:
+        CheckFailedError: a rule is broken; the error says which, what was found, and what to do.
+    """
+    stir = provoke or _connect_and_disconnect
+    parts: tuple[Callable[[ControlledSession, Provoke], Awaitable[None]], ...] = (
+        _members,
+        _properties,
+        _snapshot_and_tail,
+        _cursors,
+        _filters,
+        _data_handlers,
+        _sending,
+        _connecting,
+    )
+    for part in parts:
+        rule = f"{part.__name__.strip('_').replace('_', ' ')} (check_controlled_session)"
+        async with (
+            no_leaked_tasks(),
+            in_time(seconds, rule, "nothing may wait for ever"),
+            opened(factory) as session,
+        ):
+            await part(session, stir)
+
+
+async def _connect_and_disconnect(session: ControlledSession) -> None:
+    await session.connect()
+    await session.disconnect()
+
+
+async def _members(session: ControlledSession, provoke: Provoke) -> None:
+    for name in ("connect", "disconnect", "send_data"):
+        require(
+            iscoroutinefunction(getattr(session, name, None)),
+            "every member of ControlledSession is there, the waiting ones as async functions",
+            f"{name} is {type(getattr(session, name, None)).__name__}",
+            "write `async def`, and raise NotSupportedError in it if there is nothing to offer",
+        )
+    for name in ("subscribe", "subscribe_to_data_messages"):
+        require(
+            callable(getattr(session, name, None)),
+            "every member of ControlledSession is there",
+            f"{name} is missing",
+            "define it, and raise NotSupportedError in it if there is nothing to offer",
+        )
+    for name, kind in (("video", VideoChannel), ("audio", AudioChannel)):
+        found: object = None
+        with suppress(NotSupportedError):
+            found = getattr(session, name)
+            require(
+                isinstance(found, kind),
+                f"`{name}` is a channel, also before there is a track",
+                f"it is {type(found).__name__}",
+                f"return {kind.__name__}, or raise NotSupportedError",
+            )
+
+
+async def _properties(session: ControlledSession, provoke: Provoke) -> None:
+    _compare_properties(session)
+    await provoke(session)
+    _compare_properties(session)
+
+
+def _compare_properties(session: ControlledSession) -> None:
+    state = session.state
+    require(
+        type(state) is SessionState,
+        "`state` is a SessionState",
+        f"it is {type(state).__name__}",
+        "keep one, and change it with `reduce` for every event",
+    )
+    for name in DERIVED:
+        found, expected = getattr(session, name, None), getattr(state, name)
+        require(
+            found == expected,
+            "the properties are those of `state`",
+            f"session.{name} is {type(found).__name__} that differs from session.state.{name}",
+            "inherit StateProperties",
+        )
+
+
+async def _snapshot_and_tail(session: ControlledSession, provoke: Provoke) -> None:
+    with ExitStack() as readers:
+        attached: list[Reader] = []
+        provoked = anyio.Event()
+
+        async def attach() -> None:
+            while not provoked.is_set() and len(attached) < ATTACHES:
+                attached.append(readers.enter_context(_everything(session)))
+                _compare_attach_point(session, attached[-1])
+                await anyio.lowlevel.checkpoint()
+
+        async def stir() -> None:
+            await anyio.lowlevel.checkpoint()
+            await provoke(session)
+            provoked.set()
+
+        await side_by_side(attach, stir)
+        heard = [await _compare_with_state(session, reader) for reader in attached]
+    require(
+        bool(heard) and heard[0] > 0,
+        "a session publishes what happens",
+        "nothing was published while it was provoked",
+        "give check_controlled_session a `provoke` that makes something happen",
+    )
+
+
+def _compare_attach_point(session: ControlledSession, reader: Reader) -> None:
+    require(
+        reader.snapshot.sequence == reader.sequence == session.state.sequence,
+        "a subscription's snapshot is the state as of its own first instant",
+        f"snapshot {reader.snapshot.sequence}, cursor {reader.sequence}, "
+        f"state {session.state.sequence}",
+        "reduce, then publish, in one synchronous step; give the Bus `snapshot=`",
+    )
+
+
+async def _compare_with_state(session: ControlledSession, reader: Reader) -> int:
+    state, time_ns = reader.snapshot, 0
+    records = reader.records()
+    count = 0
+    while reader.lag:
+        record = await anext(records)
+        require(
+            record.sequence == state.sequence + 1,
+            "events follow the snapshot one by one",
+            f"event {record.sequence} came after {state.sequence}",
+            "publish every event once, on one Bus",
+        )
+        require(
+            record.time_ns >= time_ns,
+            "time does not run backwards",
+            f"event {record.sequence} is older than the one before",
+            "leave the times to the Bus",
+        )
+        state, time_ns, count = reduce(state, record.event), record.time_ns, count + 1
+    require(
+        state == session.state,
+        "the snapshot and the events after it give the state",
+        f"they differ at sequence {state.sequence} (state: {session.state.sequence})",
+        "change `state` only by `reduce(state, event)`, and publish that event",
+    )
+    return count
+
+
+async def _cursors(session: ControlledSession, provoke: Provoke) -> None:
+    start = session.state.sequence
+    with _everything(session) as live:
+        await provoke(session)
+        heard = [record.sequence for record in await _drain(live)]
+    for after in (start, f"{session.id}:{start}"):
+        with _everything(session, after) as again:
+            found = [record.sequence for record in await _drain(again)]
+            require(
+                found[: len(heard)] == heard,
+                "a cursor resumes exactly after the event it names",
+                f"after={after!r} gave {len(found)} events, {len(heard)} were heard live",
+                "pass `after` to Bus.subscribe",
+            )
+    stale = (session.state.sequence + 1000, f"another-session:{start}", "no cursor")
+    for cursor in stale:
+        try:
+            with _everything(session, cursor):
+                pass
+        except StaleCursorError:
+            continue
+        require(
+            False,
+            "a cursor from the future or of another session is refused",
+            f"after={cursor!r} was taken",
+            "raise StaleCursorError: events would be missing unseen",
+        )
+
+
+async def _filters(session: ControlledSession, provoke: Provoke) -> None:
+    with (
+        _everything(session) as everything,
+        session.subscribe(TranscriptUpdated) as some,
+        session.subscribe(TranscriptUpdated, SessionFailed) as more,
+    ):
+        await provoke(session)
+        events = [record.event for record in await _drain(everything)]
+        for found, types in (
+            ([record.event for record in await _drain(some)], (TranscriptUpdated,)),
+            ([record.event for record in await _drain(more)], (TranscriptUpdated, SessionFailed)),
+        ):
+            require(
+                found == [event for event in events if isinstance(event, types)],
+                "a subscription to some types gets these, and all of these",
+                f"{len(found)} of {', '.join(kind.__name__ for kind in types)}",
+                "pass the types to Bus.subscribe",
+            )
+
+
+async def _data_handlers(session: ControlledSession, provoke: Provoke) -> None:
+    with suppress(NotSupportedError):
+        unsubscribe = session.subscribe_to_data_messages(lambda _: None)
+        require(
+            callable(unsubscribe),
+            "subscribe_to_data_messages returns the function that undoes it",
+            f"it returned {type(unsubscribe).__name__}",
+            "return a function without arguments",
+        )
+        unsubscribe()
+        unsubscribe()  # twice is harmless
+
+
+async def _sending(session: ControlledSession, provoke: Provoke) -> None:
+    if session.connection_state == "connected":
+        return
+    try:
+        await session.send_data(UserMessage("hello"), timeout=0.1)
+    except (NotConnectedError, NotSupportedError):
+        return
+    except LivelayerError as error:
+        problem = f"it raised {type(error).__name__}"
+    else:
+        problem = "send_data returned"
+    require(
+        False,
+        "nothing sent is lost in silence: without a room, sending is refused at once",
+        problem,
+        "raise NotConnectedError, or NotSupportedError if it never sends",
+    )
+
+
+async def _connecting(session: ControlledSession, provoke: Provoke) -> None:
+    with suppress(NotSupportedError):
+        await session.connect()
+        require(
+            session.connection_state == "connected",
+            "connect() returns when the room is joined",
+            f"the state is {session.connection_state}",
+            "publish ConnectionStateChanged('connected') before you return",
+        )
+        sequence = session.state.sequence
+        await session.connect()
+        require(
+            session.connection_state == "connected",
+            "connecting twice is harmless",
+            f"the state is {session.connection_state} after event {sequence}",
+            "return at once when connected",
+        )
+        await session.disconnect()
+        require(
+            session.connection_state == "disconnected" and not session.transcript,
+            "disconnect() leaves the room and clears the transcript",
+            f"the state is {session.connection_state}, {len(session.transcript)} utterances",
+            "publish TranscriptCleared and ConnectionStateChanged('disconnected')",
+        )
+        await session.disconnect()
+
+
+def _everything(session: ControlledSession, after: int | str | None = None) -> Reader:
+    return session.subscribe(after=after)
+
+
+async def _drain(reader: Subscription[E, SessionState]) -> list[Record[E]]:
+    records = reader.records()
+    found: list[Record[E]] = []
+    with suppress(ClosedError):
+        while reader.lag:
+            try:
+                found.append(await anext(records))
+            except Lagged:
+                continue  # a small ring: what is left must still be in order
+    return found

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import pytest
+
+from livelayer_bus.capabilities import ALL
+from livelayer_bus.errors import Lagged
+from livelayer_bus.surface import SurfaceFunction, SurfaceSession
+from livelayer_bus.testing import CheckFailedError, check_surface
+
+pytestmark = pytest.mark.anyio
+
+
+class WholeSurface:
+    """Reads everything there is, and keeps the contract."""
+
+    def __init__(self) -> None:
+        self.commands = 0
+
+    async def run(self, session: SurfaceSession) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._read, session)
+            group.start_soon(self._watch, session)
+            group.start_soon(self._obey, session)
+
+    async def _read(self, session: SurfaceSession) -> None:
+        with session.subscribe() as events:
+            while True:
+                try:
+                    async for _ in events:
+                        pass
+                except Lagged:
+                    events.resync()
+                else:
+                    return
+
+    async def _watch(self, session: SurfaceSession) -> None:
+        with session.video.subscribe() as frames:
+            async for _ in frames:
+                pass
+
+    async def _obey(self, session: SurfaceSession) -> None:
+        async for _ in session.commands():
+            self.commands += 1
+
+
+async def test_a_surface_that_keeps_the_contract_passes() -> None:
+    surfaces: list[WholeSurface] = []
+
+    def factory() -> WholeSurface:
+        surfaces.append(WholeSurface())
+        return surfaces[-1]
+
+    await check_surface(factory, capabilities=ALL)
+    assert max(surface.commands for surface in surfaces) >= 11
+
+
+async def test_a_surface_that_ends_by_itself_passes() -> None:
+    async def prints_once(session: SurfaceSession) -> None:
+        assert session.agent_id == "agt_first"
+
+    await check_surface(lambda: prints_once)
+
+
+async def lags(session: SurfaceSession) -> None:
+    with session.subscribe() as events:
+        async for _ in events:
+            pass
+
+
+async def needs_a_picture(session: SurfaceSession) -> None:
+    with session.subscribe() as events:
+        async for _ in events:
+            if session.connection_state == "connected":
+                raise RuntimeError("no picture")
+
+
+async def listens(session: SurfaceSession) -> None:
+    async with session.microphone.acquire():
+        await anyio.sleep_forever()
+
+
+async def keeps_frames(session: SurfaceSession) -> None:
+    KEPT.append(session.video.subscribe().__enter__())
+    await anyio.sleep_forever()
+
+
+async def disobeys(session: SurfaceSession) -> None:
+    await anyio.sleep_forever()
+
+
+KEPT: list[object] = []
+
+
+class Alone:
+    """Cannot run beside another one."""
+
+    running = False
+
+    async def run(self, session: SurfaceSession) -> None:
+        async with self._place():
+            await anyio.sleep_forever()
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncGenerator[None]:
+        if Alone.running:
+            raise RuntimeError("the port is taken")
+        Alone.running = True
+        try:
+            yield
+        finally:
+            Alone.running = False
+
+
+@pytest.mark.parametrize(
+    ("surface", "found"),
+    [
+        (lags, "Lagged"),
+        (needs_a_picture, "no picture"),
+        (listens, "microphone"),
+        (keeps_frames, "reads no frames"),
+        (disobeys, "settles every command"),
+        (Alone().run, "the port is taken"),
+    ],
+)
+async def test_a_broken_rule_is_named(surface: SurfaceFunction, found: str) -> None:
+    with pytest.raises(CheckFailedError, match=found):
+        await check_surface(lambda: surface, capabilities=["navigate"], seconds=0.3)
+
+
+async def test_a_surface_may_be_meant_to_take_the_microphone() -> None:
+    async def asks(session: SurfaceSession) -> None:
+        if session.microphone.owner is None:
+            async with session.microphone.acquire():
+                await anyio.sleep_forever()
+        await anyio.sleep_forever()
+
+    await check_surface(lambda: asks, microphone=True)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio has no task that can be abandoned
+async def test_a_surface_that_swallows_its_cancellation_is_found_in_bounded_time() -> None:
+    over = anyio.Event()
+
+    async def stubborn(session: SurfaceSession) -> None:
+        while not over.is_set():
+            with suppress(BaseException):
+                await over.wait()
+
+    with anyio.fail_after(10), pytest.raises(CheckFailedError, match="ends when it is unmounted"):
+        await check_surface(lambda: stubborn, seconds=0.2)
+    over.set()
