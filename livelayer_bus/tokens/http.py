@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -76,7 +78,9 @@ async def _exchange(
     timeout: float,
 ) -> bytes:
     try:
-        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
+        async with httpx.AsyncClient(
+            verify=_tls(), timeout=timeout, follow_redirects=False
+        ) as client:
             request = client.build_request(
                 method,
                 url,
@@ -101,6 +105,12 @@ async def _exchange(
         raise HttpProblem(
             f"the connection broke off ({type(exc).__name__})", retryable=True
         ) from exc
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once: reading the certificates holds the loop up for tens of milliseconds."""
+    return httpx.create_ssl_context()
 
 
 def _check_status(status: int) -> None:
