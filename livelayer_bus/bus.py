@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
+from time import monotonic_ns
 from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
-from livelayer_bus._bus.door import Door
-from livelayer_bus._bus.reader import Record, Subscription, SubscriptionStatistics
-from livelayer_bus._bus.ring import Ring
-from livelayer_bus.errors import ForkedError, Lagged, MisuseError
+from ._bus.door import Door
+from ._bus.reader import Record, Subscription, SubscriptionStatistics
+from ._bus.ring import Ring, wake
+from .errors import ForkedError, Lagged, MisuseError
 
 __all__ = ["Bus", "BusStatistics", "Lagged", "Record", "Subscription", "SubscriptionStatistics"]
 
@@ -115,7 +117,19 @@ class Bus(Generic[B, S]):
             ClosedError: the bus is closed.
             ForkedError: the bus was made before this process was forked.
         """
-        return self._ring.append(event)
+        ring = self._ring
+        if type(event) not in ring.light or get_ident() != ring.thread:
+            return ring.append(event)
+        position = ring.sequence
+        slot = position % ring.capacity
+        ring.events[slot] = event
+        ring.times[slot] = monotonic_ns()
+        if position - ring.tail == ring.capacity:
+            ring.tail += 1
+        ring.sequence = sequence = position + 1
+        if ring.parked:
+            wake(ring.parked, sequence)
+        return sequence
 
     def publish_from_thread(self, event: B) -> None:
         """Hand an event to the bus's event loop, from any thread, and return at once.

@@ -6,8 +6,8 @@ from collections import deque
 from threading import Lock
 from weakref import WeakMethod
 
-from livelayer_bus._bus.ring import Ring
-from livelayer_bus.errors import BusyError, ClosedError, ForkedError
+from ..errors import BusyError, ClosedError, ForkedError
+from .ring import Ring
 
 
 class Door:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from typing import Protocol, cast
 
 import anyio
 import anyio.lowlevel
 
-from livelayer_bus.errors import WrongLoopError
+from ..errors import WrongLoopError
 
 
 class Slot(Protocol):
     """Where one task waits once: whoever wakes it hands it a number."""
 
-    def done(self) -> bool: ...
     def set_result(self, result: int, /) -> None: ...
     def __await__(self) -> Generator[object, None, int]: ...
 
@@ -29,9 +29,6 @@ class _EventSlot:
     def __init__(self) -> None:
         self._event = anyio.Event()
         self._result = 0
-
-    def done(self) -> bool:
-        return self._event.is_set()
 
     def set_result(self, result: int, /) -> None:
         self._result = result
@@ -52,8 +49,14 @@ def _native_token() -> object:
     return anyio.lowlevel.current_token().native_token
 
 
-async def _yield_to_asyncio() -> None:
+async def _asyncio_checkpoint() -> int:
     await asyncio.sleep(0)
+    return 0
+
+
+async def _anyio_checkpoint() -> int:
+    await anyio.lowlevel.checkpoint()
+    return 0
 
 
 def _nothing() -> None:
@@ -71,14 +74,23 @@ class Owner:
     `asyncio.run`), the next loop in the same thread becomes the owner.
     """
 
-    __slots__ = ("checkpoint", "loop", "new_slot", "on_adopt", "running_loop", "thread")
+    __slots__ = (
+        "checkpoint",
+        "loop",
+        "new_slot",
+        "on_adopt",
+        "running_loop",
+        "thread",
+        "waits_check_the_loop",
+    )
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.loop: object | None = None
         self.running_loop: Callable[[], object] = asyncio.get_running_loop
         self.new_slot: Callable[[], Slot] = _EventSlot
-        self.checkpoint = anyio.lowlevel.checkpoint
+        self.checkpoint: Callable[[], Awaitable[int]] = _anyio_checkpoint
+        self.waits_check_the_loop = False
         self.on_adopt: Callable[[], Callable[[], object] | None] = _no_hook
 
     def adopt_running_loop(self, what: str) -> bool:
@@ -120,6 +132,20 @@ class Owner:
             pass  # not the owner's kind of loop: the full check below names both
         self.adopt_running_loop(what)
 
+    def convert_wait_error(self, error: RuntimeError) -> None:
+        """Explain an error raised in a wait: on asyncio a task refuses another loop's future.
+
+        Returns if the running loop is the owner now, so that the wait can be begun again.
+
+        Raises:
+            WrongLoopError: another loop, still open, is the owner.
+            RuntimeError: `error`, if it is about something else.
+        """
+        before = self.loop
+        self.adopt_running_loop("a subscription")
+        if self.loop is before:
+            raise error
+
     def call_soon(self, call: Callable[[], object]) -> bool:
         """Have the owner's loop make `call`; from any thread. False: no loop to do it (yet)."""
         loop = self.loop
@@ -142,12 +168,14 @@ class Owner:
         self.loop = loop
         if isinstance(loop, asyncio.AbstractEventLoop):
             self.running_loop = asyncio.get_running_loop
-            self.new_slot = loop.create_future
-            self.checkpoint = _yield_to_asyncio
+            self.new_slot = _future_maker(loop)
+            self.checkpoint = _asyncio_checkpoint
+            self.waits_check_the_loop = True
         else:
             self.running_loop = _native_token
             self.new_slot = _EventSlot
-            self.checkpoint = anyio.lowlevel.checkpoint
+            self.checkpoint = _anyio_checkpoint
+            self.waits_check_the_loop = False
         if (hook := self.on_adopt()) is not None:
             hook()
 
@@ -155,6 +183,13 @@ class Owner:
         if isinstance(self.loop, asyncio.AbstractEventLoop):
             return not self.loop.is_closed()
         return self.call_soon(_nothing)
+
+
+def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Slot]:
+    """Return what makes the loop's futures, without the detour through asyncio's own method."""
+    if getattr(type(loop), "create_future", None) is asyncio.BaseEventLoop.create_future:
+        return partial(asyncio.Future, loop=loop)
+    return loop.create_future
 
 
 def _current_loop() -> object | None:

@@ -11,9 +11,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar, cast, final
 
 import msgspec
 
-from livelayer_bus._bus.owner import Slot
-from livelayer_bus._bus.ring import Ring, Types
-from livelayer_bus.errors import (
+from ..errors import (
     BusyError,
     ClosedError,
     ForkedError,
@@ -22,6 +20,8 @@ from livelayer_bus.errors import (
     NotSupportedError,
     StaleCursorError,
 )
+from .owner import Slot
+from .ring import Ring, Types, wake
 
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
@@ -93,9 +93,9 @@ class Subscription(Generic[E_co, S_co]):
     """
 
     __slots__ = (
-        "__weakref__", "_after", "_chunk", "_credit", "_delivered", "_filtered", "_group", "_index",
-        "_last", "_left", "_missed", "_owed", "_peak_lag", "_ring", "_skipped", "_slot",
-        "_snapshot", "_source", "_start", "_state", "_taken", "_types", "_waiting", "_wakeups",
+        "__weakref__", "_after", "_chunk", "_credit", "_filtered", "_group", "_index", "_last",
+        "_left", "_missed", "_owed", "_pause", "_peak_lag", "_ring", "_skipped", "_snapshot",
+        "_source", "_start", "_state", "_taken", "_types", "_uncounted", "_wakeups",
     )  # fmt: skip
 
     def __init__(
@@ -113,21 +113,21 @@ class Subscription(Generic[E_co, S_co]):
         self._state = _NEW
         self._group = ring.everyone
         self._filtered = bool(types)
-        self._waiting = False
-        self._slot: Slot | None = None
+        self._pause: Slot | None = None
         # `_chunk` hands out wanted events that lie side by side from position `_start` on. It walks
         # the ring's own list through `_index`, so nothing is copied and nothing overwritten stays
         # alive; it is valid until the ring's tail passes `_start`. `_left` is what remained of the
         # list when `_start` was true.
         self._start = 0
         self._left = 0
-        self._index: Iterator[Any] = iter(())
-        self._chunk: Iterator[Any] = iter(())
-        self._taken = 0  # wanted events before `_start`, in the group's count
-        self._last = 0  # the last event handed out, missed or skipped
+        self._index: Iterator[E_co] = iter(())
+        self._chunk: Iterator[E_co] = iter(())
+        self._last = 0  # filtered: the last event handed out, missed or skipped
+        self._taken = 0  # filtered: wanted events before `_start`, in the group's count
+        self._uncounted = 0  # events that were not handed out, and where the count began
         self._owed = 0  # events older than the ring that `after` asked for
         self._credit = TURN  # events to hand out before the event loop must run
-        self._delivered = self._missed = self._skipped = self._peak_lag = self._wakeups = 0
+        self._missed = self._skipped = self._peak_lag = self._wakeups = 0
 
     def __enter__(self) -> Self:
         """Attach: set the cursor, and take the snapshot that belongs to it.
@@ -158,6 +158,7 @@ class Subscription(Generic[E_co, S_co]):
             self._start = max(after, ring.tail)
             self._owed = self._start - after
             self._taken = ring.index_of(group, self._start)
+        self._uncounted = self._passed
         if self._source is not None and self._after is None:
             self._snapshot = (self._source(),)
         self._state = _OPEN
@@ -174,8 +175,10 @@ class Subscription(Generic[E_co, S_co]):
         self._drop_chunk()
         self._state = _CLOSED
         self._ring.leave(self._group, self)
-        if self._slot is not None and not self._slot.done():
-            self._slot.set_result(0)
+        parked = self._group.parked
+        if self._pause is not None and self._pause in parked:
+            del parked[self._pause]
+            wake({self._pause: None}, 0)
 
     @property
     def sequence(self) -> int:
@@ -184,7 +187,7 @@ class Subscription(Generic[E_co, S_co]):
         After `Lagged`, and after `resync()`, the last event that was passed over.
         """
         self._settle()
-        return self._last
+        return self._last if self._filtered else self._start
 
     @property
     def lag(self) -> int:
@@ -225,9 +228,10 @@ class Subscription(Generic[E_co, S_co]):
         self._check_open()
         self._skipped += self.lag
         self._drop_chunk()
-        ring = self._ring
-        self._start = self._last = ring.sequence
-        self._taken = self._group.published if self._filtered else ring.sequence
+        before = self._passed
+        self._start = self._last = self._ring.sequence
+        self._taken = self._group.published
+        self._uncounted += self._passed - before
         self._owed = 0
         if self._source is None:
             return cast(S_co, None)
@@ -238,7 +242,7 @@ class Subscription(Generic[E_co, S_co]):
         """Return what this reader has seen so far, in numbers."""
         lag = self.lag
         return SubscriptionStatistics(
-            delivered=self._delivered,
+            delivered=self._passed - self._uncounted,
             missed=self._missed,
             skipped=self._skipped,
             lag=lag,
@@ -261,10 +265,33 @@ class Subscription(Generic[E_co, S_co]):
         """
         if self._ring.tail <= self._start:
             for event in self._chunk:
-                return cast(E_co, event)
-        await self._ready()
-        self._fill()
-        return cast(E_co, next(self._chunk))
+                return event
+        # `_ready` spelled out, with a short cut: the way from a publisher to an idle reader.
+        while (pause := self._prepare()) is not None:
+            woken_by = 0
+            try:
+                woken_by = await pause
+            except RuntimeError as error:
+                self._ring.owner.convert_wait_error(error)
+            finally:
+                self._pause = None
+                if not woken_by:
+                    self._group.parked.pop(pause, None)
+            if woken_by:
+                self._wakeups += 1
+                ring, start = self._ring, self._start
+                if self._filtered:
+                    start = self._jump(woken_by)
+                if ring.tail <= start < woken_by and self._state is _OPEN:
+                    self._start = woken_by
+                    if self._filtered:
+                        self._last = woken_by
+                        self._taken += 1
+                    elif ring.sequence - start > self._peak_lag:
+                        self._peak_lag = ring.sequence - start
+                    first: E_co = ring.events[start % ring.capacity]
+                    return first
+        return next(self._chunk)
 
     def records(self) -> AsyncIterator[Record[E_co]]:
         """Iterate over events with their sequence and time; raises what iteration raises."""
@@ -281,8 +308,7 @@ class Subscription(Generic[E_co, S_co]):
         if self._ring.tail <= self._start:
             for event in self._chunk:
                 return self._record(event)
-        await self._ready()
-        self._fill()
+        await self._ready(fill=True)
         return self._record(next(self._chunk))
 
     def _record(self, event: Any) -> Record[E_co]:
@@ -291,65 +317,77 @@ class Subscription(Generic[E_co, S_co]):
         return Record(sequence, ring.times[(sequence - 1) % ring.capacity], event)
 
     async def _next_batch(self) -> list[E_co]:
-        await self._ready()
+        await self._ready(fill=False)
         return self._take_wanted() if self._filtered else self._take_all()
 
-    async def _ready(self) -> None:
+    async def _ready(self, *, fill: bool) -> None:
         """Return when `_start` is at a wanted event and there is credit to hand it out."""
-        if self._waiting:
-            raise BusyError("this subscription", "another task waits in it; give each task its own")
-        self._check_open()
-        ring = self._ring
-        if get_ident() != ring.owner.thread:
-            raise ring.owner.wrong_thread("a subscription", "subscribe on a bus of this thread")
-        while not ((found := self._seek()) and self._credit):
-            if not found and ring.closed:
-                raise StopAsyncIteration
-            ring.owner.require_running_loop("a subscription")
-            self._waiting = True
+        while (pause := self._prepare(fill=fill)) is not None:
+            woken_by = 0
             try:
-                if found:
-                    await ring.owner.checkpoint()
-                else:
-                    await self._park()
+                woken_by = await pause
+            except RuntimeError as error:
+                self._ring.owner.convert_wait_error(error)
             finally:
-                self._waiting = False
-            self._credit = TURN
-            self._check_open()
+                self._pause = None
+                if not woken_by:
+                    self._group.parked.pop(pause, None)
+            if woken_by:
+                self._wakeups += 1
+                if self._filtered:
+                    self._jump(woken_by)
 
-    async def _park(self) -> None:
-        """Wait for the next wanted event, or for the end."""
-        parked = self._group.parked
-        self._slot = slot = self._ring.owner.new_slot()
-        parked[slot] = None
-        try:
-            woken_by = await slot
-        finally:
-            self._slot = None
-            self._group.parked.pop(slot, None)
-        self._wakeups += 1
-        if self._filtered:  # everything before the event that woke this reader is unwanted
-            self._start = max(self._start, woken_by - 1)
-
-    def _seek(self) -> bool:
-        """Move `_start` to the next wanted event; return whether there is one.
-
-        Raises:
-            Lagged: wanted events were overwritten; `_start` is at the oldest kept now.
-        """
-        self._settle()
-        self._drop_chunk()
+    def _prepare(self, *, fill: bool = True) -> Slot | None:
+        """Bring `_start` to a wanted event and fill the chunk, or return what to wait for first."""
         ring = self._ring
+        if self._pause is not None or self._state is not _OPEN or get_ident() != ring.owner.thread:
+            self._refuse()
+        self._settle()
         if self._start < ring.tail or self._owed:
             self._fall_out()
-        lag = self.lag
-        if not lag:
-            self._start = ring.sequence
-            return False
-        self._peak_lag = max(self._peak_lag, lag)
-        if self._filtered:
-            self._start = self._run_end(self._start, ring.sequence, wanted=False)
-        return True
+        if self._filtered:  # as in `lag`
+            behind, head = self._taken, self._group.published
+        else:
+            behind, head = self._start, ring.sequence
+        lag = head - behind
+        if lag and self._credit:
+            if lag > self._peak_lag:
+                self._peak_lag = lag
+            if self._filtered:
+                self._start = self._run_end(self._start, ring.sequence, wanted=False)
+            if fill:
+                self._fill()
+            return None
+        self._drop_chunk()
+        return self._yield() if lag else self._park()
+
+    def _yield(self) -> Slot:
+        """Return what lets the event loop run once."""
+        owner = self._ring.owner
+        owner.require_running_loop("a subscription")
+        self._credit = TURN
+        self._pause = pause = cast(Slot, owner.checkpoint())  # never parked: only awaited
+        return pause
+
+    def _park(self) -> Slot:
+        """Return a slot in which to wait for the next wanted event."""
+        ring = self._ring
+        if ring.closed:
+            raise StopAsyncIteration
+        owner = ring.owner
+        if not owner.waits_check_the_loop:
+            owner.require_running_loop("a subscription")
+        self._start = ring.sequence
+        self._credit = TURN
+        self._pause = slot = owner.new_slot()
+        self._group.parked[slot] = None
+        return slot
+
+    def _jump(self, woken_by: int) -> int:
+        """Pass over what lies before the event that woke this reader: all of it is unwanted."""
+        if self._start < woken_by - 1:
+            self._start = woken_by - 1
+        return self._start
 
     def _run_end(self, start: int, stop: int, *, wanted: bool) -> int:
         """Return the first position from `start` on that does not hold what `wanted` says."""
@@ -360,17 +398,19 @@ class Subscription(Generic[E_co, S_co]):
         return stop
 
     def _fall_out(self) -> None:
+        """Go on at the oldest kept event; raise `Lagged` if wanted ones were lost on the way."""
         ring = self._ring
         if ring.forked:
             raise ForkedError("this bus")
+        self._drop_chunk()
+        before = self._passed
         if self._filtered:
-            missed = self._owed + max(0, self._group.evicted - self._taken)
             self._taken = max(self._taken, self._group.evicted)
-        else:
-            missed = ring.tail - self._start
-            self._taken = ring.tail
-        self._owed = 0
         self._start = max(self._start, ring.tail)
+        lost = self._passed - before
+        self._uncounted += lost
+        missed = lost + self._owed
+        self._owed = 0
         if missed:
             self._missed += missed
             self._last = self._start
@@ -381,41 +421,52 @@ class Subscription(Generic[E_co, S_co]):
         """Set up the chunk at `_start`: as far as the credit, the run and the list's end allow."""
         ring, start = self._ring, self._start
         slot = start % ring.capacity
-        self._left = left = ring.capacity - slot
-        stop = min(ring.sequence, start + min(self._credit, left))
-        if self._filtered:
-            stop = self._run_end(start, stop, wanted=True)
-        self._index = index = iter(ring.events)
-        cast(_Seekable, index).__setstate__(slot)
-        self._chunk = islice(index, stop - start)
-        self._credit -= stop - start
+        count = ring.sequence - start
+        if count == 1:
+            self._index = self._chunk = iter((ring.events[slot],))
+            self._left = 1
+        else:
+            self._left = left = ring.capacity - slot
+            count = min(count, self._credit, left)
+            if self._filtered:
+                count = self._run_end(start, start + count, wanted=True) - start
+            self._index = index = iter(ring.events)
+            cast(_Seekable, index).__setstate__(slot)
+            self._chunk = islice(index, count)
+        self._credit -= count
 
     def _settle(self) -> None:
         """Bring `_start` and the counts up to what the chunk has handed out."""
+        if not self._left:
+            return
         left = length_hint(self._index)
         count = self._left - left
         if count:
             self._left = left
             self._start += count
-            self._last = self._start
-            self._taken += count
-            self._delivered += count
+            if self._filtered:
+                self._last = self._start
+                self._taken += count
+
+    @property
+    def _passed(self) -> int:
+        """Wanted events behind the cursor, from where the reader's group began to count."""
+        return self._taken if self._filtered else self._start
 
     def _drop_chunk(self) -> None:
         self._index = self._chunk = _EMPTY
         self._left = 0
 
     def _take_all(self) -> list[E_co]:
+        self._drop_chunk()
         ring, start = self._ring, self._start
         count = min(ring.sequence - start, self._credit)
-        batch = self._slice(start, count)
-        self._start = self._last = start + count
-        self._taken += count
-        self._delivered += count
+        self._start = start + count
         self._credit -= count
-        return batch
+        return self._slice(start, count)
 
     def _take_wanted(self) -> list[E_co]:
+        self._drop_chunk()
         ring, start, kinds = self._ring, self._start, self._group.wanted
         window = self._slice(start, min(ring.sequence - start, self._credit))
         batch = [event for event in window if type(event) in kinds]
@@ -424,7 +475,6 @@ class Subscription(Generic[E_co, S_co]):
             back for back, event in enumerate(reversed(window)) if type(event) in kinds
         )
         self._taken += len(batch)
-        self._delivered += len(batch)
         self._credit -= len(batch)
         return batch
 
@@ -435,6 +485,13 @@ class Subscription(Generic[E_co, S_co]):
         if stop <= capacity:
             return events[first:stop]
         return events[first:] + events[: stop - capacity]
+
+    def _refuse(self) -> None:
+        if self._pause is not None:
+            raise BusyError("this subscription", "another task waits in it; give each task its own")
+        self._check_open()
+        owner = self._ring.owner
+        raise owner.wrong_thread("a subscription", "subscribe on a bus of this thread")
 
     def _check_open(self) -> None:
         if self._state is _CLOSED:

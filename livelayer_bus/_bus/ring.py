@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from asyncio import InvalidStateError
+from collections import deque
+from collections.abc import Callable, Set
 from threading import get_ident
 from time import monotonic_ns
 from typing import Any
 from weakref import WeakSet
 
-from livelayer_bus._bus.owner import Owner, Slot
-from livelayer_bus._bus.weight import Weigher, weigher_for
-from livelayer_bus.errors import ClosedError, ForkedError, MisuseError
+from ..errors import ClosedError, ForkedError, MisuseError
+from .owner import Owner, Slot
+from .weight import BASE_WEIGHT, Weigher, weigher_for
 
 Types = tuple[type, ...]
 
 _NO_THREAD = -1  # never a thread's ident: sends every call to Ring.check_thread
+_NONE: Set[type] = frozenset()
 _NEVER = sys.maxsize  # a tail beyond every reader: sends every read to its slow path
 
 
@@ -60,13 +63,18 @@ class Ring:
     """At most `capacity` events and `max_bytes` bytes, the oldest overwritten first.
 
     Guarantee: an event heavier than `max_bytes` is kept alone until the next one comes.
+
+    Most events weigh `BASE_WEIGHT` and no filter asks for them. While the ring holds nothing else
+    and a full ring of them is light enough, `light` names their types, and the publisher may store
+    one with no more than `events`, `times`, `tail` and `sequence` (see `Bus.publish`). In every
+    other case `light` is empty, and `append` does the counting.
     """
 
     __slots__ = (
-        "__weakref__", "bytes", "capacity", "closed", "events", "everyone", "evicted_by_bytes",
-        "filtered", "forked", "groups", "max_bytes", "owner", "peak_bytes", "peak_kept", "routes",
-        "sequence", "tail", "thread", "times", "watermark", "weigh",
-        "weights",
+        "__weakref__", "_heavy", "_light_kinds", "_overweight", "_peak_bytes", "_peak_kept",
+        "_roomy", "_routes", "_weigh", "capacity", "closed", "events", "everyone",
+        "evicted_by_bytes", "filtered", "forked", "light", "max_bytes", "owner", "parked",
+        "sequence", "tail", "thread", "times",
     )  # fmt: skip
 
     def __init__(self, capacity: int, max_bytes: int, weigh: Weigher | None) -> None:
@@ -77,59 +85,75 @@ class Ring:
             )
         self.capacity = capacity
         self.max_bytes = max_bytes
-        self.weigh = weigh
         self.events: list[Any] = [None] * capacity
         self.times = [0] * capacity  # monotonic ns
-        self.weights = [0] * capacity  # bytes
         self.sequence = 0
         self.tail = 0
-        self.bytes = 0
         self.evicted_by_bytes = 0
-        self.peak_bytes = 0
-        self.watermark = 0
-        self.peak_kept = 0
         self.everyone = Group((object,), 0)
+        self.parked = self.everyone.parked
         self.filtered: dict[Types, Group] = {}
-        self.routes: dict[type, Route] = {}
+        self.light: Set[type] = _NONE
         self.owner = Owner()
         self.thread = self.owner.thread
         self.closed = False
         self.forked = False
+        self._weigh = weigh
+        self._routes: dict[type, Route] = {}
+        self._light_kinds: set[type] = set()
+        self._roomy = capacity * BASE_WEIGHT <= max_bytes
+        # Positions and weights, less BASE_WEIGHT each, of kept events that weigh anything else.
+        self._heavy: deque[tuple[int, int]] = deque()
+        self._overweight = 0  # bytes; the sum of `_heavy`
+        self._peak_bytes = 0
+        self._peak_kept = 0
         _alive.add(self)
+
+    @property
+    def bytes(self) -> int:
+        """What the kept events weigh."""
+        return (self.sequence - self.tail) * BASE_WEIGHT + self._overweight
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most they ever weighed."""
+        return max(self._peak_bytes, self.bytes)
+
+    @property
+    def peak_kept(self) -> int:
+        """The most events kept at once."""
+        return max(self._peak_kept, self.sequence - self.tail)
 
     def append(self, event: object) -> int:
         """Add an event, wake the idle readers that want it, return its sequence.
 
-        Everything a caller's mistake can break comes first: a failed append changes nothing.
+        Everything that can go wrong comes first: a failed append changes nothing.
         """
         if get_ident() != self.thread:
             self.check_thread("publish()")
         kind = type(event)
         try:
-            route = self.routes[kind]
+            route = self._routes[kind]
         except KeyError:
             route = self._add_route(kind)
         weight = route.weight or route.weigh(event)
         position = self.sequence
-        slot = position % self.capacity
         if position - self.tail == self.capacity:
-            if self.filtered:
-                self._count_evicted(self.events[slot], position - self.capacity)
-            self.tail += 1
+            self._evict_oldest()
+        slot = position % self.capacity
         self.events[slot] = event
         self.times[slot] = monotonic_ns()
-        held = self.bytes + weight - self.weights[slot]
-        self.weights[slot] = weight
-        self.bytes = held
         self.sequence = sequence = position + 1
-        if held > self.watermark:
-            self._pass_watermark()
+        if weight != BASE_WEIGHT or self._heavy or not self._roomy:
+            self._account(position, weight - BASE_WEIGHT)
+        elif not self.filtered:
+            self.light = self._light_kinds
         for group in route.groups:
             group.published += 1
             if group.parked:
-                wake(group, sequence)
-        if self.everyone.parked:
-            wake(self.everyone, sequence)
+                wake(group.parked, sequence)
+        if self.parked:
+            wake(self.parked, sequence)
         return sequence
 
     def check_thread(self, what: str) -> None:
@@ -152,15 +176,19 @@ class Ring:
     def close(self) -> None:
         """Take no more events; wake everybody who waits for one."""
         self.closed = True
-        self.thread = _NO_THREAD
+        self._stop()
         for group in (self.everyone, *self.filtered.values()):
-            wake(group, self.sequence + 1)
+            wake(group.parked, 0)
 
     def abandon(self) -> None:
         """In a forked child: from now on every call takes the path that raises `ForkedError`."""
         self.forked = True
-        self.thread = _NO_THREAD
+        self._stop()
         self.tail = _NEVER
+
+    def _stop(self) -> None:
+        self.thread = _NO_THREAD
+        self.light = _NONE
 
     def join(self, types: Types, reader: object) -> Group:
         """Return the group of the readers that want `types`, with `reader` in it."""
@@ -171,7 +199,8 @@ class Ring:
         else:
             self._drop_empty_groups()
             group = self.filtered[types] = Group(types, self.sequence)
-            for kind in self.routes:
+            self.light = _NONE
+            for kind in self._routes:
                 if issubclass(kind, types):
                     group.wanted.add(kind)
             self._refresh_routes()
@@ -208,51 +237,59 @@ class Ring:
         events, capacity, wanted = self.events, self.capacity, group.wanted
         return sum(type(events[at % capacity]) in wanted for at in range(start, stop))
 
-    def _count_evicted(self, event: object, position: int) -> None:
-        for group in self.routes[type(event)].groups:
-            if position >= group.born:
-                group.evicted += 1
-
-    def _pass_watermark(self) -> None:
-        """The ring holds more bytes than ever, or than it may: one comparison tells both."""
-        if self.bytes > self.max_bytes:
+    def _account(self, position: int, overweight: int) -> None:
+        """Count the newest event's weight, and make room for it."""
+        if overweight:
+            self._heavy.append((position, overweight))
+            self._overweight += overweight
+            self.light = _NONE
+        held = self.bytes
+        if held > self.max_bytes:
             self._make_room()
-        self.peak_bytes = max(self.peak_bytes, self.bytes)
-        self.watermark = min(self.peak_bytes, self.max_bytes)
+            held = self.bytes
+        # Without heavy events the ring only gains weight, so `peak_bytes` needs no help there.
+        self._peak_bytes = max(self._peak_bytes, held, held - overweight)
+
+    def _evict_oldest(self) -> None:
+        position = self.tail
+        slot = position % self.capacity
+        if self.filtered:
+            for group in self._routes[type(self.events[slot])].groups:
+                if position >= group.born:
+                    group.evicted += 1
+        if self._heavy and self._heavy[0][0] == position:
+            self._overweight -= self._heavy.popleft()[1]
+        self.events[slot] = None
+        self.tail = position + 1
 
     def _make_room(self) -> None:
         """Overwrite the oldest until the ring is light enough, or holds only the newest."""
-        self.peak_kept = max(self.peak_kept, self.sequence - self.tail - 1)
         tail, newest = self.tail, self.sequence - 1
-        while self.bytes > self.max_bytes and tail < newest:
-            slot = tail % self.capacity
-            if self.filtered:
-                self._count_evicted(self.events[slot], tail)
-            self.bytes -= self.weights[slot]
-            self.weights[slot] = 0
-            self.events[slot] = None
-            tail += 1
-        self.evicted_by_bytes += tail - self.tail
-        self.tail = tail
+        self._peak_kept = max(self._peak_kept, newest - tail)
+        while self.bytes > self.max_bytes and self.tail < newest:
+            self._evict_oldest()
+        self.evicted_by_bytes += self.tail - tail
 
     def _add_route(self, kind: type) -> Route:
         for group in self.filtered.values():
             if issubclass(kind, group.types):
                 group.wanted.add(kind)
-        chosen: int | Callable[[object], int] = self.weigh or weigher_for(kind)
+        chosen: int | Callable[[object], int] = self._weigh or weigher_for(kind)
         route = (
             Route(chosen, _unasked, self._groups_for(kind))
             if isinstance(chosen, int)
             else Route(0, chosen, self._groups_for(kind))
         )
-        self.routes[kind] = route
+        self._routes[kind] = route
+        if route.weight == BASE_WEIGHT:
+            self._light_kinds.add(kind)
         return route
 
     def _groups_for(self, kind: type) -> tuple[Group, ...]:
         return tuple(group for group in self.filtered.values() if kind in group.wanted)
 
     def _refresh_routes(self) -> None:
-        for kind, route in self.routes.items():
+        for kind, route in self._routes.items():
             route.groups = self._groups_for(kind)
 
     def _drop_empty_groups(self) -> None:
@@ -263,16 +300,15 @@ class Ring:
             self._refresh_routes()
 
 
-def wake(group: Group, sequence: int) -> None:
-    """Wake every parked reader of the group, once, telling it which event woke it."""
-    parked = group.parked
-    group.parked = {}
+def wake(parked: dict[Slot, None], sequence: int) -> None:
+    """Wake every reader that is parked, once, for this event (0: for the end)."""
     for slot in parked:
-        if not slot.done():
-            try:
-                slot.set_result(sequence)
-            except RuntimeError:  # its loop was closed under it: there is nobody left to wake
-                continue
+        try:
+            slot.set_result(sequence)
+        except (InvalidStateError, RuntimeError):
+            # The wait was cancelled, or its loop was closed under it: nobody is left to wake.
+            continue
+    parked.clear()
 
 
 def _unasked(event: object) -> int:
