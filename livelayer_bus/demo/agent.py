@@ -6,7 +6,10 @@ import asyncio
 import importlib.util
 import logging
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Final, Self
 
@@ -70,7 +73,8 @@ class DemoAgent:
         self._url = url
         self._token = token
         self._models = models or models_of_this_machine()
-        self._room_options = room_options or rtc.RoomOptions()
+        # Two connections are what every server offers; a single one warns where it is unknown.
+        self._room_options = room_options or rtc.RoomOptions(single_peer_connection=False)
         self._greeting = greeting
         self._thinking_seconds = thinking_seconds
         self._start_timeout = start_timeout
@@ -164,7 +168,7 @@ class DemoAgent:
         executor = ThreadPoolExecutor(1, thread_name_prefix="demo-agent")
         try:
             face, voice = await self._prepare(room, executor)
-            with fake_job_context(room=room, agent_identity=room.local_participant.identity):
+            with _job(room):
                 self._performance = Performance(
                     room,
                     face,
@@ -254,6 +258,19 @@ def models_of_this_machine() -> ModelChoice:
     except ModuleNotFoundError:
         installed = False
     return choose_models(os.environ, openai_plugin_installed=installed)
+
+
+@contextmanager
+def _job(room: rtc.Room) -> Iterator[None]:
+    """A job for an agent without a worker, its temporary folder removed at the end."""
+    with fake_job_context(room=room, agent_identity=room.local_participant.identity) as job:
+        try:
+            yield
+        finally:
+            # Without a worker nobody calls the job's own clean-up, which is not public.
+            for value in vars(job).values():
+                if isinstance(value, TemporaryDirectory):
+                    value.cleanup()
 
 
 def _warm_up(offline: bool) -> tuple[Face, Voice | None]:

@@ -161,7 +161,7 @@ def paint_eyes(bob: float, openness: float, gaze: tuple[float, float], brows: fl
     _skin(canvas, bob, 1.0)
     for side in (-1, 1):
         x = _CENTRE_X + side * _EYE_X + gaze[0] * 7
-        y = _CENTRE_Y + bob - 6 + gaze[1] * 6
+        y = _CENTRE_Y + bob - 6 + gaze[1] * (6 if gaze[1] < 0 else 2)
         if openness < 0.2:
             _smiling_lid(canvas, _CENTRE_X + side * _EYE_X, y + 4)
         else:

@@ -49,7 +49,7 @@ _SHAPES = (
     ("k\u0261ghŋxj", MouthShape(0.34, -0.2)),
 )
 _BY_LETTER = {letter: shape for letters, shape in _SHAPES for letter in letters}
-_STRESS = "ˈˌ"
+_STRESS = "\u02c8\u02cc"
 
 
 def shape_of(phoneme: str) -> MouthShape:
