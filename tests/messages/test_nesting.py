@@ -35,7 +35,7 @@ def test_text_that_is_no_json_is_judged_too(text: str, limit: int) -> None:
 
 def test_an_open_text_full_of_quotes_is_read_once() -> None:
     # Read again from each quote, this would take hours.
-    assert not nests_too_deeply("[" * 101 + "]" * 101 + '"' + '\\"' * 500_000, 101)
+    assert not nests_too_deeply("[]" * 101 + '"' + '\\"' * 500_000)
 
 
 def _depth(value: Any) -> int:
