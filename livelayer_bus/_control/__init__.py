@@ -1,0 +1,1 @@
+"""The inside of the control socket; its public face is `livelayer_bus.control`."""

@@ -1,0 +1,1 @@
+"""The surfaces that come with the package: a terminal and a recorder."""

@@ -1,0 +1,301 @@
+"""A surface for the terminal: state, transcript, voice, picture and data messages, live."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import deque
+from typing import Final, TextIO, final
+
+import anyio
+import msgspec
+from rich.console import Console
+from rich.live import Live
+
+from livelayer_bus.errors import Lagged, LivelayerError, MisuseError, NotSupportedError
+from livelayer_bus.events import (
+    CommandRefused,
+    DataReceived,
+    DataSent,
+    Event,
+    HandlerFailed,
+    MalformedMessage,
+    SurfaceFailed,
+)
+from livelayer_bus.media import AudioSubscription, VideoFrame, VideoSubscription
+from livelayer_bus.messages import UserMessage
+from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces.console_plain import opening_line, plain_line
+from livelayer_bus.surfaces.console_view import (
+    AudioFacts,
+    ConsoleScreen,
+    ConsoleView,
+    Direction,
+    MessageFacts,
+    VideoFacts,
+    in_encoding,
+)
+from livelayer_bus.surfaces.keyboard import LineEditor, keyboard, keys_one_by_one
+from livelayer_bus.surfaces.writing import BackgroundWriter
+
+CLOSE_SECONDS: Final = 1.0
+HISTORY: Final = 48  # levels kept for the voice's curve
+MESSAGES: Final = 8  # data messages kept
+RATE_SECONDS: Final = 2.0  # over which the frame rate is measured
+SHOWN: Final = 200  # characters of a data message
+PARSED: Final = 4096  # bytes up to which a data message is taken apart for display
+
+
+@final
+class ConsoleSurface:
+    """Shows a session in a terminal; without one, prints a plain line for every change.
+
+    Guarantee: the event loop never waits for the terminal: pictures are drawn in a thread, at most
+    `refresh` times a second, and fewer when the terminal is slow. Text from the agent cannot
+    control the terminal. Drawn below what the application prints, and gone when unmounted.
+
+    Args:
+        file: where to write; standard output, if None.
+        interactive: read lines from this process's keyboard and say them to the agent.
+        refresh: pictures a second, at most.
+        plain: lines instead of pictures; None decides by whether `file` is a terminal.
+
+    Raises:
+        MisuseError: `refresh` is not between 0 and 60.
+    """
+
+    def __init__(
+        self,
+        file: TextIO | None = None,
+        *,
+        interactive: bool = False,
+        refresh: float = 10.0,
+        plain: bool | None = None,
+    ) -> None:
+        if not 0 < refresh <= 60:
+            raise MisuseError(f"refresh={refresh} is no rate: give pictures a second up to 60")
+        self._file = file
+        self._interactive = interactive
+        self._pause = 1 / refresh
+        self._plain = plain
+
+    def __repr__(self) -> str:
+        return f"ConsoleSurface(interactive={self._interactive})"
+
+    async def run(self, session: SurfaceSession) -> None:
+        """Show the session until cancelled.
+
+        Raises:
+            OSError: the terminal is gone.
+        """
+        console = Console(file=self._file or sys.stdout, highlight=False, markup=False)
+        plain = self._plain if self._plain is not None else not console.is_terminal
+        if plain:
+            await _print_changes(session, console)
+        else:
+            await self._draw(session, console)
+
+    async def _draw(self, session: SurfaceSession, console: Console) -> None:
+        watcher = _Watcher(session)
+        ours = self._file is None
+        live = Live(
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=ours,
+            redirect_stderr=ours,
+            vertical_overflow="crop",
+        )
+
+        def draw(view: ConsoleView) -> None:
+            live.start()  # does nothing when it is started
+            live.update(ConsoleScreen(view), refresh=True)
+
+        writer = BackgroundWriter(draw)
+        keys = keyboard() if self._interactive else None
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(watcher.watch_events)
+                group.start_soon(watcher.watch_video)
+                group.start_soon(watcher.watch_audio)
+                if keys is not None:
+                    group.start_soon(watcher.watch_keyboard, keys)
+                while True:
+                    await writer.put(watcher.view())
+                    await anyio.sleep(self._pause)
+        except ExceptionGroup as group_error:
+            # One task's fault is the surface's fault: name it, not the group.
+            raise group_error.exceptions[0] from group_error
+        finally:
+            await writer.aclose(CLOSE_SECONDS, live.stop)
+
+
+async def _print_changes(session: SurfaceSession, console: Console) -> None:
+    file = console.file
+
+    def write(line: str) -> None:
+        file.write(in_encoding(line, console.encoding))
+        file.flush()
+
+    writer = BackgroundWriter(write)
+    try:
+        with session.subscribe() as changes:
+            await writer.put(_stamped(opening_line(changes.snapshot)))
+            while True:
+                try:
+                    event = await anext(changes)
+                except StopAsyncIteration:
+                    return
+                except Lagged as lagged:
+                    await writer.put(_stamped(f"lost     {lagged.missed} events: too slow"))
+                    continue
+                line = plain_line(event)
+                if line is not None:
+                    await writer.put(_stamped(line))
+    finally:
+        await writer.aclose(CLOSE_SECONDS)
+
+
+def _stamped(line: str) -> str:
+    return f"{time.strftime('%H:%M:%S')}  {line}\n"
+
+
+def _shortened(event: DataReceived | DataSent) -> str:
+    """A message's fields without its `type`, which stands beside them."""
+    data = event.data
+    if event.is_json and len(data) <= PARSED:
+        value = event.json()
+        if isinstance(value, dict):
+            value.pop("type", None)
+            return msgspec.json.encode(value).decode()[:SHOWN] if value else ""
+    return data[:SHOWN].decode("utf-8", "replace")
+
+
+@final
+class _Watcher:
+    """Keeps what the next picture needs; every member is cheap and none draws."""
+
+    def __init__(self, session: SurfaceSession) -> None:
+        self._session = session
+        self._began = time.monotonic()
+        self._messages: deque[MessageFacts] = deque(maxlen=MESSAGES)
+        self._levels: deque[float] = deque(maxlen=HISTORY)
+        self._pushed: deque[tuple[float, int]] = deque()
+        self._frame: VideoFrame | None = None
+        self._video: VideoSubscription = session.video.subscribe()
+        self._audio: AudioSubscription = session.audio.subscribe()
+        self._lost = 0
+        self._notice: str | None = None
+        self._editor: LineEditor | None = None
+
+    def view(self) -> ConsoleView:
+        """What to draw now."""
+        return ConsoleView(
+            state=self._session.state,
+            elapsed=time.monotonic() - self._began,
+            video=self._video_facts(),
+            audio=self._audio_facts(),
+            messages=tuple(self._messages),
+            lost=self._lost,
+            notice=self._notice,
+            prompt=self._editor.text if self._editor is not None else None,
+        )
+
+    async def watch_video(self) -> None:
+        with self._video:
+            async for frame in self._video:
+                self._frame = frame
+
+    async def watch_audio(self) -> None:
+        with self._audio:
+            async for _ in self._audio:
+                pass
+
+    async def watch_events(self) -> None:
+        kinds: tuple[type[Event], ...] = (
+            DataReceived,
+            DataSent,
+            CommandRefused,
+            HandlerFailed,
+            MalformedMessage,
+            SurfaceFailed,
+        )
+        with self._session.subscribe(*kinds) as changes:
+            while True:
+                try:
+                    self._take(await anext(changes))
+                except Lagged as lagged:
+                    self._lost += lagged.missed
+                except StopAsyncIteration:
+                    return
+
+    async def watch_keyboard(self, descriptor: int) -> None:
+        self._editor = LineEditor()
+        try:
+            with keys_one_by_one(descriptor):
+                while True:
+                    await anyio.wait_readable(descriptor)
+                    keys = os.read(descriptor, 1024)
+                    if not keys:
+                        return
+                    for line in self._editor.feed(keys):
+                        await self._say(line)
+        finally:
+            self._editor = None
+
+    async def _say(self, line: str) -> None:
+        self._notice = None
+        try:
+            try:
+                await self._session.send_text(line)
+            except NotSupportedError:
+                await self._session.send_data(UserMessage(line))
+        except LivelayerError as error:
+            self._notice = str(error)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case DataReceived() | DataSent():
+                text = _shortened(event)
+                direction: Direction = "in" if isinstance(event, DataReceived) else "out"
+                self._messages.append(MessageFacts(direction, event.type or "bytes", text))
+            case CommandRefused():
+                self._notice = f"{event.command} refused: {event.detail}"
+            case MalformedMessage():
+                self._notice = event.problem
+            case HandlerFailed():
+                self._notice = f"{event.handler}: {event.error}"
+            case SurfaceFailed():
+                self._notice = f"surface {event.key}: {event.error}"
+            case _:
+                pass
+
+    def _video_facts(self) -> VideoFacts:
+        channel, frame, now = self._session.video, self._frame, time.monotonic()
+        self._pushed.append((now, channel.statistics().pushed))
+        while now - self._pushed[0][0] > RATE_SECONDS:
+            self._pushed.popleft()
+        (began, before), (_, after) = self._pushed[0], self._pushed[-1]
+        numbers = self._video.statistics()
+        return VideoFacts(
+            available=channel.available,
+            width=frame.width if frame else 0,
+            height=frame.height if frame else 0,
+            fps=(after - before) / (now - began) if now > began else 0.0,
+            frames=numbers.delivered,
+            dropped=numbers.dropped,
+        )
+
+    def _audio_facts(self) -> AudioFacts:
+        channel, numbers = self._session.audio, self._audio.statistics()
+        level = channel.level
+        facts = AudioFacts(
+            available=channel.available,
+            level=level,
+            history=tuple(self._levels),
+            frames=numbers.delivered,
+            dropped=numbers.dropped,
+        )
+        self._levels.append(level)
+        return facts

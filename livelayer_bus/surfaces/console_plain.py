@@ -1,0 +1,82 @@
+"""The console without a terminal: one plain line for every change that a person wants to know."""
+
+from __future__ import annotations
+
+from livelayer_bus import events
+from livelayer_bus.events import Event
+from livelayer_bus.state import SessionState
+from livelayer_bus.surfaces.console_view import clean
+
+
+def plain_line(event: Event) -> str | None:
+    """The line for an event; None for one that is only of interest to programs.
+
+    Data messages are named by their type; what they hold is not shown.
+    """
+    match event:
+        case events.TranscriptUpdated(entry=entry) if entry.final:
+            return _line("you" if entry.role == "user" else "agent", entry.text)
+        case events.ConnectionStateChanged():
+            return _line("session", event.state + (f": {event.error}" if event.error else ""))
+        case events.AgentStateChanged():
+            return _line("state", event.state + (f": {event.error}" if event.error else ""))
+        case events.AgentAvailabilityChanged():
+            active = "ready" if event.ready else "active" if event.active else "gone"
+            return _line("state", f"agent {active}")
+        case events.DataReceived():
+            return _line("data in", event.type or "not a JSON message")
+        case events.DataSent():
+            return _line("data out", event.type or "not a JSON message")
+        case events.TrackChanged():
+            return _line(event.kind, "on" if event.available else "off")
+        case _:
+            return _trouble(event) or _notice(event)
+
+
+def opening_line(state: SessionState) -> str:
+    """The line a plain console begins with: what it found."""
+    return _line("session", f"{state.id} with {state.agent_id} is {state.connection_state}")
+
+
+def _notice(event: Event) -> str | None:
+    match event:
+        case events.Reconnecting():
+            return _line("session", f"reconnecting ({event.reason})")
+        case events.Reconnected():
+            return _line("session", "reconnected" + (" with a new token" if event.rejoined else ""))
+        case events.EpochStarted():
+            return _line("session", f"turned to {event.agent_id}")
+        case events.MicrophoneChanged():
+            return _line("mic", f"held by {event.owner}" if event.owner else "free")
+        case events.SurfaceMounted():
+            return _line("surface", f"{event.key} mounted")
+        case events.SurfaceUnmounted():
+            return _line("surface", f"{event.key} unmounted")
+        case events.CommandReceived():
+            return _line("command", f"{event.command} goes to {event.surface}")
+        case events.CommandFinished():
+            return _line("command", f"{event.command} {'done' if event.ok else event.reason}")
+        case _:
+            return None
+
+
+def _trouble(event: Event) -> str | None:
+    match event:
+        case events.SessionFailed():
+            return _line("failed", event.error)
+        case events.SurfaceFailed():
+            return _line("failed", f"surface {event.key}: {event.error}")
+        case events.SurfaceDidNotStop():
+            return _line("failed", f"surface {event.key} did not stop in {event.seconds:g} s")
+        case events.HandlerFailed():
+            return _line("failed", f"handler {event.handler}: {event.error}")
+        case events.CommandRefused():
+            return _line("refused", f"{event.command}: {event.detail}")
+        case events.MalformedMessage():
+            return _line("refused", f"a malformed message: {event.problem}")
+        case _:
+            return None
+
+
+def _line(label: str, text: str) -> str:
+    return f"{label:<9}{clean(text)}"

@@ -1,0 +1,137 @@
+"""A surface that records a session: every event as one JSON line in a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Final, final
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from livelayer_bus.errors import ConfigError, MalformedMessageError, MisuseError
+from livelayer_bus.lines import Line, LineReader, decode_line
+from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces.writing import BackgroundWriter
+
+FLUSH_SECONDS: Final = 1.0
+"""How long unmounting may take to write what is left."""
+
+
+class UnreadableLine(msgspec.Struct, frozen=True):
+    """A line that is none of ours, or was cut off by a crash."""
+
+    number: int
+    """Counted from 1."""
+    problem: str
+
+
+@final
+class JsonlSurface:
+    """Writes every event of a session to a file, one JSON line each (see `livelayer_bus.lines`).
+
+    Guarantee: the first line of every mount is a snapshot; after it comes every event, once and in
+    order, unfiltered. When the file is so slow that events are lost, a `lagged` line says how many
+    and a new snapshot follows. Files are written in a thread: the event loop never waits for a
+    disk. What was published before the surface is unmounted is written and flushed before it ends.
+    A surface that is mounted again appends.
+
+    Args:
+        file: a path (`~` is your home, missing folders are made), or a binary file of your own,
+            which stays open.
+
+    Raises:
+        MisuseError: `file` is neither.
+    """
+
+    def __init__(self, file: str | os.PathLike[str] | BinaryIO) -> None:
+        self._own: BinaryIO | None = None
+        self.path: Final = Path(file).expanduser() if isinstance(file, str | os.PathLike) else None
+        if not isinstance(file, str | os.PathLike):
+            if not hasattr(file, "write") or hasattr(file, "encoding"):
+                raise MisuseError("JsonlSurface takes a path, or a file opened in binary mode")
+            self._own = file
+        self._written = 0
+        self._lost = 0
+
+    @property
+    def bytes_written(self) -> int:
+        """Over all mounts."""
+        return self._written
+
+    @property
+    def lost(self) -> int:
+        """Events that the file was too slow for, over all mounts."""
+        return self._lost
+
+    def __repr__(self) -> str:
+        return f"JsonlSurface({str(self.path) if self.path else 'a file'!r})"
+
+    async def run(self, session: SurfaceSession) -> None:
+        """Record until cancelled, or until the session is closed.
+
+        Raises:
+            ConfigError: the file cannot be opened.
+            OSError: the file cannot be written.
+        """
+        own = self._own
+        file = own if own is not None else await anyio.to_thread.run_sync(self._open)
+        writer = BackgroundWriter[bytes](partial(self._append, file))
+        with LineReader(session) as reader:
+            try:
+                while lines := await reader.read():
+                    await writer.put(lines)
+            finally:
+                with anyio.move_on_after(FLUSH_SECONDS, shield=True):
+                    while reader.waiting:
+                        await writer.put(await reader.read())
+                self._lost += reader.lost
+                close = file.close if own is None else None
+                await writer.aclose(FLUSH_SECONDS, close)
+
+    def _append(self, file: BinaryIO, lines: bytes) -> None:
+        view = memoryview(lines)
+        while view:
+            view = view[file.write(view) :]
+        file.flush()
+        self._written += len(lines)
+
+    def _open(self) -> BinaryIO:
+        path = self.path
+        if path is None:
+            raise MisuseError("a JsonlSurface without a path has nothing to open")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("ab+", buffering=0)
+        except OSError as exc:
+            problem = f"cannot be written ({exc.strerror}): choose another path"
+            raise ConfigError(str(path), problem) from exc
+        _end_torn_line(file)
+        return file
+
+
+def read_jsonl(path: str | os.PathLike[str]) -> Iterator[Line | UnreadableLine]:
+    """The lines of a recording, in order; what cannot be read is told, never raised.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with Path(path).expanduser().open("rb") as file:
+        for number, text in enumerate(file, 1):
+            if not text.strip():
+                continue
+            try:
+                yield decode_line(text)
+            except MalformedMessageError as exc:
+                yield UnreadableLine(number, exc.problem)
+
+
+def _end_torn_line(file: BinaryIO) -> None:
+    """A crash may have left half a line: the next one must not be glued to it."""
+    if file.seek(0, os.SEEK_END):
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")

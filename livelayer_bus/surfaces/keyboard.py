@@ -1,0 +1,74 @@
+"""Lines typed at a terminal, without a thread that waits for them."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, final
+
+MAX_LINE: Final = 1000
+"""Characters of one line; what is typed beyond that is not taken."""
+
+_ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?")
+
+
+@final
+class LineEditor:
+    """Turns keys into lines: Backspace, Ctrl-W (a word), Ctrl-U (everything), Enter."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        """What has been typed since the last Enter."""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, keys: bytes) -> list[str]:
+        """Take keys in; the lines that they finished, without empty ones."""
+        lines: list[str] = []
+        for key in _ESCAPE.sub("", self._decoder.decode(keys)):
+            match key:
+                case "\r" | "\n":
+                    lines.append(self.text.strip())
+                    self.text = ""
+                case "\x7f" | "\b":
+                    self.text = self.text[:-1]
+                case "\x15":
+                    self.text = ""
+                case "\x17":
+                    self.text = self.text.rstrip().rpartition(" ")[0]
+                case _ if key.isprintable() and len(self.text) < MAX_LINE:
+                    self.text += key
+                case _:
+                    pass
+        return [line for line in lines if line]
+
+
+def keyboard() -> int | None:
+    """The descriptor of this process's terminal keyboard; None where there is none."""
+    if sys.platform == "win32":
+        return None
+    try:
+        descriptor = sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+    return descriptor if os.isatty(descriptor) else None
+
+
+@contextmanager
+def keys_one_by_one(descriptor: int) -> Iterator[None]:
+    """Have the terminal hand over each key at once and not echo it; Ctrl-C still interrupts."""
+    if sys.platform == "win32":
+        yield
+        return
+    import termios
+    import tty
+
+    before = termios.tcgetattr(descriptor)
+    tty.setcbreak(descriptor, termios.TCSADRAIN)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
