@@ -14,6 +14,7 @@ from ..clock import Clock
 from ..contract import MediaWriters, RoomFactory, RoomLoss, RoomPort
 from ..errors import (
     BrokenError,
+    ConnectError,
     LivelayerError,
     NotConnectedError,
     RefusedError,
@@ -203,7 +204,15 @@ class Connection:
             raise
         except Exception as error:
             raise TokenSourceError("the application's token source", describe(error)) from error
-        port = target.rooms()
+        try:
+            return await self._join(target.rooms(), access)
+        except LivelayerError:
+            raise
+        except Exception as error:
+            # An application's own room adapter may raise anything.
+            raise ConnectError(access.url, describe(error), retryable=False) from error
+
+    async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
         intake = self._new_intake(lambda loss: self._lost(port, loss))
         joined = False
         try:
@@ -281,6 +290,8 @@ class Connection:
             self._resume_timer = self._tasks.start(
                 lambda: self._expire_resume(seconds_left), "resume window"
             )
+        else:
+            self._prior_room = None
 
     async def _expire_resume(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
