@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets as random_secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -13,6 +13,10 @@ from aiohttp import web
 from livekit import api
 from livekit.protocol.room import RoomConfiguration
 
+from livelayer_bus.embedded.agents.dispatcher import Dispatcher
+from livelayer_bus.embedded.agents.pool import WorkerPool
+from livelayer_bus.embedded.agents.socket import AgentSockets
+from livelayer_bus.embedded.api import api_routes
 from livelayer_bus.embedded.auth import Kind, TokenAuthority
 from livelayer_bus.embedded.faults import Faults
 from livelayer_bus.embedded.ice import LOOPBACK
@@ -204,9 +208,16 @@ class _Running:
         self.faults = Faults(self.registry)
         self.hub = Hub(self.registry, self.faults, certificate, self.spawn)
         self._ticker = Ticker(self.hub)
-        self._runner = web.AppRunner(
-            application(authority, self.hub), access_log=None, shutdown_timeout=TASKS_WITHIN
+        workers = WorkerPool(authority)
+        dispatcher = Dispatcher(workers, self.spawn, loop.call_later)
+        self.registry.observers.append(dispatcher)
+        self._agents = AgentSockets(authority, workers, dispatcher)
+        app = application(
+            Signalling(authority, self.hub).routes(),
+            self._agents.routes(),
+            api_routes(authority, self.registry, dispatcher),
         )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=TASKS_WITHIN)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something to its end; `aclose()` waits for it, then cancels it."""
@@ -226,12 +237,14 @@ class _Running:
         """End everything: with a goodbye, or as a process that is killed."""
         await self._ticker.aclose()
         if not graceful:
+            self._agents.vanish()
             for session in list(self.hub.sessions.values()):
                 session.vanish()
         try:
             async with asyncio.timeout(CLOSE_WITHIN):
                 self.registry.close()
                 await self._settle()
+                await self._agents.aclose()
                 await self._runner.cleanup()
         except TimeoutError:
             logger.warning("the embedded server's connections did not end in time")
@@ -246,11 +259,12 @@ class _Running:
         await asyncio.gather(*rest, return_exceptions=True)
 
 
-def application(authority: TokenAuthority, hub: Hub) -> web.Application:
+def application(*parts: Iterable[web.RouteDef]) -> web.Application:
     """The HTTP side: every route of the server is added here and nowhere else."""
     app = web.Application(client_max_size=1 << 20)
     app.add_routes([web.get("/", _alive)])
-    app.add_routes(Signalling(authority, hub).routes())
+    for routes in parts:
+        app.add_routes(routes)
     return app
 
 

@@ -9,7 +9,7 @@ import time
 from collections import deque
 
 from aiohttp import WSMsgType, web
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from livekit.protocol.models import ClientInfo, Codec, DisconnectReason, ParticipantInfo, ServerInfo
 from livekit.protocol.rtc import (
     JoinResponse,
@@ -61,7 +61,7 @@ class SignalSocket:
         )
         self.dropped = 0
 
-    def send(self, message: SignalResponse) -> None:
+    def send(self, message: Message) -> None:
         if self._closing:
             return
         if len(self._queue) >= SEND_QUEUE:

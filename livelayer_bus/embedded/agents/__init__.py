@@ -1,0 +1,1 @@
+"""Agent workers: who is registered, which jobs rooms need, and who gets them."""
