@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Self, final
 
 from ..bus import Subscription
-from ..errors import Lagged, LivelayerError, MalformedMessageError
+from ..errors import LivelayerError, MalformedMessageError
 from ..events import CommandFinished, CommandRefused, DataReceived, HandlerFailed
 from ..messages import Command, CommandResult, RawMessage, decode, is_command
 from ..state import SessionState
 from ..supervision import describe
 from .outbox import Outbox
-from .store import Store
+from .store import Store, take_next
 
 RESULT_TIMEOUT = 5.0  # seconds to get one result to the agent
 
@@ -52,14 +52,21 @@ async def report_results(store: Store, outbox: Outbox) -> None:
     """Tell the agent what became of each of its commands, for as long as the session is open."""
     with store.bus.subscribe(CommandFinished, CommandRefused) as outcomes:
         while True:
-            try:
-                result = _result(await anext(outcomes))
-                if result is not None:
-                    await outbox.send(result, RESULT_TIMEOUT, require_agent=True)
-            except StopAsyncIteration:
+            outcome, lagged = await take_next(outcomes)
+            if lagged is not None:
+                _failed(store, lagged)
+            if outcome is None:
                 return
-            except (Lagged, LivelayerError) as error:
-                store.publish_late(HandlerFailed("command_result", describe(error)))
+            result = _result(outcome)
+            if result is not None:
+                try:
+                    await outbox.send(result, RESULT_TIMEOUT, require_agent=True)
+                except LivelayerError as error:
+                    _failed(store, error)
+
+
+def _failed(store: Store, error: LivelayerError) -> None:
+    store.publish_late(HandlerFailed("command_result", describe(error)))
 
 
 def _result(outcome: CommandFinished | CommandRefused) -> CommandResult | None:

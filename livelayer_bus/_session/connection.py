@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Literal, TypeAlias, final
 
 import anyio
@@ -11,7 +11,7 @@ import msgspec
 from .._tasks import RootTask, TaskOwner
 from ..backoff import Backoff
 from ..clock import Clock
-from ..contract import MediaWriters, RoomFactory, RoomLoss, RoomPort
+from ..contract import MediaWriters, RoomLoss, RoomPort
 from ..errors import (
     BrokenError,
     ConnectError,
@@ -34,16 +34,9 @@ from ..supervision import describe
 from ..tokens import RoomAccess, TokenRequest
 from .intake import Intake
 from .store import Store
+from .target import Target
 
-Tokens: TypeAlias = Callable[[TokenRequest], Awaitable[RoomAccess]]
 EndState: TypeAlias = Literal["disconnected", "error"]
-
-
-class Target(msgspec.Struct, frozen=True):
-    """Which agent to reach, and how."""
-
-    tokens: Tokens
-    rooms: RoomFactory
 
 
 class _Joined(msgspec.Struct, frozen=True):

@@ -6,10 +6,9 @@ from typing import final
 
 from .._tasks import TaskOwner, fault_of
 from ..contract import DataHandler, Unsubscribe
-from ..errors import Lagged
 from ..events import DataReceived, HandlerFailed
 from ..supervision import describe
-from .store import Store
+from .store import Store, take_next
 
 
 @final
@@ -29,6 +28,7 @@ class Handlers:
             reader.active = False
             if not task.is_current():
                 task.cancel()
+                reader.close()  # a task that is cancelled before its first step never does
 
         return unsubscribe
 
@@ -41,23 +41,26 @@ class _Reader:
         self._store = store
         self._cursor = store.bus.subscribe(DataReceived).__enter__()
 
+    def close(self) -> None:
+        self._cursor.__exit__(None, None, None)
+
     async def run(self) -> None:
         try:
             while self.active:
                 await self._step()
         finally:
-            self._cursor.__exit__(None, None, None)
+            self.close()
 
     async def _step(self) -> None:
-        error: Exception | None
-        try:
-            event = await anext(self._cursor, None)
-        except Lagged as lagged:
-            error = lagged
-        else:
-            self.active = self.active and event is not None
-            if event is None or not self.active:
-                return
-            error = await fault_of(lambda: self._handler(event))
+        event, lagged = await take_next(self._cursor)
+        if lagged is not None:
+            self._failed(lagged)
+        self.active = self.active and event is not None
+        if event is None or not self.active:
+            return
+        error = await fault_of(lambda: self._handler(event))
         if error is not None:
-            self._store.publish_late(HandlerFailed(self.name, describe(error)))
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._store.publish_late(HandlerFailed(self.name, describe(error)))

@@ -11,6 +11,7 @@ import msgspec
 
 from ..contract import Outgoing, RoomPort
 from ..errors import (
+    MalformedMessageError,
     MessageTooLargeError,
     MisuseError,
     NotConnectedError,
@@ -37,7 +38,7 @@ from ..messages import (
     request_id,
 )
 from ..state import SessionState
-from .store import Store
+from .store import Events, Store, take_next
 
 HandOver: TypeAlias = Callable[[RoomPort, tuple[str, ...]], Awaitable[None]]
 
@@ -49,6 +50,9 @@ _TURNS: tuple[type[Event], ...] = (
     Reconnected,
     Reconnecting,
 )
+
+# What ends the wait for an answer when it took us out of the room, or to another agent.
+_ENDS: tuple[type[Event], ...] = (ConnectionStateChanged, EpochStarted)
 
 
 @final
@@ -90,17 +94,28 @@ class Outbox:
         message, request = _numbered(message)
         wanted = reply if isinstance(reply, str) else reply.wire_type()
         kind = message_type(encode(message)) or ""
-        with self._store.bus.subscribe(DataReceived) as events:
+        epoch = self._store.state.epoch
+        deadline = anyio.current_time() + timeout
+        with self._store.bus.subscribe(DataReceived, *_ENDS) as events:
+            await self.send(message, timeout, require_agent=True)
             try:
-                with anyio.fail_after(timeout):
-                    await self.send(message, timeout, require_agent=True)
-                    async for event in events:
-                        answer = _answer(event, wanted, request)
-                        if answer is not None:
-                            return answer
+                with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
+                    return await self._find_answer(events, epoch, wanted, request)
             except TimeoutError as error:
                 raise RequestTimeoutError(kind, request, timeout) from error
-        raise NotConnectedError(self._store.state.connection_state, "the session was closed")
+
+    async def _find_answer(self, events: Events, epoch: int, wanted: str, request: str) -> Message:
+        while True:
+            event, _ = await take_next(events)
+            if event is None:
+                state = self._store.state.connection_state
+                raise NotConnectedError(state, "the session was closed")
+            if not isinstance(event, DataReceived):
+                self._require_room(epoch)
+                continue
+            answer = _answer(event, wanted, request)
+            if answer is not None:
+                return answer
 
     async def _deliver(self, hand_over: HandOver, timeout: float, require_agent: bool) -> None:
         self._require_room(self._store.state.epoch)
@@ -171,5 +186,8 @@ def _numbered(message: Outgoing) -> tuple[Outgoing, str]:
 def _answer(event: DataReceived, wanted: str, request: str) -> Message | None:
     if not event.from_agent or event.type != wanted:
         return None
-    answer = decode(event.data)
+    try:
+        answer = decode(event.data)
+    except MalformedMessageError:
+        return None  # told by `MalformedMessage`
     return answer if request_id(answer) == request else None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias, final
+from typing import Final, TypeAlias, TypeVar, final
 
 from ..bus import Bus, Subscription
-from ..errors import StaleCursorError
+from ..errors import Lagged, StaleCursorError
 from ..events import Event, weigh
 from ..state import SessionState, reduce
 
+E = TypeVar("E", bound=Event)
 Events: TypeAlias = Subscription[Event, SessionState]
 
 
@@ -57,3 +58,19 @@ class Store:
             while not ready(self.state):
                 await anext(events)
             return self.state
+
+
+async def take_next(reader: Subscription[E, SessionState]) -> tuple[E | None, Lagged | None]:
+    """The reader's next event (None: the bus is closed), and what was missed before it, if any.
+
+    Whoever publishes that something was missed does it with the next event in hand: published
+    before, it would push that event out of a full ring, and so on to the ring's end.
+    """
+    missed = 0
+    while True:
+        try:
+            event = await anext(reader, None)
+        except Lagged as lagged:
+            missed += lagged.missed
+        else:
+            return event, Lagged(missed) if missed else None

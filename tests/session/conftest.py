@@ -13,6 +13,7 @@ from livelayer_bus.session import Session, SessionOptions
 from livelayer_bus.testing import ManualClock, ScriptedRooms
 
 HANGING = 60.0  # seconds
+PAUSES = Backoff(initial=1.0, maximum=1.0, jitter=0.0, attempts=3)
 
 
 class MakeSession(Protocol):
@@ -36,13 +37,11 @@ def make_session(scripted_rooms: ScriptedRooms, manual_clock: ManualClock) -> Ma
     """A session that is not open yet; pauses are one second sharp."""
 
     def make(**options: Unpack[SessionOptions]) -> Session:
-        chosen: SessionOptions = {
-            "tokens": scripted_rooms.tokens,
-            "room": scripted_rooms,
-            "clock": manual_clock,
-            "reconnect": Backoff(initial=1.0, maximum=1.0, jitter=0.0, attempts=3),
-        }
-        return Session("agt", **{**chosen, **options})
+        options.setdefault("tokens", scripted_rooms.tokens)
+        options.setdefault("room", scripted_rooms)
+        options.setdefault("clock", manual_clock)
+        options.setdefault("reconnect", PAUSES)
+        return Session("agt", **options)
 
     return make
 

@@ -1,0 +1,56 @@
+"""Which agent a session reaches, and how: what the arguments of `Session` come down to."""
+
+from __future__ import annotations
+
+from typing import final
+
+import msgspec
+from livekit import rtc
+
+from ..contract import RoomFactory
+from ..errors import MisuseError
+from ..rooms import BorrowedRoom, LiveKitRoom
+from ..tokens import RoomAccess, SessionEndpoint, TokenRequest, TokenSource
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where tokens come from, and what joins a room with them."""
+
+    tokens: TokenSource
+    rooms: RoomFactory
+
+
+@final
+class Borrow:
+    """A `RoomFactory` over one room of the application's."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self._room = room
+
+    def __call__(self) -> BorrowedRoom:
+        return BorrowedRoom(self._room)
+
+
+def target_of(
+    base_url: str | None, tokens: TokenSource | None, room: rtc.Room | RoomFactory | None
+) -> Target:
+    """The target that these arguments of `Session` mean.
+
+    Raises:
+        MisuseError: they give no way to get a token.
+    """
+    if isinstance(room, rtc.Room):
+        return Target(tokens or _no_token, Borrow(room))
+    if tokens is None:
+        if base_url is None:
+            raise MisuseError(
+                "a session needs a way to get a token: give tokens= (LiteralToken, LocalKeys, "
+                "SessionEndpoint, TokenEndpoint or an async function), base_url=, or room="
+            )
+        tokens = SessionEndpoint.at(base_url)
+    return Target(tokens, room or LiveKitRoom)
+
+
+async def _no_token(request: TokenRequest) -> RoomAccess:
+    """A borrowed room is joined already."""
+    return RoomAccess(url="", token="", room_name=request.prior_room_name)

@@ -1,0 +1,53 @@
+"""Sessions on scripted rooms and a manual clock; a hanging test ends the run with a traceback."""
+
+from __future__ import annotations
+
+import faulthandler
+from collections.abc import AsyncGenerator, Iterator
+from typing import Protocol, Unpack
+
+import pytest
+
+from livelayer_bus.backoff import Backoff
+from livelayer_bus.session import Session, SessionOptions
+from livelayer_bus.testing import ManualClock, ScriptedRooms
+
+HANGING = 60.0  # seconds
+PAUSES = Backoff(initial=1.0, maximum=1.0, jitter=0.0, attempts=3)
+
+
+class MakeSession(Protocol):
+    def __call__(self, **options: Unpack[SessionOptions]) -> Session: ...
+
+
+@pytest.fixture(autouse=True)
+def bounded() -> Iterator[None]:
+    faulthandler.dump_traceback_later(HANGING, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def leak_guard(no_leaked_tasks: None) -> None:
+    """Every test of a session also shows that nothing of it is left."""
+
+
+@pytest.fixture
+def make_session(scripted_rooms: ScriptedRooms, manual_clock: ManualClock) -> MakeSession:
+    """A session that is not open yet; pauses are one second sharp."""
+
+    def make(**options: Unpack[SessionOptions]) -> Session:
+        options.setdefault("tokens", scripted_rooms.tokens)
+        options.setdefault("room", scripted_rooms)
+        options.setdefault("clock", manual_clock)
+        options.setdefault("reconnect", PAUSES)
+        return Session("agt", **options)
+
+    return make
+
+
+@pytest.fixture
+async def session(anyio_backend: object, make_session: MakeSession) -> AsyncGenerator[Session]:
+    """An open session that is not connected."""
+    async with make_session() as opened:
+        yield opened
