@@ -89,7 +89,8 @@ from livelayer_bus.media import (
 from livelayer_bus.messages import RawMessage
 from livelayer_bus.microphone import Microphone, MicrophoneLease
 from livelayer_bus.provider import AgentSessionProvider, use_agent_session
-from livelayer_bus.session import Session, standalone
+from livelayer_bus.session import Session
+from livelayer_bus.standalone import standalone
 from livelayer_bus.state import MicrophoneState, SessionState, reduce
 from livelayer_bus.supervision import MountedSurface, mount
 from livelayer_bus.surface import Surface, SurfaceSession

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Final, Self, TypedDict, Unpack, final, overload
+from typing import Any, Final, Self, TypedDict, final, overload
 from uuid import uuid4
 from weakref import WeakSet
 
@@ -16,11 +15,12 @@ import anyio.lowlevel
 from livekit import rtc
 
 from ._session.commands import CommandStream, report_results
-from ._session.connection import Connection, Target
+from ._session.connection import Connection
 from ._session.handlers import Handlers
 from ._session.intake import Intake
 from ._session.outbox import Outbox
 from ._session.store import Store
+from ._session.target import Borrow, Target, target_of
 from ._tasks import RootTask, TaskOwner
 from .backoff import Backoff
 from .bus import Subscription
@@ -48,11 +48,10 @@ from .events import DataReceived, EpochStarted, Event, RefusalReason
 from .media import AudioChannel, AudioWriter, VideoChannel, VideoWriter
 from .messages import Message, UserMessage, WireMessage
 from .microphone import Microphone
-from .rooms import BorrowedRoom, LiveKitRoom
 from .state import SessionState
 from .supervision import MountedSurface, OnFault, Supervisor
 from .surface import Surface, SurfaceFunction
-from .tokens import RoomAccess, SessionEndpoint, TokenRequest, TokenSource
+from .tokens import SessionEndpoint, TokenSource
 
 CHAT_TOPIC = "lk.chat"  # where an agent without our plugin listens for typed text
 SURFACES_SHARE = 0.8  # of close_timeout: what is left closes the rest of the session
@@ -122,7 +121,7 @@ class Session(StateProperties):
             close_timeout=close_timeout,
             max_message_bytes=max_message_bytes,
         )
-        target = _target(base_url, tokens, room)
+        target = target_of(base_url, tokens, room)
         self._clock: Final[Clock] = clock or SystemClock()
         self._linger: Final = linger
         self._close_timeout: Final = close_timeout
@@ -312,7 +311,7 @@ class Session(StateProperties):
         """
         self._check()
         target = self._connection.target
-        if isinstance(target.rooms, _Borrow):
+        if isinstance(target.rooms, Borrow):
             raise MisuseError("a borrowed room belongs to one agent: open another session")
         state = self.state
         if tokens is None and base_url is not None:
@@ -480,37 +479,6 @@ class Session(StateProperties):
             )
 
 
-@asynccontextmanager
-async def standalone(
-    surface: Surface | SurfaceFunction,
-    agent_id: str,
-    *,
-    microphone: bool = True,
-    key: str = "standalone",
-    capabilities: Iterable[str] = (),
-    **options: Unpack[SessionOptions],
-) -> AsyncGenerator[Session, None]:
-    """The default mode: one surface that owns its session, connected for the block.
-
-    Args:
-        surface: what shows the agent.
-        agent_id: the agent.
-        microphone: keep the microphone for this surface alone.
-        key: the surface's key.
-        capabilities: what the agent may do to it.
-        options: as for `Session`.
-
-    Raises:
-        RefusedError, BrokenError: the session could not connect.
-    """
-    async with Session(agent_id, **options) as session:
-        if microphone:
-            session.microphone.reserve(key)
-        session.mount(surface, key=key, capabilities=capabilities)
-        await session.connect()
-        yield session
-
-
 class _Services:
     """What surfaces get of their session beyond `ControlledSession`."""
 
@@ -529,36 +497,6 @@ class _Services:
 
     async def send_text(self, text: str, *, timeout: float) -> None:
         await self._session.send_text(text, timeout=timeout)
-
-
-class _Borrow:
-    """A `RoomFactory` over one room of the application's."""
-
-    def __init__(self, room: rtc.Room) -> None:
-        self._room = room
-
-    def __call__(self) -> BorrowedRoom:
-        return BorrowedRoom(self._room)
-
-
-async def _no_token(request: TokenRequest) -> RoomAccess:
-    """A borrowed room is joined already."""
-    return RoomAccess(url="", token="", room_name=request.prior_room_name)
-
-
-def _target(
-    base_url: str | None, tokens: TokenSource | None, room: rtc.Room | RoomFactory | None
-) -> Target:
-    if isinstance(room, rtc.Room):
-        return Target(tokens or _no_token, _Borrow(room))
-    if tokens is None:
-        if base_url is None:
-            raise MisuseError(
-                "a session needs a way to get a token: give tokens= (LiteralToken, LocalKeys, "
-                "SessionEndpoint, TokenEndpoint or an async function), base_url=, or room="
-            )
-        tokens = SessionEndpoint.at(base_url)
-    return Target(tokens, room or LiveKitRoom)
 
 
 def _check_range(**seconds: float | None) -> None:
