@@ -12,6 +12,8 @@ from livelayer_bus.events import Role
 STATE_ATTRIBUTE: Final = "lk.agent.state"
 ON_BEHALF_ATTRIBUTE: Final = "lk.publish_on_behalf"
 
+MAX_DEPARTED: Final = 64  # participants remembered after they left
+
 
 def is_agent(participant: rtc.Participant) -> bool:
     """Whether this is an agent itself, not the avatar worker of one."""
@@ -32,6 +34,7 @@ class AgentWatch:
         self._raw_state: str | None = None
         self.identity: str | None = None
         self.active = False
+        self._departed: dict[str, Role] = {}
 
     def look(self) -> None:
         """Compare the room's participants with what was reported, and report the difference."""
@@ -71,10 +74,23 @@ class AgentWatch:
         principal = self.find(participant.attributes.get(ON_BEHALF_ATTRIBUTE, ""))
         return principal is not None and is_agent(principal)
 
-    def role(self, sender: str, track_sid: str | None) -> Role:
-        """Whose words a transcription holds: those of the track's owner, else the sender's."""
-        owner = self._owner(track_sid) if track_sid else None
-        return "agent" if self.speaks_for_agent(owner or self.find(sender)) else "user"
+    def role(self, sender: str, track_sid: str | None) -> Role | None:
+        """Whose words a transcription holds: those of the track's owner, else the sender's.
+
+        None while neither is known: a server may announce a participant after its first words.
+        """
+        speaker = (self._owner(track_sid) if track_sid else None) or self.find(sender)
+        if speaker is None:
+            return self._departed.get(sender)
+        return "agent" if self.speaks_for_agent(speaker) else "user"
+
+    def left(self, participant: rtc.RemoteParticipant) -> None:
+        """Remember what somebody who left was: the last words may arrive later."""
+        self._departed[participant.identity] = (
+            "agent" if self.speaks_for_agent(participant) else "user"
+        )
+        if len(self._departed) > MAX_DEPARTED:
+            del self._departed[next(iter(self._departed))]
 
     def _owner(self, track_sid: str) -> rtc.Participant | None:
         everyone: list[rtc.Participant] = [self._room.local_participant]

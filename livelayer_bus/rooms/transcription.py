@@ -23,7 +23,7 @@ TRACK_ATTRIBUTE: Final = "lk.transcribed_track_id"
 MAX_OPEN: Final = 64  # streams read at a time; with one more, the oldest is abandoned
 MAX_CHARS: Final = 200_000  # of one stream; a longer one is abandoned
 
-RoleOf = Callable[[str, str | None], Role]
+RoleOf = Callable[[str, str | None], Role | None]
 
 
 @final
@@ -40,6 +40,7 @@ class _Stream:
         self._role_of = role_of
         self._id = attributes.get(SEGMENT_ATTRIBUTE) or reader.info.stream_id
         self._track_sid = attributes.get(TRACK_ATTRIBUTE) or None
+        self._role: Role | None = None
         self._number = sink.stream_opened()
         self._parts: list[str] = []
         self._chars = 0
@@ -88,11 +89,14 @@ class _Stream:
         self._parts = [text]
         # The trailer's attributes are merged into the header's when the stream has ended.
         said_final = (self._reader.info.attributes or {}).get(FINAL_ATTRIBUTE) == "true"
+        # Once known it stays, whoever leaves. A stranger is an agent that was not announced yet:
+        # servers let nobody else transcribe for others.
+        self._role = self._role or self._role_of(self._sender, self._track_sid)
         if text:
             self._sink.transcription(
                 TranscriptEntry(
                     id=self._id,
-                    role=self._role_of(self._sender, self._track_sid),
+                    role=self._role or "agent",
                     text=text,
                     final=self._whole and said_final,
                     opened=self._number,

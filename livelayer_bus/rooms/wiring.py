@@ -12,6 +12,7 @@ from livelayer_bus.contract import MediaWriters, RoomSink
 from livelayer_bus.rooms.agent import AgentWatch
 from livelayer_bus.rooms.listeners import Listeners
 from livelayer_bus.rooms.media import AgentMedia
+from livelayer_bus.rooms.packets import Packets
 from livelayer_bus.rooms.transcription import Transcriptions
 
 
@@ -25,6 +26,7 @@ class Wiring:
         self._sink = sink
         self._agent = AgentWatch(room, sink)
         self._media = AgentMedia(room, sink, media, self._agent, tasks)
+        self._packets = Packets(room, sink, self._agent)
         self._listeners = Listeners(room)
         self.transcriptions = Transcriptions(room, sink, self._agent.role, tasks)
 
@@ -42,19 +44,20 @@ class Wiring:
         on("reconnected", self._on_reconnected)
         on("participant_connected", self._on_change)
         on("participant_active", self._on_change)
-        on("participant_disconnected", self._on_change)
+        on("participant_disconnected", self._on_left)
         on("participant_attributes_changed", self._on_change)
         on("track_subscribed", self._on_change)
         on("track_unsubscribed", self._on_change)
         on("track_unpublished", self._on_change)
         on("track_muted", self._on_muted)
         on("track_unmuted", self._on_unmuted)
-        on("data_received", self._on_data)
+        on("data_received", self._packets.receive)
 
     def look(self) -> None:
         """Report whatever is in the room by now and was not reported yet."""
         self._agent.look()
         self._media.look()
+        self._packets.look()
 
     def end_media(self) -> None:
         """Say that the agent's tracks are gone; the connection they came on has ended."""
@@ -64,9 +67,14 @@ class Wiring:
         """Take everything off; nothing of the room is reported from now on."""
         self._listeners.close()
         self.transcriptions.close()
+        self._packets.close()
         self._media.close()
 
     def _on_change(self, *_: object) -> None:
+        self.look()
+
+    def _on_left(self, participant: rtc.RemoteParticipant) -> None:
+        self._agent.left(participant)
         self.look()
 
     def _on_reconnecting(self) -> None:
@@ -81,12 +89,3 @@ class Wiring:
 
     def _on_unmuted(self, _: rtc.Participant, publication: rtc.TrackPublication) -> None:
         self._media.set_muted(publication, False)
-
-    def _on_data(self, packet: rtc.DataPacket) -> None:
-        sender = packet.participant
-        self._sink.packet(
-            packet.data,
-            sender=sender.identity if sender else None,
-            topic=packet.topic or None,
-            from_agent=self._agent.speaks_for_agent(sender),
-        )

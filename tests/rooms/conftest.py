@@ -8,7 +8,16 @@ from collections.abc import AsyncIterator
 import pytest
 
 from livelayer_bus.embedded import EmbeddedServer
-from tests.rooms.kit import RealServer, RecordingSink, Stage, embedded_stage, nothing_left
+from livelayer_bus.rooms import LiveKitRoom
+from tests.rooms.kit import (
+    Joined,
+    RealServer,
+    RecordingSink,
+    Stage,
+    embedded_stage,
+    new_writers,
+    nothing_left,
+)
 
 LOOPS = [
     pytest.param(("asyncio", {}), id="asyncio"),
@@ -48,3 +57,13 @@ async def stage(request: pytest.FixtureRequest, anyio_backend: object) -> AsyncI
 def sink() -> RecordingSink:
     """Remembers what a room reports."""
     return RecordingSink()
+
+
+@pytest.fixture
+async def joined(stage: Stage, sink: RecordingSink) -> AsyncIterator[Joined]:
+    """A user of ours in the stage's room."""
+    video, audio, writers = new_writers()
+    room = LiveKitRoom()
+    await room.connect(stage.access(), sink, writers)
+    yield Joined(room, video, audio)
+    await room.aclose()

@@ -17,6 +17,7 @@ from livelayer_bus.contract import MediaWriters, RoomLoss, TrackKind
 from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.media import AudioWriter, VideoWriter
+from livelayer_bus.rooms import LiveKitRoom
 from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import RoomAccess
 
@@ -186,9 +187,8 @@ class Painter:
 
     async def start(self, **options: Any) -> None:
         """Publish and paint until stopped."""
-        settings = rtc.TrackPublishOptions(
-            source=rtc.TrackSource.SOURCE_CAMERA, simulcast=False, **options
-        )
+        defaults = {"source": rtc.TrackSource.SOURCE_CAMERA, "simulcast": False}
+        settings = rtc.TrackPublishOptions(**{**defaults, **options})
         published = await self._room.local_participant.publish_track(self.track, settings)
         self._sid = published.sid
         self._task = asyncio.create_task(self._paint())
@@ -204,12 +204,13 @@ class Painter:
             )
             await asyncio.sleep(1 / 30)
 
-    async def stop(self) -> None:
+    async def stop(self, *, unpublish: bool = True) -> None:
         """Stop painting and unpublish."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        if unpublish:
             await self._room.local_participant.unpublish_track(self._sid)
 
 
@@ -242,6 +243,13 @@ class Speaker:
         await self._source.aclose()
 
 
+async def polled(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds; for state of the SDK that nobody announces."""
+    with anyio.fail_after(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - see above
+            await anyio.sleep(0.01)
+
+
 @asynccontextmanager
 async def nothing_left(seconds: float = 2.0) -> AsyncIterator[None]:
     """Fail if a task started in the block still runs `seconds` after it; for fixtures.
@@ -270,3 +278,12 @@ def new_writers() -> tuple[VideoWriter, AudioWriter, MediaWriters]:
 def embedded_stage(server: EmbeddedServer) -> Stage:
     """A room on an embedded server."""
     return Stage(server, server.key, server.secret)
+
+
+@dataclass
+class Joined:
+    """A room adapter that has joined, and the channels it feeds."""
+
+    room: LiveKitRoom
+    video: VideoWriter
+    audio: AudioWriter

@@ -1,0 +1,175 @@
+"""Data packets and text, in both directions."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import pytest
+from livekit import api, rtc
+
+from livelayer_bus.embedded import EmbeddedServer
+from livelayer_bus.errors import BrokenError
+from livelayer_bus.rooms import packets
+from livelayer_bus.rooms.agent import AgentWatch
+from tests.rooms.kit import PATIENCE, Joined, RecordingSink, Stage, polled
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_packet_says_who_sent_it_and_whether_an_agent_did(
+    stage: Stage, joined: Joined, sink: RecordingSink
+) -> None:
+    senders = {
+        "agent": await stage.agent("agent"),
+        "worker": await stage.join("worker", attributes={"lk.publish_on_behalf": "agent"}),
+        "guest": await stage.join("guest"),
+        "liar": await stage.join("liar", attributes={"lk.publish_on_behalf": "guest"}),
+    }
+    native = joined.room.native
+    assert native is not None
+    await polled(lambda: set(native.remote_participants) == set(senders))
+    for name, room in senders.items():
+        await room.local_participant.publish_data(name.encode(), topic="t")
+    for name in senders:
+        await sink.saw("packet", name.encode(), name, "t", name in ("agent", "worker"))
+
+
+async def test_an_agents_packets_from_before_it_was_announced_are_still_an_agents(
+    stage: Stage, joined: Joined, sink: RecordingSink
+) -> None:
+    # A real server announces a participant up to three seconds late by itself.
+    if isinstance(stage.server, EmbeddedServer):
+        stage.server.faults.data_before_update(stage.room)
+    agent = await stage.agent()
+    for number in range(3):
+        await agent.local_participant.publish_data(f"early {number}")
+    await sink.until(lambda: len(sink.named("packet")) == 3)
+    assert sink.named("packet") == [
+        (f"early {number}".encode(), "agent", None, True) for number in range(3)
+    ]
+
+
+@pytest.mark.parametrize(("held", "seconds"), [(1, 60.0), (10, 0.01)], ids=["many", "long"])
+async def test_early_packets_that_are_too_many_or_wait_too_long_go_on_as_a_strangers(
+    stage: Stage,
+    joined: Joined,
+    sink: RecordingSink,
+    monkeypatch: pytest.MonkeyPatch,
+    held: int,
+    seconds: float,
+) -> None:
+    monkeypatch.setattr(packets, "MAX_HELD", held)
+    monkeypatch.setattr(packets, "HOLD_SECONDS", seconds)
+    native = joined.room.native
+    assert isinstance(native, packets.AttributedRoom)
+    desk = packets.Packets(native, sink, AgentWatch(native, sink))
+    native.packet_sender = "not announced"
+    for data in (b"first", b"second"):
+        desk.receive(rtc.DataPacket(data, rtc.DataPacketKind.KIND_RELIABLE, None, "t"))
+    await sink.saw("packet", b"first", "not announced", "t", False)
+    if held == 1:
+        desk.close()
+        assert len(sink.named("packet")) == 1
+    else:
+        await sink.saw("packet", b"second", "not announced", "t", False)
+
+
+async def test_what_the_server_itself_sends_has_no_sender(
+    stage: Stage, joined: Joined, sink: RecordingSink
+) -> None:
+    async with stage.admin() as admin:
+        await admin.room.send_data(
+            api.SendDataRequest(room=stage.room, data=b"from above", topic="t")
+        )
+    await sink.saw("packet", b"from above", None, "t", False)
+
+
+async def test_packets_of_one_sender_arrive_whole_and_in_order(
+    stage: Stage, joined: Joined, sink: RecordingSink
+) -> None:
+    agent = await stage.agent()
+    await sink.saw("agent", "agent", True)
+    sent = [bytes([number]) * (15_360 if number % 10 == 0 else 3) for number in range(100)]
+    for data in sent:
+        await agent.local_participant.publish_data(data)
+    await sink.until(lambda: len(sink.named("packet")) == len(sent))
+    assert [call[0] for call in sink.named("packet")] == sent
+
+
+async def test_a_packet_goes_to_those_it_is_sent_to_with_its_topic(
+    stage: Stage, joined: Joined, sink: RecordingSink
+) -> None:
+    got: asyncio.Queue[tuple[str, rtc.DataPacket]] = asyncio.Queue()
+    for name in ("one", "two"):
+        peer = await stage.agent(name)
+        peer.on("data_received", lambda packet, name=name: got.put_nowait((name, packet)))
+    native = joined.room.native
+    assert native is not None
+    await polled(lambda: len(native.remote_participants) == 2)
+    with anyio.fail_after(PATIENCE):
+        await joined.room.send(b"to two", topic="orders", to=["two"])
+        await joined.room.send(b"to all")
+        seen = [await got.get() for _ in range(3)]
+    assert sorted((name, packet.data, packet.topic) for name, packet in seen) == [
+        ("one", b"to all", ""),
+        ("two", b"to all", ""),
+        ("two", b"to two", "orders"),
+    ]
+
+
+async def test_text_arrives_as_a_text_stream(
+    stage: Stage, joined: Joined, sink: RecordingSink
+) -> None:
+    agent = await stage.agent()
+    got: asyncio.Queue[str] = asyncio.Queue()
+    readers: list[asyncio.Task[None]] = []
+
+    async def read(reader: rtc.TextStreamReader) -> None:
+        got.put_nowait(await reader.read_all())
+
+    agent.register_text_stream_handler(
+        "lk.chat", lambda reader, _: readers.append(asyncio.create_task(read(reader)))
+    )
+    await sink.saw("agent", "agent", True)
+    text = "héllo " * 5000
+    await joined.room.send_text(text, topic="lk.chat", to=["agent"])
+    with anyio.fail_after(PATIENCE):
+        assert await got.get() == text
+        await asyncio.wait(readers)
+
+
+async def test_sending_after_the_room_is_lost_fails_with_a_typed_error(
+    stage: Stage, joined: Joined, sink: RecordingSink
+) -> None:
+    native = joined.room.native
+    assert native is not None
+    await native.disconnect()
+    for call in (joined.room.send(b"{}"), joined.room.send_text("x", topic="t")):
+        with pytest.raises(BrokenError):
+            await call
+    with pytest.raises(BrokenError):
+        await joined.room.open_microphone(48_000, 1)
+
+
+async def test_a_sink_that_raises_does_not_stop_the_room(
+    stage: Stage,
+    joined: Joined,
+    sink: RecordingSink,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def explode(*_: object, **__: object) -> None:
+        raise TypeError("a secret payload")
+
+    agent = await stage.agent()
+    await sink.saw("agent", "agent", True)
+    with monkeypatch.context() as broken:
+        broken.setattr(sink, "packet", explode)
+        await agent.local_participant.publish_data(b"a secret payload")
+        await agent.local_participant.set_attributes({"lk.agent.state": "thinking"})
+        await sink.saw("agent_state", "thinking")
+    await agent.local_participant.publish_data(b"next")
+    await sink.saw("packet", b"next", "agent", None, True)
+    assert "TypeError" in caplog.text
+    assert "secret" not in caplog.text
