@@ -6,7 +6,7 @@ import asyncio
 import importlib.util
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
@@ -233,6 +233,8 @@ class DemoAgent:
 
     def _reason(self, cause: BaseException | None) -> str:
         told = self._performance.end_reason if self._performance is not None else None
+        while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
+            cause = cause.exceptions[0]
         return told or (type(cause).__name__ if cause is not None else "it ended while starting")
 
     def _hush(self) -> None:
@@ -261,7 +263,7 @@ def models_of_this_machine() -> ModelChoice:
 
 
 @contextmanager
-def _job(room: rtc.Room) -> Iterator[None]:
+def _job(room: rtc.Room) -> Generator[None, None, None]:
     """A job for an agent without a worker, its temporary folder removed at the end."""
     with fake_job_context(room=room, agent_identity=room.local_participant.identity) as job:
         try:

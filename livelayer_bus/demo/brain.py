@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from concurrent.futures import Executor
 from typing import Any, Final, Never
 
@@ -14,6 +14,7 @@ from livekit.agents import (
     Agent,
     APIConnectOptions,
     ModelSettings,
+    StopResponse,
     llm,
     tts,
 )
@@ -76,6 +77,7 @@ class GuideAgent(Agent):
         bridge: WireBridge,
         voice: Voice,
         executor: Executor,
+        on_speech: Callable[[], None],
         *,
         thinking_seconds: float = THINKING_SECONDS,
     ) -> None:
@@ -84,14 +86,28 @@ class GuideAgent(Agent):
             bridge: Where commands go.
             voice: Who speaks.
             executor: Where `voice` works, away from the loop.
+            on_speech: Called when somebody has said something aloud, which nobody can transcribe.
             thinking_seconds: Pause before each answer.
         """
         super().__init__(instructions="Answer with the rules of the guide.")
         self._bridge = bridge
         self._voice = voice
         self._executor = executor
+        self._on_speech = on_speech
         self._thinking_seconds = thinking_seconds
         self._memory = guide.Memory()
+
+    async def on_user_turn_completed(
+        self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage
+    ) -> None:
+        """Turn the end of a spoken turn without words into `on_speech`; there is no reply to it.
+
+        Raises:
+            StopResponse: If the turn has no words.
+        """
+        if not (new_message.text_content or "").strip():
+            self._on_speech()
+            raise StopResponse
 
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from livekit import rtc
-from livekit.agents import AgentSession, UserStateChangedEvent
+from livekit.agents import AgentSession
 
 from livelayer_bus.demo import guide
 from livelayer_bus.demo.wire import Message
 
 INBOX_LIMIT: Final = 32
-HEARD_SECONDS: Final = 0.4
-"""Speech shorter than this is taken for a noise."""
 REMIND_SECONDS: Final = 30.0
-"""How long the agent keeps quiet about not understanding speech, once it said so."""
+"""For how long a short reminder will do, once the agent said why it does not understand speech."""
 
 Session: TypeAlias = AgentSession[Any]
 
@@ -43,7 +41,6 @@ class Conversation:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._inbox: asyncio.Queue[_Line | _Remark] = asyncio.Queue(INBOX_LIMIT)
         self._clock = clock
-        self._speech_began: float | None = None
         self._reminded: float | None = None
         self.dropped = 0
 
@@ -60,18 +57,12 @@ class Conversation:
         if (text := guide.notice_text(message)) is not None:
             self.remark(text)
 
-    def user_state_changed(self, event: UserStateChangedEvent) -> None:
-        """Admit, once in a while, that speech is heard but not understood."""
+    def speech_heard(self) -> None:
+        """Admit that speech is heard but not understood: at length first, then in short."""
         now = self._clock()
-        if event.new_state == "speaking":
-            self._speech_began = now
-            return
-        began, self._speech_began = self._speech_began, None
-        if began is None or now - began < HEARD_SECONDS:
-            return
-        if self._reminded is None or now - self._reminded >= REMIND_SECONDS:
-            self._reminded = now
-            self.remark(guide.CANNOT_TRANSCRIBE)
+        recently = self._reminded is not None and now - self._reminded < REMIND_SECONDS
+        self._reminded = now
+        self.remark(guide.PLEASE_TYPE if recently else guide.CANNOT_TRANSCRIBE)
 
     async def run(self, session: Session) -> None:
         """Pass everything on to `session`, until cancelled."""

@@ -18,6 +18,7 @@ GREETING: Final = (
 CANNOT_TRANSCRIBE: Final = (
     "I can hear you, but without a network I cannot turn speech into words. Please type to me."
 )
+PLEASE_TYPE: Final = "Please type to me."
 PAGE_EXCERPT: Final = 240
 """Characters of a page's text that are read out."""
 

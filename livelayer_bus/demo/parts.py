@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,11 +27,12 @@ _AWAY_SECONDS: Final = None  # nobody has to keep talking to a demo
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What an agent is built from: its wire, its offline voice and where that works."""
+    """What an agent is built from: its wire, its offline voice and where that works, its ears."""
 
     bridge: WireBridge
     voice: Voice | None
     executor: Executor
+    on_speech: Callable[[], None]
     thinking_seconds: float
 
 
@@ -66,6 +68,7 @@ def _offline(stage: Stage) -> tuple[AgentSession[Any], Agent]:
         stage.bridge,
         stage.voice or Voice(),
         stage.executor,
+        stage.on_speech,
         thinking_seconds=stage.thinking_seconds,
     )
     return session, agent

@@ -51,13 +51,14 @@ class Performance:
         self._timeline = MouthTimeline()
         self._avatar = Avatar(face, self._timeline)
         self._conversation = Conversation()
-        self._understands_speech = models != "offline"
         self._bridge = WireBridge(
             room,
             on_user_message=self._conversation.user_said,
             on_notice=self._conversation.notice,
         )
-        stage = Stage(self._bridge, voice, executor, thinking_seconds)
+        stage = Stage(
+            self._bridge, voice, executor, self._conversation.speech_heard, thinking_seconds
+        )
         self._session, self._agent = build(models, stage)
         self._ended = asyncio.Event()
         self._end_reason: str | None = None
@@ -147,8 +148,6 @@ class Performance:
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         self._avatar.expression.set_user_speaking(event.new_state == "speaking")
-        if not self._understands_speech:
-            self._conversation.user_state_changed(event)
 
     def _on_session_close(self, event: CloseEvent) -> None:
         self.end(f"its AgentSession closed ({event.reason.value})")

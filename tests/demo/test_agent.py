@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -128,7 +128,7 @@ class User:
 
 
 @asynccontextmanager
-async def joined(stage: Stage, identity: str = "user") -> AsyncIterator[User]:
+async def joined(stage: Stage, identity: str = "user") -> AsyncGenerator[User, None]:
     user = User()
     await user.room.connect(
         stage.url, stage.user_token(identity), rtc.RoomOptions(single_peer_connection=False)
@@ -263,14 +263,23 @@ async def test_speech_is_heard_and_its_limits_are_admitted(embedded: Stage) -> N
     source = rtc.AudioSource(said.sample_rate, 1)
     track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
     options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-    silence = bytes(said.sample_rate * 2)
+    silence = bytes(said.sample_rate * 2)  # one second
+
     async with joined(embedded) as user, quiet_agent(embedded):
         await user.until(lambda: "bot_ready" in user.types())
-        await user.room.local_participant.publish_track(track, options)
-        for pcm in (silence, said.pcm, silence, silence):
-            await source.capture_frame(rtc.AudioFrame(pcm, said.sample_rate, 1, len(pcm) // 2))
+        publication = await user.room.local_participant.publish_track(track, options)
+        with anyio.fail_after(PATIENCE):
+            await publication.wait_for_subscription()
+        for pcm in (said.pcm, silence, silence):
+            await speak(source, pcm, said.sample_rate)
         await user.until(lambda: user.said(CANNOT_TRANSCRIBE))
         await source.aclose()
+
+
+async def speak(source: rtc.AudioSource, pcm: bytes, rate: int) -> None:
+    size = rate // 50 * 2
+    for start in range(0, len(pcm) - size + 1, size):
+        await source.capture_frame(rtc.AudioFrame(pcm[start : start + size], rate, 1, size // 2))
 
 
 async def test_noise_on_the_wire_is_counted_and_harms_nobody(embedded: Stage) -> None:

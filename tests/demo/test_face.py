@@ -38,7 +38,8 @@ def luma(face: Face, look: Look) -> NDArray[np.int16]:
 
 
 def changed(one: NDArray[np.int16], other: NDArray[np.int16]) -> NDArray[np.bool_]:
-    return np.abs(one - other) > 8
+    difference: NDArray[np.bool_] = np.abs(one - other) > 8
+    return difference
 
 
 def test_a_frame_is_i420_of_the_whole_picture(face: Face) -> None:
@@ -97,8 +98,7 @@ def test_moods_blend_instead_of_jumping() -> None:
     before = expression.look(0.0, CLOSED)
     expression.set_state("thinking")
     just_after = expression.look(1 / 30, CLOSED)
-    for step in range(2, 40):
-        later = expression.look(step / 30, CLOSED)
+    later = [expression.look(step / 30, CLOSED) for step in range(2, 40)][-1]
     assert abs(just_after.brows - before.brows) < 0.25
     assert later.brows > 0.6
     assert later.thought is not None
