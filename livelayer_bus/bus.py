@@ -86,6 +86,24 @@ class Bus(Generic[B, S]):
 
     __slots__ = ("__weakref__", "_door", "_ring", "_snapshot")
 
+    @overload
+    def __init__(
+        self: Bus[Any, None],
+        capacity: int = ...,
+        max_bytes: int = ...,
+        *,
+        weigh: Callable[[Any], int] | None = None,
+        snapshot: None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        capacity: int = ...,
+        max_bytes: int = ...,
+        *,
+        weigh: Callable[[Any], int] | None = None,
+        snapshot: Callable[[], S],
+    ) -> None: ...
     def __init__(
         self,
         capacity: int = DEFAULT_CAPACITY,

@@ -135,7 +135,7 @@ class Ring:
         try:
             route = self._routes[kind]
         except KeyError:
-            route = self._add_route(kind)
+            route = self._add_route(kind, event)
         weight = route.weight or route.weigh(event)
         position = self.sequence
         if position - self.tail == self.capacity:
@@ -270,11 +270,11 @@ class Ring:
             self._evict_oldest()
         self.evicted_by_bytes += self.tail - tail
 
-    def _add_route(self, kind: type) -> Route:
+    def _add_route(self, kind: type, event: object) -> Route:
         for group in self.filtered.values():
             if issubclass(kind, group.types):
                 group.wanted.add(kind)
-        chosen: int | Callable[[object], int] = self._weigh or weigher_for(kind)
+        chosen: int | Callable[[object], int] = self._weigh or weigher_for(event)
         route = (
             Route(chosen, _unasked, self._groups_for(kind))
             if isinstance(chosen, int)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-import msgspec
 import pytest
 
 from livelayer_bus.bus import Bus, Record
@@ -22,16 +22,7 @@ from livelayer_bus.errors import (
 pytestmark = pytest.mark.anyio
 
 
-class Base(msgspec.Struct, frozen=True):
-    n: int
-
-
-class A(Base, frozen=True):
-    pass
-
-
-class B(Base, frozen=True):
-    pass
+Idle = Callable[[Bus[Any, Any], int], Awaitable[None]]
 
 
 def new_bus(capacity: int = 4096, **options: Any) -> Bus[Any, None]:
@@ -75,7 +66,7 @@ async def test_async_for_ends_after_what_is_kept_when_the_bus_closes() -> None:
         pass
 
 
-async def test_closing_ends_a_reader_that_waits() -> None:
+async def test_closing_ends_a_reader_that_waits(idle: Idle) -> None:
     bus = new_bus()
     seen: list[object] = []
 
@@ -239,7 +230,7 @@ async def test_use_outside_the_with_block_is_refused() -> None:
     assert events.sequence == 1
 
 
-async def test_leaving_the_block_ends_a_task_that_waits_inside() -> None:
+async def test_leaving_the_block_ends_a_task_that_waits_inside(idle: Idle) -> None:
     bus = new_bus()
     ended: list[bool] = []
 
@@ -256,7 +247,7 @@ async def test_leaving_the_block_ends_a_task_that_waits_inside() -> None:
     assert ended == [True]
 
 
-async def test_a_second_task_in_one_reader_is_busy() -> None:
+async def test_a_second_task_in_one_reader_is_busy(idle: Idle) -> None:
     bus = new_bus()
     with anyio.fail_after(5), bus.subscribe() as events:
         async with anyio.create_task_group() as tasks:
@@ -295,9 +286,3 @@ async def test_snapshots_belong_to_the_attach_point_and_to_resync() -> None:
         assert events.resync() == events.snapshot == 21
     with new_bus().subscribe() as plain, pytest.raises(NotSupportedError):
         _ = plain.snapshot
-
-
-async def idle(bus: Bus[Any, Any], readers: int) -> None:
-    """Let tasks run until so many readers wait for an event."""
-    while bus.statistics().idle_readers < readers:
-        await anyio.lowlevel.checkpoint()
