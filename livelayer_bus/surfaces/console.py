@@ -26,13 +26,14 @@ from livelayer_bus.events import (
 from livelayer_bus.media import AudioSubscription, VideoFrame, VideoSubscription
 from livelayer_bus.messages import UserMessage
 from livelayer_bus.surface import SurfaceSession
-from livelayer_bus.surfaces.console_plain import opening_line, plain_line
+from livelayer_bus.surfaces.console_plain import opening_line, plain_line, typed_text
 from livelayer_bus.surfaces.console_view import (
     AudioFacts,
     ConsoleScreen,
     ConsoleView,
     Direction,
     MessageFacts,
+    TypedLine,
     VideoFacts,
     in_encoding,
 )
@@ -57,7 +58,8 @@ class ConsoleSurface:
 
     Args:
         file: where to write; standard output, if None.
-        interactive: read lines from this process's keyboard and say them to the agent.
+        interactive: read lines from this process's keyboard and say them to the agent; Ctrl-D ends
+            the surface.
         refresh: pictures a second, at most.
         plain: lines instead of pictures; None decides by whether `file` is a terminal.
 
@@ -84,7 +86,7 @@ class ConsoleSurface:
         return f"ConsoleSurface(interactive={self._interactive})"
 
     async def run(self, session: SurfaceSession) -> None:
-        """Show the session until cancelled.
+        """Show the session until cancelled, or until a person typed Ctrl-D.
 
         Raises:
             OSError: the terminal is gone.
@@ -121,9 +123,10 @@ class ConsoleSurface:
                 group.start_soon(watcher.watch_audio)
                 if keys is not None:
                     group.start_soon(watcher.watch_keyboard, keys)
-                while True:
+                while not watcher.left:
                     await writer.put(watcher.view())
                     await anyio.sleep(self._pause)
+                group.cancel_scope.cancel()
         except ExceptionGroup as group_error:
             # One task's fault is the surface's fault: name it, not the group.
             raise group_error.exceptions[0] from group_error
@@ -182,12 +185,16 @@ class _Watcher:
         self._messages: deque[MessageFacts] = deque(maxlen=MESSAGES)
         self._levels: deque[float] = deque(maxlen=HISTORY)
         self._pushed: deque[tuple[float, int]] = deque()
+        self._typed: deque[TypedLine] = deque(maxlen=MESSAGES)
+        self._own: deque[str] = deque(maxlen=MESSAGES)  # typed here, not yet seen as sent
         self._frame: VideoFrame | None = None
         self._video: VideoSubscription = session.video.subscribe()
         self._audio: AudioSubscription = session.audio.subscribe()
         self._lost = 0
         self._notice: str | None = None
         self._editor: LineEditor | None = None
+        self.left = False
+        """The person typed Ctrl-D."""
 
     def view(self) -> ConsoleView:
         """What to draw now."""
@@ -197,6 +204,7 @@ class _Watcher:
             video=self._video_facts(),
             audio=self._audio_facts(),
             messages=tuple(self._messages),
+            typed=tuple(self._typed),
             lost=self._lost,
             notice=self._notice,
             prompt=self._editor.text if self._editor is not None else None,
@@ -241,11 +249,16 @@ class _Watcher:
                         return
                     for line in self._editor.feed(keys):
                         await self._say(line)
+                    if self._editor.ended:
+                        self.left = True
+                        return
         finally:
             self._editor = None
 
     async def _say(self, line: str) -> None:
         self._notice = None
+        self._note_typed(line)
+        self._own.append(line)
         try:
             try:
                 await self._session.send_text(line)
@@ -254,8 +267,17 @@ class _Watcher:
         except LivelayerError as error:
             self._notice = str(error)
 
+    def _note_typed(self, text: str) -> None:
+        self._typed.append(TypedLine(len(self._session.transcript), text))
+
     def _take(self, event: Event) -> None:
         match event:
+            case DataSent(type="user_message"):
+                text = typed_text(event)
+                if text in self._own:
+                    self._own.remove(text)
+                else:
+                    self._note_typed(text)
             case DataReceived() | DataSent():
                 text = _shortened(event)
                 direction: Direction = "in" if isinstance(event, DataReceived) else "out"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from livelayer_bus import events
+from livelayer_bus.errors import MalformedMessageError
 from livelayer_bus.events import Event
+from livelayer_bus.messages import UserMessage, decode
 from livelayer_bus.state import SessionState
 from livelayer_bus.surfaces.console_view import clean
 
@@ -11,7 +13,7 @@ from livelayer_bus.surfaces.console_view import clean
 def plain_line(event: Event) -> str | None:
     """The line for an event; None for one that is only of interest to programs.
 
-    Data messages are named by their type; what they hold is not shown.
+    Data messages are named by their type; what they hold is not shown, unless a person typed it.
     """
     match event:
         case events.TranscriptUpdated(entry=entry) if entry.final:
@@ -23,14 +25,27 @@ def plain_line(event: Event) -> str | None:
         case events.AgentAvailabilityChanged():
             active = "ready" if event.ready else "active" if event.active else "gone"
             return _line("state", f"agent {active}")
+        case events.DataReceived(type="agent_state"):
+            return None  # told by AgentStateChanged
         case events.DataReceived():
             return _line("data in", event.type or "not a JSON message")
+        case events.DataSent(type="user_message"):
+            return _line("you", typed_text(event))
         case events.DataSent():
             return _line("data out", event.type or "not a JSON message")
         case events.TrackChanged():
             return _line(event.kind, "on" if event.available else "off")
         case _:
             return _trouble(event) or _notice(event)
+
+
+def typed_text(event: events.DataSent) -> str:
+    """What a person typed, of a `user_message` that was sent."""
+    try:
+        message = decode(event.data)
+    except MalformedMessageError:
+        return ""
+    return message.text if isinstance(message, UserMessage) else ""
 
 
 def opening_line(state: SessionState) -> str:

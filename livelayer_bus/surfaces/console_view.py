@@ -73,6 +73,14 @@ class MessageFacts(msgspec.Struct, frozen=True):
     text: str = ""
 
 
+class TypedLine(msgspec.Struct, frozen=True):
+    """What a person typed, which no transcript holds unless the agent repeats it."""
+
+    after: int
+    """Entries the transcript had when it was typed."""
+    text: str
+
+
 class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one picture of the console is made of."""
 
@@ -82,6 +90,8 @@ class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
     video: VideoFacts = VideoFacts()
     audio: AudioFacts = AudioFacts()
     messages: tuple[MessageFacts, ...] = ()
+    """The newest last."""
+    typed: tuple[TypedLine, ...] = ()
     """The newest last."""
     lost: int = 0
     """Events this surface was too slow for."""
@@ -193,7 +203,7 @@ class _Painter:
 
     def _transcript(self, rows: int) -> list[RenderableType]:
         lines: list[Text] = []
-        for entry in reversed(self._state.transcript):
+        for entry in reversed(self._conversation()):
             lines = [*self._utterance(entry), *lines]
             if len(lines) >= rows:
                 break
@@ -201,6 +211,18 @@ class _Painter:
             lines = [Text("nothing has been said yet", "dim italic")]
         lines = lines[-rows:]
         return [*lines, *(Text() for _ in range(rows - len(lines)))]
+
+    def _conversation(self) -> list[TranscriptEntry]:
+        """Spoken and typed, in order; a typed line that the agent repeated stands there once."""
+        transcript = self._state.transcript
+        spoken = {clean(entry.text) for entry in transcript if entry.role == "user"}
+        lines: list[TranscriptEntry] = []
+        typed = [line for line in self._view.typed if clean(line.text) not in spoken]
+        for number in range(len(transcript) + 1):
+            while typed and (typed[0].after <= number or number == len(transcript)):
+                lines.append(TranscriptEntry("typed", "user", typed.pop(0).text, True))
+            lines += transcript[number : number + 1]
+        return lines
 
     def _utterance(self, entry: TranscriptEntry) -> list[Text]:
         agent = entry.role == "agent"

@@ -18,11 +18,13 @@ _ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?")
 
 @final
 class LineEditor:
-    """Turns keys into lines: Backspace, Ctrl-W (a word), Ctrl-U (everything), Enter."""
+    """Turns keys into lines: Backspace, Ctrl-W (a word), Ctrl-U (everything), Enter, Ctrl-D."""
 
     def __init__(self) -> None:
         self.text = ""
         """What has been typed since the last Enter."""
+        self.ended = False
+        """Ctrl-D was typed on an empty line: the person has had enough."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, keys: bytes) -> list[str]:
@@ -35,6 +37,9 @@ class LineEditor:
                     self.text = ""
                 case "\x7f" | "\b":
                     self.text = self.text[:-1]
+                case "\x04" if not self.text:
+                    self.ended = True
+                    return lines
                 case "\x15":
                     self.text = ""
                 case "\x17":

@@ -1,0 +1,109 @@
+"""Exit codes, and the one line that an error becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NoReturn, TypeAlias
+
+import typer
+
+from ..errors import (
+    ConfigError,
+    ConnectError,
+    ControlError,
+    LivelayerError,
+    PluginNotFoundError,
+    RefusedError,
+    TokenSourceError,
+)
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+REFUSED: Final = 4
+INTERRUPTED: Final = 130
+
+GRACE_SECONDS: Final = 10.0
+"""How long a command may take to end after Ctrl-C."""
+
+EPILOG: Final = (
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 cannot reach a server or a "
+    "session, 4 refused (token), 130 interrupted."
+)
+
+Main: TypeAlias = Callable[[], Coroutine[Any, Any, int | None]]
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code that an error becomes."""
+    match error:
+        case RefusedError():
+            return REFUSED
+        case ConnectError() | ControlError() | TokenSourceError():
+            return UNREACHABLE
+        case ConfigError() | PluginNotFoundError():
+            return USAGE
+        case _:
+            return FAILED
+
+
+def fail(error: Exception) -> NoReturn:
+    """Say what happened in one line on stderr, and end with the code that belongs to it."""
+    text = " ".join(str(error).split())
+    notes = " ".join(getattr(error, "__notes__", ()))
+    if not isinstance(error, LivelayerError):
+        text = f"unexpected {type(error).__name__}: {text}"
+        notes = "run 'livelayer --debug ...' for the traceback, and report it"
+    complain(f"{text}; {notes}" if notes else text)
+    sys.exit(exit_code(error))
+
+
+def complain(text: str) -> None:
+    """One line on stderr, in the command's name."""
+    typer.echo(f"livelayer: {text}", err=True)
+
+
+def run_async(main: Main, on_interrupt: Callable[[], None] | None = None) -> None:
+    """Run a command's coroutine to its end, then exit with the code it returns.
+
+    Ctrl-C and SIGTERM cancel it, so that it cleans up behind itself; if that takes more than ten
+    seconds, the process ends anyway.
+
+    Args:
+        main: the command.
+        on_interrupt: called at the first Ctrl-C instead: the command ends as if by itself.
+    """
+    code = asyncio.run(_interruptible(main, on_interrupt))
+    raise typer.Exit(code or OK)
+
+
+async def _interruptible(main: Main, on_interrupt: Callable[[], None] | None) -> int | None:
+    task, received = asyncio.current_task(), list[int]()
+
+    def stop(number: int) -> None:
+        received.append(number)
+        if len(received) == 1:
+            watchdog = threading.Timer(GRACE_SECONDS, os._exit, (128 + number,))
+            watchdog.daemon = True
+            watchdog.start()
+        if on_interrupt is not None and received == [signal.SIGINT]:
+            on_interrupt()
+        elif task is not None:
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    if sys.platform != "win32":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number)
+    try:
+        return await main()
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        return 128 + received[0]

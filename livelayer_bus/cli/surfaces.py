@@ -1,0 +1,85 @@
+"""`livelayer surfaces`: what is installed, and whether it loads."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import PluginBrokenError
+from ..plugins import InstalledSurface, installed_surfaces, load_surface
+from .exits import FAILED, OK
+
+
+def command(
+    check: Annotated[
+        bool, typer.Option("--check", help="Also import each one, and say what is broken.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")] = False,
+) -> None:
+    """List the surfaces that are installed, by name and distribution.
+
+    A surface is named in livelayer.toml (plugin = "console") by the name shown here. Installing a
+    distribution that declares an entry point in the group livelayer_bus.surfaces adds to the list;
+    plugins/livelayer-surface-minimal is one to copy.
+
+    [bold]Examples[/bold]
+
+      livelayer surfaces
+
+      livelayer surfaces --check
+
+      livelayer surfaces --json | jq -r .name
+    """
+    surfaces = installed_surfaces()
+    faults = {surface: _fault(surface) if check else None for surface in surfaces}
+    if as_json:
+        for surface in surfaces:
+            line = msgspec.structs.asdict(surface) | ({"fault": faults[surface]} if check else {})
+            typer.echo(msgspec.json.encode(line).decode())
+    else:
+        _show(surfaces, faults, check=check)
+    raise typer.Exit(FAILED if any(faults.values()) else OK)
+
+
+def _fault(surface: InstalledSurface) -> str | None:
+    try:
+        load_surface(surface.name)
+    except PluginBrokenError as exc:
+        return str(exc)
+    return None
+
+
+def _show(
+    surfaces: tuple[InstalledSurface, ...],
+    faults: dict[InstalledSurface, str | None],
+    *,
+    check: bool,
+) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for surface in surfaces:
+            fields = [surface.name, surface.distribution, surface.version, surface.target]
+            if check:
+                fields.append(faults[surface] or "ok")
+            typer.echo("\t".join(fields))
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    columns = ("name", "distribution", "version", "from", *(["check"] if check else []))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for surface in surfaces:
+        fault = faults[surface]
+        verdict = Text(fault, "red") if fault else Text("ok", "green")
+        table.add_row(
+            Text(surface.name, "bold"),
+            surface.distribution,
+            surface.version,
+            Text(surface.target, "dim"),
+            *([verdict] if check else []),
+        )
+    console.print(table)

@@ -1,0 +1,75 @@
+"""`livelayer tail`: a running session's events as JSON lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import anyio.to_thread
+import typer
+
+from .. import control
+from ..control import find_session
+from .exits import OK, run_async
+
+
+def command(
+    session: Annotated[
+        str | None,
+        typer.Option("--session", "-s", help="The session's id, or how it begins.", metavar="ID"),
+    ] = None,
+    after: Annotated[
+        str | None,
+        typer.Option(
+            help="Go on after this cursor, as found in the last line seen.",
+            metavar="SESSION:SEQUENCE",
+        ),
+    ] = None,
+    events: Annotated[
+        list[str] | None,
+        typer.Option("--event", "-e", help="Only events of this kind; may be repeated."),
+    ] = None,
+) -> None:
+    """Follow a running session, until it ends or Ctrl-C: one JSON object a line.
+
+    The first line is a snapshot of the state; every line after it is the next event, none missing
+    and none twice. Each has a "cursor": give the last one to --after, and nothing is lost in
+    between, as long as the session still holds it. Reading too slowly gives a line with
+    "line": "lagged", and then a new snapshot. Nothing here slows the session down.
+
+    [bold]Examples[/bold]
+
+      livelayer tail | jq -c .event
+
+      livelayer tail -e TranscriptUpdated | jq -r '.event.entry.text'
+
+      livelayer tail --after "$(tail -n 1 seen.jsonl | jq -r .cursor)" >> seen.jsonl
+    """
+
+    async def main() -> int:
+        session_id = await find_session(session or _session_of(after))
+        async with control.tail(session_id, after=after, types=tuple(events or ())) as lines:
+            async for line in lines.raw():
+                # A pipe may be full for as long as its reader likes: Ctrl-C must get through.
+                if not await anyio.to_thread.run_sync(_print, line, abandon_on_cancel=True):
+                    break
+        return OK
+
+    run_async(main)
+
+
+def _session_of(cursor: str | None) -> str | None:
+    return cursor.partition(":")[0] if cursor else None
+
+
+def _print(line: bytes) -> bool:
+    """Write and flush; False when nobody reads any more."""
+    try:
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Python flushes stdout at exit and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
