@@ -147,7 +147,8 @@ class Publishing:
             return sdp.application_section(media.mid, lines), None
         codec = media.codec()
         if media.port == 0 or codec is None:
-            return sdp.rejected_section(media), None
+            formats = " ".join(media.formats)
+            return sdp.rejected_section(media.kind, media.protocol, formats, media.mid), None
         source = self._source_of(media, codec) if media.sends else None
         direction = "recvonly" if source is not None else "inactive"
         used = source.codec if source is not None else codec

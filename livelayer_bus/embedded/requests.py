@@ -48,7 +48,7 @@ def handle(session: Session, request: SignalRequest) -> None:
         return
     try:
         handler(session, getattr(request, kind))
-    except ValueError as exc:
+    except (ValueError, LookupError) as exc:
         logger.warning("malformed %s request: %s", kind, type(exc).__name__)
 
 

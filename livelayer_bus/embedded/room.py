@@ -17,6 +17,8 @@ from livekit.protocol.rtc import ParticipantUpdate, RoomUpdate, SignalResponse
 
 from livelayer_bus.embedded.participant import Participant, Track
 
+HELD_UPDATES = 256  # participant updates a fault may hold back
+
 
 class Timer(Protocol):
     """A scheduled call that can be taken back."""
@@ -88,6 +90,8 @@ class Room:
         for other in self.others(participant):
             for track in other.tracks.values():
                 self.offer_track(track, participant)
+            for track in participant.tracks.values():
+                self.offer_track(track, other)
 
     def remove(self, participant: Participant, reason: DisconnectReason) -> None:
         """Drop a participant and close its link; the room expires after its last one."""
@@ -130,7 +134,7 @@ class Room:
             participant.signal(SignalResponse(update=update))
 
     def _send_update(self, update: ParticipantUpdate) -> None:
-        if self.held_updates is not None:
+        if self.held_updates is not None and len(self.held_updates) < HELD_UPDATES:
             self.held_updates.append(update)
             return
         message = SignalResponse(update=update)
@@ -144,16 +148,21 @@ class Room:
             self._send_update(update)
 
     def publish(self, track: Track) -> None:
-        """Make a track known and deliver it to all who want it."""
+        """Make a track known and deliver it to all who want it.
+
+        Others are told of the publisher first: clients crash on tracks of somebody unknown.
+        """
         publisher = track.publisher
+        self.release_updates()
         publisher.tracks[track.sid] = track
         publisher.set_publisher()
         publisher.touch()
         self.announce(publisher)
         self.notify_room_changed()
         self._owner.notify_track(self, track)
-        for other in self.others(publisher):
-            self.offer_track(track, other)
+        if publisher.active:
+            for other in self.others(publisher):
+                self.offer_track(track, other)
 
     def offer_track(self, track: Track, to: Participant) -> None:
         """Subscribe a participant to a track if it wants and may."""
@@ -165,7 +174,9 @@ class Room:
         publisher = track.publisher
         named = {participant.identity, participant.sid}
         allowed = publisher.all_may_receive or bool(named & publisher.may_receive)
-        return allowed and participant.permission.can_subscribe and participant is not publisher
+        if publisher.hidden or participant is publisher:
+            return False
+        return allowed and participant.permission.can_subscribe
 
     def subscribe(self, participant: Participant, track: Track) -> bool:
         """Deliver a track to a participant; False if it may not have it."""
@@ -257,7 +268,7 @@ class Room:
         everyone = not to_identities and not to_sids
         encoded = packet.SerializeToString()
         for member in self.participants.values():
-            if member is exclude or not member.active or member.link is None:
+            if member is exclude or member.link is None:
                 continue
             if everyone or member.identity in to_identities or member.sid in to_sids:
                 member.link.send_packet(encoded, reliable=reliable)

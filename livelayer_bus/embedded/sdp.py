@@ -217,15 +217,9 @@ def media_section(
     return lines
 
 
-def rejected_section(media: Media) -> list[str]:
-    """An m-line the server turns down for good."""
-    formats = " ".join(media.formats)
-    return [
-        f"m={media.kind} 0 {media.protocol} {formats}",
-        "c=IN IP4 0.0.0.0",
-        f"a=mid:{media.mid}",
-        "a=inactive",
-    ]
+def rejected_section(kind: str, protocol: str, formats: str, mid: str) -> list[str]:
+    """An m-line that is turned down, or ended for good."""
+    return [f"m={kind} 0 {protocol} {formats}", "c=IN IP4 0.0.0.0", f"a=mid:{mid}", "a=inactive"]
 
 
 def extmap_lines(extensions: dict[str, int], wanted: Iterable[str]) -> list[str]:

@@ -138,7 +138,8 @@ class EmbeddedServer:
             room_config: what the room is made with if this token makes it.
             grants: fields of `livekit.api.VideoGrants`, such as `can_publish=False`.
         """
-        grants = {"room_join": bool(room), "can_update_own_metadata": True, **grants}
+        grants.setdefault("room_join", bool(room))
+        grants.setdefault("can_update_own_metadata", True)
         return self.authority.mint(
             identity,
             api.VideoGrants(room=room, **grants),

@@ -22,6 +22,7 @@ from livelayer_bus.embedded.transport import Certificate, PeerTransport
 
 SILENT_AFTER = 7.0  # seconds without a datagram after which a client without socket is gone
 RESUME_WINDOW = 40.0  # seconds a client may stay away from its socket
+EARLY_PACKETS = 512  # reliable packets kept for a client whose channel is not open yet
 JOIN_WINDOW = 20.0  # seconds a joined client has to bring its connections up
 
 
@@ -90,6 +91,8 @@ class Session:
         self._subscriber.on_closed = self._connection_closed
         self._subscriber.on_open = self._channel_opened
         self._gone = False
+        self._early: list[bytes] = []
+        self.dropped_early = 0
 
     async def open(self) -> None:
         """Bind the sockets and open the data channels to the client."""
@@ -142,6 +145,13 @@ class Session:
             self._signal.send(message)
 
     def send_packet(self, packet: bytes, *, reliable: bool) -> None:
+        if not self.participant.active:
+            # A client counts as connected a moment before its channel is open here.
+            if reliable and len(self._early) < EARLY_PACKETS:
+                self._early.append(packet)
+            else:
+                self.dropped_early += 1
+            return
         self._subscriber.send_message(RELIABLE if reliable else LOSSY, packet, lossy=not reliable)
 
     def subscribe(self, track: Track) -> None:
@@ -211,8 +221,12 @@ class Session:
             self.data_tracks.received(data)
 
     def _channel_opened(self, label: str) -> None:
-        if label == RELIABLE and not self._closed:
-            self.room.activate(self.participant)
+        if label != RELIABLE or self._closed:
+            return
+        self.room.activate(self.participant)
+        early, self._early = self._early, []
+        for packet in early:
+            self.send_packet(packet, reliable=True)
 
     def _connection_closed(self) -> None:
         self._gone = True

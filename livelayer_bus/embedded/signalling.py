@@ -154,8 +154,10 @@ class Signalling:
             else:
                 session = await self._join(request, access, signal)
             if session is not None:
-                await self._read(socket, session)
-                session.detach(signal)
+                try:
+                    await self._read(socket, session)
+                finally:
+                    session.detach(signal)
         finally:
             await signal.aclose()
         return socket

@@ -21,7 +21,11 @@ _PAYLOAD_TYPES = (*range(96, 128), *range(35, 64))
 
 @dataclass
 class _Section:
-    """One media m-line of the subscriber connection; never reused for another track."""
+    """One media m-line of the subscriber connection, for one subscription.
+
+    It ends with port 0; once the client has answered that, its place takes another one with a
+    fresh mid, so that descriptions do not grow for ever.
+    """
 
     mid: str
     kind: str
@@ -30,13 +34,14 @@ class _Section:
     sink: Sink
     live: bool = True
     started: bool = False
+    ended: bool = False
     extensions: dict[str, int] = field(default_factory=dict)
 
     def render(self, lines: sdp.TransportLines) -> list[str]:
-        direction = "sendonly" if self.live else "inactive"
-        section = sdp.media_section(self.kind, self.mid, self.codec, direction, lines)
         if not self.live:
-            return section
+            number = str(self.codec.payload_type)
+            return sdp.rejected_section(self.kind, "UDP/TLS/RTP/SAVPF", number, self.mid)
+        section = sdp.media_section(self.kind, self.mid, self.codec, "sendonly", lines)
         stream = f"{self.track.publisher.sid}|{self.track.sid}"
         section += sdp.extmap_lines(self.extensions, sdp.END_TO_END_EXTENSIONS)
         section.append(f"a=msid:{stream} {self.track.sid}")
@@ -61,6 +66,7 @@ class Subscribing:
         self._offer_id = 0
         self._in_flight = 0
         self._covered: list[_Section] = []
+        self._ending: set[str] = set()
         self._dirty = False
         self._scheduled: asyncio.Handle | None = None
         self._closed = False
@@ -80,7 +86,12 @@ class Subscribing:
         sink.loss = self.loss
         section = _Section(str(next(self._mids)), source.kind, codec, source.track, sink)
         section.extensions = self._extensions_for(source)
-        self._sections.append(section)
+        for place, old in enumerate(self._sections):
+            if old.ended:
+                self._sections[place] = section
+                break
+        else:
+            self._sections.append(section)
         self._by_track[sid] = section
         self._by_ssrc[ssrc] = sink
         self.negotiate()
@@ -133,6 +144,7 @@ class Subscribing:
             for media in description.media
         }
         for section in covered:
+            section.ended = section.mid in self._ending
             if section.live and not section.started and accepted.get(section.mid):
                 section.started = True
                 section.sink.start()
@@ -175,10 +187,11 @@ class Subscribing:
         self._offer_id += 1
         self._in_flight = self._offer_id
         self._covered = list(self._sections)
+        self._ending = {section.mid for section in self._sections if not section.live}
         lines = self._transport.lines("actpass")
         sections = [sdp.application_section("0", lines)]
         sections += [section.render(lines) for section in self._sections]
-        mids = ["0", *(section.mid for section in self._sections)]
+        mids = ["0", *(section.mid for section in self._sections if section.live)]
         self._signal(
             SignalResponse(
                 offer=SessionDescription(

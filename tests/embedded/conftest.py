@@ -114,8 +114,9 @@ class Real:
         token = token.with_attributes(options.pop("attributes", {}))
         token = token.with_kind(options.pop("kind", "standard"))
         token = token.with_ttl(datetime.timedelta(seconds=options.pop("ttl", 600)))
-        grants = {"room_join": bool(room), "can_update_own_metadata": True, **options}
-        return token.with_grants(api.VideoGrants(room=room, **grants)).to_jwt()
+        options.setdefault("room_join", bool(room))
+        options.setdefault("can_update_own_metadata", True)
+        return token.with_grants(api.VideoGrants(room=room, **options)).to_jwt()
 
     async def _call(self, work: Callable[[api.LiveKitAPI], Awaitable[Any]]) -> None:
         async with api.LiveKitAPI(self.url, self._key, self._secret) as client:
@@ -141,7 +142,7 @@ class Real:
         await self._call(lambda client: client.room.update_participant(request))
 
     async def send(self, room: str, data: bytes, topic: str) -> None:
-        request = api.SendDataRequest(room=room, data=data, topic=topic, kind=0)
+        request = api.SendDataRequest(room=room, data=data, topic=topic)
         await self._call(lambda client: client.room.send_data(request))
 
 
