@@ -33,7 +33,7 @@ THINKING_SECONDS: Final = 0.35
 """A moment of thought before each answer, so that the thinking face can be seen."""
 
 _FRAME_SECONDS: Final = 0.1
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?:])\s+")
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?:])(?:\s+|$)")
 
 
 class GuideModel(llm.LLM[Never]):
@@ -116,11 +116,10 @@ class GuideAgent(Agent):
         await asyncio.sleep(self._thinking_seconds)
         reply = guide.respond(_last_user_text(chat_ctx), self._memory)
         self._memory = reply.memory
+        space = ""
         for step in reply.steps:
-            if isinstance(step, guide.Say):
-                yield step.text + " "
-            else:
-                yield await self._act(step) + " "
+            yield space + (step.text if isinstance(step, guide.Say) else await self._act(step))
+            space = " "
 
     async def tts_node(
         self, text: AsyncIterable[str], model_settings: ModelSettings
@@ -145,7 +144,10 @@ class GuideAgent(Agent):
 
 
 async def sentences(text: AsyncIterable[str]) -> AsyncGenerator[str, None]:
-    """Cut a stream of text into sentences, each given as soon as its end is seen."""
+    """Cut a stream of text into sentences, each given as soon as its end is seen.
+
+    A chunk that ends like a sentence is taken to end one: the guide's chunks are whole sentences.
+    """
     rest = ""
     async for chunk in text:
         *whole, rest = _SENTENCE_END.split(rest + chunk)

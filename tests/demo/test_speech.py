@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from livelayer_bus.demo import speech
-from livelayer_bus.demo.brain import OUTPUT_RATE, frames_of
+from livelayer_bus.demo.brain import OUTPUT_RATE, frames_of, sentences
 from livelayer_bus.demo.errors import DemoDependencyError, SpeechFailedError
 from livelayer_bus.demo.player import VISEMES_KEY
 from livelayer_bus.demo.speech import Voice
@@ -73,3 +74,29 @@ def test_frames_keep_the_length_and_every_viseme() -> None:
     assert {frame.sample_rate for frame in frames} == {OUTPUT_RATE}
     assert sum(frame.duration for frame in frames) == pytest.approx(said.duration, abs=0.05)
     assert sum(len(frame.userdata[VISEMES_KEY]) for frame in frames) == len(said.visemes)
+
+
+async def told(*chunks: str) -> AsyncGenerator[str, None]:
+    for chunk in chunks:
+        yield chunk
+
+
+@pytest.mark.anyio
+async def test_each_sentence_is_given_before_the_next_chunk_is_asked_for() -> None:
+    asked: list[str] = []
+
+    async def slow() -> AsyncGenerator[str, None]:
+        for chunk in ("One. Two.", " Three"):
+            asked.append(chunk)
+            yield chunk
+
+    stream = sentences(slow())
+    assert [await anext(stream), await anext(stream)] == ["One.", "Two."]
+    assert asked == ["One. Two."]
+    assert [rest async for rest in stream] == ["Three"]
+
+
+@pytest.mark.anyio
+async def test_sentences_are_put_together_from_pieces() -> None:
+    pieces = told("He", "llo", " you", ". Is it 3", ".5? ", "", "  ", "Yes")
+    assert [item async for item in sentences(pieces)] == ["Hello you.", "Is it 3.5?", "Yes"]
