@@ -31,6 +31,7 @@ class Outcome(Enum):
     INVALID = "invalid"
     FAILED = "failed"
     TIMEOUT = "timeout"
+    BLOCKED = "blocked"
     SILENCE = "silence"
 
 
@@ -108,6 +109,8 @@ def outcome_text(act: Act, outcome: Outcome) -> str:
             return f"I could not {act.goal}: the page did not understand what I asked for."
         case Outcome.FAILED:
             return f"I could not {act.goal}: the page tried, and it failed."
+        case Outcome.BLOCKED:
+            return f"I could not {act.goal}: something in it is missing or not valid yet."
         case Outcome.TIMEOUT:
             return f"I could not {act.goal}: the page did not manage it in time."
         case Outcome.SILENCE:
@@ -140,7 +143,7 @@ def page_outcome_text(outcome: Outcome) -> str:
             return "I may not do that here: nobody gave me the permission to read the page."
         case Outcome.DONE | Outcome.SILENCE | Outcome.TIMEOUT:
             return "I asked the page, but I got no answer in time."
-        case Outcome.INVALID | Outcome.FAILED:
+        case Outcome.INVALID | Outcome.FAILED | Outcome.BLOCKED:
             return "I asked the page, but it could not tell me what it shows."
 
 

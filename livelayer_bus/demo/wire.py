@@ -24,7 +24,7 @@ MAX_USER_TEXT: Final = 2_000
 
 Message: TypeAlias = Mapping[str, object]
 _LOG = logging.getLogger(__name__)
-_FORM_RESULTS: Final = {"form_submitted": Outcome.DONE, "form_submit_blocked": Outcome.INVALID}
+_FORM_RESULTS: Final = ("form_submitted", "form_submit_blocked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ class WireBridge:
             # Only an answer to this very request: a person may send a form at any time.
             if request_id is None:
                 return False
-            return self._resolve("submit_form", request_id, _FORM_RESULTS[str(kind)])
+            return self._resolve("submit_form", request_id, _form_outcome(message))
         if kind != "command_result":
             return False
         outcome = _outcome(message)
@@ -264,6 +264,12 @@ def _decode(data: bytes) -> dict[str, Any] | None:
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         return None
     return value
+
+
+def _form_outcome(message: Message) -> Outcome:
+    if message["type"] == "form_submitted":
+        return Outcome.DONE
+    return Outcome.BLOCKED if message.get("reason") == "validation" else Outcome.FAILED
 
 
 def _outcome(message: Message) -> Outcome:
