@@ -89,6 +89,7 @@ class ScriptedRoom:
         self._media: MediaWriters | None = None
         self._joined = False
         self._lost = False
+        self._leaving = False
         self._closed = False
         self._sent = SentLog()
         self._texts: list[SentText] = []
@@ -214,7 +215,7 @@ class ScriptedRoom:
         """One picture of the agent (None: a small test picture); returns it."""
         frame = frame or grey_picture()
         media = self._use_media()
-        if not self._closed:  # a real adapter feeds nothing after its `aclose`
+        if not self._leaving:  # a real adapter feeds nothing once `aclose` is called
             media.video.push(frame)
         return frame
 
@@ -222,7 +223,7 @@ class ScriptedRoom:
         """One stretch of the agent's voice (None: 10 ms of silence); returns it."""
         frame = frame or silence()
         media = self._use_media()
-        if not self._closed:
+        if not self._leaving:
             media.audio.push(frame)
         return frame
 
@@ -289,6 +290,7 @@ class ScriptedRoom:
         return microphone
 
     async def aclose(self) -> None:
+        self._leaving = True
         try:
             await self.closing.enter()
         finally:

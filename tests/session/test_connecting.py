@@ -175,7 +175,7 @@ async def test_a_foreign_error_of_a_room_leaves_no_session_that_connects_for_eve
     assert isinstance(caught.value.__cause__, RuntimeError)
     assert session.connection_state == "error"
     await session.connect()
-    assert session.connection_state == "connected"
+    assert session.state.connection_state == "connected"
 
 
 async def test_disconnecting_ends_a_join_under_way(
@@ -234,7 +234,7 @@ async def test_a_cancelled_connect_gives_the_join_up(
     await scripted_rooms.rooms[0].wait_closed()
     scripted_rooms.joining.open()
     await session.connect()
-    assert session.connection_state == "connected"
+    assert session.state.connection_state == "connected"
 
 
 async def test_a_cancelled_caller_does_not_take_the_join_from_the_others(

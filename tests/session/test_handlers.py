@@ -159,6 +159,7 @@ async def test_a_handler_may_unsubscribe_itself(
 
 
 async def test_a_handler_unsubscribed_before_it_ran_leaves_no_reader(session: Session) -> None:
+    await settle()  # the session's own readers have started
     readers = session._store.bus.statistics().readers
     for _ in range(10):
         session.subscribe_to_data_messages(lambda _: None)()

@@ -63,8 +63,8 @@ async def test_within_the_window_connect_returns_to_the_same_room(
     assert session.can_resume
     await session.connect()
     assert prior_rooms(scripted_rooms) == [None, "room-1"]
-    assert not session.can_resume
-    assert session.connection_state == "connected"
+    state = session.state
+    assert (state.can_resume, state.connection_state) == (False, "connected")
 
 
 async def test_after_the_window_connect_opens_a_new_room(
