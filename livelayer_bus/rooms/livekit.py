@@ -17,7 +17,6 @@ from livelayer_bus.rooms.joining import LEAVE_SECONDS, Joining, leaving
 from livelayer_bus.rooms.listeners import report
 from livelayer_bus.rooms.microphone import LiveKitMicrophone
 from livelayer_bus.rooms.outcomes import broken, room_loss, shown_url
-from livelayer_bus.rooms.packets import AttributedRoom
 from livelayer_bus.rooms.wiring import Wiring
 from livelayer_bus.tokens import RoomAccess
 
@@ -232,7 +231,7 @@ class LiveKitRoom(_SdkRoom):
             await self._joining.settled(LEAVE_SECONDS)
 
     def _take(self) -> rtc.Room:
-        return AttributedRoom()
+        return rtc.Room()
 
     async def _join(self, room: rtc.Room, access: RoomAccess) -> None:
         self._joining = Joining(room, access.url, access.token)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import final
+from typing import Final, final
 
 from livekit import rtc
 
@@ -12,8 +13,9 @@ from livelayer_bus.contract import MediaWriters, RoomSink
 from livelayer_bus.rooms.agent import AgentWatch
 from livelayer_bus.rooms.listeners import Listeners
 from livelayer_bus.rooms.media import AgentMedia
-from livelayer_bus.rooms.packets import Packets
 from livelayer_bus.rooms.transcription import Transcriptions
+
+SILENCE_SECONDS: Final = 0.5  # from the state "disconnected" to its reason, if there is one
 
 
 @final
@@ -26,8 +28,9 @@ class Wiring:
         self._sink = sink
         self._agent = AgentWatch(room, sink)
         self._media = AgentMedia(room, sink, media, self._agent, tasks)
-        self._packets = Packets(room, sink, self._agent)
         self._listeners = Listeners(room)
+        self._on_disconnected: Callable[[int], None] | None = None
+        self._silence: asyncio.TimerHandle | None = None
         self.transcriptions = Transcriptions(room, sink, self._agent.role, tasks)
 
     def attach(self, on_disconnected: Callable[[int], None], *, transcripts: bool) -> None:
@@ -36,10 +39,12 @@ class Wiring:
         Raises:
             BusyError: `transcripts`, and somebody else handles the room's transcriptions.
         """
+        self._on_disconnected = on_disconnected
         if transcripts:
             self.transcriptions.attach()
         on = self._listeners.add
-        on("disconnected", on_disconnected)
+        on("disconnected", self._end)
+        on("connection_state_changed", self._on_state)
         on("reconnecting", self._on_reconnecting)
         on("reconnected", self._on_reconnected)
         on("participant_connected", self._on_change)
@@ -51,13 +56,12 @@ class Wiring:
         on("track_unpublished", self._on_change)
         on("track_muted", self._on_muted)
         on("track_unmuted", self._on_unmuted)
-        on("data_received", self._packets.receive)
+        on("data_received", self._on_data)
 
     def look(self) -> None:
         """Report whatever is in the room by now and was not reported yet."""
         self._agent.look()
         self._media.look()
-        self._packets.look()
 
     def end_media(self) -> None:
         """Say that the agent's tracks are gone; the connection they came on has ended."""
@@ -66,8 +70,10 @@ class Wiring:
     def close(self) -> None:
         """Take everything off; nothing of the room is reported from now on."""
         self._listeners.close()
+        self._on_disconnected = None
+        if self._silence is not None:
+            self._silence.cancel()
         self.transcriptions.close()
-        self._packets.close()
         self._media.close()
 
     def _on_change(self, *_: object) -> None:
@@ -76,6 +82,21 @@ class Wiring:
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         self._agent.left(participant)
         self.look()
+
+    def _end(self, reason: int) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+        if self._on_disconnected is not None:
+            on_disconnected, self._on_disconnected = self._on_disconnected, None
+            on_disconnected(reason)
+
+    def _on_state(self, state: int) -> None:
+        # A client that disconnects itself may hear only of the state: its SDK races against the
+        # end of its own events. The reason, if one comes, follows at once.
+        if state == rtc.ConnectionState.CONN_DISCONNECTED and self._silence is None:
+            self._silence = asyncio.get_running_loop().call_later(
+                SILENCE_SECONDS, self._end, rtc.DisconnectReason.CLIENT_INITIATED
+            )
 
     def _on_reconnecting(self) -> None:
         self._sink.reconnecting("the connection to the room was interrupted")
@@ -89,3 +110,14 @@ class Wiring:
 
     def _on_unmuted(self, _: rtc.Participant, publication: rtc.TrackPublication) -> None:
         self._media.set_muted(publication, False)
+
+    def _on_data(self, packet: rtc.DataPacket) -> None:
+        # The SDK drops the sender of a packet that outran its sender's announcement, which a
+        # server may hold back for seconds: such a packet is nobody's, and so no agent's.
+        sender = packet.participant
+        self._sink.packet(
+            packet.data,
+            sender=sender.identity if sender else None,
+            topic=packet.topic or None,
+            from_agent=self._agent.speaks_for_agent(sender),
+        )

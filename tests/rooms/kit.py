@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -62,7 +62,7 @@ class RealServer:
         **grants: Any,
     ) -> str:
         """A token of this server, as `EmbeddedServer.token` mints them."""
-        video = {"room_join": bool(room), "can_update_own_metadata": True, **grants}
+        video: dict[str, Any] = {"room_join": bool(room), "can_update_own_metadata": True, **grants}
         token = api.AccessToken(self.key, self.secret).with_identity(identity).with_kind(kind)
         token = token.with_grants(api.VideoGrants(room=room, **video))
         token = token.with_attributes(attributes or {}).with_ttl(timedelta(seconds=ttl))
@@ -187,7 +187,7 @@ class Painter:
 
     async def start(self, **options: Any) -> None:
         """Publish and paint until stopped."""
-        defaults = {"source": rtc.TrackSource.SOURCE_CAMERA, "simulcast": False}
+        defaults: dict[str, Any] = {"source": rtc.TrackSource.SOURCE_CAMERA, "simulcast": False}
         settings = rtc.TrackPublishOptions(**{**defaults, **options})
         published = await self._room.local_participant.publish_track(self.track, settings)
         self._sid = published.sid
@@ -251,7 +251,7 @@ async def polled(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def nothing_left(seconds: float = 2.0) -> AsyncIterator[None]:
+async def nothing_left(seconds: float = 2.0) -> AsyncGenerator[None]:
     """Fail if a task started in the block still runs `seconds` after it; for fixtures.
 
     Unlike `no_leaked_tasks` it knows the runner's own task, which is another one at teardown.
@@ -260,8 +260,8 @@ async def nothing_left(seconds: float = 2.0) -> AsyncIterator[None]:
     yield
 
     def left() -> list[str]:
-        names = {task: task.get_coro().__qualname__ for task in asyncio.all_tasks() - before}
-        return [name for name in names.values() if "_call_in_runner_task" not in name]
+        names = [repr(task.get_coro()) for task in asyncio.all_tasks() - before]
+        return [name for name in names if "_call_in_runner_task" not in name]
 
     with anyio.move_on_after(seconds):
         while left():  # noqa: ASYNC110 - nobody announces the end of a foreign task

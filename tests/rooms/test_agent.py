@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from livelayer_bus.rooms import LiveKitRoom
-from tests.rooms.kit import Joined, RecordingSink, Stage, new_writers
+from tests.rooms.kit import Joined, RecordingSink, Stage, new_writers, polled
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +41,9 @@ async def test_the_first_agent_stays_the_agent_until_it_leaves(
     first = await stage.agent("first")
     await sink.saw("agent", "first", True)
     second = await stage.agent("second", state="idle")
+    native = joined.room.native
+    assert native is not None
+    await polled(lambda: "second" in native.remote_participants)
     await second.local_participant.publish_data(b"hello")
     await sink.saw("packet", b"hello", "second", None, True)
     assert ("agent", "second", True) not in sink.calls

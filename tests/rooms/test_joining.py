@@ -6,6 +6,7 @@ import asyncio
 import gc
 import traceback
 import weakref
+from typing import Any
 
 import anyio
 import pytest
@@ -29,14 +30,15 @@ async def test_a_joined_room_has_its_name_and_the_sdk_object_until_it_is_closed(
     stage: Stage, sink: RecordingSink
 ) -> None:
     room = LiveKitRoom()
-    assert room.native is None
     await room.connect(stage.access(), sink, new_writers()[2])
     assert room.room_name == stage.room
     assert isinstance(room.native, rtc.Room)
     assert room.native.isconnected()
-    await room.aclose()
-    assert room.native is None
     assert not sink.losses
+    await room.aclose()
+    with pytest.raises(BrokenError):
+        await room.send(b"{}")
+    assert room.native is None
 
 
 async def test_closing_leaves_the_room_and_is_safe_to_repeat_and_to_race(
@@ -82,7 +84,7 @@ async def test_nothing_of_a_closed_room_is_kept_alive(stage: Stage, sink: Record
     ids=["expired", "no grant to join"],
 )
 async def test_a_refused_token_is_named_but_never_shown(
-    stage: Stage, sink: RecordingSink, token: dict[str, object], said: str
+    stage: Stage, sink: RecordingSink, token: dict[str, Any], said: str
 ) -> None:
     access = stage.access(**token)
     room = LiveKitRoom()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,7 +30,7 @@ AGENTS, WORKERS = 60, 200  # grey levels that tell the tracks apart
 
 
 @asynccontextmanager
-async def painting(room: rtc.Room, luma: int, **options: Any) -> AsyncIterator[Painter]:
+async def painting(room: rtc.Room, luma: int, **options: Any) -> AsyncGenerator[Painter]:
     """A video track, as long as the block runs."""
     painter = Painter(room, luma)
     await painter.start(**options)
