@@ -129,7 +129,9 @@ class MountedSurface:
                 return
             if self._host.clock.now() - began > STEADY:
                 pauses = RESTARTS.pauses()
-            pause = next(pauses, None) if self._on_fault == "restart" else None
+            # A fault while it was being cancelled has used the cancellation up.
+            restarts = self._on_fault == "restart" and not self._stopping
+            pause = next(pauses, None) if restarts else None
             self._error = fault
             self._status = "failed" if pause is None else "restarting"
             self._host.failed(self, fault, restarting=pause is not None)
