@@ -27,7 +27,9 @@ def run(*arguments: str) -> str:
 
 
 def readme_example() -> str:
-    (program,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    (program,) = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S
+    )
     return str(program)
 
 
@@ -56,6 +58,7 @@ def test_a_session_of_the_applications_own_feeds_two_surfaces() -> None:
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_an_asgi_application_finds_the_session_in_its_state() -> None:
     import httpx
+
     from examples.asgi_app import app
 
     async with (
