@@ -7,7 +7,7 @@ import pytest
 from livekit import rtc
 from livekit.protocol.models import ParticipantPermission
 
-from .conftest import Join, Member, Server
+from .conftest import PATIENCE, Join, Member, Server
 
 pytestmark = pytest.mark.anyio
 
@@ -15,12 +15,12 @@ pytestmark = pytest.mark.anyio
 async def test_attributes_reach_the_others_and_an_empty_one_is_deleted(join: Join) -> None:
     alice, bob = await join("alice"), await join("bob")
     await bob.sees("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         await alice.me.set_attributes({"mood": "good", "hat": "red"})
     changed, participant = await bob.next("participant_attributes_changed")
     assert changed == {"mood": "good", "hat": "red"}
     assert participant.identity == "alice"
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         await alice.me.set_attributes({"hat": ""})
     await bob.next("participant_attributes_changed")
     assert dict(bob.room.remote_participants["alice"].attributes) == {"mood": "good"}
@@ -29,7 +29,7 @@ async def test_attributes_reach_the_others_and_an_empty_one_is_deleted(join: Joi
 async def test_metadata_and_name_reach_the_others(join: Join) -> None:
     alice, bob = await join("alice"), await join("bob")
     await bob.sees("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         await alice.me.set_metadata("new")
         await alice.me.set_name("Alice")
     await bob.next("participant_metadata_changed")
@@ -42,7 +42,7 @@ async def test_metadata_is_not_changed_without_the_grant(join: Join) -> None:
     alice = await join("alice", can_update_own_metadata=False)
     bob = await join("bob")
     await alice.sees("bob")
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         await alice.me.set_attributes({"mood": "good"})  # the SDK reports no refusal
     await alice.me.publish_data(b"after")
     await bob.data()

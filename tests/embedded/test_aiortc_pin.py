@@ -1,0 +1,62 @@
+"""aiortc is pinned, and the private parts the transport stands on are as it expects them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib.metadata import requires, version
+
+import aiortc.rtcdtlstransport as dtls
+import aiortc.rtcsctptransport as sctp
+import pylibsrtp
+import pytest
+from aiortc.rtcdatachannel import RTCDataChannel
+
+
+def test_the_pin_names_the_installed_version() -> None:
+    pins = [line for line in requires("livelayer-bus") or [] if line.startswith("aiortc")]
+    assert any(f"=={version('aiortc')}" in pin for pin in pins)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("__init__", ["self", "transport", "certificates"]),
+        ("start", ["self", "remoteParameters"]),
+        ("stop", ["self"]),
+        ("_set_role", ["self", "role"]),
+        ("_recv_next", ["self"]),
+        ("_write_ssl", ["self"]),
+    ],
+)
+def test_the_dtls_transport_has_its_shape(name: str, parameters: list[str]) -> None:
+    assert list(inspect.signature(getattr(dtls.RTCDtlsTransport, name)).parameters) == parameters
+
+
+def test_the_dtls_transport_uses_only_what_our_path_offers() -> None:
+    source = inspect.getsource(dtls.RTCDtlsTransport)
+    used = set(re.findall(r"self\._?transport\.(\w+)", source))
+    assert used <= {"_recv", "_send", "role"}
+
+
+def test_the_srtp_sessions_are_where_they_are_taken_from() -> None:
+    source = inspect.getsource(dtls.RTCDtlsTransport._setup_srtp)
+    assert "self._rx_srtp = Session(" in source
+    assert "self._tx_srtp = Session(" in source
+    assert "allow_repeat_tx = True" in source
+    for name in ("protect", "protect_rtcp", "unprotect", "unprotect_rtcp"):
+        assert callable(getattr(pylibsrtp.Session, name))
+
+
+def test_the_sctp_transport_has_its_shape() -> None:
+    start = inspect.signature(sctp.RTCSctpTransport.start).parameters
+    assert list(start) == ["self", "remoteCaps", "remotePort"]
+    assert "self._cwnd = " in inspect.getsource(sctp.RTCSctpTransport.__init__)
+    assert 'self.emit("datachannel", channel)' in inspect.getsource(
+        sctp.RTCSctpTransport._data_channel_receive
+    )
+
+
+def test_a_data_channel_counts_what_it_has_queued() -> None:
+    assert isinstance(inspect.getattr_static(RTCDataChannel, "bufferedAmount"), property)
+    assert isinstance(inspect.getattr_static(RTCDataChannel, "readyState"), property)
