@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -65,8 +65,7 @@ def load_surface(name: str) -> SurfaceFactory:
     if not callable(factory):
         reason = f"{surface.target} is a {type(factory).__name__}, not something to call"
         raise PluginBrokenError(name, surface.distribution, reason)
-    checked: SurfaceFactory = factory
-    return checked
+    return cast(SurfaceFactory, factory)
 
 
 def _describe(point: EntryPoint) -> InstalledSurface:

@@ -37,7 +37,7 @@ class Text:
 def env_name(value: object) -> str | None:
     """The variable that `{ env = "NAME" }` names; None for anything else."""
     match value:
-        case {"env": str(name)} if len(value) == 1:
+        case {"env": str(name), **rest} if not rest:
             return name
         case _:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self, final
@@ -150,7 +150,7 @@ class Tail:
 @asynccontextmanager
 async def tail(
     session_id: str, *, after: str | None = None, types: tuple[str, ...] = ()
-) -> AsyncIterator[Tail]:
+) -> AsyncGenerator[Tail]:
     """Follow a running session: `async with tail(id) as lines: async for line in lines`.
 
     A snapshot first, unless `after` is a cursor to go on after. Whoever reads too slowly gets a

@@ -104,7 +104,8 @@ class Problem(_Reply, frozen=True, tag="problem"):
     def of(cls, error: Exception) -> Problem:
         """What may be told about an error; the text of a foreign one may hold a payload."""
         name = type(error).__name__
-        kind: Fault = next((kind for base, kind in _KINDS if isinstance(error, base)), "failed")
+        kinds: list[Fault] = [kind for base, kind in _KINDS if isinstance(error, base)]
+        kind: Fault = kinds[0] if kinds else "failed"
         message = str(error) if isinstance(error, LivelayerError) else f"{name} in the session"
         retryable = error.retryable if isinstance(error, BrokenError) else kind == "busy"
         return cls(kind, name, message, retryable)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -43,7 +43,7 @@ _EVENTS: Final[dict[str, type[Event]]] = {kind.__name__: kind for kind in get_ar
 
 
 @asynccontextmanager
-async def serve_control(session: ControlledSession) -> AsyncIterator[Path]:
+async def serve_control(session: ControlledSession) -> AsyncGenerator[Path]:
     """Let this user's other processes reach `session` for the length of the block.
 
     Gives the socket's path. At most 16 clients at once; a client that reads slowly lags behind and

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from .exits import EPILOG, fail
+from .exits import EPILOG, fail, hush_sdk
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("demo", "Talk to an agent on this machine: no key, no cloud, nothing to install."),
@@ -58,10 +58,13 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
 def run(arguments: Sequence[str]) -> None:
     """Run `arguments` and end the process; every error is one line, unless `--debug` is given."""
+    debug = "--debug" in arguments
+    if not debug:
+        hush_sdk()
     try:
         build(arguments)(args=list(arguments), prog_name="livelayer")
     except Exception as exc:
-        if "--debug" in arguments:
+        if debug:
             raise
         fail(_single(exc))
 

@@ -1,16 +1,118 @@
-"""`livelayer bench`: hands over to the measurements of `livelayer_bus.bench`."""
+"""`livelayer bench`: runs the measurements of `livelayer_bus.bench` and shows their results.
+
+A measurement is a module `livelayer_bus.bench.<area>` with a function `run_<area>_benchmark`, which
+takes `url` if it can use a server. Its result is a record with `cases` and `goals`.
+"""
 
 from __future__ import annotations
 
+import inspect
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Final
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import anyio.to_thread
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import ConfigError
+from .exits import FAILED, OK, complain, run_async
+from .plot import save_plot
 
 AREAS: Final = ("bus", "frames", "audio", "data", "session")
 PACKAGE: Final = "livelayer_bus.bench"
 
 
-def available() -> tuple[str, ...]:
-    """The areas that can be measured with this installation."""
-    if find_spec(PACKAGE) is None:
-        return ()
-    return tuple(area for area in AREAS if find_spec(f"{PACKAGE}.{area}") is not None)
+def command(
+    area: Annotated[
+        str, typer.Argument(help=f"What to measure: {', '.join(AREAS)} or all.")
+    ] = "all",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the results here.", metavar="FILE")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Also draw the ratios here (.png or .svg).", metavar="FILE"),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Measure against this LiveKit server as well.")
+    ] = None,
+) -> None:
+    """Measure this package beside its alternatives, in one run, on this machine.
+
+    Every number is a ratio to a rival measured a moment before, so that a busy machine changes
+    little. The goals that the project sets itself are listed at the end; exits with 1 if one of
+    them is missed.
+
+    [bold]Examples[/bold]
+
+      livelayer bench bus
+
+      livelayer bench all --json results.json --plot results.svg
+    """
+    there = [name for name in AREAS if find_spec(f"{PACKAGE}.{name}") is not None]
+    wanted = there if area == "all" else [area]
+    for name in wanted:
+        if name not in AREAS:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(AREAS)}, all")
+        if name not in there:
+            raise typer.BadParameter(f"{name!r} is not available; there is {', '.join(there)}")
+
+    async def main() -> int:
+        results: dict[str, Any] = {}
+        for name in wanted:
+            complain(f"measuring {name}, this takes a minute or so")
+            results[name] = await anyio.to_thread.run_sync(
+                _measure, name, url, abandon_on_cancel=True
+            )
+            _show(name, results[name])
+        if json_file is not None:
+            _save(json_file, msgspec.json.format(msgspec.json.encode(results), indent=2))
+        if plot is not None:
+            save_plot(plot, results)
+        missed = [goal for result in results.values() for goal in _missed(result)]
+        return FAILED if missed else OK
+
+    run_async(main)
+
+
+def _measure(area: str, url: str | None) -> Any:
+    run = getattr(import_module(f"{PACKAGE}.{area}"), f"run_{area}_benchmark")
+    takes_url = "url" in inspect.signature(run).parameters
+    result = run(url=url) if takes_url else run()
+    return msgspec.to_builtins(result)
+
+
+def _save(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data + b"\n")
+    except OSError as exc:
+        raise ConfigError(str(path), f"cannot be written ({exc.strerror})") from exc
+
+
+def _missed(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [goal for goal in result.get("goals", ()) if not goal.get("met")]
+
+
+def _show(area: str, result: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    cases = result.get("cases", [])
+    table = Table(title=area, title_justify="left", box=None, header_style="dim", pad_edge=False)
+    for column in cases[0] if cases else ():
+        number = isinstance(cases[0][column], int | float)
+        table.add_column(column.replace("_", " "), justify="right" if number else "left")
+    for case in cases:
+        table.add_row(*(_cell(value) for value in case.values()))
+    console.print(table)
+    for goal in result.get("goals", ()):
+        mark = "[green]met   [/green]" if goal.get("met") else "[red]missed[/red]"
+        console.print(f"{mark} {goal['name']}: {_cell(goal['measured'])}, wanted {goal['wanted']}")
+    for name, reason in result.get("skipped", {}).items():
+        console.print(f"[dim]left out {name}: {reason}[/dim]")
+
+
+def _cell(value: object) -> str:
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)

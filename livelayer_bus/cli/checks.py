@@ -88,7 +88,7 @@ async def _token(url: str, environ: Mapping[str, str]) -> Finding:
             )
     except httpx.HTTPError as exc:
         return Finding("fail", "token", f"no answer ({type(exc).__name__})", "try again")
-    if answer.status_code == httpx.codes.OK:
+    if answer.is_success:
         return Finding("ok", "token", "the server takes it")
     found = f"the server refuses it ({answer.status_code})"
     return Finding("fail", "token", found, "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET")

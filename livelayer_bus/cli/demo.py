@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -75,12 +74,13 @@ def command(
     )
 
     stop = anyio.Event()
-    # What the SDK finds worth a warning is about frames, and it would stand in the picture.
-    logging.getLogger("livekit").setLevel(logging.ERROR)
 
     async def main() -> int:
-        report = await run_demo(options, typer.echo, stop)
-        recorded = await anyio.to_thread.run_sync(check_recording, report.recording)
+        # Not typer.echo: it goes past the console surface, which prints above its picture.
+        report = await run_demo(options, print, stop)
+        recorded = await anyio.to_thread.run_sync(
+            check_recording, report.recording, report.session_id
+        )
         _show(report, recorded)
         problems = report.problems(recorded)
         for problem in problems:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -37,6 +39,8 @@ EPILOG: Final = (
     "session, 4 refused (token), 130 interrupted."
 )
 
+_TOKEN: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
+
 Main: TypeAlias = Callable[[], Coroutine[Any, Any, int | None]]
 
 
@@ -65,8 +69,14 @@ def fail(error: Exception) -> NoReturn:
 
 
 def complain(text: str) -> None:
-    """One line on stderr, in the command's name."""
-    typer.echo(f"livelayer: {text}", err=True)
+    """One line on stderr, in the command's name; a token in a foreign error's text is taken out."""
+    typer.echo(f"livelayer: {_TOKEN.sub('<token>', text)}", err=True)
+
+
+def hush_sdk() -> None:
+    """Keep the SDK's own log off the terminal: every fault reaches us as an error as well, and
+    some of its lines quote the token."""
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)
 
 
 def run_async(main: Main, on_interrupt: Callable[[], None] | None = None) -> None:

@@ -127,7 +127,7 @@ class Page:
                 }
                 return PageContext(context, request_id=command.request_id)
             case RequestRoutes():
-                return Routes(["/", "/pricing", "/docs"], request_id=command.request_id)
+                return Routes(("/", "/pricing", "/docs"), request_id=command.request_id)
             case SubmitForm():
                 return FormSubmitted(command.form_id, request_id=command.request_id)
             case _:

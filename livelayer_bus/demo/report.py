@@ -145,7 +145,8 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     """Those that were answered as the script expects."""
     offline: bool
     """The guide answered; with a real model nobody knows the words beforehand."""
-    interactive: bool
+    scripted: bool
+    """There was time for at least one line of the script."""
 
     def problems(self, recording: Recording) -> tuple[str, ...]:
         """What did not happen although it should have; empty when all is well."""
@@ -164,7 +165,7 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
                 not self.offline or self.answered == self.asked,
                 f"{self.asked - self.answered} of {self.asked} lines had no proper answer",
             ),
-            (self.interactive or self.asked > 0, "nothing was said to the agent"),
+            (self.asked > 0 or not self.scripted, "nothing was said to the agent"),
         ]
         found += [problem for fine, problem in checks if not fine]
         for key, received in self.received.items():
@@ -174,14 +175,19 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(found)
 
 
-def check_recording(path: Path) -> Recording:
-    """Read the recorder's file back; after each snapshot, events must follow without a gap."""
+def check_recording(path: Path, session_id: str) -> Recording:
+    """Read one session back from a recording; after a snapshot, no event may be missing.
+
+    A recording of earlier sessions may stand in the same file.
+    """
     events = snapshots = 0
     problems: list[str] = []
     expected: int | None = None
     try:
         for line in read_jsonl(path):
             match line:
+                case SnapshotLine() | EventLine() if line.cursor.partition(":")[0] != session_id:
+                    expected = None
                 case SnapshotLine():
                     snapshots += 1
                     expected = line.sequence + 1
@@ -190,10 +196,12 @@ def check_recording(path: Path) -> Recording:
                     if line.sequence != expected:
                         problems.append(f"event {line.sequence} follows where {expected} should")
                     expected = line.sequence + 1
-                case LaggedLine():
+                case LaggedLine() if expected is not None:
                     problems.append(f"the recorder missed {line.missed} events")
-                case UnreadableLine():
-                    problems.append(f"line {line.number} of the recording {line.problem}")
+                case UnreadableLine() if expected is not None:
+                    problems.append(f"line {line.number} of the recording: {line.problem}")
+                case _:
+                    pass
     except OSError as exc:
         problems.append(f"there is no recording ({exc.strerror})")
     return Recording(events, snapshots, tuple(problems))

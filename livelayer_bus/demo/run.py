@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, final
@@ -32,6 +32,8 @@ READY_SECONDS: Final = 20.0
 GREETING_SECONDS: Final = 10.0
 SETTLED_SECONDS: Final = 0.7
 """How long the agent must listen before its answer counts as finished."""
+FULL_SECONDS: Final = 12.0
+"""From here on there is time for the greeting and a line of the script."""
 AWAY_SECONDS: Final = 0.6
 """How long the recorder is away when it is unmounted in the middle of a sentence."""
 
@@ -91,7 +93,7 @@ async def run_demo(options: DemoOptions, say: Say, stop: anyio.Event | None = No
 
 
 @asynccontextmanager
-async def _server(options: DemoOptions) -> AsyncIterator[tuple[str, str, str]]:
+async def _server(options: DemoOptions) -> AsyncGenerator[tuple[str, str, str]]:
     if options.url is None:
         async with EmbeddedServer() as server:
             yield server.url, server.key, server.secret
@@ -142,6 +144,8 @@ class _Demo:
             group.cancel_scope.cancel()
 
     def report(self, url: str, offline: bool) -> DemoReport:
+        """What happened until now."""
+        seconds = self._options.seconds
         return DemoReport(
             url=url,
             session_id=self._session.id,
@@ -156,7 +160,7 @@ class _Demo:
             asked=self._asked,
             answered=self._answered,
             offline=offline,
-            interactive=self._options.interactive,
+            scripted=not self._options.interactive and (seconds is None or seconds >= FULL_SECONDS),
         )
 
     async def _remount_while_speaking(self, recorder: MountedSurface) -> None:

@@ -226,8 +226,9 @@ class _Painter:
 
     def _utterance(self, entry: TranscriptEntry) -> list[Text]:
         agent = entry.role == "agent"
-        who = self._agent_name() if agent else "you"
-        label = Text(who[: LABEL - 1].ljust(LABEL), "bold green" if agent else "bold cyan")
+        name = self._agent_name()
+        who = (name if len(name) < LABEL else "agent") if agent else "you"
+        label = Text(who.ljust(LABEL), "bold green" if agent else "bold cyan")
         words = Text(self._clean(entry.text), "" if entry.final else "italic")
         if not entry.final:
             words.append("..." if self._plain else "…", "dim")

@@ -6,7 +6,7 @@ import codecs
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final, final
 
@@ -63,7 +63,7 @@ def keyboard() -> int | None:
 
 
 @contextmanager
-def keys_one_by_one(descriptor: int) -> Iterator[None]:
+def keys_one_by_one(descriptor: int) -> Generator[None]:
     """Have the terminal hand over each key at once and not echo it; Ctrl-C still interrupts."""
     if sys.platform == "win32":
         yield
