@@ -10,7 +10,8 @@ from livekit import rtc
 from livelayer_bus._tasks import RootTask, TaskOwner
 from livelayer_bus.errors import ConnectError
 from livelayer_bus.rooms.listeners import report
-from livelayer_bus.rooms.outcomes import join_error, shown_url, without_secrets
+from livelayer_bus.rooms.outcomes import join_error
+from livelayer_bus.rooms.redaction import redact_sdk_log, shown_url, without_secrets
 
 JOIN_SECONDS: Final = 15.0  # for a join as a whole; the SDK alone would try for over 30 s
 SIGNAL_SECONDS: Final = 5.0  # for each of the SDK's own attempts
@@ -40,6 +41,7 @@ class Joining:
             RoomRefusedError: the server turned the token down.
             ConnectError: the server could not be reached, or did not answer.
         """
+        redact_sdk_log()
         task = self._task = _background.start(self._join, "joining a room")
         joined = False
         try:
@@ -52,7 +54,7 @@ class Joining:
             raise ConnectError(shown_url(self._url), f"no answer within {JOIN_SECONDS:g} s")
         if self._error is not None:
             # A copy: the SDK quotes the token in its text, which a traceback would print.
-            foreign = type(self._error)(without_secrets(str(self._error), self._token))
+            foreign = rtc.ConnectError(without_secrets(str(self._error), self._token))
             raise join_error(self._url, self._token, str(foreign)) from foreign
 
     async def settled(self, seconds: float) -> bool:

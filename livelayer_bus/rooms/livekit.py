@@ -16,7 +16,8 @@ from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseE
 from livelayer_bus.rooms.joining import LEAVE_SECONDS, Joining, leaving
 from livelayer_bus.rooms.listeners import report
 from livelayer_bus.rooms.microphone import LiveKitMicrophone
-from livelayer_bus.rooms.outcomes import broken, room_loss, shown_url
+from livelayer_bus.rooms.outcomes import broken, room_loss
+from livelayer_bus.rooms.redaction import shown_url
 from livelayer_bus.rooms.wiring import Wiring
 from livelayer_bus.tokens import RoomAccess
 
@@ -146,7 +147,7 @@ class _SdkRoom(ABC):
         if sample_rate < 1 or num_channels < 1:
             raise MisuseError(f"no sound has {num_channels} channels at {sample_rate} Hz")
         room = self._joined()
-        microphone = await LiveKitMicrophone.publish(room, sample_rate, num_channels)
+        microphone = await LiveKitMicrophone.publish(room, self._tasks, sample_rate, num_channels)
         if self._is_closed():
             await self._unpublish(microphone)
             raise ClosedError("the room")

@@ -6,6 +6,7 @@ from typing import Final, final
 
 from livekit import rtc
 
+from livelayer_bus._tasks import TaskOwner
 from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
 from livelayer_bus.media import AudioFrame
 from livelayer_bus.rooms.outcomes import broken
@@ -33,24 +34,26 @@ class LiveKitMicrophone:
 
     @classmethod
     async def publish(
-        cls, room: rtc.Room, sample_rate: int, num_channels: int
+        cls, room: rtc.Room, tasks: TaskOwner, sample_rate: int, num_channels: int
     ) -> LiveKitMicrophone:
-        """Publish a track that takes sound of this form.
+        """Publish a track that takes sound of this form; cancelled, it is unpublished again.
 
         Raises:
             BrokenError: the room did not take the track.
         """
-        source = rtc.AudioSource(sample_rate, num_channels, queue_size_ms=QUEUE_MS)
-        track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, source)
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        attempt = _Publishing(room, sample_rate, num_channels)
+        task = tasks.start(attempt.run, "publishing the microphone")
         try:
-            publication = await room.local_participant.publish_track(track, options)
-        except BaseException as exc:
-            await source.aclose()
-            if isinstance(exc, Exception):
-                raise broken("the room did not take the microphone", exc) from exc
+            await task.wait()
+        except BaseException:
+            attempt.given_up = True
+            if attempt.microphone is not None:
+                tasks.start(attempt.microphone.aclose, "unpublishing the microphone")
             raise
-        return cls(room, source, track, publication)
+        if attempt.microphone is None:
+            cause = attempt.error or RuntimeError("the room was closed meanwhile")
+            raise broken("the room did not take the microphone", cause) from cause
+        return attempt.microphone
 
     async def push(self, frame: AudioFrame) -> None:
         """Return when the frame is taken; waits while 200 ms of sound are waiting to be sent.
@@ -103,3 +106,32 @@ class LiveKitMicrophone:
             raise BrokenError(str(problem)) from exc
         finally:
             await self._source.aclose()
+
+
+@final
+class _Publishing:
+    """One attempt to publish, on a task of its own: the SDK cannot abort one under way."""
+
+    def __init__(self, room: rtc.Room, sample_rate: int, num_channels: int) -> None:
+        self._room = room
+        self._sample_rate = sample_rate
+        self._num_channels = num_channels
+        self.given_up = False
+        self.microphone: LiveKitMicrophone | None = None
+        self.error: Exception | None = None
+
+    async def run(self) -> None:
+        source = rtc.AudioSource(self._sample_rate, self._num_channels, queue_size_ms=QUEUE_MS)
+        track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        try:
+            publication = await self._room.local_participant.publish_track(track, options)
+        except BaseException as error:
+            await source.aclose()
+            if not isinstance(error, Exception):
+                raise
+            self.error = error
+            return
+        self.microphone = LiveKitMicrophone(self._room, source, track, publication)
+        if self.given_up:
+            await self.microphone.aclose()

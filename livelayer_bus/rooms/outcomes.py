@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 from livekit import rtc
 
 from livelayer_bus.contract import RoomLoss
 from livelayer_bus.errors import BrokenError, ConnectError, RoomRefusedError
+from livelayer_bus.rooms.redaction import shown_url, without_secrets
 
 _STATUS = re.compile(r"client error: (?P<status>\d{3})[^-]*-?\s*(?P<text>.*)", re.DOTALL)
-_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _REFUSALS = frozenset({"401", "403"})
 _BAD_URL = "failed to parse the url"
 
 _Reason = rtc.DisconnectReason
-_LOSSES: Final = {
+_LOSSES: Final[dict[int, RoomLoss]] = {
     _Reason.CLIENT_INITIATED: RoomLoss(
         "the room was disconnected through the SDK's own room object", rejoin=False, fault=False
     ),
@@ -42,25 +41,7 @@ _UNKNOWN: Final = RoomLoss("the connection to the room broke", rejoin=True)
 
 def room_loss(reason: int) -> RoomLoss:
     """What an SDK disconnect reason means for the session."""
-    known = {int(code): loss for code, loss in _LOSSES.items()}
-    return known.get(reason, _UNKNOWN)
-
-
-def without_secrets(text: str, token: str = "") -> str:
-    """`text` with the token, and anything that looks like one, taken out."""
-    if token:
-        text = text.replace(token, "<token>")
-    return _JWT.sub("<token>", text).strip()
-
-
-def shown_url(url: str) -> str:
-    """`url` without user information, query and fragment, where secrets hide."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "<unreadable url>"
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return _LOSSES.get(reason, _UNKNOWN)
 
 
 def join_error(url: str, token: str, problem: str) -> ConnectError | RoomRefusedError:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import anyio
 from livekit import api, rtc
+from livekit.rtc._ffi_client import FfiClient
 
 from livelayer_bus.contract import MediaWriters, RoomLoss, TrackKind
 from livelayer_bus.embedded import EmbeddedServer
@@ -252,11 +253,13 @@ async def polled(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def nothing_left(seconds: float = 2.0) -> AsyncGenerator[None]:
-    """Fail if a task started in the block still runs `seconds` after it; for fixtures.
+    """Fail if a task or an SDK queue of the block is there `seconds` after it; for fixtures.
 
     Unlike `no_leaked_tasks` it knows the runner's own task, which is another one at teardown.
     """
     before = asyncio.all_tasks()
+    queues = FfiClient.instance.queue
+    subscribed = len(queues._subscribers)
     yield
 
     def left() -> list[str]:
@@ -264,9 +267,11 @@ async def nothing_left(seconds: float = 2.0) -> AsyncGenerator[None]:
         return [name for name in names if "_call_in_runner_task" not in name]
 
     with anyio.move_on_after(seconds):
-        while left():  # noqa: ASYNC110 - nobody announces the end of a foreign task
+        while left() or len(queues._subscribers) > subscribed:  # noqa: ASYNC110 - nobody announces the end of a foreign task
             await asyncio.sleep(0.01)
     assert left() == []
+    # The SDK copies every event into each queue that is subscribed: one left behind grows for ever.
+    assert len(queues._subscribers) <= subscribed
 
 
 def new_writers() -> tuple[VideoWriter, AudioWriter, MediaWriters]:

@@ -19,9 +19,16 @@ from livelayer_bus.errors import (
     MisuseError,
     RoomRefusedError,
 )
-from livelayer_bus.rooms import BorrowedRoom, LiveKitRoom
+from livelayer_bus.rooms import BorrowedRoom, LiveKitRoom, joining, livekit
 from livelayer_bus.tokens import RoomAccess
-from tests.rooms.kit import PATIENCE, RecordingSink, Stage, new_writers
+from tests.rooms.kit import (
+    PATIENCE,
+    RecordingSink,
+    Stage,
+    new_writers,
+    nothing_left,
+    polled,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -84,7 +91,11 @@ async def test_nothing_of_a_closed_room_is_kept_alive(stage: Stage, sink: Record
     ids=["expired", "no grant to join"],
 )
 async def test_a_refused_token_is_named_but_never_shown(
-    stage: Stage, sink: RecordingSink, token: dict[str, Any], said: str
+    stage: Stage,
+    sink: RecordingSink,
+    token: dict[str, Any],
+    said: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     access = stage.access(**token)
     room = LiveKitRoom()
@@ -94,6 +105,8 @@ async def test_a_refused_token_is_named_but_never_shown(
     assert access.token not in shown
     assert access.token.split(".")[1] not in shown
     assert said in refused.value.reason.lower()
+    # The SDK logs a refusal itself, with the token in it if the server quotes it.
+    assert access.token not in caplog.text
     await room.aclose()
 
 
@@ -167,3 +180,49 @@ async def test_a_borrowed_room_must_be_connected(sink: RecordingSink) -> None:
     with pytest.raises(ConnectError, match="not connected"):
         await room.connect(RoomAccess("ws://127.0.0.1:9", ""), sink, new_writers()[2])
     await room.aclose()
+
+
+async def test_a_server_that_never_answers_is_given_up_in_bounded_time(
+    sink: RecordingSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "JOIN_SECONDS", 0.2)
+    monkeypatch.setattr(livekit, "LEAVE_SECONDS", 0.1)
+    callers: list[asyncio.StreamWriter] = []
+    called = asyncio.Event()
+
+    def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer)
+        called.set()
+
+    async with nothing_left(PATIENCE):
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        room = LiveKitRoom()
+        with anyio.fail_after(PATIENCE), pytest.raises(ConnectError, match="no answer") as failed:
+            await room.connect(RoomAccess(url, "token"), sink, new_writers()[2])
+        assert failed.value.retryable
+        with anyio.fail_after(2):
+            await room.aclose()
+        # The SDK goes on trying; once it has failed, nothing of the attempt is left.
+        server.close()
+        with anyio.fail_after(PATIENCE):
+            await called.wait()
+        for caller in callers:
+            caller.transport.abort()
+
+
+async def test_a_close_that_is_cancelled_leaves_the_room_all_the_same(
+    stage: Stage, sink: RecordingSink
+) -> None:
+    left = asyncio.Event()
+    witness = await stage.join("witness")
+    room = LiveKitRoom()
+    await room.connect(stage.access(), sink, new_writers()[2])
+    await polled(lambda: "user" in witness.remote_participants)
+    witness.on("participant_disconnected", lambda _: left.set())
+    closing = asyncio.ensure_future(room.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    with anyio.fail_after(PATIENCE):
+        await left.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import anyio
 import pytest
@@ -120,7 +121,6 @@ async def test_after_a_full_reconnect_agent_and_picture_are_back(
     await painter.stop()
 
 
-@pytest.mark.slow
 async def test_a_server_that_dies_is_reported_and_closing_stays_bounded(
     sink: RecordingSink,
 ) -> None:
@@ -135,3 +135,19 @@ async def test_a_server_that_dies_is_reported_and_closing_stays_bounded(
         microphone.cancel()
         await asyncio.wait([microphone])
         assert not sink.losses
+
+
+@pytest.mark.slow
+async def test_a_server_that_stays_dead_ends_in_a_loss_that_a_rejoin_may_mend(
+    sink: RecordingSink,
+) -> None:
+    async with EmbeddedServer() as server:
+        room = LiveKitRoom()
+        await room.connect(Stage(server, "", "", "r").access(), sink, new_writers()[2])
+        await server.stop()
+        with anyio.fail_after(60):
+            while not sink.losses:
+                with contextlib.suppress(TimeoutError):
+                    await sink.until(lambda: bool(sink.losses))
+        assert (sink.losses[0].rejoin, sink.losses[0].fault) == (True, True)
+        await room.aclose()

@@ -12,7 +12,7 @@ from livekit import rtc
 from livelayer_bus.errors import ClosedError, MisuseError
 from livelayer_bus.media import AudioFrame
 from livelayer_bus.rooms.microphone import LiveKitMicrophone
-from tests.rooms.kit import PATIENCE, Joined, RecordingSink, Stage
+from tests.rooms.kit import PATIENCE, Joined, RecordingSink, Stage, polled
 
 pytestmark = pytest.mark.anyio
 
@@ -102,3 +102,20 @@ async def test_closing_the_room_takes_its_microphones_along(
     await joined.room.aclose()
     with pytest.raises(ClosedError):
         await microphone.push(LOUD)
+
+
+@pytest.mark.parametrize("passes", [1, 10])
+async def test_a_cancelled_opening_publishes_nothing(
+    stage: Stage, joined: Joined, passes: int
+) -> None:
+    opening = asyncio.ensure_future(joined.room.open_microphone(RATE, 1))
+    for _ in range(passes):
+        await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait([opening])
+    assert opening.cancelled()
+    native = joined.room.native
+    assert native is not None
+    # Requests are answered in order: what was being published is there, or gone, by now.
+    await (await joined.room.open_microphone(RATE, 1)).aclose()
+    await polled(lambda: not native.local_participant.track_publications)
