@@ -115,6 +115,10 @@ class CommandRouter:
         pending.cancel_timeout()
         self._settle(number, pending, ok, reason)
 
+    def is_open(self, number: int) -> bool:
+        """Whether a command was given to a surface and is not settled yet."""
+        return number in self._pending
+
     def surface_ended(self, key: str, ok: bool) -> None:
         """Settle what the surface `key` still held."""
         for number in [n for n, pending in self._pending.items() if pending.surface == key]:

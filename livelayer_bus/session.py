@@ -492,6 +492,9 @@ class _Services:
     def finish_command(self, number: int, ok: bool, reason: RefusalReason | None = None) -> None:
         self._session._router.finish(number, ok, reason)  # noqa: SLF001 - same module
 
+    def is_command_open(self, number: int) -> bool:
+        return self._session._router.is_open(number)  # noqa: SLF001 - same module
+
     def next_use(self) -> int:
         return next(self._session._uses)  # noqa: SLF001 - same module
 

@@ -134,6 +134,7 @@ class MountedSurface:
             pause = next(pauses, None) if restarts else None
             self._error = fault
             self._status = "failed" if pause is None else "restarting"
+            self._view.fail_commands()
             self._host.failed(self, fault, restarting=pause is not None)
             if pause is None:
                 return

@@ -50,6 +50,10 @@ class SurfaceServices(Protocol):
         self, number: int, ok: bool, reason: RefusalReason | None = None
     ) -> None: ...
 
+    def is_command_open(self, number: int) -> bool:
+        """Whether the command still waits for its answer, and its agent for the command."""
+        ...
+
     def next_use(self) -> int:
         """A number greater than all before: orders surfaces by their last use."""
         ...
@@ -98,13 +102,18 @@ class SurfaceMicrophone:
                 self._lease = None
 
 
+Taken: TypeAlias = dict[int, tuple[Command | RawMessage, int]]
+"""The commands that a surface took and has not settled: by identity, with their numbers."""
+
+
 @final
 class SurfaceCommands:
     """The commands given to one surface, one at a time, each answered exactly once.
 
     Iteration yields typed commands, and messages of unknown type as `RawMessage`. Asking for the
     next one says that the last one was carried out, unless `finish` said otherwise before. A
-    command that is not settled within ten seconds is answered with `timeout`.
+    command that is not settled within ten seconds is answered with `timeout`; one that was
+    answered, or whose agent is gone, before the surface took it is never yielded.
     """
 
     def __init__(
@@ -112,20 +121,21 @@ class SurfaceCommands:
         inbox: Subscription[Event, SessionState],
         key: str,
         services: SurfaceServices,
+        taken: Taken,
         auto: bool,
     ) -> None:
         self._inbox = inbox
         self._key = key
         self._services = services
+        self._taken = taken
         self._auto = auto
-        self._open: dict[int, tuple[Command | RawMessage, int]] = {}
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Command | RawMessage:
-        if self._auto:
-            for command, _ in tuple(self._open.values()):
+        for command, number in tuple(self._taken.values()):
+            if self._auto or not self._services.is_command_open(number):
                 self.finish(command)
         while True:
             try:
@@ -140,7 +150,7 @@ class SurfaceCommands:
         self, command: Command | RawMessage, *, ok: bool = True, reason: RefusalReason | None = None
     ) -> None:
         """Settle `command`, an object that this iteration yielded; twice changes nothing."""
-        _, number = self._open.pop(id(command), (None, None))
+        _, number = self._taken.pop(id(command), (None, None))
         if number is not None:
             self._services.finish_command(number, ok, reason if not ok else None)
 
@@ -148,8 +158,8 @@ class SurfaceCommands:
         match event:
             case CommandReceived(surface=self._key):
                 command = decode(bytes(event.payload))
-                if is_command(command):
-                    self._open[id(command)] = command, event.number
+                if is_command(command) and self._services.is_command_open(event.number):
+                    self._taken[id(command)] = command, event.number
                     return command
             case DataReceived(from_agent=True, type=str()):
                 return unknown_message(event)
@@ -182,6 +192,7 @@ class SurfaceSession(StateProperties):
         self._inbox: Subscription[Event, SessionState] | None = (
             session.subscribe(CommandReceived, DataReceived).__enter__() if services else None
         )
+        self._taken: Taken = {}
         self.last_used = 0
 
     @property
@@ -212,7 +223,8 @@ class SurfaceSession(StateProperties):
             NotSupportedError: the session behind is not a `Session`.
         """
         services = self._require(self._services, "commands")
-        return SurfaceCommands(self._require(self._inbox, "commands"), self._key, services, auto)
+        inbox = self._require(self._inbox, "commands")
+        return SurfaceCommands(inbox, self._key, services, self._taken, auto)
 
     def mark_used(self) -> None:
         """A person used this surface: commands go to it first from now on."""
@@ -272,6 +284,13 @@ class SurfaceSession(StateProperties):
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
         """See `ControlledSession.subscribe_to_data_messages`."""
         return self._session.subscribe_to_data_messages(handler)
+
+    def fail_commands(self) -> None:
+        """Settle what the surface had taken when it failed. Called by its supervisor."""
+        for _, number in self._taken.values():
+            if self._services is not None:
+                self._services.finish_command(number, False, "failed")
+        self._taken.clear()
 
     def detach(self) -> None:
         """Give back what the surface held. Called by its supervisor when it has ended."""

@@ -6,7 +6,7 @@ from typing import Self, final
 
 from ..bus import Subscription
 from ..errors import LivelayerError, MalformedMessageError
-from ..events import CommandFinished, CommandRefused, DataReceived, HandlerFailed
+from ..events import CommandFinished, CommandRefused, DataReceived, EpochStarted, HandlerFailed
 from ..messages import Command, CommandResult, RawMessage, decode, is_command
 from ..state import SessionState
 from ..supervision import describe
@@ -50,15 +50,19 @@ class CommandStream:
 
 async def report_results(store: Store, outbox: Outbox) -> None:
     """Tell the agent what became of each of its commands, for as long as the session is open."""
-    with store.bus.subscribe(CommandFinished, CommandRefused) as outcomes:
+    with store.bus.subscribe(CommandFinished, CommandRefused, EpochStarted) as outcomes:
+        epoch = store.state.epoch
         while True:
             outcome, lagged = await take_next(outcomes)
             if lagged is not None:
                 _failed(store, lagged)
             if outcome is None:
                 return
+            if isinstance(outcome, EpochStarted):
+                epoch = outcome.epoch
+                continue
             result = _result(outcome)
-            if result is not None:
+            if result is not None and epoch == store.state.epoch:
                 try:
                     await outbox.send(result, RESULT_TIMEOUT, require_agent=True)
                 except LivelayerError as error:
