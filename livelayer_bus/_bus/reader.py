@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from itertools import islice
 from operator import length_hint
 from threading import get_ident
@@ -297,12 +298,23 @@ class Subscription(Generic[E_co, S_co]):
         """Iterate over events with their sequence and time; raises what iteration raises."""
         return _Pull(self._next_record)
 
-    def batches(self) -> AsyncIterator[list[E_co]]:
-        """Iterate over everything there is, up to 256 events a list, never an empty one.
+    def batches(self, limit: int | None = None) -> AsyncIterator[list[E_co]]:
+        """Iterate over lists of everything there is, never an empty one: the cheapest way to read.
 
-        The cheapest way to read. Raises what iteration raises.
+        The event loop runs between two lists once 256 events were handed out since it last did.
+        Raises what iteration raises.
+
+        Args:
+            limit: Events in a list at most; by default as many as the ring holds.
+
+        Raises:
+            MisuseError: `limit` is below 1.
         """
-        return _Pull(self._next_batch)
+        if limit is None:
+            limit = self._ring.capacity
+        elif limit < 1:
+            raise MisuseError(f"a batch holds at least one event, not limit={limit}")
+        return _Pull(partial(self._next_batch, limit))
 
     async def _next_record(self) -> Record[E_co]:
         if self._ring.tail <= self._start:
@@ -316,26 +328,44 @@ class Subscription(Generic[E_co, S_co]):
         ring, sequence = self._ring, self._start
         return Record(sequence, ring.times[(sequence - 1) % ring.capacity], event)
 
-    async def _next_batch(self) -> list[E_co]:
+    async def _next_batch(self, limit: int) -> list[E_co]:
+        # The loop is for the common case, a reader without a filter that nothing happened to: no
+        # more than a slice and a wait. `_ready` knows all the others.
+        ring = self._ring
+        while (
+            not (self._left or self._filtered or self._pause)
+            and self._state is _OPEN
+            and ring.tail <= (start := self._start)
+            and get_ident() == ring.owner.thread
+        ):
+            lag = ring.sequence - start
+            if lag and self._credit:
+                if lag > self._peak_lag:
+                    self._peak_lag = lag
+                return self._take_all(limit)
+            await self._wait(self._yield() if lag else self._park())
         await self._ready(fill=False)
-        return self._take_wanted() if self._filtered else self._take_all()
+        return self._take_wanted(limit) if self._filtered else self._take_all(limit)
 
     async def _ready(self, *, fill: bool) -> None:
         """Return when `_start` is at a wanted event and there is credit to hand it out."""
         while (pause := self._prepare(fill=fill)) is not None:
-            woken_by = 0
-            try:
-                woken_by = await pause
-            except RuntimeError as error:
-                self._ring.owner.convert_wait_error(error)
-            finally:
-                self._pause = None
-                if not woken_by:
-                    self._group.parked.pop(pause, None)
-            if woken_by:
-                self._wakeups += 1
-                if self._filtered:
-                    self._jump(woken_by)
+            await self._wait(pause)
+
+    async def _wait(self, pause: Slot) -> None:
+        woken_by = 0
+        try:
+            woken_by = await pause
+        except RuntimeError as error:
+            self._ring.owner.convert_wait_error(error)
+        finally:
+            self._pause = None
+            if not woken_by:
+                self._group.parked.pop(pause, None)
+        if woken_by:
+            self._wakeups += 1
+            if self._filtered:
+                self._jump(woken_by)
 
     def _prepare(self, *, fill: bool = True) -> Slot | None:
         """Bring `_start` to a wanted event and fill the chunk, or return what to wait for first."""
@@ -364,7 +394,8 @@ class Subscription(Generic[E_co, S_co]):
     def _yield(self) -> Slot:
         """Return what lets the event loop run once."""
         owner = self._ring.owner
-        owner.require_running_loop("a subscription")
+        if not owner.waits_check_the_loop:
+            owner.require_running_loop("a subscription")
         self._credit = TURN
         self._pause = pause = cast(Slot, owner.checkpoint())  # never parked: only awaited
         return pause
@@ -457,25 +488,27 @@ class Subscription(Generic[E_co, S_co]):
         self._index = self._chunk = _EMPTY
         self._left = 0
 
-    def _take_all(self) -> list[E_co]:
+    def _take_all(self, limit: int) -> list[E_co]:
         self._drop_chunk()
         ring, start = self._ring, self._start
-        count = min(ring.sequence - start, self._credit)
+        count = ring.sequence - start
+        if count > limit:
+            count = limit
         self._start = start + count
-        self._credit -= count
+        self._credit = self._credit - count if count < self._credit else 0
         return self._slice(start, count)
 
-    def _take_wanted(self) -> list[E_co]:
+    def _take_wanted(self, limit: int) -> list[E_co]:
         self._drop_chunk()
         ring, start, kinds = self._ring, self._start, self._group.wanted
-        window = self._slice(start, min(ring.sequence - start, self._credit))
+        window = self._slice(start, min(ring.sequence - start, limit))
         batch = [event for event in window if type(event) in kinds]
         self._start = start + len(window)
         self._last = self._start - next(
             back for back, event in enumerate(reversed(window)) if type(event) in kinds
         )
         self._taken += len(batch)
-        self._credit -= len(batch)
+        self._credit = max(0, self._credit - len(batch))
         return batch
 
     def _slice(self, start: int, count: int) -> list[Any]:

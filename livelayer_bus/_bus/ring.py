@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from asyncio import InvalidStateError
-from collections import deque
 from collections.abc import Callable, Set
 from threading import get_ident
 from time import monotonic_ns
@@ -71,8 +70,8 @@ class Ring:
     """
 
     __slots__ = (
-        "__weakref__", "_heavy", "_light_kinds", "_overweight", "_peak_bytes", "_peak_kept",
-        "_roomy", "_routes", "_weigh", "capacity", "closed", "events", "everyone",
+        "__weakref__", "_held", "_light_kinds", "_odd", "_peak_bytes", "_peak_kept", "_routes",
+        "_weigh", "_weights", "capacity", "closed", "events", "everyone",
         "evicted_by_bytes", "filtered", "forked", "light", "max_bytes", "owner", "parked",
         "sequence", "tail", "thread", "times",
     )  # fmt: skip
@@ -101,10 +100,11 @@ class Ring:
         self._weigh = weigh
         self._routes: dict[type, Route] = {}
         self._light_kinds: set[type] = set()
-        self._roomy = capacity * BASE_WEIGHT <= max_bytes
-        # Positions and weights, less BASE_WEIGHT each, of kept events that weigh anything else.
-        self._heavy: deque[tuple[int, int]] = deque()
-        self._overweight = 0  # bytes; the sum of `_heavy`
+        # How many kept events weigh anything but BASE_WEIGHT. While there are none, weights are
+        # not written down; a ring that could grow too heavy all the same begins with one too many.
+        self._odd = 0 if capacity * BASE_WEIGHT <= max_bytes else 1
+        self._weights = [BASE_WEIGHT] * capacity  # bytes; true while `_odd`
+        self._held = 0  # bytes; true while `_odd`
         self._peak_bytes = 0
         self._peak_kept = 0
         _alive.add(self)
@@ -112,7 +112,7 @@ class Ring:
     @property
     def bytes(self) -> int:
         """What the kept events weigh."""
-        return (self.sequence - self.tail) * BASE_WEIGHT + self._overweight
+        return self._held if self._odd else (self.sequence - self.tail) * BASE_WEIGHT
 
     @property
     def peak_bytes(self) -> int:
@@ -137,15 +137,19 @@ class Ring:
         except KeyError:
             route = self._add_route(kind, event)
         weight = route.weight or route.weigh(event)
+        if weight != BASE_WEIGHT:
+            if not self._odd:
+                self._begin_accounting()
+            self._odd += 1
         position = self.sequence
+        slot = position % self.capacity
         if position - self.tail == self.capacity:
             self._evict_oldest()
-        slot = position % self.capacity
         self.events[slot] = event
         self.times[slot] = monotonic_ns()
         self.sequence = sequence = position + 1
-        if weight != BASE_WEIGHT or self._heavy or not self._roomy:
-            self._account(position, weight - BASE_WEIGHT)
+        if self._odd:
+            self._account(slot, weight)
         elif not self.filtered:
             self.light = self._light_kinds
         for group in route.groups:
@@ -237,18 +241,21 @@ class Ring:
         events, capacity, wanted = self.events, self.capacity, group.wanted
         return sum(type(events[at % capacity]) in wanted for at in range(start, stop))
 
-    def _account(self, position: int, overweight: int) -> None:
+    def _begin_accounting(self) -> None:
+        """The first odd weight is about to come: write down what the others weigh."""
+        self._held = self.bytes
+        self._peak_bytes = self.peak_bytes
+        self._weights[:] = [BASE_WEIGHT] * self.capacity
+        self.light = _NONE
+
+    def _account(self, slot: int, weight: int) -> None:
         """Count the newest event's weight, and make room for it."""
-        if overweight:
-            self._heavy.append((position, overweight))
-            self._overweight += overweight
-            self.light = _NONE
-        held = self.bytes
+        self._weights[slot] = weight
+        self._held = held = self._held + weight
         if held > self.max_bytes:
             self._make_room()
-            held = self.bytes
-        # Without heavy events the ring only gains weight, so `peak_bytes` needs no help there.
-        self._peak_bytes = max(self._peak_bytes, held, held - overweight)
+        if self._held > self._peak_bytes:
+            self._peak_bytes = self._held
 
     def _evict_oldest(self) -> None:
         position = self.tail
@@ -257,8 +264,11 @@ class Ring:
             for group in self._routes[type(self.events[slot])].groups:
                 if position >= group.born:
                     group.evicted += 1
-        if self._heavy and self._heavy[0][0] == position:
-            self._overweight -= self._heavy.popleft()[1]
+        if self._odd:
+            weight = self._weights[slot]
+            self._held -= weight
+            if weight != BASE_WEIGHT:
+                self._odd -= 1
         self.events[slot] = None
         self.tail = position + 1
 
@@ -266,7 +276,7 @@ class Ring:
         """Overwrite the oldest until the ring is light enough, or holds only the newest."""
         tail, newest = self.tail, self.sequence - 1
         self._peak_kept = max(self._peak_kept, newest - tail)
-        while self.bytes > self.max_bytes and self.tail < newest:
+        while self._held > self.max_bytes and self.tail < newest:
             self._evict_oldest()
         self.evicted_by_bytes += self.tail - tail
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from operator import attrgetter
 
 BASE_WEIGHT = 64  # bytes; a small record with its places in the ring
-_SIZED = re.compile(r"\b(bytes|bytearray|memoryview|str)\b")
+_SIZED = re.compile(r"(str|bytes|bytearray)( *\| *None)?")
 
 Weigher = Callable[[object], int]
 
@@ -32,26 +33,33 @@ def _weigh_nbytes(event: object) -> int:
 
 
 def _sized_fields(event: object) -> tuple[str, ...]:
-    """Names of the annotated fields of the event that may hold text or bytes themselves."""
+    """Names of the event's fields that are annotated as text or bytes, or None."""
     names: dict[str, None] = {}
     for base in type(event).__mro__:
         for name, annotation in vars(base).get("__annotations__", {}).items():
-            written = annotation if isinstance(annotation, str) else repr(annotation)
-            if _SIZED.search(written) and hasattr(event, name):
+            if _SIZED.fullmatch(_written(annotation)) and hasattr(event, name):
                 names[name] = None
     return tuple(names)
 
 
+def _written(annotation: object) -> str:
+    if isinstance(annotation, str):
+        return annotation
+    return annotation.__name__ if isinstance(annotation, type) else repr(annotation)
+
+
 def _field_weigher(names: tuple[str, ...]) -> Weigher:
+    first, *others = (attrgetter(name) for name in names)
+
     def weigh(event: object) -> int:
-        weight = BASE_WEIGHT
-        for name in names:
-            value = getattr(event, name, None)
-            if isinstance(value, _TEXT):
-                weight += len(value)
+        try:
+            weight = BASE_WEIGHT + len(first(event) or "")
+            for read in others:
+                weight += len(read(event) or "")
+        except (AttributeError, TypeError):  # an annotation that does not hold for this event
+            values = [getattr(event, name, None) for name in names]
+            texts = [value for value in values if isinstance(value, str | bytes | bytearray)]
+            weight = BASE_WEIGHT + sum(map(len, texts))
         return weight
 
     return weigh
-
-
-_TEXT = (str, bytes, bytearray, memoryview)

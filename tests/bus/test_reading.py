@@ -109,16 +109,22 @@ async def test_records_carry_sequence_and_monotonic_time() -> None:
     assert isinstance(records[0], Record)
 
 
-async def test_batches_take_everything_there_is_and_never_nothing() -> None:
+@pytest.mark.parametrize("types", [(), (int,)])
+async def test_batches_take_everything_there_is_and_never_nothing(
+    types: tuple[type[int], ...],
+) -> None:
     bus = new_bus()
-    with bus.subscribe() as events:
+    with bus.subscribe(*types) as events:
+        for n in range(600):
+            bus.publish(n)
+        batches = events.batches()
+        assert await anext(batches) == list(range(600))
         for n in range(600):
             bus.publish(n)
         bus.close()
-        batches = [batch async for batch in events.batches()]
-    assert [n for batch in batches for n in batch] == list(range(600))
-    assert max(len(batch) for batch in batches) <= 256
-    assert all(batches)
+        assert [len(batch) async for batch in events.batches(limit=250)] == [250, 250, 100]
+    with pytest.raises(MisuseError):
+        events.batches(limit=0)
 
 
 async def test_the_forms_of_iteration_share_one_cursor_across_the_rings_seam() -> None:

@@ -1,0 +1,1 @@
+"""Measurements of this machine, side by side with the alternatives: what `livelayer bench` runs."""

@@ -1,0 +1,217 @@
+"""The event bus against its alternatives: throughput and wake-ups, as ratios within one run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from typing import Literal
+
+import msgspec
+
+from ..errors import BrokenError
+from .worker import Answer, Hello, Job
+
+INSTALLED_RIVALS = tuple(
+    f"livelayer_bus.bench.bus_rivals.{name}"
+    for name in (
+        "asyncio_queue",
+        "ours_iter",
+        "ours_batches",
+        "bare_future",
+        "direct_call",
+        "anyio_streams",
+        "livekit_emitter",
+    )
+)
+BASE = "asyncio.Queue"
+WAKE_BASE = "bare future"
+OURS = "livelayer-bus, by item"
+OURS_BATCHES = "livelayer-bus, batches"
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How much to measure."""
+
+    readers: tuple[int, ...] = (1, 16, 256)
+    deliveries: int = 160_000
+    """Events times readers in one measurement."""
+    burst: int = 1024
+    """Events published before the readers run."""
+    wake_turns: int = 3_000
+    repetitions: int = 5
+    seed: int = 20261
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One rival in one situation: medians over the repetitions."""
+
+    kind: Literal["fan_out", "fan_out_text", "wake"]
+    rival: str
+    delivers_to: str
+    readers: int
+    nanoseconds: float
+    """fan_out: a delivery. wake: the median from before publish to the reader."""
+    ratio: float
+    """fan_out: how many times as fast as asyncio.Queue. wake: how many bare futures long."""
+    lowest_ratio: float
+    highest_ratio: float
+
+
+class Goal(msgspec.Struct, frozen=True):
+    """A number the project promises, and what came out."""
+
+    name: str
+    wanted: str
+    measured: float
+    met: bool
+
+
+class BusBenchmark(msgspec.Struct, frozen=True):
+    """The result of one run."""
+
+    python: str
+    machine: str
+    versions: dict[str, str]
+    plan: Plan
+    cases: list[Case]
+    goals: list[Goal]
+    skipped: dict[str, str]
+    """Rivals left out, and why."""
+
+
+class _Process:
+    """One rival's process, from its hello on."""
+
+    def __init__(self, module: str, process: subprocess.Popen[bytes]) -> None:
+        self._module = module
+        self._process = process
+        self.hello = msgspec.json.decode(self._read_line(), type=Hello)
+
+    def run(self, job: Job) -> Answer:
+        """Have the process do one job.
+
+        Raises:
+            BrokenError: the process ended instead of answering.
+        """
+        if self._process.stdin is not None:
+            self._process.stdin.write(msgspec.json.encode(job) + b"\n")
+            self._process.stdin.flush()
+        return msgspec.json.decode(self._read_line(), type=Answer)
+
+    def _read_line(self) -> bytes:
+        line = self._process.stdout.readline() if self._process.stdout is not None else b""
+        if not line:
+            raise BrokenError(
+                f"the benchmark's process for {self._module} ended: see what it wrote above",
+                retryable=False,
+            )
+        return line
+
+
+@contextmanager
+def _started(module: str) -> Generator[_Process, None, None]:
+    command = [sys.executable, "-m", "livelayer_bus.bench.worker", module]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own worker
+        try:
+            yield _Process(module, process)
+        finally:
+            process.kill()
+
+
+def run_bus_benchmark(
+    plan: Plan | None = None, rivals: Iterable[str] = INSTALLED_RIVALS
+) -> BusBenchmark:
+    """Measure the rivals side by side: each in a fresh process, repetitions interleaved.
+
+    Args:
+        plan: How much to measure; by default enough for steady medians in about a minute.
+        rivals: Modules with the names that `livelayer_bus.bench.bus_rivals` describes; asyncio's
+            queue and the bare future have to be among them, the others are measured by these.
+
+    Raises:
+        BrokenError: a rival's process failed.
+    """
+    plan = plan or Plan()
+    with ExitStack() as stack:
+        started = [stack.enter_context(_started(module)) for module in rivals]
+        skipped = {each.hello.name: each.hello.missing for each in started if each.hello.missing}
+        present = [each for each in started if not each.hello.missing]
+        cases = [case for job in _jobs(plan) for case in _measure(job, plan, present)]
+        requires = {name for each in present for name in each.hello.requires}
+    return BusBenchmark(
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        versions={name: version(name) for name in sorted({"anyio", "livekit", *requires})},
+        plan=plan,
+        cases=cases,
+        goals=list(_goals(cases)),
+        skipped=skipped,
+    )
+
+
+def _jobs(plan: Plan) -> Iterator[Job]:
+    plain = Job("fan_out", plan.seed, deliveries=plan.deliveries, burst=plan.burst)
+    for readers in plan.readers:
+        yield msgspec.structs.replace(plain, readers=readers)
+    yield msgspec.structs.replace(plain, readers=plan.readers[len(plan.readers) // 2], text=True)
+    yield Job("wake", plan.seed, turns=plan.wake_turns)
+
+
+def _measure(job: Job, plan: Plan, processes: list[_Process]) -> Iterator[Case]:
+    """One job on every rival that can do it, in a new order each repetition."""
+    rng = random.Random(plan.seed)
+    able = [process for process in processes if job.kind in process.hello.kinds]
+    taken: dict[str, list[float]] = {process.hello.name: [] for process in able}
+    for _ in range(plan.repetitions):
+        for process in rng.sample(able, len(able)):
+            taken[process.hello.name].append(process.run(job).nanoseconds)
+    base = taken[WAKE_BASE if job.kind == "wake" else BASE]
+    for process in able:
+        name = process.hello.name
+        ratios = [
+            own / other if job.kind == "wake" else other / own
+            for own, other in zip(taken[name], base, strict=True)
+        ]
+        yield Case(
+            kind="fan_out_text" if job.text else job.kind,
+            rival=name,
+            delivers_to=process.hello.delivers_to,
+            readers=job.readers,
+            nanoseconds=round(statistics.median(taken[name]), 1),
+            ratio=round(statistics.median(ratios), 4),
+            lowest_ratio=round(min(ratios), 4),
+            highest_ratio=round(max(ratios), 4),
+        )
+
+
+def _goals(cases: list[Case]) -> Iterator[Goal]:
+    """Hold the medians at 16 readers, and the wake-up, against what the project promises."""
+    at_16 = {case.rival: case for case in cases if case.kind == "fan_out" and case.readers == 16}
+    wakes = {case.rival: case.ratio for case in cases if case.kind == "wake"}
+    if OURS in at_16:
+        item = at_16[OURS].ratio
+        peers = [
+            case.ratio
+            for case in at_16.values()
+            if case.delivers_to == "task" and not case.rival.startswith("livelayer-bus")
+        ]
+        yield Goal("16 readers, by item", ">= 2x asyncio.Queue", item, item >= 2)
+        yield Goal(
+            "16 readers, by item, against the fastest peer that delivers to a task",
+            "> 1x",
+            round(item / max(peers), 3),
+            item > max(peers),
+        )
+    if OURS_BATCHES in at_16:
+        batches = at_16[OURS_BATCHES].ratio
+        yield Goal("16 readers, batches", ">= 20x asyncio.Queue", batches, batches >= 20)
+    if OURS in wakes:
+        yield Goal("wake-up p50", "<= 1.3x a bare future", wakes[OURS], wakes[OURS] <= 1.3)

@@ -1,0 +1,96 @@
+"""A moving picture that says when it was sent: the time is drawn into it as black and white blocks.
+
+The top of the picture is two rows of 32 blocks: 40 bits of microseconds, 16 bits of the picture's
+number, 8 bits of check. Blocks of a 32nd of the width survive lossy coding and scaling.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final, NamedTuple, final
+
+import numpy as np
+
+COLUMNS: Final = 32
+ROWS: Final = 2
+TIME_BITS: Final = 40  # of microseconds: comes round after twelve days
+NUMBER_BITS: Final = 16
+CHECK: Final = 0x5A  # so that neither an all black nor an all white picture is a stamp
+BLACK, WHITE = 16, 235  # video range
+_DIGITS: Final = bytes(b"0"[0] if luma < 128 else b"1"[0] for luma in range(256))
+
+
+class Stamp(NamedTuple):
+    """What a picture says of itself."""
+
+    number: int
+    """Counted by the sender, modulo 65,536."""
+    sent_us: int
+    """On `time.monotonic`, modulo 2**40."""
+
+    def age_us(self, now_ns: int) -> int:
+        """Microseconds since it was sent."""
+        return (now_ns // 1000 - self.sent_us) % (1 << TIME_BITS)
+
+
+def _check(value: int) -> int:
+    return sum(value.to_bytes(7, "big")) & 0xFF ^ CHECK
+
+
+def encode(stamp: Stamp) -> int:
+    """The 64 bits of a stamp."""
+    value = (stamp.sent_us % (1 << TIME_BITS)) << NUMBER_BITS | stamp.number % (1 << NUMBER_BITS)
+    return value << 8 | _check(value)
+
+
+def read_stamp(luma: memoryview, width: int, height: int, stride: int = 0) -> Stamp | None:
+    """Read the stamp from a picture's Y plane; None if there is none, or it is damaged.
+
+    Args:
+        luma: the Y plane, one byte a pixel; it may be followed by anything.
+        width, height: of the picture; they may differ from what was sent.
+        stride: bytes a row, `width` if 0.
+    """
+    block = width // COLUMNS
+    if block < 1 or height < ROWS * block:
+        return None
+    stride = stride or width
+    half = block // 2
+    digits = b""
+    for row in range(ROWS):
+        first = (row * block + half) * stride + half
+        digits += bytes(luma[first : first + (COLUMNS - 1) * block + 1 : block])
+    value = int(digits.translate(_DIGITS), 2)
+    value, check = value >> 8, value & 0xFF
+    if check != _check(value):
+        return None
+    return Stamp(value % (1 << NUMBER_BITS), value >> NUMBER_BITS)
+
+
+@final
+class Painter:
+    """Paints one picture after another into one buffer: a texture that moves, and a stamp."""
+
+    def __init__(self, width: int, height: int, seed: int = 1) -> None:
+        """Prepare pictures of a size; both numbers even, `width` a multiple of 32."""
+        self.width, self.height = width, height
+        self.number = -1
+        self.data = bytearray(b"\x80" * (width * height * 3 // 2))
+        self._luma = np.frombuffer(self.data, np.uint8, width * height).reshape(height, width)
+        self._block = width // COLUMNS
+        rng = np.random.default_rng(seed)
+        coarse = rng.integers(40, 200, (height // 16 + 2, width // 8 + 2), dtype=np.uint8)
+        self._texture = np.kron(coarse, np.ones((16, 16), np.uint8))
+
+    def paint(self) -> bytearray:
+        """The next picture, i420, stamped with this instant; the same buffer each time."""
+        self.number += 1
+        shift = 2 * self.number % self.width
+        self._luma[:] = self._texture[: self.height, shift : shift + self.width]
+        bits = encode(Stamp(self.number, time.monotonic_ns() // 1000))
+        pattern = np.array(
+            [WHITE if bits >> place & 1 else BLACK for place in range(63, -1, -1)], np.uint8
+        ).reshape(ROWS, COLUMNS)
+        rows = np.repeat(np.repeat(pattern, self._block, axis=1), self._block, axis=0)
+        self._luma[: rows.shape[0], : rows.shape[1]] = rows
+        return self.data

@@ -1,0 +1,77 @@
+"""Starts the processes of a benchmark, gives each its job, reads its answers, and ends them all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, final
+
+import msgspec
+
+from ..errors import BrokenError
+
+AnswerT = TypeVar("AnswerT")
+
+END_SECONDS = 5.0  # for a process to end by itself once its pipe is closed
+
+
+@final
+class Process:
+    """One process that took its job; its answers are JSON lines."""
+
+    def __init__(self, module: str, process: subprocess.Popen[bytes]) -> None:
+        self._module = module
+        self._process = process
+
+    def answer(self, kind: type[AnswerT] | Any, seconds: float) -> AnswerT:
+        """Return the next line, decoded.
+
+        Raises:
+            BrokenError: the process ended instead, or `seconds` passed; it is ended then.
+        """
+        stdout = self._process.stdout
+        watchdog = threading.Timer(seconds, self._process.kill)
+        watchdog.start()
+        try:
+            line = stdout.readline() if stdout is not None else b""
+        finally:
+            watchdog.cancel()
+        if not line:
+            raise BrokenError(
+                f"the benchmark's process {self._module} ended, or took over {seconds:.0f} s: "
+                "see what it wrote above",
+                retryable=False,
+            )
+        decoded: AnswerT = msgspec.json.decode(line, type=kind)
+        return decoded
+
+    def end(self) -> None:
+        """Ask it to finish; what it still has to say can be read."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+
+@contextmanager
+def started(module: str, job: msgspec.Struct) -> Iterator[Process]:
+    """A process `python -m module` with its job, ended with the block whatever happens.
+
+    The job travels through a pipe: secrets appear neither in arguments nor in the environment.
+    """
+    command = [sys.executable, "-m", module]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as popen:
+        process = Process(module, popen)
+        try:
+            if popen.stdin is not None:
+                popen.stdin.write(msgspec.json.encode(job) + b"\n")
+                popen.stdin.flush()
+            yield process
+            process.end()
+            try:
+                popen.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                return  # ended below; what it measured was read before
+        finally:
+            popen.kill()
