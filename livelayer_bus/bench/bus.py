@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from ..errors import BrokenError
-from .worker import Answer, Hello, Job
+from .bus_worker import Answer, Hello, Job
 
 INSTALLED_RIVALS = tuple(
     f"livelayer_bus.bench.bus_rivals.{name}"
@@ -117,7 +117,7 @@ class _Process:
 
 @contextmanager
 def _started(module: str) -> Generator[_Process, None, None]:
-    command = [sys.executable, "-m", "livelayer_bus.bench.worker", module]
+    command = [sys.executable, "-m", "livelayer_bus.bench.bus_worker", module]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own worker
         try:

@@ -1,6 +1,6 @@
 """One rival in a process of its own: takes jobs as JSON lines, answers with numbers.
 
-Started by the harness as `python -m livelayer_bus.bench.worker MODULE`.
+Started by the harness as `python -m livelayer_bus.bench.bus_worker MODULE`.
 """
 
 from __future__ import annotations
