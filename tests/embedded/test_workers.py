@@ -17,6 +17,9 @@ from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.embedded.agents import socket as agent_socket
 from livelayer_bus.embedded.agents import worker as agent_worker
 from livelayer_bus.embedded.agents.job import KEPT_JOBS, Dispatch, Job
+from livelayer_bus.embedded.agents.pool import WorkerPool
+from livelayer_bus.embedded.agents.worker import Worker
+from livelayer_bus.embedded.auth import TokenAuthority
 from livelayer_bus.embedded.rooms import RoomRegistry
 
 from .conftest import PATIENCE, Join, Microphone
@@ -479,6 +482,21 @@ async def test_a_worker_may_simulate_a_job(hire: Hire, desk: Desk) -> None:
     assert (assignment.job.room.name, assignment.job.type) == (desk.room, agent.JT_ROOM)
 
 
+async def test_a_job_withdrawn_as_the_worker_accepts_is_not_assigned() -> None:
+    sent: list[agent.ServerMessage] = []
+    pool = WorkerPool(TokenAuthority("key", "secret" * 6))
+    worker = Worker(agent.RegisterWorkerRequest(type=agent.JT_ROOM), sent.append)
+    pool.add(worker)
+    job = Job(agent.Job(id="AJ_1", type=agent.JT_ROOM))
+    async with anyio.create_task_group() as group:
+        group.start_soon(pool.place, job)
+        while not sent:
+            await anyio.lowlevel.checkpoint()
+        worker.answered(agent.AvailabilityResponse(job_id=job.id, available=True))
+        pool.withdraw(job)
+    assert [message.WhichOneof("message") for message in sent] == ["availability"]
+
+
 # State -------------------------------------------------------------------------------------
 
 
@@ -499,9 +517,8 @@ def test_a_dispatch_keeps_its_running_jobs_and_the_latest_ended_ones() -> None:
     dispatch = Dispatch(room, api.RoomAgentDispatch())
     running = dispatch.new_job(agent.JT_ROOM, "", None)
     dispatch.taken(running)
-    for _ in range(KEPT_JOBS + 5):
-        job = dispatch.new_job(agent.JT_ROOM, "", None)
+    ended = [dispatch.new_job(agent.JT_ROOM, "", None) for _ in range(KEPT_JOBS + 5)]
+    for job in ended:
         job.end(agent.JS_SUCCESS, "", agent.JSR_UNSPECIFIED)
         dispatch.taken(job)
-    assert len(dispatch.jobs) == KEPT_JOBS + 1
-    assert (dispatch.jobs[0], dispatch.jobs[-1]) == (running, job)
+    assert dispatch.jobs == [running, *ended[5:]]
