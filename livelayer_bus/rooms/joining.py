@@ -7,8 +7,9 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus._tasks import RootTask, TaskOwner
+from livelayer_bus._tasks import RootTask
 from livelayer_bus.errors import ConnectError
+from livelayer_bus.rooms.background import run_to_end
 from livelayer_bus.rooms.listeners import report
 from livelayer_bus.rooms.outcomes import join_error
 from livelayer_bus.rooms.redaction import redact_sdk_log, shown_url, without_secrets
@@ -16,10 +17,6 @@ from livelayer_bus.rooms.redaction import redact_sdk_log, shown_url, without_sec
 JOIN_SECONDS: Final = 15.0  # for a join as a whole; the SDK alone would try for over 30 s
 SIGNAL_SECONDS: Final = 5.0  # for each of the SDK's own attempts
 LEAVE_SECONDS: Final = 3.0  # for a leave; a server that is gone never answers it
-
-# The SDK cannot abort a join that is under way, and one given up would put a ghost into the room:
-# such tasks outlive their caller here, each until its join has ended and was undone.
-_background: Final = TaskOwner()
 
 
 @final
@@ -42,7 +39,7 @@ class Joining:
             ConnectError: the server could not be reached, or did not answer.
         """
         redact_sdk_log()
-        task = self._task = _background.start(self._join, "joining a room")
+        task = self._task = run_to_end(self._join, "joining a room")
         joined = False
         try:
             ended = await task.wait(JOIN_SECONDS)
@@ -83,7 +80,7 @@ def leaving(room: rtc.Room) -> RootTask:
     async def leave() -> None:
         await _leave(room)
 
-    return _background.start(leave, "leaving a room")
+    return run_to_end(leave, "leaving a room")
 
 
 async def _leave(room: rtc.Room) -> None:

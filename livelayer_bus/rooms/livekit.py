@@ -147,7 +147,7 @@ class _SdkRoom(ABC):
         if sample_rate < 1 or num_channels < 1:
             raise MisuseError(f"no sound has {num_channels} channels at {sample_rate} Hz")
         room = self._joined()
-        microphone = await LiveKitMicrophone.publish(room, self._tasks, sample_rate, num_channels)
+        microphone = await LiveKitMicrophone.publish(room, sample_rate, num_channels)
         if self._is_closed():
             await self._unpublish(microphone)
             raise ClosedError("the room")
@@ -170,6 +170,8 @@ class _SdkRoom(ABC):
             for microphone in self._microphones:
                 await self._unpublish(microphone)
             await self._tasks.aclose(READER_SECONDS)
+            if self._wiring is not None:
+                await self._wiring.settled()
         finally:
             room = self._room
             self._room = self._wiring = self._sink = None

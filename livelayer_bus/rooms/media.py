@@ -1,30 +1,15 @@
-"""The agent's audio and video tracks: one SDK stream each, every frame copied once into a channel.
-
-The SDK itself copies a frame out of native memory into a `bytearray` and frees the native one;
-that `bytearray` is adopted by the frame every surface shares.
-"""
+"""Which of the agent's tracks are its face and its voice, and a feed on each of the two."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from abc import ABC, abstractmethod
-from typing import Final, Protocol, cast, final
+from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus._tasks import RootTask, TaskOwner
+from livelayer_bus._tasks import TaskOwner
 from livelayer_bus.contract import MediaWriters, RoomSink, TrackKind
-from livelayer_bus.errors import ClosedError
-from livelayer_bus.media import AudioFrame, AudioWriter, FrameMetadata, VideoFrame, VideoWriter
 from livelayer_bus.rooms.agent import ON_BEHALF_ATTRIBUTE, AgentWatch
-from livelayer_bus.rooms.listeners import report
-
-SAMPLE_RATE: Final = 48_000  # Hz; what WebRTC decodes to, so nothing is resampled
-CHANNELS: Final = 1
-VIDEO_CAPACITY: Final = 2  # frames the SDK's stream may hold for us; it drops the oldest
-AUDIO_CAPACITY: Final = 50  # frames of 10 ms, likewise
-CLOSE_SECONDS: Final = 1.0  # for the SDK to confirm that a stream has ended
+from livelayer_bus.rooms.feeds import AudioFeed, Feed, VideoFeed
 
 _Source = rtc.TrackSource
 _SOURCES: Final = {  # what speaks or shows a face comes before what merely accompanies it
@@ -35,194 +20,6 @@ _SOURCES: Final = {  # what speaks or shows a face comes before what merely acco
         _Source.SOURCE_SCREENSHARE_AUDIO,
     ),
 }
-
-
-class _Closable(Protocol):
-    async def aclose(self) -> None: ...
-
-
-class _Feed(ABC):
-    """One track on its way into one channel; it ends when stopped, or when the track does."""
-
-    kind: TrackKind
-
-    def __init__(
-        self, track: rtc.RemoteTrack, sink: RoomSink, participant: str, muted: bool
-    ) -> None:
-        self.track = track
-        self._sink = sink
-        self._participant = participant
-        self._muted = muted
-        self._delivering = False
-        self._stopped = False
-        self.task: RootTask | None = None
-
-    async def run(self) -> None:
-        """Deliver frames until stopped."""
-        try:
-            await self._pump()
-        except ClosedError:
-            pass  # the session closed its channel first
-        except Exception as error:  # noqa: BLE001 - the track's fault must not end the room
-            report(f"reading the agent's {self.kind}", error)
-        finally:
-            self._pause()
-
-    def set_muted(self, muted: bool) -> None:
-        """Follow the track being muted or unmuted by its sender."""
-        self._muted = muted
-        if muted:
-            self._pause()
-
-    def stop(self) -> None:
-        """Deliver nothing from now on; the SDK's stream is closed in the background."""
-        self._stopped = True
-        self._pause()
-        if self.task is not None:
-            self.task.cancel()
-
-    @abstractmethod
-    async def _pump(self) -> None: ...
-
-    @abstractmethod
-    def _set_available(self, available: bool) -> None: ...
-
-    @property
-    def _blocked(self) -> bool:
-        return self._stopped or self._muted
-
-    def _began(self) -> bool:
-        """Note that a frame came; whether it is the first since a pause."""
-        first = not self._delivering
-        if first:
-            self._delivering = True
-            self._set_available(True)
-        return first
-
-    def _announce(self, available: bool) -> None:
-        self._sink.track(
-            self.kind, available=available, sid=self.track.sid, participant=self._participant
-        )
-
-    def _pause(self) -> None:
-        if self._delivering:
-            self._delivering = False
-            self._set_available(False)
-            self._announce(False)
-
-
-@final
-class _VideoFeed(_Feed):
-    kind = "video"
-
-    def __init__(
-        self,
-        track: rtc.RemoteTrack,
-        sink: RoomSink,
-        participant: str,
-        muted: bool,
-        writer: VideoWriter,
-    ) -> None:
-        super().__init__(track, sink, participant, muted)
-        self._writer = writer
-
-    async def _pump(self) -> None:
-        # Decoders hand out I420, so asking for it converts nothing.
-        stream = rtc.VideoStream.from_track(
-            track=self.track, format=rtc.VideoBufferType.I420, capacity=VIDEO_CAPACITY
-        )
-        try:
-            async for event in stream:
-                received_ns = time.monotonic_ns()
-                if self._blocked:
-                    continue
-                frame = event.frame
-                picture = VideoFrame(
-                    frame.data,
-                    frame.width,
-                    frame.height,
-                    rotation=_degrees(event),
-                    received_ns=received_ns,
-                    presentation_us=event.timestamp_us,
-                    metadata=_metadata(event.metadata),
-                )
-                first = self._began()
-                self._writer.push(picture)
-                if first:
-                    self._announce(True)
-        finally:
-            await _close(stream)
-
-    def _set_available(self, available: bool) -> None:
-        self._writer.set_available(available)
-
-
-@final
-class _AudioFeed(_Feed):
-    kind = "audio"
-
-    def __init__(
-        self, track: rtc.RemoteTrack, sink: RoomSink, participant: str, writer: AudioWriter
-    ) -> None:
-        # A muted voice stays available: it delivers silence.
-        super().__init__(track, sink, participant, muted=False)
-        self._writer = writer
-
-    def set_muted(self, muted: bool) -> None:
-        """Nothing changes: a muted voice is silence."""
-
-    async def _pump(self) -> None:
-        stream = rtc.AudioStream.from_track(
-            track=self.track,
-            sample_rate=SAMPLE_RATE,
-            num_channels=CHANNELS,
-            capacity=AUDIO_CAPACITY,
-        )
-        try:
-            async for event in stream:
-                received_ns = time.monotonic_ns()
-                if self._blocked:
-                    continue
-                frame = event.frame
-                sound = AudioFrame(
-                    frame.data,
-                    frame.sample_rate,
-                    frame.num_channels,
-                    frame.samples_per_channel,
-                    received_ns=received_ns,
-                )
-                first = self._began()
-                self._writer.push(sound)
-                if first:
-                    self._announce(True)
-        finally:
-            await _close(stream)
-
-    def _set_available(self, available: bool) -> None:
-        self._writer.set_available(available)
-
-
-def _degrees(event: rtc.VideoFrameEvent) -> int:
-    # The SDK annotates the enum's class where its members, quarter turns, are meant.
-    return 90 * cast(int, event.rotation)
-
-
-def _metadata(metadata: rtc.FrameMetadata | None) -> FrameMetadata | None:
-    if metadata is None:
-        return None
-    return FrameMetadata(
-        capture_us=metadata.user_timestamp if metadata.HasField("user_timestamp") else None,
-        frame_id=metadata.frame_id if metadata.HasField("frame_id") else None,
-        user_data=metadata.user_data if metadata.HasField("user_data") else None,
-    )
-
-
-async def _close(stream: _Closable) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await stream.aclose()
-    except TimeoutError:
-        return  # its task was cancelled with the wait, and its queue goes with the object
 
 
 @final
@@ -246,7 +43,8 @@ class AgentMedia:
         self._writers = writers
         self._agent = agent
         self._tasks = tasks
-        self._feeds: dict[TrackKind, _Feed] = {}
+        self._feeds: dict[TrackKind, Feed] = {}
+        self._stopping: list[Feed] = []
         self._closed = False
 
     def look(self) -> None:
@@ -264,20 +62,29 @@ class AgentMedia:
     def close(self) -> None:
         """Stop every feed."""
         self._closed = True
-        for feed in self._feeds.values():
-            feed.stop()
-        self._feeds.clear()
+        for kind in tuple(self._feeds):
+            self._stop(kind)
+
+    async def settled(self) -> None:
+        """Wait until the SDK has ended every stream that was stopped; bounded in time."""
+        for feed in tuple(self._stopping):
+            await feed.settled()
 
     def _follow(self, kind: TrackKind) -> None:
         chosen = self._choose(kind)
         track = chosen[1].track if chosen else None
         feed = self._feeds.get(kind)
         if feed is not None and feed.track is not track:
-            del self._feeds[kind]
-            feed.stop()
+            self._stop(kind)
             feed = None
         if feed is None and chosen is not None and track is not None:
             self._feed(kind, chosen[0], chosen[1], track)
+
+    def _stop(self, kind: TrackKind) -> None:
+        feed = self._feeds.pop(kind)
+        feed.stop()
+        self._stopping = [one for one in self._stopping if not one.ended]
+        self._stopping.append(feed)
 
     def _feed(
         self,
@@ -287,12 +94,12 @@ class AgentMedia:
         track: rtc.RemoteTrack,
     ) -> None:
         # Where a track nobody watches could be paused: the writers know their demand.
-        feed: _Feed
+        feed: Feed
         if kind == "video":
             muted = publication.muted
-            feed = _VideoFeed(track, self._sink, owner.identity, muted, self._writers.video)
+            feed = VideoFeed(track, self._sink, owner.identity, muted, self._writers.video)
         else:
-            feed = _AudioFeed(track, self._sink, owner.identity, self._writers.audio)
+            feed = AudioFeed(track, self._sink, owner.identity, self._writers.audio)
         self._feeds[kind] = feed
         feed.task = self._tasks.start(feed.run, f"the agent's {kind}")
 

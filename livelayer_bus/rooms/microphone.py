@@ -6,9 +6,9 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus._tasks import TaskOwner
 from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
 from livelayer_bus.media import AudioFrame
+from livelayer_bus.rooms.background import run_to_end
 from livelayer_bus.rooms.outcomes import broken
 
 QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
@@ -34,7 +34,7 @@ class LiveKitMicrophone:
 
     @classmethod
     async def publish(
-        cls, room: rtc.Room, tasks: TaskOwner, sample_rate: int, num_channels: int
+        cls, room: rtc.Room, sample_rate: int, num_channels: int
     ) -> LiveKitMicrophone:
         """Publish a track that takes sound of this form; cancelled, it is unpublished again.
 
@@ -42,13 +42,13 @@ class LiveKitMicrophone:
             BrokenError: the room did not take the track.
         """
         attempt = _Publishing(room, sample_rate, num_channels)
-        task = tasks.start(attempt.run, "publishing the microphone")
+        task = run_to_end(attempt.run, "publishing the microphone")
         try:
             await task.wait()
         except BaseException:
             attempt.given_up = True
             if attempt.microphone is not None:
-                tasks.start(attempt.microphone.aclose, "unpublishing the microphone")
+                run_to_end(attempt.microphone.aclose, "unpublishing the microphone")
             raise
         if attempt.microphone is None:
             cause = attempt.error or RuntimeError("the room was closed meanwhile")
@@ -110,7 +110,7 @@ class LiveKitMicrophone:
 
 @final
 class _Publishing:
-    """One attempt to publish, on a task of its own: the SDK cannot abort one under way."""
+    """One attempt to publish, which undoes itself if it was given up."""
 
     def __init__(self, room: rtc.Room, sample_rate: int, num_channels: int) -> None:
         self._room = room

@@ -76,6 +76,10 @@ class Wiring:
         self.transcriptions.close()
         self._media.close()
 
+    async def settled(self) -> None:
+        """Wait until the SDK has ended the media streams of ours; bounded in time."""
+        await self._media.settled()
+
     def _on_change(self, *_: object) -> None:
         self.look()
 
