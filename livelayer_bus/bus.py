@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeVar, overload
 import msgspec
 
 from ._bus.door import Door
-from ._bus.reader import Record, Subscription, SubscriptionStatistics
+from ._bus.reader import Subscription
+from ._bus.records import Record, SubscriptionStatistics
 from ._bus.ring import Ring, wake
 from .errors import ForkedError, Lagged, MisuseError
 
