@@ -17,7 +17,7 @@ from livekit.protocol import agent
 
 from livelayer_bus.embedded import EmbeddedServer
 
-from .conftest import PATIENCE, Embedded, Join, Member, Server
+from ..conftest import PATIENCE, Embedded, Join, Member, Server
 
 pytestmark = pytest.mark.anyio
 
