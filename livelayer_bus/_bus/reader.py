@@ -103,8 +103,8 @@ class Subscription(Cursor[E_co], Generic[E_co, S_co]):
         self._ring.leave(self._group, self)
         parked = self._group.parked
         if self._pause is not None and self._pause in parked:
-            del parked[self._pause]
-            wake({self._pause: None}, 0)
+            parked.remove(self._pause)
+            wake([self._pause], 0)
 
     @property
     def snapshot(self) -> S_co:
@@ -150,7 +150,7 @@ class Subscription(Cursor[E_co], Generic[E_co, S_co]):
             skipped=self._skipped,
             lag=lag,
             peak_lag=max(self._peak_lag, lag),
-            wakeups=self._wakeups,
+            wakeups=self._wakeups - (self._pause is not None),
         )
 
     def __aiter__(self) -> Self:
@@ -179,21 +179,23 @@ class Subscription(Cursor[E_co], Generic[E_co, S_co]):
             finally:
                 self._pause = None
                 if not woken_by:
-                    self._group.parked.pop(pause, None)
-            if woken_by:
-                self._wakeups += 1
-                ring, start = self._ring, self._start
-                if self._filtered:
-                    start = self._jump(woken_by)
+                    self._leave(pause)
+            ring, start = self._ring, self._start
+            if not self._filtered:
                 if ring.tail <= start < woken_by and self._state is _OPEN:
                     self._start = woken_by
-                    if self._filtered:
-                        self._last = woken_by
-                        self._taken += 1
-                    elif ring.sequence - start > self._peak_lag:
-                        self._peak_lag = ring.sequence - start
+                    lag = ring.sequence - start
+                    if lag > self._peak_lag:
+                        self._peak_lag = lag
                     first: E_co = ring.events[start % ring.capacity]
                     return first
+            elif woken_by:
+                start = self._jump(woken_by)
+                if ring.tail <= start < woken_by and self._state is _OPEN:
+                    self._start = self._last = woken_by
+                    self._taken += 1
+                    found: E_co = ring.events[start % ring.capacity]
+                    return found
         return next(self._chunk)
 
     def records(self) -> AsyncIterator[Record[E_co]]:
@@ -263,11 +265,15 @@ class Subscription(Cursor[E_co], Generic[E_co, S_co]):
         finally:
             self._pause = None
             if not woken_by:
-                self._group.parked.pop(pause, None)
-        if woken_by:
-            self._wakeups += 1
-            if self._filtered:
-                self._jump(woken_by)
+                self._leave(pause)
+        if woken_by and self._filtered:
+            self._jump(woken_by)
+
+    def _leave(self, pause: Slot) -> None:
+        """End a wait that no event ended: it was cancelled, or a turn of the loop, or the end."""
+        if pause in self._group.parked:
+            self._group.parked.remove(pause)
+        self._wakeups -= 1
 
     def _prepare(self, *, fill: bool = True) -> Slot | None:
         """Bring `_start` to a wanted event and fill the chunk, or return what to wait for first."""
@@ -299,6 +305,7 @@ class Subscription(Cursor[E_co], Generic[E_co, S_co]):
         if not owner.waits_check_the_loop:
             owner.require_running_loop("a subscription")
         self._credit = TURN
+        self._wakeups += 1  # until it ends: see `_leave`
         self._pause = pause = cast(Slot, owner.checkpoint())  # never parked: only awaited
         return pause
 
@@ -313,7 +320,8 @@ class Subscription(Cursor[E_co], Generic[E_co, S_co]):
         self._start = ring.sequence
         self._credit = TURN
         self._pause = slot = owner.new_slot()
-        self._group.parked[slot] = None
+        self._group.parked.append(slot)
+        self._wakeups += 1
         return slot
 
     def _refuse(self) -> None:

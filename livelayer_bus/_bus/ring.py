@@ -43,7 +43,7 @@ class Group:
         self.wanted: set[type] = set()
         self.published = 0
         self.evicted = 0
-        self.parked: dict[Slot, None] = {}
+        self.parked: list[Slot] = []
         self.readers: WeakSet[object] = WeakSet()
 
 
@@ -310,7 +310,7 @@ class Ring:
             self._refresh_routes()
 
 
-def wake(parked: dict[Slot, None], sequence: int) -> None:
+def wake(parked: list[Slot], sequence: int) -> None:
     """Wake every reader that is parked, once, for this event (0: for the end)."""
     for slot in parked:
         try:
