@@ -85,6 +85,7 @@ class IceSocket(asyncio.DatagramProtocol):
         self._proved: set[Address] = set()
         self._peer: Address | None = None
         self._transport: asyncio.DatagramTransport | None = None
+        self._closed = False
         self._loop = asyncio.get_running_loop()
 
     async def open(self) -> None:
@@ -92,6 +93,9 @@ class IceSocket(asyncio.DatagramProtocol):
         transport, _ = await self._loop.create_datagram_endpoint(
             lambda: self, local_addr=(LOOPBACK, 0)
         )
+        if self._closed:
+            transport.close()
+            return
         self._transport = transport
         raw: socket.socket = transport.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -125,7 +129,8 @@ class IceSocket(asyncio.DatagramProtocol):
             self._transport.sendto(data, self._peer)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, or the one that is being opened."""
+        self._closed = True
         if self._transport is not None:
             self._transport.close()
             self._transport = None

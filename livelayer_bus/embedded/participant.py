@@ -82,8 +82,8 @@ class Participant:
         self.link: ParticipantLink | None = None
         self.tracks: dict[str, Track] = {}
         self.data_tracks: dict[int, DataTrackInfo] = {}
-        self.may_receive: set[str] = set()
-        self.all_may_receive = True
+        self.receivers: dict[str, frozenset[str] | None] = {}  # None: all tracks
+        self.open_to_all = True
 
     @property
     def sid(self) -> str:

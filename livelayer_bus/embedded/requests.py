@@ -22,6 +22,7 @@ from livekit.protocol.rtc import (
     SimulateScenario,
     SpeakersChanged,
     SubscriptionPermission,
+    SubscriptionPermissionUpdate,
     SubscriptionResponse,
     SyncState,
     TrackPublishedResponse,
@@ -122,13 +123,28 @@ def _leave(session: Session, request: LeaveRequest) -> None:
 
 def _subscription_permission(session: Session, request: SubscriptionPermission) -> None:
     publisher = session.participant
-    publisher.all_may_receive = request.all_participants
-    publisher.may_receive = {
-        item.participant_identity or item.participant_sid for item in request.track_permissions
+    before = {
+        (other.sid, track.sid): session.room.may_receive(other, track)
+        for other in session.room.others(publisher)
+        for track in publisher.tracks.values()
+    }
+    publisher.open_to_all = request.all_participants
+    publisher.receivers = {
+        item.participant_identity or item.participant_sid: (
+            None if item.all_tracks else frozenset(item.track_sids)
+        )
+        for item in request.track_permissions
     }
     for other in session.room.others(publisher):
         for track in publisher.tracks.values():
-            if session.room.may_receive(other, track):
+            allowed = session.room.may_receive(other, track)
+            if allowed == before[other.sid, track.sid]:
+                continue
+            update = SubscriptionPermissionUpdate(
+                participant_sid=publisher.sid, track_sid=track.sid, allowed=allowed
+            )
+            other.signal(SignalResponse(subscription_permission_update=update))
+            if allowed:
                 session.room.offer_track(track, other)
             elif other.link is not None:
                 other.link.unsubscribe(track.sid)

@@ -172,8 +172,11 @@ class Room:
     def may_receive(self, participant: Participant, track: Track) -> bool:
         """Whether its own permission and the publisher's allow it to have the track."""
         publisher = track.publisher
-        named = {participant.identity, participant.sid}
-        allowed = publisher.all_may_receive or bool(named & publisher.may_receive)
+        allowed = publisher.open_to_all
+        for name in (participant.identity, participant.sid):
+            if name in publisher.receivers:
+                tracks = publisher.receivers[name]
+                allowed = allowed or tracks is None or track.sid in tracks
         if publisher.hidden or participant is publisher:
             return False
         return allowed and participant.permission.can_subscribe

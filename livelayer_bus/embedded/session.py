@@ -21,6 +21,7 @@ from livelayer_bus.embedded.subscribing import Subscribing
 from livelayer_bus.embedded.transport import Certificate, PeerTransport
 
 SILENT_AFTER = 7.0  # seconds without a datagram after which a client without socket is gone
+GONE_AFTER = 1.0  # seconds after which a client that ended its connections is gone
 RESUME_WINDOW = 40.0  # seconds a client may stay away from its socket
 EARLY_PACKETS = 512  # reliable packets kept for a client whose channel is not open yet
 JOIN_WINDOW = 20.0  # seconds a joined client has to bring its connections up
@@ -98,6 +99,8 @@ class Session:
         """Bind the sockets and open the data channels to the client."""
         await self._publisher.ice.open()
         await self._subscriber.ice.open()
+        if self._closed:
+            return  # replaced or removed while it was opening
         self._subscriber.open_channel(RELIABLE, ordered=True, retransmits=None)
         self._subscriber.open_channel(LOSSY, ordered=False, retransmits=0)
         self._subscriber.open_channel(DATA_TRACK, ordered=False, retransmits=0)
@@ -108,6 +111,11 @@ class Session:
     def closed(self) -> bool:
         """Whether it ended for good."""
         return self._closed
+
+    @property
+    def lost(self) -> bool:
+        """Whether its media connections ended, so that resuming it makes no sense."""
+        return self._gone
 
     def attach(self, signal: Signal) -> None:
         """Use this socket from now on; one that is still there is cut."""
@@ -132,8 +140,8 @@ class Session:
         heard = max(self._publisher.ice.last_heard, self._subscriber.ice.last_heard)
         away = now - self._since
         if self._signal is None:
-            lost = self._gone or now - max(heard, self._since) > SILENT_AFTER
-            if (lost and away > 1.0) or away > RESUME_WINDOW:
+            silent = self._gone or now - max(heard, self._since) > SILENT_AFTER
+            if (silent and away > GONE_AFTER) or away > RESUME_WINDOW:
                 self.room.remove(self.participant, DisconnectReason.SIGNAL_CLOSE)
         elif not self.participant.active and away > JOIN_WINDOW:
             self.room.remove(self.participant, DisconnectReason.JOIN_FAILURE)
@@ -200,6 +208,7 @@ class Session:
 
     def vanish(self) -> None:
         self.drop_socket()
+        self._gone = True
         self._publisher.ice.close()
         self._subscriber.ice.close()
 

@@ -197,6 +197,7 @@ class Signalling:
         session = self._hub.sessions.get(request.query.get("sid", ""))
         known = (
             session is not None
+            and not session.lost
             and session.participant.identity == access.identity
             and session.room.name == access.video.room
         )

@@ -145,12 +145,30 @@ async def test_publishing_needs_the_grant(join: Join) -> None:
 
 
 async def test_receiving_needs_the_grant(join: Join) -> None:
-    alice, deaf, bob = await join("alice"), await join("deaf", can_subscribe=False), None
-    bob = await join("bob")
+    alice, bob = await join("alice"), await join("bob")
+    deaf = await join("deaf", can_subscribe=False)
     async with Microphone() as microphone:
         await publish(alice, microphone.track, source=MICROPHONE)
         assert await loud((await subscribed(bob))[0])
         assert deaf.seen("track_subscribed") == 0
+
+
+async def test_a_publisher_chooses_who_may_receive(join: Join) -> None:
+    alice, bob, carol = await join("alice"), await join("bob"), await join("carol")
+    for name in ("bob", "carol"):
+        await alice.sees(name)
+    alice.me.set_track_subscription_permissions(
+        allow_all_participants=False,
+        participant_permissions=[
+            rtc.ParticipantTrackPermission(participant_identity="bob", allow_all=True)
+        ],
+    )
+    async with Microphone() as microphone:
+        await publish(alice, microphone.track, source=MICROPHONE)
+        assert await loud((await subscribed(bob))[0])
+        assert carol.seen("track_subscribed") == 0
+        alice.me.set_track_subscription_permissions(allow_all_participants=True)
+        assert await loud((await subscribed(carol))[0])
 
 
 async def test_the_subscriber_chooses_among_simulcast_layers(join: Join) -> None:

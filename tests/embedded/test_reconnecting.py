@@ -113,6 +113,19 @@ async def test_a_vanished_participant_is_noticed(
     await bob.next("disconnected", 60)
 
 
+async def test_a_client_whose_network_comes_back_joins_anew(
+    embedded: EmbeddedServer, enter: Join, room_name: str
+) -> None:
+    alice, bob = await enter("alice"), await enter("bob")
+    await alice.sees("bob")
+    embedded.faults.vanish(room_name, "bob")
+    await _reconnected(bob)
+    await alice.next("participant_disconnected")
+    await alice.sees("bob")
+    await bob.me.publish_data(b"back")
+    assert (await alice.data()).data == b"back"
+
+
 async def test_refused_joins_are_counted_and_end(embedded: EmbeddedServer, enter: Join) -> None:
     embedded.faults.refuse_joins(100)
     with pytest.raises(rtc.ConnectError):

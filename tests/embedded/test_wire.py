@@ -85,7 +85,7 @@ def test_a_description_is_read_or_refused(text: str) -> None:
     try:
         description = sdp.parse("m=video 9 UDP/TLS/RTP/SAVPF 96\r\n" + text)
         for media in description.media:
-            media.codec(), media.extensions(), media.rids, media.ssrcs
+            _ = (media.codec(), media.extensions(), media.rids, media.ssrcs)
     except (ValueError, LookupError):
         return
     assert description.media
