@@ -14,14 +14,12 @@ from livelayer_bus._tasks import RootTask, TaskOwner
 from livelayer_bus.contract import MediaWriters, RoomLoss, RoomSink
 from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
 from livelayer_bus.rooms.joining import LEAVE_SECONDS, Joining, leaving
-from livelayer_bus.rooms.listeners import report
-from livelayer_bus.rooms.microphone import LiveKitMicrophone
+from livelayer_bus.rooms.microphone import LiveKitMicrophone, Microphones
 from livelayer_bus.rooms.outcomes import broken, room_loss
 from livelayer_bus.rooms.redaction import shown_url
 from livelayer_bus.rooms.wiring import Wiring
 from livelayer_bus.tokens import RoomAccess
 
-UNPUBLISH_SECONDS: Final = 1.0  # for a room to confirm that a microphone is gone
 READER_SECONDS: Final = 2.0  # for the readers of streams to end, each bounded by itself
 
 
@@ -45,7 +43,7 @@ class _SdkRoom(ABC):
         self._sink: RoomSink | None = None
         self._wiring: Wiring | None = None
         self._tasks = TaskOwner()
-        self._microphones: list[LiveKitMicrophone] = []
+        self._microphones = Microphones()
         self._used = False
         self._closed = False
         self._done = asyncio.Event()
@@ -146,13 +144,7 @@ class _SdkRoom(ABC):
         """
         if sample_rate < 1 or num_channels < 1:
             raise MisuseError(f"no sound has {num_channels} channels at {sample_rate} Hz")
-        room = self._joined()
-        microphone = await LiveKitMicrophone.publish(room, sample_rate, num_channels)
-        if self._is_closed():
-            await self._unpublish(microphone)
-            raise ClosedError("the room")
-        self._microphones.append(microphone)
-        return microphone
+        return await self._microphones.open(self._joined(), sample_rate, num_channels)
 
     async def aclose(self) -> None:
         """Take off everything of ours and leave the room, unless it was borrowed.
@@ -167,15 +159,13 @@ class _SdkRoom(ABC):
         try:
             if self._wiring is not None:
                 self._wiring.close()
-            for microphone in self._microphones:
-                await self._unpublish(microphone)
+            await self._microphones.aclose()
             await self._tasks.aclose(READER_SECONDS)
             if self._wiring is not None:
                 await self._wiring.settled()
         finally:
             room = self._room
             self._room = self._wiring = self._sink = None
-            self._microphones.clear()
             departure = self._leave(room)
             self._done.set()
         if departure is not None:
@@ -210,13 +200,6 @@ class _SdkRoom(ABC):
 
     def _judge(self, loss: RoomLoss) -> RoomLoss:
         return loss
-
-    async def _unpublish(self, microphone: LiveKitMicrophone) -> None:
-        try:
-            async with asyncio.timeout(UNPUBLISH_SECONDS):
-                await microphone.aclose()
-        except (BrokenError, TimeoutError) as error:
-            report("closing a microphone", error)
 
 
 @final

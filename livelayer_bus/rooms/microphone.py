@@ -1,17 +1,21 @@
-"""A microphone track of ours in an SDK room."""
+"""Microphone tracks of ours in an SDK room."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final, final
 
 from livekit import rtc
 
+from livelayer_bus._tasks import RootTask, TaskOwner
 from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
 from livelayer_bus.media import AudioFrame
-from livelayer_bus.rooms.background import run_to_end
+from livelayer_bus.rooms.listeners import report
 from livelayer_bus.rooms.outcomes import broken
 
 QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
+ANSWER_SECONDS: Final = 10.0  # for the room to take a track, or to let it go; some never answer
+CLOSE_SECONDS: Final = 1.0  # likewise, when the whole room is closed
 TRACK_NAME: Final = "microphone"
 
 
@@ -31,29 +35,6 @@ class LiveKitMicrophone:
         self._track = track
         self._publication = publication
         self._closed = False
-
-    @classmethod
-    async def publish(
-        cls, room: rtc.Room, sample_rate: int, num_channels: int
-    ) -> LiveKitMicrophone:
-        """Publish a track that takes sound of this form; cancelled, it is unpublished again.
-
-        Raises:
-            BrokenError: the room did not take the track.
-        """
-        attempt = _Publishing(room, sample_rate, num_channels)
-        task = run_to_end(attempt.run, "publishing the microphone")
-        try:
-            await task.wait()
-        except BaseException:
-            attempt.given_up = True
-            if attempt.microphone is not None:
-                run_to_end(attempt.microphone.aclose, "unpublishing the microphone")
-            raise
-        if attempt.microphone is None:
-            cause = attempt.error or RuntimeError("the room was closed meanwhile")
-            raise broken("the room did not take the microphone", cause) from cause
-        return attempt.microphone
 
     async def push(self, frame: AudioFrame) -> None:
         """Return when the frame is taken; waits while 200 ms of sound are waiting to be sent.
@@ -99,8 +80,9 @@ class LiveKitMicrophone:
         self._closed = True
         try:
             if self._room.isconnected():
-                # Read now: a reconnect gives the publication a new sid.
-                await self._room.local_participant.unpublish_track(self._publication.sid)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    # Read now: a reconnect gives the publication a new sid.
+                    await self._room.local_participant.unpublish_track(self._publication.sid)
         except Exception as exc:
             problem = broken("the microphone was not unpublished cleanly", exc)
             raise BrokenError(str(problem)) from exc
@@ -125,7 +107,8 @@ class _Publishing:
         track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         try:
-            publication = await self._room.local_participant.publish_track(track, options)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                publication = await self._room.local_participant.publish_track(track, options)
         except BaseException as error:
             await source.aclose()
             if not isinstance(error, Exception):
@@ -135,3 +118,55 @@ class _Publishing:
         self.microphone = LiveKitMicrophone(self._room, source, track, publication)
         if self.given_up:
             await self.microphone.aclose()
+
+
+@final
+class Microphones:
+    """The microphone tracks of one room: opened, and at the end closed, together."""
+
+    def __init__(self) -> None:
+        self._tasks = TaskOwner()
+        self._attempts: list[RootTask] = []
+        self._open: list[LiveKitMicrophone] = []
+        self._closed = False
+
+    async def open(self, room: rtc.Room, sample_rate: int, num_channels: int) -> LiveKitMicrophone:
+        """Publish a track that takes sound of this form; cancelled, it is unpublished again.
+
+        Raises:
+            ClosedError: the room was closed meanwhile.
+            BrokenError: the room did not take the track.
+        """
+        attempt = _Publishing(room, sample_rate, num_channels)
+        task = self._tasks.start(attempt.run, "publishing the microphone")
+        self._attempts = [one for one in self._attempts if not one.ended]
+        self._attempts.append(task)
+        try:
+            await task.wait()
+        except BaseException:
+            attempt.given_up = True
+            if attempt.microphone is not None:
+                self._tasks.start(attempt.microphone.aclose, "unpublishing the microphone")
+            raise
+        if attempt.error is not None:
+            problem = broken("the room did not take the microphone", attempt.error)
+            raise problem from attempt.error
+        if self._closed or attempt.microphone is None:
+            raise ClosedError("the room")
+        self._open.append(attempt.microphone)
+        return attempt.microphone
+
+    async def aclose(self) -> None:
+        """Unpublish them all, those being published included; bounded in time."""
+        self._closed = True
+        for microphone in self._open:
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await microphone.aclose()
+            except (BrokenError, TimeoutError) as error:
+                report("closing a microphone", error)
+        self._open.clear()
+        # An attempt cancelled half-way may publish all the same: let it end, if the room answers.
+        for attempt in self._attempts:
+            await attempt.wait(CLOSE_SECONDS)
+        await self._tasks.aclose(CLOSE_SECONDS)
