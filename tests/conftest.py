@@ -14,3 +14,17 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
     """Every loop the core runs on; folders that need asyncio override this fixture."""
     backend: tuple[str, dict[str, object]] = request.param
     return backend
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once, instead of a line for each test, why those of a real server did not run."""
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if "livekit" in getattr(report, "keywords", {})
+    ]
+    if skipped:
+        terminalreporter.write_line(
+            f"{len(skipped)} tests of a real LiveKit server skipped: set LIVEKIT_URL, "
+            "LIVEKIT_API_KEY and LIVEKIT_API_SECRET to run them"
+        )
