@@ -17,6 +17,7 @@ from ..errors import WrongLoopError
 class Slot(Protocol):
     """Where one task waits once: whoever wakes it hands it a number."""
 
+    def done(self) -> bool: ...
     def set_result(self, result: int, /) -> None: ...
     def __await__(self) -> Generator[object, None, int]: ...
 
@@ -29,6 +30,9 @@ class _EventSlot:
     def __init__(self) -> None:
         self._event = anyio.Event()
         self._result = 0
+
+    def done(self) -> bool:
+        return self._event.is_set()
 
     def set_result(self, result: int, /) -> None:
         self._result = result
