@@ -81,13 +81,16 @@ class ManualClock:
     async def elapse(self, seconds: float) -> None:
         """Move the clock from one due sleeper to the next, letting each run and sleep again.
 
+        Several at the same time overlap: the clock ends where the longest of them does.
+
         Raises:
             MisuseError: time does not run backwards.
         """
+        self.advance(min(0.0, seconds))
         end = self._now + seconds
         await settle()
         while self._sleepers and self._sleepers[0][0] <= end:
             self.advance(max(0.0, self._sleepers[0][0] - self._now))
             await settle()
-        self.advance(end - self._now if seconds > 0 else seconds)
+        self.advance(max(0.0, end - self._now))  # another `elapse` may have come further
         await settle()
