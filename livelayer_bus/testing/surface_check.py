@@ -50,8 +50,8 @@ async def check_surface(
     room, a disconnect, another agent, malformed and unknown messages, falling behind) without a
     fault; it can be unmounted at every stage and ends at once; two run side by side and can be
     mounted anew; it leaves no task and no frame reader; it leaves the microphone alone; it answers
-    the commands that it was given the capability for. Run it on asyncio: trio waits for ever for a
-    surface that ignores its cancellation, and so would the check.
+    the commands that it was given the capability for. Runs on any backend; a surface that ignores
+    its cancellation fails the check on asyncio, but on trio holds it up for ever.
 
     Args:
         factory: makes a new surface each time, one that can run beside others (port 0, a
