@@ -81,20 +81,19 @@ class Course:
             return
         room.agent_joins()
         number = self.random.randrange(5)
-        self.random.choice(
-            [
-                room.agent_leaves,
-                room.reconnecting,
-                room.reconnected,
-                lambda: room.agent_state(self.random.choice(["listening", "failed", "dancing"])),
-                lambda: room.transcribes(f"line-{number}", f"words {number}"),
-                lambda: room.open_stream(f"line-{number}").write("wo"),
-                lambda: room.agent_says(Navigate("/")),
-                lambda: room.agent_says(b"nonsense"),
-                lambda: room.track_starts("video"),
-                lambda: room.track_stops("video"),
-            ]
-        )()
+        acts: list[Callable[[], object]] = [
+            room.agent_leaves,
+            room.reconnecting,
+            room.reconnected,
+            lambda: room.agent_state(self.random.choice(["listening", "failed", "dancing"])),
+            lambda: room.transcribes(f"line-{number}", f"words {number}"),
+            lambda: room.open_stream(f"line-{number}").write("wo"),
+            lambda: room.agent_says(Navigate("/")),
+            lambda: room.agent_says(b"nonsense"),
+            lambda: room.track_starts("video"),
+            lambda: room.track_stops("video"),
+        ]
+        self.random.choice(acts)()
 
     async def lose(self) -> None:
         room = self.room()
@@ -102,18 +101,17 @@ class Course:
             room.lose(rejoin=self.random.random() < 0.7, fault=self.random.random() < 0.8)
 
     async def break_something(self) -> None:
-        self.random.choice(
-            [
-                lambda: self.rooms.joining.fail(ConnectError("ws://here", "no route"), times=2),
-                lambda: self.rooms.tokens.gate.fail(
-                    TokenRefusedError("the endpoint", 403, "no"), times=1
-                ),
-                self.rooms.joining.hold,
-                self.rooms.joining.open,
-                self.rooms.tokens.gate.hold,
-                self.rooms.tokens.gate.open,
-            ]
-        )()
+        acts: list[Callable[[], object]] = [
+            lambda: self.rooms.joining.fail(ConnectError("ws://here", "no route"), times=2),
+            lambda: self.rooms.tokens.gate.fail(
+                TokenRefusedError("the endpoint", 403, "no"), times=1
+            ),
+            self.rooms.joining.hold,
+            self.rooms.joining.open,
+            self.rooms.tokens.gate.hold,
+            self.rooms.tokens.gate.open,
+        ]
+        self.random.choice(acts)()
 
     def next_act(self) -> Callable[[], Awaitable[None]]:
         acts = [self.connect, self.room_does_something, self.wait]

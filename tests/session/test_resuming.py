@@ -176,3 +176,17 @@ async def test_the_window_can_be_switched_off(
         assert not session.can_resume
         await session.connect()
         assert prior_rooms(scripted_rooms) == [None, None]
+
+
+async def test_a_window_closes_once_however_the_session_came_out(
+    session: Session, scripted_rooms: ScriptedRooms, manual_clock: ManualClock
+) -> None:
+    await session.connect()
+    (await scripted_rooms.next()).lose("the server gave up", rejoin=False)
+    await manual_clock.elapse(100)
+    await session.disconnect()
+    assert (session.connection_state, session.error) == ("disconnected", None)
+    assert session.can_resume
+    with session.subscribe(ResumeWindowClosed) as closings:
+        await manual_clock.elapse(WINDOW)
+        assert closings.lag == 1

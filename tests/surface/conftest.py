@@ -10,7 +10,7 @@ import pytest
 
 from livelayer_bus.backoff import Backoff
 from livelayer_bus.session import Session, SessionOptions
-from livelayer_bus.testing import ManualClock, ScriptedRooms
+from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle
 
 HANGING = 60.0  # seconds
 PAUSES = Backoff(initial=1.0, maximum=1.0, jitter=0.0, attempts=3)
@@ -51,3 +51,15 @@ async def session(anyio_backend: object, make_session: MakeSession) -> AsyncGene
     """An open session that is not connected."""
     async with make_session() as opened:
         yield opened
+
+
+@pytest.fixture
+async def room(
+    anyio_backend: object, session: Session, scripted_rooms: ScriptedRooms
+) -> ScriptedRoom:
+    await session.connect()
+    """The room of a connected session, with an active agent."""
+    room = await scripted_rooms.next()
+    room.agent_joins()
+    await settle()
+    return room

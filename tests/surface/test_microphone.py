@@ -22,16 +22,6 @@ from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, sett
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def room(
-    anyio_backend: object, session: Session, scripted_rooms: ScriptedRooms
-) -> ScriptedRoom:
-    await session.connect()
-    room = await scripted_rooms.next()
-    room.agent_joins()
-    return room
-
-
 async def test_nothing_is_published_before_a_frame_is_pushed(
     session: Session, room: ScriptedRoom
 ) -> None:
