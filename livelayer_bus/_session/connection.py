@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, final
 import anyio
 import msgspec
 
-from .._tasks import RootTask, TaskOwner
+from .._tasks import RootTask, TaskOwner, fault_of
 from ..backoff import Backoff
 from ..clock import Clock
 from ..contract import MediaWriters, RoomLoss, RoomPort
@@ -24,6 +24,7 @@ from ..events import (
     AgentConfigChanged,
     ConnectionStateChanged,
     EpochStarted,
+    HandlerFailed,
     Reconnected,
     Reconnecting,
     ResumeWindowClosed,
@@ -168,8 +169,12 @@ class Connection:
         return joined.port
 
     async def _close_port(self, port: RoomPort) -> None:
+        fault = None
         with anyio.move_on_after(self._close_timeout, shield=True):
-            await port.aclose()
+            fault = await fault_of(port.aclose)
+        if fault is not None:
+            # The room is left all the same: whoever disconnects has nothing to do about it.
+            self._store.publish_late(HandlerFailed("leaving the room", describe(fault)))
 
     def _close_in_background(self, port: RoomPort | None) -> None:
         if port is not None:

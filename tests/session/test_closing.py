@@ -10,7 +10,14 @@ from contextlib import suppress
 import anyio
 import pytest
 
-from livelayer_bus.errors import ClosedError, ForkedError, NotConnectedError, WrongLoopError
+from livelayer_bus.errors import (
+    BrokenError,
+    ClosedError,
+    ConnectError,
+    ForkedError,
+    NotConnectedError,
+    WrongLoopError,
+)
 from livelayer_bus.events import DataReceived, SurfaceDidNotStop
 from livelayer_bus.messages import UserMessage
 from livelayer_bus.session import Session
@@ -280,3 +287,31 @@ async def test_a_forked_child_is_refused(session: Session) -> None:
             os._exit(code)
     _, status = await anyio.to_thread.run_sync(os.waitpid, child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize("error", [BrokenError("the SDK is gone"), RuntimeError("a fault")])
+async def test_a_room_that_fails_to_close_is_left_all_the_same(
+    scripted_rooms: ScriptedRooms, error: Exception
+) -> None:
+    async with Session("agt", tokens=scripted_rooms.tokens, room=scripted_rooms) as session:
+        await session.connect()
+        (await scripted_rooms.next()).closing.fail(error)
+        await session.disconnect()
+        assert session.connection_state == "disconnected"
+        await session.connect()
+        (await scripted_rooms.next()).closing.fail(error)
+        await session.switch_agent("agt_other")
+        assert session.state.connection_state == "connected"
+        (await scripted_rooms.next()).closing.fail(error)
+    assert session.connection_state == "disconnected"
+
+
+@pytest.mark.parametrize("error", [BrokenError("the SDK is gone"), RuntimeError("a fault")])
+async def test_a_room_that_fails_to_join_and_to_close_tells_why_it_did_not_join(
+    manual_clock: ManualClock, error: Exception
+) -> None:
+    rooms = ScriptedRooms(prepare=lambda room: room.closing.fail(error))
+    rooms.joining.fail(ConnectError("ws://here", "no route"))
+    async with Session("agt", tokens=rooms.tokens, room=rooms, clock=manual_clock) as session:
+        with pytest.raises(ConnectError, match="no route"):
+            await session.connect()
