@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from difflib import get_close_matches
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Final, final, get_args
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import Listener, SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from .._tasks import TaskOwner
@@ -66,37 +67,62 @@ async def serve_control(session: ControlledSession) -> AsyncGenerator[Path]:
         )
         raise ControlError(str(path), reason, retryable=False) from exc
     server, tasks = _Server(session), TaskOwner()
-    tasks.start(lambda: listener.serve(server.serve), "control socket")
+    tasks.start(lambda: _accept(listener, server), "control socket")
     try:
         yield path
     finally:
         with anyio.CancelScope(shield=True):
-            await tasks.aclose(CLOSE_SECONDS)
-            await listener.aclose()
+            await server.hang_up(CLOSE_SECONDS / 2)
+            await listener.aclose()  # first: to cancel `accept` would be such an error too
+            await tasks.aclose(CLOSE_SECONDS / 2)
             await anyio.Path(path).unlink(missing_ok=True)
+
+
+async def _accept(listener: Listener[SocketStream], server: _Server) -> None:
+    try:
+        await listener.serve(server.serve)
+    except* (anyio.ClosedResourceError, anyio.BrokenResourceError):
+        pass  # the listener was closed: that is how serving ends
 
 
 @final
 class _Server:
     def __init__(self, session: ControlledSession) -> None:
         self._session = session
-        self._clients = 0
+        self._clients: set[SocketStream] = set()
         self._tails = 0
+        self._idle = anyio.Event()
 
     async def serve(self, stream: SocketStream) -> None:
         """One client, from its request to the end of the answer; its faults end here."""
-        self._clients += 1
+        self._clients.add(stream)
         try:
             async with stream:
                 with suppress(*_GONE):
                     await self._answer(stream)
         finally:
-            self._clients -= 1
+            self._clients.discard(stream)
+            if not self._clients:
+                self._idle.set()
+
+    async def hang_up(self, seconds: float) -> None:
+        """End what clients say and hear, and wait for them to notice.
+
+        To cancel a reader at the instant its data comes would be an error in asyncio's own log.
+        """
+        if not self._clients:
+            return
+        self._idle = anyio.Event()
+        for stream in self._clients:
+            with suppress(OSError):
+                _socket(stream).shutdown(socket.SHUT_RDWR)
+        with anyio.move_on_after(seconds):
+            await self._idle.wait()
 
     async def _answer(self, stream: SocketStream) -> None:
         try:
-            check_peer(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 - no Django here
-            if self._clients > MAX_CLIENTS:
+            check_peer(_socket(stream))
+            if len(self._clients) > MAX_CLIENTS:
                 raise BusyError("the control socket", f"{MAX_CLIENTS} clients are connected")
             match await _request(stream):
                 case TailRequest() as tail:
@@ -144,6 +170,10 @@ class _Server:
                     group.cancel_scope.cancel()
             finally:
                 self._tails -= 1
+
+
+def _socket(stream: SocketStream) -> socket.socket:
+    return stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django here
 
 
 async def _request(stream: SocketStream) -> Request:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, final
 
 import anyio
-import anyio.to_thread
 import msgspec
 
 from livelayer_bus.errors import ConfigError, MalformedMessageError, MisuseError
@@ -77,40 +75,63 @@ class JsonlSurface:
             ConfigError: the file cannot be opened.
             OSError: the file cannot be written.
         """
-        own = self._own
-        file = own if own is not None else await anyio.to_thread.run_sync(self._open)
-        writer = BackgroundWriter[bytes](partial(self._append, file))
+        journal = _Journal(self._own, self.path)
+        writer = BackgroundWriter(journal.write)
+        # Attached before the first wait: what is published from here on is in the file.
         with LineReader(session) as reader:
             try:
                 while lines := await reader.read():
                     await writer.put(lines)
-            finally:
+            except anyio.get_cancelled_exc_class():
                 with anyio.move_on_after(FLUSH_SECONDS, shield=True):
                     while reader.waiting:
                         await writer.put(await reader.read())
+                raise
+            finally:
+                await writer.aclose(FLUSH_SECONDS, journal.close)
                 self._lost += reader.lost
-                close = file.close if own is None else None
-                await writer.aclose(FLUSH_SECONDS, close)
+                self._written += journal.written
 
-    def _append(self, file: BinaryIO, lines: bytes) -> None:
+
+@final
+class _Journal:
+    """The file of one mount: opened by the first write, used in one thread at a time."""
+
+    def __init__(self, own: BinaryIO | None, path: Path | None) -> None:
+        self._own = own
+        self._path = path
+        self._file = own
+        self.written = 0
+
+    def write(self, lines: bytes) -> None:
+        """Append, and hand it to the system."""
+        if self._file is None and self._path is not None:
+            self._file = _open(self._path)
+        file = self._file
+        if file is None:
+            raise MisuseError("a JsonlSurface without a path has nothing to open")
         view = memoryview(lines)
         while view:
             view = view[file.write(view) :]
         file.flush()
-        self._written += len(lines)
+        self.written += len(lines)
 
-    def _open(self) -> BinaryIO:
-        path = self.path
-        if path is None:
-            raise MisuseError("a JsonlSurface without a path has nothing to open")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("ab+", buffering=0)
-        except OSError as exc:
-            problem = f"cannot be written ({exc.strerror}): choose another path"
-            raise ConfigError(str(path), problem) from exc
-        _end_torn_line(file)
-        return file
+    def close(self) -> None:
+        """Close what was opened here; a file of the application's stays open."""
+        file, self._file = self._file, self._own
+        if file is not None and file is not self._own:
+            file.close()
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab+", buffering=0)
+    except OSError as exc:
+        problem = f"cannot be written ({exc.strerror}): choose another path"
+        raise ConfigError(str(path), problem) from exc
+    _end_torn_line(file)
+    return file
 
 
 def read_jsonl(path: str | os.PathLike[str]) -> Iterator[Line | UnreadableLine]:

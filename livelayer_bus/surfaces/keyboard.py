@@ -43,7 +43,7 @@ class LineEditor:
                 case "\x15":
                     self.text = ""
                 case "\x17":
-                    self.text = self.text.rstrip().rpartition(" ")[0]
+                    self.text = "".join(self.text.rstrip().rpartition(" ")[:2])
                 case _ if key.isprintable() and len(self.text) < MAX_LINE:
                     self.text += key
                 case _:

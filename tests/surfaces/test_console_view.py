@@ -1,0 +1,141 @@
+"""The console's picture, as a function of what is known, at every size of terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from livelayer_bus import SessionState, TranscriptEntry
+from livelayer_bus.surfaces.console_view import (
+    TIMES,
+    AudioFacts,
+    ConsoleScreen,
+    ConsoleView,
+    MessageFacts,
+    TypedLine,
+    VideoFacts,
+    clean,
+    decibels,
+)
+
+STATE = SessionState(
+    id="0123456789abcdef",
+    agent_id="agt_1",
+    connection_state="connected",
+    joined=True,
+    agent_active=True,
+    agent_ready=True,
+    agent_identity="Lumi",
+    agent_state="speaking",
+    sequence=12,
+    surfaces=("console", "jsonl"),
+    transcript=(
+        TranscriptEntry("1", "agent", "Hello there.", True, 1),
+        TranscriptEntry("2", "user", "What is a surface?", True, 2),
+        TranscriptEntry("3", "agent", "A surface is anything that shows", False, 3),
+    ),
+)
+VIEW = ConsoleView(
+    state=STATE,
+    elapsed=75,
+    video=VideoFacts(True, 640, 360, 29.97, 100, 2),
+    audio=AudioFacts(True, 0.1, (0.0, 0.5, 1.0), 10, 0),
+    messages=(MessageFacts("in", "navigate", '{"href":"/pricing"}'),),
+    typed=(TypedLine(3, "and a recorder?"),),
+    prompt="tell me m",
+)
+
+
+def picture(view: ConsoleView, width: int = 80, height: int = 24, encoding: str = "utf-8") -> str:
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
+    console = Console(width=width, height=height, file=file, highlight=False, markup=False)
+    console.print(ConsoleScreen(view))
+    return raw.getvalue().decode(encoding)
+
+
+def test_everything_that_matters_is_there() -> None:
+    shown = picture(VIEW)
+    for words in (
+        "agt_1",
+        "connected",
+        "Lumi speaking",
+        "2 surfaces",
+        "Hello there.",
+        "What is a surface?",
+        "A surface is anything that shows…",
+        "and a recorder?",
+        "navigate",
+        "/pricing",
+        "-20 dB",
+        f"640{TIMES}360  30.0 fps  2 dropped",
+        "tell me m▌",
+        "event 12 · 01:15",
+    ):
+        assert words in shown
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize("height", [3, 8, 12, 24, 100])
+@pytest.mark.parametrize("width", [20, 30, 48, 80, 200])
+def test_it_fits_into_the_terminal(width: int, height: int, encoding: str) -> None:
+    lines = picture(VIEW, width, height, encoding).splitlines()
+    assert len(lines) <= max(height, 8)
+    assert all(cell_len(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize("text", ["こんにちは世界" * 30, "x" * 500, "a b " * 200, "👩‍🚀 " * 50, ""])
+def test_no_text_breaks_the_frame(text: str) -> None:
+    entry = TranscriptEntry("1", "agent", text, True, 1)
+    state = SessionState(id="i", agent_id=text, transcript=(entry,), error=text or None)
+    view = ConsoleView(state=state, notice=text, prompt=text, messages=(MessageFacts("in", text),))
+    lines = picture(view, 40, 16).splitlines()
+    assert len({cell_len(line) for line in lines}) == 1
+    assert len(lines) == 15
+
+
+def test_the_newest_words_stay_when_there_is_no_room() -> None:
+    shown = picture(VIEW, 40, 9)
+    assert "and a recorder?" in shown
+    assert "Hello there." not in shown
+
+
+def test_text_from_elsewhere_cannot_control_the_terminal() -> None:
+    evil = "\x1b[2J\x1b]0;owned\x07\r\nnext\u202egnp\x9b31m"
+    state = SessionState(
+        id="i",
+        agent_id=evil,
+        agent_identity=evil,
+        agent_active=True,
+        transcript=(TranscriptEntry("1", "agent", evil, True, 1),),
+        error=evil,
+    )
+    message = MessageFacts("in", evil, evil)
+    shown = picture(ConsoleView(state=state, messages=(message,), notice=evil, prompt=evil))
+    assert not any(sign in shown for sign in ("\x1b", "\x07", "\r", "\u202e", "\x9b"))
+    assert clean(evil) == "[2J ]0;owned next gnp 31m"
+
+
+def test_a_typed_line_that_the_agent_repeats_stands_there_once() -> None:
+    repeated = (*STATE.transcript, TranscriptEntry("4", "user", "and a recorder?", True, 4))
+    state = SessionState(id="i", agent_id="a", transcript=repeated)
+    shown = picture(ConsoleView(state=state, typed=(TypedLine(3, "and a recorder?"),)))
+    assert shown.count("and a recorder?") == 1
+
+
+def test_a_session_that_has_nothing_yet_says_so() -> None:
+    shown = picture(ConsoleView(state=SessionState(id="i", agent_id="agt_1")))
+    assert "idle" in shown
+    assert "no agent" in shown
+    assert "nothing has been said yet" in shown
+    assert "type to the agent" not in shown
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"), [(0.0, -50.0), (1.0, 0.0), (0.1, -20.0), (1e-9, -50)]
+)
+def test_levels_are_decibels_below_full_scale(level: float, expected: float) -> None:
+    assert decibels(level) == pytest.approx(expected)
