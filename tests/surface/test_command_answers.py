@@ -206,3 +206,20 @@ async def test_a_flood_of_commands_is_bounded_and_each_is_answered(
         room.agent_says({"type": "click", "selector": "#a", "requestId": str(number)})
     for _ in range(300 - 256):
         assert (await result(room)).reason == "failed"
+
+
+async def test_a_settled_command_leaves_no_timer(
+    session: Session, room: ScriptedRoom, manual_clock: ManualClock
+) -> None:
+    session.mount(Obedient(), key="quick", capabilities=["click"])
+    session.mount(idle, key="never", capabilities=["navigate"])
+    for _ in range(5):
+        room.agent_says(Click("#a"))
+        await result(room)
+    await settle()
+    assert manual_clock.sleepers == 0
+    room.agent_says(Navigate("/"))
+    await manual_clock.wait_for_sleepers()
+    await session.switch_agent("agt_other")
+    await settle()
+    assert manual_clock.sleepers == 0
