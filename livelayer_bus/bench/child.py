@@ -1,8 +1,9 @@
-"""What a benchmark's process does with its pipes: one job in, JSON lines out, an end with its parent."""
+"""A benchmark's process and its pipes: one job in, JSON lines out, an end with its parent."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import threading
@@ -40,6 +41,7 @@ def serve(job_type: type[JobT], work: Callable[[JobT, Say, asyncio.Event], Await
         work: gets the job, what writes lines to the parent, and an event that is set when the
             parent closes standard input or is gone.
     """
+    logging.getLogger("livekit").setLevel(logging.ERROR)  # it warns of each frame it drops
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=job_type)
 
     def say(message: msgspec.Struct) -> None:

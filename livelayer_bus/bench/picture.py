@@ -43,24 +43,32 @@ def encode(stamp: Stamp) -> int:
     return value << 8 | _check(value)
 
 
-def read_stamp(luma: memoryview, width: int, height: int, stride: int = 0) -> Stamp | None:
-    """Read the stamp from a picture's Y plane; None if there is none, or it is damaged.
+class Sampler:
+    """Where the blocks are in the Y plane of pictures of one size."""
 
-    Args:
-        luma: the Y plane, one byte a pixel; it may be followed by anything.
-        width, height: of the picture; they may differ from what was sent.
-        stride: bytes a row, `width` if 0.
-    """
-    block = width // COLUMNS
-    if block < 1 or height < ROWS * block:
+    def __init__(self, width: int, height: int, stride: int = 0) -> None:
+        """Find them; `stride` is bytes a row, `width` if 0. The size may differ from what was sent.
+
+        A picture too small to hold a stamp gives none.
+        """
+        self.block = width // COLUMNS
+        fits = self.block > 0 and height >= ROWS * self.block
+        half, stride = self.block // 2, stride or width
+        starts = [(row * self.block + half) * stride + half for row in range(ROWS)]
+        length = (COLUMNS - 1) * self.block + 1 if fits else 0
+        step = max(1, self.block)
+        self.upper, self.lower = (slice(first, first + length, step) for first in starts)
+
+    def sample(self, luma: memoryview) -> bytes:
+        """One pixel of each block: what `read_stamp` reads. Cheap, for the measured time."""
+        return bytes(luma[self.upper]) + bytes(luma[self.lower])
+
+
+def read_stamp(sampled: bytes) -> Stamp | None:
+    """What the blocks say; None if there is no stamp, or a damaged one."""
+    if len(sampled) != ROWS * COLUMNS:
         return None
-    stride = stride or width
-    half = block // 2
-    digits = b""
-    for row in range(ROWS):
-        first = (row * block + half) * stride + half
-        digits += bytes(luma[first : first + (COLUMNS - 1) * block + 1 : block])
-    value = int(digits.translate(_DIGITS), 2)
+    value = int(sampled.translate(_DIGITS), 2)
     value, check = value >> 8, value & 0xFF
     if check != _check(value):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
@@ -78,7 +78,7 @@ def new_room(server: Server) -> Place:
 
 
 @contextmanager
-def server_for(url: str | None) -> Iterator[Server]:
+def server_for(url: str | None) -> Generator[Server]:
     """The real server at `url`, or an embedded one in a process of its own.
 
     Raises:

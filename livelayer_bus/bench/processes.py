@@ -5,15 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 import msgspec
 
 from ..errors import BrokenError
-
-AnswerT = TypeVar("AnswerT")
 
 END_SECONDS = 5.0  # for a process to end by itself once its pipe is closed
 
@@ -26,8 +24,8 @@ class Process:
         self._module = module
         self._process = process
 
-    def answer(self, kind: type[AnswerT] | Any, seconds: float) -> AnswerT:
-        """Return the next line, decoded.
+    def answer(self, kind: Any, seconds: float) -> Any:
+        """Return the next line, decoded as `kind`.
 
         Raises:
             BrokenError: the process ended instead, or `seconds` passed; it is ended then.
@@ -45,8 +43,7 @@ class Process:
                 "see what it wrote above",
                 retryable=False,
             )
-        decoded: AnswerT = msgspec.json.decode(line, type=kind)
-        return decoded
+        return msgspec.json.decode(line, type=kind)
 
     def end(self) -> None:
         """Ask it to finish; what it still has to say can be read."""
@@ -55,13 +52,14 @@ class Process:
 
 
 @contextmanager
-def started(module: str, job: msgspec.Struct) -> Iterator[Process]:
+def started(module: str, job: msgspec.Struct) -> Generator[Process]:
     """A process `python -m module` with its job, ended with the block whatever happens.
 
     The job travels through a pipe: secrets appear neither in arguments nor in the environment.
     """
     command = [sys.executable, "-m", module]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as popen:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as popen:  # noqa: S603 - our own worker
         process = Process(module, popen)
         try:
             if popen.stdin is not None:

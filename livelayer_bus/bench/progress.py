@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TypeAlias
@@ -13,7 +13,7 @@ Step: TypeAlias = Callable[[str], None]
 
 
 @contextmanager
-def steps(title: str, total: int) -> Iterator[Step]:
+def steps(title: str, total: int) -> Generator[Step]:
     """Show `total` steps as they begin; silent without rich or a terminal."""
     if find_spec("rich") is None or not sys.stderr.isatty():
         yield lambda what: None

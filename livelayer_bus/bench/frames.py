@@ -1,0 +1,230 @@
+"""The frame path beside the SDK's: CPU, latency and copies against the number of surfaces."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Literal, cast
+
+import msgspec
+
+from . import publisher
+from .child import Missing, Ready
+from .entries import Entry, enter
+from .frames_worker import Answer, Job, Outcome
+from .places import Place, new_room, server_for
+from .processes import started
+from .progress import Step, steps
+from .records import Goal, Surroundings, at_least, at_most, median_of_ratios, surroundings
+
+_PACKAGE = "livelayer_bus.bench.frames_rivals"
+OURS_SERVER = f"{_PACKAGE}.shared_session"
+SDK_SERVER = f"{_PACKAGE}.sdk_streams"
+OURS_LOCAL = f"{_PACKAGE}.local_channel"
+SDK_LOCAL = f"{_PACKAGE}.local_streams"
+INSTALLED_RIVALS = (OURS_SERVER, SDK_SERVER, OURS_LOCAL, SDK_LOCAL)
+OURS = "livelayer-bus"
+SDK = "n VideoStreams"
+WORKER = "livelayer_bus.bench.frames_worker"
+
+PUBLISH_SECONDS = 30.0  # for the publisher to join and publish
+SPARE_SECONDS = 60.0  # a case may take over its measured time: joining, closing, a busy machine
+
+Path = Literal["server", "local"]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How much to measure."""
+
+    width: int = 1280
+    """A multiple of 32."""
+    height: int = 720
+    fps: int = 30
+    readers: tuple[int, ...] = (1, 4, 16)
+    seconds: float = 4.0
+    """Measured in one case of one repetition."""
+    warm_up: float = 1.5
+    """Seconds before that, from every reader's first picture on."""
+    repetitions: int = 2
+    paths: tuple[Path, ...] = ("local", "server")
+    seed: int = 20261
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One way with one number of surfaces: medians over the repetitions, times in milliseconds."""
+
+    path: Path
+    rival: str
+    readers: int
+    cpu: float
+    """Of the surfaces' process for each picture shown; on the local path the sender's too."""
+    ratio: float
+    """`cpu` in times of one VideoStream on the same path."""
+    p50: float
+    """Sent to read; of the worst surface."""
+    p95: float
+    p99: float
+    added: float | None
+    """Median from the SDK's stream to the surface, where a channel lies between."""
+    dropped: float
+    """Percent of the pictures that the worst surface did not get."""
+    copied: int
+    """Bytes copied for each further surface and picture."""
+    rss: float
+    """Megabytes."""
+    size: str
+    """As it was received."""
+    damaged: int
+    """Pictures whose stamp could not be read."""
+
+
+class FramesBenchmark(msgspec.Struct, frozen=True):
+    """The result of one run."""
+
+    surroundings: Surroundings
+    plan: Plan
+    cases: list[Case]
+    goals: list[Goal]
+    skipped: dict[str, str]
+    """Rivals left out, and why."""
+
+
+class _Taken(msgspec.Struct):
+    """The answers of one rival with one number of readers, one a repetition."""
+
+    entry: Entry
+    readers: int
+    answers: list[Answer]
+
+
+def run_frames_benchmark(
+    plan: Plan | None = None,
+    rivals: Iterable[str] = INSTALLED_RIVALS,
+    url: str | None = None,
+) -> FramesBenchmark:
+    """Measure the rivals side by side: each case in a fresh process, repetitions interleaved.
+
+    Args:
+        plan: how much to measure; by default about four minutes.
+        rivals: modules with the names that `livelayer_bus.bench.frames_rivals` describes.
+        url: a real server; an embedded one if None.
+
+    Raises:
+        BrokenError: a process failed.
+        ConfigError: `url` without LIVEKIT_API_KEY and LIVEKIT_API_SECRET.
+    """
+    plan = plan or Plan()
+    entries, skipped = enter(rivals)
+    entries = [entry for entry in entries if entry.path in plan.paths]
+    taken: list[_Taken] = []
+    with steps("frames", plan.repetitions * len(plan.readers) * len(entries)) as step:
+        for path in plan.paths:
+            rows = [entry for entry in entries if entry.path == path]
+            if rows:
+                # The local path first, while no publisher takes its share of the machine.
+                taken += _measure_path(path, rows, plan, url, step)
+    cases = list(_cases(taken))
+    server = "none" if "server" not in plan.paths else "real" if url else "embedded"
+    packages = {name for entry in entries for name in entry.requires}
+    return FramesBenchmark(
+        surroundings(server, packages), plan, cases, list(_goals(cases, plan)), skipped
+    )
+
+
+def _measure_path(
+    path: Path, entries: Sequence[Entry], plan: Plan, url: str | None, step: Step
+) -> list[_Taken]:
+    with ExitStack() as stack:
+        place: Place | None = None
+        if path == "server":
+            place = new_room(stack.enter_context(server_for(url)))
+            job = publisher.Job(place, plan.width, plan.height, plan.fps)
+            sender = stack.enter_context(started("livelayer_bus.bench.publisher", job))
+            sender.answer(Ready, PUBLISH_SECONDS)
+        rows = [_Taken(entry, count, []) for entry in entries for count in plan.readers]
+        interleave(rows, plan.repetitions, plan.seed, lambda row: _take(row, plan, place, step))
+    return rows
+
+
+def interleave(
+    rows: Sequence[_Taken], repetitions: int, seed: int, take: Callable[[_Taken], None]
+) -> None:
+    """Take every row once a repetition, in a new order each time."""
+    rng = random.Random(seed)
+    for _ in range(repetitions):
+        for row in rng.sample(rows, len(rows)):
+            take(row)
+
+
+def _take(row: _Taken, plan: Plan, place: Place | None, step: Step) -> None:
+    step(f"{row.entry.path}: {row.entry.name}, {row.readers}")
+    job = Job(
+        row.entry.module,
+        row.readers,
+        plan.width,
+        plan.height,
+        plan.fps,
+        plan.warm_up,
+        plan.seconds,
+        place,
+    )
+    with started(WORKER, job) as process:
+        outcome: Answer | Missing = process.answer(
+            Outcome, plan.warm_up + plan.seconds + SPARE_SECONDS
+        )
+    if isinstance(outcome, Answer):
+        row.answers.append(outcome)
+
+
+def _cases(taken: Sequence[_Taken]) -> Iterator[Case]:
+    for row in taken:
+        base = min(
+            (one for one in taken if one.entry.path == row.entry.path and one.entry.name == SDK),
+            key=lambda one: one.readers,
+            default=row,
+        )
+        seen = [answer.seen for answer in row.answers]
+        added = [one.added for one in seen if one.added is not None]
+        yield Case(
+            path=cast(Path, row.entry.path),
+            rival=row.entry.name,
+            readers=row.readers,
+            cpu=round(statistics.median(answer.cpu for answer in row.answers), 3),
+            ratio=median_of_ratios(_cpus(row), _cpus(base)),
+            p50=round(statistics.median(one.p50 for one in seen), 3),
+            p95=round(statistics.median(one.p95 for one in seen), 3),
+            p99=round(statistics.median(one.p99 for one in seen), 3),
+            added=round(statistics.median(added), 4) if added else None,
+            dropped=round(100 * statistics.median(s.dropped / max(1, s.sent) for s in seen), 1),
+            copied=max(one.copied for one in seen),
+            rss=round(statistics.median(answer.rss for answer in row.answers), 1),
+            size=f"{seen[-1].width} x {seen[-1].height}",
+            damaged=sum(one.damaged for one in seen),
+        )
+
+
+def _cpus(row: _Taken) -> list[float]:
+    return [answer.cpu for answer in row.answers]
+
+
+def _goals(cases: Sequence[Case], plan: Plan) -> Iterator[Goal]:
+    """Hold the most surfaces against the fewest, and against the SDK's way."""
+    few, many = min(plan.readers), max(plan.readers)
+    limits: dict[Path, tuple[float, float]] = {"server": (1.1, 3.0), "local": (1.25, 8.0)}
+    for path, (growth, lead) in limits.items():
+        at = {(case.rival, case.readers): case for case in cases if case.path == path}
+        one, all_of_ours, theirs = at.get((OURS, few)), at.get((OURS, many)), at.get((SDK, many))
+        if one is None or all_of_ours is None or theirs is None:
+            continue
+        where = f"{path}: {many} surfaces"
+        yield at_most(f"{where} against {few}, CPU a frame", growth, all_of_ours.cpu / one.cpu)
+        yield at_most(f"{where} against {few}, p50", growth, all_of_ours.p50 / one.p50)
+        yield at_least(
+            f"{where} against {many} VideoStreams, CPU", lead, theirs.cpu / all_of_ours.cpu
+        )
+        yield at_most(f"{where}, copied a further surface", 0, all_of_ours.copied, " bytes")
+        if path == "server" and one.added is not None:
+            name = f"server: what the channel adds to {few} raw VideoStream, p50"
+            yield at_most(name, 0.3, one.added, " ms")
