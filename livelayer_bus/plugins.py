@@ -19,7 +19,16 @@ SurfaceFactory: TypeAlias = Callable[..., Surface | SurfaceFunction]
 """Called with a surface's options as keywords; gives something that can be mounted."""
 
 OURS: Final = "livelayer-bus"
-_EXTRAS: Final = {"rich": "cli", "typer": "cli", "aiortc": "embedded", "aiohttp": "embedded"}
+EXTRAS: Final = {
+    "rich": "cli",
+    "typer": "cli",
+    "aiortc": "embedded",
+    "pylibsrtp": "embedded",
+    "espeakng_loader": "demo",
+    "matplotlib": "bench",
+    "psutil": "bench",
+}
+"""Modules of other distributions, and the extra of ours that installs them."""
 
 
 class InstalledSurface(msgspec.Struct, frozen=True):
@@ -88,7 +97,7 @@ def _reason(exc: Exception, surface: InstalledSurface) -> str:
     reason = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     if isinstance(exc, ModuleNotFoundError) and exc.name:
         module = exc.name.partition(".")[0]
-        extra = _EXTRAS.get(module) if surface.distribution == OURS else None
+        extra = EXTRAS.get(module) if surface.distribution == OURS else None
         needed = f"'{OURS}[{extra}]'" if extra else f"what offers {module!r}"
         reason += f"; pip install {needed}"
     return reason

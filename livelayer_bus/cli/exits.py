@@ -23,6 +23,7 @@ from ..errors import (
     RefusedError,
     TokenSourceError,
 )
+from ..plugins import EXTRAS, OURS
 
 OK: Final = 0
 FAILED: Final = 1
@@ -61,7 +62,10 @@ def fail(error: Exception) -> NoReturn:
     """Say what happened in one line on stderr, and end with the code that belongs to it."""
     text = " ".join(str(error).split())
     notes = " ".join(getattr(error, "__notes__", ()))
-    if not isinstance(error, LivelayerError):
+    module = (getattr(error, "name", None) or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and module in EXTRAS:
+        text = f"this command needs {module!r}: pip install '{OURS}[{EXTRAS[module]}]'"
+    elif not isinstance(error, LivelayerError):
         text = f"unexpected {type(error).__name__}: {text}"
         notes = "run 'livelayer --debug ...' for the traceback, and report it"
     complain(f"{text}; {notes}" if notes else text)

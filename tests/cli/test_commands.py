@@ -1,0 +1,237 @@
+"""Commands that need no session: help, exit codes, one line for every error."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jwt
+import pytest
+from typer.testing import CliRunner
+
+from livelayer_bus.cli.app import COMMANDS, build
+from livelayer_bus.cli.exits import complain, exit_code
+from livelayer_bus.errors import (
+    ConfigError,
+    ConnectError,
+    ControlError,
+    LivelayerError,
+    PluginNotFoundError,
+    RoomRefusedError,
+    TokenRefusedError,
+    TokenSourceError,
+)
+
+Livelayer = Callable[..., "subprocess.CompletedProcess[str]"]
+SECRET = "a-secret-that-is-long-enough-for-hs256"
+
+
+def invoke(*arguments: str, **environ: str | None) -> tuple[int, str]:
+    """A command in this process, for what needs no process of its own."""
+    result = CliRunner().invoke(build(arguments), list(arguments), env=environ)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def test_help_names_every_command_and_the_exit_codes(livelayer: Livelayer) -> None:
+    done = livelayer("--help")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in COMMANDS)
+    assert "130 interrupted" in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_examples(name: str) -> None:
+    code, output = invoke(name, "--help")
+    assert code == 0
+    assert f"livelayer {name}" in output
+    assert "Examples" in output
+
+
+def test_the_list_imports_no_command() -> None:
+    loaded = {f"livelayer_bus.cli.{module}" for module, _ in COMMANDS.values()}
+    program = (
+        "import sys\nfrom livelayer_bus.cli.app import build\nbuild(['--help'])\n"
+        f"print(sorted({loaded!r} & set(sys.modules)))"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("missing", "name", "extra"),
+    [
+        ("typer", "surfaces", "cli"),
+        ("rich", "doctor", "cli"),
+        ("aiortc", "dev-server", "embedded"),
+    ],
+)
+def test_without_an_extra_one_line_says_what_to_install(
+    missing: str, name: str, extra: str
+) -> None:
+    program = (
+        f"import sys\nsys.modules[{missing!r}] = None\nfrom livelayer_bus.cli import main\nmain()"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, name],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"pip install 'livelayer-bus[{extra}]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["run"], 2, "livelayer.toml: cannot be read"),
+        (["send", "user_message"], 3, "no session is running: start one with"),
+        (["tail", "--session", "zzz"], 3, "no session is running"),
+        (["tail", "--session", "../x"], 3, "no session is running"),
+        (["demo", "--url", "ws://127.0.0.1:1", "--seconds", "5"], 1, "set LIVEKIT_API_KEY"),
+    ],
+)
+def test_an_error_is_one_line_with_what_to_do(
+    livelayer: Livelayer, arguments: list[str], code: int, told: str
+) -> None:
+    done = livelayer(*arguments)
+    assert done.returncode == code
+    assert done.stderr.startswith("livelayer: ")
+    assert done.stderr.count("\n") == 1
+    assert told in done.stderr
+
+
+def test_debug_shows_the_traceback(livelayer: Livelayer) -> None:
+    done = livelayer("--debug", "run")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["run", "--nonsense"],
+        ["send"],
+        ["send", "{not json"],
+        ["send", '{"text": 1}'],
+        ["send", "user_message", "text"],
+        ["send", '{"type": "x"}', "more=1"],
+        ["bench", "nonsense"],
+        ["token", "--room", "r"],
+        ["demo", "--seconds", "0"],
+        ["dev-server", "--port", "70000"],
+    ],
+)
+def test_wrong_usage_is_code_two(arguments: list[str]) -> None:
+    code, output = invoke(*arguments, LIVEKIT_API_KEY=None, LIVEKIT_API_SECRET=None)
+    assert code == 2
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (LivelayerError("x"), 1),
+        (ConfigError("f", "p"), 2),
+        (PluginNotFoundError("n", "g", ()), 2),
+        (ConnectError("u", "r"), 3),
+        (ControlError("w", "r"), 3),
+        (TokenSourceError("s", "r"), 3),
+        (RoomRefusedError("u", "r"), 4),
+        (TokenRefusedError("s", 401, "r"), 4),
+        (ValueError("x"), 1),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(error: Exception, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def test_no_token_of_a_foreign_error_reaches_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    complain(f"invalid token: {jwt.encode({'a': 1}, SECRET)}, sorry")
+    assert capsys.readouterr().err == "livelayer: invalid token: <token>, sorry\n"
+
+
+def test_surfaces_are_listed_for_scripts(livelayer: Livelayer) -> None:
+    done = livelayer("surfaces", "--json", "--check")
+    assert done.returncode == 0
+    found = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert found["console"]["distribution"] == "livelayer-bus"
+    assert found["jsonl"]["fault"] is None
+
+
+def test_a_token_is_all_that_is_printed() -> None:
+    code, output = invoke(
+        *("token", "--room", "kitchen", "--identity", "ada", "--agent"),
+        LIVEKIT_API_KEY="key",
+        LIVEKIT_API_SECRET=SECRET,
+    )
+    assert code == 0
+    claims = jwt.decode(output.strip(), SECRET, algorithms=["HS256"])
+    assert (claims["sub"], claims["iss"], claims["kind"]) == ("ada", "key", "agent")
+    assert (claims["video"]["room"], claims["video"]["roomJoin"]) == ("kitchen", True)
+
+
+def test_the_doctor_finds_this_machine_fit() -> None:
+    code, output = invoke("doctor", "--json", LIVEKIT_URL=None)
+    findings = [json.loads(line) for line in output.splitlines()]
+    assert {finding["what"] for finding in findings} >= {"python", "loopback", "surfaces", "server"}
+    assert code == int(any(finding["verdict"] == "fail" for finding in findings))
+    assert not [finding for finding in findings if finding["verdict"] == "fail"]
+
+
+def test_the_doctor_says_what_to_do_about_a_server_that_does_not_answer() -> None:
+    code, output = invoke("doctor", LIVEKIT_URL="ws://127.0.0.1:1")
+    assert code == 1
+    [line] = [line for line in output.splitlines() if line.startswith("fail")]
+    assert "check the address and that the server runs" in line
+
+
+def test_a_configuration_is_checked_without_connecting(
+    livelayer: Livelayer, tmp_path: Path
+) -> None:
+    path = tmp_path / "livelayer.toml"
+    path.write_text(
+        "agent_id = 'a'\nbase_url = 'https://b.example.com'\n[surfaces.jsonl]\n"
+        "options = { file = 'x.jsonl' }"
+    )
+    done = livelayer("run", "--check")
+    assert (done.returncode, done.stdout) == (0, "livelayer.toml is fine: a on jsonl\n")
+    path.write_text(path.read_text().replace("surfaces.jsonl", "surfaces.jsnol"))
+    done = livelayer("run", "--check")
+    assert done.returncode == 2
+    assert "did you mean 'jsonl'?" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_dev_server_serves_until_it_is_told_to_stop(
+    command: list[str], environ: dict[str, str], number: signal.Signals
+) -> None:
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [*command, "dev-server", "--port", "0", "--json"],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        if process.stdout is None or process.stderr is None:
+            pytest.fail("no pipes")
+        facts = json.loads(process.stdout.readline())
+        keys = {"LIVEKIT_API_KEY": facts["key"], "LIVEKIT_API_SECRET": facts["secret"]}
+        code, output = invoke("doctor", LIVEKIT_URL=facts["url"], **keys)
+        assert (code, "the server takes it" in output) == (0, True)
+        process.send_signal(number)
+        assert process.wait(10) == 128 + number
+        assert process.stderr.read() == ""
