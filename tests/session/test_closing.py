@@ -161,16 +161,27 @@ async def test_on_asyncio_a_surface_that_swallows_cancellation_is_left_behind_an
     await settle()
 
 
-async def test_closing_inside_a_cancelled_scope_still_closes(
+async def test_closing_inside_a_cancelled_scope_still_waits_for_everything(
     scripted_rooms: ScriptedRooms,
 ) -> None:
+    cleaned: list[str] = []
+
+    async def cleans_up(view: SurfaceSession) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await settle()
+                cleaned.append(view.key)
+
     session = Session("agt", tokens=scripted_rooms.tokens, room=scripted_rooms)
     with anyio.CancelScope() as scope:
         async with session:
-            session.mount(idle, key="panel")
+            session.mount(cleans_up, key="panel")
             await session.connect()
             scope.cancel()
             await anyio.sleep_forever()
+    assert cleaned == ["panel"]
     assert scripted_rooms.rooms[0].closed
     assert session.state.surfaces == ()
 
