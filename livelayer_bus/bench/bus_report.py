@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from .bus import BusBenchmark, Case
 
 TITLES = {
-    "fan_out": "{readers} readers: a delivery, and how many times as fast as asyncio.Queue",
-    "fan_out_text": "{readers} readers, events with text",
+    "fan_out": "{readers} readers, bursts of {burst}: CPU time a delivery, against asyncio.Queue",
+    "fan_out_text": "{readers} readers, bursts of {burst}, events with text: the same",
     "wake": "publish to a reader that waits, p50, and how many bare futures long",
 }
 COLUMNS = ("", "to a", "ns", "ratio", "lowest", "highest")
@@ -47,7 +47,9 @@ def show(result: BusBenchmark) -> None:
 def _tables(cases: list[Case]) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
     groups: dict[str, list[Case]] = {}
     for case in cases:
-        groups.setdefault(TITLES[case.kind].format(readers=case.readers), []).append(case)
+        groups.setdefault(
+            TITLES[case.kind].format(readers=case.readers, burst=case.burst), []
+        ).append(case)
     for title, group in groups.items():
         slowest_first = group[0].kind == "wake"
         group.sort(key=lambda case: case.ratio, reverse=not slowest_first)

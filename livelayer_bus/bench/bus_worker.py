@@ -11,7 +11,7 @@ import random
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time_ns
 from typing import Literal, Protocol, cast
 
 import msgspec
@@ -37,7 +37,7 @@ class Answer(msgspec.Struct, frozen=True):
     """What came of a job."""
 
     nanoseconds: float
-    """fan_out: for each delivery. wake: the median from before publish to the reader."""
+    """fan_out: CPU time of a delivery. wake: the median from before publish to the reader."""
     count: int
     """fan_out: deliveries. wake: turns."""
 
@@ -103,9 +103,13 @@ def workload(job: Job, count: int) -> list[object]:
 
 
 async def fan_out(rival: Rival, job: Job) -> Answer:
-    """Publish in bursts; after each, wait until every reader has it all."""
+    """Publish in bursts; after each, wait until every reader has it all.
+
+    All of it is one thread's computing, so its CPU time is what it takes on a machine of its own;
+    the clock on the wall would measure who else is running.
+    """
     deliveries = int(job.deliveries * rival.SHARE)
-    burst = max(1, min(job.burst, deliveries // job.readers))
+    burst = max(1, min(job.burst, deliveries // job.readers, getattr(rival, "BURST", job.burst)))
     rounds = max(1, deliveries // (burst * job.readers))
     events = workload(job, burst)
     finished = 0
@@ -118,13 +122,13 @@ async def fan_out(rival: Rival, job: Job) -> Answer:
     await side.open()
     publish = side.publish
     gc.collect()
-    began = perf_counter_ns()
+    began = process_time_ns()
     for expected in range(job.readers, (rounds + 1) * job.readers, job.readers):
         for event in events:
             publish(event)
         while finished < expected:  # noqa: ASYNC110 - an event would be one more thing measured
             await asyncio.sleep(0)
-    took = perf_counter_ns() - began
+    took = process_time_ns() - began
     await side.close()
     count = rounds * burst * job.readers
     return Answer(took / count, count)

@@ -9,5 +9,5 @@ A rival is a module with:
 - `Wake(latencies)`, where waking a waiting reader means something: the reader appends the
   nanoseconds since the published `time.perf_counter_ns()`.
 - `REQUIRES`, the distributions it needs beyond this package's own, and `SHARE`, the part of the
-  usual work it gets if it is too slow for all of it.
+  usual work it gets if it is too slow for all of it; `BURST`, if it cannot take any.
 """
