@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+
 import pytest
 
 ASYNCIO = pytest.param(("asyncio", {}), id="asyncio")
@@ -9,7 +12,22 @@ UVLOOP = pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")
 TRIO = pytest.param(("trio", {}), id="trio")
 
 
-@pytest.fixture(params=[ASYNCIO, UVLOOP, TRIO])
+def eager_loop() -> asyncio.AbstractEventLoop:
+    """A loop that runs a new task's first step inside `create_task`."""
+    loop = asyncio.new_event_loop()
+    if sys.version_info >= (3, 12):
+        loop.set_task_factory(asyncio.eager_task_factory)
+    return loop
+
+
+EAGER = pytest.param(
+    ("asyncio", {"loop_factory": eager_loop}),
+    id="eager",
+    marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks need Python 3.12"),
+)
+
+
+@pytest.fixture(params=[ASYNCIO, UVLOOP, TRIO, EAGER])
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
     """Every loop the core runs on; folders that need asyncio override this fixture."""
     backend: tuple[str, dict[str, object]] = request.param

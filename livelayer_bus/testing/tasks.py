@@ -71,7 +71,9 @@ def _name(task: asyncio.Task[Any]) -> str:
     """Its name; the function that it runs as well where nobody gave it one."""
     name = task.get_name()
     function = getattr(task.get_coro(), "__qualname__", None)
-    return f"{name} ({function})" if name.startswith("Task-") and function else name
+    # An eager task that nobody named is called "None" on Python 3.13.
+    unnamed = name.startswith("Task-") or name == "None"
+    return f"{name} ({function})" if unnamed and function else name
 
 
 def _trio_tasks() -> Iterator[tuple[object, str]]:
