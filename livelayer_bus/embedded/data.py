@@ -63,7 +63,9 @@ class DataRouter:
         identities = list(packet.destination_identities)
         sids: list[str] = []
         packet.kind = DataPacket.RELIABLE if reliable else DataPacket.LOSSY
-        if not sender.hidden:
+        # An agent may speak for somebody else: that is how it sends a user's transcript.
+        speaks_for = packet.participant_identity if sender.is_agent else ""
+        if not sender.hidden and speaks_for in ("", sender.identity):
             packet.participant_identity = sender.identity
             packet.participant_sid = sender.sid
         if packet.HasField("user"):

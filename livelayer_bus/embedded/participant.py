@@ -106,6 +106,11 @@ class Participant:
         return self._info.state == ParticipantInfo.ACTIVE
 
     @property
+    def is_agent(self) -> bool:
+        """Whether its token says that it is an agent."""
+        return self._info.kind == ParticipantInfo.AGENT
+
+    @property
     def hidden(self) -> bool:
         """Whether others must not see it."""
         return self._info.permission.hidden
