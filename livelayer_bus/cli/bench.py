@@ -1,7 +1,7 @@
 """`livelayer bench`: runs the measurements of `livelayer_bus.bench` and shows their results.
 
 A measurement is a module `livelayer_bus.bench.<area>` with a function `run_<area>_benchmark`, which
-takes `url` if it can use a server. Its result is a record with `cases` and `goals`.
+takes `url` if it can use a server. Its result is a record with `goals`; the package shows it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,9 @@ from typing import Annotated, Any, Final
 import anyio.to_thread
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ..errors import ConfigError
 from .exits import FAILED, OK, complain, run_async
-from .plot import save_plot
 
 AREAS: Final = ("bus", "frames", "audio", "data", "session")
 PACKAGE: Final = "livelayer_bus.bench"
@@ -65,14 +62,13 @@ def command(
         results: dict[str, Any] = {}
         for name in wanted:
             complain(f"measuring {name}, this takes a minute or so")
-            results[name] = await anyio.to_thread.run_sync(
-                _measure, name, url, abandon_on_cancel=True
-            )
-            _show(name, results[name])
+            result = await anyio.to_thread.run_sync(_measure, name, url, abandon_on_cancel=True)
+            _show(name, result)
+            results[name] = msgspec.to_builtins(result)
         if json_file is not None:
             _save(json_file, msgspec.json.format(msgspec.json.encode(results), indent=2))
         if plot is not None:
-            save_plot(plot, results)
+            import_module(f"{PACKAGE}.charts").save_charts(plot, results)
         missed = [goal for result in results.values() for goal in _missed(result)]
         return FAILED if missed else OK
 
@@ -82,8 +78,7 @@ def command(
 def _measure(area: str, url: str | None) -> Any:
     run = getattr(import_module(f"{PACKAGE}.{area}"), f"run_{area}_benchmark")
     takes_url = "url" in inspect.signature(run).parameters
-    result = run(url=url) if takes_url else run()
-    return msgspec.to_builtins(result)
+    return run(url=url) if takes_url else run()
 
 
 def _save(path: Path, data: bytes) -> None:
@@ -97,22 +92,8 @@ def _missed(result: dict[str, Any]) -> list[dict[str, Any]]:
     return [goal for goal in result.get("goals", ()) if not goal.get("met")]
 
 
-def _show(area: str, result: dict[str, Any]) -> None:
-    console = Console(highlight=False)
-    cases = result.get("cases", [])
-    table = Table(title=area, title_justify="left", box=None, header_style="dim", pad_edge=False)
-    for column in cases[0] if cases else ():
-        number = isinstance(cases[0][column], int | float)
-        table.add_column(column.replace("_", " "), justify="right" if number else "left")
-    for case in cases:
-        table.add_row(*(_cell(value) for value in case.values()))
-    console.print(table)
-    for goal in result.get("goals", ()):
-        mark = "[green]met   [/green]" if goal.get("met") else "[red]missed[/red]"
-        console.print(f"{mark} {goal['name']}: {_cell(goal['measured'])}, wanted {goal['wanted']}")
-    for name, reason in result.get("skipped", {}).items():
-        console.print(f"[dim]left out {name}: {reason}[/dim]")
-
-
-def _cell(value: object) -> str:
-    return f"{value:,.2f}" if isinstance(value, float) else str(value)
+def _show(area: str, result: Any) -> None:
+    if area == "bus":
+        import_module(f"{PACKAGE}.bus_report").show(result)
+    else:
+        import_module(f"{PACKAGE}.report").show(area, msgspec.to_builtins(result))
