@@ -150,16 +150,16 @@ async def test_nothing_is_taken_by_a_room_that_is_lost() -> None:
 
 
 async def test_frames_go_to_the_channels_until_the_room_is_closed() -> None:
-    media = writers()
+    video, audio = VideoWriter(), AudioWriter()
     room, heard = ScriptedRoom(), Heard()
-    await room.connect(ACCESS, heard, media)
+    await room.connect(ACCESS, heard, MediaWriters(video, audio))
     room.track_starts("video", sid="TR_1", participant="avatar")
     room.track_stops("video")
     assert heard.calls == [
         ("track", "video", True, "TR_1", "avatar"),
         ("track", "video", False, None, None),
     ]
-    with media.video.channel.subscribe() as pictures, media.audio.channel.subscribe() as sounds:
+    with video.channel.subscribe() as pictures, audio.channel.subscribe() as sounds:
         picture, sound = room.push_video(), room.push_audio()
         assert await anext(pictures) is picture
         assert await anext(sounds) is sound
