@@ -57,6 +57,12 @@ class RootTask(ABC):
             await work()
         except Exception as error:  # noqa: BLE001 - the owner reads it; a root task has no parent
             self.error = error
+        except BaseExceptionGroup as group:
+            # trio: a fault beside the cancellation that uncovered it.
+            fault, rest = group.split(Exception)
+            self.error = fault
+            if rest is not None:
+                raise rest from None
         finally:
             self._finish()
 

@@ -25,12 +25,13 @@ from livelayer_bus.demo.models import OPENAI_PLUGIN, ModelChoice, choose_models
 from livelayer_bus.demo.performance import Performance, bounded
 from livelayer_bus.demo.speech import Voice
 from livelayer_bus.demo.wire import WireStatistics
-from livelayer_bus.errors import ConnectError, MisuseError, RoomRefusedError
+from livelayer_bus.errors import ConnectError, MisuseError
+from livelayer_bus.rooms.outcomes import join_error
+from livelayer_bus.rooms.redaction import redact_sdk_log
 
 START_SECONDS: Final = 15.0
 CLOSE_SECONDS: Final = 5.0
 _NOISY_LOGGERS: Final = ("livekit", "livekit.agents")
-_REFUSALS: Final = ("401", "403", "unauthorized", "forbidden")
 
 
 class DemoAgent:
@@ -200,13 +201,12 @@ class DemoAgent:
             loading.cancel()
 
     async def _connect(self, room: rtc.Room) -> None:
+        redact_sdk_log()
         try:
             await room.connect(self._url, self._token, self._room_options)
         except rtc.ConnectError as exc:
-            reason = exc.message
-            if any(sign in reason.casefold() for sign in _REFUSALS):
-                raise RoomRefusedError(self._url, reason) from exc
-            raise ConnectError(self._url, reason) from exc
+            # Not `from exc`: the SDK's text quotes the token that a server refused.
+            raise join_error(self._url, self._token, exc.message) from None
 
     async def _end(self) -> None:
         life = self._life
