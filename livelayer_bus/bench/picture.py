@@ -16,6 +16,7 @@ ROWS: Final = 2
 TIME_BITS: Final = 40  # of microseconds: comes round after twelve days
 NUMBER_BITS: Final = 16
 CHECK: Final = 0x5A  # so that neither an all black nor an all white picture is a stamp
+PHASES: Final = 8  # pictures after which the movement begins again
 BLACK, WHITE = 16, 235  # video range
 _DIGITS: Final = bytes(b"0"[0] if luma < 128 else b"1"[0] for luma in range(256))
 
@@ -77,28 +78,35 @@ def read_stamp(sampled: bytes) -> Stamp | None:
 
 @final
 class Painter:
-    """Paints one picture after another into one buffer: a texture that moves, and a stamp."""
+    """Paints one picture after another: a texture that moves, and a stamp.
+
+    The texture is painted beforehand, so that a measured process spends little on it.
+    """
 
     def __init__(self, width: int, height: int, seed: int = 1) -> None:
         """Prepare pictures of a size; both numbers even, `width` a multiple of 32."""
         self.width, self.height = width, height
         self.number = -1
-        self.data = bytearray(b"\x80" * (width * height * 3 // 2))
-        self._luma = np.frombuffer(self.data, np.uint8, width * height).reshape(height, width)
         self._block = width // COLUMNS
         rng = np.random.default_rng(seed)
         coarse = rng.integers(40, 200, (height // 16 + 2, width // 8 + 2), dtype=np.uint8)
-        self._texture = np.kron(coarse, np.ones((16, 16), np.uint8))
+        texture = np.kron(coarse, np.ones((16, 16), np.uint8))
+        self._pictures = [bytearray(b"\x80" * (width * height * 3 // 2)) for _ in range(PHASES)]
+        self._lumas = [
+            np.frombuffer(picture, np.uint8, width * height).reshape(height, width)
+            for picture in self._pictures
+        ]
+        for phase, luma in enumerate(self._lumas):
+            luma[:] = texture[:height, 2 * phase : 2 * phase + width]
 
     def paint(self) -> bytearray:
-        """The next picture, i420, stamped with this instant; the same buffer each time."""
+        """The next picture, i420, stamped with this instant; good until `PHASES` pictures later."""
         self.number += 1
-        shift = 2 * self.number % self.width
-        self._luma[:] = self._texture[: self.height, shift : shift + self.width]
+        phase = self.number % PHASES
         bits = encode(Stamp(self.number, time.monotonic_ns() // 1000))
         pattern = np.array(
             [WHITE if bits >> place & 1 else BLACK for place in range(63, -1, -1)], np.uint8
         ).reshape(ROWS, COLUMNS)
         rows = np.repeat(np.repeat(pattern, self._block, axis=1), self._block, axis=0)
-        self._luma[: rows.shape[0], : rows.shape[1]] = rows
-        return self.data
+        self._lumas[phase][: rows.shape[0], : rows.shape[1]] = rows
+        return self._pictures[phase]

@@ -1,0 +1,1 @@
+"""The audio path against the SDK's."""

@@ -1,0 +1,1 @@
+"""Data messages against the bare SDK's."""
