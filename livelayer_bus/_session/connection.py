@@ -77,6 +77,7 @@ class Connection:
         self._joined: _Joined | None = None
         self._attempt: RootTask | None = None  # the first join, or a rejoin
         self._waiting = 0  # callers of connect()
+        self._leaving: RootTask | None = None
         self._prior_room: str | None = None
         self._resume_until = 0.0  # on the clock: until then `_prior_room` can be returned to
         self._resume_timer: RootTask | None = None
@@ -125,8 +126,7 @@ class Connection:
         if state in ("connecting", "connected", "error"):
             self._store.publish(TranscriptCleared())
             self._ended("disconnected", None)
-        if leaving is not None:
-            await self._close_port(leaving)
+        await self._left(leaving)
 
     async def switch(self, target: Target, news: EpochStarted) -> None:
         """Leave whatever there is for another target; connect to it if we were connected."""
@@ -137,8 +137,7 @@ class Connection:
         self._media.audio.discard()
         self.target = target
         self._store.publish(news)
-        if leaving is not None:
-            await self._close_port(leaving)
+        await self._left(leaving)
         if live:
             await self.connect()
 
@@ -148,8 +147,7 @@ class Connection:
         self._stop_resume_timer()
         if self._store.state.connection_state in ("connecting", "connected"):
             self._store.publish(ConnectionStateChanged("disconnected"))
-        if leaving is not None:
-            await self._close_port(leaving)
+        await self._left(leaving)
 
     def _leave(self) -> RoomPort | None:
         """Stop everything about the room at once; what is returned has yet to be closed."""
@@ -176,9 +174,15 @@ class Connection:
             # The room is left all the same: whoever disconnects has nothing to do about it.
             self._store.publish_late(HandlerFailed("leaving the room", describe(fault)))
 
-    def _close_in_background(self, port: RoomPort | None) -> None:
+    async def _left(self, port: RoomPort | None) -> None:
+        """Close the room that was left; the next join waits for it, so that two never overlap."""
         if port is not None:
-            self._tasks.start(lambda: self._close_port(port), "leave the room")
+            self._leaving = self._tasks.start(lambda: self._close_port(port), "leave the room")
+        await self._wait_left()
+
+    async def _wait_left(self) -> None:
+        if self._leaving is not None:
+            await self._leaving.wait()
 
     # Joining --------------------------------------------------------------------------------
 
@@ -194,6 +198,7 @@ class Connection:
 
     async def _open(self) -> _Joined:
         """A room that is joined but not heard of yet."""
+        await self._wait_left()
         target, state = self.target, self._store.state
         request = TokenRequest(state.agent_id, state.base_url, self._prior_room)
         try:
@@ -242,7 +247,9 @@ class Connection:
     def _lost(self, port: RoomPort, loss: RoomLoss) -> None:
         if self._joined is None or self._joined.port is not port:
             return
-        self._close_in_background(self._drop_room())
+        gone = self._drop_room()
+        if gone is not None:
+            self._tasks.start(lambda: self._close_port(gone), "close a lost room")
         if not loss.fault:
             self._forget_room()
             self._ended("disconnected", loss.reason)

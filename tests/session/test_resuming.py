@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from livelayer_bus.errors import ConnectError
@@ -190,3 +191,21 @@ async def test_a_window_closes_once_however_the_session_came_out(
     with session.subscribe(ResumeWindowClosed) as closings:
         await manual_clock.elapse(WINDOW)
         assert closings.lag == 1
+
+
+async def test_the_next_room_is_not_joined_before_the_last_one_is_left(
+    session: Session, scripted_rooms: ScriptedRooms
+) -> None:
+    await session.connect()
+    room = await scripted_rooms.next()
+    room.closing.hold()
+    async with anyio.create_task_group() as group:
+        group.start_soon(session.disconnect)
+        await room.closing.wait_held()
+        group.start_soon(session.connect)
+        await settle()
+        assert session.connection_state == "connecting"
+        assert len(scripted_rooms.rooms) == 1
+        room.closing.open()
+    assert len(scripted_rooms.rooms) == 2
+    assert session.state.connection_state == "connected"
