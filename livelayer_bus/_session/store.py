@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias, TypeVar, final
 
 from ..bus import Bus, Subscription
-from ..errors import Lagged, StaleCursorError
+from ..errors import ClosedError, Lagged, StaleCursorError
 from ..events import Event, weigh
 from ..state import SessionState, reduce
 
@@ -53,10 +53,16 @@ class Store:
     async def wait_until(
         self, ready: Callable[[SessionState], bool], *types: type[Event]
     ) -> SessionState:
-        """Return the first state that is `ready`; it can only become so by these events."""
+        """Return the first state that is `ready`; it can only become so by these events.
+
+        Raises:
+            ClosedError: the session was closed before.
+        """
         with self.bus.subscribe(*types) as events:
             while not ready(self.state):
-                await anext(events)
+                event, _ = await take_next(events)
+                if event is None:
+                    raise ClosedError("this session")
             return self.state
 
 
