@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -20,7 +21,7 @@ JobT = TypeVar("JobT", bound=msgspec.Struct)
 Say: TypeAlias = Callable[[msgspec.Struct], None]
 """Writes one line to the parent."""
 
-ORPHAN_SECONDS = 10.0  # a process may go on after its parent closed the pipe
+ORPHAN_SECONDS = 4.0  # a process may go on after its parent closed the pipe
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -42,6 +43,8 @@ def serve(job_type: type[JobT], work: Callable[[JobT, Say, asyncio.Event], Await
             parent closes standard input or is gone.
     """
     logging.getLogger("livekit").setLevel(logging.ERROR)  # it warns of each frame it drops
+    # Ctrl-C reaches every process of the terminal; the parent alone decides, by closing the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=job_type)
 
     def say(message: msgspec.Struct) -> None:

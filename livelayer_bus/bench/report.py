@@ -71,8 +71,8 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
 TITLES: Final[Mapping[str, str]] = {
     "frames server": "over a server: CPU ms a picture (x one VideoStream), sent to read in ms",
     "frames local": "from a local track: CPU ms a picture (x one VideoStream), sent to read in ms",
-    "audio": "CPU ms a second of sound (x one AudioStream), beep sent to heard in ms",
-    "data": "round trips to an agent that echoes in ms (x the bare SDK), CPU ms a message",
+    "audio": "CPU ms a second (x one AudioStream), beep sent to heard in ms",
+    "data": "round trips to an echo in ms (x the bare SDK), CPU ms a message",
     "session widgets": "widgets with picture, voice, events: CPU ms a picture, sent to read in ms",
     "session sessions": "sessions with data only: CPU ms a second and MB of each, joins in ms",
 }
