@@ -47,7 +47,7 @@ class Plan(msgspec.Struct, frozen=True):
     """Measured in one case of one repetition."""
     warm_up: float = 1.5
     """Seconds before that, from every reader's first picture on."""
-    repetitions: int = 2
+    repetitions: int = 3
     paths: tuple[Path, ...] = ("local", "server")
     seed: int = 20261
 
@@ -107,7 +107,7 @@ def run_frames_benchmark(
     """Measure the rivals side by side: each case in a fresh process, repetitions interleaved.
 
     Args:
-        plan: how much to measure; by default about four minutes.
+        plan: how much to measure; by default about five minutes.
         rivals: modules with the names that `livelayer_bus.bench.frames_rivals` describes.
         url: a real server; an embedded one if None.
 
