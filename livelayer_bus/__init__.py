@@ -7,12 +7,15 @@ from livelayer_bus.capabilities import Capability
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.contract import (
     ControlledSession,
+    FrameTarget,
     MediaWriters,
     MicrophoneTrack,
+    PublishedTrack,
     RoomLoss,
     RoomPort,
     RoomSink,
     StateProperties,
+    VideoTrack,
 )
 from livelayer_bus.errors import (
     BrokenError,
@@ -38,6 +41,7 @@ from livelayer_bus.errors import (
     RequestTimeoutError,
     RoomRefusedError,
     SendTimeoutError,
+    SourceBusyError,
     StaleCursorError,
     SurfaceFailedError,
     TokenRefusedError,
@@ -50,6 +54,7 @@ from livelayer_bus.events import (
     AgentConfigChanged,
     AgentState,
     AgentStateChanged,
+    CameraChanged,
     CommandFinished,
     CommandReceived,
     CommandRefused,
@@ -65,6 +70,7 @@ from livelayer_bus.events import (
     Reconnected,
     Reconnecting,
     ResumeWindowClosed,
+    ScreenChanged,
     SessionFailed,
     SurfaceDidNotStop,
     SurfaceFailed,
@@ -87,11 +93,11 @@ from livelayer_bus.media import (
     VideoWriter,
 )
 from livelayer_bus.messages import RawMessage
-from livelayer_bus.microphone import Microphone, MicrophoneLease
 from livelayer_bus.provider import AgentSessionProvider, use_agent_session
+from livelayer_bus.publishing import Lease, Microphone, MicrophoneLease, Publisher
 from livelayer_bus.session import Session
 from livelayer_bus.standalone import standalone
-from livelayer_bus.state import MicrophoneState, SessionState, reduce
+from livelayer_bus.state import LeaseState, MicrophoneState, SessionState, reduce
 from livelayer_bus.supervision import MountedSurface, mount
 from livelayer_bus.surface import Surface, SurfaceSession
 from livelayer_bus.tokens import (
@@ -121,6 +127,9 @@ __all__ = [
     "ControlledSession",
     "MediaWriters",
     "MicrophoneTrack",
+    "PublishedTrack",
+    "VideoTrack",
+    "FrameTarget",
     "RoomLoss",
     "RoomPort",
     "RoomSink",
@@ -138,6 +147,7 @@ __all__ = [
     "MalformedMessageError",
     "MessageTooLargeError",
     "MicrophoneBusyError",
+    "SourceBusyError",
     "MisuseError",
     "NoProviderError",
     "NotConnectedError",
@@ -170,6 +180,8 @@ __all__ = [
     "HandlerFailed",
     "MalformedMessage",
     "MicrophoneChanged",
+    "CameraChanged",
+    "ScreenChanged",
     "Reconnected",
     "Reconnecting",
     "ResumeWindowClosed",
@@ -192,6 +204,8 @@ __all__ = [
     "VideoFrame",
     "VideoWriter",
     "RawMessage",
+    "Publisher",
+    "Lease",
     "Microphone",
     "MicrophoneLease",
     "AgentSessionProvider",
@@ -199,6 +213,7 @@ __all__ = [
     "Session",
     "standalone",
     "MicrophoneState",
+    "LeaseState",
     "SessionState",
     "reduce",
     "MountedSurface",

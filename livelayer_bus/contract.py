@@ -23,12 +23,13 @@ from .events import (
     Event,
     TranscriptEntry,
 )
-from .media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoWriter
+from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from .messages import Message, RawMessage
 from .state import SessionState
 from .tokens import RoomAccess
 
 E = TypeVar("E", bound=Event)
+F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True)
 
 Outgoing: TypeAlias = Message | RawMessage | Mapping[str, object]
 """What `send_data` takes: a typed message, or any JSON object with a string `type`."""
@@ -36,6 +37,7 @@ Outgoing: TypeAlias = Message | RawMessage | Mapping[str, object]
 DataHandler: TypeAlias = Callable[[DataReceived], Awaitable[None] | None]
 Unsubscribe: TypeAlias = Callable[[], None]
 TrackKind: TypeAlias = Literal["audio", "video"]
+PictureSource: TypeAlias = Literal["camera", "screen"]
 
 
 class StateProperties:
@@ -218,10 +220,10 @@ class RoomSink(Protocol):
         ...
 
 
-class MicrophoneTrack(Protocol):
-    """A published audio track of ours."""
+class PublishedTrack(Protocol[F_contra]):
+    """A published track of ours."""
 
-    async def push(self, frame: AudioFrame) -> None:
+    async def push(self, frame: F_contra) -> None:
         """Return when the frame is taken; waits while the track's bounded buffer is full."""
         ...
 
@@ -232,11 +234,30 @@ class MicrophoneTrack(Protocol):
         ...
 
 
+MicrophoneTrack: TypeAlias = PublishedTrack[AudioFrame]
+VideoTrack: TypeAlias = PublishedTrack[VideoFrame]
+
+
+class FrameTarget(Protocol[F_contra]):
+    """What takes one track's frames: a channel's writer, or what stands in for one.
+
+    The methods are those of `VideoWriter` and `AudioWriter`, which explain them.
+    """
+
+    @property
+    def demand(self) -> int: ...
+    def push(self, frame: F_contra) -> None: ...
+    def set_available(self, available: bool) -> None: ...
+    def discard(self) -> None: ...
+    def on_demand(self, callback: Callable[[int], None]) -> Callable[[], None]: ...
+    def on_glance(self, callback: Callable[[], None]) -> Callable[[], None]: ...
+
+
 class MediaWriters(msgspec.Struct, frozen=True):
     """Where a room adapter puts the agent's frames."""
 
-    video: VideoWriter
-    audio: AudioWriter
+    video: FrameTarget[VideoFrame]
+    audio: FrameTarget[AudioFrame]
 
 
 class RoomPort(Protocol):
@@ -273,6 +294,18 @@ class RoomPort(Protocol):
 
     async def open_microphone(self, sample_rate: int, num_channels: int) -> MicrophoneTrack:
         """Publish an audio track of ours (source: microphone)."""
+        ...
+
+    async def open_video(
+        self, source: PictureSource, width: int, height: int, *, stamped: bool
+    ) -> VideoTrack:
+        """Publish a video track of ours; pictures of other sizes may be pushed into it, too.
+
+        Args:
+            source: what other participants see it as.
+            width, height: of the pictures to begin with.
+            stamped: send each picture's `metadata` along.
+        """
         ...
 
     async def aclose(self) -> None:

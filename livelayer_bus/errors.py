@@ -221,12 +221,20 @@ class SurfaceFailedError(BrokenError):
         self.key = key
 
 
-class MicrophoneBusyError(BusyError):
+class SourceBusyError(BusyError):
+    """The session's one microphone, camera or screen is leased to somebody else."""
+
+    def __init__(self, source: str, owner: str) -> None:
+        super().__init__(f"the {source}", f"{owner!r} holds it; wait until its lease ends")
+        self.source = source
+        self.owner = owner
+
+
+class MicrophoneBusyError(SourceBusyError):
     """The session's one microphone is leased to somebody else."""
 
     def __init__(self, owner: str) -> None:
-        super().__init__("the microphone", f"{owner!r} holds it; wait until its lease ends")
-        self.owner = owner
+        super().__init__("microphone", owner)
 
 
 class NotSupportedError(LivelayerError):

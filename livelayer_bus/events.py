@@ -229,6 +229,20 @@ class MicrophoneChanged(Event, frozen=True):
     muted: bool = False
 
 
+class CameraChanged(Event, frozen=True):
+    """The lease of our camera was granted, ended (`owner` None), muted or unmuted."""
+
+    owner: str | None
+    muted: bool = False
+
+
+class ScreenChanged(Event, frozen=True):
+    """The lease of our shared screen was granted, ended (`owner` None), muted or unmuted."""
+
+    owner: str | None
+    muted: bool = False
+
+
 class SurfaceMounted(Event, frozen=True):
     """A surface was attached."""
 
@@ -283,6 +297,8 @@ AnyEvent: TypeAlias = (
     | CommandRefused
     | TrackChanged
     | MicrophoneChanged
+    | CameraChanged
+    | ScreenChanged
     | SurfaceMounted
     | SurfaceUnmounted
     | SurfaceFailed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypedDict, final, overload
 from uuid import uuid4
@@ -32,9 +33,12 @@ from .contract import (
     MediaWriters,
     MicrophoneTrack,
     Outgoing,
+    PictureSource,
     RoomFactory,
+    RoomPort,
     StateProperties,
     Unsubscribe,
+    VideoTrack,
 )
 from .errors import (
     ClosedError,
@@ -45,9 +49,16 @@ from .errors import (
     WrongLoopError,
 )
 from .events import DataReceived, EpochStarted, Event, RefusalReason
-from .media import AudioChannel, AudioWriter, VideoChannel, VideoWriter
+from .media import (
+    AudioChannel,
+    AudioFrame,
+    AudioWriter,
+    VideoChannel,
+    VideoFrame,
+    VideoWriter,
+)
 from .messages import Message, UserMessage, WireMessage
-from .microphone import Microphone
+from .publishing import CAMERA, MICROPHONE, SCREEN, Publisher
 from .state import SessionState
 from .supervision import MountedSurface, OnFault, Supervisor
 from .surface import Surface, SurfaceFunction
@@ -128,13 +139,16 @@ class Session(StateProperties):
         self._tasks: Final = TaskOwner()
         state = SessionState(id=uuid4().hex, agent_id=agent_id, base_url=base_url)
         self._store: Final = Store(state, capacity=capacity, max_bytes=max_bytes)
-        self._media: Final = MediaWriters(VideoWriter(), AudioWriter())
+        self._video: Final = VideoWriter()
+        self._audio: Final = AudioWriter()
+        self._media: Final = MediaWriters(self._video, self._audio)
         self._router: Final = CommandRouter(
             self._store.publish, lambda: self._supervisor.surfaces, self._tasks, self._clock
         )
-        self._microphone: Final = Microphone(
-            self._open_microphone, self._store.publish_late, self._room_state, self._tasks
-        )
+        port = (self._store.publish_late, self._room_state, self._tasks)
+        self._microphone: Final = Publisher(MICROPHONE, self._open_microphone, *port)
+        self._camera: Final = Publisher(CAMERA, partial(self._open_video, "camera"), *port)
+        self._screen: Final = Publisher(SCREEN, partial(self._open_video, "screen"), *port)
         self._connection: Final = Connection(
             self._store,
             self._tasks,
@@ -142,7 +156,7 @@ class Session(StateProperties):
             self._media,
             target,
             self._new_intake,
-            self._microphone.room_changed,
+            self._room_changed,
             reconnect=reconnect,
             resume_window=resume_window,
             close_timeout=close_timeout,
@@ -210,8 +224,8 @@ class Session(StateProperties):
                     await self._supervisor.aclose(SURFACES_SHARE * self._close_timeout)
             finally:
                 await self._tasks.aclose(max(0.0, deadline - anyio.current_time()))
-                self._media.video.close()
-                self._media.audio.close()
+                self._video.close()
+                self._audio.close()
                 self._store.bus.close()
         self._supervisor.raise_faults()
 
@@ -225,12 +239,12 @@ class Session(StateProperties):
     @property
     def video(self) -> VideoChannel:
         """The agent's picture: there before a track is, and while an avatar is renewed."""
-        return self._media.video.channel
+        return self._video.channel
 
     @property
     def audio(self) -> AudioChannel:
         """The agent's voice: there before a track is."""
-        return self._media.audio.channel
+        return self._audio.channel
 
     @property
     def room(self) -> rtc.Room | None:
@@ -239,9 +253,19 @@ class Session(StateProperties):
         return native if isinstance(native, rtc.Room) else None
 
     @property
-    def microphone(self) -> Microphone:
+    def microphone(self) -> Publisher[AudioFrame]:
         """The session's one microphone; nothing is published before somebody acquires it."""
         return self._microphone
+
+    @property
+    def camera(self) -> Publisher[VideoFrame]:
+        """The session's one camera, leased as the microphone is."""
+        return self._camera
+
+    @property
+    def screen(self) -> Publisher[VideoFrame]:
+        """The session's one shared screen, leased as the microphone is."""
+        return self._screen
 
     @overload
     def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
@@ -428,11 +452,23 @@ class Session(StateProperties):
     def _new_intake(self, port_lost: Any) -> Intake:
         return Intake(self._store, self._router, self._media, self._streams, port_lost)
 
-    async def _open_microphone(self, sample_rate: int, num_channels: int) -> MicrophoneTrack:
+    async def _open_microphone(self, frame: AudioFrame) -> MicrophoneTrack:
+        return await self._port().open_microphone(frame.sample_rate, frame.num_channels)
+
+    async def _open_video(self, source: PictureSource, frame: VideoFrame) -> VideoTrack:
+        stamped = frame.metadata is not None
+        return await self._port().open_video(source, frame.width, frame.height, stamped=stamped)
+
+    def _port(self) -> RoomPort:
         port = self._connection.port
         if port is None:
             raise NotConnectedError(self.connection_state, self.error)
-        return await port.open_microphone(sample_rate, num_channels)
+        return port
+
+    def _room_changed(self) -> None:
+        self._microphone.room_changed()
+        self._camera.room_changed()
+        self._screen.room_changed()
 
     def _room_state(self) -> tuple[str, bool]:
         return self.connection_state, self._connection.port is None
@@ -486,8 +522,16 @@ class _Services:
         self._session = session
 
     @property
-    def microphone(self) -> Microphone:
+    def microphone(self) -> Publisher[AudioFrame]:
         return self._session.microphone
+
+    @property
+    def camera(self) -> Publisher[VideoFrame]:
+        return self._session.camera
+
+    @property
+    def screen(self) -> Publisher[VideoFrame]:
+        return self._session.screen
 
     def finish_command(self, number: int, ok: bool, reason: RefusalReason | None = None) -> None:
         self._session._router.finish(number, ok, reason)  # noqa: SLF001 - same module

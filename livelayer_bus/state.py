@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import TypeAlias
 
 import msgspec
 
@@ -11,11 +12,14 @@ from .events import AgentConfig, AgentState, ConnectionState, Event, TranscriptE
 from .transcript import merge
 
 
-class MicrophoneState(msgspec.Struct, frozen=True):
-    """Who holds the microphone, and whether it is silent."""
+class LeaseState(msgspec.Struct, frozen=True):
+    """Who holds the microphone, the camera or the screen, and whether it is muted."""
 
     owner: str
     muted: bool = False
+
+
+MicrophoneState: TypeAlias = LeaseState
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +48,9 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     transcript: tuple[TranscriptEntry, ...] = ()
     can_resume: bool = False
     error: str | None = None
-    microphone: MicrophoneState | None = None
+    microphone: LeaseState | None = None
+    camera: LeaseState | None = None
+    screen: LeaseState | None = None
     surfaces: tuple[str, ...] = ()
     """The keys of the mounted surfaces, in mount order."""
 
@@ -52,6 +58,12 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
 def reduce(state: SessionState, event: Event) -> SessionState:
     """The state after `event`: pure, total, and one `sequence` further."""
     return _replace(_apply(event, state), sequence=state.sequence + 1)
+
+
+def _lease(
+    event: events.MicrophoneChanged | events.CameraChanged | events.ScreenChanged,
+) -> LeaseState | None:
+    return LeaseState(event.owner, event.muted) if event.owner is not None else None
 
 
 def _replace(state: SessionState, **changes: object) -> SessionState:
@@ -107,6 +119,8 @@ def _(event: events.EpochStarted, state: SessionState) -> SessionState:
         base_url=event.base_url,
         epoch=event.epoch,
         microphone=state.microphone,
+        camera=state.camera,
+        screen=state.screen,
         surfaces=state.surfaces,
     )
 
@@ -145,8 +159,17 @@ def _(event: events.TranscriptCleared, state: SessionState) -> SessionState:
 
 @_apply.register
 def _(event: events.MicrophoneChanged, state: SessionState) -> SessionState:
-    held = MicrophoneState(event.owner, event.muted) if event.owner is not None else None
-    return _replace(state, microphone=held)
+    return _replace(state, microphone=_lease(event))
+
+
+@_apply.register
+def _(event: events.CameraChanged, state: SessionState) -> SessionState:
+    return _replace(state, camera=_lease(event))
+
+
+@_apply.register
+def _(event: events.ScreenChanged, state: SessionState) -> SessionState:
+    return _replace(state, screen=_lease(event))
 
 
 @_apply.register

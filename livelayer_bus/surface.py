@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
 
 from .bus import Subscription
 from .capabilities import Capability
@@ -18,12 +18,13 @@ from .contract import (
 )
 from .errors import Lagged, MalformedMessageError, MisuseError, NotSupportedError
 from .events import CommandReceived, DataReceived, Event, RefusalReason
-from .media import AudioChannel, VideoChannel
+from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from .messages import Command, RawMessage, UserMessage, decode, is_command
-from .microphone import Microphone, MicrophoneLease
+from .publishing import Lease, Publisher
 from .state import SessionState
 
 T = TypeVar("T")
+F = TypeVar("F", AudioFrame, VideoFrame)
 
 
 class Surface(Protocol):
@@ -44,7 +45,11 @@ class SurfaceServices(Protocol):
     """What a `Session` gives its surfaces beyond `ControlledSession`."""
 
     @property
-    def microphone(self) -> Microphone: ...
+    def microphone(self) -> Publisher[AudioFrame]: ...
+    @property
+    def camera(self) -> Publisher[VideoFrame]: ...
+    @property
+    def screen(self) -> Publisher[VideoFrame]: ...
 
     def finish_command(
         self, number: int, ok: bool, reason: RefusalReason | None = None
@@ -62,39 +67,43 @@ class SurfaceServices(Protocol):
 
 
 @final
-class SurfaceMicrophone:
-    """The session's microphone in the hands of one surface: the lease ends with the surface."""
+class SurfacePublisher(Generic[F]):
+    """The session's microphone, camera or screen in the hands of one surface.
 
-    def __init__(self, microphone: Microphone, key: str) -> None:
-        self._microphone = microphone
+    The lease ends with the surface.
+    """
+
+    def __init__(self, publisher: Publisher[F], key: str) -> None:
+        self._publisher: Publisher[F] = publisher
         self._key = key
-        self._lease: MicrophoneLease | None = None
+        self._lease: Lease[F] | None = None
 
     @property
     def owner(self) -> str | None:
         """Who holds the lease; None when it is free."""
-        return self._microphone.owner
+        return self._publisher.owner
 
     @property
     def muted(self) -> bool:
-        return self._microphone.muted
+        return self._publisher.muted
 
-    def acquire(self, owner: str | None = None) -> AbstractAsyncContextManager[MicrophoneLease]:
-        """Hold the microphone for a block, under the surface's key unless `owner` is given.
+    def acquire(self, owner: str | None = None) -> AbstractAsyncContextManager[Lease[F]]:
+        """Hold it for a block, under the surface's key unless `owner` is given.
 
         Raises:
-            MicrophoneBusyError: somebody holds it; the error names them.
+            SourceBusyError: somebody holds it; the error names them. For the microphone it is a
+                `MicrophoneBusyError`.
         """
         return self._acquire(owner or self._key)
 
     def revoke(self) -> None:
         """End a lease that the surface left behind. Called by its supervisor."""
         if self._lease is not None:
-            self._microphone.revoke(self._lease)
+            self._publisher.revoke(self._lease)
 
     @asynccontextmanager
-    async def _acquire(self, owner: str) -> AsyncGenerator[MicrophoneLease, None]:
-        async with self._microphone.acquire(owner) as lease:
+    async def _acquire(self, owner: str) -> AsyncGenerator[Lease[F], None]:
+        async with self._publisher.acquire(owner) as lease:
             self._lease = lease
             try:
                 yield lease
@@ -170,10 +179,10 @@ class SurfaceCommands:
 
 @final
 class SurfaceSession(StateProperties):
-    """A session as one surface has it: every `ControlledSession` member, and its own four.
+    """A session as one surface has it: every `ControlledSession` member, and its own.
 
     `key` and `capabilities` are what it was mounted with; `commands()` are the commands that it
-    was given; `microphone` ends its lease with the surface.
+    was given; what it holds of `microphone`, `camera` and `screen` ends with the surface.
     """
 
     def __init__(
@@ -187,7 +196,9 @@ class SurfaceSession(StateProperties):
         self._key = key
         self._capabilities = capabilities
         self._services = services
-        self._microphone = SurfaceMicrophone(services.microphone, key) if services else None
+        self._microphone = SurfacePublisher(services.microphone, key) if services else None
+        self._camera = SurfacePublisher(services.camera, key) if services else None
+        self._screen = SurfacePublisher(services.screen, key) if services else None
         # Opened at mount: a command that comes before `commands()` is called is not lost.
         self._inbox: Subscription[Event, SessionState] | None = (
             session.subscribe(CommandReceived, DataReceived).__enter__() if services else None
@@ -204,13 +215,31 @@ class SurfaceSession(StateProperties):
         return self._capabilities
 
     @property
-    def microphone(self) -> SurfaceMicrophone:
+    def microphone(self) -> SurfacePublisher[AudioFrame]:
         """The microphone; nothing is published before it is acquired and a frame is pushed.
 
         Raises:
             NotSupportedError: the session behind is not a `Session`.
         """
         return self._require(self._microphone, "the microphone")
+
+    @property
+    def camera(self) -> SurfacePublisher[VideoFrame]:
+        """Our camera, leased as the microphone is.
+
+        Raises:
+            NotSupportedError: the session behind is not a `Session`.
+        """
+        return self._require(self._camera, "the camera")
+
+    @property
+    def screen(self) -> SurfacePublisher[VideoFrame]:
+        """Our shared screen, leased as the microphone is.
+
+        Raises:
+            NotSupportedError: the session behind is not a `Session`.
+        """
+        return self._require(self._screen, "the screen")
 
     def commands(self, *, auto: bool = True) -> SurfaceCommands:
         """The commands given to this surface since it was mounted; one reader at a time.
@@ -296,8 +325,9 @@ class SurfaceSession(StateProperties):
         """Give back what the surface held. Called by its supervisor when it has ended."""
         if self._inbox is not None:
             self._inbox.__exit__(None, None, None)
-        if self._microphone is not None:
-            self._microphone.revoke()
+        for publisher in (self._microphone, self._camera, self._screen):
+            if publisher is not None:
+                publisher.revoke()
 
     def _require(self, part: T | None, what: str) -> T:
         if part is None:

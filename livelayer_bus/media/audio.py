@@ -110,7 +110,12 @@ class AudioChannel(Channel[AudioFrame]):
 
     @property
     def latest(self) -> AudioFrame | None:
-        """The newest frame of the track that feeds the channel; None without one."""
+        """The newest frame of the track that feeds the channel; None without one.
+
+        A track that nobody read for some seconds is paused, and has none: looking calls it back,
+        so look again, or subscribe. The same holds for `level`.
+        """
+        self._flow.glance()
         return self._flow.ring[-1] if self._flow.available and self._flow.ring else None
 
     @property

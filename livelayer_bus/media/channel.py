@@ -9,7 +9,14 @@ from typing import Generic, Self
 
 from livelayer_bus._bus.owner import Slot
 from livelayer_bus.errors import BusyError, ClosedError
-from livelayer_bus.media.flow import NO_TIME, DemandCallback, Flow, FrameT, wake
+from livelayer_bus.media.flow import (
+    NO_TIME,
+    DemandCallback,
+    Flow,
+    FrameT,
+    GlanceCallback,
+    wake,
+)
 from livelayer_bus.media.statistics import ChannelStatistics, ReaderStatistics, TimingWindow
 
 
@@ -21,7 +28,10 @@ class Channel(Generic[FrameT]):
 
     @property
     def available(self) -> bool:
-        """Whether a track feeds the channel now; False says nothing about later."""
+        """Whether a track feeds the channel now; False says nothing about later.
+
+        A track that is paused because nobody reads it feeds the channel: it comes with demand.
+        """
         return self._flow.available
 
     @property
@@ -118,6 +128,15 @@ class Writer(Generic[FrameT]):
         must neither wait nor raise. A subscription dropped unclosed counts until the next push.
         """
         return self._flow.on_demand(callback)
+
+    def on_glance(self, callback: GlanceCallback) -> Callable[[], None]:
+        """Call `callback()` when somebody looks at the newest frame; the result ends that.
+
+        For who pauses a track without readers: `latest` and `level` are looked at without one.
+        It must neither wait nor raise, and runs on the channel's thread; looks from other threads
+        are not told.
+        """
+        return self._flow.on_glance(callback)
 
     def close(self) -> None:
         """End the channel: readers get what is kept for them, then their iteration ends.

@@ -86,7 +86,12 @@ class VideoChannel(Channel[VideoFrame]):
 
     @property
     def latest(self) -> VideoFrame | None:
-        """The newest frame of the track that feeds the channel; None without one."""
+        """The newest frame of the track that feeds the channel; None without one.
+
+        A track that nobody read for some seconds is paused, and has none: looking calls it back,
+        so look again, or subscribe.
+        """
+        self._flow.glance()
         return self._flow.newest if self._flow.available else None
 
     def subscribe(self, *, max_fps: float | None = None) -> VideoSubscription:

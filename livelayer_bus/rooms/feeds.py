@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from typing import Final, Protocol, cast, final
+from typing import Final, Generic, Protocol, TypeVar, cast, final
 
+import msgspec
 from livekit import rtc
 
-from livelayer_bus._tasks import RootTask
-from livelayer_bus.contract import RoomSink, TrackKind
+from livelayer_bus._tasks import RootTask, TaskOwner
+from livelayer_bus.clock import Clock
+from livelayer_bus.contract import FrameTarget, RoomSink, TrackKind
 from livelayer_bus.errors import ClosedError
-from livelayer_bus.media import AudioFrame, AudioWriter, FrameMetadata, VideoFrame, VideoWriter
+from livelayer_bus.media import AudioFrame, FrameMetadata, VideoFrame
 from livelayer_bus.rooms.background import run_to_end
+from livelayer_bus.rooms.demand import Demand
+from livelayer_bus.rooms.enabling import set_enabled
 from livelayer_bus.rooms.listeners import report
 
 SAMPLE_RATE: Final = 48_000  # Hz; what WebRTC decodes to, so nothing is resampled
@@ -26,115 +30,197 @@ VIDEO_CAPACITY: Final = 2  # frames the SDK's stream may hold for us; it drops t
 AUDIO_CAPACITY: Final = 50  # frames of 10 ms, likewise
 CLOSE_SECONDS: Final = 1.0  # for the SDK to confirm that a stream has ended
 
+F = TypeVar("F", VideoFrame, AudioFrame)
+
 
 class _Closable(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Feed(ABC):
-    """One track on its way into one channel; it ends when stopped, or when the track does."""
+class Pausing(msgspec.Struct, frozen=True):
+    """What becomes of a track that nobody reads."""
+
+    after: float | None
+    """Seconds until its stream is closed; None: it stays open."""
+    clock: Clock
+    at_server: bool
+    """Whether the server is told, so that video is not even sent."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Which track a feed is on, and whom it tells."""
+
+    track: rtc.RemoteTrack
+    publication: rtc.RemoteTrackPublication
+    participant: str
+    sink: RoomSink
+
+
+class Feed(ABC, Generic[F]):
+    """One track on its way into one channel; it ends when stopped, or when the track does.
+
+    It rests while nobody wants frames: the SDK's stream is closed, the channel stays available.
+    """
 
     kind: TrackKind
 
     def __init__(
-        self, track: rtc.RemoteTrack, sink: RoomSink, participant: str, muted: bool
+        self, place: Place, target: FrameTarget[F], tasks: TaskOwner, pausing: Pausing
     ) -> None:
-        self.track = track
-        self._sink = sink
-        self._participant = participant
-        self._muted = muted
+        self.track = place.track
+        self._place = place
+        self._target: FrameTarget[F] = target
+        self._tasks = tasks
+        self._pausing = pausing
+        self._muted = self._starts_muted
         self._delivering = False
-        self._stopped = False
-        self.task: RootTask | None = None
-        self._closing: RootTask | None = None
+        self._resting = False
+        self._ended = False
+        self._demand: Demand | None = None
+        self._pump_task: RootTask | None = None
+        self._work: list[RootTask] = []
 
-    async def run(self) -> None:
-        """Deliver frames until stopped."""
-        try:
-            await self._pump()
-        except ClosedError:
-            pass  # the session closed its channel first
-        except Exception as error:  # noqa: BLE001 - the track's fault must not end the room
-            report(f"reading the agent's {self.kind}", error)
-        finally:
-            self._pause()
+    def start(self) -> None:
+        """Deliver frames until stopped, while they are wanted; the first one in any case."""
+        self._wake()
+        pausing = self._pausing
+        self._demand = Demand(self._target, self._tasks, pausing.clock, pausing.after, self._review)
 
     def set_muted(self, muted: bool) -> None:
         """Follow the track being muted or unmuted by its sender."""
         self._muted = muted
         if muted:
             self._pause()
+        self._review()
 
     def stop(self) -> None:
         """Deliver nothing from now on; the SDK's stream is closed in the background."""
-        self._stopped = True
+        self._ended = True
+        if self._demand is not None:
+            self._demand.close()
         self._pause()
-        if self.task is not None:
-            self.task.cancel()
+        if self._resting:
+            self._set_sent(True)
+        if self._pump_task is not None:
+            self._pump_task.cancel()
 
     @property
     def ended(self) -> bool:
-        """Whether the SDK has ended the stream."""
-        return all(task is None or task.ended for task in (self.task, self._closing))
+        """Whether the SDK has ended every stream."""
+        return all(task.ended for task in self._work)
 
     async def settled(self) -> None:
-        """Wait until the SDK has ended the stream; bounded in time."""
-        if self.task is not None:
-            await self.task.wait(CLOSE_SECONDS)
-        if self._closing is not None:
-            await self._closing.wait(CLOSE_SECONDS)
+        """Wait until the SDK has ended every stream; bounded in time."""
+        if self._pump_task is not None:
+            await self._pump_task.wait(CLOSE_SECONDS)
+        for task in tuple(self._work):
+            await task.wait(CLOSE_SECONDS)
+
+    # What video and sound do differently -----------------------------------------------------
+
+    @property
+    @abstractmethod
+    def _starts_muted(self) -> bool: ...
+
+    @abstractmethod
+    async def _pump(self) -> None: ...
+
+    @abstractmethod
+    def _set_sent(self, sent: bool) -> None:
+        """Have the server send the track, or not."""
+
+    # Resting ---------------------------------------------------------------------------------
+
+    def _review(self) -> None:
+        # Unread, a track is still worth its first frame: only that says that it delivers.
+        wanted = self._demand is None or self._demand.wanted
+        needed = wanted or not (self._delivering or self._muted)
+        if self._ended or needed is not self._resting:
+            return
+        if needed:
+            self._set_sent(True)
+            self._wake()
+        else:
+            self._rest()
+
+    def _wake(self) -> None:
+        self._resting = False
+        self._pump_task = self._keep(self._tasks.start(self._run, f"the agent's {self.kind}"))
+
+    def _rest(self) -> None:
+        self._resting = True
+        if self._pump_task is not None:
+            self._pump_task.cancel()
+        self._set_sent(False)
+        # What is kept would pass for the current picture when somebody comes.
+        self._target.discard()
+
+    def _keep(self, task: RootTask) -> RootTask:
+        self._work = [one for one in self._work if not one.ended]
+        self._work.append(task)
+        return task
+
+    # Delivering ------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            await self._pump()
+        except ClosedError:
+            pass  # the session closed its channel first
+        except Exception as error:  # noqa: BLE001 - the track's fault must not end the room
+            report(f"reading the agent's {self.kind}", error)
+        self._ended = True
+        self._pause()
 
     def _close(self, stream: _Closable) -> None:
         async def close() -> None:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await stream.aclose()
 
-        self._closing = run_to_end(close, f"closing the agent's {self.kind}")
+        self._keep(run_to_end(close, f"closing the agent's {self.kind}"))
 
-    @abstractmethod
-    async def _pump(self) -> None: ...
-
-    @abstractmethod
-    def _set_available(self, available: bool) -> None: ...
-
-    @property
-    def _blocked(self) -> bool:
-        return self._stopped or self._muted
-
-    def _began(self) -> bool:
-        """Note that a frame came; whether it is the first since a pause."""
+    def _deliver(self, frame: F) -> None:
         first = not self._delivering
         if first:
             self._delivering = True
-            self._set_available(True)
-        return first
+            self._target.set_available(True)
+        self._target.push(frame)
+        if first:
+            self._announce(True)
+            self._review()
+
+    @property
+    def _blocked(self) -> bool:
+        return self._ended or self._muted or self._resting
 
     def _announce(self, available: bool) -> None:
-        self._sink.track(
-            self.kind, available=available, sid=self.track.sid, participant=self._participant
+        self._place.sink.track(
+            self.kind,
+            available=available,
+            sid=self.track.sid,
+            participant=self._place.participant,
         )
 
     def _pause(self) -> None:
         if self._delivering:
             self._delivering = False
-            self._set_available(False)
+            self._target.set_available(False)
             self._announce(False)
 
 
 @final
-class VideoFeed(Feed):
+class VideoFeed(Feed[VideoFrame]):
+    """The agent's picture; the server does not send it while nobody wants it."""
+
     kind = "video"
 
-    def __init__(
-        self,
-        track: rtc.RemoteTrack,
-        sink: RoomSink,
-        participant: str,
-        muted: bool,
-        writer: VideoWriter,
-    ) -> None:
-        super().__init__(track, sink, participant, muted)
-        self._writer = writer
+    @property
+    def _starts_muted(self) -> bool:
+        return self._place.publication.muted
+
+    def _set_sent(self, sent: bool) -> None:
+        if self._pausing.at_server:
+            set_enabled(self._place.publication, sent)
 
     async def _pump(self) -> None:
         # Decoders hand out I420, so asking for it converts nothing.
@@ -147,36 +233,34 @@ class VideoFeed(Feed):
                 if self._blocked:
                     continue
                 frame = event.frame
-                picture = VideoFrame(
-                    frame.data,
-                    frame.width,
-                    frame.height,
-                    rotation=_degrees(event),
-                    received_ns=received_ns,
-                    presentation_us=event.timestamp_us,
-                    metadata=_metadata(event.metadata),
+                self._deliver(
+                    VideoFrame(
+                        frame.data,
+                        frame.width,
+                        frame.height,
+                        rotation=_degrees(event),
+                        received_ns=received_ns,
+                        presentation_us=event.timestamp_us,
+                        metadata=_metadata(event.metadata),
+                    )
                 )
-                first = self._began()
-                self._writer.push(picture)
-                if first:
-                    self._announce(True)
         finally:
             self._close(stream)
 
-    def _set_available(self, available: bool) -> None:
-        self._writer.set_available(available)
-
 
 @final
-class AudioFeed(Feed):
+class AudioFeed(Feed[AudioFrame]):
+    """The agent's voice; it stays subscribed, so that no first word is lost to a pause."""
+
     kind = "audio"
 
-    def __init__(
-        self, track: rtc.RemoteTrack, sink: RoomSink, participant: str, writer: AudioWriter
-    ) -> None:
+    @property
+    def _starts_muted(self) -> bool:
         # A muted voice stays available: it delivers silence.
-        super().__init__(track, sink, participant, muted=False)
-        self._writer = writer
+        return False
+
+    def _set_sent(self, sent: bool) -> None:
+        """Nothing changes: to be sent again would take longer than a word's beginning."""
 
     def set_muted(self, muted: bool) -> None:
         """Nothing changes: a muted voice is silence."""
@@ -194,22 +278,17 @@ class AudioFeed(Feed):
                 if self._blocked:
                     continue
                 frame = event.frame
-                sound = AudioFrame(
-                    frame.data,
-                    frame.sample_rate,
-                    frame.num_channels,
-                    frame.samples_per_channel,
-                    received_ns=received_ns,
+                self._deliver(
+                    AudioFrame(
+                        frame.data,
+                        frame.sample_rate,
+                        frame.num_channels,
+                        frame.samples_per_channel,
+                        received_ns=received_ns,
+                    )
                 )
-                first = self._began()
-                self._writer.push(sound)
-                if first:
-                    self._announce(True)
         finally:
             self._close(stream)
-
-    def _set_available(self, available: bool) -> None:
-        self._writer.set_available(available)
 
 
 def _degrees(event: rtc.VideoFrameEvent) -> int:

@@ -11,11 +11,14 @@ import msgspec
 from livekit import rtc
 
 from livelayer_bus._tasks import RootTask, TaskOwner
-from livelayer_bus.contract import MediaWriters, RoomLoss, RoomSink
+from livelayer_bus.clock import Clock, SystemClock
+from livelayer_bus.contract import MediaWriters, PictureSource, RoomLoss, RoomSink
 from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
+from livelayer_bus.rooms.demand import PAUSE_AFTER
+from livelayer_bus.rooms.feeds import Pausing
 from livelayer_bus.rooms.joining import LEAVE_SECONDS, Joining, leaving
-from livelayer_bus.rooms.microphone import LiveKitMicrophone, Microphones
 from livelayer_bus.rooms.outcomes import broken, room_loss
+from livelayer_bus.rooms.publishing import LiveKitMicrophone, LiveKitPictures, Publications
 from livelayer_bus.rooms.redaction import shown_url
 from livelayer_bus.rooms.wiring import Wiring
 from livelayer_bus.tokens import RoomAccess
@@ -37,13 +40,14 @@ class _SdkRoom(ABC):
 
     _transcripts = True
 
-    def __init__(self) -> None:
+    def __init__(self, pausing: Pausing) -> None:
+        self._pausing = pausing
         self._room: rtc.Room | None = None
         self._room_name: str | None = None
         self._sink: RoomSink | None = None
         self._wiring: Wiring | None = None
         self._tasks = TaskOwner()
-        self._microphones = Microphones()
+        self._publications = Publications()
         self._used = False
         self._closed = False
         self._done = asyncio.Event()
@@ -84,7 +88,7 @@ class _SdkRoom(ABC):
             raise MisuseError("a room is connected once: create another one")
         self._used = True
         room = self._take()
-        wiring = Wiring(room, sink, media, self._tasks)
+        wiring = Wiring(room, sink, media, self._tasks, self._pausing)
         joined = False
         try:
             wiring.attach(self._on_disconnected, transcripts=self._transcripts)
@@ -144,7 +148,25 @@ class _SdkRoom(ABC):
         """
         if sample_rate < 1 or num_channels < 1:
             raise MisuseError(f"no sound has {num_channels} channels at {sample_rate} Hz")
-        return await self._microphones.open(self._joined(), sample_rate, num_channels)
+        return await self._publications.open_microphone(self._joined(), sample_rate, num_channels)
+
+    async def open_video(
+        self, source: PictureSource, width: int, height: int, *, stamped: bool = False
+    ) -> LiveKitPictures:
+        """Publish a video track of ours; pictures of other sizes may be pushed into it, too.
+
+        Args:
+            source: what other participants see it as.
+            width, height: of the pictures to begin with, in pixels.
+            stamped: send each picture's `metadata` along, to those who can read it.
+
+        Raises:
+            MisuseError: the numbers cannot be.
+            BrokenError: the room did not take the track.
+        """
+        if width < 1 or height < 1:
+            raise MisuseError(f"no picture is {width} x {height}: give pixels >= 1")
+        return await self._publications.open_video(self._joined(), source, width, height, stamped)
 
     async def aclose(self) -> None:
         """Take off everything of ours and leave the room, unless it was borrowed.
@@ -159,7 +181,7 @@ class _SdkRoom(ABC):
         try:
             if self._wiring is not None:
                 self._wiring.close()
-            await self._microphones.aclose()
+            await self._publications.aclose()
             await self._tasks.aclose(READER_SECONDS)
             if self._wiring is not None:
                 await self._wiring.settled()
@@ -206,8 +228,17 @@ class _SdkRoom(ABC):
 class LiveKitRoom(_SdkRoom):
     """One connection of our own to a LiveKit room: a `RoomPort`, used once."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(
+        self, *, pause_after: float | None = PAUSE_AFTER, clock: Clock | None = None
+    ) -> None:
+        """Make a room that is not connected yet.
+
+        Args:
+            pause_after: seconds without a reader after which the agent's video is paused at the
+                server, and no sound is taken from the SDK; None: never.
+            clock: what they are measured on; for tests.
+        """
+        super().__init__(Pausing(pause_after, clock or SystemClock(), at_server=True))
         self._joining: Joining | None = None
 
     async def aclose(self) -> None:
@@ -235,15 +266,19 @@ class BorrowedRoom(_SdkRoom):
     leaves the room connected. A connection its owner loses cannot be rejoined from here.
     """
 
-    def __init__(self, room: rtc.Room, *, transcripts: bool = True) -> None:
+    def __init__(
+        self, room: rtc.Room, *, transcripts: bool = True, clock: Clock | None = None
+    ) -> None:
         """Work with `room`, which must be connected by the time `connect` is called.
 
         Args:
             room: the SDK's room; use it in the loop it was connected in.
             transcripts: take the room's `lk.transcription` topic, of which the SDK allows one
                 handler. False leaves it to whoever has it; the session then has no transcript.
+            clock: what the time without readers is measured on; for tests.
         """
-        super().__init__()
+        # Others may read the same track: it is never paused at the server.
+        super().__init__(Pausing(PAUSE_AFTER, clock or SystemClock(), at_server=False))
         self._borrowed: rtc.Room = room
         self._transcripts = transcripts
 

@@ -9,7 +9,7 @@ from livekit import rtc
 from livelayer_bus._tasks import TaskOwner
 from livelayer_bus.contract import MediaWriters, RoomSink, TrackKind
 from livelayer_bus.rooms.agent import ON_BEHALF_ATTRIBUTE, AgentWatch
-from livelayer_bus.rooms.feeds import AudioFeed, Feed, VideoFeed
+from livelayer_bus.rooms.feeds import AudioFeed, Pausing, Place, VideoFeed
 
 _Source = rtc.TrackSource
 _SOURCES: Final = {  # what speaks or shows a face comes before what merely accompanies it
@@ -37,14 +37,16 @@ class AgentMedia:
         writers: MediaWriters,
         agent: AgentWatch,
         tasks: TaskOwner,
+        pausing: Pausing,
     ) -> None:
         self._room = room
         self._sink = sink
         self._writers = writers
         self._agent = agent
         self._tasks = tasks
-        self._feeds: dict[TrackKind, Feed] = {}
-        self._stopping: list[Feed] = []
+        self._pausing = pausing
+        self._feeds: dict[TrackKind, VideoFeed | AudioFeed] = {}
+        self._stopping: list[VideoFeed | AudioFeed] = []
         self._closed = False
 
     def look(self) -> None:
@@ -93,15 +95,15 @@ class AgentMedia:
         publication: rtc.RemoteTrackPublication,
         track: rtc.RemoteTrack,
     ) -> None:
-        # Where a track nobody watches could be paused: the writers know their demand.
-        feed: Feed
+        place = Place(track, publication, owner.identity, self._sink)
         if kind == "video":
-            muted = publication.muted
-            feed = VideoFeed(track, self._sink, owner.identity, muted, self._writers.video)
+            feed: VideoFeed | AudioFeed = VideoFeed(
+                place, self._writers.video, self._tasks, self._pausing
+            )
         else:
-            feed = AudioFeed(track, self._sink, owner.identity, self._writers.audio)
+            feed = AudioFeed(place, self._writers.audio, self._tasks, self._pausing)
         self._feeds[kind] = feed
-        feed.task = self._tasks.start(feed.run, f"the agent's {kind}")
+        feed.start()
 
     def _choose(
         self, kind: TrackKind
@@ -127,7 +129,10 @@ class AgentMedia:
             return []
         everyone = self._room.remote_participants
         speakers = [
-            one for one in everyone.values() if one.attributes.get(ON_BEHALF_ATTRIBUTE) == identity
+            one
+            for one in everyone.values()
+            if one.attributes.get(ON_BEHALF_ATTRIBUTE) == identity
+            and self._agent.speaks_for_agent(one)
         ]
         agent = everyone.get(identity)
         return [*speakers, agent] if agent is not None else speakers

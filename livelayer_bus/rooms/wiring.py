@@ -11,6 +11,7 @@ from livekit import rtc
 from livelayer_bus._tasks import TaskOwner
 from livelayer_bus.contract import MediaWriters, RoomSink
 from livelayer_bus.rooms.agent import AgentWatch
+from livelayer_bus.rooms.feeds import Pausing
 from livelayer_bus.rooms.listeners import Listeners
 from livelayer_bus.rooms.media import AgentMedia
 from livelayer_bus.rooms.transcription import Transcriptions
@@ -23,11 +24,16 @@ class Wiring:
     """Turns an SDK room's events into calls of a sink."""
 
     def __init__(
-        self, room: rtc.Room, sink: RoomSink, media: MediaWriters, tasks: TaskOwner
+        self,
+        room: rtc.Room,
+        sink: RoomSink,
+        media: MediaWriters,
+        tasks: TaskOwner,
+        pausing: Pausing,
     ) -> None:
         self._sink = sink
         self._agent = AgentWatch(room, sink)
-        self._media = AgentMedia(room, sink, media, self._agent, tasks)
+        self._media = AgentMedia(room, sink, media, self._agent, tasks, pausing)
         self._listeners = Listeners(room)
         self._on_disconnected: Callable[[int], None] | None = None
         self._silence: asyncio.TimerHandle | None = None

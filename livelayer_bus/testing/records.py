@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final, final
+from typing import Any, Final, Generic, TypeVar, final
 
 import msgspec
 
-from ..media import AudioFrame
+from ..contract import PictureSource
+from ..media import AudioFrame, VideoFrame
 from ..messages import Message, decode, message_type
 from .gate import Gate
 from .waiting import Signal
 
+F = TypeVar("F", AudioFrame, VideoFrame)
 KEPT: Final = 10_000
 """Records of one kind that are kept; the oldest go first."""
 
@@ -81,26 +83,23 @@ class SentLog:
                 return packet
 
 
-@final
-class ScriptedMicrophone:
-    """An audio track that the session published: keeps what was pushed into it.
+class ScriptedTrack(Generic[F]):
+    """A track that the session published: keeps what was pushed into it.
 
     `pushing` is the gate that every frame passes: hold it for a full buffer.
     """
 
-    def __init__(self, sample_rate: int, num_channels: int) -> None:
-        self.sample_rate = sample_rate
-        self.num_channels = num_channels
+    def __init__(self) -> None:
         self.pushing = Gate("pushing")
         self.closing = Gate("unpublishing")
-        self._frames: deque[AudioFrame] = deque(maxlen=KEPT)
+        self._frames: deque[F] = deque(maxlen=KEPT)
         self._pushed = 0
         self._muted = False
         self._closed = False
         self._changed = Signal()
 
     @property
-    def frames(self) -> Sequence[AudioFrame]:
+    def frames(self) -> Sequence[F]:
         """What was pushed, oldest first."""
         return tuple(self._frames)
 
@@ -123,7 +122,7 @@ class ScriptedMicrophone:
 
     # What the session calls ------------------------------------------------------------------
 
-    async def push(self, frame: AudioFrame) -> None:
+    async def push(self, frame: F) -> None:
         await self.pushing.enter()
         self._frames.append(frame)
         self._pushed += 1
@@ -137,3 +136,25 @@ class ScriptedMicrophone:
         await self.closing.enter()
         self._closed = True
         self._changed.notify()
+
+
+@final
+class ScriptedMicrophone(ScriptedTrack[AudioFrame]):
+    """The session's microphone, as it was published."""
+
+    def __init__(self, sample_rate: int, num_channels: int) -> None:
+        super().__init__()
+        self.sample_rate = sample_rate
+        self.num_channels = num_channels
+
+
+@final
+class ScriptedPictures(ScriptedTrack[VideoFrame]):
+    """The session's camera or screen, as it was published."""
+
+    def __init__(self, source: PictureSource, width: int, height: int, stamped: bool) -> None:
+        super().__init__()
+        self.source = source
+        self.width = width
+        self.height = height
+        self.stamped = stamped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
-from ..contract import MediaWriters, RoomLoss, RoomSink, TrackKind
+from ..contract import MediaWriters, PictureSource, RoomLoss, RoomSink, TrackKind
 from ..errors import BrokenError
 from ..events import Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
@@ -14,7 +14,7 @@ from ..tokens import RoomAccess
 from .errors import ScriptError
 from .frames import grey_picture, silence
 from .gate import Gate
-from .records import ScriptedMicrophone, SentLog, SentPacket, SentText
+from .records import ScriptedMicrophone, ScriptedPictures, SentLog, SentPacket, SentText
 from .waiting import Signal
 
 AGENT = "agent"
@@ -94,6 +94,7 @@ class ScriptedRoom:
         self._sent = SentLog()
         self._texts: list[SentText] = []
         self._microphones: list[ScriptedMicrophone] = []
+        self._pictures: list[ScriptedPictures] = []
         self._changed = Signal()
 
     # What the session did --------------------------------------------------------------------
@@ -133,6 +134,11 @@ class ScriptedRoom:
         """The audio tracks the session published, oldest first."""
         return tuple(self._microphones)
 
+    @property
+    def pictures(self) -> tuple[ScriptedPictures, ...]:
+        """The video tracks the session published, camera and screen, oldest first."""
+        return tuple(self._pictures)
+
     async def next_sent(self, name: str | None = None) -> SentPacket:
         """Wait for the next packet that no earlier call returned; `name`: of this type only."""
         return await self._sent.next(name)
@@ -144,6 +150,10 @@ class ScriptedRoom:
     async def wait_microphones(self, number: int = 1) -> None:
         """Return once the session published `number` audio tracks."""
         await self._changed.wait_for(lambda: len(self._microphones) >= number)
+
+    async def wait_pictures(self, number: int = 1) -> None:
+        """Return once the session published `number` video tracks."""
+        await self._changed.wait_for(lambda: len(self._pictures) >= number)
 
     async def wait_closed(self) -> None:
         """Return once the session has left the room."""
@@ -288,6 +298,16 @@ class ScriptedRoom:
         self._microphones.append(microphone)
         self._changed.notify()
         return microphone
+
+    async def open_video(
+        self, source: PictureSource, width: int, height: int, *, stamped: bool
+    ) -> ScriptedPictures:
+        self._check_joined("open_video")
+        await self.publishing.enter()
+        pictures = ScriptedPictures(source, width, height, stamped)
+        self._pictures.append(pictures)
+        self._changed.notify()
+        return pictures
 
     async def aclose(self) -> None:
         self._leaving = True

@@ -11,7 +11,7 @@ from livekit import rtc
 
 from livelayer_bus.errors import ClosedError, MisuseError
 from livelayer_bus.media import AudioFrame
-from livelayer_bus.rooms.microphone import LiveKitMicrophone
+from livelayer_bus.rooms.publishing import LiveKitMicrophone
 from tests.rooms.kit import PATIENCE, Joined, RecordingSink, Stage, polled
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from livelayer_bus.errors import (
     NotConnectedError,
 )
 from livelayer_bus.events import MicrophoneChanged
-from livelayer_bus.microphone import MicrophoneLease
+from livelayer_bus.publishing import MicrophoneLease
 from livelayer_bus.session import Session
 from livelayer_bus.standalone import standalone
 from livelayer_bus.state import MicrophoneState

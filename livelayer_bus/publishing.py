@@ -1,44 +1,65 @@
-"""The session's one microphone: leased to one owner at a time, silent until somebody asks."""
+"""What a session publishes: one microphone, camera and screen, each leased to one owner."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeAlias, final
+from typing import Generic, TypeAlias, TypeVar, final
 
 import anyio
 import msgspec
 
 from ._tasks import TaskOwner
-from .contract import MicrophoneTrack
-from .errors import ClosedError, MicrophoneBusyError, MisuseError, NotConnectedError
-from .events import Event, MicrophoneChanged
-from .media import AudioFrame
+from .contract import PublishedTrack
+from .errors import (
+    ClosedError,
+    MicrophoneBusyError,
+    MisuseError,
+    NotConnectedError,
+    SourceBusyError,
+)
+from .events import CameraChanged, Event, MicrophoneChanged, ScreenChanged
+from .media import AudioFrame, VideoFrame
 
-OpenTrack: TypeAlias = Callable[[int, int], Awaitable[MicrophoneTrack]]
+F = TypeVar("F", AudioFrame, VideoFrame)
+OpenTrack: TypeAlias = Callable[[F], Awaitable[PublishedTrack[F]]]
+"""Publishes a track that takes frames like the one given, which is not pushed."""
 
 RELEASE_TIMEOUT = 2.0  # seconds that unpublishing the track may take when a lease ends
 
 
-class MicrophoneStatistics(msgspec.Struct, frozen=True):
+class LeaseStatistics(msgspec.Struct, frozen=True):
     """What became of the frames of one lease."""
 
     pushed: int
     """Frames that the room took."""
     dropped: int
-    """Frames that came while the room was being rejoined: speech is not kept for later."""
+    """Frames that came while the room was being rejoined: nothing is kept for later."""
+
+
+class PublisherKind(msgspec.Struct, frozen=True):
+    """What is particular about the microphone, the camera or the screen."""
+
+    name: str
+    changed: type[MicrophoneChanged] | type[CameraChanged] | type[ScreenChanged]
+    busy: Callable[[str], SourceBusyError]
+
+
+MICROPHONE = PublisherKind("microphone", MicrophoneChanged, MicrophoneBusyError)
+CAMERA = PublisherKind("camera", CameraChanged, lambda owner: SourceBusyError("camera", owner))
+SCREEN = PublisherKind("screen", ScreenChanged, lambda owner: SourceBusyError("screen", owner))
 
 
 @final
-class MicrophoneLease:
-    """The right to speak, from `acquire` until its block ends.
+class Lease(Generic[F]):
+    """The right to be heard or seen, from `acquire` until its block ends.
 
-    Frames go out in order. The audio track is published with the first frame, and again by itself
-    in every room that the session rejoins while the lease holds.
+    Frames go out in order. The track is published with the first frame, and again by itself in
+    every room that the session rejoins while the lease holds.
     """
 
-    def __init__(self, owner: str, microphone: Microphone) -> None:
-        self._microphone = microphone
+    def __init__(self, owner: str, publisher: Publisher[F]) -> None:
+        self._publisher: Publisher[F] = publisher
         self._owner = owner
         self._muted = False
         self._pushed = 0
@@ -52,23 +73,24 @@ class MicrophoneLease:
     def muted(self) -> bool:
         return self._muted
 
-    async def push(self, frame: AudioFrame) -> None:
-        """Return when the room took `frame` (16-bit samples); waits while its buffer is full.
+    async def push(self, frame: F) -> None:
+        """Return when the room took `frame`, whose memory is not copied on the way to the SDK.
 
-        While the session is rejoining, the frame is dropped and counted.
+        Waits while the room's buffer is full: 200 ms of sound; pictures go out at most 60 times a
+        second. While the session is rejoining, the frame is dropped and counted.
 
         Raises:
             ClosedError: the lease has ended.
             NotConnectedError: the session is in no room.
-            MisuseError: the sample rate or the channel count differs from the first frame's.
+            MisuseError: sound whose sample rate or channel count differs from the first frame's.
         """
-        if await self._microphone.push(self, frame):
+        if await self._publisher.push(self, frame):
             self._pushed += 1
         else:
             self._dropped += 1
 
     def mute(self) -> None:
-        """Publish silence until `unmute()`; the lease is kept.
+        """Publish silence, or no picture, until `unmute()`; the lease is kept.
 
         Raises:
             ClosedError: the lease has ended.
@@ -83,33 +105,35 @@ class MicrophoneLease:
         """
         self._set_muted(False)
 
-    def statistics(self) -> MicrophoneStatistics:
-        return MicrophoneStatistics(pushed=self._pushed, dropped=self._dropped)
+    def statistics(self) -> LeaseStatistics:
+        return LeaseStatistics(pushed=self._pushed, dropped=self._dropped)
 
     def _set_muted(self, muted: bool) -> None:
-        self._microphone.check(self)
+        self._publisher.check(self)
         if muted != self._muted:
             self._muted = muted
-            self._microphone.muted_changed(self)
+            self._publisher.muted_changed(self)
 
 
 @final
-class Microphone:
+class Publisher(Generic[F]):
     """Grants the lease; knows the track of the room that the session is in."""
 
     def __init__(
         self,
-        open_track: OpenTrack,
+        kind: PublisherKind,
+        open_track: OpenTrack[F],
         publish: Callable[[Event], None],
         room_state: Callable[[], tuple[str, bool]],
         tasks: TaskOwner,
     ) -> None:
-        self._open_track = open_track
+        self._kind = kind
+        self._open_track: OpenTrack[F] = open_track
         self._publish = publish
         self._room_state = room_state
         self._tasks = tasks
-        self._lease: MicrophoneLease | None = None
-        self._track: MicrophoneTrack | None = None
+        self._lease: Lease[F] | None = None
+        self._track: PublishedTrack[F] | None = None
         self._format: tuple[int, int] | None = None
         self._reserved_for: str | None = None
         self._opening = anyio.Lock()
@@ -125,31 +149,32 @@ class Microphone:
         return self._lease.muted if self._lease else False
 
     @asynccontextmanager
-    async def acquire(self, owner: str) -> AsyncGenerator[MicrophoneLease, None]:
-        """Hold the microphone for the block. Nothing is published before the first frame.
+    async def acquire(self, owner: str) -> AsyncGenerator[Lease[F], None]:
+        """Hold it for the block. Nothing is published before the first frame.
 
         Raises:
-            MicrophoneBusyError: somebody holds it; the error names them.
+            SourceBusyError: somebody holds it; the error names them. For the microphone it is a
+                `MicrophoneBusyError`.
         """
         holder = self._lease.owner if self._lease else self._reserved_for
         if self._lease is not None or holder not in (None, owner):
-            raise MicrophoneBusyError(str(holder))
-        lease = self._lease = MicrophoneLease(owner, self)
+            raise self._kind.busy(str(holder))
+        lease = self._lease = Lease(owner, self)
         try:
-            self._publish(MicrophoneChanged(owner=owner))
+            self._publish(self._kind.changed(owner))
             yield lease
         finally:
             await self._release(lease)
 
     def reserve(self, owner: str) -> None:
-        """Let nobody but `owner` acquire the microphone for as long as the session lives.
+        """Let nobody but `owner` acquire it for as long as the session lives.
 
         Raises:
-            MicrophoneBusyError: somebody else holds or has reserved it.
+            SourceBusyError: somebody else holds or has reserved it.
         """
         holder = self._lease.owner if self._lease else self._reserved_for
         if holder not in (None, owner):
-            raise MicrophoneBusyError(str(holder))
+            raise self._kind.busy(str(holder))
         self._reserved_for = owner
 
     def room_changed(self) -> None:
@@ -157,14 +182,14 @@ class Microphone:
         self._room += 1
         self._track = None
 
-    def revoke(self, lease: MicrophoneLease | None = None) -> None:
+    def revoke(self, lease: Lease[F] | None = None) -> None:
         """End a lease that its owner left behind (None: whichever holds), without waiting."""
         if self._lease is not None and lease in (None, self._lease):
             track = self._end()
             if track is not None:
-                self._tasks.start(track.aclose, "unpublish the microphone")
+                self._tasks.start(track.aclose, f"unpublish the {self._kind.name}")
 
-    async def push(self, lease: MicrophoneLease, frame: AudioFrame) -> bool:
+    async def push(self, lease: Lease[F], frame: F) -> bool:
         """For a lease: True when the room took the frame, False when it was dropped."""
         self.check(lease)
         connection_state, reconnecting = self._room_state()
@@ -172,22 +197,23 @@ class Microphone:
             raise NotConnectedError(connection_state)
         if reconnecting:
             return False
-        track = await self._open(lease, (frame.sample_rate, frame.num_channels))
+        track = await self._open(lease, frame)
         await track.push(frame)
         return True
 
-    def check(self, lease: MicrophoneLease) -> None:
+    def check(self, lease: Lease[F]) -> None:
         """For a lease: raise ClosedError unless it is the one that holds."""
         if self._lease is not lease:
-            raise ClosedError("the microphone lease", "acquire the microphone again")
+            raise ClosedError(f"the lease of the {self._kind.name}", "acquire it again")
 
-    def muted_changed(self, lease: MicrophoneLease) -> None:
+    def muted_changed(self, lease: Lease[F]) -> None:
         """For a lease: tell the room and everybody else."""
         if self._track is not None:
             self._track.set_muted(lease.muted)
-        self._publish(MicrophoneChanged(owner=lease.owner, muted=lease.muted))
+        self._publish(self._kind.changed(lease.owner, lease.muted))
 
-    async def _open(self, lease: MicrophoneLease, form: tuple[int, int]) -> MicrophoneTrack:
+    async def _open(self, lease: Lease[F], frame: F) -> PublishedTrack[F]:
+        form = _form(frame)
         async with self._opening:
             if self._format not in (None, form):
                 raise MisuseError(
@@ -195,7 +221,7 @@ class Microphone:
                     f"not {form}: resample, or release and acquire it again"
                 )
             if self._track is None:
-                room, track = self._room, await self._open_track(*form)
+                room, track = self._room, await self._open_track(frame)
                 if self._lease is not lease or room != self._room:
                     await track.aclose()
                     self.check(lease)
@@ -204,7 +230,7 @@ class Microphone:
                 self._track, self._format = track, form
             return self._track
 
-    async def _release(self, lease: MicrophoneLease) -> None:
+    async def _release(self, lease: Lease[F]) -> None:
         if self._lease is not lease:
             return
         track = self._end()
@@ -212,7 +238,16 @@ class Microphone:
             with anyio.move_on_after(RELEASE_TIMEOUT, shield=True):
                 await track.aclose()
 
-    def _end(self) -> MicrophoneTrack | None:
+    def _end(self) -> PublishedTrack[F] | None:
         track, self._track, self._lease, self._format = self._track, None, None, None
-        self._publish(MicrophoneChanged(owner=None))
+        self._publish(self._kind.changed(None))
         return track
+
+
+def _form(frame: AudioFrame | VideoFrame) -> tuple[int, int] | None:
+    # A track of sound is opened for one form; pictures may change their size.
+    return (frame.sample_rate, frame.num_channels) if isinstance(frame, AudioFrame) else None
+
+
+Microphone: TypeAlias = Publisher[AudioFrame]
+MicrophoneLease: TypeAlias = Lease[AudioFrame]

@@ -1,0 +1,284 @@
+"""Tracks of ours in an SDK room: microphone, camera and screen."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import Final, Generic, TypeVar, cast, final
+
+from livekit import rtc
+
+from livelayer_bus._tasks import RootTask, TaskOwner
+from livelayer_bus.contract import PictureSource
+from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
+from livelayer_bus.media import AudioFrame, FrameMetadata, VideoFrame
+from livelayer_bus.rooms.listeners import report
+from livelayer_bus.rooms.outcomes import broken
+
+QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
+MAX_FPS: Final = 60  # pictures a second; `push` waits so that no burst reaches the encoder
+ANSWER_SECONDS: Final = 10.0  # for the room to take a track, or to let it go; some never answer
+CLOSE_SECONDS: Final = 1.0  # likewise, when the whole room is closed
+
+F = TypeVar("F", AudioFrame, VideoFrame)
+_FEATURES: Final = (
+    rtc.FrameMetadataFeature.FMF_USER_TIMESTAMP,
+    rtc.FrameMetadataFeature.FMF_FRAME_ID,
+    rtc.FrameMetadataFeature.FMF_USER_DATA,
+)
+
+
+class LiveKitTrack(ABC, Generic[F]):
+    """One track of ours: made, published once, and closed."""
+
+    def __init__(
+        self,
+        name: str,
+        source: rtc.AudioSource | rtc.VideoSource,
+        track: rtc.LocalAudioTrack | rtc.LocalVideoTrack,
+    ) -> None:
+        self.name = name
+        self._sdk_source = source
+        self._track = track
+        self._room: rtc.Room | None = None
+        self._publication: rtc.LocalTrackPublication | None = None
+        self._closed = False
+
+    @abstractmethod
+    async def push(self, frame: F) -> None:
+        """Return when the frame is taken."""
+
+    @property
+    @abstractmethod
+    def _options(self) -> rtc.TrackPublishOptions: ...
+
+    async def publish(self, room: rtc.Room) -> None:
+        """Have the room take the track; the SDK's own errors come out."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            publication = await room.local_participant.publish_track(self._track, self._options)
+        self._room, self._publication = room, publication
+
+    def set_muted(self, muted: bool) -> None:
+        """Send silence or no picture, or the real one again; others see the track as muted."""
+        self._check()
+        if muted:
+            self._track.mute()
+        else:
+            self._track.unmute()
+
+    async def aclose(self) -> None:
+        """Unpublish; closing twice does nothing.
+
+        Raises:
+            BrokenError: the room did not confirm it.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        room, publication = self._room, self._publication
+        try:
+            if room is not None and publication is not None and room.isconnected():
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    # Read now: a reconnect gives the publication a new sid.
+                    await room.local_participant.unpublish_track(publication.sid)
+        except Exception as exc:
+            problem = broken(f"the {self.name} was not unpublished cleanly", exc)
+            raise BrokenError(str(problem)) from exc
+        finally:
+            await self._sdk_source.aclose()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise ClosedError(f"the {self.name}", "open it again")
+
+
+@final
+class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
+    """One published audio track, until it is closed."""
+
+    def __init__(self, sample_rate: int, num_channels: int) -> None:
+        self._source = rtc.AudioSource(sample_rate, num_channels, queue_size_ms=QUEUE_MS)
+        track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
+        super().__init__("microphone", self._source, track)
+
+    @property
+    def _options(self) -> rtc.TrackPublishOptions:
+        return rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+
+    async def push(self, frame: AudioFrame) -> None:
+        """Return when the frame is taken; waits while 200 ms of sound are waiting to be sent.
+
+        Raises:
+            ClosedError: the microphone was closed.
+            MisuseError: the frame has another rate or number of channels than the track.
+            BrokenError: the SDK did not take the frame.
+        """
+        self._check()
+        source = self._source
+        if (frame.sample_rate, frame.num_channels) != (source.sample_rate, source.num_channels):
+            raise MisuseError(
+                f"the microphone takes {source.sample_rate} Hz x {source.num_channels}, not "
+                f"{frame.sample_rate} Hz x {frame.num_channels}: resample, or open it so"
+            )
+        sound = rtc.AudioFrame(
+            frame.data, frame.sample_rate, frame.num_channels, frame.samples_per_channel
+        )
+        try:
+            await source.capture_frame(sound)
+        except Exception as exc:
+            raise broken("the microphone did not take the frame", exc) from exc
+
+
+@final
+class LiveKitPictures(LiveKitTrack[VideoFrame]):
+    """One published video track, until it is closed."""
+
+    def __init__(self, source: PictureSource, width: int, height: int, stamped: bool) -> None:
+        self._what = source
+        self._stamped = stamped
+        self._source = rtc.VideoSource(width, height, is_screencast=source == "screen")
+        track = rtc.LocalVideoTrack.create_video_track(source, self._source)
+        super().__init__(source, self._source, track)
+        self._due = 0.0  # on the loop's clock: when the next picture may go out
+
+    @property
+    def _options(self) -> rtc.TrackPublishOptions:
+        kinds = rtc.TrackSource
+        return rtc.TrackPublishOptions(
+            source=kinds.SOURCE_SCREENSHARE if self._what == "screen" else kinds.SOURCE_CAMERA,
+            simulcast=self._what == "camera",
+            frame_metadata_features=_FEATURES if self._stamped else (),
+        )
+
+    async def push(self, frame: VideoFrame) -> None:
+        """Return when the encoder has the picture; at most 60 a second go out, the rest waits.
+
+        The SDK reads the frame's own memory; an encoder that is behind leaves pictures out.
+
+        Raises:
+            ClosedError: the track was closed.
+            BrokenError: the SDK did not take the picture.
+        """
+        self._check()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        start = max(now, self._due)
+        self._due = start + 1 / MAX_FPS
+        if start > now:
+            await asyncio.sleep(start - now)
+            self._check()
+        picture = rtc.VideoFrame(frame.width, frame.height, rtc.VideoBufferType.I420, frame.data)
+        metadata = frame.metadata
+        try:
+            self._source.capture_frame(
+                picture,
+                rotation=cast("rtc.VideoRotation.ValueType", frame.rotation // 90),
+                metadata=_sdk_metadata(metadata) if metadata and self._stamped else None,
+            )
+        except Exception as exc:
+            raise broken(f"the {self.name} did not take the picture", exc) from exc
+
+
+def _sdk_metadata(metadata: FrameMetadata) -> rtc.FrameMetadata:
+    return rtc.FrameMetadata(
+        user_timestamp=metadata.capture_us,
+        frame_id=metadata.frame_id,
+        user_data=metadata.user_data,
+    )
+
+
+@final
+class _Publishing(Generic[F]):
+    """One attempt to publish, which undoes itself if it was given up."""
+
+    def __init__(self, room: rtc.Room, track: LiveKitTrack[F]) -> None:
+        self._room = room
+        self._track: LiveKitTrack[F] = track
+        self.given_up = False
+        self.published = False
+        self.error: Exception | None = None
+
+    async def run(self) -> None:
+        try:
+            await self._track.publish(self._room)
+        except BaseException as error:
+            await self._track.aclose()
+            if not isinstance(error, Exception):
+                raise
+            self.error = error
+            return
+        self.published = True
+        if self.given_up:
+            await self._track.aclose()
+
+
+@final
+class Publications:
+    """The tracks of ours in one room: opened, and at the end closed, together."""
+
+    def __init__(self) -> None:
+        self._tasks = TaskOwner()
+        self._attempts: list[RootTask] = []
+        self._open: list[LiveKitMicrophone | LiveKitPictures] = []
+        self._closed = False
+
+    async def open_microphone(
+        self, room: rtc.Room, sample_rate: int, num_channels: int
+    ) -> LiveKitMicrophone:
+        """Publish a track that takes sound of this form; cancelled, it is unpublished again.
+
+        Raises:
+            ClosedError: the room was closed meanwhile.
+            BrokenError: the room did not take the track.
+        """
+        microphone = LiveKitMicrophone(sample_rate, num_channels)
+        await self._publish(room, microphone)
+        self._open.append(microphone)
+        return microphone
+
+    async def open_video(
+        self, room: rtc.Room, source: PictureSource, width: int, height: int, stamped: bool
+    ) -> LiveKitPictures:
+        """Publish a track that takes pictures; cancelled, it is unpublished again.
+
+        Raises:
+            ClosedError: the room was closed meanwhile.
+            BrokenError: the room did not take the track.
+        """
+        pictures = LiveKitPictures(source, width, height, stamped)
+        await self._publish(room, pictures)
+        self._open.append(pictures)
+        return pictures
+
+    async def aclose(self) -> None:
+        """Unpublish them all, those being published included; bounded in time."""
+        self._closed = True
+        for track in self._open:
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await track.aclose()
+            except (BrokenError, TimeoutError) as error:
+                report(f"closing the {track.name}", error)
+        self._open.clear()
+        # An attempt cancelled half-way may publish all the same: let it end, if the room answers.
+        for attempt in self._attempts:
+            await attempt.wait(CLOSE_SECONDS)
+        await self._tasks.aclose(CLOSE_SECONDS)
+
+    async def _publish(self, room: rtc.Room, track: LiveKitTrack[F]) -> None:
+        attempt = _Publishing(room, track)
+        task = self._tasks.start(attempt.run, f"publishing the {track.name}")
+        self._attempts = [one for one in self._attempts if not one.ended]
+        self._attempts.append(task)
+        try:
+            await task.wait()
+        except BaseException:
+            attempt.given_up = True
+            if attempt.published:
+                self._tasks.start(track.aclose, f"unpublishing the {track.name}")
+            raise
+        if attempt.error is not None:
+            problem = broken(f"the room did not take the {track.name}", attempt.error)
+            raise problem from attempt.error
+        if self._closed or not attempt.published:
+            raise ClosedError("the room")

@@ -1,0 +1,173 @@
+"""Our own camera and screen, as another participant sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import anyio
+import numpy as np
+import pytest
+from livekit import rtc
+
+from livelayer_bus.errors import ClosedError, MisuseError
+from livelayer_bus.media import FrameMetadata, VideoFrame
+from livelayer_bus.rooms.publishing import LiveKitPictures
+from tests.rooms.kit import PATIENCE, Joined, Stage, polled
+
+pytestmark = pytest.mark.anyio
+
+WIDTH, HEIGHT = 320, 240
+
+
+class Eye:
+    """Another participant that waits for our picture."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self.track: asyncio.Future[tuple[rtc.Track, int]] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self.muted, self.unmuted, self.gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        room.on("track_subscribed", self._subscribed)
+        room.on("track_muted", lambda *_: self.muted.set())
+        room.on("track_unmuted", lambda *_: self.unmuted.set())
+        room.on("track_unpublished", lambda *_: self.gone.set())
+
+    def _subscribed(
+        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, _: object
+    ) -> None:
+        self.track.set_result((track, publication.source))
+
+    async def sees(self, level: int) -> rtc.VideoFrameEvent:
+        """Return the first picture of that grey."""
+        track, _ = await self.track
+        stream = rtc.VideoStream.from_track(
+            track=track, format=rtc.VideoBufferType.I420, capacity=2
+        )
+        try:
+            async for event in stream:
+                luma = np.frombuffer(event.frame.data, np.uint8)[: event.frame.width]
+                if abs(float(luma.mean()) - level) < 20:
+                    return event
+        finally:
+            await stream.aclose()
+        raise AssertionError("the track ended")
+
+
+def picture(luma: int, width: int = WIDTH, height: int = HEIGHT, **more: int) -> VideoFrame:
+    """A grey picture with what its sender writes beside it."""
+    data = bytes([luma]) * (width * height) + b"\x80" * (width * height // 2)
+    metadata = FrameMetadata(capture_us=time.time_ns() // 1000, frame_id=7) if more else None
+    return VideoFrame(data, width, height, metadata=metadata)
+
+
+async def show(pictures: LiveKitPictures, frame: VideoFrame) -> None:
+    """Push without end, thirty times a second."""
+    while True:
+        await pictures.push(frame)
+        await asyncio.sleep(1 / 30)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("camera", rtc.TrackSource.SOURCE_CAMERA),
+        ("screen", rtc.TrackSource.SOURCE_SCREENSHARE),
+    ],
+)
+async def test_what_is_pushed_is_seen_until_it_is_muted_or_closed(
+    stage: Stage, joined: Joined, source: str, kind: int
+) -> None:
+    eye = Eye(await stage.agent())
+    assert source in ("camera", "screen")
+    pictures = await joined.room.open_video(
+        "camera" if source == "camera" else "screen", WIDTH, HEIGHT, stamped=True
+    )
+    showing = asyncio.create_task(show(pictures, picture(90, stamp=1)))
+    with anyio.fail_after(PATIENCE):
+        event = await eye.sees(90)
+        assert (await eye.track)[1] == kind
+        assert event.metadata is not None
+        assert event.metadata.frame_id == 7
+        assert abs(event.metadata.user_timestamp - time.time_ns() // 1000) < PATIENCE * 1e6
+        pictures.set_muted(True)
+        await eye.muted.wait()
+        pictures.set_muted(False)
+        await eye.unmuted.wait()
+        showing.cancel()
+        await asyncio.wait([showing])
+        await pictures.aclose()
+        await pictures.aclose()
+        await eye.gone.wait()
+    with pytest.raises(ClosedError):
+        await pictures.push(picture(90))
+    with pytest.raises(ClosedError):
+        pictures.set_muted(True)
+
+
+async def test_pictures_may_change_their_size(stage: Stage, joined: Joined) -> None:
+    eye = Eye(await stage.agent())
+    pictures = await joined.room.open_video("camera", WIDTH, HEIGHT)
+    with anyio.fail_after(PATIENCE):
+        for width, height, luma in ((WIDTH, HEIGHT, 90), (480, 320, 180)):
+            showing = asyncio.create_task(show(pictures, picture(luma, width, height)))
+            await eye.sees(luma)
+            showing.cancel()
+            await asyncio.wait([showing])
+    await pictures.aclose()
+
+
+async def test_the_sdk_reads_the_frames_own_memory(
+    joined: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[rtc.VideoFrame] = []
+    capture = rtc.VideoSource.capture_frame
+
+    def spy(self: rtc.VideoSource, frame: rtc.VideoFrame, **more: object) -> None:
+        taken.append(frame)
+        capture(self, frame)
+
+    monkeypatch.setattr(rtc.VideoSource, "capture_frame", spy)
+    pictures = await joined.room.open_video("camera", WIDTH, HEIGHT)
+    frame = picture(90)
+    await pictures.push(frame)
+    assert taken[0].data.obj is frame.data.obj
+    await pictures.aclose()
+
+
+async def test_a_burst_is_spread_over_time(joined: Joined) -> None:
+    pictures = await joined.room.open_video("camera", WIDTH, HEIGHT)
+    frame = picture(90)
+    start = asyncio.get_running_loop().time()
+    async with anyio.create_task_group() as group:
+        for _ in range(19):
+            group.start_soon(pictures.push, frame)
+    assert asyncio.get_running_loop().time() - start >= 18 / 60 - 0.01
+    await pictures.aclose()
+
+
+async def test_a_picture_without_size_is_refused(joined: Joined) -> None:
+    with pytest.raises(MisuseError):
+        await joined.room.open_video("camera", 0, HEIGHT)
+
+
+async def test_closing_the_room_takes_camera_and_screen_along(joined: Joined) -> None:
+    camera = await joined.room.open_video("camera", WIDTH, HEIGHT)
+    screen = await joined.room.open_video("screen", WIDTH, HEIGHT)
+    await joined.room.aclose()
+    for pictures in (camera, screen):
+        with pytest.raises(ClosedError):
+            await pictures.push(picture(90))
+
+
+async def test_a_cancelled_opening_publishes_nothing(stage: Stage, joined: Joined) -> None:
+    opening = asyncio.ensure_future(joined.room.open_video("camera", WIDTH, HEIGHT))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait([opening])
+    assert opening.cancelled()
+    native = joined.room.native
+    assert native is not None
+    await (await joined.room.open_video("camera", WIDTH, HEIGHT)).aclose()
+    await polled(lambda: not native.local_participant.track_publications)
