@@ -66,11 +66,19 @@ class AgentWatch:
         return self._room.remote_participants.get(identity)
 
     def speaks_for_agent(self, participant: rtc.Participant | None) -> bool:
-        """Whether an agent, or somebody publishing on an agent's behalf, is `participant`."""
+        """Whether an agent, or somebody publishing on an agent's behalf, is `participant`.
+
+        The kind is the server's word. The attribute counts only if its bearer cannot have set it:
+        whoever may update its own metadata could name any agent there.
+        """
         if participant is None:
             return False
-        if is_agent(participant):
+        if participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
             return True
+        permissions = participant.permissions
+        # Empty: a server that does not tell them, and so nothing is known to hold.
+        if permissions.can_update_metadata or not permissions.ByteSize():
+            return False
         principal = self.find(participant.attributes.get(ON_BEHALF_ATTRIBUTE, ""))
         return principal is not None and is_agent(principal)
 

@@ -24,6 +24,7 @@ from livelayer_bus.tokens import RoomAccess
 
 PATIENCE = 15.0  # seconds; how long a test waits for what must happen
 WIDTH, HEIGHT = 64, 48
+ON_BEHALF = {"lk.publish_on_behalf": "agent"}
 
 
 class Server(Protocol):
@@ -101,6 +102,11 @@ class Stage:
         """Join as an agent."""
         attributes = {**({"lk.agent.state": state} if state else {}), **more}
         return await self.join(identity, kind="agent", attributes=attributes)
+
+    async def worker(self, identity: str = "worker", agent: str = "agent") -> rtc.Room:
+        """Join on behalf of an agent, as one whose attributes only the server can set."""
+        attributes = {"lk.publish_on_behalf": agent}
+        return await self.join(identity, attributes=attributes, can_update_own_metadata=False)
 
     def admin(self) -> api.LiveKitAPI:
         """The server's API."""

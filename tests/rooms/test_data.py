@@ -9,7 +9,7 @@ import pytest
 from livekit import api, rtc
 
 from livelayer_bus.errors import BrokenError
-from tests.rooms.kit import PATIENCE, Joined, RecordingSink, Stage, polled
+from tests.rooms.kit import ON_BEHALF, PATIENCE, Joined, RecordingSink, Stage, polled
 
 pytestmark = pytest.mark.anyio
 
@@ -19,9 +19,12 @@ async def test_a_packet_says_who_sent_it_and_whether_an_agent_did(
 ) -> None:
     senders = {
         "agent": await stage.agent("agent"),
-        "worker": await stage.join("worker", attributes={"lk.publish_on_behalf": "agent"}),
+        "worker": await stage.worker("worker"),
+        "avatar": await stage.agent("avatar", **ON_BEHALF),
         "guest": await stage.join("guest"),
-        "liar": await stage.join("liar", attributes={"lk.publish_on_behalf": "guest"}),
+        "liar": await stage.join("liar", attributes=ON_BEHALF),
+        "worker of a guest": await stage.worker("worker of a guest", "guest"),
+        "fool": await stage.join("fool", attributes={"lk.agent.state": "speaking"}),
     }
     native = joined.room.native
     assert native is not None
@@ -29,7 +32,21 @@ async def test_a_packet_says_who_sent_it_and_whether_an_agent_did(
     for name, room in senders.items():
         await room.local_participant.publish_data(name.encode(), topic="t")
     for name in senders:
-        await sink.saw("packet", name.encode(), name, "t", name in ("agent", "worker"))
+        await sink.saw("packet", name.encode(), name, "t", name in ("agent", "worker", "avatar"))
+
+
+async def test_who_may_say_of_itself_that_it_speaks_for_an_agent_is_not_believed(
+    stage: Stage, joined: Joined, sink: RecordingSink
+) -> None:
+    await stage.agent("agent")
+    guest = await stage.join("guest")
+    await guest.local_participant.set_attributes(ON_BEHALF)
+    native = joined.room.native
+    assert native is not None
+    everyone = native.remote_participants
+    await polled(lambda: "guest" in everyone and bool(everyone["guest"].attributes))
+    await guest.local_participant.publish_data(b"navigate", topic="t")
+    await sink.saw("packet", b"navigate", "guest", "t", False)
 
 
 async def test_what_the_server_itself_sends_has_no_sender(

@@ -14,6 +14,7 @@ from livelayer_bus.media import VideoFrame
 from livelayer_bus.rooms import LiveKitRoom
 from tests.rooms.kit import (
     HEIGHT,
+    ON_BEHALF,
     PATIENCE,
     WIDTH,
     Joined,
@@ -151,7 +152,7 @@ async def test_an_avatar_workers_picture_comes_before_the_agents_own_and_may_be_
 async def test_nobody_elses_picture_is_shown(
     stage: Stage, joined: Joined, sink: RecordingSink
 ) -> None:
-    guest = await stage.join("guest")
+    guest = await stage.join("guest", attributes=ON_BEHALF)
     async with painting(guest, WORKERS):
         agent = await stage.agent()
         async with painting(agent, AGENTS):

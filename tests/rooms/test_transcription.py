@@ -80,7 +80,7 @@ async def test_words_belong_to_the_owner_of_the_track_else_to_the_sender(
     stage: Stage, joined: Joined, sink: RecordingSink
 ) -> None:
     agent = await stage.agent()
-    await stage.join("worker", attributes={"lk.publish_on_behalf": "agent"})
+    await stage.worker()
     source = rtc.AudioSource(48_000, 1)
     voice = rtc.LocalAudioTrack.create_audio_track("voice", source)
     published = await agent.local_participant.publish_track(voice)
