@@ -18,6 +18,7 @@ import msgspec
 
 from ..errors import BrokenError
 from .bus_worker import Answer, Hello, Job
+from .records import Goal
 
 INSTALLED_RIVALS = tuple(
     f"livelayer_bus.bench.bus_rivals.{name}"
@@ -67,15 +68,6 @@ class Case(msgspec.Struct, frozen=True):
     """fan_out: how many times as fast as asyncio.Queue. wake: how many bare futures long."""
     lowest_ratio: float
     highest_ratio: float
-
-
-class Goal(msgspec.Struct, frozen=True):
-    """A number the project promises, and what came out."""
-
-    name: str
-    wanted: str
-    measured: float
-    met: bool
 
 
 class BusBenchmark(msgspec.Struct, frozen=True):
