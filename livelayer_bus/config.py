@@ -18,22 +18,31 @@
     resume_window = 300.0
     reconnect = { attempts = 12 }              # or false
 
+`livelayer serve` reads the tables [agents.<id>] and [endpoint] of the same file: see
+`livelayer_bus.endpoint`.
+
 An unknown key is an error: a misspelt option must not be ignored.
 """
 
 from __future__ import annotations
 
 import os
-import tomllib
 from inspect import signature
 from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
 
-from ._config.reading import convert, read_surface, read_tokens
+from ._config.reading import (
+    convert,
+    read_agents,
+    read_document,
+    read_surface,
+    read_tokens,
+)
 from ._config.secrets import Environment, reveal
 from ._config.tables import (
+    EndpointTable,
     Head,
     LiteralTokens,
     LocalKeyTokens,
@@ -150,20 +159,15 @@ def load_config(path: str | os.PathLike[str] = FILE_NAME) -> Config:
             error names the file, the key and what to do.
     """
     path = Path(path)
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except OSError as exc:
-        problem = f"cannot be read ({exc.strerror}): give its path with --config"
-        raise ConfigError(str(path), problem) from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigError(str(path), "is not UTF-8: save it as UTF-8") from exc
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(str(path), f"is no TOML: {exc}") from exc
+    document = read_document(path)
     head = convert(document, Head, str(path), "")
     surfaces = {
         key: read_surface(table, str(path), f"surfaces.{key}")
         for key, table in head.surfaces.items()
     }
+    # Used by the session endpoint alone, but a mistake in the file is told by whoever reads it.
+    read_agents(head, str(path))
+    convert(head.endpoint, EndpointTable, str(path), "endpoint")
     return Config(
         path=path,
         agent_id=head.agent_id,

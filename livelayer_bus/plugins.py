@@ -27,6 +27,8 @@ EXTRAS: Final = {
     "espeakng_loader": "demo",
     "matplotlib": "bench",
     "psutil": "bench",
+    "starlette": "endpoint",
+    "uvicorn": "endpoint",
 }
 """Modules of other distributions, and the extra of ours that installs them."""
 

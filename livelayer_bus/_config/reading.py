@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
 import msgspec
@@ -11,11 +13,32 @@ import msgspec
 from ..capabilities import check_capabilities
 from ..errors import ConfigError, MisuseError
 from .secrets import Text, env_name
-from .tables import Head, SessionEndpointTokens, SurfaceTable, TokenTable
+from .tables import AgentTable, Body, Head, SessionEndpointTokens, SurfaceTable, TokenTable
 
 T = TypeVar("T")
 _UNKNOWN_KEY: Final = re.compile(r"unknown field `([^`]*)`")
 _MISSING_KEY: Final = re.compile(r"missing required field `([^`]*)`")
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The file as TOML values."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as exc:
+        problem = f"cannot be read ({exc.strerror}): give its path with --config"
+        raise ConfigError(str(path), problem) from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(str(path), "is not UTF-8: save it as UTF-8") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(str(path), f"is no TOML: {exc}") from exc
+
+
+def read_agents(body: Body, file: str) -> dict[str, AgentTable]:
+    """The agents that the session endpoint serves, by id."""
+    return {
+        name: convert(table, AgentTable, file, f"agents.{name}")
+        for name, table in body.agents.items()
+    }
 
 
 def read_tokens(head: Head, file: str) -> TokenTable | None:

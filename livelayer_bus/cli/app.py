@@ -14,6 +14,7 @@ from .exits import EPILOG, fail, hush_sdk
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("demo", "Talk to an agent on this machine: no key, no cloud, nothing to install."),
+    "serve": ("serve", "Give out sessions: the endpoint that pages and token sources ask."),
     "run": ("run", "Run a session from livelayer.toml until Ctrl-C."),
     "surfaces": ("surfaces", "List the surfaces that are installed."),
     "send": ("send", "Publish a data message into a running session."),
