@@ -203,6 +203,9 @@ class SurfaceSession(StateProperties):
         self._inbox: Subscription[Event, SessionState] | None = (
             session.subscribe(CommandReceived, DataReceived).__enter__() if services else None
         )
+        # The session's channel, and the same one under this surface's key.
+        self._video: tuple[VideoChannel, VideoChannel] | None = None
+        self._audio: tuple[AudioChannel, AudioChannel] | None = None
         self._taken: Taken = {}
         self.last_used = 0
 
@@ -266,11 +269,17 @@ class SurfaceSession(StateProperties):
 
     @property
     def video(self) -> VideoChannel:
-        return self._session.video
+        channel = self._session.video
+        if self._video is None or self._video[0] is not channel:
+            self._video = channel, channel.labelled(self._key)
+        return self._video[1]
 
     @property
     def audio(self) -> AudioChannel:
-        return self._session.audio
+        channel = self._session.audio
+        if self._audio is None or self._audio[0] is not channel:
+            self._audio = channel, channel.labelled(self._key)
+        return self._audio[1]
 
     @overload
     def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...

@@ -56,6 +56,7 @@ class Avatar:
         options = rtc.TrackPublishOptions(
             source=rtc.TrackSource.SOURCE_CAMERA,
             simulcast=False,
+            frame_metadata_features=[rtc.FrameMetadataFeature.FMF_USER_TIMESTAMP],
             video_encoding=rtc.VideoEncoding(
                 max_bitrate=_MAX_BITRATE, max_framerate=FRAMES_PER_SECOND
             ),
@@ -70,7 +71,8 @@ class Avatar:
         while True:
             now = time.monotonic()
             self._face.draw(self._expression.look(now, self._timeline.shape(now)))
-            self._source.capture_frame(frame)
+            stamp = rtc.FrameMetadata(user_timestamp=time.time_ns() // 1000)
+            self._source.capture_frame(frame, metadata=stamp)
             self._frames += 1
             due += 1
             now = time.monotonic()

@@ -3,7 +3,7 @@
 from livelayer_bus.media.audio import AudioChannel, AudioSubscription, AudioWriter
 from livelayer_bus.media.frames import AudioFrame, FrameMetadata, VideoFrame
 from livelayer_bus.media.pixels import PixelFormat
-from livelayer_bus.media.statistics import ChannelStatistics, ReaderStatistics, Timing
+from livelayer_bus.media.statistics import ChannelStatistics, ReaderStatistics, Reading, Timing
 from livelayer_bus.media.video import VideoChannel, VideoSubscription, VideoWriter
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "VideoWriter",
     "AudioWriter",
     "ReaderStatistics",
+    "Reading",
     "ChannelStatistics",
     "Timing",
 ]
@@ -33,6 +34,7 @@ for _public in (
     VideoWriter,
     AudioWriter,
     ReaderStatistics,
+    Reading,
     ChannelStatistics,
     Timing,
 ):

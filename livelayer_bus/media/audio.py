@@ -70,10 +70,10 @@ class AudioSubscription(Subscription[AudioFrame]):
 
     _flow: AudioFlow
 
-    def __init__(self, flow: AudioFlow, max_delay_ms: float) -> None:
+    def __init__(self, flow: AudioFlow, max_delay_ms: float, label: str | None) -> None:
         if not (max_delay_ms > 0 and math.isfinite(max_delay_ms)):
             raise MisuseError(f"max_delay_ms={max_delay_ms} is no time: give milliseconds > 0")
-        super().__init__(flow, round(max_delay_ms * NS_PER_MS))
+        super().__init__(flow, round(max_delay_ms * NS_PER_MS), label)
 
     def _start(self) -> int:
         return self._flow.sequence
@@ -154,7 +154,11 @@ class AudioChannel(Channel[AudioFrame]):
         Raises:
             MisuseError: `max_delay_ms` is not a positive number.
         """
-        return AudioSubscription(self._flow, max_delay_ms)
+        return AudioSubscription(self._flow, max_delay_ms, self._label)
+
+    def labelled(self, label: str) -> AudioChannel:
+        """The same channel; readers that subscribe through it are named `label` in statistics."""
+        return AudioChannel(self._flow, label)
 
 
 @final

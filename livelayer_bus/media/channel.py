@@ -17,14 +17,21 @@ from livelayer_bus.media.flow import (
     GlanceCallback,
     wake,
 )
-from livelayer_bus.media.statistics import ChannelStatistics, ReaderStatistics, TimingWindow
+from livelayer_bus.media.statistics import (
+    ChannelStatistics,
+    ReaderStatistics,
+    Reading,
+    Timing,
+    TimingWindow,
+)
 
 
 class Channel(Generic[FrameT]):
     """What surfaces see: it exists before any track, survives its tracks, and ends once."""
 
-    def __init__(self, flow: Flow[FrameT]) -> None:
+    def __init__(self, flow: Flow[FrameT], label: str | None = None) -> None:
         self._flow = flow
+        self._label = label
 
     @property
     def available(self) -> bool:
@@ -68,7 +75,23 @@ class Channel(Generic[FrameT]):
             held=self._flow.held,
             frames_alive=frames_alive,
             bytes_alive=bytes_alive,
+            transit=self.transit,
         )
+
+    @property
+    def received(self) -> int:
+        """Frames pushed by the writer; readable in any thread."""
+        return self._flow.sequence
+
+    @property
+    def transit(self) -> Timing:
+        """See `ChannelStatistics.transit`; readable in any thread."""
+        return self._flow.transit.read()
+
+    def readings(self) -> tuple[Reading, ...]:
+        """What the subscriptions there are have measured; readable in any thread."""
+        readers = [reference() for reference in tuple(self._flow.known.values())]
+        return tuple(reader.reading() for reader in readers if reader is not None)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "available" if self.available else "waiting"
@@ -159,8 +182,9 @@ class Subscription(ABC, Generic[FrameT]):
 
     _token: int | None = None  # set while attached; the finalizer needs it at any stage
 
-    def __init__(self, flow: Flow[FrameT], span_ns: int) -> None:
+    def __init__(self, flow: Flow[FrameT], span_ns: int, label: str | None) -> None:
         self._flow = flow
+        self._label = label
         self._span_ns = span_ns
         self._cursor = 0  # the number of the last frame taken or dropped
         self._delivered = 0
@@ -172,6 +196,7 @@ class Subscription(ABC, Generic[FrameT]):
         self._slot: Slot | None = None
         self._paused = False
         self._closed = False
+        flow.know(self)
 
     # What video and audio do differently -----------------------------------------------------
 
@@ -335,4 +360,15 @@ class Subscription(ABC, Generic[FrameT]):
             latency=self._latency.read(),
             hold=self._hold.read(),
             paused=self._paused,
+            label=self._label,
+        )
+
+    def reading(self) -> Reading:
+        """What was counted and measured so far; readable in any thread."""
+        return Reading(
+            label=self._label,
+            delivered=self._delivered,
+            dropped=self._dropped,
+            latency=self._latency.read(),
+            hold=self._hold.read(),
         )

@@ -8,11 +8,12 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from threading import get_ident
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from livelayer_bus._bus.owner import Owner, Slot
 from livelayer_bus.errors import ClosedError, WrongLoopError
 from livelayer_bus.media.frames import AudioFrame, VideoFrame
+from livelayer_bus.media.statistics import Reading, TimingWindow
 
 FrameT = TypeVar("FrameT", bound=VideoFrame | AudioFrame)
 
@@ -20,6 +21,12 @@ DemandCallback = Callable[[int], None]
 GlanceCallback = Callable[[], None]
 ANY_TIME = -(1 << 63)  # earlier than every received_ns
 NO_TIME = 1 << 63  # later than every received_ns
+
+
+class Readable(Protocol):
+    """A subscription, as far as metrics are concerned."""
+
+    def reading(self) -> Reading: ...
 
 
 class Flow(ABC, Generic[FrameT]):
@@ -46,6 +53,9 @@ class Flow(ABC, Generic[FrameT]):
         self._glance_callbacks: dict[int, GlanceCallback] = {}
         self._tokens = itertools.count(1)
         self._owner = Owner()
+        self.transit = TimingWindow()
+        # Those there are, attached or not; a copy of the values is one step in any thread.
+        self.known: dict[int, weakref.ref[Readable]] = {}
 
     # What video and audio do differently -----------------------------------------------------
 
@@ -168,6 +178,11 @@ class Flow(ABC, Generic[FrameT]):
             hint = "one session belongs to one event loop: open another one there"
             raise WrongLoopError(f"{self.name} ({call})", exc.owner, exc.caller, hint) from exc
         return self._owner.new_slot()
+
+    def know(self, reader: Readable) -> None:
+        """List a subscription for as long as it exists."""
+        token = next(self._tokens)
+        self.known[token] = weakref.ref(reader, lambda _: self.known.pop(token, None))
 
     async def watch(self) -> None:
         """Wait for the next change of `available` or for the close."""

@@ -18,6 +18,8 @@ class Timing:
     p50_ns: int
     p95_ns: int
     max_ns: int
+    measured: int
+    """How many measurements these are."""
 
 
 @final
@@ -42,6 +44,21 @@ class ReaderStatistics:
     hold: Timing
     """From delivered to the reader asking for its next frame: what its own work takes."""
     paused: bool
+    label: str | None = None
+    """The key of the surface that reads; None outside of surfaces."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What can be read of one subscription in any thread."""
+
+    label: str | None
+    delivered: int
+    dropped: int
+    """Those counted so far; `ReaderStatistics.dropped` is exact at any time."""
+    latency: Timing
+    hold: Timing
 
 
 @final
@@ -59,6 +76,11 @@ class ChannelStatistics:
     """Frames of this channel that anybody still holds, the channel included."""
     bytes_alive: int
     """Their memory, conversions included."""
+    transit: Timing
+    """From captured by the sender to received, for frames stamped with a wall-clock time.
+
+    It includes what the clocks of sender and receiver differ by, and so may be negative.
+    """
 
 
 @final
@@ -76,10 +98,15 @@ class TimingWindow:
 
     def read(self) -> Timing:
         """The percentiles of what is kept."""
-        if not self._newest:
-            return Timing(0, 0, 0, 0)
-        ordered = sorted(self._newest)
+        newest = tuple(self._newest)  # whole in one step: metrics are read in other threads
+        if not newest:
+            return Timing(0, 0, 0, 0, 0)
+        ordered = sorted(newest)
         last = len(ordered) - 1
         return Timing(
-            self._newest[-1], ordered[last // 2], ordered[last * 95 // 100], ordered[last]
+            newest[-1],
+            ordered[last // 2],
+            ordered[last * 95 // 100],
+            ordered[last],
+            len(ordered),
         )

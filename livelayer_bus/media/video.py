@@ -12,6 +12,9 @@ from livelayer_bus.media.channel import Channel, Subscription, Writer
 from livelayer_bus.media.flow import ANY_TIME, Flow
 from livelayer_bus.media.frames import NS_PER_SECOND, VideoFrame
 
+NS_PER_US = 1_000
+MAX_TRANSIT_NS = 3600 * NS_PER_SECOND  # beyond it the stamp is no wall-clock time
+
 
 @final
 class VideoFlow(Flow[VideoFrame]):
@@ -21,6 +24,13 @@ class VideoFlow(Flow[VideoFrame]):
 
     def store(self, frame: VideoFrame) -> None:
         self.newest = frame
+        metadata = frame.metadata
+        if metadata is not None and metadata.capture_us is not None:
+            # received_ns is monotonic, and the sender's stamp is on the wall clock.
+            wall_ns = frame.received_ns + time.time_ns() - self.now_ns()
+            transit_ns = wall_ns - metadata.capture_us * NS_PER_US
+            if abs(transit_ns) < MAX_TRANSIT_NS:
+                self.transit.add(transit_ns)
 
     def discard(self) -> None:
         self.newest = None
@@ -36,10 +46,10 @@ class VideoSubscription(Subscription[VideoFrame]):
 
     _flow: VideoFlow
 
-    def __init__(self, flow: VideoFlow, max_fps: float | None) -> None:
+    def __init__(self, flow: VideoFlow, max_fps: float | None, label: str | None) -> None:
         if max_fps is not None and not (max_fps > 0 and math.isfinite(max_fps)):
             raise MisuseError(f"max_fps={max_fps} is no rate: give frames a second > 0, or None")
-        super().__init__(flow, 0)
+        super().__init__(flow, 0, label)
         self._interval_ns = 0 if max_fps is None else round(NS_PER_SECOND / max_fps)
         self._due_ns = ANY_TIME
 
@@ -107,7 +117,11 @@ class VideoChannel(Channel[VideoFrame]):
         Raises:
             MisuseError: `max_fps` is not a positive number.
         """
-        return VideoSubscription(self._flow, max_fps)
+        return VideoSubscription(self._flow, max_fps, self._label)
+
+    def labelled(self, label: str) -> VideoChannel:
+        """The same channel; readers that subscribe through it are named `label` in statistics."""
+        return VideoChannel(self._flow, label)
 
 
 @final

@@ -378,5 +378,7 @@ async def test_latency_and_hold_come_from_the_given_clock() -> None:
             await next_of(frames)
             now[0] += work_ns
         seen = frames.statistics()
-    assert seen.latency == Timing(last_ns=0, p50_ns=7, p95_ns=7, max_ns=9)
-    assert seen.hold == Timing(last_ns=50, p50_ns=20, p95_ns=20, max_ns=50)  # the third goes on
+    assert seen.latency == Timing(last_ns=0, p50_ns=7, p95_ns=7, max_ns=9, measured=3)
+    assert seen.hold == Timing(
+        last_ns=50, p50_ns=20, p95_ns=20, max_ns=50, measured=2
+    )  # the third goes on

@@ -170,7 +170,9 @@ async def test_a_surface_sees_the_session_it_is_mounted_on(
     assert view.state == session.state
     assert (view.id, view.agent_id, view.connection_state) == (session.id, "agt", "connected")
     assert view.transcript == session.transcript
-    assert view.video is session.video
+    assert view.video.demand == session.video.demand == 0
+    with view.video.subscribe():
+        assert session.video.demand == 1
     assert view.capabilities == {"navigate"}
     await view.send_data(UserMessage("hello"))
     assert room.sent[0].message == UserMessage("hello")
