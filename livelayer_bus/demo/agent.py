@@ -16,6 +16,7 @@ from typing import Final, Self
 from livekit import rtc
 from livekit.agents.testing import fake_job_context
 
+from livelayer_bus.agent import BridgeStatistics
 from livelayer_bus.demo import guide
 from livelayer_bus.demo.avatar import AvatarStatistics
 from livelayer_bus.demo.brain import THINKING_SECONDS
@@ -24,7 +25,6 @@ from livelayer_bus.demo.face import Face
 from livelayer_bus.demo.models import OPENAI_PLUGIN, ModelChoice, choose_models
 from livelayer_bus.demo.performance import Performance, bounded
 from livelayer_bus.demo.speech import Voice
-from livelayer_bus.demo.wire import WireStatistics
 from livelayer_bus.errors import ConnectError, MisuseError
 from livelayer_bus.rooms.outcomes import join_error
 from livelayer_bus.rooms.redaction import redact_sdk_log
@@ -98,7 +98,7 @@ class DemoAgent:
         """
         return self._on_stage().video_statistics()
 
-    def wire_statistics(self) -> WireStatistics:
+    def wire_statistics(self) -> BridgeStatistics:
         """Data messages sent and received so far.
 
         Raises:

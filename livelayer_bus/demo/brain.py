@@ -19,12 +19,13 @@ from livekit.agents import (
     tts,
 )
 
+from livelayer_bus.agent import SurfaceBridge
 from livelayer_bus.demo import guide
 from livelayer_bus.demo.mouth import Viseme
 from livelayer_bus.demo.player import VISEMES_KEY
 from livelayer_bus.demo.speech import Speech, Voice
-from livelayer_bus.demo.wire import WireBridge
 from livelayer_bus.errors import NotSupportedError
+from livelayer_bus.messages import RequestPageContext
 
 OUTPUT_RATE: Final = 24_000
 """Samples a second of RoomIO's audio output; frames made at this rate pass through it unchanged."""
@@ -70,11 +71,11 @@ class EspeakModel(tts.TTS[Never]):
 
 
 class GuideAgent(Agent):
-    """Answers with the rules of `guide`, speaks with espeak-ng, and acts over the wire bridge."""
+    """Answers with the rules of `guide`, speaks with espeak-ng, and acts over the bridge."""
 
     def __init__(
         self,
-        bridge: WireBridge,
+        bridge: SurfaceBridge,
         voice: Voice,
         executor: Executor,
         on_speech: Callable[[], None],
@@ -135,12 +136,10 @@ class GuideAgent(Agent):
 
     async def _act(self, step: guide.Act | guide.ReadPage) -> str:
         if isinstance(step, guide.Act):
-            outcome = await self._bridge.command(step.command, step.fields)
-            return guide.outcome_text(step, outcome)
-        outcome, context = await self._bridge.page_context()
-        if outcome is guide.Outcome.DONE:
-            return guide.page_text(context)
-        return guide.page_outcome_text(outcome)
+            answer = await self._bridge.command({"type": step.command, **step.fields})
+            return guide.outcome_text(step, answer.outcome)
+        answer = await self._bridge.command(RequestPageContext())
+        return guide.page_text(answer.value) if answer else guide.page_outcome_text(answer.outcome)
 
 
 async def sentences(text: AsyncIterable[str]) -> AsyncGenerator[str, None]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Final, TypeAlias
 
+from livelayer_bus.agent import Outcome
 from livelayer_bus.demo.topics import NAME, TOPICS
+from livelayer_bus.messages import FormSubmitBlocked, FormSubmitted
 
 FORM_ID: Final = "contact"
 GREETING: Final = (
@@ -21,18 +22,6 @@ CANNOT_TRANSCRIBE: Final = (
 PLEASE_TYPE: Final = "Please type to me."
 PAGE_EXCERPT: Final = 240
 """Characters of a page's text that are read out."""
-
-
-class Outcome(Enum):
-    """What became of a command, as far as anybody told."""
-
-    DONE = "done"
-    REFUSED = "capability"
-    INVALID = "invalid"
-    FAILED = "failed"
-    TIMEOUT = "timeout"
-    BLOCKED = "blocked"
-    SILENCE = "silence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +104,8 @@ def outcome_text(act: Act, outcome: Outcome) -> str:
             return f"I could not {act.goal}: the page did not manage it in time."
         case Outcome.SILENCE:
             return "Nobody answered me, so I cannot tell whether that worked."
+        case Outcome.GONE:
+            return f"I could not {act.goal}: your page is not connected any more."
 
 
 def page_text(context: object) -> str:
@@ -143,21 +134,17 @@ def page_outcome_text(outcome: Outcome) -> str:
             return "I may not do that here: nobody gave me the permission to read the page."
         case Outcome.DONE | Outcome.SILENCE | Outcome.TIMEOUT:
             return "I asked the page, but I got no answer in time."
-        case Outcome.INVALID | Outcome.FAILED | Outcome.BLOCKED:
+        case Outcome.INVALID | Outcome.FAILED | Outcome.BLOCKED | Outcome.GONE:
             return "I asked the page, but it could not tell me what it shows."
 
 
-def notice_text(message: Mapping[str, object]) -> str | None:
-    """What the guide says about a message that nobody asked for; None: it keeps quiet."""
-    match message.get("type"):
-        case "form_submitted":
-            return "Thank you, the form has been sent."
-        case "form_submit_blocked":
-            if message.get("reason") == "validation":
-                return "The form was not sent: something in it is missing or not valid yet."
-            return "The form was not sent: the page ran into an error."
-        case _:
-            return None
+def notice_text(message: FormSubmitted | FormSubmitBlocked) -> str:
+    """What the guide says about a form that the user sent."""
+    if isinstance(message, FormSubmitted):
+        return "Thank you, the form has been sent."
+    if message.reason == "validation":
+        return "The form was not sent: something in it is missing or not valid yet."
+    return "The form was not sent: the page ran into an error."
 
 
 def _say(text: str, memory: Memory) -> Reply:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from livekit.agents import Agent, AgentSession, inference
 
+from livelayer_bus.agent import SurfaceBridge
 from livelayer_bus.demo.assistant import AssistantAgent
 from livelayer_bus.demo.brain import EspeakModel, GuideAgent, GuideModel
 from livelayer_bus.demo.models import (
@@ -20,41 +21,52 @@ from livelayer_bus.demo.models import (
     ModelsKind,
 )
 from livelayer_bus.demo.speech import Voice
-from livelayer_bus.demo.wire import WireBridge
 
 _AWAY_SECONDS: Final = None  # nobody has to keep talking to a demo
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What an agent is built from: its wire, its offline voice and where that works, its ears."""
+    """What an agent is built from: its bridge, its offline voice and where that works, its ears."""
 
-    bridge: WireBridge
+    bridge: SurfaceBridge
     voice: Voice | None
     executor: Executor
     on_speech: Callable[[], None]
     thinking_seconds: float
 
 
-def build(kind: ModelsKind, stage: Stage) -> tuple[AgentSession[Any], Agent]:
-    """A session that is not started yet, and the agent to start it with."""
+def build_session(kind: ModelsKind) -> AgentSession[Any]:
+    """A session that is not started yet."""
     match kind:
         case "offline":
-            return _offline(stage)
+            return _offline()
         case "openai":
-            return _openai(), AssistantAgent(stage.bridge)
+            return _openai()
         case "livekit-inference":
-            session: AgentSession[Any] = AgentSession(
+            return AgentSession(
                 llm=INFERENCE_LLM,
                 stt=INFERENCE_STT,
                 tts=INFERENCE_TTS,
                 user_away_timeout=_AWAY_SECONDS,
             )
-            return session, AssistantAgent(stage.bridge)
 
 
-def _offline(stage: Stage) -> tuple[AgentSession[Any], Agent]:
-    session: AgentSession[Any] = AgentSession(
+def build_agent(kind: ModelsKind, stage: Stage) -> Agent:
+    """The agent to start the session with."""
+    if kind != "offline":
+        return AssistantAgent()
+    return GuideAgent(
+        stage.bridge,
+        stage.voice or Voice(),
+        stage.executor,
+        stage.on_speech,
+        thinking_seconds=stage.thinking_seconds,
+    )
+
+
+def _offline() -> AgentSession[Any]:
+    return AgentSession(
         llm=GuideModel(),
         tts=EspeakModel(),
         vad=inference.VAD(),
@@ -64,14 +76,6 @@ def _offline(stage: Stage) -> tuple[AgentSession[Any], Agent]:
         tts_text_transforms=None,
         user_away_timeout=_AWAY_SECONDS,
     )
-    agent = GuideAgent(
-        stage.bridge,
-        stage.voice or Voice(),
-        stage.executor,
-        stage.on_speech,
-        thinking_seconds=stage.thinking_seconds,
-    )
-    return session, agent
 
 
 def _openai() -> AgentSession[Any]:

@@ -10,30 +10,32 @@ from typing import Any, Final
 
 from livekit import rtc
 from livekit.agents import (
-    AgentSession,
     AgentStateChangedEvent,
     CloseEvent,
     UserStateChangedEvent,
 )
 from livekit.agents.voice import room_io
 
+from livelayer_bus.agent import BridgeStatistics, SurfaceBridge, is_person
+from livelayer_bus.capabilities import ALL
 from livelayer_bus.demo.avatar import Avatar, AvatarStatistics
 from livelayer_bus.demo.brain import OUTPUT_RATE
-from livelayer_bus.demo.conversation import Conversation, is_person
+from livelayer_bus.demo.conversation import Conversation
 from livelayer_bus.demo.face import Face
 from livelayer_bus.demo.models import ModelsKind
 from livelayer_bus.demo.mouth import MouthTimeline
-from livelayer_bus.demo.parts import Stage, build
+from livelayer_bus.demo.parts import Stage, build_agent, build_session
 from livelayer_bus.demo.player import MouthOutput
 from livelayer_bus.demo.speech import Voice
-from livelayer_bus.demo.wire import WireBridge, WireStatistics
+from livelayer_bus.messages import FormSubmitBlocked, FormSubmitted
 
 _SESSION_CLOSE_SECONDS: Final = 2.5
+_ANSWER_SECONDS: Final = 3.0  # that a page has to say what became of a command
 _LOG = logging.getLogger(__name__)
 
 
 class Performance:
-    """One agent in one room: its session, its wire, its face. `run` is the whole of it."""
+    """One agent in one room: its session, its bridge, its face. `run` is the whole of it."""
 
     def __init__(
         self,
@@ -50,16 +52,17 @@ class Performance:
         self._greeting = greeting
         self._timeline = MouthTimeline()
         self._avatar = Avatar(face, self._timeline)
-        self._conversation = Conversation()
-        self._bridge = WireBridge(
-            room,
-            on_user_message=self._conversation.user_said,
-            on_notice=self._conversation.notice,
+        self._session = build_session(models)
+        self._conversation = Conversation(self._session)
+        self._bridge = SurfaceBridge(
+            self._session, room, capabilities=ALL, command_timeout=_ANSWER_SECONDS
         )
+        self._bridge.on(FormSubmitted)(self._conversation.notice)
+        self._bridge.on(FormSubmitBlocked)(self._conversation.notice)
         stage = Stage(
             self._bridge, voice, executor, self._conversation.speech_heard, thinking_seconds
         )
-        self._session, self._agent = build(models, stage)
+        self._agent = build_agent(models, stage)
         self._ended = asyncio.Event()
         self._end_reason: str | None = None
 
@@ -72,7 +75,7 @@ class Performance:
         """Frames sent and left out so far."""
         return self._avatar.statistics()
 
-    def wire_statistics(self) -> WireStatistics:
+    def wire_statistics(self) -> BridgeStatistics:
         """Data messages sent and received so far."""
         return self._bridge.statistics()
 
@@ -88,20 +91,15 @@ class Performance:
         try:
             await self._start()
             async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._bridge.run(), name="demo-wire"),
-                    group.create_task(self._avatar.run(), name="demo-video"),
-                    group.create_task(self._conversation.run(self._session), name="demo-talk"),
-                ]
-                self._bridge.announce()
+                drawing = group.create_task(self._avatar.run(), name="demo-video")
                 self._greet_if_somebody_is_there()
                 if not ready.done():
                     ready.set_result(None)
                 await self._ended.wait()
-                for task in tasks:
-                    task.cancel()
+                drawing.cancel()
         finally:
             self._unlisten()
+            await self._bridge.aclose()
             await bounded(self._session.aclose(), _SESSION_CLOSE_SECONDS)
 
     async def aclose(self) -> None:
@@ -109,11 +107,12 @@ class Performance:
         await self._avatar.aclose()
 
     async def _start(self) -> None:
+        await self._bridge.start()
         await self._session.start(
             self._agent,
             room=self._room,
             room_options=room_io.RoomOptions(
-                text_input=room_io.TextInputOptions(text_input_cb=self._on_chat),
+                text_input=room_io.TextInputOptions(text_input_cb=self._bridge.text_input),
                 audio_output=room_io.AudioOutputOptions(sample_rate=OUTPUT_RATE),
                 # People come and go; the agent stays until its block is left.
                 close_on_disconnect=False,
@@ -126,7 +125,6 @@ class Performance:
         await self._avatar.publish(self._room)
 
     def _listen(self) -> None:
-        self._bridge.open()
         self._room.on("participant_active", self._on_participant_active)
         self._session.on("agent_state_changed", self._on_agent_state)
         self._session.on("user_state_changed", self._on_user_state)
@@ -137,14 +135,9 @@ class Performance:
         self._session.off("user_state_changed", self._on_user_state)
         self._session.off("agent_state_changed", self._on_agent_state)
         self._room.off("participant_active", self._on_participant_active)
-        self._bridge.close()
-
-    def _on_chat(self, _session: AgentSession[Any], event: room_io.TextInputEvent) -> None:
-        self._conversation.user_said(event.text)
 
     def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
         self._avatar.expression.set_state(event.new_state)
-        self._bridge.set_state(event.new_state)
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         self._avatar.expression.set_user_speaking(event.new_state == "speaking")

@@ -291,7 +291,7 @@ async def test_noise_on_the_wire_is_counted_and_harms_nobody(embedded: Stage) ->
         await user.send({"type": "quiz_response", "answer": 42})
         await user.type("thank you")
         await user.until(lambda: user.said("You are welcome."))
-        assert agent.wire_statistics().malformed == 4
+        assert agent.wire_statistics().malformed == 5
 
 
 async def test_starting_is_fast_and_closing_leaves_nothing_behind(embedded: Stage) -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livelayer_bus.agent import Outcome
 from livelayer_bus.demo.guide import (
     Act,
     Memory,
-    Outcome,
     ReadPage,
     Reply,
     Say,
@@ -23,6 +23,7 @@ from livelayer_bus.demo.guide import (
 )
 from livelayer_bus.demo.script import SCRIPT
 from livelayer_bus.demo.topics import TOPICS
+from livelayer_bus.messages import FormSubmitBlocked, FormSubmitted
 
 
 def spoken(reply: Reply) -> str:
@@ -164,10 +165,9 @@ def test_a_page_that_did_not_answer_is_not_made_up() -> None:
 
 
 def test_a_form_that_was_sent_or_blocked_is_noticed() -> None:
-    assert "has been sent" in (notice_text({"type": "form_submitted", "formId": "a"}) or "")
-    blocked = {"type": "form_submit_blocked", "formId": "a", "reason": "validation"}
-    assert "not sent" in (notice_text(blocked) or "")
-    assert notice_text({"type": "quiz_response"}) is None
+    assert "has been sent" in notice_text(FormSubmitted("a"))
+    assert "missing or not valid" in notice_text(FormSubmitBlocked("a", "validation"))
+    assert "an error" in notice_text(FormSubmitBlocked("a", "exception"))
 
 
 def test_every_topic_can_be_reached_and_none_hides_another() -> None:
