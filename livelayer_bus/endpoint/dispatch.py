@@ -73,7 +73,8 @@ class Dispatcher:
             if any(person.kind == ParticipantInfo.AGENT for person in people.participants):
                 return True
             dispatches = await client.agent_dispatch.list_dispatch(room)
-            if any(_coming(dispatch, time.time()) for dispatch in dispatches):
+            ours = (item for item in dispatches if item.agent_name == agent.worker)
+            if any(_coming(dispatch, time.time()) for dispatch in ours):
                 return True
             await client.agent_dispatch.create_dispatch(
                 api.CreateAgentDispatchRequest(
