@@ -11,7 +11,8 @@ except ModuleNotFoundError as exc:
         raise
     problem = "it needs starlette: pip install 'livelayer-bus[endpoint]'"
     raise ConfigError("livelayer_bus.endpoint", problem) from exc
-from .agents import DispatchMetadata, ServedAgent, read_dispatch_metadata
+from ..dispatch import DispatchMetadata, read_dispatch_metadata
+from .agents import ServedAgent
 from .app import EndpointSettings, create_app
 from .config import EndpointConfig, load_endpoint_config
 from .rates import Rate

@@ -1,4 +1,4 @@
-"""The agents that the endpoint serves, and what a job's metadata tells the agent's worker."""
+"""The agents that the endpoint serves."""
 
 from __future__ import annotations
 
@@ -32,40 +32,6 @@ class ServedAgent(msgspec.Struct, frozen=True, kw_only=True):
         return self.id if self.dispatch is None else self.dispatch
 
 
-class DispatchMetadata(msgspec.Struct, frozen=True, rename="camel"):
-    """The job's metadata (`ctx.job.metadata`), and the room's: one JSON object.
-
-    {"agentId": "agt_abc123", "resumed": true, "caller": "web", "metadata": {...},
-     "session": {...}}
-    """
-
-    agent_id: str
-    resumed: bool = False
-    """The user came back within the resume window, to this room, where an agent has been before:
-    replay the transcript's tail."""
-    caller: str | None = None
-    """Who was given the token, as the endpoint's auth names it."""
-    metadata: dict[str, Any] = {}
-    """The agent's own, from the endpoint's configuration."""
-    session: dict[str, Any] = {}
-    """The request's further fields (`session_body`): what the client claims, unchecked."""
-
-    def encode(self) -> str:
-        """The JSON text."""
-        return _encoder.encode(self).decode()
-
-
-_encoder = msgspec.json.Encoder()
-
-
-def read_dispatch_metadata(text: str) -> DispatchMetadata | None:
-    """What a job's metadata says; None if it comes from elsewhere, as an empty one does."""
-    try:
-        return msgspec.json.decode(text, type=DispatchMetadata)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-
-
 @final
 class AgentDirectory:
     """The agents by id and by the name of their worker.
@@ -84,7 +50,7 @@ class AgentDirectory:
                 raise ConfigError("agents", f"{agent.id[:40]!r} is no id for an agent")
             if agent.id in self._by_id:
                 raise ConfigError("agents", f"there are two with the id {agent.id!r}")
-            if len(_encoder.encode(agent.metadata)) > MAX_METADATA:
+            if len(msgspec.json.encode(agent.metadata)) > MAX_METADATA:
                 problem = f"it is longer than {MAX_METADATA} bytes of JSON: shorten it"
                 raise ConfigError(f"agents.{agent.id}.metadata", problem)
             self._by_id[agent.id] = agent

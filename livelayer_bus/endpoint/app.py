@@ -15,9 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..clock import Clock, SystemClock
+from ..dispatch import DispatchMetadata
 from ..errors import ConfigError
 from ..tokens.addresses import HTTP_SCHEMES, ROOM_SCHEMES, check_address
-from .agents import AgentDirectory, DispatchMetadata, ServedAgent
+from .agents import AgentDirectory, ServedAgent
 from .auth import Auth, Caller
 from .bodies import (
     SessionAnswer,

@@ -18,7 +18,8 @@ from livekit.protocol.agent import JS_PENDING, JS_RUNNING
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo
 
-from .agents import DispatchMetadata, ServedAgent
+from ..dispatch import DispatchMetadata
+from .agents import ServedAgent
 from .problems import unreachable
 
 CALL_SECONDS: Final = 5.0

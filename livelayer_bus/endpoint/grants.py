@@ -11,7 +11,8 @@ from livekit.api import AccessToken, VideoGrants
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.room import RoomConfiguration
 
-from .agents import DispatchMetadata, ServedAgent
+from ..dispatch import DispatchMetadata
+from .agents import ServedAgent
 
 SOURCES: Final = ("camera", "microphone", "screen_share", "screen_share_audio")
 

@@ -1,0 +1,136 @@
+"""An agent for real: a livekit-agents worker that the session endpoint calls.
+
+    livelayer serve                                     # prints what to export
+    python examples/agent_worker.py start               # or: dev
+
+It needs no other key: without one it answers by rules and speaks with espeak-ng. It stays in its
+room while people may come back, and shows who returns what was said before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import AgentServer, AgentSession, JobContext, cli
+from livekit.agents.voice import room_io
+from livekit.plugins import livelayer
+
+from livelayer_bus.capabilities import ALL
+from livelayer_bus.demo import models_of_this_machine
+from livelayer_bus.demo.parts import Stage, build_agent, build_session
+from livelayer_bus.demo.speech import Voice
+from livelayer_bus.dispatch import DispatchMetadata, read_dispatch_metadata
+
+AGENT_NAME = os.environ.get("LIVELAYER_AGENT", "livelayer-demo")
+RESUME_SECONDS = 300.0  # the endpoint's resume window
+TAIL = 20  # entries of the transcript that are shown again
+
+server = AgentServer()
+
+
+class Visitors:
+    """Greets who comes, shows the transcript to who comes back, and leaves an empty room."""
+
+    def __init__(self, ctx: JobContext, session: AgentSession[Any]) -> None:
+        self._ctx = ctx
+        self._session = session
+        self._replays: set[asyncio.Task[None]] = set()
+        self._leaving: asyncio.TimerHandle | None = None
+        self._greeted = False
+
+    def open(self) -> None:
+        """Watch the room from now on; who is there already counts as coming."""
+        self._ctx.room.on("participant_active", self._came)
+        self._ctx.room.on("participant_disconnected", self._left)
+        for person in self._ctx.room.remote_participants.values():
+            if person.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
+                self._came(person)
+
+    async def aclose(self) -> None:
+        """Stop; what is being shown is not finished."""
+        self._stay()
+        for task in self._replays:
+            task.cancel()
+        await asyncio.gather(*self._replays, return_exceptions=True)
+
+    def _came(self, person: rtc.RemoteParticipant) -> None:
+        if person.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
+            return
+        self._stay()
+        if person.attributes.get("livelayer.resumed") and self._session.history.items:
+            task = asyncio.create_task(self._replay(person.identity), name="replay")
+            self._replays.add(task)
+            task.add_done_callback(self._replays.discard)
+        elif not self._greeted:
+            about = read_dispatch_metadata(self._ctx.job.metadata) or DispatchMetadata("")
+            self._session.say("Welcome back!" if about.resumed else "Hello, I am Lumi.")
+        self._greeted = True
+
+    def _left(self, _person: rtc.RemoteParticipant) -> None:
+        people = self._ctx.room.remote_participants.values()
+        if all(p.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT for p in people):
+            loop = asyncio.get_running_loop()
+            self._stay()
+            self._leaving = loop.call_later(RESUME_SECONDS, self._ctx.shutdown, "nobody came back")
+
+    def _stay(self) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+
+    async def _replay(self, identity: str) -> None:
+        """The transcript's tail, in the words and in the order in which it was said."""
+        said = [item for item in self._session.history.items if item.type == "message"]
+        agent = self._ctx.room.local_participant
+        for message in said[-TAIL:]:
+            if message.role not in ("user", "assistant") or not message.text_content:
+                continue
+            stream = await agent.stream_text(
+                topic="lk.transcription",
+                destination_identities=[identity],
+                sender_identity=identity if message.role == "user" else agent.identity,
+                attributes={"lk.segment_id": message.id, "lk.transcription_final": "true"},
+            )
+            await stream.write(message.text_content)
+            await stream.aclose()
+
+
+async def talk(ctx: JobContext) -> None:
+    """One room, from the call to its end."""
+    await ctx.connect()
+    models = models_of_this_machine().kind
+    executor = ThreadPoolExecutor(1, thread_name_prefix="voice")
+    voice = await asyncio.get_running_loop().run_in_executor(executor, Voice)
+
+    session = build_session(models)
+    bridge = livelayer.SurfaceBridge(session, ctx.room, capabilities=ALL)
+    stage = Stage(bridge, voice, executor, on_speech=lambda: None, thinking_seconds=0.0)
+    await bridge.start()
+    await session.start(
+        build_agent(models, stage),
+        room=ctx.room,
+        room_options=room_io.RoomOptions(
+            text_input=room_io.TextInputOptions(text_input_cb=bridge.text_input),
+            # The agent waits for people to come back; `Visitors` says for how long.
+            close_on_disconnect=False,
+        ),
+        record=False,
+    )
+    visitors = Visitors(ctx, session)
+    visitors.open()
+
+    async def close() -> None:
+        await visitors.aclose()
+        executor.shutdown(wait=False, cancel_futures=True)
+
+    ctx.add_shutdown_callback(close)
+
+
+server.rtc_session(talk, agent_name=AGENT_NAME)
+
+if __name__ == "__main__":
+    cli.run_app(server)
