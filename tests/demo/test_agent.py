@@ -53,6 +53,7 @@ class User:
         self.room.on("data_received", self._on_data)
         self.room.on("track_subscribed", self._on_track)
         self.room.on("participant_attributes_changed", self._on_attributes)
+        self.room.on("participant_disconnected", lambda _: self._changed.set())
         self.room.register_text_stream_handler("lk.transcription", self._on_transcript)
 
     @property
