@@ -1,0 +1,232 @@
+"""A room in a thread of its own: the same for its session, on whatever loop, blocked or not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any, TypeVar
+
+import anyio
+import anyio.lowlevel
+import pytest
+from livekit import api
+
+from livelayer_bus.embedded import EmbeddedServer
+from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
+from livelayer_bus.events import TranscriptUpdated
+from livelayer_bus.media import AudioFrame, AudioWriter, VideoFrame, VideoWriter
+from livelayer_bus.rooms import IsolatedRoom
+from livelayer_bus.session import Session
+from livelayer_bus.tokens import LiteralToken, RoomAccess
+from tests.rooms.kit import (
+    PATIENCE,
+    Painter,
+    RecordingSink,
+    Stage,
+    embedded_stage,
+    new_writers,
+    polled,
+)
+
+pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
+THREAD = "livelayer room"
+
+
+class Isolated:
+    """A room that has joined, and the channels it feeds."""
+
+    def __init__(self, room: IsolatedRoom, video: VideoWriter, audio: AudioWriter) -> None:
+        self.room = room
+        self.video = video
+        self.audio = audio
+
+
+@pytest.fixture
+async def joined(stage: Stage, sink: RecordingSink) -> AsyncIterator[Isolated]:
+    """A user of ours whose SDK has a thread of its own, which ends with the room."""
+    video, audio, writers = new_writers()
+    room = IsolatedRoom()
+    await room.connect(stage.access(), sink, writers)
+    yield Isolated(room, video, audio)
+    await room.aclose()
+    await polled(lambda: THREAD not in {thread.name for thread in threading.enumerate()})
+
+
+async def test_data_agent_and_states_are_reported_in_order_at_home(
+    stage: Stage, joined: Isolated, sink: RecordingSink
+) -> None:
+    agent = await stage.agent(state="thinking")
+    await sink.saw("agent", "agent", True)
+    await sink.saw("agent_state", "thinking")
+    sent = [str(number).encode() for number in range(200)]
+    for data in sent:
+        await agent.local_participant.publish_data(data)
+    await sink.until(lambda: len(sink.named("packet")) == len(sent))
+    assert [call[0] for call in sink.named("packet")] == sent
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+    agent.on("data_received", lambda packet: got.put_nowait(packet.data))
+    await joined.room.send(b"hello")
+    with anyio.fail_after(PATIENCE):
+        assert await got.get() == b"hello"
+
+
+async def test_words_keep_the_sessions_own_numbers(
+    stage: Stage, joined: Isolated, sink: RecordingSink
+) -> None:
+    sink.streams = 40
+    agent = await stage.agent()
+    await sink.saw("agent", "agent", True)
+    for words in ("one", "two"):
+        await agent.local_participant.send_text(words, topic="lk.transcription")
+    await sink.until(lambda: {entry.text for entry in sink.entries} >= {"one", "two"})
+    assert {entry.text: entry.opened for entry in sink.entries} == {"one": 41, "two": 42}
+
+
+async def test_our_sound_and_pictures_reach_the_room(
+    stage: Stage, joined: Isolated, sink: RecordingSink
+) -> None:
+    agent = await stage.agent()
+    kinds: asyncio.Queue[int] = asyncio.Queue()
+    agent.on("track_subscribed", lambda track, *_: kinds.put_nowait(track.kind))
+    gone = asyncio.Event()
+    agent.on("track_unpublished", lambda *_: gone.set())
+    microphone = await joined.room.open_microphone(48_000, 1)
+    camera = await joined.room.open_video("camera", 64, 48)
+    with anyio.fail_after(PATIENCE):
+        assert {await kinds.get(), await kinds.get()} == {1, 2}
+        microphone.set_muted(True)
+        microphone.set_muted(False)
+        await microphone.push(AudioFrame(bytes(960), 48_000, 1, 480))
+        await camera.push(VideoFrame(bytes(64 * 48 * 3 // 2), 64, 48))
+        with pytest.raises(MisuseError):
+            await microphone.push(AudioFrame(bytes(960), 24_000, 1, 480))
+        await camera.aclose()
+        await camera.aclose()
+        await gone.wait()
+    with pytest.raises(ClosedError):
+        await camera.push(VideoFrame(bytes(64 * 48 * 3 // 2), 64, 48))
+
+
+async def test_a_room_that_cannot_be_joined_ends_its_thread(sink: RecordingSink) -> None:
+    room = IsolatedRoom()
+    with pytest.raises(ConnectError):
+        await room.connect(RoomAccess("ws://127.0.0.1:1", "none"), sink, new_writers()[2])
+    await room.aclose()
+    await room.aclose()
+    await polled(lambda: THREAD not in {thread.name for thread in threading.enumerate()})
+    with pytest.raises(ClosedError):
+        await room.connect(RoomAccess("ws://127.0.0.1:1", "none"), sink, new_writers()[2])
+    with pytest.raises(BrokenError):
+        await room.send(b"too late")
+
+
+async def test_a_lost_room_is_reported(stage: Stage, joined: Isolated, sink: RecordingSink) -> None:
+    async with stage.admin() as admin:
+        await admin.room.delete_room(api.DeleteRoomRequest(room=stage.room))
+    await sink.until(lambda: bool(sink.losses))
+    with pytest.raises(BrokenError):
+        await joined.room.send(b"too late")
+
+
+# On loops that are not the SDK's -------------------------------------------------------------
+
+
+class Elsewhere:
+    """An embedded server, an agent and its picture on a loop of their own."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` there and return its result."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
+
+    def stop(self) -> None:
+        """End the loop."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Elsewhere]:
+    """A loop in another thread."""
+    there = Elsewhere()
+    yield there
+    there.stop()
+
+
+@pytest.fixture
+def far_stage(elsewhere: Elsewhere) -> Iterator[Stage]:
+    """A room with an agent and its picture on a server elsewhere."""
+    server = EmbeddedServer()
+
+    async def begin() -> tuple[Stage, Painter]:
+        await server.__aenter__()
+        stage = embedded_stage(server)
+        painter = Painter(await stage.agent(), 90)
+        await painter.start()
+        return stage, painter
+
+    async def end() -> None:
+        await painter.stop()
+        await stage.aclose()
+        await server.__aexit__(None, None, None)
+
+    stage, painter = elsewhere.do(begin())
+    yield stage
+    elsewhere.do(end())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_session_on_any_loop_has_a_real_room(
+    backend: str, far_stage: Stage, elsewhere: Elsewhere
+) -> None:
+    async def main() -> None:
+        access = far_stage.access()
+        tokens = LiteralToken(access.url, access.token)
+        async with Session("agt", tokens=tokens, room=IsolatedRoom) as session:
+            with anyio.fail_after(PATIENCE), session.subscribe(TranscriptUpdated) as words:
+                await session.connect()
+                assert session.room is None
+                with session.video.subscribe() as frames:
+                    assert (await anext(frames)).nbytes
+                agent = far_stage.peers[0].local_participant
+                saying = agent.send_text("Good day", topic="lk.transcription")
+                asyncio.run_coroutine_threadsafe(saying, elsewhere.loop)
+                assert (await anext(words)).entry.text == "Good day"
+                await session.send_data({"type": "hello"})
+
+    anyio.run(main, backend=backend)
+    assert THREAD not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_blocked_loop_piles_nothing_up_and_goes_on_with_the_newest_picture(
+    backend: str, far_stage: Stage
+) -> None:
+    async def main() -> None:
+        video, _, writers = new_writers()
+        room = IsolatedRoom()
+        await room.connect(far_stage.access(), RecordingSink(), writers)
+        with anyio.fail_after(PATIENCE), video.channel.subscribe() as frames:
+            await anext(frames)
+            dropped = room.statistics().video_dropped
+            pushed = video.channel.statistics().pushed
+            time.sleep(1.0)  # noqa: ASYNC251 - the fault that is shown
+            woken_ns = time.monotonic_ns()
+            await anyio.lowlevel.checkpoint()
+            await anext(frames)
+            frame = await anext(frames)
+            assert frame.received_ns > woken_ns - 200_000_000
+            assert video.channel.statistics().pushed - pushed <= 4
+            assert room.statistics().video_dropped - dropped > 10
+        await room.aclose()
+
+    anyio.run(main, backend=backend)
