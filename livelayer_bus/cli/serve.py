@@ -138,7 +138,7 @@ def _say_what_next(
     typer.echo("a worker for the agents, in another terminal:")
     secrets_known = f" LIVEKIT_API_KEY={key} LIVEKIT_API_SECRET={secret}" if own else ""
     name = f" LIVELAYER_AGENT={first.worker}" if first.worker != DEMO_AGENT.worker else ""
-    typer.echo(f"  LIVEKIT_URL={url}{secrets_known}{name} python examples/agent_worker.py start")
+    typer.echo(f"  LIVEKIT_URL={url}{secrets_known}{name} python examples/agent_worker.py dev")
     typer.echo("a session, in Python:")
     key_argument = f', api_key="{made_up}"' if made_up is not None else ""
     typer.echo(f'  Session("{first.id}", tokens=SessionEndpoint.at("{base}"{key_argument}))')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case
@@ -33,16 +35,16 @@ app = create_app(
 schema = schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
-@schema.parametrize()
+@schema.parametrize()  # pyright: ignore[reportUntypedFunctionDecorator]  # its own
 @settings(
     max_examples=EXAMPLES,
     derandomize=True,
     deadline=None,
     database=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much),
 )
-def test_no_request_made_up_from_the_description_is_a_500(case: Case) -> None:
+def test_no_request_made_up_from_the_description_is_a_500(case: Case[Any]) -> None:
     answer = case.call(headers={"x-api-key": KEY})
     case.validate_response(
         answer,
