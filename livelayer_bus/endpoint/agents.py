@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..events import AgentConfig
 
 MAX_ID: Final = 256  # characters of an agent's id
-MAX_METADATA: Final = 2048  # bytes of an agent's metadata as JSON: tokens travel in headers
+MAX_METADATA: Final = 1024  # bytes of an agent's metadata as JSON: tokens travel in headers
 
 
 class ServedAgent(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,8 +13,12 @@ from livekit.protocol.room import RoomConfiguration
 
 from ..dispatch import DispatchMetadata
 from .agents import ServedAgent
+from .problems import Problem
 
 SOURCES: Final = ("camera", "microphone", "screen_share", "screen_share_audio")
+
+MAX_TOKEN: Final = 7_000
+"""Characters of a token: it travels in an HTTP header, for which many servers have 8 KiB."""
 
 AGENT_ATTRIBUTE: Final = "livelayer.agent_id"
 RESUMED_ATTRIBUTE: Final = "livelayer.resumed"
@@ -50,7 +54,11 @@ class Mint:
         self._departure = max(1, round(resume_window))
 
     def sign(self, guest: Guest, agent: ServedAgent, job: DispatchMetadata) -> str:
-        """The token of one guest, for a room of one agent."""
+        """The token of one guest, for a room of one agent.
+
+        Raises:
+            Problem: what the request wants in it makes it too long to be sent.
+        """
         grants = VideoGrants(
             room_join=True,
             room=guest.room,
@@ -75,7 +83,11 @@ class Mint:
             token.with_name(guest.name)
         if guest.metadata:
             token.with_metadata(guest.metadata)
-        return token.to_jwt()
+        signed = token.to_jwt()
+        if len(signed) > MAX_TOKEN:
+            message = "the token would be too long for an HTTP header: ask for less in it"
+            raise Problem(413, "too_large", message)
+        return signed
 
     def _room(self, agent: ServedAgent, job: DispatchMetadata) -> RoomConfiguration:
         return RoomConfiguration(

@@ -324,6 +324,16 @@ async def test_a_body_that_is_too_large_is_refused_whatever_its_length_says(
         assert error_of(answer) == (413, "too_large")
 
 
+async def test_a_token_that_no_header_could_carry_is_refused(client: httpx.AsyncClient) -> None:
+    body = {
+        "participant_attributes": {str(number): "x" * 1024 for number in range(6)},
+        "room_config": {"agents": [{"agent_name": "lumi"}]},
+    }
+    assert error_of(await client.post("/api/token", json=body)) == (413, "too_large")
+    body["participant_attributes"] = {}
+    assert (await client.post("/api/token", json=body)).status_code == 200
+
+
 async def test_other_paths_and_methods_are_refused_as_json(client: httpx.AsyncClient) -> None:
     assert error_of(await client.get("/")) == (404, "not_found")
     answer = await client.get(SESSION)

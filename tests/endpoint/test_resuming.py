@@ -13,6 +13,7 @@ from livekit import api, rtc
 
 from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.embedded.room import Room
+from livelayer_bus.endpoint.grants import MAX_TOKEN
 from livelayer_bus.testing import ManualClock
 
 from .conftest import LUMI, OTHER_KEY, SECRET, SESSION, Ask, Make, claims, error_of
@@ -183,6 +184,21 @@ async def test_the_server_keeps_an_empty_room_for_as_long_as_the_window(
         with anyio.fail_after(PATIENCE):
             await over.wait()
     assert ended == [first["roomName"]]
+
+
+async def test_a_token_of_nearly_the_longest_kind_opens_its_room(
+    client: httpx.AsyncClient, server: EmbeddedServer
+) -> None:
+    body = {
+        "participant_attributes": {str(number): "x" * 1000 for number in range(4)},
+        "room_config": {"agents": [{"agent_name": "lumi"}]},
+    }
+    token = (await client.post("/api/token", json=body)).json()["participant_token"]
+    assert 0.9 * MAX_TOKEN < len(token) <= MAX_TOKEN
+    guest = rtc.Room()
+    await guest.connect(server.url, token, rtc.RoomOptions(single_peer_connection=False))
+    assert guest.name == claims(token).video.room
+    await guest.disconnect()
 
 
 async def test_a_server_that_is_away_is_no_500_and_gives_no_other_room(
