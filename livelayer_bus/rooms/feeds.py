@@ -184,9 +184,9 @@ class Feed(ABC, Generic[F]):
         if first:
             self._delivering = True
             self._target.set_available(True)
+            self._announce(True)
         self._target.push(frame)
         if first:
-            self._announce(True)
             self._review()
 
     @property

@@ -14,8 +14,10 @@ from typing import Any, Final, ParamSpec, TypeVar, final
 import msgspec
 
 from livelayer_bus.contract import FrameTarget, RoomLoss, RoomSink, TrackKind
+from livelayer_bus.errors import ClosedError
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.media import AudioFrame, VideoFrame
+from livelayer_bus.rooms.listeners import report
 
 MAX_PACKETS: Final = 4096  # data packets that wait for a loop which does not run
 MAX_AUDIO: Final = 50  # frames of 10 ms, likewise
@@ -106,7 +108,12 @@ class Handover:
         for call in calls:
             if self._closed:
                 return
-            call()
+            try:
+                call()
+            except ClosedError:
+                pass  # the session closed its channel first
+            except Exception as error:  # noqa: BLE001 - one call's fault must not lose the others
+                report("handing over to the session", error)
 
 
 class _Relay:

@@ -74,6 +74,18 @@ async def test_data_agent_and_states_are_reported_in_order_at_home(
         assert await got.get() == b"hello"
 
 
+async def test_a_sink_that_raises_loses_nothing_else(
+    stage: Stage, joined: Isolated, sink: RecordingSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(raw: str) -> None:
+        raise ValueError("a fault of the sink's")
+
+    monkeypatch.setattr(sink, "agent_state", fail)
+    agent = await stage.agent(state="thinking")
+    await agent.local_participant.publish_data(b"after it")
+    await sink.until(lambda: any(call[0] == b"after it" for call in sink.named("packet")))
+
+
 async def test_words_keep_the_sessions_own_numbers(
     stage: Stage, joined: Isolated, sink: RecordingSink
 ) -> None:
