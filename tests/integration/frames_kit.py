@@ -13,7 +13,9 @@ from livekit import rtc
 
 from livelayer_bus import Session, SurfaceSession
 from livelayer_bus.bench.picture import Painter, Sampler, read_stamp
+from livelayer_bus.contract import RoomFactory
 from livelayer_bus.media import AudioFrame, VideoFrame, VideoSubscription
+from livelayer_bus.rooms import LiveKitRoom
 from livelayer_bus.testing import no_leaked_tasks
 from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import RoomAccess, TokenRequest
@@ -35,13 +37,13 @@ def number_of(frame: VideoFrame) -> int | None:
 
 
 @asynccontextmanager
-async def session_in(stage: Stage) -> AsyncGenerator[Session]:
+async def session_in(stage: Stage, rooms: RoomFactory = LiveKitRoom) -> AsyncGenerator[Session]:
     """A connected session in the stage's room that must leave no task behind."""
 
     async def tokens(_: TokenRequest) -> RoomAccess:
         return stage.access()
 
-    async with no_leaked_tasks(), Session("agt", tokens=tokens) as session:
+    async with no_leaked_tasks(), Session("agt", tokens=tokens, room=rooms) as session:
         await session.connect()
         yield session
 
@@ -107,6 +109,7 @@ class Watcher:
         self.received_ns: list[int] = []
         self.most_alive = 0
         self.reader: VideoSubscription | None = None
+        self.oldest: int | None = None
         self.newest: int | None = None
         self._signal = Signal()
 
@@ -116,7 +119,9 @@ class Watcher:
                 self.taken.append(weakref.ref(frame))
                 self.received_ns.append(frame.received_ns)
                 number = number_of(frame)
-                self.newest = self.newest if number is None else number
+                if number is not None:
+                    self.oldest = number if self.oldest is None else self.oldest
+                    self.newest = number
                 alive = session.video.statistics().frames_alive
                 self.most_alive = max(self.most_alive, alive)
                 self._signal.notify()

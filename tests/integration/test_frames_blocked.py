@@ -15,7 +15,9 @@ from anyio.from_thread import start_blocking_portal
 
 from livelayer_bus import SurfaceSession
 from livelayer_bus.bench.picture import Painter
+from livelayer_bus.contract import RoomFactory
 from livelayer_bus.embedded import EmbeddedServer
+from livelayer_bus.rooms import IsolatedRoom, LiveKitRoom
 from tests.integration.conftest import SERVERS, real_stage
 from tests.integration.frames_kit import (
     FPS,
@@ -63,8 +65,9 @@ def agent(request: pytest.FixtureRequest) -> Generator[tuple[Stage, Painter]]:
         yield there
 
 
+@pytest.mark.parametrize("rooms", [LiveKitRoom, IsolatedRoom])
 async def test_after_a_blocked_loop_everything_is_back_to_normal(
-    agent: tuple[Stage, Painter],
+    agent: tuple[Stage, Painter], rooms: RoomFactory
 ) -> None:
     stage, painter = agent
     watcher, listener = Watcher(), Listener()
@@ -95,7 +98,7 @@ async def test_after_a_blocked_loop_everything_is_back_to_normal(
             assert sounds.statistics().frames_alive <= 2 * SOUND_MS / FRAME_MS
             costs.append("counted")
 
-    async with session_in(stage) as session:
+    async with session_in(stage, rooms) as session:
         session.mount(watcher, key="watcher", on_fault="raise")
         session.mount(listener, key="listener", on_fault="raise")
         await watcher.sees(5)
