@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,6 +29,7 @@ from livelayer_bus.dispatch import DispatchMetadata, read_dispatch_metadata
 AGENT_NAME = os.environ.get("LIVELAYER_AGENT", "livelayer-demo")
 RESUME_SECONDS = 300.0  # the endpoint's resume window
 TAIL = 20  # entries of the transcript that are shown again
+MAX_LOST = 32  # people whose departure is remembered
 
 server = AgentServer()
 
@@ -39,6 +41,7 @@ class Visitors:
         self._ctx = ctx
         self._session = session
         self._replays: set[asyncio.Task[None]] = set()
+        self._lost: dict[str, float] = {}
         self._leaving: asyncio.TimerHandle | None = None
         self._greeted = False
 
@@ -62,7 +65,9 @@ class Visitors:
             return
         self._stay()
         if person.attributes.get("livelayer.resumed") and self._session.history.items:
-            task = asyncio.create_task(self._replay(person.identity), name="replay")
+            # Who left on purpose begins with an empty page; who was cut off still has the old one.
+            since = self._lost.pop(person.identity, 0.0)
+            task = asyncio.create_task(self._replay(person.identity, since), name="replay")
             self._replays.add(task)
             task.add_done_callback(self._replays.discard)
         elif not self._greeted:
@@ -70,7 +75,11 @@ class Visitors:
             self._session.say("Welcome back!" if about.resumed else "Hello, I am Lumi.")
         self._greeted = True
 
-    def _left(self, _person: rtc.RemoteParticipant) -> None:
+    def _left(self, person: rtc.RemoteParticipant) -> None:
+        # Without a reason the SDK saw only that somebody new has the identity: a quick return.
+        if person.disconnect_reason not in (None, rtc.DisconnectReason.CLIENT_INITIATED):
+            self._lost[person.identity] = time.time()
+            self._lost = dict(list(self._lost.items())[-MAX_LOST:])
         people = self._ctx.room.remote_participants.values()
         if all(p.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT for p in people):
             loop = asyncio.get_running_loop()
@@ -82,12 +91,14 @@ class Visitors:
             self._leaving.cancel()
             self._leaving = None
 
-    async def _replay(self, identity: str) -> None:
-        """The transcript's tail, in the words and in the order in which it was said."""
+    async def _replay(self, identity: str, since: float) -> None:
+        """The transcript's tail since then, in the order in which it was said."""
         said = [item for item in self._session.history.items if item.type == "message"]
         agent = self._ctx.room.local_participant
         for message in said[-TAIL:]:
-            if message.role not in ("user", "assistant") or not message.text_content:
+            if message.role not in ("user", "assistant") or message.created_at < since:
+                continue
+            if not message.text_content:
                 continue
             stream = await agent.stream_text(
                 topic="lk.transcription",
