@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable
-from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypedDict, final, overload
 from uuid import uuid4
-from weakref import WeakSet
 
 import anyio
-import anyio.lowlevel
 from livekit import rtc
 
 from ._session.commands import CommandStream, report_results
 from ._session.connection import Connection
 from ._session.handlers import Handlers
 from ._session.intake import Intake
+from ._session.lifetime import Lifetime
+from ._session.linger import Linger
 from ._session.outbox import Outbox
+from ._session.publishers import Publishers
 from ._session.store import Store
 from ._session.target import Borrow, Target, target_of
-from ._tasks import RootTask, TaskOwner
+from ._tasks import TaskOwner
 from .backoff import Backoff
 from .bus import Subscription
 from .clock import Clock, SystemClock
@@ -31,22 +30,14 @@ from .contract import (
     DataHandler,
     E,
     MediaWriters,
-    MicrophoneTrack,
     Outgoing,
-    PictureSource,
     RoomFactory,
-    RoomPort,
     StateProperties,
     Unsubscribe,
-    VideoTrack,
 )
 from .errors import (
-    ClosedError,
-    ForkedError,
     MisuseError,
-    NotConnectedError,
     SurfaceFailedError,
-    WrongLoopError,
 )
 from .events import DataReceived, EpochStarted, Event, RefusalReason
 from .media import (
@@ -58,7 +49,7 @@ from .media import (
     VideoWriter,
 )
 from .messages import Message, UserMessage, WireMessage
-from .publishing import CAMERA, MICROPHONE, SCREEN, Publisher
+from .publishing import Publisher
 from .state import SessionState
 from .supervision import MountedSurface, OnFault, Supervisor
 from .surface import Surface, SurfaceFunction
@@ -134,7 +125,6 @@ class Session(StateProperties):
         )
         target = target_of(base_url, tokens, room)
         self._clock: Final[Clock] = clock or SystemClock()
-        self._linger: Final = linger
         self._close_timeout: Final = close_timeout
         self._tasks: Final = TaskOwner()
         state = SessionState(id=uuid4().hex, agent_id=agent_id, base_url=base_url)
@@ -145,10 +135,9 @@ class Session(StateProperties):
         self._router: Final = CommandRouter(
             self._store.publish, lambda: self._supervisor.surfaces, self._tasks, self._clock
         )
-        port = (self._store.publish_late, self._room_state, self._tasks)
-        self._microphone: Final = Publisher(MICROPHONE, self._open_microphone, *port)
-        self._camera: Final = Publisher(CAMERA, partial(self._open_video, "camera"), *port)
-        self._screen: Final = Publisher(SCREEN, partial(self._open_video, "screen"), *port)
+        self._publishers: Final = Publishers(
+            self._store, lambda: self._connection.port, self._tasks
+        )
         self._connection: Final = Connection(
             self._store,
             self._tasks,
@@ -156,7 +145,7 @@ class Session(StateProperties):
             self._media,
             target,
             self._new_intake,
-            self._room_changed,
+            self._publishers.room_changed,
             reconnect=reconnect,
             resume_window=resume_window,
             close_timeout=close_timeout,
@@ -173,19 +162,13 @@ class Session(StateProperties):
         )
         self._streams: Final = itertools.count(1)
         self._uses: Final = itertools.count(1)
-        self._linger_timer: RootTask | None = None
-        self._loop: object | None = None
-        self._closed = False
-        self._forked = False
-        _sessions.add(self)
+        self._linger: Final = Linger(linger, self._part, self._tasks, self._clock)
+        self._lifetime: Final = Lifetime()
 
     # Opening and closing --------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self._check(opened=False)
-        if self._loop is not None:
-            raise MisuseError("this session is open already: enter it once, and share the object")
-        self._loop = anyio.lowlevel.current_token()
+        self._lifetime.open()
         self._store.publish(EpochStarted(1, self.agent_id, self.base_url))
         self._tasks.start(lambda: report_results(self._store, self._outbox), "command results")
         return self
@@ -212,10 +195,10 @@ class Session(StateProperties):
         Raises:
             SurfaceFailedError: a surface mounted with `on_fault="raise"` failed, and nobody waited.
         """
-        if self._closed or self._forked:
+        if self._lifetime.closed or self._lifetime.forked:
             return
-        self._check_loop()
-        self._closed = True
+        self._lifetime.check_loop()
+        self._lifetime.closed = True
         deadline = anyio.current_time() + self._close_timeout
         with anyio.CancelScope(shield=True):
             try:
@@ -255,17 +238,17 @@ class Session(StateProperties):
     @property
     def microphone(self) -> Publisher[AudioFrame]:
         """The session's one microphone; nothing is published before somebody acquires it."""
-        return self._microphone
+        return self._publishers.microphone
 
     @property
     def camera(self) -> Publisher[VideoFrame]:
         """The session's one camera, leased as the microphone is."""
-        return self._camera
+        return self._publishers.camera
 
     @property
     def screen(self) -> Publisher[VideoFrame]:
         """The session's one shared screen, leased as the microphone is."""
-        return self._screen
+        return self._publishers.screen
 
     @overload
     def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
@@ -289,7 +272,7 @@ class Session(StateProperties):
             StaleCursorError: the cursor belongs to another session, or lies in the future.
             ClosedError: the session is closed.
         """
-        self._check()
+        self._lifetime.check()
         return self._store.bus.subscribe(*types, after=self._store.sequence_after(after))
 
     # The connection -------------------------------------------------------------------------
@@ -304,12 +287,12 @@ class Session(StateProperties):
             BrokenError: one of them could not be reached; `connection_state` is `error` then.
             NotConnectedError: `disconnect()` or `switch_agent()` ended the attempt.
         """
-        self._check()
+        self._lifetime.check()
         await self._connection.connect()
 
     async def disconnect(self) -> None:
         """Leave the room, clear the transcript, open the resume window; surfaces stay mounted."""
-        self._check()
+        self._lifetime.check()
         self._router.forget()
         await self._connection.disconnect()
 
@@ -333,7 +316,7 @@ class Session(StateProperties):
             MisuseError: the session borrows a room.
             RefusedError, BrokenError: as `connect()`; the new epoch holds all the same.
         """
-        self._check()
+        self._lifetime.check()
         target = self._connection.target
         if isinstance(target.rooms, Borrow):
             raise MisuseError("a borrowed room belongs to one agent: open another session")
@@ -368,7 +351,7 @@ class Session(StateProperties):
             MalformedMessageError: it is no message.
             BrokenError: the transport refused it.
         """
-        self._check()
+        self._lifetime.check()
         await self._outbox.send(message, timeout, require_agent)
 
     async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
@@ -380,7 +363,7 @@ class Session(StateProperties):
         Raises:
             NotConnectedError, SendTimeoutError, MessageTooLargeError, BrokenError: as `send_data`.
         """
-        self._check()
+        self._lifetime.check()
         if self._connection.agent_speaks_livelayer:
             await self._outbox.send(UserMessage(text), timeout, require_agent=True)
         else:
@@ -400,7 +383,7 @@ class Session(StateProperties):
             RequestTimeoutError: no such answer came in time.
             NotConnectedError, SendTimeoutError, MessageTooLargeError, BrokenError: as `send_data`.
         """
-        self._check()
+        self._lifetime.check()
         return await self._outbox.request(message, reply, timeout)
 
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
@@ -409,7 +392,7 @@ class Session(StateProperties):
         Each handler, sync or async, runs in a task of its own behind its own cursor, one packet at
         a time. What it raises is a `HandlerFailed` event; it stays subscribed.
         """
-        self._check()
+        self._lifetime.check()
         return self._handlers.add(handler)
 
     def data_messages(self) -> Subscription[DataReceived, SessionState]:
@@ -440,11 +423,11 @@ class Session(StateProperties):
             DuplicateSurfaceError: a surface with this key is mounted.
             MisuseError: `surface` is none, or a capability does not exist.
         """
-        self._check()
+        self._lifetime.check()
         mounted = self._supervisor.mount(
             surface, key=key, capabilities=capabilities, on_fault=on_fault
         )
-        self._stop_linger()
+        self._linger.stop()
         return mounted
 
     # What the parts ask of the whole --------------------------------------------------------
@@ -452,67 +435,14 @@ class Session(StateProperties):
     def _new_intake(self, port_lost: Any) -> Intake:
         return Intake(self._store, self._router, self._media, self._streams, port_lost)
 
-    async def _open_microphone(self, frame: AudioFrame) -> MicrophoneTrack:
-        return await self._port().open_microphone(frame.sample_rate, frame.num_channels)
-
-    async def _open_video(self, source: PictureSource, frame: VideoFrame) -> VideoTrack:
-        stamped = frame.metadata is not None
-        return await self._port().open_video(source, frame.width, frame.height, stamped=stamped)
-
-    def _port(self) -> RoomPort:
-        port = self._connection.port
-        if port is None:
-            raise NotConnectedError(self.connection_state, self.error)
-        return port
-
-    def _room_changed(self) -> None:
-        self._microphone.room_changed()
-        self._camera.room_changed()
-        self._screen.room_changed()
-
-    def _room_state(self) -> tuple[str, bool]:
-        return self.connection_state, self._connection.port is None
-
     def _surface_ended(self, surface: MountedSurface) -> None:
         self._router.surface_ended(surface.key, ok=surface.status == "ended")
-        if self._linger is not None and not self._supervisor.surfaces and not self._closed:
-            seconds = self._linger
-            self._stop_linger()
-            self._linger_timer = self._tasks.start(lambda: self._part(seconds), "linger")
+        if not self._supervisor.surfaces and not self._lifetime.closed:
+            self._linger.start()
 
-    async def _part(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        self._linger_timer = None
+    async def _part(self) -> None:
         if not self._supervisor.surfaces:
             await self.disconnect()
-
-    def _stop_linger(self) -> None:
-        timer, self._linger_timer = self._linger_timer, None
-        if timer is not None:
-            timer.cancel()
-
-    def _check(self, *, opened: bool = True) -> None:
-        if self._forked:
-            raise ForkedError("this session")
-        if self._closed:
-            raise ClosedError("this session")
-        if opened:
-            if self._loop is None:
-                raise MisuseError("this session is not open: use 'async with Session(...)'")
-            self._check_loop()
-
-    def _check_loop(self) -> None:
-        try:
-            current = anyio.lowlevel.current_token()
-        except RuntimeError:
-            return  # a callback of the loop, or another thread: there the bus checks
-        if self._loop is not None and current != self._loop:
-            raise WrongLoopError(
-                "this session",
-                f"event loop {self._loop!r}",
-                f"event loop {current!r}",
-                "open a session of its own in each event loop",
-            )
 
 
 class _Services:
@@ -550,14 +480,3 @@ def _check_range(**seconds: float | None) -> None:
     for name, value in seconds.items():
         if value is not None and not value >= 0:
             raise MisuseError(f"Session({name}={value}): it cannot be negative")
-
-
-_sessions: WeakSet[Session] = WeakSet()
-
-
-def _after_fork() -> None:
-    for session in _sessions:
-        session._forked = True  # noqa: SLF001 - same module
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,83 @@
+"""Where and when a session may be used: opened once, closed once, in one loop of one process."""
+
+from __future__ import annotations
+
+import os
+from typing import final
+from weakref import WeakSet
+
+import anyio.lowlevel
+
+from ..errors import ClosedError, ForkedError, MisuseError, WrongLoopError
+
+
+@final
+class Lifetime:
+    """Tells a call that comes too early, too late or from elsewhere what is wrong."""
+
+    def __init__(self) -> None:
+        self._loop: object | None = None
+        self.closed = False
+        self.forked = False
+        _lifetimes.add(self)
+
+    def open(self) -> None:
+        """Begin in the running loop.
+
+        Raises:
+            MisuseError: begun before.
+            ClosedError, ForkedError: as `check`.
+        """
+        self._check_alive()
+        if self._loop is not None:
+            raise MisuseError("this session is open already: enter it once, and share the object")
+        self._loop = anyio.lowlevel.current_token()
+
+    def check(self) -> None:
+        """Let a public call pass.
+
+        Raises:
+            MisuseError: the session is not open yet.
+            ClosedError: it was closed.
+            ForkedError: it belongs to the process that this one was forked from.
+            WrongLoopError: the call comes from another event loop.
+        """
+        self._check_alive()
+        if self._loop is None:
+            raise MisuseError("this session is not open: use 'async with Session(...)'")
+        self.check_loop()
+
+    def check_loop(self) -> None:
+        """Let a call from the session's own loop pass.
+
+        Raises:
+            WrongLoopError: it comes from another one.
+        """
+        try:
+            current = anyio.lowlevel.current_token()
+        except RuntimeError:
+            return  # a callback of the loop, or another thread: there the bus checks
+        if self._loop is not None and current != self._loop:
+            raise WrongLoopError(
+                "this session",
+                f"event loop {self._loop!r}",
+                f"event loop {current!r}",
+                "open a session of its own in each event loop",
+            )
+
+    def _check_alive(self) -> None:
+        if self.forked:
+            raise ForkedError("this session")
+        if self.closed:
+            raise ClosedError("this session")
+
+
+_lifetimes: WeakSet[Lifetime] = WeakSet()
+
+
+def _after_fork() -> None:
+    for lifetime in _lifetimes:
+        lifetime.forked = True
+
+
+os.register_at_fork(after_in_child=_after_fork)
