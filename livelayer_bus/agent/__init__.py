@@ -6,6 +6,7 @@ livekit-plugins-livelayer. Needs livekit-agents.
 
 from __future__ import annotations
 
+from .avatar import FaceAvatar
 from .bridge import SurfaceBridge
 from .collecting import Collection
 from .custom import CustomCommand
@@ -19,11 +20,14 @@ from .fields import Field, FieldKind
 from .inbound import is_person
 from .outcome import Answer, Outcome
 from .statistics import BridgeStatistics
+from .video import FaceVideo
 
 __all__ = [
     "SurfaceBridge",
     "BridgeStatistics",
     "is_person",
+    "FaceAvatar",
+    "FaceVideo",
     # What became of a command
     "Answer",
     "Outcome",

@@ -60,7 +60,7 @@ class SurfaceBridge:
     outlives hand-offs between agents. What arrives never raises: hostile input is counted
     (`statistics`). Queues are bounded, and every task ends with `aclose`.
 
-    Start it before or after the session; it closes with the job, if there is one.
+    Start it before or after the session; it closes with the session, or with the job.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class SurfaceBridge:
             leave_after=leave_after,
             on_running=self._on_running,
             on_handoff=self._note.mark_stale,
-            on_closed=self._stop,
+            on_closed=self._on_session_closed,
         )
         self._tools = PageTools(lambda: self._grants.current, self._following.current_agent)
         offer_page(self._tools, self)
@@ -151,15 +151,8 @@ class SurfaceBridge:
         was = self._state
         self._stop()
         self._state = "closed"
-        if was == "new":
-            return
-        if self._room.isconnected():
-            try:
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._outbox.drained()
-            except TimeoutError:
-                self._counts["dropped"] += 1
-        await self._tasks.aclose(CLOSE_SECONDS)
+        if was != "new":
+            await self._wind_down()
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -321,6 +314,19 @@ class SurfaceBridge:
     def _on_running(self) -> None:
         self._turns.begin()
         self._note.begin()
+
+    def _on_session_closed(self) -> None:
+        self._stop()
+        self._tasks.start(self._wind_down, "bridge end")
+
+    async def _wind_down(self) -> None:
+        if self._room.isconnected():
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._outbox.drained()
+            except TimeoutError:
+                self._counts["dropped"] += 1
+        await self._tasks.aclose(CLOSE_SECONDS)
 
     def _stop(self) -> None:
         if self._state != "open":

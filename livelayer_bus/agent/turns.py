@@ -15,6 +15,8 @@ from .statistics import Counts
 LINES_LIMIT: Final = 32
 MAX_LINE: Final = 2_000
 """Characters of a typed line that the agent reads."""
+HANDOFF_TRIES: Final = 60
+HANDOFF_PAUSE: Final = 0.05  # seconds
 
 AnySession: TypeAlias = AgentSession[Any]
 
@@ -69,11 +71,22 @@ class Turns:
             turn = _Turn(self, sender)
             _TURN.set(turn)
             await self._interrupt()
-            try:
-                turn.handle = self._session.generate_reply(user_input=text)
-            except RuntimeError:
-                # Between two agents, or while closing.
+            turn.handle = await self._reply(text)
+            if turn.handle is None:
                 self._counts["lines_unanswered"] += 1
+
+    async def _reply(self, text: str) -> SpeechHandle | None:
+        """Have the session reply; during a hand-off, as soon as the next agent has it."""
+        for _ in range(HANDOFF_TRIES):
+            try:
+                handle = self._session.generate_reply(user_input=text)
+            except RuntimeError:
+                handle = None
+            if handle is not None and not handle.interrupted:
+                return handle
+            # livekit-agents does not say when the next agent can be given something.
+            await asyncio.sleep(HANDOFF_PAUSE)
+        return None
 
     async def _interrupt(self) -> None:
         try:

@@ -21,11 +21,11 @@ from livelayer_bus.demo import guide
 from livelayer_bus.demo.avatar import AvatarStatistics
 from livelayer_bus.demo.brain import THINKING_SECONDS
 from livelayer_bus.demo.errors import DemoAgentFailedError
-from livelayer_bus.demo.face import Face
 from livelayer_bus.demo.models import OPENAI_PLUGIN, ModelChoice, choose_models
 from livelayer_bus.demo.performance import Performance, bounded
 from livelayer_bus.demo.speech import Voice
 from livelayer_bus.errors import ConnectError, MisuseError
+from livelayer_bus.face.drawing import Face
 from livelayer_bus.rooms.outcomes import join_error
 from livelayer_bus.rooms.redaction import redact_sdk_log
 

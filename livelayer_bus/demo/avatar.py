@@ -9,9 +9,9 @@ from typing import Final
 
 from livekit import rtc
 
-from livelayer_bus.demo.expression import Expression
-from livelayer_bus.demo.face import HEIGHT, WIDTH, Face
-from livelayer_bus.demo.mouth import MouthTimeline
+from livelayer_bus.face.drawing import HEIGHT, WIDTH, Face
+from livelayer_bus.face.expression import Expression
+from livelayer_bus.face.mouth import MouthTimeline
 
 FRAMES_PER_SECOND: Final = 30
 TRACK_NAME: Final = "avatar"

@@ -21,10 +21,10 @@ from livekit.agents import (
 
 from livelayer_bus.agent import SurfaceBridge
 from livelayer_bus.demo import guide
-from livelayer_bus.demo.mouth import Viseme
-from livelayer_bus.demo.player import VISEMES_KEY
 from livelayer_bus.demo.speech import Speech, Voice
 from livelayer_bus.errors import NotSupportedError
+from livelayer_bus.face import VISEMES_KEY
+from livelayer_bus.face.mouth import Viseme
 from livelayer_bus.messages import RequestPageContext
 
 OUTPUT_RATE: Final = 24_000

@@ -21,12 +21,12 @@ from livelayer_bus.capabilities import ALL
 from livelayer_bus.demo.avatar import Avatar, AvatarStatistics
 from livelayer_bus.demo.brain import OUTPUT_RATE
 from livelayer_bus.demo.conversation import Conversation
-from livelayer_bus.demo.face import Face
 from livelayer_bus.demo.models import ModelsKind
-from livelayer_bus.demo.mouth import MouthTimeline
 from livelayer_bus.demo.parts import Stage, build_agent, build_session
 from livelayer_bus.demo.player import MouthOutput
 from livelayer_bus.demo.speech import Voice
+from livelayer_bus.face.drawing import Face
+from livelayer_bus.face.mouth import MouthTimeline
 from livelayer_bus.messages import FormSubmitBlocked, FormSubmitted
 
 _SESSION_CLOSE_SECONDS: Final = 2.5

@@ -5,16 +5,11 @@ from __future__ import annotations
 import time
 from typing import Final
 
-import numpy as np
 from livekit import rtc
 from livekit.agents.voice import io
 
-from livelayer_bus.demo.mouth import ENERGY_STEP_SECONDS, MouthTimeline, Viseme
+from livelayer_bus.face import MouthTimeline, energies, visemes_of
 
-VISEMES_KEY: Final = "livelayer.visemes"
-"""Where a frame's `userdata` holds the mouth shapes that go with it."""
-
-_LOUD: Final = 5_000.0  # root mean square of 16-bit samples that counts as full loudness
 _QUEUE_SECONDS: Final = 0.2  # what RoomIO's audio source holds, and throws away on a pause
 
 
@@ -33,9 +28,7 @@ class MouthOutput(io.AudioOutput):
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
         """Hand a frame on for playing."""
         await super().capture_frame(frame)
-        visemes = frame.userdata.get(VISEMES_KEY, ())
-        known = tuple(item for item in visemes if isinstance(item, Viseme))
-        self._timeline.append(frame.duration, known, energies(frame))
+        self._timeline.append(frame.duration, visemes_of(frame), energies(frame))
         if self.next_in_chain is not None:
             await self.next_in_chain.capture_frame(frame)
 
@@ -79,15 +72,3 @@ class MouthOutput(io.AudioOutput):
             interrupted=interrupted,
             synchronized_transcript=synchronized_transcript,
         )
-
-
-def energies(frame: rtc.AudioFrame) -> list[float]:
-    """The loudness of a frame, 0 to 1, one value each `ENERGY_STEP_SECONDS`."""
-    samples = np.frombuffer(frame.data, dtype=np.int16).astype(np.float32)
-    step = max(1, int(frame.sample_rate * ENERGY_STEP_SECONDS)) * frame.num_channels
-    whole = len(samples) // step
-    if whole == 0:
-        return []
-    blocks = samples[: whole * step].reshape(whole, step)
-    loudness = np.sqrt(np.mean(blocks * blocks, axis=1)) / _LOUD
-    return [float(value) for value in np.minimum(loudness, 1.0)]

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from livelayer_bus.demo.errors import DemoDependencyError, SpeechFailedError
-from livelayer_bus.demo.mouth import Viseme, shape_of
+from livelayer_bus.face.mouth import Viseme, shape_of
 
 MAX_TEXT = 1_000
 """Characters spoken in one call; longer texts are cut, so that one call stays short."""

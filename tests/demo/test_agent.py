@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from livekit import rtc
 
+from livelayer_bus import DataReceived, LiteralToken, Session
 from livelayer_bus.demo import DemoAgent, DemoAgentFailedError
 from livelayer_bus.demo.guide import CANNOT_TRANSCRIBE
 from livelayer_bus.demo.speech import Voice
@@ -207,6 +208,19 @@ async def test_the_agent_reports_what_became_of_a_command(
         await user.until(lambda: user.said(words))
     assert {"type": "navigate", "href": "/pricing"} in user.messages
     assert user.spoken == [user.spoken[0].strip()]
+
+
+async def test_without_a_surface_that_may_the_agent_says_that_it_may_not(stage: Stage) -> None:
+    async with quiet_agent(stage, thinking_seconds=0.0):
+        tokens = LiteralToken(stage.url, stage.user_token())
+        async with Session("demo", tokens=tokens) as session:
+            with session.subscribe() as changes, anyio.fail_after(PATIENCE):
+                await session.connect()
+                while not isinstance(await anext(changes), DataReceived):
+                    pass
+                await session.send_text("go to pricing")
+                while not any("I may not do that here" in e.text for e in session.transcript):
+                    await anext(changes)
 
 
 async def test_without_an_answer_success_is_not_claimed(embedded: Stage) -> None:

@@ -12,8 +12,8 @@ import pytest
 from livelayer_bus.demo import speech
 from livelayer_bus.demo.brain import OUTPUT_RATE, frames_of, sentences
 from livelayer_bus.demo.errors import DemoDependencyError, SpeechFailedError
-from livelayer_bus.demo.player import VISEMES_KEY
 from livelayer_bus.demo.speech import Voice
+from livelayer_bus.face import VISEMES_KEY
 
 
 def energy(pcm: bytes) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 from livekit import api, rtc
 from livekit.agents import Agent, AgentSession
 from livekit.agents.voice import room_io
+from livekit.agents.voice.avatar import AvatarSession
 
 from ...agent import SurfaceBridge
 from ...capabilities import ALL
@@ -47,6 +48,7 @@ async def rehearse(
     room_options: room_io.RoomOptions | None = None,
     command_timeout: float = 2.0,
     leave_after: float | None = None,
+    avatar: AvatarSession[Any] | None = None,
 ) -> AsyncGenerator[Rehearsal]:
     """Run an agent in a room on this machine, without a key, a model or a browser.
 
@@ -62,6 +64,7 @@ async def rehearse(
         room_options: Of `session.start`; by default without sound.
         command_timeout: Seconds the bridge waits for answers.
         leave_after: Of the bridge.
+        avatar: Started before the session, closed with the stage.
     """
     page = surface or ScriptedSurface()
     model = ScriptedModel(script or (lambda prompt: prompt.result or "Yes."))
@@ -83,6 +86,9 @@ async def rehearse(
         )
         stack.push_async_callback(talk.aclose)
         await stack.enter_async_context(bridge)
+        if avatar is not None:
+            stack.push_async_callback(avatar.aclose)
+            await avatar.start(talk, room)
         await talk.start(agent, room=room, room_options=options, record=False)
         await page.until(lambda: "agent_state" in page.types())
         yield Rehearsal(talk, bridge, page, room, server)

@@ -19,6 +19,8 @@ from livelayer_bus.agent import (
     CollectionEndedError,
     CommandNameError,
     CustomCommand,
+    FaceAvatar,
+    FaceVideo,
     Field,
     FieldKind,
     Outcome,
@@ -30,6 +32,8 @@ from .version import __version__
 __all__ = [
     "SurfaceBridge",
     "BridgeStatistics",
+    "FaceAvatar",
+    "FaceVideo",
     "Answer",
     "Outcome",
     "CustomCommand",

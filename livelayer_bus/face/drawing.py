@@ -9,8 +9,8 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from livelayer_bus.demo.canvas import Canvas, Frame, Layer, Patch, Plane, Region, edge, rgb
-from livelayer_bus.demo.expression import Look
+from livelayer_bus.face.canvas import Canvas, Frame, Layer, Patch, Plane, Region, edge, rgb
+from livelayer_bus.face.expression import Look
 
 WIDTH: Final = 640
 HEIGHT: Final = 360

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelayer_bus.demo.mouth import (
+from livelayer_bus.face.mouth import (
     CLOSED,
     ENERGY_STEP_SECONDS,
     MouthShape,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from livelayer_bus.demo.mouth import MouthShape
+from livelayer_bus.face.mouth import MouthShape
 
 Mood: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
 

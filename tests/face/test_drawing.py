@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from livelayer_bus.demo.expression import Expression, Look, blink
-from livelayer_bus.demo.face import HEIGHT, WIDTH, Face
-from livelayer_bus.demo.mouth import CLOSED, MouthShape
+from livelayer_bus.face.drawing import HEIGHT, WIDTH, Face
+from livelayer_bus.face.expression import Expression, Look, blink
+from livelayer_bus.face.mouth import CLOSED, MouthShape
 
 CALM = Look(
     bob=0.0,
