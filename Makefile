@@ -16,7 +16,7 @@ setup: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[demo,cli,bench]' $(addprefix -e ./,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))) \
+		-e '.[demo,cli,bench,endpoint,telemetry]' $(addprefix -e ./,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))) \
 		--group lint --group types --group test --group peers
 	@touch $@
 
