@@ -22,7 +22,7 @@ def save_charts(path: Path, results: Mapping[str, Mapping[str, Any]]) -> None:
 
     Args:
         path: ends with .png or .svg.
-        results: by area: "bus", "frames", "audio", "data", "session".
+        results: by area: "bus", "frames", "audio", "data", "session", "stalls".
 
     Raises:
         ConfigError: matplotlib is not installed, there is nothing to draw, or the file cannot be
@@ -59,6 +59,8 @@ def _rows(area: str, cases: Iterable[Case]) -> list[tuple[Draw, Draw]]:
         groups.setdefault(str(case.get("path") or case.get("kind") or ""), []).append(case)
     if area == "bus":
         return _bus_rows(groups)
+    if area == "stalls":
+        return [_stalls_row(kind, group) for kind, group in groups.items()]
     rows: list[tuple[Draw, Draw]] = []
     for part, group in groups.items():
         where = f"{area}, {part}" if part else area
@@ -82,6 +84,14 @@ def _bus_rows(groups: Mapping[str, list[Case]]) -> list[tuple[Draw, Draw]]:
     title = "bus: deliveries, times asyncio.Queue"
     lines = _lines(title, groups["fan_out"], "readers", ("ratio",), logarithmic=True)
     return [(lines, _bars("bus: wake-up, times a bare future", groups["wake"], "ratio"))]
+
+
+def _stalls_row(kind: str, cases: list[Case]) -> tuple[Draw, Draw]:
+    if kind == "blocked":
+        back = _bars("stalls: normal after a blocked loop, ms", cases, "back", ours=True)
+        return _bars("stalls: memory at most, blocked loop, MB", cases, "rss_peak", ours=True), back
+    memory = _bars("stalls: memory, MB", cases, "rss", ours=True)
+    return memory, _bars("stalls: p99 of the surfaces awake, ms", cases, "p99", ours=True)
 
 
 def _lines(
@@ -116,12 +126,13 @@ def _lines(
     return draw
 
 
-def _bars(title: str, cases: Iterable[Case], field: str) -> Draw:
+def _bars(title: str, cases: Iterable[Case], field: str, *, ours: bool = False) -> Draw:
     rows = [(case["rival"], case[field]) for case in cases]
 
     def draw(axis: Any) -> None:
         names = [name for name, _ in rows]
-        colors = [OURS if name.startswith("livelayer-bus") else OTHERS[0] for name in names]
+        mine = [ours or name.startswith("livelayer-bus") for name in names]
+        colors = [OURS if own else OTHERS[0] for own in mine]
         bars = axis.barh(names, [value for _, value in rows], color=colors)
         axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
         axis.set_title(title, loc="left", fontsize=10)

@@ -1,4 +1,4 @@
-"""Shows the results of the frames, audio, data and session benchmarks as tables."""
+"""Shows the results of the frames, audio, data, session and stalls benchmarks as tables."""
 
 from __future__ import annotations
 
@@ -56,6 +56,25 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("lost", "lost"),
         Column("cpu", "CPU", ".2f"),
     ),
+    "stalls sleeping": (
+        _RIVAL,
+        *_LATENCY,
+        Column("growth", "grows MB", ".2f"),
+        Column("rss", "MB", ".0f"),
+        Column("slept", "slept over"),
+        Column("age", "woke on", ".1f"),
+    ),
+    "stalls blocked": (
+        _RIVAL,
+        Column("p50", "before", ".1f"),
+        Column("p50_after", "after", ".1f"),
+        Column("oldest", "oldest", ".1f"),
+        Column("back", "back in", ".0f"),
+        Column("missed", "lost"),
+        Column("rss_before", "MB before", ".0f"),
+        Column("rss_peak", "peak", ".0f"),
+        Column("rss_after", "after", ".0f"),
+    ),
     "session": (
         _RIVAL,
         Column("count", "n"),
@@ -66,13 +85,15 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("heard", "heard/s", ".1f"),
     ),
 }
-"""Areas whose results can be shown here, and how."""
+"""Areas, or parts of areas, whose results can be shown here, and how."""
 
 TITLES: Final[Mapping[str, str]] = {
     "frames server": "over a server: CPU ms a picture (x one VideoStream), sent to read in ms",
     "frames local": "from a local track: CPU ms a picture (x one VideoStream), sent to read in ms",
     "audio": "CPU ms a second (x one AudioStream), beep sent to heard in ms",
     "data": "round trips to an echo in ms (x the bare SDK), CPU ms a message",
+    "stalls sleeping": "sent to read in ms, MB gained in the second half",
+    "stalls blocked": "a blocked loop: sent to read in ms, back to normal in ms, MB",
     "session widgets": "widgets with picture, voice, events: CPU ms a picture, sent to read in ms",
     "session sessions": "sessions with data only: CPU ms a second and MB of each, joins in ms",
 }
@@ -86,7 +107,9 @@ def show(area: str, result: Mapping[str, Any]) -> None:
         part = case.get("path") or case.get("kind") or ""
         groups.setdefault(f"{area} {part}".strip(), []).append(case)
     for name, cases in groups.items():
-        console.print(_table(TITLES.get(name, name), COLUMNS[area], cases))
+        console.print(
+            _table(TITLES.get(name, name), COLUMNS[name if name in COLUMNS else area], cases)
+        )
     for goal in result["goals"]:
         mark = "[green]met   [/green]" if goal["met"] else "[red]missed[/red]"
         console.print(f"{mark} {goal['name']}: {goal['measured']:g}, wanted {goal['wanted']}")

@@ -19,7 +19,7 @@ import typer
 from ..errors import ConfigError
 from .exits import FAILED, OK, complain, run_async
 
-AREAS: Final = ("bus", "frames", "audio", "data", "session")
+AREAS: Final = ("bus", "frames", "audio", "data", "session", "stalls")
 PACKAGE: Final = "livelayer_bus.bench"
 
 
