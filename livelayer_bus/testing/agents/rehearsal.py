@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 from livekit import api, rtc
 from livekit.agents import Agent, AgentSession
 from livekit.agents.voice import room_io
@@ -16,7 +18,7 @@ from ...agent import SurfaceBridge
 from ...capabilities import ALL
 from ...embedded import EmbeddedServer
 from .model import Script, ScriptedModel
-from .surface import ScriptedSurface
+from .surface import PATIENCE, ScriptedSurface
 
 ROOM = "rehearsal"
 
@@ -76,7 +78,8 @@ async def rehearse(
         stack.push_async_callback(room.disconnect)
         await room.connect(server.url, _agent_token(server), _two_connections())
         stack.push_async_callback(page.aclose)
-        await page.connect(server.url, server.token("user", room=ROOM))
+        async with _arrival(room):
+            await page.connect(server.url, server.token("user", room=ROOM))
         bridge = SurfaceBridge(
             talk,
             room,
@@ -92,6 +95,23 @@ async def rehearse(
         await talk.start(agent, room=room, room_options=options, record=False)
         await page.until(lambda: "agent_state" in page.types())
         yield Rehearsal(talk, bridge, page, room, server)
+
+
+@asynccontextmanager
+async def _arrival(room: rtc.Room) -> AsyncGenerator[None]:
+    """Leave the block when somebody is active: until then messages come twice, or not at all."""
+    active = asyncio.Event()
+
+    def on_active(_participant: rtc.RemoteParticipant) -> None:
+        active.set()
+
+    room.on("participant_active", on_active)
+    try:
+        yield
+        with anyio.fail_after(PATIENCE):
+            await active.wait()
+    finally:
+        room.off("participant_active", on_active)
 
 
 def _two_connections() -> rtc.RoomOptions:
