@@ -358,13 +358,14 @@ class Session(StateProperties):
         """Say what a person typed, in the way the agent understands.
 
         An agent that speaks LiveLayer's messages gets a `user_message`, any other livekit-agents
-        agent a text stream on `lk.chat`.
+        agent a text stream on `lk.chat`. Which of them it is has been heard by its first second
+        in the room; a text that is quicker waits for that.
 
         Raises:
             NotConnectedError, SendTimeoutError, MessageTooLargeError, BrokenError: as `send_data`.
         """
         self._lifetime.check()
-        if self._connection.agent_speaks_livelayer:
+        if await self._connection.agent_speaks_livelayer():
             await self._outbox.send(UserMessage(text), timeout, require_agent=True)
         else:
             await self._outbox.send_text(text, CHAT_TOPIC, timeout)

@@ -23,6 +23,7 @@ from ..errors import (
 from ..events import (
     AgentConfigChanged,
     ConnectionStateChanged,
+    DataReceived,
     EpochStarted,
     HandlerFailed,
     Reconnected,
@@ -36,6 +37,8 @@ from ..tokens import RoomAccess, TokenRequest
 from .intake import Intake
 from .store import Store
 from .target import Target
+
+ANNOUNCE_SECONDS = 1.0  # that an active agent has to say that it speaks LiveLayer's messages
 
 EndState: TypeAlias = Literal["disconnected", "error"]
 
@@ -87,10 +90,20 @@ class Connection:
         """The room we are in; None while there is none."""
         return self._joined.port if self._joined else None
 
-    @property
-    def agent_speaks_livelayer(self) -> bool:
-        """Whether the agent announced itself by a data message of LiveLayer's."""
-        return self._joined is not None and self._joined.intake.agent_speaks_livelayer
+    async def agent_speaks_livelayer(self) -> bool:
+        """Whether the agent announced itself by a data message of LiveLayer's.
+
+        An agent that has not is given `ANNOUNCE_SECONDS` for it, once: its readiness as a
+        participant can be heard before its `bot_ready` is.
+        """
+        if self._joined is None:
+            return False
+        intake = self._joined.intake
+        if intake.dialect is None and self._store.state.agent_active:
+            with anyio.move_on_after(ANNOUNCE_SECONDS):
+                await self._store.wait_until(lambda _: intake.dialect is not None, DataReceived)
+            intake.dialect = intake.dialect or "plain"
+        return intake.dialect == "livelayer"
 
     async def connect(self) -> None:
         """Return when joined; several callers share one attempt, the last to give up ends it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TypeAlias, final
+from typing import Literal, TypeAlias, final
 
 import msgspec
 
@@ -50,6 +50,8 @@ _STATES: dict[str, AgentState] = {
 MAX_HELD = 1024  # reports kept back until the join is announced
 
 Report: TypeAlias = Callable[[], None]
+Dialect: TypeAlias = Literal["livelayer", "plain"]
+"""What an agent understands: our data messages, or livekit-agents' text streams alone."""
 
 
 @final
@@ -76,7 +78,7 @@ class Intake:
         self._held: deque[Report] | None = deque()
         self._closed = False
         self._tracks: set[TrackKind] = set()
-        self.agent_speaks_livelayer = False
+        self.dialect: Dialect | None = None
 
     def open(self) -> None:
         """The room is joined: pass on what was held back, and everything from now on."""
@@ -141,7 +143,7 @@ class Intake:
     def _agent(self, identity: str | None, active: bool) -> None:
         state = self._store.state
         if identity != state.agent_identity:
-            self.agent_speaks_livelayer = False
+            self.dialect = None
         ready = state.agent_ready and identity is not None and identity == state.agent_identity
         self._availability(identity, active, ready)
 
@@ -222,7 +224,7 @@ class Intake:
 
     def _from_agent(self, message: Message, data: bytes, sender: str | None) -> None:
         if isinstance(message, AgentStateMessage | BotReady):
-            self.agent_speaks_livelayer = True
+            self.dialect = "livelayer"
         match message:
             case AgentStateMessage(state=raw):
                 self._agent_state(raw)

@@ -341,6 +341,19 @@ async def test_typed_text_goes_the_way_the_agent_understands(
     assert len(room.sent_texts) == 1
 
 
+async def test_text_typed_before_the_agent_announced_itself_waits_for_that(
+    session: Session, scripted_rooms: ScriptedRooms
+) -> None:
+    room = await joined(session, scripted_rooms)
+    async with anyio.create_task_group() as group:
+        group.start_soon(session.send_text, "hello")
+        await settle()
+        assert not room.sent_texts
+        room.agent_says({"type": "bot_ready"})
+    assert [packet.message for packet in room.sent] == [HELLO]
+    assert not room.sent_texts
+
+
 async def test_a_command_of_ours_can_be_sent_as_any_message(
     session: Session, scripted_rooms: ScriptedRooms
 ) -> None:
