@@ -56,7 +56,7 @@ class Answer(msgspec.Struct, frozen=True):
     """From the end of the block to the first picture from which on they are at most 1.5 times as
     late as before."""
     missed: int
-    """Pictures that the surface with the most gaps never got, from the block until the end."""
+    """Pictures that the surface with the most gaps never got: before, in and after the block."""
     rss_before: float
     rss_peak: float
     rss_after: float
