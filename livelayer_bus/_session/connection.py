@@ -102,7 +102,7 @@ class Connection:
         if intake.dialect is None and self._store.state.agent_active:
             with anyio.move_on_after(ANNOUNCE_SECONDS):
                 await self._store.wait_until(lambda _: intake.dialect is not None, DataReceived)
-            intake.dialect = intake.dialect or "plain"
+            intake.settle_dialect()
         return intake.dialect == "livelayer"
 
     async def connect(self) -> None:

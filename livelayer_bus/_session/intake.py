@@ -86,6 +86,10 @@ class Intake:
         for report in held:
             report()
 
+    def settle_dialect(self) -> None:
+        """Take an agent that has not announced itself for a plain one; it may still do so."""
+        self.dialect = self.dialect or "plain"
+
     def close(self) -> None:
         """The room is no longer ours."""
         for kind in tuple(self._tracks):
