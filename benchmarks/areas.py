@@ -1,4 +1,4 @@
-"""What `python -m benchmarks.frames`, `.audio`, `.data` and `.session` have in common."""
+"""What the frames, audio, data, session and stalls benchmarks have in common."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def command(
     async def main() -> int:
         results: dict[str, Any] = {}
         for name in wanted:
-            complain(f"measuring {name}, this takes a minute or so")
+            complain(f"measuring {name}, this takes one to five minutes")
             result = await anyio.to_thread.run_sync(_measure, name, url, abandon_on_cancel=True)
             _show(name, result)
             results[name] = msgspec.to_builtins(result)

@@ -13,7 +13,7 @@ from livelayer_bus.session import Session
 from livelayer_bus.surface import SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRooms, settle
 
-from .conftest import MakeSession
+from ..conftest import MakeSession
 
 pytestmark = pytest.mark.anyio
 ON_ASYNCIO = pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from livelayer_bus.supervision import mount
 from livelayer_bus.surface import SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRooms, settle
 
-from .conftest import MakeSession
+from ..conftest import MakeSession
 
 pytestmark = pytest.mark.anyio
 
