@@ -4,14 +4,13 @@
     python examples/agent_worker.py start               # or: dev
 
 It needs no other key: without one it answers by rules and speaks with espeak-ng. It stays in its
-room while people may come back, and shows who returns what was said before.
+room while people may come back; the bridge shows who returns what was said before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,20 +27,16 @@ from livelayer_bus.dispatch import DispatchMetadata, read_dispatch_metadata
 
 AGENT_NAME = os.environ.get("LIVELAYER_AGENT", "livelayer-demo")
 RESUME_SECONDS = 300.0  # the endpoint's resume window
-TAIL = 20  # entries of the transcript that are shown again
-MAX_LOST = 32  # people whose departure is remembered
 
 server = AgentServer()
 
 
 class Visitors:
-    """Greets who comes, shows the transcript to who comes back, and leaves an empty room."""
+    """Greets who comes first, and leaves a room that stays empty."""
 
     def __init__(self, ctx: JobContext, session: AgentSession[Any]) -> None:
         self._ctx = ctx
         self._session = session
-        self._replays: set[asyncio.Task[None]] = set()
-        self._lost: dict[str, float] = {}
         self._leaving: asyncio.TimerHandle | None = None
         self._greeted = False
 
@@ -53,33 +48,20 @@ class Visitors:
             if person.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
                 self._came(person)
 
-    async def aclose(self) -> None:
-        """Stop; what is being shown is not finished."""
+    def close(self) -> None:
+        """Wait for nobody any more."""
         self._stay()
-        for task in self._replays:
-            task.cancel()
-        await asyncio.gather(*self._replays, return_exceptions=True)
 
     def _came(self, person: rtc.RemoteParticipant) -> None:
         if person.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
             return
         self._stay()
-        if person.attributes.get("livelayer.resumed") and self._session.history.items:
-            # Who left on purpose begins with an empty page; who was cut off still has the old one.
-            since = self._lost.pop(person.identity, 0.0)
-            task = asyncio.create_task(self._replay(person.identity, since), name="replay")
-            self._replays.add(task)
-            task.add_done_callback(self._replays.discard)
-        elif not self._greeted:
+        if not self._greeted:
             about = read_dispatch_metadata(self._ctx.job.metadata) or DispatchMetadata("")
             self._session.say("Welcome back!" if about.resumed else "Hello, I am Lumi.")
         self._greeted = True
 
-    def _left(self, person: rtc.RemoteParticipant) -> None:
-        # Without a reason the SDK saw only that somebody new has the identity: a quick return.
-        if person.disconnect_reason not in (None, rtc.DisconnectReason.CLIENT_INITIATED):
-            self._lost[person.identity] = time.time()
-            self._lost = dict(list(self._lost.items())[-MAX_LOST:])
+    def _left(self, _person: rtc.RemoteParticipant) -> None:
         people = self._ctx.room.remote_participants.values()
         if all(p.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT for p in people):
             loop = asyncio.get_running_loop()
@@ -90,24 +72,6 @@ class Visitors:
         if self._leaving is not None:
             self._leaving.cancel()
             self._leaving = None
-
-    async def _replay(self, identity: str, since: float) -> None:
-        """The transcript's tail since then, in the order in which it was said."""
-        said = [item for item in self._session.history.items if item.type == "message"]
-        agent = self._ctx.room.local_participant
-        for message in said[-TAIL:]:
-            if message.role not in ("user", "assistant") or message.created_at < since:
-                continue
-            if not message.text_content:
-                continue
-            stream = await agent.stream_text(
-                topic="lk.transcription",
-                destination_identities=[identity],
-                sender_identity=identity if message.role == "user" else agent.identity,
-                attributes={"lk.segment_id": message.id, "lk.transcription_final": "true"},
-            )
-            await stream.write(message.text_content)
-            await stream.aclose()
 
 
 async def talk(ctx: JobContext) -> None:
@@ -135,7 +99,7 @@ async def talk(ctx: JobContext) -> None:
     visitors.open()
 
     async def close() -> None:
-        await visitors.aclose()
+        visitors.close()
         executor.shutdown(wait=False, cancel_futures=True)
 
     ctx.add_shutdown_callback(close)

@@ -36,6 +36,7 @@ from .listeners import Handler, Listeners
 from .outbox import Outbox, Outgoing
 from .outcome import Answer, Outcome
 from .presence import Presence
+from .replay import TAIL, Replay
 from .requests import Pending, Requests
 from .statistics import BridgeStatistics, Counts, snapshot
 from .surroundings import Surroundings
@@ -56,9 +57,10 @@ class SurfaceBridge:
     From `start` to `aclose` everybody in the room knows the agent's state, whenever they come;
     typed lines interrupt and are answered; the model has a tool for each thing that the surfaces
     let it do, and hears what became of it, refusals included. Commands and answers go to the
-    participant whose line is being answered, else to the one the session is linked to. All of it
-    outlives hand-offs between agents. What arrives never raises: hostile input is counted
-    (`statistics`). Queues are bounded, and every task ends with `aclose`.
+    participant whose line is being answered, else to the one the session is linked to. Who comes
+    back to the room is shown the transcript's tail. All of it outlives hand-offs between agents.
+    What arrives never raises: hostile input is counted (`statistics`). Queues are bounded, and
+    every task ends with `aclose`.
 
     Start it before or after the session; it closes with the session, or with the job.
     """
@@ -71,6 +73,7 @@ class SurfaceBridge:
         capabilities: Iterable[str] = (),
         command_timeout: float = ANSWER_SECONDS,
         leave_after: float | None = None,
+        replay: int = TAIL,
     ) -> None:
         """
         Args:
@@ -81,6 +84,8 @@ class SurfaceBridge:
             command_timeout: Seconds that a surface has to say what became of a command.
             leave_after: Seconds between `idle_warning` (the user is away, as the session sees it)
                 and `idle_timeout`, with which the session shuts down; None: it stays.
+            replay: Lines of the transcript that are shown again to who comes back to the room;
+                0: none.
 
         Raises:
             MisuseError: a capability that there is not.
@@ -108,6 +113,7 @@ class SurfaceBridge:
             on_handoff=self._note.mark_stale,
             on_closed=self._on_session_closed,
         )
+        self._replay = Replay(agent_session, room, self._tasks, self._counts, lines=replay)
         self._tools = PageTools(lambda: self._grants.current, self._following.current_agent)
         offer_page(self._tools, self)
         self._slot = Slot(self._tools)
@@ -141,6 +147,7 @@ class SurfaceBridge:
         if job is not None:
             job.add_shutdown_callback(self.aclose)
         self._following.start()
+        self._replay.start()
         return self
 
     async def aclose(self) -> None:
@@ -335,6 +342,7 @@ class SurfaceBridge:
         self._room.off("data_received", self._on_data)
         self._room.off("participant_disconnected", self._on_left)
         self._following.stop()
+        self._replay.stop()
         self._requests.close()
         self._slot.close("the bridge was closed")
         if self._tools in self._session.tools:
