@@ -216,7 +216,10 @@ def test_a_session_on_any_loop_has_a_real_room(
                 await session.send_data({"type": "hello"})
 
     anyio.run(main, backend=backend)
-    assert THREAD not in {thread.name for thread in threading.enumerate()}
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            thread.join(PATIENCE)  # its last step comes after the room is closed
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
