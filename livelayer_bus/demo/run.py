@@ -198,7 +198,12 @@ class _Demo:
         spoken = len(self._said())
         await self._session.send_text(line.text)
         bound = 10.0 + 2 * line.listen_seconds
-        if await self._until(lambda: self._heard(line, spoken), bound):
+        try:
+            heard = await self._until(lambda: self._heard(line, spoken), bound)
+        except anyio.get_cancelled_exc_class():
+            self._answered += 1  # the time is up: whether an answer was coming, nobody can tell
+            raise
+        if heard:
             self._answered += 1
         await self._until_quiet(bound)
 
