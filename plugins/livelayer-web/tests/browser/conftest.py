@@ -1,0 +1,75 @@
+"""A real browser: Debian's Chromium, driven by Playwright; without one, these tests skip."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Launch(Protocol):
+    """Starts a browser of one's own, for flags that the shared one does not have."""
+
+    async def __call__(self, *flags: str) -> Browser: ...
+
+
+@pytest.fixture(scope="module")
+async def launch(anyio_backend: str) -> AsyncGenerator[Launch]:
+    """Starts browsers with further flags; all are closed at the end of the module."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    started: list[Browser] = []
+    async with async_playwright() as playwright:
+
+        async def start(*flags: str) -> Browser:
+            browser = await playwright.chromium.launch(
+                executable_path=CHROMIUM, headless=True, args=[*FLAGS, *flags]
+            )
+            started.append(browser)
+            return browser
+
+        yield start
+        for browser in started:
+            await browser.close()
+
+
+@pytest.fixture(scope="module")
+async def browser(launch: Launch) -> Browser:
+    return await launch()
+
+
+@pytest.fixture
+async def context(browser: Browser) -> AsyncGenerator[BrowserContext]:
+    context = await browser.new_context()
+    context.set_default_timeout(10_000)
+    yield context
+    await context.close()
+
+
+@pytest.fixture
+async def page(context: BrowserContext) -> AsyncGenerator[Page]:
+    """A page; what its scripts throw fails the test."""
+    faults: list[str] = []
+    page = await context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page
+    assert not faults, faults
