@@ -1,0 +1,159 @@
+"""Files for browsers: our own modules, and a site's folder; nothing outside of them, ever."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from mimetypes import guess_type
+from pathlib import Path, PurePosixPath
+from typing import Final, final
+from urllib.parse import quote
+
+import anyio.to_thread
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.types import ASGIApp, Scope
+
+from livelayer_bus import MisuseError
+
+from .problems import Problem
+
+MODULES: Final = Path(__file__).parent / "static"
+"""Where the browser's half lies."""
+
+# What decides whether a browser runs a file does not depend on this machine's tables.
+_TYPES: Final = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".mjs": "text/javascript",
+    ".mp4": "video/mp4",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".wasm": "application/wasm",
+    ".webm": "video/webm",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}
+_FOREIGN: Final = frozenset("\\:\0")
+"""Characters that mean something else than a name to some file system."""
+
+
+def static_files() -> ASGIApp:
+    """Serves the browser's half, for a mount at `js`.
+
+    Guarantee: a browser asks again each time and is answered 304 unless the file was changed, so
+    that an upgrade is seen at the next load; every module has the type `text/javascript`.
+    """
+    return _Files(MODULES)
+
+
+def site_files(folder: Path) -> ASGIApp:
+    """Serves a site's folder, for a mount at its root.
+
+    `/` and folders are their `index.html`; `/pricing` is `pricing.html` or `pricing/index.html`.
+    What is not there is answered 404 with the folder's `404.html`, if it has one.
+
+    Guarantee: only regular files below the folder; none that begins with a dot or lies in a
+    folder that does, and no link that leads out of it.
+
+    Raises:
+        MisuseError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise MisuseError(f"site: {folder} is no folder: give the one that holds index.html")
+    return _Site(folder)
+
+
+class _Files(StaticFiles):
+    """Regular files of one folder; names that begin with a dot are not there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder)
+        self._folder = folder
+
+    def get_path(self, scope: Scope) -> str:
+        """The path below the mount, as it was asked for."""
+        root: str = scope.get("root_path", "").rstrip("/")
+        path: str = scope["path"]
+        return path.removeprefix(root).removeprefix("/")
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, or a problem."""
+        if scope["method"] not in ("GET", "HEAD"):
+            return Problem(405, "method", "files are read only", {"allow": "GET, HEAD"}).response()
+        return await anyio.to_thread.run_sync(self._answer, path, scope)
+
+    def _answer(self, path: str, scope: Scope) -> Response:
+        found = self._find(path)
+        return self._file(*found, scope) if found else self._missing()
+
+    def _missing(self) -> Response:
+        return Problem(404, "path", "there is no such file").response()
+
+    def _find(self, path: str) -> tuple[str, os.stat_result] | None:
+        """The regular file of this name, links followed."""
+        names = path.split("/")
+        if any(not name or name[0] == "." or not _FOREIGN.isdisjoint(name) for name in names):
+            return None
+        try:
+            full, found = self.lookup_path(path)
+        except (OSError, ValueError):  # not ours to read, or no name to this file system
+            return None
+        if found is None or not stat.S_ISREG(found.st_mode):
+            return None
+        inside = Path(full).relative_to(self._folder.resolve())
+        return None if any(name[0] == "." for name in inside.parts) else (full, found)
+
+    def _file(self, full: str, found: os.stat_result, scope: Scope, status: int = 200) -> Response:
+        suffix = PurePosixPath(full).suffix.lower()
+        kind = _TYPES.get(suffix) or guess_type(full)[0] or "application/octet-stream"
+        # Installers may set the time of writing to anything, but never that of the change.
+        state = f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+        tag = hashlib.blake2b(state.encode(), digest_size=12).hexdigest()
+        headers = {"etag": f'"{tag}"', "cache-control": "no-cache"}
+        response = FileResponse(full, status, headers, kind, stat_result=found)
+        if status == 200 and self.is_not_modified(response.headers, Headers(scope=scope)):
+            return NotModifiedResponse(response.headers)
+        return response
+
+    def is_not_modified(self, response_headers: Headers, request_headers: Headers) -> bool:
+        """By its tag alone: the time of writing says too little."""
+        return "if-none-match" in request_headers and super().is_not_modified(
+            response_headers, request_headers
+        )
+
+
+@final
+class _Site(_Files):
+    """A folder of pages."""
+
+    def _answer(self, path: str, scope: Scope) -> Response:
+        if path == "" or path.endswith("/"):
+            if found := self._find(f"{path}index.html"):
+                return self._file(*found, scope)
+            name = path.rstrip("/").rpartition("/")[2]
+            if name and self._find(f"{path[:-1]}.html"):
+                return _redirect(f"../{quote(name)}", scope)
+        elif (found := self._find(path)) or (found := self._find(f"{path}.html")):
+            return self._file(*found, scope)
+        elif self._find(f"{path}/index.html"):
+            # Its links are relative to the folder.
+            return _redirect(f"./{quote(path.rpartition('/')[2])}/", scope)
+        if page := self._find("404.html"):
+            return self._file(*page, scope, 404)
+        return self._missing()
+
+
+def _redirect(place: str, scope: Scope) -> Response:
+    """To a place relative to the one asked for: the address that it has outside is not known."""
+    query: bytes = scope.get("query_string", b"")
+    return RedirectResponse(f"{place}?{query.decode('latin-1')}" if query else place)
