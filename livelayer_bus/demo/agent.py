@@ -21,6 +21,7 @@ from livelayer_bus.demo import guide
 from livelayer_bus.demo.avatar import AvatarStatistics
 from livelayer_bus.demo.brain import THINKING_SECONDS
 from livelayer_bus.demo.errors import DemoAgentFailedError
+from livelayer_bus.demo.hearing import Transcribe
 from livelayer_bus.demo.models import OPENAI_PLUGIN, ModelChoice, choose_models
 from livelayer_bus.demo.performance import Performance, bounded
 from livelayer_bus.demo.speech import Voice
@@ -55,6 +56,7 @@ class DemoAgent:
         room_options: rtc.RoomOptions | None = None,
         greeting: str | None = guide.GREETING,
         thinking_seconds: float = THINKING_SECONDS,
+        transcribe: Transcribe | None = None,
         start_timeout: float = START_SECONDS,
         close_timeout: float = CLOSE_SECONDS,
         quiet: bool = True,
@@ -67,6 +69,9 @@ class DemoAgent:
             room_options: Options of the SDK's connection.
             greeting: Said once the first person is there; None says nothing.
             thinking_seconds: The offline guide's pause before each answer.
+            transcribe: The offline guide's ears: an async function that gets the speech of one
+                turn, as one audio frame, and gives its text. None: the guide hears that somebody
+                speaks, and asks to type.
             start_timeout: Bound of entering the block, in seconds.
             close_timeout: Bound of leaving the block, in seconds.
             quiet: Keep what LiveKit logs below WARNING away from the handlers, inside the block.
@@ -78,6 +83,7 @@ class DemoAgent:
         self._room_options = room_options or rtc.RoomOptions(single_peer_connection=False)
         self._greeting = greeting
         self._thinking_seconds = thinking_seconds
+        self._transcribe = transcribe
         self._start_timeout = start_timeout
         self._close_timeout = close_timeout
         self._quiet = quiet
@@ -178,6 +184,7 @@ class DemoAgent:
                     models=self._models.kind,
                     greeting=self._greeting,
                     thinking_seconds=self._thinking_seconds,
+                    transcribe=self._transcribe,
                 )
                 await self._performance.run(ready)
         finally:

@@ -8,11 +8,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Final
 
-from livekit.agents import Agent, AgentSession, inference
+from livekit.agents import NOT_GIVEN, Agent, AgentSession, inference
 
 from livelayer_bus.agent import SurfaceBridge
 from livelayer_bus.demo.assistant import AssistantAgent
 from livelayer_bus.demo.brain import EspeakModel, GuideAgent, GuideModel
+from livelayer_bus.demo.hearing import Recogniser, Transcribe
 from livelayer_bus.demo.models import (
     INFERENCE_LLM,
     INFERENCE_STT,
@@ -36,11 +37,11 @@ class Stage:
     thinking_seconds: float
 
 
-def build_session(kind: ModelsKind) -> AgentSession[Any]:
-    """A session that is not started yet."""
+def build_session(kind: ModelsKind, transcribe: Transcribe | None = None) -> AgentSession[Any]:
+    """A session that is not started yet; `transcribe` are the ears of the offline guide."""
     match kind:
         case "offline":
-            return _offline()
+            return _offline(transcribe)
         case "openai":
             return _openai()
         case "livekit-inference":
@@ -65,12 +66,13 @@ def build_agent(kind: ModelsKind, stage: Stage) -> Agent:
     )
 
 
-def _offline() -> AgentSession[Any]:
+def _offline(transcribe: Transcribe | None) -> AgentSession[Any]:
     return AgentSession(
         llm=GuideModel(),
+        stt=Recogniser(transcribe) if transcribe is not None else NOT_GIVEN,
         tts=EspeakModel(),
         vad=inference.VAD(),
-        # Without a recogniser there are no words to judge, only voice and silence.
+        # The guide judges no words while somebody speaks: voice and silence make the turns.
         turn_handling={"turn_detection": "vad", "preemptive_generation": {"enabled": False}},
         # The guide writes plain text, and the transforms would hold sentences back.
         tts_text_transforms=None,

@@ -18,9 +18,11 @@ from livekit.agents.voice import room_io
 
 from livelayer_bus.agent import BridgeStatistics, SurfaceBridge, is_person
 from livelayer_bus.capabilities import ALL
+from livelayer_bus.demo import guide
 from livelayer_bus.demo.avatar import Avatar, AvatarStatistics
 from livelayer_bus.demo.brain import OUTPUT_RATE
 from livelayer_bus.demo.conversation import Conversation
+from livelayer_bus.demo.hearing import Transcribe
 from livelayer_bus.demo.models import ModelsKind
 from livelayer_bus.demo.parts import Stage, build_agent, build_session
 from livelayer_bus.demo.player import MouthOutput
@@ -47,12 +49,14 @@ class Performance:
         models: ModelsKind,
         greeting: str | None,
         thinking_seconds: float,
+        transcribe: Transcribe | None = None,
     ) -> None:
         self._room = room
         self._greeting = greeting
         self._timeline = MouthTimeline()
         self._avatar = Avatar(face, self._timeline)
-        self._session = build_session(models)
+        self._transcribe = transcribe
+        self._session = build_session(models, self._hear if transcribe is not None else None)
         self._conversation = Conversation(self._session)
         self._bridge = SurfaceBridge(
             self._session, room, capabilities=ALL, command_timeout=_ANSWER_SECONDS
@@ -123,6 +127,16 @@ class Performance:
         if (output := self._session.output.audio) is not None:
             self._session.output.audio = MouthOutput(output, self._timeline)
         await self._avatar.publish(self._room)
+
+    async def _hear(self, speech: rtc.AudioFrame) -> str:
+        if self._transcribe is None:
+            return ""
+        try:
+            return await self._transcribe(speech)
+        except Exception as exc:  # noqa: BLE001 - somebody else's ears: their fault is told, not ours
+            _LOG.warning("speech could not be transcribed: %s", type(exc).__name__)
+            self._conversation.remark(guide.PLEASE_TYPE)
+            return ""
 
     def _listen(self) -> None:
         self._room.on("participant_active", self._on_participant_active)

@@ -17,8 +17,8 @@ from livekit import rtc
 
 from livelayer_bus import DataReceived, LiteralToken, Session
 from livelayer_bus.demo import DemoAgent, DemoAgentFailedError
-from livelayer_bus.demo.guide import CANNOT_TRANSCRIBE
-from livelayer_bus.demo.speech import Voice
+from livelayer_bus.demo.guide import CANNOT_TRANSCRIBE, PLEASE_TYPE
+from livelayer_bus.demo.speech import Speech, Voice
 from livelayer_bus.errors import ConnectError, MisuseError, RoomRefusedError
 
 pytestmark = pytest.mark.anyio
@@ -274,28 +274,78 @@ async def test_typing_interrupts_what_is_being_said(embedded: Stage) -> None:
     assert not user.said("for all of them.")
 
 
-async def test_speech_is_heard_and_its_limits_are_admitted(embedded: Stage) -> None:
-    said = Voice("en-us+m3").speak("Hello there, can you hear me? I am talking to you.")
-    source = rtc.AudioSource(said.sample_rate, 1)
+@asynccontextmanager
+async def microphone(user: User, rate: int) -> AsyncGenerator[rtc.AudioSource, None]:
+    """The user's published microphone, once the agent listens to it."""
+    source = rtc.AudioSource(rate, 1)
     track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
     options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-    silence = bytes(said.sample_rate * 2)  # one second
-
-    async with joined(embedded) as user, quiet_agent(embedded):
-        await user.until(lambda: "bot_ready" in user.types())
-        publication = await user.room.local_participant.publish_track(track, options)
-        with anyio.fail_after(PATIENCE):
-            await publication.wait_for_subscription()
-        for pcm in (said.pcm, silence, silence):
-            await speak(source, pcm, said.sample_rate)
-        await user.until(lambda: user.said(CANNOT_TRANSCRIBE))
-        await source.aclose()
+    publication = await user.room.local_participant.publish_track(track, options)
+    with anyio.fail_after(PATIENCE):
+        await publication.wait_for_subscription()
+    yield source
+    await source.aclose()
 
 
-async def speak(source: rtc.AudioSource, pcm: bytes, rate: int) -> None:
+async def speak(source: rtc.AudioSource, said: Speech) -> None:
+    """Play speech and two seconds of silence after it."""
+    rate = said.sample_rate
+    pcm = said.pcm + bytes(2 * 2 * rate)
     size = rate // 50 * 2
     for start in range(0, len(pcm) - size + 1, size):
         await source.capture_frame(rtc.AudioFrame(pcm[start : start + size], rate, 1, size // 2))
+
+
+async def test_speech_is_heard_and_its_limits_are_admitted(embedded: Stage) -> None:
+    said = Voice("en-us+m3").speak("Hello there, can you hear me? I am talking to you.")
+    async with joined(embedded) as user, quiet_agent(embedded):
+        await user.until(lambda: "bot_ready" in user.types())
+        async with microphone(user, said.sample_rate) as source:
+            await speak(source, said)
+            await user.until(lambda: user.said(CANNOT_TRANSCRIBE))
+
+
+async def test_with_ears_a_spoken_sentence_is_understood_at_its_end(embedded: Stage) -> None:
+    said = Voice("en-us+m3").speak("Please go to pricing, if you can hear me.")
+    turns: list[float] = []
+
+    async def transcribe(speech: rtc.AudioFrame) -> str:
+        turns.append(speech.duration)
+        return "go to pricing"
+
+    async with joined(embedded) as user, quiet_agent(embedded, transcribe=transcribe):
+        user.answers["navigate"] = lambda command: {
+            "type": "command_result",
+            "command": command["type"],
+            "ok": True,
+        }
+        await user.until(lambda: "bot_ready" in user.types())
+        async with microphone(user, said.sample_rate) as source:
+            await speak(source, said)
+            await user.until(lambda: user.said("Here we are: pricing."))
+
+    assert in_order(["listening", "thinking", "speaking"], user.states)
+    assert {"type": "navigate", "href": "/pricing"} in user.messages
+    assert user.said("go to pricing")
+    assert not user.said(CANNOT_TRANSCRIBE)
+    [turn] = turns
+    spoken = len(said.pcm) / 2 / said.sample_rate
+    assert spoken * 0.5 < turn < spoken + 2.0
+
+
+async def test_ears_that_fail_cost_one_turn_and_the_agent_asks_to_type(embedded: Stage) -> None:
+    said = Voice("en-us+m3").speak("Hello there, can you hear me? I am talking to you.")
+
+    async def transcribe(_speech: rtc.AudioFrame) -> str:
+        raise OSError("the recogniser is away")
+
+    async with joined(embedded) as user, quiet_agent(embedded, transcribe=transcribe):
+        await user.until(lambda: "bot_ready" in user.types())
+        async with microphone(user, said.sample_rate) as source:
+            await speak(source, said)
+            await user.until(lambda: user.said(PLEASE_TYPE))
+        await user.type("thank you")
+        await user.until(lambda: user.said("You are welcome."))
 
 
 async def test_noise_on_the_wire_is_counted_and_harms_nobody(embedded: Stage) -> None:
