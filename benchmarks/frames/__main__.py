@@ -22,7 +22,7 @@ NOT_MEASURED = {
     "fastrtc 0.0.34": "installing it replaces this environment's pillow, pydantic and starlette",
     "pipecat-ai 1.14": "installing it replaces this environment's protobuf, which the SDK uses",
 }
-QUICK = Plan(readers=(1, 16), seconds=2.0, warm_up=1.0, repetitions=1)
+QUICK = Plan(readers=(1, 16), seconds=2.0, warm_up=1.0, repetitions=1, turns=2)
 
 
 def run(quick: bool, url: str | None) -> FramesBenchmark:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final, TypeAlias, final
 
 import msgspec
@@ -14,6 +15,9 @@ from .records import percentile
 See: TypeAlias = Callable[[int, object, memoryview, int, int, int, int], None]
 """A reader has a picture: reader's number, the object it was handed, the Y plane, width, height,
 bytes a row (0: width), and when this process got it in nanoseconds (0: not known)."""
+
+Show: TypeAlias = Callable[[int, See], AbstractAsyncContextManager[None]]
+"""That many readers call `see` for the length of the block."""
 
 SIZE: Final = 1 << NUMBER_BITS
 KEPT: Final = 8  # pictures whose first object is remembered, to tell copies from the same object

@@ -61,21 +61,26 @@ class Rival(Protocol):
     def readers(self, job: Job, see: See, /) -> AbstractAsyncContextManager[None]: ...
 
 
-async def measure(job: Job, rival: Rival) -> Answer:
-    """Have the rival's readers read; measure after the warm-up."""
-    recorder = Recorder(job.readers)
-    async with rival.readers(job, recorder.see):
-        async with asyncio.timeout(BEGIN_SECONDS):
-            while not recorder.begun:  # noqa: ASYNC110 - readers stay without a hook
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(job.warm_up)
-        first, used = recorder.start(), cpu_seconds()
-        await asyncio.sleep(job.seconds)
-        used, last, shown = cpu_seconds() - used, recorder.newest(), recorder.shown
-        rss = resident_mb()
-        await asyncio.sleep(GRACE_SECONDS)
+async def watched(job: Job, recorder: Recorder) -> Answer:
+    """Measure after the warm-up, while the readers read."""
+    async with asyncio.timeout(BEGIN_SECONDS):
+        while not recorder.begun:  # noqa: ASYNC110 - readers stay without a hook
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(job.warm_up)
+    first, used = recorder.start(), cpu_seconds()
+    await asyncio.sleep(job.seconds)
+    used, last, shown = cpu_seconds() - used, recorder.newest(), recorder.shown
+    rss = resident_mb()
+    await asyncio.sleep(GRACE_SECONDS)
     cpu = 1000 * used / max(1.0, shown)
     return Answer(recorder.result(first, last), round(cpu, 3), round(rss, 1))
+
+
+async def measure(job: Job, rival: Rival) -> Answer:
+    """Have the rival's readers read."""
+    recorder = Recorder(job.readers)
+    async with rival.readers(job, recorder.see):
+        return await watched(job, recorder)
 
 
 async def work(job: Job, say: Say, ended: asyncio.Event) -> None:

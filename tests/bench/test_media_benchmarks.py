@@ -32,7 +32,7 @@ def shown(area: str, result: msgspec.Struct, directory: Path) -> dict[str, Any]:
 
 def test_frames_on_both_paths_with_every_peer(tmp_path: Path) -> None:
     plan = frames.Plan(
-        width=WIDTH, height=HEIGHT, readers=(2,), seconds=0.6, warm_up=0.1, repetitions=1
+        width=WIDTH, height=HEIGHT, readers=(2,), seconds=0.6, warm_up=0.1, repetitions=1, turns=1
     )
 
     result = frames.run_frames_benchmark(plan, (*frames.INSTALLED_RIVALS, *PEERS))
@@ -47,6 +47,11 @@ def test_frames_on_both_paths_with_every_peer(tmp_path: Path) -> None:
         ("server", "n rooms"),
     }
     assert all(case.cpu > 0 and 0 < case.p50 <= case.p99 for case in result.cases)
+    assert [(one.path, one.few, one.many, one.turns) for one in result.growths] == [
+        ("local", 2, 2, 1),
+        ("server", 2, 2, 1),
+    ]
+    assert all(one.cpu > 0 and one.p50 > 0 for one in result.growths)
     copied = {case.rival: case.copied for case in result.cases if case.path == "server"}
     picture = WIDTH * HEIGHT * 3 // 2
     assert copied == {"livelayer-bus": 0, "n VideoStreams": picture, "n rooms": picture}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from livekit import rtc
 
 from ...media import VideoChannel, VideoFrame, VideoWriter
-from ..frames_recorder import See
+from ..frames_recorder import See, Show
 from ..frames_worker import Job
 from ..publisher import painted
 
@@ -39,14 +40,31 @@ async def watch(number: int, channel: VideoChannel, see: See) -> None:
 
 
 @asynccontextmanager
-async def readers(job: Job, see: See) -> AsyncGenerator[None]:
+async def sharing(job: Job) -> AsyncGenerator[Show]:
     writer = VideoWriter()
-    async with painted(job.width, job.height, job.fps) as track:
-        tasks = [asyncio.create_task(watch(n, writer.channel, see)) for n in range(job.readers)]
-        tasks.append(asyncio.create_task(feed(track, writer)))
-        try:
+
+    @asynccontextmanager
+    async def show(count: int, see: See) -> AsyncGenerator[None]:
+        async with running(watch(number, writer.channel, see) for number in range(count)):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+
+    async with painted(job.width, job.height, job.fps) as track, running([feed(track, writer)]):
+        yield show
+
+
+@asynccontextmanager
+async def readers(job: Job, see: See) -> AsyncGenerator[None]:
+    async with sharing(job) as show, show(job.readers, see):
+        yield
+
+
+@asynccontextmanager
+async def running(work: Iterable[Coroutine[Any, Any, None]]) -> AsyncGenerator[None]:
+    """Tasks for the length of the block."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...session import Session
 from ...surface import SurfaceSession
-from ..frames_recorder import See
+from ..frames_recorder import See, Show
 from ..frames_worker import Job
 
 NAME = "livelayer-bus"
@@ -29,11 +29,28 @@ def watcher(number: int, see: See) -> Callable[[SurfaceSession], Coroutine[Any, 
 
 
 @asynccontextmanager
-async def readers(job: Job, see: See) -> AsyncGenerator[None]:
+async def sharing(job: Job) -> AsyncGenerator[Show]:
     if job.place is None:
         raise ValueError("a shared session needs a place to join")
     async with Session("bench", tokens=job.place.tokens()) as session:
-        for number in range(job.readers):
-            session.mount(watcher(number, see), key=f"surface-{number}")
+
+        @asynccontextmanager
+        async def show(count: int, see: See) -> AsyncGenerator[None]:
+            mounted = [
+                session.mount(watcher(number, see), key=f"surface-{number}")
+                for number in range(count)
+            ]
+            try:
+                yield
+            finally:
+                for surface in mounted:
+                    await surface.unmount()
+
         await session.connect()
+        yield show
+
+
+@asynccontextmanager
+async def readers(job: Job, see: See) -> AsyncGenerator[None]:
+    async with sharing(job) as show, show(job.readers, see):
         yield
