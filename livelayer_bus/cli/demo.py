@@ -42,6 +42,15 @@ def command(
         Path | None,
         typer.Option("--recording", "-o", help="Where the events go.", metavar="FILE.jsonl"),
     ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="The site's port; 8080 unless that is taken.",
+            min=0,
+            max=65535,
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Talk to an agent on this machine: a real LiveKit room, a voice and a face, without any key.
 
@@ -49,6 +58,9 @@ def command(
     ends it. Without a terminal, or with --seconds, a script does the talking. Two surfaces show
     the one session, the terminal and a recorder; the recorder is taken away and put back while the
     agent speaks. A page made of words carries out what the agent asks for.
+
+    With livelayer-web installed it also serves a small site, and prints its address: the agent is
+    there too, in a panel and in a bubble, and does what it is asked to on the page that you used.
 
     At the end it says what happened. The exit code is 0 if that is what should have happened and 1
     otherwise, so that it serves as a test of an installation.
@@ -71,6 +83,7 @@ def command(
         seconds=seconds,
         recording=recording,
         interactive=interactive,
+        port=port,
     )
 
     stop = anyio.Event()
@@ -107,8 +120,13 @@ def _show(report: DemoReport, recording: Recording) -> None:
         console.print(Text(f"{key:<8} {frames}, {mounts}"))
     done = ", ".join(report.commands) or "nothing"
     console.print(Text(f"page     carried out: {done}"))
+    if report.site is not None:
+        done = ", ".join(report.site_commands) or "nothing"
+        console.print(Text(f"web      carried out: {done}"))
     _heading(console, "where")
     console.print(Text(f"session  {report.session_id} on {report.url}, one session throughout"))
+    if report.site is not None:
+        console.print(Text(f"site     {report.site}"))
     kept = f"{recording.events} events after {recording.snapshots} snapshots"
     console.print(Text(f"events   {report.recording} ({kept})"))
 

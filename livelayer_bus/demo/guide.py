@@ -20,6 +20,29 @@ CANNOT_TRANSCRIBE: Final = (
     "I can hear you, but without a network I cannot turn speech into words. Please type to me."
 )
 PLEASE_TYPE: Final = "Please type to me."
+PLACES: Final[dict[str, str]] = {
+    "home": "/",
+    "home page": "/",
+    "homepage": "/",
+    "start": "/",
+    "front": "/",
+    "main": "/",
+    "/": "/",
+    "price": "/pricing",
+    "prices": "/pricing",
+    "plans": "/pricing",
+    "documentation": "/docs",
+    "documents": "/docs",
+    "manual": "/docs",
+    "signup": "/sign-up",
+    "sign up form": "/sign-up",
+    "sign-up form": "/sign-up",
+    "signup form": "/sign-up",
+    "registration": "/sign-up",
+    "contact form": "/sign-up",
+    "form": "/sign-up",
+}
+"""What people call the pages of the demo's site, where that is not the name in the address."""
 PAGE_EXCERPT: Final = 240
 """Characters of a page's text that are read out."""
 
@@ -36,13 +59,14 @@ class Act:
     """Send a command to the page, wait for what became of it, and say so.
 
     `fields` are the message's fields besides `type`; `done` is said if it worked, `goal` completes
-    the sentence "I could not ...".
+    the sentence "I could not ...", and `hint` is said after it if the page tried and failed.
     """
 
     command: str
     fields: Mapping[str, object]
     done: str
     goal: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +92,14 @@ class Reply:
     steps: tuple[Step, ...]
     memory: Memory
 
+
+_SPOKEN: Final = {
+    "/": "the home page",
+    "/pricing": "pricing",
+    "/docs": "the docs",
+    "/sign-up": "the sign-up page",
+}
+_WHERE_THE_FORM_IS: Final = "If this page has no form, say: go to sign up."
 
 _Rule: TypeAlias = Callable[[re.Match[str], Memory], Reply]
 
@@ -97,7 +129,7 @@ def outcome_text(act: Act, outcome: Outcome) -> str:
         case Outcome.INVALID:
             return f"I could not {act.goal}: the page did not understand what I asked for."
         case Outcome.FAILED:
-            return f"I could not {act.goal}: the page tried, and it failed."
+            return f"I could not {act.goal}: the page tried, and it failed. {act.hint}".rstrip()
         case Outcome.BLOCKED:
             return f"I could not {act.goal}: something in it is missing or not valid yet."
         case Outcome.TIMEOUT:
@@ -162,8 +194,8 @@ def _greet(_match: re.Match[str], memory: Memory) -> Reply:
 
 def _navigate(match: re.Match[str], memory: Memory) -> Reply:
     target = match["target"].strip(" .!?\"'").casefold()
-    if target in {"home", "start", "front", "main", "homepage", "home page", "/"}:
-        href, spoken = "/", "the home page"
+    if (known := PLACES.get(target)) is not None:
+        href, spoken = known, _SPOKEN[known]
     elif target.startswith("/"):
         href, spoken = target.replace(" ", "-"), target.strip("/").replace("-", " ") or "home"
     else:
@@ -204,13 +236,20 @@ def _fill_name(name: str, memory: Memory) -> Reply:
         {"formId": FORM_ID, "values": {"name": name}},
         f"Your name is in the form, {name}.",
         "fill in the form",
+        _WHERE_THE_FORM_IS,
     )
     remembered = replace(memory, name=name, awaiting_name=False)
     return Reply((Say(f"I am writing {name} into the form."), act), remembered)
 
 
 def _submit(_match: re.Match[str], memory: Memory) -> Reply:
-    act = Act("submit_form", {"formId": FORM_ID}, "I have sent the form.", "send the form")
+    act = Act(
+        "submit_form",
+        {"formId": FORM_ID},
+        "I have sent the form.",
+        "send the form",
+        _WHERE_THE_FORM_IS,
+    )
     return Reply((Say("I am sending the form."), act), memory)
 
 
@@ -267,6 +306,13 @@ _COMMANDS: Final[tuple[tuple[str, _Rule], ...]] = (
     (r"\bwhat(?:'s| is) my name\b|\bwho am i\b", _recall),
     (r"\b(?:my name is|call me)\s+(?P<name>[^.,!?]+)", _remember),
     (r"\b(?:submit|send)(?: off)?(?: the| my| this)? form\b", _submit),
+    (
+        (
+            r"^\W*(?:please |now |and |then |ok |okay )*(?:submit|send)(?: off)?"
+            r"(?: it| this| that)?(?: off)?(?: please| now)*\W*$"
+        ),
+        _submit,
+    ),
     (
         r"\bon (?:this|the) page\b|\bread (?:this|the) page\b|\bwhat do you see\b|\bwhere am i\b",
         _read,

@@ -14,6 +14,7 @@ from ..errors import Lagged
 from ..events import (
     AgentAvailabilityChanged,
     AgentStateChanged,
+    CommandFinished,
     ConnectionStateChanged,
     DataSent,
     Event,
@@ -53,6 +54,8 @@ class Observer:
         """State changes in words, the newest last; bounded."""
         self.faults: list[str] = []
         self.joins = 0
+        self.carried_out: dict[str, list[str]] = {}
+        """Types of the commands that each surface carried out; bounded."""
         self._said: dict[str, Utterance] = {}
 
     @property
@@ -88,6 +91,10 @@ class Observer:
                 message = decode(event.data)
                 if isinstance(message, UserMessage):
                     self._said[f"typed {len(self._said)}"] = Utterance("user", message.text)
+            case CommandFinished(ok=True, surface=key, command=command):
+                done = self.carried_out.setdefault(key, [])
+                if len(done) < MAX_CHANGES:
+                    done.append(command)
             case SurfaceFailed(key=key, error=error):
                 self.faults.append(f"surface {key} failed: {error}")
             case SurfaceDidNotStop(key=key):
@@ -138,6 +145,11 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     said: tuple[Utterance, ...]
     received: Mapping[str, Received]
     commands: tuple[str, ...]
+    """Types of the commands that the printed page carried out."""
+    site: str | None
+    """Address of the site; None if there was none."""
+    site_commands: tuple[str, ...]
+    """Types of the commands that a browser carried out there."""
     recording: Path
     asked: int
     """Lines of the script that were said."""

@@ -27,6 +27,8 @@ from .agent import DemoAgent
 from .guests import PAGE_CAN, Counted, Page, Received
 from .report import DemoReport, Observer
 from .script import SCRIPT, ScriptLine
+from .web import KEY as WEB
+from .web import check_port, mount_site
 
 READY_SECONDS: Final = 20.0
 GREETING_SECONDS: Final = 10.0
@@ -53,13 +55,15 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where the events are written; None: a new file in the temporary directory."""
     interactive: bool = False
     """A person types, instead of the script."""
+    port: int | None = None
+    """The site's TCP port; None: 8080, or a free one if that is taken."""
 
     def __repr__(self) -> str:
         return f"DemoOptions(url={self.url!r}, interactive={self.interactive})"
 
 
 async def run_demo(options: DemoOptions, say: Say, stop: anyio.Event | None = None) -> DemoReport:
-    """Hold a conversation on two surfaces, and tell what happened.
+    """Hold a conversation on two surfaces and, where livelayer-web is installed, on a site.
 
     Args:
         options: see there.
@@ -67,10 +71,12 @@ async def run_demo(options: DemoOptions, say: Say, stop: anyio.Event | None = No
         stop: set to end an interactive conversation.
 
     Raises:
-        MisuseError: a url without key and secret.
+        MisuseError: a url without key and secret, or a port that is taken.
         ConnectError, RoomRefusedError: the server cannot be reached, or refuses the token.
         DemoDependencyError: a library of the extra [demo] is missing.
     """
+    if options.port is not None:
+        check_port(options.port)  # now, while nothing is started yet
     room = f"demo-{uuid4().hex[:8]}"
     async with AsyncExitStack() as stack:
         url, key, secret = await stack.enter_async_context(_server(options))
@@ -124,6 +130,7 @@ class _Demo:
         self._observer = Observer(session)
         self._asked = 0
         self._answered = 0
+        self._site: str | None = None
 
     async def play(self, stop: anyio.Event) -> None:
         session = self._session
@@ -131,8 +138,12 @@ class _Demo:
             await group.start(self._observer.run)
             console = session.mount(self._console, key="console")
             recorder = session.mount(self._recorder, key="jsonl")
+            # Before the site: commands are the printed page's until a person uses the other one.
             session.mount(self._page.run, key="page", capabilities=PAGE_CAN)
+            place = mount_site(session, self._options.port)
+            self._site = place.url
             await session.connect()
+            self._say(place.message)
             with anyio.move_on_after(self._options.seconds):
                 await self._until(lambda: session.state.agent_ready, READY_SECONDS)
                 await self._remount_while_speaking(recorder)
@@ -156,6 +167,8 @@ class _Demo:
             said=self._observer.said,
             received=self._received,
             commands=tuple(self._page.done),
+            site=self._site,
+            site_commands=tuple(self._observer.carried_out.get(WEB, ())),
             recording=self._path,
             asked=self._asked,
             answered=self._answered,

@@ -51,6 +51,13 @@ def test_a_greeting_is_greeted(line: str) -> None:
         ("open the contact us page", "/contact-us"),
         ("go to pricing please", "/pricing"),
         ("go to https javascript alert", "/https-javascript-alert"),
+        ("go to prices", "/pricing"),
+        ("go to the docs", "/docs"),
+        ("take me to the documentation", "/docs"),
+        ("go to sign up", "/sign-up"),
+        ("go to the sign-up form", "/sign-up"),
+        ("open the signup page", "/sign-up"),
+        ("go to the form", "/sign-up"),
     ],
 )
 def test_going_somewhere_navigates_to_a_path_of_the_site(line: str, href: str) -> None:
@@ -118,6 +125,27 @@ def test_a_name_is_remembered() -> None:
     assert "Ada" in spoken(respond("what's my name?", told.memory))
     assert "Ada" in spoken(respond("hello", told.memory))
     assert act_of("fill in my name", told.memory).fields["values"] == {"name": "Ada"}
+
+
+@pytest.mark.parametrize(
+    "line", ["submit", "Submit!", "please send it", "submit the form", "and now send off my form."]
+)
+def test_submitting_sends_the_one_form(line: str) -> None:
+    act = act_of(line)
+    assert (act.command, act.fields) == ("submit_form", {"formId": "contact"})
+
+
+@pytest.mark.parametrize("line", ["send me a postcard", "I submit to nobody", "do you send data"])
+def test_other_talk_of_sending_sends_nothing(line: str) -> None:
+    assert not any(isinstance(step, Act) for step in respond(line, Memory()).steps)
+
+
+def test_where_the_form_is_is_said_only_if_the_page_failed() -> None:
+    act = act_of("submit")
+    assert outcome_text(act, Outcome.FAILED).endswith("say: go to sign up.")
+    assert act_of("go to sign up").fields == {"href": "/sign-up"}
+    others = [outcome_text(act, other) for other in Outcome if other is not Outcome.FAILED]
+    assert not any("go to sign up" in text for text in others)
 
 
 def test_an_unknown_line_is_admitted() -> None:
