@@ -1,0 +1,169 @@
+"""One run of one encoder: the newest picture of the channel, encoded in a worker thread."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+from typing import final
+
+import av
+
+from livelayer_bus.clock import Clock
+from livelayer_bus.errors import ClosedError
+from livelayer_bus.media import VideoChannel, VideoFrame
+from livelayer_bus.media.statistics import TimingWindow
+from livelayer_web.media.key_frames import KeyFrameRequests
+from livelayer_web.media.packets import Packet
+from livelayer_web.media.quality import CodecName, Quality
+from livelayer_web.media.scaling import Scaler
+from livelayer_web.media.video_codecs import VideoEncoder
+
+NS_PER_SECOND = 1_000_000_000
+VIDEO_RATE = 90_000  # ticks a second
+FPS_SLACK = 1.1  # a source at just the quality's rate jitters around it and loses nothing
+RETRY_SECONDS = 1.0  # after an encoder refused a picture
+
+
+@final
+class Counters:
+    """What one quality in one codec counts over all its runs; written by the loop's thread."""
+
+    def __init__(self) -> None:
+        self.frames = self.key_frames = self.left_out = self.failures = self.bytes = 0
+        self.encode = TimingWindow()
+        self.latency = TimingWindow()
+        self.last_pts = -1  # over all runs: a viewer who stays sees one stream
+
+
+@final
+class EncodeRun:
+    """From the first viewer to the last: reads the channel, encodes what is newest, publishes it.
+
+    A picture that a newer one overtakes is left out and counted; nothing else waits. While the
+    channel has no track nothing is encoded, and what comes after starts with a key frame.
+    """
+
+    def __init__(
+        self,
+        channel: VideoChannel,
+        codec: CodecName,
+        quality: Quality,
+        *,
+        origin_ns: int,
+        bitrate: Callable[[], int],
+        publish: Callable[[Packet, bool], None],
+        counters: Counters,
+        clock: Clock,
+    ) -> None:
+        """A run that has not begun.
+
+        Args:
+            channel: whose pictures; read from the start of `run` to its end.
+            codec: in what.
+            quality: how large and how often.
+            origin_ns: the instant of time-stamp 0, on `time.monotonic_ns`.
+            bitrate: asked before each picture, in bit/s.
+            publish: given each packet, and whether it is a key frame, in the event loop.
+            counters: what to count in.
+            clock: what key frames are spaced by.
+        """
+        self._channel = channel
+        self._quality = quality
+        self._origin_ns = origin_ns
+        self._bitrate = bitrate
+        self._publish = publish
+        self._counters = counters
+        self._clock = clock
+        self._scaler = Scaler(quality.height)
+        self._encoder = VideoEncoder(codec, quality)
+        self._wake = asyncio.Event()
+        self._newest: VideoFrame | None = None
+        self._encoded: VideoFrame | None = None  # the newest, if it is no news any more
+        self._since_ns = time.monotonic_ns()
+        self.key_frames = KeyFrameRequests(clock, self._wake.set)
+
+    async def run(self, executor: Executor) -> None:
+        """Encode until cancelled, or until the channel ends.
+
+        Args:
+            executor: whose threads encode.
+        """
+        async with asyncio.TaskGroup() as group:
+            helpers = (
+                group.create_task(self.key_frames.run()),
+                group.create_task(self._watch_track()),
+                group.create_task(self._produce(executor)),
+            )
+            with self._channel.subscribe(max_fps=self._quality.fps * FPS_SLACK) as frames:
+                async for frame in frames:
+                    if self._newest is not self._encoded:
+                        self._counters.left_out += 1
+                    self._newest = frame
+                    self._wake.set()
+            for helper in helpers:
+                helper.cancel()
+
+    async def _watch_track(self) -> None:
+        with suppress(ClosedError):
+            while True:
+                await self._channel.wait_available(False)
+                self._newest = self._encoded = None  # nobody is shown what is over
+                await self._channel.wait_available()
+                self.key_frames.require()
+
+    async def _produce(self, executor: Executor) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            frame = self._newest
+            repeated = frame is self._encoded
+            if frame is None or (repeated and not self.key_frames.due):
+                continue
+            self._encoded = frame
+            pts = self._next_pts(frame, repeated)
+            key_frame = self.key_frames.due
+            bitrate = self._bitrate()
+            try:
+                packets, took_ns = await loop.run_in_executor(
+                    executor, self._encode, frame, pts, bitrate, key_frame
+                )
+            except (av.FFmpegError, ValueError):
+                self._counters.failures += 1
+                self.key_frames.require()
+                await self._clock.sleep(RETRY_SECONDS)
+                continue
+            self._counters.encode.add(took_ns)
+            for packet in packets:
+                self._offer(packet)
+            if not repeated and frame.received_ns >= self._since_ns:
+                self._counters.latency.add(time.monotonic_ns() - frame.received_ns)
+
+    def _encode(
+        self, frame: VideoFrame, pts: int, bitrate: int, key_frame: bool
+    ) -> tuple[list[Packet], int]:
+        # In a worker thread; the run awaits each call, so there is one at a time.
+        started_ns = time.monotonic_ns()
+        picture = self._scaler.scale(frame)
+        packets = self._encoder.encode(picture, pts, bitrate=bitrate, key_frame=key_frame)
+        return packets, time.monotonic_ns() - started_ns
+
+    def _next_pts(self, frame: VideoFrame, repeated: bool) -> int:
+        # A picture from before the run, and one shown again, are shown now.
+        old = repeated or frame.received_ns < self._since_ns
+        at_ns = time.monotonic_ns() if old else frame.received_ns
+        pts = (at_ns - self._origin_ns) * VIDEO_RATE // NS_PER_SECOND
+        self._counters.last_pts = max(pts, self._counters.last_pts + 1)
+        return self._counters.last_pts
+
+    def _offer(self, packet: Packet) -> None:
+        key_frame = packet.is_keyframe
+        self._counters.frames += 1
+        self._counters.bytes += packet.size
+        if key_frame:
+            self._counters.key_frames += 1
+            self.key_frames.made()
+        self._publish(packet, key_frame)

@@ -1,0 +1,192 @@
+"""Which quality suits one viewer, and at what bitrate a shared one runs: pure, given the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+from livelayer_bus.errors import MisuseError
+from livelayer_web.media.quality import LEAST_SHARE, Quality
+
+ENLARGED = 1.15  # times, that a page may stretch a picture before the next quality is worth it
+SMALLER_AFTER = 3.0  # seconds a smaller picture has to be wanted: animations pass through sizes
+SETTLE = 5.0  # seconds that an estimate takes to follow a new rate upwards
+DOWN_AFTER = 2.0  # seconds of reports that the link does not carry the quality
+UP_AFTER = 10.0  # seconds of clean reports before a better quality is tried
+UP_AFTER_MOST = 160.0  # seconds; each try that failed doubles the wait, up to here
+HEAVY_LOSS = 0.10  # of the packets: the link does not carry this
+LIGHT_LOSS = 0.02  # of the packets: nothing to worry about
+
+SHARES = (1.0, 0.8, LEAST_SHARE)
+NEARLY = 0.95  # of a bitrate, which an estimate counts as enough for: estimates are noisy
+SHARE_UP_AFTER = 5.0  # seconds of enough before the next larger share
+SHARE_HOLD = 2.0  # seconds between two changes: each costs everybody a key frame
+
+
+@final
+class QualityChoice:
+    """One viewer's place on the ladder: no larger than it shows, no more than its link carries.
+
+    A link that does not carry a quality for two seconds gets a lower one; after ten clean seconds
+    the next better is tried, and after a try that failed the wait doubles. Never more than one
+    step up at a time. The first choice trusts the link.
+    """
+
+    def __init__(self, ladder: Sequence[Quality], *, now: float) -> None:
+        """A viewer that has just come.
+
+        Args:
+            ladder: the qualities there are, best first.
+            now: seconds, on the clock of all later calls.
+
+        Raises:
+            MisuseError: the ladder has no quality.
+        """
+        if not ladder:
+            raise MisuseError("a ladder needs at least one quality")
+        self._ladder = tuple(ladder)
+        self._suits = 0  # the smallest quality that fills what the page shows
+        self._shrinks: tuple[int, float] | None = None  # a smaller one would do, since when
+        self._carried = 0  # the best quality that the link is trusted with
+        self._settled_at = now + SETTLE
+        self._bad_since: float | None = None
+        self._clean_since: float | None = None
+        self._up_after = UP_AFTER
+        self._climbed_at: float | None = None
+
+    @property
+    def _place(self) -> int:
+        return max(self._suits, self._carried)
+
+    def want(self, height: int | None, *, now: float) -> None:
+        """Say how large the page shows the picture: larger counts at once, smaller in a while.
+
+        Args:
+            height: device pixels; None: the best there is.
+            now: seconds.
+        """
+        suits = self._smallest_for(height)
+        if suits <= self._suits:
+            self._shrinks = None
+            self._move(now, suits=suits)
+        elif self._shrinks is None or self._shrinks[0] != suits:
+            self._shrinks = (suits, now)
+
+    def report(
+        self, *, now: float, bandwidth: int | None = None, loss: float | None = None
+    ) -> None:
+        """Take in what the viewer's receiver says of the link.
+
+        Args:
+            now: seconds.
+            bandwidth: its estimate of what the link carries, in bit/s; None: it says nothing.
+            loss: the fraction of packets lost since the last report, 0 to 1; None as above.
+        """
+        quality = self._ladder[self._place]
+        short = bandwidth is not None and bandwidth < quality.bitrate * LEAST_SHARE
+        lossy = loss is not None and loss > HEAVY_LOSS
+        if lossy or (short and now >= self._settled_at):
+            self._clean_since = None
+            if self._bad_since is None:
+                self._bad_since = now
+            if now - self._bad_since >= DOWN_AFTER:
+                self._descend(now, bandwidth)
+            return
+        if loss is not None or bandwidth is not None:
+            self._bad_since = None
+        enough = bandwidth is None or bandwidth >= quality.bitrate * NEARLY
+        if not enough or (loss is not None and loss > LIGHT_LOSS):
+            self._clean_since = None
+        elif self._clean_since is None:
+            self._clean_since = now
+        elif self._carried and now - self._clean_since >= self._up_after:
+            self._climbed_at = self._clean_since = now
+            self._move(now, carried=self._carried - 1)
+
+    def choose(self, now: float) -> Quality:
+        """The quality to send from now on."""
+        if self._shrinks is not None and now - self._shrinks[1] >= SMALLER_AFTER:
+            suits, self._shrinks = self._shrinks[0], None
+            self._move(now, suits=suits)
+        return self._ladder[self._place]
+
+    def _smallest_for(self, height: int | None) -> int:
+        if height is None:
+            return 0
+        fits = [place for place, one in enumerate(self._ladder) if one.height * ENLARGED >= height]
+        return max(fits, default=0)
+
+    def _descend(self, now: float, bandwidth: int | None) -> None:
+        last = len(self._ladder) - 1
+        place = min(self._place + 1, last)
+        while (
+            bandwidth is not None
+            and place < last
+            and bandwidth < self._ladder[place].bitrate * LEAST_SHARE
+        ):
+            place += 1
+        tried = self._climbed_at is not None and now - self._climbed_at < self._up_after + SETTLE
+        self._up_after = min(self._up_after * 2, UP_AFTER_MOST) if tried else UP_AFTER
+        self._climbed_at = None
+        self._move(now, carried=place)
+        self._bad_since = None
+
+    def _move(self, now: float, *, suits: int | None = None, carried: int | None = None) -> None:
+        before = self._place
+        self._suits = self._suits if suits is None else suits
+        self._carried = self._carried if carried is None else carried
+        if self._place != before:
+            # What was reported so far was about another rate.
+            self._settled_at = now + SETTLE
+            self._bad_since = self._clean_since = None
+
+
+@final
+class SharedBitrate:
+    """What a shared encoder aims at: the quality's bitrate, or what its slowest viewer can take.
+
+    The share is one of `SHARES`, falls to what is said at once and rises a step at a time.
+    """
+
+    def __init__(self, target: int) -> None:
+        """At the full bitrate.
+
+        Args:
+            target: the quality's, in bit/s.
+        """
+        self._target = target
+        self._step = 0
+        self._changed_at: float | None = None
+        self._enough_since: float | None = None
+
+    @property
+    def bitrate(self) -> int:
+        """What to aim at now, in bit/s."""
+        return round(self._target * SHARES[self._step])
+
+    def heed(self, slowest: int | None, *, now: float) -> int:
+        """Take in what the slowest viewer's link carries, and return what to aim at.
+
+        Args:
+            slowest: bit/s; None: nobody complains.
+            now: seconds.
+        """
+        if self._changed_at is not None and now - self._changed_at < SHARE_HOLD:
+            return self.bitrate
+        if not self._enough(slowest, self._step):
+            self._enough_since = None
+            while self._step < len(SHARES) - 1 and not self._enough(slowest, self._step):
+                self._step += 1
+                self._changed_at = now
+        elif self._step and self._enough(slowest, self._step - 1):
+            if self._enough_since is None:
+                self._enough_since = now
+            elif now - self._enough_since >= SHARE_UP_AFTER:
+                self._step -= 1
+                self._changed_at, self._enough_since = now, None
+        else:
+            self._enough_since = None
+        return self.bitrate
+
+    def _enough(self, slowest: int | None, step: int) -> bool:
+        return slowest is None or slowest >= self._target * SHARES[step] * NEARLY
