@@ -1,0 +1,54 @@
+// @ts-check
+/** Why something did not work, in one kind of error with a code to act on. */
+
+const REFUSED = new Set(["token", "expired", "replayed", "revoked", "host", "origin"]);
+
+/**
+ * The server's problem, or the lack of an answer. `code` is one of protocol.md's words, or
+ * `network` (no answer), `timeout` (none in time), `http` (an answer that is not the server's),
+ * `closed` (by this page), `message`, `size` or `full` (refused here, before it was sent).
+ */
+export class SessionError extends Error {
+  /**
+   * @param {string} code
+   * @param {string} detail
+   * @param {{status?: number, retryAfter?: number | null}} [more] `retryAfter` in seconds
+   */
+  constructor(code, detail, { status = 0, retryAfter = null } = {}) {
+    super(detail || code);
+    this.name = "SessionError";
+    this.code = code;
+    this.detail = detail;
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+
+  /** Asking again with the same credentials is of no use. */
+  get refused() {
+    return REFUSED.has(this.code) && (this.status === 401 || this.status === 403);
+  }
+
+  /** The viewer's key is unknown: join again. */
+  get stranger() {
+    return this.status === 401 && this.code === "viewer";
+  }
+
+  /** The same request may succeed later. */
+  get retryable() {
+    return this.status === 0 ? ["network", "timeout"].includes(this.code) : isPassing(this);
+  }
+}
+
+/** @param {SessionError} error */
+function isPassing({ status, code }) {
+  return status >= 500 || status === 429 || status === 408 || code === "viewer" || code === "not_connected";
+}
+
+/**
+ * @param {unknown} error
+ * @returns {SessionError}
+ */
+export function asSessionError(error) {
+  if (error instanceof SessionError) return error;
+  return new SessionError("network", error instanceof Error ? error.message : String(error));
+}

@@ -1,0 +1,248 @@
+// @ts-check
+/** Keeps a page joined to its server and reading its events, whatever comes between. */
+
+import { Backoff, pause } from "./backoff.js";
+import { SessionError, asSessionError } from "./errors.js";
+import { pageInfo } from "./page-info.js";
+import { EventStream } from "./stream.js";
+
+/** @typedef {import("./types.js").Joined} Joined */
+/** @typedef {import("./types.js").LinkState} LinkState */
+/** @typedef {() => string | null | undefined | Promise<string | null | undefined>} TokenProvider */
+
+/**
+ * @typedef {object} LinkHooks
+ * @property {(state: LinkState) => void} phase
+ * @property {(joined: Joined) => void} joined after every join; events follow
+ * @property {(kind: string, data: any) => void} event `snapshot`, `event`, `lagged`, `command`, `info`
+ * @property {() => string | null} cursor where to go on
+ * @property {(signal: AbortSignal, anew: boolean) => Promise<void>} place finds the session's base; `anew`: the last one is gone
+ */
+
+/**
+ * Guarantee: while open, it is joined or tries to be, at the latest five seconds after the last
+ * attempt; an unknown key joins again, a refused token is final until there is another one.
+ */
+export class Link {
+  /** @type {LinkState} */
+  state = { phase: "idle" };
+  /** @type {Joined | null} */
+  joined = null;
+  /** @type {string | null} */
+  token = null;
+  /** Asked for a token when there is none, or the last one was refused. @type {TokenProvider | null} */
+  tokenProvider = null;
+  /** The key of an earlier stay, which needs no token. @type {string | null} */
+  previous = null;
+  /** @type {AbortController | null} */
+  #run = null;
+  /** @type {AbortController} */
+  #sleep = new AbortController();
+  /** @type {EventStream | null} */
+  #stream = null;
+  /** @type {string | null} */
+  #refused = null;
+  #gone = false;
+
+  /**
+   * @param {import("./http.js").Http} http
+   * @param {LinkHooks} hooks
+   */
+  constructor(http, hooks) {
+    this.http = http;
+    this.hooks = hooks;
+  }
+
+  /** Joins, or tries again at once if that is waited for. */
+  open() {
+    if (this.#run !== null) return this.wake();
+    this.#run = new AbortController();
+    this.#set({ phase: this.state.phase === "recovering" ? "recovering" : "joining" });
+    void this.#keep(this.#run.signal);
+  }
+
+  /** Leaves the server for good. */
+  close() {
+    this.leave();
+    this.previous = null;
+    this.#set({ phase: "idle" });
+  }
+
+  /** Leaves with the page, to come back with `open`; the request outlives the page. */
+  leave() {
+    this.#halt();
+    const key = this.http.key;
+    if (key !== null) {
+      void this.http.send("DELETE", "viewers/me", { keepalive: true }).catch(() => {});
+      this.previous = key;
+    }
+    this.#forget();
+    if (this.state.phase === "live") this.#set({ phase: "recovering", code: "left" });
+  }
+
+  /** Something may have changed: the network, or the page was asleep. */
+  wake() {
+    this.#stream?.look();
+    this.#sleep.abort();
+  }
+
+  /** The server does not know this viewer: join again. */
+  lost() {
+    this.#stream?.stop(new SessionError("viewer", "this viewer was forgotten", { status: 401 }));
+  }
+
+  /** @param {string | null} token */
+  setToken(token) {
+    if (token === this.token) return;
+    this.token = token;
+    if (token !== null && this.state.phase === "refused") this.open();
+  }
+
+  /** @param {AbortSignal} signal */
+  async #keep(signal) {
+    const backoff = new Backoff();
+    while (!signal.aborted) {
+      try {
+        if (this.joined === null) await this.#join(signal);
+        await this.#follow(backoff);
+        throw new SessionError("network", "the server ended the event stream");
+      } catch (error) {
+        if (signal.aborted) return;
+        const problem = asSessionError(error);
+        const strange = problem.stranger || problem.code === "unmounted";
+        if (strange) this.#forget();
+        if (this.#isFinal(problem)) return;
+        const { code, detail } = problem;
+        // Known until a moment ago: the server was restarted, or we were asleep.
+        const wait = problem.stranger && backoff.unused ? 0 : backoff.next();
+        const seconds = Math.max(wait, problem.retryAfter ?? 0);
+        this.#set({ phase: "recovering", code, detail, retryAt: Date.now() + seconds * 1000 });
+        if (signal.aborted) return;
+        this.#sleep = new AbortController();
+        if (seconds > 0) await pause(seconds, AbortSignal.any([this.#sleep.signal, signal]));
+      }
+    }
+  }
+
+  /** @param {SessionError} problem */
+  #isFinal({ code, detail, status, refused }) {
+    const closed = code === "closed";
+    if (!closed && !refused && status !== 403) return false;
+    this.#halt();
+    this.#forget();
+    this.previous = null;
+    this.#set({ phase: closed ? "ended" : "refused", code, detail });
+    return true;
+  }
+
+  /** @param {AbortSignal} signal */
+  async #join(signal) {
+    await this.hooks.place(signal, this.#gone);
+    this.#gone = false;
+    try {
+      const joined = await this.#enter(signal);
+      if (signal.aborted) return;
+      this.joined = joined;
+      this.http.key = joined.key;
+      this.previous = null;
+      this.hooks.joined(joined);
+    } catch (error) {
+      this.#gone = error instanceof SessionError && error.status === 404;
+      throw error;
+    }
+  }
+
+  /**
+   * @param {AbortSignal} signal
+   * @returns {Promise<Joined>}
+   */
+  async #enter(signal) {
+    const previous = this.previous;
+    if (previous !== null) {
+      try {
+        return await this.#ask(previous, previous, signal);
+      } catch (error) {
+        if (!(error instanceof SessionError) || error.status !== 401) throw error;
+        this.previous = null;
+      }
+    }
+    const token = this.token !== null && this.token !== this.#refused ? this.token : await this.#fresh();
+    try {
+      return await this.#ask(token, previous, signal);
+    } catch (error) {
+      if (!(error instanceof SessionError) || !error.refused || error.status !== 401) throw error;
+      this.#refused = token;
+      const other = this.tokenProvider === null ? null : await this.#fresh();
+      if (other === null || other === token) throw error;
+      return await this.#ask(other, previous, signal);
+    }
+  }
+
+  /** @returns {Promise<string | null>} */
+  async #fresh() {
+    if (this.tokenProvider === null) return this.token;
+    try {
+      return (await this.tokenProvider()) ?? null;
+    } catch {
+      throw new SessionError("network", "no fresh token was to be had");
+    }
+  }
+
+  /**
+   * @param {string | null} bearer
+   * @param {string | null} previous
+   * @param {AbortSignal} signal
+   * @returns {Promise<Joined>}
+   */
+  #ask(bearer, previous, signal) {
+    const json = { ...(previous === null ? {} : { previous }), page: pageInfo() };
+    return this.http.json("POST", "viewers", { json, bearer: bearer ?? "", signal });
+  }
+
+  /** @param {Backoff} backoff */
+  async #follow(backoff) {
+    const stream = new EventStream(this.http, this.hooks.cursor(), ({ event, data }) => {
+      const value = JSON.parse(data);
+      if (event === "bye") return stream.stop(farewell(value.reason));
+      this.hooks.event(event, value);
+      if (event !== "snapshot") return;
+      backoff.reset();
+      this.#set({ phase: "live" });
+    });
+    this.#stream = stream;
+    try {
+      await stream.run();
+    } finally {
+      if (this.#stream === stream) this.#stream = null;
+    }
+  }
+
+  #halt() {
+    this.#run?.abort();
+    this.#run = null;
+    this.#stream?.stop(new SessionError("closed", "the page left"));
+  }
+
+  #forget() {
+    this.previous ??= this.http.key;
+    this.http.key = null;
+    this.joined = null;
+  }
+
+  /** @param {LinkState} state */
+  #set(state) {
+    if (state.phase === this.state.phase && state.code === this.state.code && !state.retryAt) return;
+    this.state = state;
+    this.hooks.phase(state);
+  }
+}
+
+/**
+ * @param {string} reason
+ * @returns {SessionError}
+ */
+function farewell(reason) {
+  if (reason === "revoked") return new SessionError("revoked", "this page may not watch any more", { status: 401 });
+  if (reason === "unmounted") return new SessionError("unmounted", "the surface is not mounted now", { status: 503 });
+  return new SessionError("closed", "the session was closed");
+}

@@ -1,0 +1,220 @@
+// @ts-check
+/** The agent's picture and sound: one connection, made anew when it ends, behind one MediaStream. */
+
+import { Backoff, pause } from "./backoff.js";
+import { Peer, SOURCES } from "./peer.js";
+
+/** @typedef {import("./types.js").MediaState} MediaState */
+/** @typedef {import("./types.js").SourceKind} SourceKind */
+
+/**
+ * @typedef {object} MediaHooks
+ * @property {() => void} changed
+ * @property {(track: MediaStreamTrack | null) => void} sound
+ * @property {(kind: SourceKind) => MediaStreamTrack | null} source what this page sends now
+ * @property {() => boolean} watched somebody waits for pictures
+ */
+
+const HOUR = 3600; // seconds: until something changes
+const LINGER = 5; // seconds a connection is kept that nobody wants, for who comes back
+const READY = 8; // seconds that who wants to send waits for the connection
+const PICTURE = 3; // seconds for the first picture of a new connection
+
+/**
+ * Guarantee: while wanted and allowed there is one connection, or an attempt at the latest five
+ * seconds after the last one. The old picture stays until the new one is there; `state.stream` is
+ * the same object all the time and holds no sound.
+ */
+export class Media {
+  /** @type {MediaState} */
+  state = { phase: "off", stream: null };
+  #wanted = false;
+  #allowed = false;
+  #running = false;
+  #lived = false;
+  #stream = new MediaStream();
+  /** @type {Peer | null} */
+  #peer = null;
+  /** What is shown until the new connection plays. @type {Peer | null} */
+  #old = null;
+  #backoff = new Backoff();
+  /** Ends the wait before the next attempt. */
+  #rest = new AbortController();
+  /** Aborted while the connection is there: who waits for it goes on. */
+  #live = new AbortController();
+  /** Ends what the loop is at. */
+  #turn = new AbortController();
+
+  /**
+   * @param {import("./http.js").Http} http
+   * @param {MediaHooks} hooks
+   */
+  constructor(http, hooks) {
+    this.http = http;
+    this.hooks = hooks;
+  }
+
+  get wanted() {
+    return this.#wanted;
+  }
+
+  /**
+   * @param {boolean} wanted there is something to see, hear or send
+   * @param {boolean} allowed the server is there: try now
+   */
+  update(wanted, allowed) {
+    if (wanted === this.#wanted && allowed === this.#allowed) return;
+    this.#wanted = wanted;
+    this.#allowed = allowed;
+    this.#next();
+  }
+
+  /** The server forgot the connection: make another. */
+  renew() {
+    if (this.#peer !== null) this.#retire(this.#peer);
+    this.#backoff.reset();
+    this.#next();
+  }
+
+  /** Waits until the connection is there, for a limited time. */
+  async ready() {
+    if (this.state.phase !== "live") await pause(READY, this.#live.signal);
+  }
+
+  /** Ends the connection now. */
+  close() {
+    this.#wanted = false;
+    this.#drop();
+    this.#turn.abort();
+  }
+
+  /** Try at once what is waited for. */
+  wake() {
+    this.#rest.abort();
+  }
+
+  /**
+   * @param {SourceKind} kind
+   * @param {MediaStreamTrack | null} track
+   */
+  async send(kind, track) {
+    await this.#peer?.send(kind, track);
+  }
+
+  /** @returns {Promise<RTCStatsReport> | null} of the connection there is */
+  statistics() {
+    return this.#peer?.statistics() ?? null;
+  }
+
+  #next() {
+    this.#turn.abort();
+    if (!this.#running) void this.#run();
+  }
+
+  async #run() {
+    this.#running = true;
+    for (;;) {
+      this.#turn = new AbortController();
+      const { signal } = this.#turn;
+      if (!this.#wanted) {
+        if (this.#peer !== null) await pause(LINGER, signal);
+        if (!this.#wanted && !signal.aborted) break;
+      } else if (this.#peer !== null || !this.#allowed) await pause(HOUR, signal);
+      else await this.#attempt(signal);
+    }
+    this.#running = false;
+    this.#drop();
+  }
+
+  /** @param {AbortSignal} signal */
+  async #attempt(signal) {
+    this.#set(this.#lived ? "recovering" : "connecting");
+    const peer = new Peer(this.http, () => this.#ended(peer));
+    try {
+      for (const kind of SOURCES) await peer.send(kind, this.hooks.source(kind));
+      await peer.connect(signal);
+    } catch {
+      this.#rest = new AbortController();
+      return await pause(this.#backoff.next(), AbortSignal.any([signal, this.#rest.signal]));
+    }
+    if (signal.aborted) return peer.close();
+    // Taken meanwhile: the latest is what is sent.
+    for (const kind of SOURCES) await peer.send(kind, this.hooks.source(kind));
+    this.#backoff.reset();
+    this.#lived = true;
+    this.#peer = peer;
+    this.hooks.sound(peer.audio.track);
+    await this.#show(peer, signal);
+    if (this.#peer === peer) this.#set("live");
+  }
+
+  /**
+   * @param {Peer} peer
+   * @param {AbortSignal} signal
+   */
+  async #show(peer, signal) {
+    const { track } = peer.video;
+    if (this.#old !== null && this.hooks.watched()) await firstPicture(track, signal);
+    if (this.#peer !== peer) return; // replaced meanwhile; the old picture is still there
+    for (const other of this.#stream.getTracks()) this.#stream.removeTrack(other);
+    this.#stream.addTrack(track);
+    this.#old?.close();
+    this.#old = null;
+  }
+
+  /** @param {Peer} peer */
+  #ended(peer) {
+    if (peer !== this.#peer) return;
+    this.#retire(peer);
+    this.#next();
+  }
+
+  /** @param {Peer} peer */
+  #retire(peer) {
+    this.#peer = null;
+    if (this.#old === null) this.#old = peer;
+    else peer.close();
+    this.#set("recovering");
+  }
+
+  #drop() {
+    this.#peer?.close();
+    this.#old?.close();
+    this.#peer = null;
+    this.#old = null;
+    this.#lived = false;
+    for (const track of this.#stream.getTracks()) this.#stream.removeTrack(track);
+    this.hooks.sound(null);
+    this.#set("off");
+  }
+
+  /** @param {MediaState["phase"]} phase */
+  #set(phase) {
+    const stream = this.#stream.getTracks().length > 0 ? this.#stream : null;
+    if (phase === this.state.phase && stream === this.state.stream) return;
+    this.state = { phase, stream };
+    if (phase === "live") this.#live.abort();
+    else if (this.#live.signal.aborted) this.#live = new AbortController();
+    this.hooks.changed();
+  }
+}
+
+/**
+ * Waits until a track's first picture is decoded, for a limited time.
+ *
+ * @param {MediaStreamTrack} track
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+async function firstPicture(track, signal) {
+  const video = document.createElement("video");
+  video.muted = true;
+  video.playsInline = true;
+  video.srcObject = new MediaStream([track]);
+  const seen = new AbortController();
+  video.addEventListener("loadeddata", () => seen.abort(), { once: true });
+  video.play().catch(() => {});
+  await pause(PICTURE, AbortSignal.any([signal, seen.signal]));
+  video.pause();
+  video.srcObject = null;
+}

@@ -1,0 +1,165 @@
+// @ts-check
+/** Typed messages until the server has taken them: over cuts, restarts and reloads, in order. */
+
+import { Backoff, pause } from "./backoff.js";
+import { SessionError, asSessionError } from "./errors.js";
+import { jsonBytes } from "./text.js";
+
+/** @typedef {import("./types.js").PendingMessage} PendingMessage */
+/** @typedef {{resolve: (id: string) => void, reject: (error: SessionError) => void}} Waiter */
+
+const MOST = 50; // messages
+
+/**
+ * Guarantee: what `add` took is sent once, in order, or stands in `pending` with the reason why
+ * not; a message keeps its id, by which the server knows it. At most 50 wait.
+ */
+export class Outbox {
+  /** @type {PendingMessage[]} */
+  pending;
+  #allowed = false;
+  #running = false;
+  #wake = new AbortController();
+  /** @type {Map<string, Waiter>} */
+  #waiters = new Map();
+
+  /**
+   * @param {import("./http.js").Http} http
+   * @param {import("./record.js").TabRecord} record
+   * @param {() => void} changed
+   * @param {(error: SessionError) => void} failed what the session should know, as an unknown key
+   */
+  constructor(http, record, changed, failed) {
+    this.http = http;
+    this.record = record;
+    this.changed = changed;
+    this.failed = failed;
+    this.pending = record.read("outbox", /** @type {PendingMessage[]} */ ([]));
+  }
+
+  /**
+   * @param {string} text
+   * @param {number} limit bytes of the encoded message
+   * @returns {Promise<string>} its id, once the server has taken it
+   * @throws {SessionError} it was not taken up: `message`, `size`, `full`; or the server refused it
+   */
+  add(text, limit) {
+    const problem = this.#problem(text, limit);
+    if (problem !== null) return Promise.reject(problem);
+    const id = uuid();
+    /** @type {Promise<string>} */
+    const taken = new Promise((resolve, reject) => this.#waiters.set(id, { resolve, reject }));
+    // Who does not wait for it reads `pending`.
+    taken.catch(() => {});
+    this.#keep([...this.pending, { id, text }]);
+    this.#go();
+    return taken;
+  }
+
+  /** @param {boolean} allowed the server is there and the session is connected */
+  update(allowed) {
+    if (allowed === this.#allowed) return;
+    this.#allowed = allowed;
+    this.#wake.abort();
+    this.#go();
+  }
+
+  /** @param {string} id of a failed message: try it again */
+  retry(id) {
+    this.#keep(this.pending.map((one) => (one.id === id ? { id, text: one.text } : one)));
+    this.#go();
+  }
+
+  /** @param {string} id of a message that shall not be sent */
+  discard(id) {
+    this.#keep(this.pending.filter((one) => one.id !== id));
+    this.#settle(id, new SessionError("closed", "the message was discarded"));
+  }
+
+  #go() {
+    if (!this.#running && this.#allowed) void this.#send();
+  }
+
+  async #send() {
+    this.#running = true;
+    const backoff = new Backoff();
+    for (let next = this.#first(); next !== undefined && this.#allowed; next = this.#first()) {
+      const { id, text } = next;
+      try {
+        const json = { id, message: { type: "user_message", text } };
+        await this.http.send("POST", "messages", { json });
+        backoff.reset();
+        this.#keep(this.pending.filter((one) => one.id !== id));
+        this.#settle(id, null);
+      } catch (error) {
+        const problem = asSessionError(error);
+        if (!problem.retryable && !problem.refused) this.#fail(id, problem);
+        else await this.#wait(backoff, problem);
+      }
+    }
+    this.#running = false;
+  }
+
+  /**
+   * @param {Backoff} backoff
+   * @param {SessionError} problem
+   */
+  async #wait(backoff, problem) {
+    this.#wake = new AbortController();
+    this.failed(problem);
+    await pause(Math.max(backoff.next(), problem.retryAfter ?? 0), this.#wake.signal);
+  }
+
+  #first() {
+    return this.pending.find((one) => one.failed === undefined);
+  }
+
+  /**
+   * @param {string} id
+   * @param {SessionError} problem
+   */
+  #fail(id, problem) {
+    this.#keep(this.pending.map((one) => (one.id === id ? { ...one, failed: problem.code } : one)));
+    this.#settle(id, problem);
+  }
+
+  /**
+   * @param {string} id
+   * @param {SessionError | null} problem
+   */
+  #settle(id, problem) {
+    const waiter = this.#waiters.get(id);
+    this.#waiters.delete(id);
+    if (problem === null) waiter?.resolve(id);
+    else waiter?.reject(problem);
+  }
+
+  /** @param {PendingMessage[]} pending */
+  #keep(pending) {
+    this.pending = pending;
+    this.record.write("outbox", pending.length > 0 ? pending : null);
+    this.changed();
+  }
+
+  /**
+   * @param {string} text
+   * @param {number} limit
+   */
+  #problem(text, limit) {
+    if (text.trim() === "") return new SessionError("message", "there is nothing to send");
+    if (jsonBytes({ type: "user_message", text }) > limit) {
+      return new SessionError("size", `the message is longer than ${limit} bytes`);
+    }
+    if (this.pending.length >= MOST) return new SessionError("full", `${MOST} messages wait already`);
+    return null;
+  }
+}
+
+/** @returns {string} random; `crypto.randomUUID` is there on secure pages only */
+export function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

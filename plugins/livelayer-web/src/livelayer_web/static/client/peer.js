@@ -1,0 +1,138 @@
+// @ts-check
+/** One media connection: an RTCPeerConnection in the order of protocol.md, agreed on by WHEP. */
+
+import { SessionError } from "./errors.js";
+
+/** @typedef {import("./types.js").SourceKind} SourceKind */
+
+/** @type {readonly SourceKind[]} */
+export const SOURCES = ["microphone", "camera", "screen"];
+
+const CONNECT = 6; // seconds from the answer until pictures can flow
+const DISCONNECTED = 2; // seconds a connection may be interrupted
+const ENDED = new Set(["failed", "closed"]);
+
+export class Peer {
+  /** Neither connects nor plays any more. */
+  ended = false;
+  #connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  /** @type {Record<SourceKind, RTCRtpSender>} */
+  #senders;
+  #place = "";
+  #closed = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #patience;
+
+  /**
+   * @param {import("./http.js").Http} http
+   * @param {() => void} onEnd called once, if it ends by itself
+   */
+  constructor(http, onEnd) {
+    this.http = http;
+    this.onEnd = onEnd;
+    const connection = this.#connection;
+    this.audio = connection.addTransceiver("audio", { direction: "recvonly" }).receiver;
+    this.video = connection.addTransceiver("video", { direction: "recvonly" }).receiver;
+    const [microphone, camera, screen] = ["audio", "video", "video"].map(
+      (kind) => connection.addTransceiver(kind, { direction: "sendonly" }).sender,
+    );
+    this.#senders = { microphone, camera, screen };
+    connection.addEventListener("connectionstatechange", () => this.#watch());
+  }
+
+  /**
+   * Connects, or ends.
+   *
+   * @param {AbortSignal} signal
+   * @throws {SessionError}
+   */
+  async connect(signal) {
+    try {
+      await this.#negotiate(signal);
+      await this.#connected(signal);
+    } catch (error) {
+      this.close();
+      if (error instanceof SessionError) throw error;
+      throw new SessionError("sdp", "this browser and the server found no common media");
+    }
+  }
+
+  /**
+   * @param {SourceKind} kind
+   * @param {MediaStreamTrack | null} track
+   */
+  async send(kind, track) {
+    if (!this.ended) await this.#senders[kind].replaceTrack(track);
+  }
+
+  /** Ends it here and at the server. */
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.ended = true;
+    clearTimeout(this.#patience);
+    this.#connection.close();
+    if (this.#place === "" || this.http.key === null) return;
+    void this.http.send("DELETE", this.#place, { keepalive: true }).catch(() => {});
+  }
+
+  /** @returns {Promise<RTCStatsReport>} */
+  statistics() {
+    return this.#connection.getStats();
+  }
+
+  /** @param {AbortSignal} signal */
+  async #negotiate(signal) {
+    const connection = this.#connection;
+    await connection.setLocalDescription();
+    // The server has addresses and finds ours by our checks: nothing to gather, nothing to wait for.
+    const text = connection.localDescription?.sdp ?? "";
+    const answer = await this.http.send("POST", "whep", { text, type: "application/sdp", signal });
+    const { base } = this.http;
+    const place = new URL(answer.headers.get("location") ?? "", `${base}/whep`).href;
+    // The key goes to no other place than below the base.
+    if (place.startsWith(`${base}/whep/`)) this.#place = place.slice(base.length + 1);
+    const sdp = await answer.text();
+    if (signal.aborted) throw new SessionError("closed", "not wanted any more");
+    await connection.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  /**
+   * @param {AbortSignal} signal
+   * @returns {Promise<void>}
+   */
+  #connected(signal) {
+    const connection = this.#connection;
+    const end = new AbortController();
+    /** @type {Promise<void>} */
+    const connected = new Promise((resolve, reject) => {
+      /** @param {string} code @param {string} detail */
+      const fail = (code, detail) => reject(new SessionError(code, detail));
+      const look = () => {
+        if (connection.connectionState === "connected") resolve();
+        if (ENDED.has(connection.connectionState)) fail("network", "media cannot reach the server");
+      };
+      const timer = setTimeout(() => fail("timeout", "media does not come through"), CONNECT * 1000);
+      end.signal.addEventListener("abort", () => clearTimeout(timer));
+      const { signal: until } = end;
+      connection.addEventListener("connectionstatechange", look, { signal: until });
+      signal.addEventListener("abort", () => fail("closed", "not wanted any more"), { signal: until });
+      look();
+    });
+    return connected.finally(() => end.abort());
+  }
+
+  #watch() {
+    const { connectionState } = this.#connection;
+    clearTimeout(this.#patience);
+    if (connectionState === "disconnected") {
+      this.#patience = setTimeout(() => this.#end(), DISCONNECTED * 1000);
+    } else if (ENDED.has(connectionState)) this.#end();
+  }
+
+  #end() {
+    if (this.ended) return;
+    this.ended = true; // its last picture stays on show until there is another: not closed yet
+    this.onEnd();
+  }
+}

@@ -1,0 +1,253 @@
+// @ts-check
+/** Microphone, camera and screen: asked for when the user wants it, the session's lease, then sent. */
+
+import { asSessionError } from "./errors.js";
+import { LevelMeter } from "./level.js";
+import { SOURCES } from "./peer.js";
+
+/** @typedef {import("./types.js").SourceKind} SourceKind */
+/** @typedef {import("./types.js").SourceState} SourceState */
+/** @typedef {import("./types.js").SessionState} SessionState */
+
+/**
+ * @typedef {object} SourceHooks
+ * @property {() => void} changed
+ * @property {() => Promise<void>} ready waits for the media connection, for a limited time
+ * @property {(kind: SourceKind) => Promise<void>} send puts the source's track into the connection
+ */
+
+/** @type {SourceState} */
+const OFF = Object.freeze({ phase: "off", muted: false, owner: null, stream: null });
+
+/**
+ * Guarantee: nothing is captured before `take`, nothing is sent before the session's lease is ours,
+ * and a device is let go of as soon as it is not used. A source that was on is taken again after
+ * the server forgot this page, but not after a reload.
+ */
+export class Sources {
+  /** @type {Record<SourceKind, SourceState>} */
+  states = { microphone: OFF, camera: OFF, screen: OFF };
+  #meter = new LevelMeter();
+  /** Who has what, as the session says. @type {Record<SourceKind, string | null>} */
+  #owners = { microphone: null, camera: null, screen: null };
+  /** @type {Record<SourceKind, number>} */
+  #turns = { microphone: 0, camera: 0, screen: 0 };
+
+  /**
+   * @param {import("./http.js").Http} http
+   * @param {SourceHooks} hooks
+   */
+  constructor(http, hooks) {
+    this.http = http;
+    this.hooks = hooks;
+  }
+
+  /** @returns {Readonly<Record<SourceKind, SourceState>>} */
+  get all() {
+    const { microphone } = this.states;
+    if (microphone.phase !== "on") return this.states;
+    const level = microphone.muted ? 0 : this.#meter.level;
+    return { ...this.states, microphone: { ...microphone, level } };
+  }
+
+  /** Something is sent or about to be. */
+  get busy() {
+    return SOURCES.some((kind) => ["asking", "on"].includes(this.states[kind].phase));
+  }
+
+  /**
+   * @param {SourceKind} kind
+   * @returns {MediaStreamTrack | null}
+   */
+  track(kind) {
+    const { phase, stream } = this.states[kind];
+    return phase === "on" ? (stream?.getTracks()[0] ?? null) : null;
+  }
+
+  /**
+   * Asks the user, then the session. What came of it is the source's state; nothing is thrown.
+   *
+   * @param {SourceKind} kind
+   */
+  async take(kind) {
+    const { phase, stream: held } = this.states[kind];
+    if (phase === "on" || phase === "asking") return;
+    const owner = this.#owners[kind];
+    if (owner !== null) return this.#set(kind, { ...OFF, phase: "busy", owner });
+    const turn = (this.#turns[kind] += 1);
+    this.#set(kind, { ...OFF, phase: "asking" });
+    let stream = held;
+    try {
+      stream = await capture(kind);
+    } catch (error) {
+      if (this.#turns[kind] === turn) this.#set(kind, { ...OFF, phase: refusal(error) });
+      return;
+    }
+    if (this.#turns[kind] !== turn) return stop(stream);
+    await this.#lease(kind, stream, false, turn);
+  }
+
+  /** @param {SourceKind} kind */
+  async release(kind) {
+    const { phase } = this.states[kind];
+    if (phase === "off") return;
+    this.#turns[kind] += 1;
+    this.#drop(kind, OFF);
+    if (phase !== "on") return;
+    await this.http.send("DELETE", `sources/${kind}`).catch(() => {});
+  }
+
+  /**
+   * @param {SourceKind} kind
+   * @param {boolean} muted
+   */
+  async mute(kind, muted) {
+    const state = this.states[kind];
+    if (state.phase !== "on" || state.muted === muted) return;
+    for (const track of state.stream?.getTracks() ?? []) track.enabled = !muted;
+    this.#set(kind, { ...state, muted });
+    await this.http.send("PATCH", `sources/${kind}`, { json: { muted } }).catch(() => {});
+  }
+
+  /** The server knows us anew: what is on needs its lease again. */
+  async renew() {
+    const on = SOURCES.filter((kind) => this.states[kind].phase === "on");
+    // That the old lease ends is no loss now.
+    for (const kind of on) this.#set(kind, { ...this.states[kind], owner: null });
+    for (const kind of on) {
+      const { phase, stream, muted } = this.states[kind];
+      if (phase !== "on" || stream === null) continue;
+      await this.#lease(kind, stream, muted, (this.#turns[kind] += 1));
+    }
+  }
+
+  /**
+   * Who owns what, by the session's state: a lease that went elsewhere ends ours.
+   *
+   * @param {SessionState} state
+   */
+  follow(state) {
+    for (const kind of SOURCES) {
+      const owner = state[kind]?.owner ?? null;
+      const before = this.#owners[kind];
+      if (owner === before) continue;
+      this.#owners[kind] = owner;
+      const mine = this.states[kind];
+      if (mine.phase === "on" && mine.owner === before) this.#lost(kind, owner);
+      else if (mine.phase === "busy" && owner === null) this.#set(kind, OFF);
+      else if (mine.phase === "off" && owner !== null) this.#set(kind, { ...OFF, owner, phase: "busy" });
+    }
+  }
+
+  /** The page leaves: every device is let go of. */
+  close() {
+    for (const kind of SOURCES) {
+      this.#turns[kind] += 1;
+      if (this.states[kind].phase !== "off") this.#drop(kind, OFF);
+    }
+    this.#meter.close();
+  }
+
+  /**
+   * @param {SourceKind} kind
+   * @param {MediaStream} stream
+   * @param {boolean} muted
+   * @param {number} turn
+   */
+  async #lease(kind, stream, muted, turn) {
+    try {
+      await this.hooks.ready();
+      if (this.#turns[kind] !== turn) return stop(stream);
+      const { owner } = await this.http.json("PUT", `sources/${kind}`);
+      if (this.#turns[kind] !== turn) return stop(stream);
+      if (muted) await this.http.send("PATCH", `sources/${kind}`, { json: { muted } });
+      if (this.#turns[kind] !== turn) return stop(stream);
+      this.#start(kind, { phase: "on", muted, owner, stream });
+      await this.hooks.send(kind);
+    } catch (error) {
+      stop(stream);
+      if (this.#turns[kind] !== turn) return;
+      const { code } = asSessionError(error);
+      const owner = this.#owners[kind];
+      this.#drop(kind, { ...OFF, phase: code === "busy" ? "busy" : "unavailable", owner });
+    }
+  }
+
+  /**
+   * @param {SourceKind} kind
+   * @param {SourceState} state
+   */
+  #start(kind, state) {
+    // The user may end it from the browser's own interface, or pull the plug.
+    for (const track of state.stream?.getTracks() ?? []) {
+      track.enabled = !state.muted;
+      track.addEventListener("ended", () => {
+        if (this.states[kind].stream === state.stream) void this.release(kind);
+      });
+    }
+    if (kind === "microphone") {
+      this.#meter.attach(state.stream);
+      this.#meter.resume();
+    }
+    this.#set(kind, state);
+  }
+
+  /**
+   * @param {SourceKind} kind
+   * @param {string | null} owner
+   */
+  #lost(kind, owner) {
+    this.#turns[kind] += 1;
+    this.#drop(kind, owner === null ? OFF : { ...OFF, phase: "busy", owner });
+  }
+
+  /**
+   * @param {SourceKind} kind
+   * @param {SourceState} state
+   */
+  #drop(kind, state) {
+    const { stream } = this.states[kind];
+    if (kind === "microphone") this.#meter.attach(null);
+    this.#set(kind, state);
+    if (stream === null) return;
+    stop(stream);
+    void this.hooks.send(kind).catch(() => {});
+  }
+
+  /**
+   * @param {SourceKind} kind
+   * @param {SourceState} state
+   */
+  #set(kind, state) {
+    this.states = { ...this.states, [kind]: state };
+    this.hooks.changed();
+  }
+}
+
+/**
+ * @param {SourceKind} kind
+ * @returns {Promise<MediaStream>}
+ */
+function capture(kind) {
+  const devices = navigator.mediaDevices;
+  if (devices === undefined) throw new DOMException("no devices on this page", "NotFoundError");
+  if (kind === "screen") return devices.getDisplayMedia({ video: { frameRate: 15 }, audio: false });
+  if (kind === "camera") return devices.getUserMedia({ video: { height: 720 } });
+  return devices.getUserMedia({
+    audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+  });
+}
+
+/**
+ * @param {unknown} error
+ * @returns {"denied" | "unavailable"}
+ */
+function refusal(error) {
+  const denied = error instanceof DOMException && ["NotAllowedError", "SecurityError"].includes(error.name);
+  return denied ? "denied" : "unavailable";
+}
+
+/** @param {MediaStream} stream */
+function stop(stream) {
+  for (const track of stream.getTracks()) track.stop();
+}

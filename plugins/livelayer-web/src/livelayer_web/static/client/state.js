@@ -1,0 +1,93 @@
+// @ts-check
+/** What a session knows, and how each event changes it: the page's half of livelayer_bus/state.py. */
+
+import { merge } from "./transcript.js";
+
+/** @typedef {import("./types.js").SessionState} SessionState */
+/** @typedef {import("./types.js").SessionEvent} SessionEvent */
+/** @typedef {Partial<SessionState>} Changes */
+
+/**
+ * The state after `event`: pure, total, and one `sequence` further. Events that this version does
+ * not know change nothing else.
+ *
+ * @param {SessionState} state
+ * @param {SessionEvent} event
+ * @returns {SessionState}
+ */
+export function reduce(state, event) {
+  const change = Object.hasOwn(CHANGES, event.event) ? CHANGES[event.event] : nothing;
+  return { ...state, ...change(event, state), sequence: state.sequence + 1 };
+}
+
+/** @returns {Changes} */
+const nothing = () => ({});
+
+/** @type {Changes} */
+const WITHOUT_AGENT = {
+  agent_active: false,
+  agent_ready: false,
+  agent_identity: null,
+  agent_state: "idle",
+  raw_agent_state: null,
+};
+
+/** @type {Record<string, (event: SessionEvent, state: SessionState) => Changes>} */
+const CHANGES = {
+  ConnectionStateChanged(event) {
+    const connected = event.state === "connected";
+    return {
+      connection_state: event.state,
+      joined: connected,
+      reconnecting: false,
+      can_resume: event.can_resume ?? false,
+      error: event.error ?? null,
+      ...(connected ? {} : WITHOUT_AGENT),
+    };
+  },
+  ResumeWindowClosed: () => ({ can_resume: false }),
+  Reconnecting(event) {
+    // A resume by the SDK keeps our place in the room; a rejoin starts outside of it.
+    return { reconnecting: true, ...(event.attempt ? { joined: false, ...WITHOUT_AGENT } : {}) };
+  },
+  Reconnected: () => ({ reconnecting: false, joined: true }),
+  SessionFailed: (event) => ({ error: event.error }),
+  EpochStarted: (event) => ({
+    ...WITHOUT_AGENT,
+    agent_id: event.agent_id,
+    base_url: event.base_url ?? null,
+    epoch: event.epoch,
+    connection_state: "idle",
+    reconnecting: false,
+    joined: false,
+    agent_config: null,
+    transcript: [],
+    can_resume: false,
+    error: null,
+  }),
+  AgentAvailabilityChanged(event) {
+    if ((event.identity ?? null) === null) return WITHOUT_AGENT;
+    return { agent_active: event.active, agent_ready: event.ready, agent_identity: event.identity };
+  },
+  AgentStateChanged: (event) => ({
+    agent_state: event.state,
+    raw_agent_state: event.raw,
+    error: event.error ?? null,
+  }),
+  AgentConfigChanged: (event) => ({ agent_config: event.config }),
+  TranscriptUpdated: (event, state) => ({ transcript: merge(state.transcript, event.entry) }),
+  TranscriptCleared: () => ({ transcript: [] }),
+  MicrophoneChanged: (event) => ({ microphone: lease(event) }),
+  CameraChanged: (event) => ({ camera: lease(event) }),
+  ScreenChanged: (event) => ({ screen: lease(event) }),
+  SurfaceMounted: (event, state) => ({ surfaces: [...state.surfaces, event.key] }),
+  SurfaceUnmounted: (event, state) => ({
+    surfaces: state.surfaces.filter((key) => key !== event.key),
+  }),
+};
+
+/** @param {SessionEvent} event */
+function lease(event) {
+  if ((event.owner ?? null) === null) return null;
+  return { owner: event.owner, muted: event.muted ?? false };
+}

@@ -1,0 +1,44 @@
+// @ts-check
+/** Texts as Python counts and orders them: by code points, not by UTF-16 units. */
+
+/**
+ * @param {string} text
+ * @returns {number} code points
+ */
+export function length(text) {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+/**
+ * @param {string} one
+ * @param {string} two
+ * @returns {number} below, at or above zero, as `one` sorts before, with or after `two`
+ */
+export function compare(one, two) {
+  const end = Math.min(one.length, two.length);
+  let index = 0;
+  while (index < end && one.charCodeAt(index) === two.charCodeAt(index)) index += 1;
+  if (index === end) return one.length - two.length;
+  return rank(one.charCodeAt(index)) - rank(two.charCodeAt(index));
+}
+
+/**
+ * Surrogates stand for what lies above U+FFFF.
+ *
+ * @param {number} unit
+ */
+function rank(unit) {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
+
+/**
+ * The bytes that a value takes as JSON in UTF-8.
+ *
+ * @param {unknown} value
+ * @returns {number}
+ */
+export function jsonBytes(value) {
+  return new TextEncoder().encode(JSON.stringify(value)).length;
+}

@@ -1,0 +1,98 @@
+// @ts-check
+/** The records that a page and its server exchange, as `docs/protocol.md` has them; types alone. */
+
+/**
+ * @typedef {object} TranscriptEntry
+ * @property {string} id
+ * @property {"agent" | "user"} role
+ * @property {string} text
+ * @property {boolean} final
+ * @property {number} opened
+ * @property {number} stream
+ */
+
+/** @typedef {{owner: string, muted: boolean}} LeaseState */
+/** @typedef {{name: string, avatarImageUrl: string | null, idleLoopUrl: string | null}} AgentConfig */
+/** @typedef {"idle" | "connecting" | "connected" | "disconnected" | "error"} ConnectionState */
+/** @typedef {"idle" | "listening" | "thinking" | "speaking"} AgentState */
+/** @typedef {"microphone" | "camera" | "screen"} SourceKind */
+
+/**
+ * @typedef {object} SessionState
+ * @property {string} id
+ * @property {string} agent_id
+ * @property {string | null} base_url
+ * @property {number} epoch
+ * @property {number} sequence
+ * @property {ConnectionState} connection_state
+ * @property {boolean} reconnecting
+ * @property {boolean} joined
+ * @property {boolean} agent_active
+ * @property {boolean} agent_ready
+ * @property {string | null} agent_identity
+ * @property {AgentState} agent_state
+ * @property {string | null} raw_agent_state
+ * @property {AgentConfig | null} agent_config
+ * @property {readonly TranscriptEntry[]} transcript
+ * @property {boolean} can_resume
+ * @property {string | null} error
+ * @property {LeaseState | null} microphone
+ * @property {LeaseState | null} camera
+ * @property {LeaseState | null} screen
+ * @property {readonly string[]} surfaces
+ */
+
+/**
+ * One event of a session; `event` names it, the other members are that event's own.
+ *
+ * @typedef {{event: string, [member: string]: any}} SessionEvent
+ */
+
+/** @typedef {{line: "snapshot", cursor: string, sequence: number, time: string, state: SessionState, resumed: boolean}} SnapshotLine */
+/** @typedef {{line: "event", cursor: string, sequence: number, time: string, event: SessionEvent}} EventLine */
+/** @typedef {{line: "lagged", missed: number}} LaggedLine */
+
+/**
+ * @typedef {object} Joined
+ * @property {string} key the viewer's bearer; never shown, never logged
+ * @property {string} viewer
+ * @property {string} instance
+ * @property {string} session
+ * @property {string} cursor
+ * @property {number} beat_seconds
+ * @property {number} silence_seconds
+ * @property {readonly string[]} grants
+ * @property {readonly string[]} capabilities
+ * @property {readonly SourceKind[]} sources
+ * @property {readonly {id: string, name: string, role?: string, avatar_image_url?: string}[]} agents
+ * @property {number} max_message_bytes
+ */
+
+/** @typedef {{viewers: number, active: boolean, quality: {height: number, bitrate: number} | null}} Info */
+/** @typedef {{type: string, [member: string]: any}} Message a message in LiveLayer's wire form */
+/** @typedef {"capability" | "invalid" | "failed"} Reason why a command was not carried out */
+
+/**
+ * What became of a command: `replies` go to the agent first; `leave` is run once the server has
+ * been answered, and may leave the page.
+ *
+ * @typedef {{ok: boolean, reason?: Reason, replies?: Message[], leave?: () => void}} Outcome
+ */
+
+/** @typedef {"idle" | "joining" | "live" | "recovering" | "refused" | "ended"} LinkPhase */
+/** @typedef {{phase: LinkPhase, code?: string, detail?: string, retryAt?: number}} LinkState `retryAt` on the clock of `Date.now()` */
+/** @typedef {{phase: "off" | "connecting" | "live" | "recovering", stream: MediaStream | null}} MediaState */
+/** @typedef {{muted: boolean, blocked: boolean}} SpeakerState */
+
+/**
+ * @typedef {object} SourceState
+ * @property {"off" | "asking" | "on" | "busy" | "denied" | "unavailable"} phase
+ * @property {boolean} muted
+ * @property {string | null} owner who has it, in this session
+ * @property {MediaStream | null} stream this page's own
+ * @property {number} [level] 0 to 1; of the microphone
+ */
+
+/** @typedef {{id: string, text: string, failed?: string}} PendingMessage `failed`: the server's code */
+
+export {};

@@ -1,0 +1,106 @@
+// @ts-check
+/** What happens in a session, as DOM events of the element that owns it. */
+
+/** @typedef {import("../client/client.js").SessionClient} SessionClient */
+/** @typedef {import("../client/types.js").SessionEvent} SessionEvent */
+
+const AGENT = new Set([
+  "avatar_stream_ready",
+  "avatar_active",
+  "avatar_idle",
+  "bot_ready",
+  "agent_error",
+  "idle_warning",
+  "idle_timeout",
+]);
+
+/**
+ * `connection-change {state, previous, link, reconnecting, error}`, `agent-state {state, raw}`,
+ * `transcript {entry, transcript}` (`entry` null when it is another transcript altogether),
+ * `data-message {type, message, base64, sender, topic, fromAgent}` and `agent-event {type, message}`.
+ */
+export class SessionEvents {
+  #connection = "";
+  #previous = "idle";
+  #agent = "";
+  /** @type {readonly import("../client/types.js").TranscriptEntry[]} */
+  #transcript = [];
+
+  /**
+   * @param {HTMLElement} element
+   * @param {SessionClient} client
+   */
+  constructor(element, client) {
+    this.element = element;
+    this.client = client;
+  }
+
+  listen() {
+    const { client } = this;
+    client.addEventListener("event", (event) => this.#event(/** @type {CustomEvent<SessionEvent>} */ (event).detail));
+    client.addEventListener("link", () => this.#connectionChange());
+    client.addEventListener("state", () => this.#state());
+  }
+
+  #state() {
+    const { state } = this.client;
+    if (state === null) return;
+    this.#connectionChange();
+    const agent = JSON.stringify([state.agent_state, state.raw_agent_state]);
+    if (agent !== this.#agent) {
+      this.#agent = agent;
+      this.#dispatch("agent-state", { state: state.agent_state, raw: state.raw_agent_state });
+    }
+    // One new line is told with its event, which follows at once; whole ones are told here.
+    queueMicrotask(() => this.#wholeTranscript());
+  }
+
+  #wholeTranscript() {
+    const transcript = this.client.state?.transcript ?? [];
+    if (transcript === this.#transcript) return;
+    const empty = transcript.length === 0 && this.#transcript.length === 0;
+    this.#transcript = transcript;
+    if (!empty) this.#dispatch("transcript", { entry: null, transcript });
+  }
+
+  #connectionChange() {
+    const { state, link } = this.client;
+    const now = {
+      state: state?.connection_state ?? "idle",
+      link: link.phase,
+      reconnecting: state?.reconnecting ?? false,
+      error: state?.error ?? link.detail ?? null,
+    };
+    const key = JSON.stringify(now);
+    if (key === this.#connection) return;
+    const previous = this.#previous;
+    this.#connection = key;
+    this.#previous = now.state;
+    this.#dispatch("connection-change", { ...now, previous });
+  }
+
+  /** @param {SessionEvent} event */
+  #event(event) {
+    if (event.event === "TranscriptUpdated") {
+      const transcript = this.client.state?.transcript ?? [];
+      this.#transcript = transcript;
+      this.#dispatch("transcript", { entry: event.entry, transcript });
+    } else if (event.event === "DataReceived") this.#data(event);
+  }
+
+  /** @param {SessionEvent} event */
+  #data({ payload, is_json, type = null, topic = null, sender = null, from_agent = false }) {
+    const message = is_json === false ? null : payload;
+    const base64 = is_json === false ? payload : null;
+    this.#dispatch("data-message", { type, message, base64, topic, sender, fromAgent: from_agent });
+    if (from_agent && AGENT.has(type)) this.#dispatch("agent-event", { type, message });
+  }
+
+  /**
+   * @param {string} name
+   * @param {unknown} detail
+   */
+  #dispatch(name, detail) {
+    this.element.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+  }
+}

@@ -1,0 +1,26 @@
+// @ts-check
+/** Where a page can go: what the application says, else its links within the site. */
+
+import { isOwn } from "./elements.js";
+
+export const MOST = 200;
+
+/** @typedef {string | {path: string, title?: string, [member: string]: unknown}} Route */
+
+/**
+ * @returns {Route[]} the site's own pages that this one links to, each once
+ */
+export function linkedRoutes() {
+  /** @type {Map<string, Route>} */
+  const routes = new Map();
+  for (const link of document.querySelectorAll("a[href], area[href]")) {
+    const { href } = /** @type {HTMLAnchorElement} */ (link);
+    if (isOwn(link) || link.closest("[data-livelayer-private]") !== null || !URL.canParse(href)) continue;
+    const url = new URL(href);
+    if (url.origin !== location.origin || routes.has(url.pathname)) continue;
+    const title = (link.getAttribute("aria-label") || link.textContent || "").replace(/\s+/g, " ").trim();
+    routes.set(url.pathname, { path: url.pathname, ...(title ? { title } : {}) });
+    if (routes.size > MOST) break;
+  }
+  return [...routes.values()];
+}

@@ -1,0 +1,162 @@
+// @ts-check
+/** `<livelayer-session>`: the provider of a page's one session; whatever is inside shows it. */
+
+import { SessionClient } from "./client/client.js";
+import { PageCommands } from "./page/commands.js";
+import { SessionEvents } from "./page/events.js";
+
+/** @typedef {import("./client/types.js").Message} Message */
+/** @typedef {import("./client/link.js").TokenProvider} TokenProvider */
+/** @typedef {import("./page/commands.js").ContextProvider} ContextProvider */
+/** @typedef {import("./page/commands.js").RouteSource} RouteSource */
+
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(":host { display: contents }");
+const PROPERTIES = ["tokenProvider", "contextProvider", "routes"];
+
+/**
+ * Attributes: `base` (where the surface is mounted, `/livelayer`), `agent-id` (a session of one's
+ * own with this agent), `token` (a viewer token), `auto-connect` (connects when a surface is shown
+ * for the first time), `capabilities` (what of the server's allow-list holds on this page),
+ * `navigate-origins` (other sites an agent may send it to).
+ *
+ * Properties: `client`, `tokenProvider`, `contextProvider`, `routes`.
+ *
+ * Events, all bubbling: `navigate` and `agent-command` (cancelable; `detail.done(promise)`),
+ * `agent-event`, `data-message`, `connection-change`, `agent-state`, `transcript`, `field`,
+ * `collected`; and `livelayer-session-ready` once there is a client.
+ *
+ * Guarantee: one connection while it is in the document, also when it is moved there.
+ */
+export class LivelayerSession extends HTMLElement {
+  static observedAttributes = ["token", "auto-connect"];
+  /** Fresh viewer tokens, where the first is missing or refused. @type {TokenProvider | null} */
+  #tokenProvider = null;
+  /** What the agent is told of this page, in place of its text. @type {ContextProvider | null} */
+  contextProvider = null;
+  /** Where this page can go, in place of its links. @type {RouteSource | null} */
+  routes = null;
+  /** @type {SessionClient | null} */
+  #client = null;
+  /** The session that was connected by itself. @type {string | null} */
+  #connected = null;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [sheet];
+    root.append(document.createElement("slot"));
+  }
+
+  /** The session's client; it is made when it is first needed. @returns {SessionClient} */
+  get client() {
+    this.#client ??= this.#make();
+    return this.#client;
+  }
+
+  /** @returns {TokenProvider | null} */
+  get tokenProvider() {
+    return this.#tokenProvider;
+  }
+
+  set tokenProvider(provider) {
+    this.#tokenProvider = provider;
+    if (this.#client !== null) this.#client.tokenProvider = provider;
+  }
+
+  connectedCallback() {
+    this.#upgrade();
+    const { client } = this;
+    client.open();
+    const options = { bubbles: true, composed: true, detail: { client } };
+    this.dispatchEvent(new CustomEvent("livelayer-session-ready", options));
+  }
+
+  disconnectedCallback() {
+    // A moved element is back before the next task.
+    setTimeout(() => {
+      if (!this.isConnected) this.#client?.close();
+    });
+  }
+
+  /**
+   * @param {string} name
+   * @param {string | null} _before
+   * @param {string | null} value
+   */
+  attributeChangedCallback(name, _before, value) {
+    if (this.#client === null) return;
+    if (name === "token") this.#client.token = value;
+    else this.#connectOnce(this.#client);
+  }
+
+  /** Connects the session. */
+  connect() {
+    return this.client.connect();
+  }
+
+  /** Ends the session's conversation, for everybody. */
+  disconnect() {
+    return this.client.disconnect();
+  }
+
+  /** @param {Message} message */
+  sendData(message) {
+    return this.client.sendData(message);
+  }
+
+  /** @param {string} text */
+  sendMessage(text) {
+    return this.client.sendMessage(text);
+  }
+
+  #make() {
+    const client = new SessionClient({
+      base: this.getAttribute("base") ?? "/livelayer",
+      token: this.getAttribute("token"),
+      agentId: this.getAttribute("agent-id"),
+    });
+    client.tokenProvider = this.#tokenProvider;
+    const commands = new PageCommands(this, {
+      joined: () => client.joined,
+      capabilities: () => this.getAttribute("capabilities"),
+      origins: () => (this.getAttribute("navigate-origins") ?? "").split(/[\s,]+/).filter(Boolean),
+      context: () => this.contextProvider,
+      routes: () => this.routes,
+      pending: (message) => void client.sendData(message).catch(() => {}),
+    });
+    client.carryOut = (message) => commands.carryOut(message);
+    new SessionEvents(this, client).listen();
+    for (const kind of ["state", "link", "surfaces"]) {
+      client.addEventListener(kind, () => this.#connectOnce(client));
+    }
+    return client;
+  }
+
+  /**
+   * Once a session, and only if it is new: what a person ended stays ended.
+   *
+   * @param {SessionClient} client
+   */
+  #connectOnce(client) {
+    const { state, joined, link, surfaces } = client;
+    if (!this.hasAttribute("auto-connect") || link.phase !== "live" || surfaces.size === 0) return;
+    if (state?.connection_state !== "idle" || this.#connected === state.id) return;
+    if (!joined?.grants.includes("control")) return;
+    this.#connected = state.id;
+    // What comes of it is the session's state.
+    client.connect().catch(() => {});
+  }
+
+  /** Properties that were set before the element was defined. */
+  #upgrade() {
+    for (const name of PROPERTIES) {
+      if (!Object.hasOwn(this, name)) continue;
+      const value = Reflect.get(this, name);
+      Reflect.deleteProperty(this, name);
+      Reflect.set(this, name, value);
+    }
+  }
+}
+
+if (!customElements.get("livelayer-session")) customElements.define("livelayer-session", LivelayerSession);
