@@ -1,10 +1,12 @@
-"""The audio path beside the SDK's: CPU, delay and loss against the number of listeners."""
+"""The audio path beside the SDK's: CPU, delay and loss against the number of listeners.
+
+And how far apart voice and picture of one agent arrive.
+"""
 
 from __future__ import annotations
 
 import random
 import statistics
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
@@ -12,13 +14,14 @@ import msgspec
 
 from . import publisher
 from .audio_worker import Answer, Job, Outcome
-from .beeps import EVERY, FRAME_MS
+from .beeps import delays
 from .child import Ready
 from .entries import Entry, enter
 from .places import Place, new_room, server_for
 from .processes import started
 from .progress import Step, steps
 from .records import Goal, Surroundings, at_most, median_of_ratios, percentile, surroundings
+from .together import Together, measure_together
 
 _PACKAGE = "livelayer_bus.bench.audio_rivals"
 INSTALLED_RIVALS = (f"{_PACKAGE}.shared_session", f"{_PACKAGE}.sdk_streams")
@@ -28,7 +31,6 @@ WORKER = "livelayer_bus.bench.audio_worker"
 
 ANSWER_SECONDS = 30.0  # for the publisher to publish, and to tell its beeps
 SPARE_SECONDS = 60.0  # a case may take over its measured time
-BEEP_NS = EVERY * FRAME_MS * 1_000_000
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -68,6 +70,8 @@ class AudioBenchmark(msgspec.Struct, frozen=True):
     surroundings: Surroundings
     plan: Plan
     cases: list[Case]
+    together: Together
+    """Voice and picture, without rivals: the SDK's own streams arrive as ours do."""
     goals: list[Goal]
     skipped: dict[str, str]
 
@@ -86,7 +90,7 @@ def run_audio_benchmark(
     """Measure the rivals side by side: each case in a fresh process, repetitions interleaved.
 
     Args:
-        plan: how much to measure; by default about two minutes.
+        plan: how much to measure; by default about three minutes.
         rivals: modules with the names that `livelayer_bus.bench.audio_rivals` describes.
         url: a real server; an embedded one if None.
 
@@ -99,8 +103,9 @@ def run_audio_benchmark(
     taken = [_Taken(entry, count, []) for entry in entries for count in plan.readers]
     rng = random.Random(plan.seed)
     with ExitStack() as stack:
-        step = stack.enter_context(steps("audio", plan.repetitions * len(taken)))
-        place = new_room(stack.enter_context(server_for(url)))
+        step = stack.enter_context(steps("audio", plan.repetitions * (len(taken) + 1)))
+        server = stack.enter_context(server_for(url))
+        place = new_room(server)
         job = publisher.Job(place, audio=True)
         sender = stack.enter_context(started("livelayer_bus.bench.publisher", job))
         sender.answer(Ready, ANSWER_SECONDS)
@@ -109,13 +114,15 @@ def run_audio_benchmark(
                 _take(row, plan, place, step)
         sender.end()
         beeps: publisher.Beeps = sender.answer(publisher.Beeps, ANSWER_SECONDS)
+        together = measure_together(server, plan.repetitions, plan.warm_up, plan.seconds, step)
     cases = list(_cases(taken, beeps.sent_ns))
     packages = {name for entry in entries for name in entry.requires}
     return AudioBenchmark(
         surroundings("real" if url else "embedded", packages),
         plan,
         cases,
-        list(_goals(cases, plan)),
+        together,
+        [*_goals(cases, plan), _goal_together(together)],
         skipped,
     )
 
@@ -127,17 +134,6 @@ def _take(row: _Taken, plan: Plan, place: Place, step: Step) -> None:
         outcome: Outcome = process.answer(Outcome, plan.warm_up + plan.seconds + SPARE_SECONDS)
     if isinstance(outcome, Answer):
         row.answers.append(outcome)
-
-
-def delays(sent_ns: Sequence[int], heard_ns: Sequence[int]) -> list[float]:
-    """Milliseconds from each beep sent to when it was heard, sorted.
-
-    A beep belongs to the newest one sent before it, so delays over half a second would show as
-    shorter ones.
-    """
-    places = ((bisect_right(sent_ns, heard), heard) for heard in heard_ns)
-    found = ((heard - sent_ns[place - 1]) for place, heard in places if place)
-    return sorted(delay / 1e6 for delay in found if delay < BEEP_NS)
 
 
 def _cases(taken: Sequence[_Taken], sent_ns: Sequence[int]) -> Iterator[Case]:
@@ -173,3 +169,7 @@ def _goals(cases: Sequence[Case], plan: Plan) -> Iterator[Goal]:
         name = f"{many} listeners against {few}, CPU"
         yield at_most(name, 1.3, all_of_ours.cpu / one.cpu)
         yield at_most(f"{many} listeners, frames dropped", 0, all_of_ours.dropped, "")
+
+
+def _goal_together(together: Together) -> Goal:
+    return at_most("voice and picture apart", 40, abs(together.offset), " ms")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 from typing import Final, final
 
 import numpy as np
@@ -13,6 +15,7 @@ RATE: Final = 48_000  # Hz
 FRAME_MS: Final = 10
 SAMPLES: Final = RATE * FRAME_MS // 1000
 EVERY: Final = 50  # frames from beep to beep
+EVERY_NS: Final = EVERY * FRAME_MS * 1_000_000
 BEEP: Final = 5  # frames a beep lasts
 TONE: Final = 1000  # Hz: ten whole periods a frame
 QUARTER: Final = RATE // TONE // 4  # samples after which the tone is a quarter period on
@@ -62,3 +65,14 @@ class Listener:
         if loud and not self._loud:
             self.heard_ns.append(time.monotonic_ns())
         self._loud = loud
+
+
+def delays(sent_ns: Sequence[int], heard_ns: Sequence[int]) -> list[float]:
+    """Milliseconds from each beep sent to when it was heard, sorted.
+
+    A beep belongs to the newest one sent before it, so delays over half a second would show as
+    shorter ones.
+    """
+    places = ((bisect_right(sent_ns, heard), heard) for heard in heard_ns)
+    found = ((heard - sent_ns[place - 1]) for place, heard in places if place)
+    return sorted(delay / 1e6 for delay in found if delay < EVERY_NS)

@@ -173,9 +173,10 @@ def _measure_path(
             sender.answer(Ready, PUBLISH_SECONDS)
         rows = [_Taken(entry, count, []) for entry in entries for count in plan.readers]
         ours = [_Turned(entry, []) for entry in entries if entry.name == OURS]
+        everything: list[_Taken | _Turned] = [*rows, *ours]
         rng = random.Random(plan.seed)
         for _ in range(plan.repetitions):
-            for row in rng.sample([*rows, *ours], len(rows) + len(ours)):
+            for row in rng.sample(everything, len(everything)):
                 _take(row, plan, place, step)
         taken += rows
         turned += ours

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from livelayer_bus.bench.audio import delays
-from livelayer_bus.bench.beeps import EVERY, Beeper, Listener
+from livelayer_bus.bench.beeps import EVERY, Beeper, Listener, delays
 
 MS = 1_000_000
 
