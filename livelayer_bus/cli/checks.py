@@ -159,7 +159,9 @@ def _surfaces() -> Finding:
             broken.append(str(exc))
     if broken:
         return Finding("fail", "surfaces", "; ".join(broken), "see 'livelayer surfaces --check'")
-    return Finding("ok", "surfaces", ", ".join(surface.name for surface in surfaces) or "none")
+    names = [surface.name for surface in surfaces]
+    advice = "" if "web" in names else "pip install livelayer-web to show an agent on a web page"
+    return Finding("ok", "surfaces", ", ".join(names) or "none", advice)
 
 
 def _installed(name: str) -> bool:

@@ -50,6 +50,10 @@ def command(
       plugin = "jsonl"
       options = { file = "session.jsonl" }
 
+      \\[surfaces.web]
+      capabilities = ["navigate", "scroll"]
+      options = { port = 8080, site = "site" }
+
     [bold]Examples[/bold]
 
       livelayer run

@@ -75,8 +75,7 @@ async def run_demo(options: DemoOptions, say: Say, stop: anyio.Event | None = No
         ConnectError, RoomRefusedError: the server cannot be reached, or refuses the token.
         DemoDependencyError: a library of the extra [demo] is missing.
     """
-    if options.port is not None:
-        check_port(options.port)  # now, while nothing is started yet
+    check_port(options.port)  # now, while nothing is started yet
     room = f"demo-{uuid4().hex[:8]}"
     async with AsyncExitStack() as stack:
         url, key, secret = await stack.enter_async_context(_server(options))
@@ -140,7 +139,7 @@ class _Demo:
             recorder = session.mount(self._recorder, key="jsonl")
             # Before the site: commands are the printed page's until a person uses the other one.
             session.mount(self._page.run, key="page", capabilities=PAGE_CAN)
-            place = mount_site(session, self._options.port)
+            place = await mount_site(session, self._options.port)
             self._site = place.url
             await session.connect()
             self._say(place.message)

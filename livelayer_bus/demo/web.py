@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, cast
 
+import anyio
 import msgspec
 
 from ..capabilities import ALL
@@ -22,8 +23,17 @@ KEY: Final = "web"
 PORT: Final = 8080
 """The port to have if nobody has it yet."""
 
+START_SECONDS: Final = 5.0
+"""How long the site may take to be served."""
+
 _HOST: Final = "127.0.0.1"
 _DISTRIBUTION: Final = "livelayer-web"
+
+
+class _Served(Protocol):
+    """What is known here of the web surface."""
+
+    async def wait_url(self) -> str: ...
 
 
 class WebPlace(msgspec.Struct, frozen=True):
@@ -35,14 +45,15 @@ class WebPlace(msgspec.Struct, frozen=True):
     """The same for a person, in one line."""
 
 
-def mount_site(session: Session, port: int | None = None) -> WebPlace:
+async def mount_site(session: Session, port: int | None = None) -> WebPlace:
     """Mount the web surface with the demo's site, allowed to do everything, on the loopback.
 
-    What is missing or broken is told in the place's message; the demo goes on without the site.
+    Returns once it is served. What is missing or broken is told in the place's message; the demo
+    goes on without the site.
 
     Args:
         session: whose surface it becomes.
-        port: TCP port; None takes 8080, or a free one if somebody else has that.
+        port: TCP port, 0 a free one; None takes 8080, or a free one if somebody else has that.
     """
     try:
         factory = load_surface(KEY)
@@ -51,47 +62,33 @@ def mount_site(session: Session, port: int | None = None) -> WebPlace:
         return WebPlace(None, f"no web page: {advice}")
     except LivelayerError as error:
         return WebPlace(None, f"no web page: {error}")
-    number = free_port() if port is None else check_port(port)
-    surface = factory(host=_HOST, port=number, site=SITE)
+    if port is None:
+        port = PORT if is_free(PORT) else 0
+    surface = factory(host=_HOST, port=port, site=SITE)
     session.mount(surface, key=KEY, capabilities=ALL)
-    url = f"http://{_HOST}:{number}/"
-    return WebPlace(url, f"on the web: {url}  (say: go to pricing; scroll down; fill in my name)")
+    with anyio.move_on_after(START_SECONDS):
+        url = f"{await cast(_Served, surface).wait_url()}/"
+        return WebPlace(url, f"on the web: {url} (say: go to pricing; scroll down)")
+    return WebPlace(None, f"no web page: the site did not start within {START_SECONDS:g} s")
 
 
-def free_port(first: int = PORT) -> int:
-    """`first` if nobody listens there now, else a port that the system gives out."""
-    return first if first and _is_free(first) else _given_out()
-
-
-def check_port(port: int) -> int:
-    """A port that was asked for; for 0, one that the system gives out.
+def check_port(port: int | None) -> None:
+    """Refuse a port that was asked for and that somebody else listens on.
 
     Raises:
-        MisuseError: somebody listens there.
+        MisuseError: it is taken.
     """
-    if port and not _is_free(port):
+    if port and not is_free(port):
         raise MisuseError(f"port {port} is taken: leave --port out, and a free one is found")
-    return port or _given_out()
 
 
-def _is_free(port: int) -> bool:
-    with _socket() as probe:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on this port of the loopback now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do it: connections that are still closing do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_HOST, port))
         except OSError:
             return False
     return True
-
-
-def _given_out() -> int:
-    with _socket() as probe:
-        probe.bind((_HOST, 0))
-        number: int = probe.getsockname()[1]
-        return number
-
-
-def _socket() -> socket.socket:
-    probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # As servers do it: connections that are still closing do not count.
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    return probe
