@@ -476,6 +476,9 @@ class _Services:
     async def send_text(self, text: str, *, timeout: float) -> None:
         await self._session.send_text(text, timeout=timeout)
 
+    async def switch_agent(self, agent_id: str) -> None:
+        await self._session.switch_agent(agent_id)
+
 
 def _check_range(**seconds: float | None) -> None:
     for name, value in seconds.items():

@@ -65,6 +65,8 @@ class SurfaceServices(Protocol):
 
     async def send_text(self, text: str, *, timeout: float) -> None: ...
 
+    async def switch_agent(self, agent_id: str) -> None: ...
+
 
 @final
 class SurfacePublisher(Generic[F]):
@@ -318,6 +320,16 @@ class SurfaceSession(StateProperties):
         services = self._require(self._services, "send_text")
         self.mark_used()
         await services.send_text(text, timeout=timeout)
+
+    async def switch_agent(self, agent_id: str) -> None:
+        """Turn the session to another agent, as a person chose; see `Session`.
+
+        Raises:
+            NotSupportedError: the session behind is not a `Session`.
+        """
+        services = self._require(self._services, "switch_agent")
+        self.mark_used()
+        await services.switch_agent(agent_id)
 
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
         """See `ControlledSession.subscribe_to_data_messages`."""

@@ -15,7 +15,7 @@ from ..dispatch import DispatchMetadata, read_dispatch_metadata
 from .agents import ServedAgent
 from .app import EndpointSettings, create_app
 from .config import EndpointConfig, load_endpoint_config
-from .rates import Rate
+from .rates import Rate, RateLimiter, bucket_of
 
 __all__ = [
     "create_app",
@@ -26,6 +26,8 @@ __all__ = [
     "Caller",
     "anyone",
     "Rate",
+    "RateLimiter",
+    "bucket_of",
     "DispatchMetadata",
     "read_dispatch_metadata",
     "EndpointConfig",

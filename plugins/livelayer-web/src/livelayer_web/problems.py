@@ -11,6 +11,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from livelayer_bus import (
+    BrokenError,
+    ClosedError,
+    LivelayerError,
+    MalformedMessageError,
+    MessageTooLargeError,
+    NotConnectedError,
+    NotSupportedError,
+    SourceBusyError,
+)
+
+from .media import MediaFullError, MediaUnavailableError, OfferError
 from .tokens import ViewerTokenError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -115,6 +127,31 @@ def full(what: str) -> Problem:
     return Problem(503, "full", f"there is no place for another {what}: try again later", _SOON)
 
 
+def malformed_body(problem: str) -> Problem:
+    """The body is not what the route takes."""
+    return Problem(400, "body", problem)
+
+
+def unknown_agent() -> Problem:
+    """The application does not offer the agent."""
+    return Problem(404, "agent", "there is no such agent here")
+
+
+def unknown_command() -> Problem:
+    """The command is settled, or was never this page's."""
+    return Problem(404, "command", "this command is settled already, or is another page's")
+
+
+def no_media() -> Problem:
+    """Whoever wants to send sound or pictures has no media connection."""
+    return Problem(409, "no_media", "there is no media connection that offers it: connect first")
+
+
+def not_connecting(error: LivelayerError) -> Problem:
+    """The session could not be connected."""
+    return Problem(502, "connect", str(error))
+
+
 def internal() -> Problem:
     """An error of this server's own; its text may quote the request, so it is not told."""
     return Problem(500, "internal", "this is the server's fault: it is in its log")
@@ -133,9 +170,36 @@ def problem_of(error: Exception) -> Problem | None:
             return error
         case ViewerTokenError():
             return refused_token(error)
+        case LivelayerError():
+            return _problem_of_session(error)
         case HTTPException():
             code, detail = _ROUTER.get(error.status_code, ("http", error.detail))
             return Problem(error.status_code, code, detail, error.headers)
+        case _:
+            return None
+
+
+def _problem_of_session(error: LivelayerError) -> Problem | None:
+    """What went wrong between this server and the session, or its media."""
+    match error:
+        case OfferError():
+            return Problem(400, "sdp", str(error))
+        case MalformedMessageError():
+            return Problem(400, "message", str(error))
+        case NotConnectedError():
+            return Problem(409, "not_connected", "the session is not connected to its agent")
+        case SourceBusyError():
+            return Problem(409, "busy", f"{error.owner} holds the {error.source}")
+        case MessageTooLargeError():
+            return Problem(413, "size", str(error))
+        case NotSupportedError():
+            return Problem(501, "unsupported", str(error))
+        case MediaFullError() | MediaUnavailableError():
+            return Problem(503, "media", str(error), _SOON)
+        case ClosedError():
+            return unmounted()
+        case BrokenError():
+            return Problem(503, "timeout", str(error), _SOON)
         case _:
             return None
 
@@ -144,7 +208,13 @@ def problem_handlers() -> dict[Any, Callable[[Request, Exception], Awaitable[Res
     """The `exception_handlers` of a Starlette application that answers with problems only."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        return (problem_of(error) or internal()).response()
+        problem = problem_of(error)
+        if problem is None:
+            raise error  # a fault of ours: answered, and told, further out
+        return problem.response()
 
-    kinds: tuple[type[Exception], ...] = (Problem, ViewerTokenError, HTTPException, Exception)
-    return dict.fromkeys(kinds, answer)
+    async def fault(request: Request, error: Exception) -> Response:
+        return internal().response()
+
+    kinds: tuple[type[Exception], ...] = (Problem, LivelayerError, HTTPException)
+    return {**dict.fromkeys(kinds, answer), Exception: fault}

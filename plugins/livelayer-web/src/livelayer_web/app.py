@@ -1,0 +1,96 @@
+"""The web surface as an ASGI application: its routes, the sessions on demand, files, a site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
+
+from .assets import site_files, static_files
+from .bodies import AgentBody, Opened, answer_json, read_json
+from .opening import Opening
+from .problems import no_token, problem_handlers, unmounted
+from .routes import bearer_of, session_routes
+from .showing import Showing
+from .tokens import ViewerTokens
+
+BASE: Final = "/livelayer"
+"""Where the surface lies on a server of its own."""
+
+
+def surface_app(
+    showing: Callable[[], Showing | None], opening: Opening | None, tokens: ViewerTokens | None
+) -> Starlette:
+    """Every route of docs/protocol.md, to be mounted at a base path.
+
+    Args:
+        showing: the session that is mounted now, if one is.
+        opening: the sessions on demand, where there are some.
+        tokens: what lets pages in; None: nothing is asked of them.
+    """
+
+    def mounted(request: Request) -> Showing:
+        found = showing()
+        if found is None:
+            raise unmounted()
+        return found
+
+    routes: list[BaseRoute] = [*session_routes(mounted), Mount("/js", static_files())]
+    if opening is not None:
+        routes += _opening_routes(opening, tokens)
+    return _starlette(routes)
+
+
+def site_app(surface: Starlette, site: Path | None) -> Starlette:
+    """The surface at `/livelayer`, and a site around it.
+
+    Raises:
+        MisuseError: the site's folder is not there.
+    """
+    routes: list[BaseRoute] = [Mount(BASE, surface)]
+    if site is not None:
+        routes.append(Mount("/", site_files(site)))
+    return _starlette(routes)
+
+
+def _opening_routes(opening: Opening, tokens: ViewerTokens | None) -> list[BaseRoute]:
+    async def open_session(request: Request) -> Response:
+        body = await read_json(request, AgentBody)
+        opening.check(body.agent_id)
+        if tokens is None:
+            name, _ = await opening.open(body.agent_id, None)
+            return answer_json(Opened(_base(request, name)), 201)
+        bearer = bearer_of(request)
+        if bearer is None:
+            raise no_token()
+        claims = tokens.verify(bearer, f"agent:{body.agent_id}")
+        name, session_id = await opening.open(body.agent_id, claims.token_id)
+        token = tokens.issue(session_id, claims.grants)
+        return answer_json(Opened(_base(request, name), token), 201)
+
+    def opened(request: Request) -> Showing:
+        return opening.find(request.path_params["session"])
+
+    inner: ASGIApp = _starlette([*session_routes(opened), Mount("/js", static_files())])
+    return [
+        Route("/sessions", open_session, methods=["POST"]),
+        Mount("/sessions/{session}", inner),
+    ]
+
+
+def _base(request: Request, name: str) -> str:
+    root: str = request.scope.get("root_path", "")
+    return f"{root.rstrip('/')}/sessions/{name}"
+
+
+def _starlette(routes: list[BaseRoute]) -> Starlette:
+    app = Starlette(routes=routes, exception_handlers=problem_handlers())
+    # A redirect would lead to an address made of the request's own Host.
+    app.router.redirect_slashes = False
+    return app

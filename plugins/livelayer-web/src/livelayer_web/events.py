@@ -1,0 +1,122 @@
+"""Server-sent events: what a session's lines look like on an event stream."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from livelayer_bus.bus import Record
+from livelayer_bus.events import Event
+from livelayer_bus.lines import utc
+from livelayer_bus.state import SessionState
+
+from .media import Quality
+
+Bye: TypeAlias = Literal["unmounted", "revoked", "closed"]
+"""Why a stream ends: `unmounted` is worth trying again."""
+
+BEAT: Final = b": beat\n\n"
+"""A comment: the server is there."""
+
+_encoder = msgspec.json.Encoder()
+
+
+class _Snapshot(msgspec.Struct, frozen=True, tag="snapshot", tag_field="line"):
+    cursor: str
+    sequence: int
+    time: str
+    state: SessionState
+    resumed: bool
+
+
+class _Event(msgspec.Struct, frozen=True, tag="event", tag_field="line"):
+    cursor: str
+    sequence: int
+    time: str
+    event: Event
+
+
+class _Lagged(msgspec.Struct, frozen=True, tag="lagged", tag_field="line"):
+    missed: int
+
+
+class _Command(msgspec.Struct, frozen=True):
+    number: int
+    message: msgspec.Raw
+
+
+class ShownQuality(msgspec.Struct, frozen=True):
+    """What a page is sent."""
+
+    height: int
+    bitrate: int
+    """bit/s"""
+
+
+class Info(msgspec.Struct, frozen=True):
+    """A page's place among the others."""
+
+    viewers: int
+    active: bool
+    quality: ShownQuality | None
+
+    @classmethod
+    def of(cls, viewers: int, active: bool, quality: Quality | None) -> Info:
+        """The record for what is sent now."""
+        shown = ShownQuality(quality.height, quality.bitrate) if quality is not None else None
+        return cls(viewers, active, shown)
+
+
+class _ByeData(msgspec.Struct, frozen=True):
+    reason: Bye
+
+
+def snapshot_frame(state: SessionState, resumed_after: str | None = None) -> bytes:
+    """The state as of its sequence.
+
+    Its `id` is where to go on after a cut: behind it, or, before the events that a resumed stream
+    still owes, at the cursor that was resumed.
+    """
+    cursor = f"{state.id}:{state.sequence}"
+    now = utc(time.monotonic_ns())
+    data = _Snapshot(cursor, state.sequence, now, state, resumed_after is not None)
+    return _frame("snapshot", data, resumed_after or cursor)
+
+
+def event_frame(session_id: str, record: Record[Event]) -> bytes:
+    """One event."""
+    cursor = f"{session_id}:{record.sequence}"
+    return _frame(
+        "event", _Event(cursor, record.sequence, utc(record.time_ns), record.event), cursor
+    )
+
+
+def lagged_frame(missed: int) -> bytes:
+    """Events that were lost to this stream; a snapshot follows."""
+    return _frame("lagged", _Lagged(missed))
+
+
+def command_frame(number: int, message: bytes) -> bytes:
+    """A command for the page to carry out."""
+    return _frame("command", _Command(number, msgspec.Raw(message)))
+
+
+def info_frame(info: Info) -> bytes:
+    """A page's place among the others."""
+    return _frame("info", info)
+
+
+def bye_frame(reason: Bye) -> bytes:
+    """The stream ends."""
+    return _frame("bye", _ByeData(reason))
+
+
+def _frame(event: str, data: msgspec.Struct, cursor: str | None = None) -> bytes:
+    text = _encoder.encode(data)
+    # A line break inside can only be white space in a payload that travelled like that.
+    if b"\n" in text or b"\r" in text:
+        text = msgspec.json.format(text, indent=-1)
+    head = f"event: {event}\n" if cursor is None else f"event: {event}\nid: {cursor}\n"
+    return head.encode() + b"data: " + text + b"\n\n"

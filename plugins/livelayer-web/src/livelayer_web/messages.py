@@ -1,0 +1,126 @@
+"""What a page has to say to the agent: each message sent once, however often it is posted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final, final
+
+from livelayer_bus import (
+    ClosedError,
+    MalformedMessageError,
+    MessageTooLargeError,
+    SendTimeoutError,
+)
+from livelayer_bus.messages import encode
+from livelayer_bus.surface import SurfaceSession
+
+MAX_REMEMBERED: Final = 4096
+"""Ids remembered at once; beyond that the oldest is forgotten."""
+TYPED: Final = "user_message"
+
+
+@final
+class MessageMemory:
+    """The ids of messages that were sent, or are being sent. Outlives a restart of the surface."""
+
+    def __init__(self, capacity: int = MAX_REMEMBERED) -> None:
+        self._capacity = capacity
+        self._outcomes: OrderedDict[str, asyncio.Future[None]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def find(self, message_id: str) -> asyncio.Future[None] | None:
+        """What became of the message; None: it is new here, or failed before."""
+        return self._outcomes.get(message_id)
+
+    def begin(self, message_id: str) -> asyncio.Future[None]:
+        """Remember that it is being sent: the future is to be set."""
+        outcome = self._outcomes[message_id] = asyncio.get_running_loop().create_future()
+        outcome.add_done_callback(_read)
+        if len(self._outcomes) > self._capacity:
+            self._outcomes.popitem(last=False)
+        return outcome
+
+    def forget(self, message_id: str) -> None:
+        """It was not sent: it may be posted again."""
+        self._outcomes.pop(message_id, None)
+
+
+@final
+class Messages:
+    """Sends the messages of one session's pages.
+
+    Guarantee: a message that was accepted was taken by the transport, once; the same id again is
+    accepted without being sent, and waits for the first if that is under way. One that failed
+    may be posted again.
+
+    Args:
+        session: where they go.
+        memory: the ids so far.
+        max_bytes: of one message's JSON.
+    """
+
+    def __init__(self, session: SurfaceSession, memory: MessageMemory, max_bytes: int) -> None:
+        self._session = session
+        self._memory = memory
+        self._max_bytes = max_bytes
+        self.sent = 0
+        self.repeated = 0
+        """Posted again, and not sent again."""
+        self.failed = 0
+
+    async def send(self, message_id: str, message: Mapping[str, Any]) -> None:
+        """Return when the transport took it.
+
+        Raises:
+            MalformedMessageError: it is no message, or a typed text without text.
+            MessageTooLargeError: its JSON is longer than `max_bytes`.
+            NotConnectedError, SendTimeoutError, BrokenError: it was not sent.
+        """
+        known = self._memory.find(message_id)
+        if known is not None:
+            await asyncio.wait({known})
+            if known.cancelled():
+                raise ClosedError("this surface", "post the message again")
+            known.result()
+            self.repeated += 1
+            return
+        size = len(encode(message))
+        if size > self._max_bytes:
+            raise MessageTooLargeError(size, self._max_bytes)
+        outcome = self._memory.begin(message_id)
+        try:
+            await self._send(message)
+        except BaseException as error:
+            self.failed += 1
+            self._memory.forget(message_id)
+            if isinstance(error, Exception):
+                outcome.set_exception(error)
+            else:
+                outcome.cancel()
+            raise
+        self.sent += 1
+        outcome.set_result(None)
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        try:
+            if message["type"] != TYPED:
+                await self._session.send_data(message)
+                return
+            text = message.get("text")
+            if not isinstance(text, str) or not text.strip():
+                raise MalformedMessageError(TYPED, "it needs a text that is not empty")
+            await self._session.send_text(text)
+        except SendTimeoutError as error:
+            # The transport has it and may still deliver it: a second time would be one too many.
+            if not error.handed_over:
+                raise
+
+
+def _read(outcome: asyncio.Future[None]) -> None:
+    """Whoever posted it has the error: nobody else need look."""
+    if not outcome.cancelled():
+        outcome.exception()

@@ -1,0 +1,296 @@
+"""The web surface: one session on any number of pages, with a server of its own or in an app."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final, TypeVar, final
+
+import anyio
+import msgspec
+from starlette.types import ASGIApp
+
+from livelayer_bus import BusyError, MisuseError
+from livelayer_bus.clock import Clock, SystemClock
+from livelayer_bus.surface import SurfaceSession
+
+from .app import site_app, surface_app
+from .exposure import check_exposure
+from .guard import Guard, Policy
+from .media import MediaSettings
+from .opening import Opening, SessionsOnDemand
+from .serving import serving
+from .showing import Agent, Memory, Showing, ShowingOptions
+from .statistics import (
+    WebStatistics,
+    commands_of,
+    messages_of,
+    streams_of,
+    viewers_of,
+)
+from .tokens import GRANTS, Grant, ViewerTokens
+from .viewers import ViewerInfo
+
+T = TypeVar("T")
+
+MAX_VIEWERS: Final = 256
+
+
+@final
+class WebSurface:
+    """Shows a session on web pages: `session.mount(WebSurface(port=8080), key="web")`.
+
+    Guarantee: pages are served while it is mounted, and answered `503 unmounted` otherwise. A page
+    that vanishes is noticed within five seconds; one that reloads misses no event and sends no
+    message twice. No page can keep another one waiting. Unmounting ends every stream, connection
+    and lease in bounded time, and frees the port. Asyncio only.
+
+    Args:
+        host: the address to listen on. Any but this machine's loopback needs `allow_origins` and
+            viewer tokens.
+        port: the TCP port; 0 takes a free one and keeps it when mounted again. None: no server of
+            its own; mount `asgi` into an application.
+        allow_origins: other origins whose pages may ask, as `https://shop.example.com`.
+        allow_hosts: names of this server besides the loopback's, `host` and those of
+            `allow_origins`.
+        tokens: what lets pages in; None: whoever reaches the address may join.
+        secret: instead of `tokens`, for a configuration file: what they are signed with.
+        name: what viewer tokens call the session; None: its `id`.
+        site: a folder of pages to serve at `/`, beside `/livelayer`.
+        agents: whom people may turn the session to.
+        sessions: what pages may open for themselves, where they may.
+        media: how sound and pictures are served.
+        max_viewers: pages at once, of each session.
+        max_message_bytes: of one message's JSON to the agent; the session has its own limit, too.
+        policy: limits of requests; its hosts and origins are set here.
+        clock: for tests.
+
+    Raises:
+        MisuseError: a value cannot be used; the error says what to do.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int | None = 8080,
+        *,
+        allow_origins: Iterable[str] = (),
+        allow_hosts: Iterable[str] = (),
+        tokens: ViewerTokens | None = None,
+        secret: str | bytes | None = None,
+        name: str | None = None,
+        site: str | os.PathLike[str] | None = None,
+        agents: Iterable[Agent | Mapping[str, Any]] = (),
+        sessions: SessionsOnDemand | None = None,
+        media: MediaSettings | Mapping[str, Any] | None = None,
+        max_viewers: int = MAX_VIEWERS,
+        max_message_bytes: int = 15_360,
+        policy: Policy | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if tokens is not None and secret is not None:
+            raise MisuseError("give WebSurface either tokens or secret, not both")
+        if max_viewers < 1 or max_message_bytes < 1:
+            raise MisuseError("max_viewers and max_message_bytes must be at least 1")
+        if port is None and site is not None:
+            raise MisuseError("site needs a server: give a port, or serve it by your application")
+        self._tokens = ViewerTokens(secret) if secret is not None else tokens
+        self._host = host
+        self._port = port
+        hosts = check_exposure(host, port, allow_origins, allow_hosts, self._tokens)
+        self._options = ShowingOptions(
+            clock=clock or SystemClock(),
+            tokens=self._tokens,
+            name=name,
+            agents=tuple(_record(agent, Agent, "agents") for agent in agents),
+            media=_record(media or MediaSettings(), MediaSettings, "media"),
+            max_viewers=max_viewers,
+            max_message_bytes=max_message_bytes,
+        )
+        on_demand = msgspec.structs.replace(self._options, name=None)
+        self._opening = Opening(sessions, on_demand) if sessions is not None else None
+        app = surface_app(lambda: self._showing, self._opening, self._tokens)
+        if port is not None:
+            app = site_app(app, Path(site) if site is not None else None)
+        self._guard = Guard(
+            app,
+            msgspec.structs.replace(policy or Policy(), hosts=hosts, origins=tuple(allow_origins)),
+            clock=self._options.clock,
+            is_viewer=self._is_viewer,
+        )
+        self._memory = Memory(self._options.clock)
+        self._showing: Showing | None = None
+        self._running = False
+        self._url: str | None = None
+        self._served = anyio.Event()
+
+    def __repr__(self) -> str:
+        where = self._url or ("in an application" if self._port is None else "not serving")
+        return f"<WebSurface {where}>"
+
+    # Being mounted ------------------------------------------------------------------------------
+
+    async def run(self, session: SurfaceSession) -> None:
+        """Show the session until cancelled, or until it ends. Called by whoever mounts it.
+
+        Raises:
+            BusyError: it is mounted elsewhere.
+            PortTakenError: the address cannot be had.
+        """
+        await self._run(session)
+
+    async def serve(self) -> None:
+        """Serve the sessions that pages open, without one of the application's own.
+
+        Raises:
+            MisuseError: it was made without `sessions`.
+            BusyError: it runs already.
+            PortTakenError: the address cannot be had.
+        """
+        if self._opening is None:
+            raise MisuseError("there is nothing to serve: give WebSurface sessions, or mount it")
+        await self._run(None)
+
+    @property
+    def asgi(self) -> ASGIApp:
+        """The application to mount: `app.mount("/livelayer", surface.asgi)`.
+
+        Raises:
+            MisuseError: it has a server of its own.
+        """
+        if self._port is not None:
+            raise MisuseError(
+                "this WebSurface has a server of its own: make it with port=None to mount it "
+                "into an application"
+            )
+        return self._guard
+
+    @property
+    def url(self) -> str | None:
+        """Its own server's address, `http://host:port`; None while it does not listen."""
+        return self._url
+
+    async def wait_url(self) -> str:
+        """Its own server's address, as soon as pages are served there.
+
+        Raises:
+            MisuseError: it has no server of its own.
+        """
+        if self._port is None:
+            raise MisuseError("a WebSurface in an application has no address of its own")
+        while self._url is None:
+            await self._served.wait()
+        return self._url
+
+    # Pages --------------------------------------------------------------------------------------
+
+    def token(
+        self,
+        grants: Iterable[Grant] = GRANTS,
+        *,
+        ttl: float | None = None,
+        agent: str | None = None,
+    ) -> str:
+        """A viewer token, for one page, once.
+
+        Args:
+            grants: what the page may do.
+            ttl: seconds that it is good for; None: as `tokens` has it.
+            agent: instead of the mounted session: to open a session of its own with this agent.
+
+        Raises:
+            MisuseError: there are no viewer tokens here, or no session is mounted.
+        """
+        if self._tokens is None:
+            raise MisuseError("this WebSurface asks for no tokens: give it tokens or secret")
+        if agent is not None:
+            return self._tokens.issue(f"agent:{agent}", tuple(grants), ttl)
+        session = self._options.name or (self._showing.session.id if self._showing else None)
+        if session is None:
+            raise MisuseError("no session is mounted: mount this WebSurface first")
+        return self._tokens.issue(session, tuple(grants), ttl)
+
+    def viewers(self) -> tuple[ViewerInfo, ...]:
+        """The pages of the mounted session, in the order of joining."""
+        return self._showing.viewer_infos() if self._showing is not None else ()
+
+    def statistics(self) -> WebStatistics:
+        """What it holds, did and turned away."""
+        shown = self._showings()
+        return WebStatistics(
+            viewers=viewers_of(shown) if shown else None,
+            streams=streams_of(shown) if shown else None,
+            messages=messages_of(shown) if shown else None,
+            commands=commands_of(shown) if shown else None,
+            media=tuple(showing.media.statistics() for showing in shown),
+            guard=self._guard.statistics(),
+            tokens=self._tokens.statistics() if self._tokens is not None else None,
+            opening=self._opening.statistics() if self._opening is not None else None,
+            places=len(self._memory.places),
+        )
+
+    # --------------------------------------------------------------------------------------------
+
+    async def _run(self, session: SurfaceSession | None) -> None:
+        if self._running:
+            raise BusyError("this WebSurface", "it is mounted already; make another one")
+        self._running = True
+        try:
+            async with AsyncExitStack() as stack:
+                url: str | None = None
+                if self._port is not None:
+                    own = serving(self._guard, host=self._host, port=self._port)
+                    url, self._port = await stack.enter_async_context(own)
+                await self._show(session, url)
+        except ExceptionGroup as group:
+            raise _first(group) from group
+        finally:
+            self._running = False
+
+    async def _show(self, session: SurfaceSession | None, url: str | None) -> None:
+        def started() -> None:
+            self._url = url
+            self._served.set()
+
+        try:
+            async with anyio.create_task_group() as group:
+                if self._opening is not None:
+                    group.start_soon(self._opening.run)
+                if session is not None:
+                    self._showing = Showing(session, self._options, self._memory)
+                    await self._showing.run(started)
+                else:
+                    started()
+                    await anyio.sleep_forever()
+                group.cancel_scope.cancel()
+        finally:
+            self._showing = None
+            self._url = None
+            self._served = anyio.Event()
+
+    def _showings(self) -> tuple[Showing, ...]:
+        shown = self._opening.showings() if self._opening is not None else ()
+        return (self._showing, *shown) if self._showing is not None else tuple(shown)
+
+    def _is_viewer(self, key: str) -> bool:
+        return any(showing.viewers.has_key(key) for showing in self._showings())
+
+
+def _record(value: T | Mapping[str, Any], kind: type[T], where: str) -> T:
+    """The value; from a configuration file it comes as a table."""
+    if isinstance(value, kind):
+        return value
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as exc:
+        raise MisuseError(f"{where}: {exc}") from exc
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    """The fault itself, so that whoever is told reads what it was."""
+    error: Exception = group
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,289 @@
+"""The pages that look at one session: who they are, which one is used, when one has gone."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Annotated, Final, final
+
+import msgspec
+from msgspec import Meta
+
+from livelayer_bus.clock import Clock
+
+from .media import MediaConnection
+from .places import Place, Places, digest_of
+from .tokens import GRANTS, Grant
+
+BEAT_SECONDS: Final = 1.5
+"""How often a page says that it is there."""
+SILENCE_SECONDS: Final = 5.0
+"""How long a page that says nothing is taken to be there."""
+
+
+class Wants(msgspec.Struct, frozen=True):
+    """What a page can use now."""
+
+    video: bool = True
+    audio: bool = True
+    height: Annotated[int, Meta(ge=1, le=16_384)] | None = None
+    """Of its largest visible picture, in device pixels."""
+
+
+class PageInfo(msgspec.Struct, frozen=True):
+    """What a page says of itself."""
+
+    url: str = ""
+    title: str = ""
+
+
+class ViewerInfo(msgspec.Struct, frozen=True):
+    """One page, for the application."""
+
+    id: str
+    grants: frozenset[Grant]
+    page: PageInfo | None
+    active: bool
+    """Whether the agent's commands go to it."""
+    streaming: bool
+    """Whether it reads events now."""
+    connected: bool
+    """Whether it has a media connection."""
+
+
+@final
+class Viewer:
+    """One page, from joining until it left, fell silent, or was ended.
+
+    Args:
+        name: names it to people; no secret.
+        grants: what it may do.
+        token_id: the token that let it in; None without tokens.
+        silent: it never says that it is there: its media connection does.
+    """
+
+    def __init__(
+        self, name: str, grants: frozenset[Grant], token_id: str | None, *, silent: bool
+    ) -> None:
+        self.id: Final = name
+        self.grants: Final = grants
+        self.token_id: Final = token_id
+        self.silent: Final = silent
+        self.number = 0
+        """In the order of joining."""
+        self.used = 0
+        """In the order of use; 0: never."""
+        self.heard = 0.0
+        self.wants = Wants()
+        self.page: PageInfo | None = None
+        self.connection: MediaConnection | None = None
+        self.streams = 0
+        """Event streams that are open."""
+        self.ended: str | None = None
+        """Why it has ended."""
+        self._on_end: list[Callable[[], None]] = []
+
+    def __repr__(self) -> str:
+        return f"<Viewer {self.id}>"
+
+    def on_end(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback()` once at its end, at once if it has ended; gives the removal."""
+        if self.ended is not None:
+            callback()
+            return lambda: None
+        self._on_end.append(callback)
+
+        def remove() -> None:
+            if callback in self._on_end:
+                self._on_end.remove(callback)
+
+        return remove
+
+    def end(self, why: str) -> None:
+        """Called by the registry."""
+        if self.ended is None:
+            self.ended = why
+            callbacks, self._on_end = self._on_end, []
+            for callback in callbacks:
+                callback()
+
+
+@final
+class Viewers:
+    """Every page of one mounted surface.
+
+    Guarantee: a page that was not heard for `SILENCE_SECONDS` has ended that long after it was
+    heard last, while `run` runs. Keys are kept as digests. A page that comes back with the key it
+    had finds its place: name, grants, and how recently it was used; its old key opens nothing
+    else. There are at most `limit` pages.
+
+    Args:
+        session_id: whose pages these are.
+        places: of pages that have gone.
+        clock: what silence is measured on.
+        limit: pages at once.
+        changed: called when a page came, went or became the active one.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        places: Places,
+        clock: Clock,
+        limit: int,
+        changed: Callable[[], None],
+    ) -> None:
+        self._session_id = session_id
+        self._places = places
+        self._clock = clock
+        self._limit = limit
+        self._changed = changed
+        self._by_key: dict[bytes, Viewer] = {}
+        self._key_of: dict[Viewer, bytes] = {}
+        self._active: Viewer | None = None
+        self._numbers = count(1)
+        self._uses = count(1)
+        self.joined = 0
+        """Pages that ever joined, those that came back included."""
+        self.resumed = 0
+        self.fell_silent = 0
+        self.peak = 0
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __iter__(self) -> Iterator[Viewer]:
+        """In the order of joining."""
+        return iter(tuple(self._by_key.values()))
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no place for another page."""
+        return len(self._by_key) >= self._limit
+
+    @property
+    def active(self) -> Viewer | None:
+        """Whom the agent's commands go to: of the pages that may answer them, the one that a
+        person used last, or else the one that joined first."""
+        return self._active
+
+    def join(
+        self,
+        grants: frozenset[Grant] = GRANTS,
+        token_id: str | None = None,
+        *,
+        silent: bool = False,
+    ) -> tuple[Viewer, str]:
+        """A new page and its key. Ask `full` before."""
+        return self._add(Viewer(self._new_id(), grants, token_id, silent=silent))
+
+    def resume(self, key: str) -> tuple[Viewer, str] | None:
+        """The page that had this key, with a new one; None if no place is remembered.
+
+        A place that is still in use (its event stream is open: the tab was duplicated) stays with
+        its page; who asks becomes another one like it.
+        """
+        digest = digest_of(key)
+        held = self._by_key.get(digest)
+        if held is not None:
+            if held.streams:
+                return self._twin(held.grants, held.token_id, held.used)
+            self.leave(held, "replaced")
+        place = self._places.find(digest, self._session_id)
+        if place is None:
+            return None
+        living = {viewer.id: viewer for viewer in self}
+        # It was given a new key before, and comes back with the old one: the answer was lost.
+        if (other := living.get(place.id)) is not None:
+            if other.streams:
+                return self._twin(place.grants, place.token_id, place.used)
+            self.leave(other, "replaced")
+        self.resumed += 1
+        viewer = Viewer(place.id, place.grants, place.token_id, silent=False)
+        viewer.used = place.used
+        return self._add(viewer)
+
+    def by_key(self, key: str) -> Viewer | None:
+        """The page with this key; it was heard by that."""
+        viewer = self._by_key.get(digest_of(key))
+        if viewer is not None:
+            viewer.heard = self._clock.now()
+        return viewer
+
+    def has_key(self, key: str) -> bool:
+        """Whether it is a page's key; nobody is heard by that."""
+        return digest_of(key) in self._by_key
+
+    def use(self, viewer: Viewer) -> None:
+        """A person used this page."""
+        viewer.used = next(self._uses)
+        if self._active is not viewer:
+            self._tell_changed()
+
+    def leave(self, viewer: Viewer, why: str = "left") -> None:
+        """End it; it may come back to its place. Twice is fine."""
+        digest = self._key_of.pop(viewer, None)
+        if digest is None:
+            return
+        del self._by_key[digest]
+        if not viewer.silent and why != "revoked":
+            place = Place(self._session_id, viewer.id, viewer.grants, viewer.token_id, viewer.used)
+            self._places.remember(digest, place)
+        viewer.end(why)
+        self._tell_changed()
+
+    def revoke(self, token_id: str) -> None:
+        """End the pages that the token let in, and forget their places."""
+        for viewer in self:
+            if viewer.token_id == token_id:
+                self.leave(viewer, "revoked")
+        self._places.revoke(token_id)
+
+    def close(self, why: str) -> None:
+        """End every page."""
+        for viewer in self:
+            self.leave(viewer, why)
+
+    async def run(self) -> None:
+        """End who falls silent, until cancelled."""
+        while True:
+            # Whoever joins while this sleeps is due after it wakes: nobody can be due before.
+            now = self._clock.now()
+            due = min((v.heard for v in self if not v.silent), default=now) + SILENCE_SECONDS
+            await self._clock.sleep(max(0.0, due - now))
+            now = self._clock.now()
+            for viewer in self:
+                if not viewer.silent and viewer.heard + SILENCE_SECONDS <= now:
+                    self.fell_silent += 1
+                    self.leave(viewer, "silent")
+
+    def _twin(
+        self, grants: frozenset[Grant], token_id: str | None, used: int
+    ) -> tuple[Viewer, str]:
+        viewer = Viewer(self._new_id(), grants, token_id, silent=False)
+        viewer.used = used
+        return self._add(viewer)
+
+    def _add(self, viewer: Viewer) -> tuple[Viewer, str]:
+        key = secrets.token_urlsafe(32)
+        viewer.number = next(self._numbers)
+        viewer.heard = self._clock.now()
+        digest = digest_of(key)
+        self._by_key[digest] = viewer
+        self._key_of[viewer] = digest
+        self.joined += 1
+        self.peak = max(self.peak, len(self._by_key))
+        self._tell_changed()
+        return viewer, key
+
+    def _tell_changed(self) -> None:
+        able = [viewer for viewer in self if "talk" in viewer.grants and not viewer.silent]
+        self._active = max(able, key=lambda viewer: (viewer.used, -viewer.number), default=None)
+        self._changed()
+
+    def _new_id(self) -> str:
+        taken = {viewer.id for viewer in self}
+        while (name := f"v{secrets.token_hex(3)}") in taken:
+            pass
+        return name
