@@ -4,6 +4,8 @@
 import { serveForm } from "./form.js";
 import { Router } from "./router.js";
 
+/** @typedef {{href: string, url: string, done: (work: Promise<void>) => void}} Navigation */
+
 const router = new Router();
 router.start();
 serveForm();
@@ -11,11 +13,10 @@ serveForm();
 const session = document.querySelector("livelayer-session");
 
 session?.addEventListener("navigate", (event) => {
-  const { href } = /** @type {CustomEvent<{href: string}>} */ (event).detail;
-  const url = new URL(href, location.href);
-  if (url.origin !== location.origin) return; // another site: the session's element goes there
+  const { url, done } = /** @type {CustomEvent<Navigation>} */ (event).detail;
+  if (new URL(url).origin !== location.origin) return; // another site is the element's business
   event.preventDefault();
-  router.go(url.href);
+  done(router.go(url)); // the agent is told how that ends
 });
 
 document.addEventListener("click", async ({ target }) => {
