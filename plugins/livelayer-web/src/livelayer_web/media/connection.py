@@ -16,6 +16,7 @@ from livelayer_bus.clock import Clock
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.publishing import Lease
 
+from .closing import close_peer
 from .downlink import Downlink
 from .quality import Quality
 from .sdp import Offer, OfferError, SourceKind, preferences
@@ -54,6 +55,7 @@ class MediaConnection:
         self._deadline = clock.now() + CONNECT_TIMEOUT
         self._connected = False
         self._callbacks: list[Callable[[], None]] = []
+        self._negotiating: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         peer.on("connectionstatechange", self._state_changed)
 
@@ -123,6 +125,11 @@ class MediaConnection:
 
     async def negotiate(self, offer: Offer, *, allow_sources: bool) -> None:
         """Make the answer. Called once by `answer_offer`."""
+        making = self._answer(offer, allow_sources=allow_sources)
+        self._negotiating = asyncio.create_task(making, name="answer an offer")
+        await asyncio.shield(self._negotiating)
+
+    async def _answer(self, offer: Offer, *, allow_sources: bool) -> None:
         for section in offer.sections:
             direction = "sendonly"
             track: Any = section.kind
@@ -165,11 +172,17 @@ class MediaConnection:
         return self._closing
 
     async def _close(self) -> None:
-        closing = asyncio.ensure_future(self._peer.close())
+        closing = asyncio.create_task(self._close_peer(), name="close a peer connection")
         _, late = await asyncio.wait([closing], timeout=CLOSE_TIMEOUT)
         if late:
             closing.cancel()
             logger.warning("a media connection did not close within %g s", CLOSE_TIMEOUT)
+
+    async def _close_peer(self) -> None:
+        if self._negotiating is not None:
+            # Cancelled while it opens sockets, aioice would forget them.
+            await asyncio.wait([self._negotiating])
+        await close_peer(self._peer)
 
 
 async def answer_offer(

@@ -4,7 +4,7 @@
 aiortc decodes all that arrives, in a thread for each track, into queues without a bound, and its
 jitter buffer holds sound back for 80 ms, after a loss for 300. So sound goes round all of that,
 and pictures go through a gate. The only file that touches its receiver's private parts: aiortc is
-pinned exactly, and `tests/media/test_peer_aiortc_pin.py` checks every part used here.
+pinned exactly, and `tests/media/peer/test_peer_aiortc_pin.py` checks every part used here.
 """
 
 from __future__ import annotations

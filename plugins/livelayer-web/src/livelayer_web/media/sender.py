@@ -3,7 +3,7 @@
 
 aiortc tells nobody that a picture was lost, or how much the page can receive; with packets instead
 of frames it has no use for it itself. The only file that touches its sender's private parts:
-aiortc is pinned exactly, and `tests/media/test_peer_aiortc_pin.py` checks every part used here.
+aiortc is pinned exactly, and `tests/media/peer/test_peer_aiortc_pin.py` checks every part used here.
 """
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001
 """A session whose agent shows stamped pictures and says a tone, its media, and pages to play it."""
 
 from __future__ import annotations
@@ -10,12 +11,18 @@ from typing import Any, Protocol
 
 import numpy as np
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
+from aiortc.rtcconfiguration import RTCBundlePolicy
+from aiortc.rtp import RtcpPsfbPacket, RtpPacket
+from aiortc.sdp import SessionDescription
 from livelayer_web.media import Media, MediaConnection, MediaSettings
+from livelayer_web.media.closing import close_peer
 from playwright.async_api import Page, Route
 
 from livelayer_bus import Session
 from livelayer_bus.bench.picture import Painter
 from livelayer_bus.media import AudioFrame, VideoFrame
+from livelayer_bus.supervision import MountedSurface
 from livelayer_bus.surface import SurfaceSession
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms
 
@@ -23,6 +30,13 @@ ADDRESS = "http://localhost/"  # a secure context, answered by the test itself
 SAMPLE_RATE = 48_000
 TONE = 440.0  # Hz
 FRAME_MS = 20
+SECTIONS = (
+    ("audio", "recvonly"),
+    ("video", "recvonly"),
+    ("audio", "sendonly"),
+    ("video", "sendonly"),
+    ("video", "sendonly"),
+)
 
 PAGE = """<!doctype html><title>peer</title>
 <video id=picture muted autoplay playsinline></video><audio id=sound autoplay></audio>"""
@@ -99,24 +113,20 @@ async def _beats(interval: float) -> AsyncGenerator[None]:
         await asyncio.sleep(due - time.monotonic())
 
 
-class Served(Protocol):
-    """Mounts media with settings of one's own."""
-
-    async def __call__(self, settings: MediaSettings | None = None, **options: Any) -> Media: ...
-
-
 @pytest.fixture
 async def session(anyio_backend: object) -> AsyncGenerator[Session]:
     rooms = ScriptedRooms(agent="agent")
     async with Session("agt", tokens=rooms.tokens, room=rooms) as session:
         await session.connect()
-        session.scripted = await rooms.next()  # type: ignore[attr-defined]
         yield session
 
 
 @pytest.fixture
-async def room(session: Session) -> ScriptedRoom:
-    return session.scripted  # type: ignore[attr-defined,no-any-return]
+def room(session: Session) -> ScriptedRoom:
+    """The room that the session is in."""
+    room = session.room
+    assert isinstance(room, ScriptedRoom)
+    return room
 
 
 @pytest.fixture
@@ -127,35 +137,127 @@ async def agent(room: ScriptedRoom) -> AsyncGenerator[Agent]:
     await agent.stop()
 
 
-@pytest.fixture
-async def serve(session: Session) -> AsyncGenerator[Served]:
-    """Starts a media hub on the session; all end with the test."""
-    mounted: list[Any] = []
+class Serve:
+    """Mounts media on the session."""
 
-    async def start(settings: MediaSettings | None = None, **options: Any) -> Media:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._mounted: list[MountedSurface] = []
+
+    async def __call__(self, settings: MediaSettings | None = None, **options: Any) -> Media:
+        """Mount it with settings of one's own; returns once it runs."""
         ready: asyncio.Future[Media] = asyncio.get_running_loop().create_future()
 
         async def surface(session: SurfaceSession) -> None:
-            media = Media(session, settings or MediaSettings(), **options)
-            running = asyncio.ensure_future(media.run())
-            await asyncio.sleep(0)
-            ready.set_result(media)
-            try:
-                await running
-            finally:
-                running.cancel()
-                await asyncio.wait([running])
+            media = Media(session, settings, **options)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(media.run())
+                tasks.create_task(report(media))
 
-        mounted.append(session.mount(surface, key=f"media-{len(mounted)}"))
+        async def report(media: Media) -> None:
+            ready.set_result(media)
+
+        key = f"media-{len(self._mounted)}"
+        self._mounted.append(self._session.mount(surface, key=key))
         return await ready
 
-    yield start
-    for surface in mounted:
-        await surface.unmount()
+    async def unmount(self) -> None:
+        """End all that was mounted."""
+        for surface in self._mounted:
+            await surface.unmount()
+        self._mounted.clear()
 
 
 @pytest.fixture
-async def media(serve: Served) -> Media:
+async def serve(session: Session) -> AsyncGenerator[Serve]:
+    """Starts media on the session; all end with the test."""
+    serve = Serve(session)
+    yield serve
+    await serve.unmount()
+
+
+@pytest.fixture
+async def offer(anyio_backend: object) -> str:
+    """A page's offer, with its sources."""
+    peer = RTCPeerConnection(RTCConfiguration([], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+    for kind, direction in SECTIONS:
+        peer.addTransceiver(kind, direction=direction)
+    description = await peer.createOffer()
+    await peer.close()
+    return description.sdp
+
+
+class Viewer:
+    """A page without a browser: aiortc plays the media, decoding nothing."""
+
+    def __init__(self, connection: MediaConnection, peer: RTCPeerConnection) -> None:
+        self.connection = connection
+        self.peer = peer
+        self.packets: dict[str, int] = {"audio": 0, "video": 0}
+
+    @property
+    def picture(self) -> Any:
+        """The receiver of the picture, private parts included."""
+        return next(one.receiver for one in self.peer.getTransceivers() if one.kind == "video")
+
+    def count(self, transceiver: RTCRtpTransceiver) -> None:
+        """Count the packets of a track in place of decoding them."""
+        receiver: Any = transceiver.receiver
+
+        async def counted(packet: RtpPacket, arrival_time_ms: int) -> None:
+            self.packets[transceiver.kind] += 1
+
+        receiver._handle_rtp_packet = counted
+
+    async def aclose(self) -> None:
+        """Leave."""
+        await close_peer(self.peer)
+
+    async def send_feedback(self, fmt: int, fci: bytes = b"") -> None:
+        """Send what a receiver says of the picture."""
+        media_ssrc = 0 if fci else self.ssrc
+        packet = RtcpPsfbPacket(fmt=fmt, ssrc=1, media_ssrc=media_ssrc, fci=fci)
+        await self.picture.transport._send_rtp(bytes(packet))
+
+    @property
+    def ssrc(self) -> int:
+        """Of the picture, as the answer says."""
+        answer = SessionDescription.parse(self.peer.remoteDescription.sdp)
+        return next(item.ssrc[0].ssrc for item in answer.media if item.kind == "video")
+
+
+class View(Protocol):
+    """Connects a viewer."""
+
+    async def __call__(self, media: Media) -> Viewer: ...
+
+
+@pytest.fixture
+async def view() -> AsyncGenerator[View]:
+    """Connects viewers without a browser; all are closed with the test."""
+    viewers: list[Viewer] = []
+
+    async def start(media: Media) -> Viewer:
+        configuration = RTCConfiguration([], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        peer = RTCPeerConnection(configuration)
+        for kind in ("audio", "video"):
+            peer.addTransceiver(kind, direction="recvonly")
+        await peer.setLocalDescription()
+        connection = await media.connect(peer.localDescription.sdp)
+        viewer = Viewer(connection, peer)
+        viewers.append(viewer)
+        for transceiver in peer.getTransceivers():
+            viewer.count(transceiver)
+        await peer.setRemoteDescription(RTCSessionDescription(connection.answer, "answer"))
+        return viewer
+
+    yield start
+    for viewer in viewers:
+        await viewer.aclose()
+
+
+@pytest.fixture
+async def media(serve: Serve) -> Media:
     return await serve()
 
 

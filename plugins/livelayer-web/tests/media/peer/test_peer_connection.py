@@ -1,0 +1,163 @@
+"""Connections come about, end, and leave nothing behind, whoever ends them and when."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import psutil
+import pytest
+from livelayer_web.media import (
+    Media,
+    MediaConnection,
+    MediaFullError,
+    MediaSettings,
+    MediaUnavailableError,
+)
+
+from livelayer_bus.testing import ManualClock, no_leaked_tasks
+
+pytestmark = pytest.mark.anyio
+
+Serve = Callable[..., Awaitable[Media]]
+View = Callable[[Media], Awaitable[Any]]
+Until = Callable[[Callable[[], bool]], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+async def faults(anyio_backend: object) -> AsyncGenerator[None]:
+    """A task whose exception nobody took fails the test."""
+    told: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    yield
+    gc.collect()
+    loop.set_exception_handler(None)
+    assert not told
+
+
+def sockets() -> int:
+    """UDP sockets of this process."""
+    return len(psutil.Process().net_connections("udp"))
+
+
+async def test_the_answer_lists_this_machines_addresses_only(media: Media, offer: str) -> None:
+    connection = await media.connect(offer)
+    candidates = [line for line in connection.answer.splitlines() if "a=candidate" in line]
+    assert candidates
+    assert all(" typ host" in line for line in candidates)
+    assert not any("127.0.0.1" in line or ".local" in line for line in candidates)
+
+
+async def test_the_answers_sections_mirror_the_offers(media: Media, offer: str) -> None:
+    connection = await media.connect(offer)
+    assert directions(connection) == ["sendonly", "sendonly", "recvonly", "recvonly", "recvonly"]
+    watched = await media.connect(offer, allow_sources=False)
+    assert directions(watched) == ["sendonly", "sendonly", "inactive", "inactive", "inactive"]
+
+
+def directions(connection: MediaConnection) -> list[str]:
+    """Of the answer's sections."""
+    known = ("a=sendonly", "a=recvonly", "a=inactive", "a=sendrecv")
+    return [line[2:] for line in connection.answer.splitlines() if line in known]
+
+
+async def test_a_page_that_never_connects_is_ended_after_fifteen_seconds(
+    serve: Serve, offer: str
+) -> None:
+    clock = ManualClock()
+    media = await serve(clock=clock)
+    connection = await media.connect(offer)
+    ended: list[str] = []
+    connection.on_end(lambda: ended.append("told"))
+    await clock.elapse(14)
+    assert (ended, connection.ended) == ([], False)
+    await clock.elapse(2)
+    assert (ended, connection.ended) == (["told"], True)
+    assert media.statistics().connections == 0
+    connection.on_end(lambda: ended.append("late"))
+    assert ended == ["told", "late"]
+
+
+async def test_a_viewer_that_goes_is_noticed(media: Media, view: View, until: Until) -> None:
+    viewer = await view(media)
+    await until(lambda: viewer.connection.connected)
+    ended: list[None] = []
+    viewer.connection.on_end(lambda: ended.append(None))
+    await viewer.aclose()
+    await until(lambda: bool(ended))
+    assert media.statistics().connections == 0
+
+
+async def test_fifty_connections_leave_no_task_and_no_socket(
+    media: Media, view: View, until: Until, offer: str
+) -> None:
+    first = await view(media)
+    await until(lambda: first.connection.connected)
+    await first.connection.aclose()
+    await first.aclose()
+    before = sockets()
+    async with no_leaked_tasks():
+        for number in range(50):
+            if number % 10:
+                connection = await media.connect(offer)
+                await connection.aclose()
+            else:
+                viewer = await view(media)
+                await until(lambda viewer=viewer: viewer.connection.connected)
+                await viewer.connection.aclose()
+                await viewer.aclose()
+        await connection.aclose()
+    assert sockets() <= before
+    assert media.statistics().connections == 0
+
+
+async def test_a_connection_may_end_at_any_moment_of_its_coming_about(
+    media: Media, view: View
+) -> None:
+    before = sockets()
+    for steps in range(0, 60, 3):
+        async with no_leaked_tasks():
+            viewer = await view(media)
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await viewer.connection.aclose()
+            await viewer.aclose()
+    assert sockets() <= before
+
+
+async def test_an_answer_that_is_cancelled_leaves_nothing(media: Media, offer: str) -> None:
+    before = sockets()
+    async with no_leaked_tasks():
+        for steps in range(12):
+            task = asyncio.create_task(media.connect(offer))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                await task.result().aclose()
+    assert sockets() <= before
+    assert media.statistics().connections == 0
+
+
+async def test_no_more_connections_than_allowed(serve: Serve, offer: str) -> None:
+    media = await serve(MediaSettings(max_connections=2))
+    first, _ = await asyncio.gather(media.connect(offer), media.connect(offer))
+    with pytest.raises(MediaFullError):
+        await media.connect(offer)
+    await first.aclose()
+    await media.connect(offer)
+
+
+async def test_unmounting_ends_every_connection(serve: Any, offer: str) -> None:
+    media = await serve()
+    connection = await media.connect(offer)
+    ended: list[None] = []
+    connection.on_end(lambda: ended.append(None))
+    await serve.unmount()
+    assert ended == [None]
+    with pytest.raises(MediaUnavailableError):
+        await media.connect(offer)
