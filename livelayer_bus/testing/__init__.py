@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .clock import ManualClock
 from .errors import CheckFailedError, LeakedTasksError, ScriptError
-from .frames import grey_picture, silence
+from .frames import grey_picture, mark_of, marked_picture, silence
 from .gate import Gate
 from .records import ScriptedMicrophone, ScriptedPictures, SentPacket, SentText
 from .room import ScriptedRoom, ScriptedStream
@@ -34,6 +34,8 @@ __all__ = [
     "no_leaked_tasks",
     # Frames
     "grey_picture",
+    "marked_picture",
+    "mark_of",
     "silence",
     # Errors
     "CheckFailedError",
