@@ -2,8 +2,8 @@
 """What a page's receiver reports about what it is sent: the private part of aiortc's sender.
 
 aiortc tells nobody that a picture was lost, or how much the page can receive; with packets instead
-of frames it has no use for it itself. The only file that touches its sender's private parts:
-aiortc is pinned exactly, and `tests/media/peer/test_peer_aiortc_pin.py` checks every part used here.
+of frames it has no use for it itself. The only file that touches its sender's private parts: aiortc
+is pinned exactly, and `tests/media/peer/test_peer_aiortc_pin.py` checks every part used here.
 """
 
 from __future__ import annotations
@@ -55,12 +55,6 @@ def hear_reports(sender: RTCRtpSender, reports: Reports) -> None:
         await handle(packet)
 
     private._handle_rtcp_packet = heard
-
-
-def name_stream(sender: RTCRtpSender, stream: str) -> None:
-    """Say in which MediaStream the page finds the track; before the answer is made."""
-    private: Any = sender
-    private._stream_id = stream
 
 
 def _hear_feedback(packet: RtcpPsfbPacket, ssrc: int, reports: Reports) -> None:

@@ -114,19 +114,21 @@ async def _beats(interval: float) -> AsyncGenerator[None]:
 
 
 @pytest.fixture
-async def session(anyio_backend: object) -> AsyncGenerator[Session]:
-    rooms = ScriptedRooms(agent="agent")
+def rooms() -> ScriptedRooms:
+    return ScriptedRooms(agent="agent")
+
+
+@pytest.fixture
+async def session(anyio_backend: object, rooms: ScriptedRooms) -> AsyncGenerator[Session]:
     async with Session("agt", tokens=rooms.tokens, room=rooms) as session:
         await session.connect()
         yield session
 
 
 @pytest.fixture
-def room(session: Session) -> ScriptedRoom:
+async def room(session: Session, rooms: ScriptedRooms) -> ScriptedRoom:
     """The room that the session is in."""
-    room = session.room
-    assert isinstance(room, ScriptedRoom)
-    return room
+    return await rooms.next()
 
 
 @pytest.fixture
@@ -194,6 +196,7 @@ class Viewer:
         self.connection = connection
         self.peer = peer
         self.packets: dict[str, int] = {"audio": 0, "video": 0}
+        self.on_packet: Callable[[RtpPacket], None] | None = None
 
     @property
     def picture(self) -> Any:
@@ -206,6 +209,8 @@ class Viewer:
 
         async def counted(packet: RtpPacket, arrival_time_ms: int) -> None:
             self.packets[transceiver.kind] += 1
+            if self.on_packet is not None and transceiver.kind == "video":
+                self.on_packet(packet)
 
         receiver._handle_rtp_packet = counted
 

@@ -91,13 +91,18 @@ async def test_a_viewer_that_goes_is_noticed(media: Media, view: View, until: Un
     assert media.statistics().connections == 0
 
 
+async def come_and_go(media: Media, view: View, until: Until) -> None:
+    """Connect a viewer, and end it."""
+    viewer = await view(media)
+    await until(lambda: bool(viewer.connection.connected))
+    await viewer.connection.aclose()
+    await viewer.aclose()
+
+
 async def test_fifty_connections_leave_no_task_and_no_socket(
     media: Media, view: View, until: Until, offer: str
 ) -> None:
-    first = await view(media)
-    await until(lambda: first.connection.connected)
-    await first.connection.aclose()
-    await first.aclose()
+    await come_and_go(media, view, until)
     before = sockets()
     async with no_leaked_tasks():
         for number in range(50):
@@ -105,10 +110,7 @@ async def test_fifty_connections_leave_no_task_and_no_socket(
                 connection = await media.connect(offer)
                 await connection.aclose()
             else:
-                viewer = await view(media)
-                await until(lambda viewer=viewer: viewer.connection.connected)
-                await viewer.connection.aclose()
-                await viewer.aclose()
+                await come_and_go(media, view, until)
         await connection.aclose()
     assert sockets() <= before
     assert media.statistics().connections == 0
