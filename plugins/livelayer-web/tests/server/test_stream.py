@@ -1,0 +1,303 @@
+"""Event streams: a snapshot, every event once, cut anywhere and gone on with."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import MutableMapping
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from livelayer_web.events import Info
+from livelayer_web.places import Places
+from livelayer_web.stream import EventStream
+from livelayer_web.viewers import Viewers
+
+from livelayer_bus import Session
+from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle
+
+from .conftest import Frame, Serve, Web, parse_frames, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_snapshot_comes_first_and_then_everything_once(web: Web) -> None:
+    room = await web.connect()
+    room.transcribes("1", "Good day")
+    page = await web.page()
+    async with page.events() as events:
+        snapshot = await events.next()
+        assert snapshot.event == "snapshot"
+        assert snapshot.data["resumed"] is False
+        assert snapshot.data["state"]["transcript"][0]["text"] == "Good day"
+        assert snapshot.cursor == snapshot.data["cursor"] == f"{web.session.id}:{snapshot.sequence}"
+        room.transcribes("2", "How much?", "user")
+        sequences = [(await events.next("event")).sequence for _ in range(2)]
+        assert sequences == [snapshot.sequence + 1, snapshot.sequence + 2]
+
+
+async def test_a_cursor_goes_on_where_it_was(web: Web) -> None:
+    room = await web.connect()
+    page = await web.page()
+    cursor = page.joined["cursor"]
+    sequence = web.session.state.sequence
+    room.transcribes("1", "while the page was away")
+    async with page.events(cursor) as events:
+        snapshot = await events.next()
+        assert snapshot.data["resumed"] is True
+        assert snapshot.sequence == web.session.state.sequence
+        assert snapshot.cursor == cursor  # what is owed is still to come
+        missed = [await events.next("event") for _ in range(snapshot.sequence - sequence)]
+        assert [frame.sequence for frame in missed] == list(
+            range(sequence + 1, snapshot.sequence + 1)
+        )
+        assert missed[-1].cursor == f"{web.session.id}:{snapshot.sequence}"
+
+
+@pytest.mark.parametrize(
+    "cursor", ["another:3", "{id}:999999", "{id}:x", "{id}", "", ":", "{id}:-1", "\x7f"]
+)
+async def test_a_cursor_that_is_none_here_gets_a_snapshot_alone(web: Web, cursor: str) -> None:
+    page = await web.page()
+    async with page.events(cursor.format(id=web.session.id)) as events:
+        snapshot = await events.next()
+        assert (snapshot.event, snapshot.data["resumed"]) == ("snapshot", False)
+        await web.connect()
+        assert (await events.next("event")).sequence == snapshot.sequence + 1
+
+
+async def test_a_cursor_that_the_ring_has_lost_gets_a_snapshot_alone(serve: Serve) -> None:
+    async with serve(session={"capacity": 8}) as web:
+        page = await web.page()
+        cursor = page.joined["cursor"]
+        room = await web.connect()
+        for number in range(20):
+            room.transcribes(f"{number}", "words")
+        async with page.events(cursor) as events:
+            snapshot = await events.next()
+            assert (snapshot.event, snapshot.data["resumed"]) == ("snapshot", False)
+            room.transcribes("after", "words")
+            assert (await events.next("event")).sequence == snapshot.sequence + 1
+
+
+async def test_a_page_that_reads_too_slowly_is_told_what_it_missed(serve: Serve) -> None:
+    async with serve(session={"capacity": 16}) as web:
+        room = await web.connect()
+        page = await web.page()
+        async with page.events() as events:
+            await events.next("snapshot")
+            before = web.session.state.sequence
+            for number in range(100):  # in one go: the stream's task cannot run in between
+                room.transcribes(f"{number}", "words")
+            lagged = await events.next("lagged")
+            snapshot = await events.next("snapshot")
+            assert snapshot.sequence - before == lagged.data["missed"]
+            assert snapshot.data["resumed"] is False
+            room.transcribes("after", "words")
+            assert (await events.next("event")).sequence == snapshot.sequence + 1
+        statistics = web.surface.statistics().streams
+        assert statistics is not None
+        assert statistics.missed == lagged.data["missed"]
+
+
+async def test_a_sign_of_life_comes_at_least_every_two_seconds(web: Web) -> None:
+    page = await web.page()
+    async with page.events() as events:
+        await events.next("info")
+        for _ in range(3):
+            await web.clock.elapse(1.5)
+            assert (await events.next("comment")).data == "beat"
+            await page.beat()
+
+
+async def test_a_page_learns_its_place_among_the_others(web: Web) -> None:
+    page = await web.page()
+    async with page.events() as events:
+        assert (await events.next("info")).data == {"viewers": 1, "active": True, "quality": None}
+        other = await web.page()
+        assert (await events.next("info")).data == {"viewers": 2, "active": True, "quality": None}
+        await other.beat(used=True)
+        assert (await events.next("info")).data == {"viewers": 2, "active": False, "quality": None}
+        await other.leave()
+        assert (await events.next("info")).data == {"viewers": 1, "active": True, "quality": None}
+
+
+async def test_a_new_stream_of_a_page_ends_the_one_before(web: Web) -> None:
+    page = await web.page()
+    async with page.events() as first:
+        await first.next("snapshot")
+        async with page.events() as second:
+            await second.next("snapshot")
+            assert "bye" not in [frame.event for frame in await first.rest()]
+            await web.connect()
+            await second.next("event")
+
+
+async def test_unmounting_says_bye(web: Web) -> None:
+    page = await web.page()
+    async with page.events() as events:
+        await events.next("snapshot")
+        await web.mounted.unmount()
+        last = (await events.rest())[-1]
+        assert (last.event, last.data) == ("bye", {"reason": "unmounted"})
+
+
+async def test_line_breaks_in_a_message_break_no_frame(web: Web) -> None:
+    room = await web.connect()
+    page = await web.page()
+    async with page.events() as events:
+        await events.next("snapshot")
+        room.agent_says(b'{\r\n"type":\n"quiz",\r"event": "x\\n\\ndata: y"}')
+        frame = await events.event("DataReceived")
+        assert frame.data["event"]["payload"] == {"type": "quiz", "event": "x\n\ndata: y"}
+
+
+async def test_script_in_a_transcript_line_is_only_text(web: Web) -> None:
+    room = await web.connect()
+    page = await web.page()
+    async with page.events() as events:
+        await events.next("snapshot")
+        assert "text/event-stream" in events.response.headers["content-type"]
+        assert events.response.headers["x-content-type-options"] == "nosniff"
+        text = "<script>alert(1)</script>\nevent: bye\n\ndata: {}"
+        room.transcribes("1", text)
+        frame = await events.event("TranscriptUpdated")
+        assert frame.data["event"]["entry"]["text"] == text
+
+
+async def test_a_page_that_does_not_read_piles_nothing_up_and_does_not_hold_the_end_up(
+    serve: Serve,
+) -> None:
+    async with serve(session={"capacity": 64}) as web:
+        room = await web.connect()
+        page = await web.page()
+        url = web.http.base_url
+        loop = asyncio.get_running_loop()
+        with socket.socket() as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            raw.setblocking(False)
+            await loop.sock_connect(raw, (url.host, url.port or 80))
+            request = (
+                f"GET /livelayer/events HTTP/1.1\r\nHost: {url.host}:{url.port}\r\n"
+                f"Authorization: Bearer {page.key}\r\n\r\n"
+            )
+            await loop.sock_sendall(raw, request.encode())
+            await until(lambda: web.surface.viewers()[0].streaming)
+
+            said = written = 0
+            while said - written < 64 and said < 5000:
+                said += 1
+                room.transcribes(f"{said % 50}", f"{said} " + "words " * 2000)
+                await settle(5)
+                statistics = web.surface.statistics().streams
+                assert statistics is not None
+                written = statistics.events
+            assert said < 5000  # it waits for the page: what is not written is in no queue of its
+            with anyio.fail_after(5):
+                await web.mounted.unmount()
+            assert web.mounted.status == "unmounted"
+
+
+# Cut anywhere -----------------------------------------------------------------------------------
+
+
+class Wire:
+    """An ASGI server's end of one stream, cut off after so many bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.received = b""
+        self.cut = anyio.Event()
+        self._limit = limit
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        await self.cut.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.received += message.get("body", b"")
+        if len(self.received) >= self._limit:
+            self.received = self.received[: self._limit]
+            self.cut.set()
+            await anyio.sleep_forever()
+
+    @property
+    def frames(self) -> list[Frame]:
+        return parse_frames(self.received.decode(errors="replace"))
+
+
+class Listener:
+    """A page's program: applies a snapshot, tells events once, remembers the last id."""
+
+    def __init__(self) -> None:
+        self.last_id: str | None = None
+        self.told: list[int] = []
+        self.gaps = 0
+
+    def take(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            if frame.event == "lagged":
+                self.gaps += 1
+            if frame.event == "event" and (not self.told or frame.sequence > self.told[-1]):
+                self.told.append(frame.sequence)
+            if frame.cursor is not None:
+                self.last_id = frame.cursor
+
+
+@given(
+    cuts=st.lists(st.integers(1, 6000), min_size=1, max_size=8),
+    bursts=st.lists(st.integers(0, 12), min_size=9, max_size=9),
+)
+@settings(
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
+def test_a_stream_that_is_cut_anywhere_goes_on_without_gap_or_duplicate(
+    cuts: list[int], bursts: list[int]
+) -> None:
+    anyio.run(partial(_cut_and_go_on, cuts, bursts))
+
+
+async def _cut_and_go_on(cuts: list[int], bursts: list[int]) -> None:
+    clock = ManualClock()
+    rooms = ScriptedRooms(agent="agent")
+    listener = Listener()
+    async with Session("agt", tokens=rooms.tokens, room=rooms, clock=clock) as session:
+        await session.connect()
+        room = await rooms.next()
+        view = SurfaceSession(session, "web", frozenset(), None)
+        viewer, _ = Viewers("s", Places(clock), clock, 9, lambda: None).join()
+        listener.last_id = f"{session.id}:{session.state.sequence}"
+        first = session.state.sequence + 1
+        for cut, burst in zip([*cuts, None], bursts, strict=False):  # the last one is not cut
+            limit = cut if cut is not None else 10**9
+            wire = Wire(limit)
+            stream = EventStream(
+                view,
+                viewer,
+                listener.last_id,
+                info=lambda: Info(1, True, None),
+                opened=lambda _: None,
+                closed=lambda _: None,
+            )
+            _speak(room, burst)
+            async with anyio.create_task_group() as group:
+                group.start_soon(stream, {"type": "http"}, wire.receive, wire.send)
+                await settle(30)
+                _speak(room, burst)
+                await settle(60)
+                stream.end()
+            listener.take(wire.frames)
+        assert listener.gaps == 0
+        assert listener.told == list(range(first, session.state.sequence + 1))
+
+
+def _speak(room: ScriptedRoom, times: int) -> None:
+    for number in range(times):
+        room.agent_says({"type": "quiz", "number": number})
