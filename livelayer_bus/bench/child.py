@@ -58,6 +58,11 @@ def serve(job_type: type[JobT], work: Callable[[JobT, Say, asyncio.Event], Await
         await work(job, say, ended)
 
     asyncio.run(main())
+    # Everything is said and closed. An ordinary end lets the SDK's native threads, which still log,
+    # call into an interpreter that is going away: now and then that aborts the process, loudly.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _follow_parent(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
