@@ -1,6 +1,6 @@
 """Sound and pictures between one session and its pages: each encoded once, a connection a page."""
 
-from livelayer_web.media.connection import MediaConnection
+from livelayer_web.media.connection import ConnectionStatistics, MediaConnection
 from livelayer_web.media.hub import (
     Media,
     MediaFullError,
@@ -10,12 +10,15 @@ from livelayer_web.media.hub import (
 )
 from livelayer_web.media.quality import LADDER, Quality
 from livelayer_web.media.sdp import OfferError, SourceKind
+from livelayer_web.media.uplink import SourceStatistics
 
 __all__ = [
     "Media",
     "MediaConnection",
     "MediaSettings",
     "MediaStatistics",
+    "ConnectionStatistics",
+    "SourceStatistics",
     "Quality",
     "LADDER",
     "SourceKind",
@@ -29,6 +32,8 @@ for _public in (
     MediaConnection,
     MediaSettings,
     MediaStatistics,
+    ConnectionStatistics,
+    SourceStatistics,
     Quality,
     OfferError,
     MediaFullError,

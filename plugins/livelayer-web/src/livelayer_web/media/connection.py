@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias, final
 
+import msgspec
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.rtcconfiguration import RTCBundlePolicy
@@ -20,7 +21,8 @@ from .closing import close_peer
 from .downlink import Downlink
 from .quality import Quality
 from .sdp import Offer, OfferError, SourceKind, preferences
-from .uplink import Source
+from .statistics import PacketReaderStatistics
+from .uplink import Source, SourceStatistics
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,17 @@ CONNECT_TIMEOUT: Final = 15.0  # seconds from the answer to the first connected 
 CLOSE_TIMEOUT: Final = 3.0  # seconds that aiortc may take to close
 REFUSALS: Final = (ValueError, InvalidStateError, OperationError)
 """What aiortc raises on an offer that it cannot answer."""
+
+
+class ConnectionStatistics(msgspec.Struct, frozen=True):
+    """One page so far."""
+
+    pictures: PacketReaderStatistics
+    """What it was sent of the agent's picture."""
+    sounds: PacketReaderStatistics
+    """What it was sent of the agent's voice."""
+    sources: dict[SourceKind, SourceStatistics]
+    """What it sent itself; empty for a page that may only watch."""
 
 
 @final
@@ -111,6 +124,10 @@ class MediaConnection:
         if intake is None or self.ended:
             raise ClosedError(f"the page's {source}", "it belongs to a connection that offers it")
         await intake.feed(lease)
+
+    def statistics(self) -> ConnectionStatistics:
+        sources = {kind: source.statistics() for kind, source in self._sources.items()}
+        return ConnectionStatistics(self._downlink.pictures(), self._downlink.sounds(), sources)
 
     def tick(self, now: float) -> None:
         """Look at what time decides. Called about once a second by the hub."""

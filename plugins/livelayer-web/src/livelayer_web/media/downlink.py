@@ -17,6 +17,7 @@ from .pictures import EncodedVideo, Pictures
 from .quality import CodecName, Quality
 from .sender import hear_reports
 from .sound import Sound
+from .statistics import PacketReaderStatistics
 
 CODECS: Final[dict[str, CodecName]] = {"video/vp8": "VP8", "video/h264": "H264"}
 
@@ -58,7 +59,7 @@ class Downlink:
         clock: Clock,
     ) -> None:
         """Make both tracks; `codec` is the picture's MIME type, None for a page without one."""
-        self._pictures = pictures
+        self._encoded = pictures
         self._sound = sound
         self._codec = CODECS[codec] if codec is not None else None
         self._clock = clock
@@ -75,6 +76,12 @@ class Downlink:
         """What is sent now."""
         source = self._picture_reader.source
         return source.quality if isinstance(source, EncodedVideo) else None
+
+    def pictures(self) -> PacketReaderStatistics:
+        return self._picture_reader.statistics()
+
+    def sounds(self) -> PacketReaderStatistics:
+        return self._sound_reader.statistics()
 
     def hear(self, sender: RTCRtpSender) -> None:
         """Heed what the page's receiver reports of the picture."""
@@ -129,6 +136,6 @@ class Downlink:
         self._sound_reader.follow(self._sound if self._audio else None)
         if self._video and self._codec is not None:
             quality = self._choice.choose(now)
-            self._picture_reader.follow(self._pictures.encoded(self._codec, quality))
+            self._picture_reader.follow(self._encoded.encoded(self._codec, quality))
         else:
             self._picture_reader.follow(None)

@@ -56,6 +56,7 @@ class Frames(Generic[T]):
         self._waiting: deque[T] = deque()
         self._changed = asyncio.Event()
         self._ended = False
+        self.taken = 0
         self.dropped = 0
 
     def put_nowait(self, frame: T | None) -> None:
@@ -63,6 +64,7 @@ class Frames(Generic[T]):
         if frame is None:
             self._ended = True
         else:
+            self.taken += 1
             self._waiting.append(frame)
             if len(self._waiting) > self._capacity:
                 self._waiting.popleft()
@@ -104,6 +106,7 @@ class SoundIntake:
         self._payload_types: frozenset[int | None] = frozenset()
         self._decoder: OpusDecoder | None = None
         self._last: int | None = None
+        self.left_out = 0
 
     async def start(self) -> None:
         """It needs no start of its own."""
@@ -123,15 +126,18 @@ class SoundIntake:
             return
         if not self.wanted():
             self._decoder = self._last = None
+            self.left_out += 1
             return
         if self._last is not None and not uint16_gt(packet.sequence_number, self._last):
+            self.left_out += 1
             return
         self._last = packet.sequence_number
         self._decoder = self._decoder or OpusDecoder()
         try:
             decoded = self._decoder.decode(JitterFrame(packet.payload, packet.timestamp))
         except av.FFmpegError:
-            return  # no sound in it; the next packet stands on its own
+            self.left_out += 1  # no sound in it; the next packet stands on its own
+            return
         for frame in decoded:
             if isinstance(frame, av.AudioFrame):
                 self.frames.put_nowait(frame)
@@ -161,6 +167,11 @@ class PictureIntake:
         private.receive = self._receive
         self._negotiated = asyncio.Event()
         self._parameters: RTCRtpReceiveParameters | None = None
+
+    @property
+    def left_out(self) -> int:
+        """Pictures that were not decoded."""
+        return self._gate.left_out
 
     async def start(self) -> None:
         """Have aiortc receive, from now until the connection ends; waits for the connection."""
@@ -192,7 +203,8 @@ class Gate(queue.Queue[Any]):
         self._wanted = wanted
         self._ask_key_frame = ask_key_frame
         self._broken = True
-        self._left_out = 0
+        self._missing = 0  # pictures since the last one that was taken in
+        self.left_out = 0
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """Take in `(codec, frame)` or leave it out; never waits. None, aiortc's end, goes first."""
@@ -204,17 +216,16 @@ class Gate(queue.Queue[Any]):
         super().put(item)
 
     def _admits(self, codec: RTCRtpCodecParameters, frame: JitterFrame) -> bool:
-        if not self._wanted():
-            self._broken, self._left_out = True, 0
-            return False
-        if self.qsize() >= ENCODED_CAPACITY:
-            self._broken, self._left_out = True, 0
+        wanted = self._wanted()
+        if not wanted or self.qsize() >= ENCODED_CAPACITY:
+            self._broken, self._missing = True, 0
         elif not self._broken or is_key_frame(codec.name, frame.data):
             self._broken = False
             return True
-        if self._left_out % KEY_FRAME_PATIENCE == 0:
+        if wanted and self._missing % KEY_FRAME_PATIENCE == 0:
             self._ask_key_frame()
-        self._left_out += 1
+        self._missing += 1
+        self.left_out += 1
         return False
 
 

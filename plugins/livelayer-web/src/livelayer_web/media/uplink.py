@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias, final
 
 import av
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
@@ -22,6 +23,18 @@ PIECE: Final = 960  # samples, 20 ms
 PLAIN_FORMATS: Final = ("yuv420p", "yuvj420p")
 
 Decoded: TypeAlias = av.AudioFrame | av.VideoFrame
+
+
+class SourceStatistics(msgspec.Struct, frozen=True):
+    """One source of a page's so far."""
+
+    decoded: int
+    """Frames decoded."""
+    dropped: int
+    """Those of them that the lease was too slow for."""
+    left_out: int
+    """Pictures, or packets of sound, that came in vain: not fed, muted, late, or without a key
+    frame before them."""
 
 
 @final
@@ -54,6 +67,12 @@ class Source:
         finally:
             intake.wanted.ask = None
             self._fed = False
+
+    def statistics(self) -> SourceStatistics:
+        intake = self._intake
+        return SourceStatistics(
+            decoded=intake.frames.taken, dropped=intake.frames.dropped, left_out=intake.left_out
+        )
 
     def close(self) -> None:
         """End it for good: a feed returns."""

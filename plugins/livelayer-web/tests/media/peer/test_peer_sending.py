@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from aiortc.rtp import RTCP_PSFB_APP, RTCP_PSFB_PLI, pack_remb_fci
+from livelayer_web.media import Media, MediaSettings, Quality
 
 from livelayer_bus.testing import ManualClock
-from livelayer_web.media import Media, MediaSettings, Quality
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("agent")]
 
@@ -62,9 +63,7 @@ async def test_what_the_last_viewer_does_not_want_is_not_encoded(
     assert running(media) == ["large"]
 
 
-async def test_sound_that_is_not_wanted_is_not_sent(
-    serve: Serve, view: View, until: Until
-) -> None:
+async def test_sound_that_is_not_wanted_is_not_sent(serve: Serve, view: View, until: Until) -> None:
     media = await serve(SETTINGS)
     viewer = await view(media)
     viewer.connection.want(video=True, audio=False)
@@ -142,5 +141,5 @@ async def test_packets_go_on_in_order_over_a_change_of_quality(
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     times = [(stamp - seen[0][1]) % (1 << 32) for _, stamp in seen]
     assert times == sorted(times)
-    largest = max(after - before for before, after in zip(times, times[1:], strict=False))
+    largest = max(after - before for before, after in pairwise(times))
     assert largest < 90_000  # a second: both qualities share one clock
