@@ -85,11 +85,13 @@ class Page:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._place = "/"
+        self._session: SurfaceSession | None = None
         self.done: list[str] = []
         """Types of the commands carried out."""
 
     async def run(self, session: SurfaceSession) -> None:
         """Carry out commands until cancelled; asking for the next one settles the last one."""
+        self._session = session
         async for command in session.commands():
             if isinstance(command, RawMessage):
                 continue
@@ -98,6 +100,11 @@ class Page:
             if answer is not None:
                 await session.send_data(answer)
             self.done.append(command.wire_type())
+
+    def mark_used(self) -> None:
+        """A person turns to this page: commands go here first from now on."""
+        if self._session is not None:
+            self._session.mark_used()
 
     def _carry_out(self, command: Command) -> str:
         match command:

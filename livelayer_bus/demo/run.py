@@ -16,7 +16,7 @@ import msgspec
 from ..control import serve_control
 from ..embedded import EmbeddedServer
 from ..errors import MisuseError, NotSupportedError
-from ..events import AgentStateChanged, TranscriptUpdated
+from ..events import AgentStateChanged, DataSent, TranscriptUpdated
 from ..session import Session
 from ..supervision import MountedSurface
 from ..surfaces.console import ConsoleSurface
@@ -28,7 +28,7 @@ from .guests import PAGE_CAN, Counted, Page, Received
 from .report import DemoReport, Observer
 from .script import SCRIPT, ScriptLine
 from .web import KEY as WEB
-from .web import check_port, mount_site
+from .web import WebPlace, check_port, mount_site
 
 READY_SECONDS: Final = 20.0
 GREETING_SECONDS: Final = 10.0
@@ -141,6 +141,7 @@ class _Demo:
             session.mount(self._page.run, key="page", capabilities=PAGE_CAN)
             place = await mount_site(session, self._options.port)
             self._site = place.url
+            group.start_soon(self._turn_to_printed_page, place)
             await session.connect()
             self._say(place.message)
             with anyio.move_on_after(self._options.seconds):
@@ -174,6 +175,13 @@ class _Demo:
             offline=offline,
             scripted=not self._options.interactive and (seconds is None or seconds >= FULL_SECONDS),
         )
+
+    async def _turn_to_printed_page(self, site: WebPlace) -> None:
+        """Who speaks while the site is open nowhere means the page that is printed here."""
+        with self._session.subscribe(DataSent) as sent:
+            async for message in sent:
+                if message.type == "user_message" and not site.viewers():
+                    self._page.mark_used()
 
     async def _remount_while_speaking(self, recorder: MountedSurface) -> None:
         """Take the recorder away in the middle of the greeting and put it back."""

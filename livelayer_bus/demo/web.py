@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, cast
 
@@ -13,6 +14,7 @@ from ..capabilities import ALL
 from ..errors import LivelayerError, MisuseError, PluginNotFoundError
 from ..plugins import load_surface
 from ..session import Session
+from .topics import NAME
 
 SITE: Final = Path(__file__).parent / "site"
 """The folder of the demo's pages: `index.html`, `pricing.html`, `docs.html`, `sign-up.html`."""
@@ -34,6 +36,7 @@ class _Served(Protocol):
     """What is known here of the web surface."""
 
     async def wait_url(self) -> str: ...
+    def viewers(self) -> Sequence[object]: ...
 
 
 class WebPlace(msgspec.Struct, frozen=True):
@@ -43,6 +46,8 @@ class WebPlace(msgspec.Struct, frozen=True):
     """What to type into a browser on this machine."""
     message: str
     """The same for a person, in one line."""
+    viewers: Callable[[], Sequence[object]] = tuple
+    """The pages that are open now."""
 
 
 async def mount_site(session: Session, port: int | None = None) -> WebPlace:
@@ -64,11 +69,14 @@ async def mount_site(session: Session, port: int | None = None) -> WebPlace:
         return WebPlace(None, f"no web page: {error}")
     if port is None:
         port = PORT if is_free(PORT) else 0
-    surface = factory(host=_HOST, port=port, site=SITE)
+    who = {"id": session.agent_id, "name": NAME, "role": "Guide"}
+    surface = factory(host=_HOST, port=port, site=SITE, agents=(who,))
     session.mount(surface, key=KEY, capabilities=ALL)
+    served = cast(_Served, surface)
     with anyio.move_on_after(START_SECONDS):
-        url = f"{await cast(_Served, surface).wait_url()}/"
-        return WebPlace(url, f"on the web: {url} (say: go to pricing; scroll down)")
+        url = f"{await served.wait_url()}/"
+        message = f"on the web: {url} (say: go to pricing; scroll down)"
+        return WebPlace(url, message, served.viewers)
     return WebPlace(None, f"no web page: the site did not start within {START_SECONDS:g} s")
 
 

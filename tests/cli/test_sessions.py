@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -128,9 +129,21 @@ def test_a_wrong_secret_is_code_four_and_no_token_is_shown(
     assert "s" * 40 not in done.stderr + done.stdout
 
 
+def test_a_port_that_is_taken_ends_the_demo_before_it_begins(livelayer: Livelayer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = livelayer("demo", "--seconds", "12", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert f"port {port} is taken" in done.stderr
+
+
 def test_the_demo_does_what_it_promises(livelayer: Livelayer, tmp_path: Path) -> None:
     done = livelayer("demo", "--seconds", "12", "-o", "demo.jsonl")
     assert (done.returncode, done.stderr) == (0, "")
     assert "-jsonl, +jsonl" in done.stdout
     assert "one session throughout" in done.stdout
+    # With the plugin the site's address, without it how to get it.
+    assert "on the web: http://127.0.0.1:" in done.stdout or "livelayer-web" in done.stdout
     assert (tmp_path / "demo.jsonl").stat().st_size > 1000

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 import anyio
 import msgspec
 import pytest
-from livelayer_web import WebSurface
+from livelayer_web import Agent, WebSurface
 
 from livelayer_bus import LocalKeys, Session
 from livelayer_bus.capabilities import ALL, Capability
@@ -57,7 +57,7 @@ async def site(capabilities: frozenset[Capability]) -> AsyncGenerator[Site]:
             DemoAgent(server.url, token, greeting=None, thinking_seconds=0.0),
             Session("demo", tokens=keys) as session,
         ):
-            surface = WebSurface(port=0, site=SITE)
+            surface = WebSurface(port=0, site=SITE, agents=[Agent("demo", "Lumi", "Guide")])
             session.mount(surface, key="web", capabilities=capabilities)
             url = await surface.wait_url()
             yield Site(url, session, surface)
