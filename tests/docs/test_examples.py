@@ -69,3 +69,47 @@ async def test_an_asgi_application_finds_the_session_in_its_state() -> None:
 
     assert answer["agent"] == "agt_abc123"
     assert answer["connection"] == "idle"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_application_lets_into_its_page_who_is_logged_in(anyio_backend: str) -> None:
+    import httpx
+
+    from examples.web_page import app
+
+    async def join(client: httpx.AsyncClient, token: str) -> httpx.Response:
+        bearer = {"authorization": f"Bearer {token}"}
+        return await client.post("/livelayer/viewers", json={}, headers=bearer)
+
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://127.0.0.1"
+        ) as client,
+    ):
+        page = (await client.get("/")).text
+        module = await client.get("/livelayer/js/livelayer.js")
+        stranger = await client.post("/viewer-token")
+        uninvited = await client.post("/livelayer/viewers", json={})
+        mistaken = await client.post("/login", json={"name": "ada", "password": "?"})
+        await client.post("/login", json={"name": "ada", "password": "analytical engine"})
+        token = (await client.post("/viewer-token")).json()["token"]
+        joined = await join(client, token)
+        again = await join(client, token)
+        key = {"authorization": f"Bearer {joined.json()['key']}"}
+        beat = {"wants": {"video": False, "audio": False}}
+        seen = await client.post("/livelayer/viewers/me/beat", json=beat, headers=key)
+        await client.post("/logout")
+        gone = await client.post("/livelayer/viewers/me/beat", json=beat, headers=key)
+        later = await client.post("/viewer-token")
+
+    assert "<livelayer-session" in page
+    assert module.headers["content-type"].startswith("text/javascript")
+    assert [stranger.status_code, mistaken.status_code, later.status_code] == [401, 401, 401]
+    assert (uninvited.status_code, uninvited.json()["code"]) == (401, "token")
+    assert joined.status_code == 201
+    assert sorted(joined.json()["capabilities"]) == ["navigate", "read_page", "scroll"]
+    assert (again.status_code, again.json()["code"]) == (401, "replayed")
+    assert seen.status_code == 204
+    assert gone.status_code == 401
