@@ -1,0 +1,4 @@
+// The one thing that the site does by itself, so that a click can be seen.
+document.querySelector("#buy")?.addEventListener("click", ({ target }) => {
+  target.textContent = "Bought";
+});
