@@ -1,0 +1,282 @@
+// @ts-check
+/** `<livelayer-avatar>`: a surface of a session on a page; any number of them share one session. */
+
+import { watchPath } from "./page/path.js";
+import { isShown, parsePatterns } from "./page/routes.js";
+import { bringSession, forgetSession, wasBrought } from "./view/alone.js";
+import { findSession, watchSessions } from "./view/find.js";
+import "./view/languages/ar.js";
+import "./view/languages/de.js";
+import { DISPLAYS } from "./view/memory.js";
+import { listeners, setStrings, translator } from "./view/strings.js";
+import { sheets } from "./view/style/all.js";
+import { Surface } from "./view/surface.js";
+import { parseTeam } from "./view/team.js";
+
+export { setStrings };
+
+const PROPERTIES = ["client", "display", "showOn", "hideOn", "teamMembers", "captions", "transcript"];
+
+/** @typedef {import("./view/parts.js").Client} Client */
+/** @typedef {import("./view/memory.js").Display} Display */
+/** @typedef {import("./page/routes.js").Patterns} Patterns */
+
+/**
+ * Attributes: `mode` ("widget", the default, or "embedded"), `persist-key` (empty: not remembered),
+ * `display` (of a widget that remembers none), `show-on`, `hide-on`, `pathname`, `team-members`,
+ * `session` (an element's id), `auto-connect`, `theme` ("light" or "dark"), `lang`, `debug`; alone:
+ * `agent-id`, `base`, `capabilities`, `token`.
+ *
+ * Dispatches `display-change` with `{display}`; a session's own events come from its element.
+ */
+export class LiveLayerAvatar extends HTMLElement {
+  static observedAttributes = [
+    "mode", "persist-key", "display", "show-on", "hide-on", "pathname", "team-members", "session",
+    "agent-id", "auto-connect", "theme", "lang", "dir", "debug",
+  ];
+
+  #surface;
+  /** A client that the page's own script set. @type {Client | null} */
+  #given = null;
+  /** What this surface made for itself. @type {import("./view/find.js").SessionElement | null} */
+  #own = null;
+  /** Ends everything that connecting began. @type {AbortController | null} */
+  #life = null;
+  /** @type {Patterns} */
+  #showOn = null;
+  /** @type {Patterns} */
+  #hideOn = null;
+  /** @type {ReturnType<typeof parseTeam>} */
+  #team = null;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = sheets;
+    this.#surface = new Surface({
+      element: this,
+      settings: () => this.#settings(),
+      open: () => this.#open(),
+    });
+    root.append(this.#surface.panel.element);
+  }
+
+  // What a page may ask ----------------------------------------------------------------------
+
+  /** The client that is shown; set one's own here, or null to look for the page's again. */
+  get client() {
+    return this.#surface.client;
+  }
+
+  set client(client) {
+    this.#given = client;
+    this.#look();
+  }
+
+  /** @returns {Display} an embedded surface is always expanded */
+  get display() {
+    return this.#widget ? this.#surface.choices.display : "expanded";
+  }
+
+  set display(display) {
+    if (this.#widget && DISPLAYS.includes(display)) this.#surface.choose({ display });
+  }
+
+  /** Where it is shown: patterns, expressions or predicates; none is everywhere. */
+  get showOn() {
+    return this.#showOn;
+  }
+
+  set showOn(patterns) {
+    this.#showOn = patterns;
+    this.#surface.schedule();
+  }
+
+  /** Where it is not shown, whatever `showOn` says. */
+  get hideOn() {
+    return this.#hideOn;
+  }
+
+  set hideOn(patterns) {
+    this.#hideOn = patterns;
+    this.#surface.schedule();
+  }
+
+  /** Whether the latest lines lie over the picture. */
+  get captions() {
+    return this.#surface.choices.captions;
+  }
+
+  set captions(captions) {
+    this.#surface.choose({ captions: Boolean(captions) });
+  }
+
+  /** Whether the whole conversation is shown. */
+  get transcript() {
+    return this.#surface.choices.transcript;
+  }
+
+  set transcript(transcript) {
+    this.#surface.choose({ transcript: Boolean(transcript) });
+  }
+
+  /**
+   * Who can be talked to: `[{id, name, role?, avatarImageUrl?, agentId?}]`, or its JSON; null is
+   * whom the server offers.
+   *
+   * @returns {unknown}
+   */
+  get teamMembers() {
+    return this.#team;
+  }
+
+  set teamMembers(members) {
+    this.#team = parseTeam(members);
+    this.#surface.schedule();
+  }
+
+  /** Starts the conversation; alone, opens its session first. What fails is told on the surface. */
+  async connect() {
+    await this.#surface.act("connect");
+  }
+
+  /** Ends the conversation, for every surface of the session. */
+  async disconnect() {
+    forgetSession(this);
+    await this.#surface.client?.disconnect();
+  }
+
+  /** @param {string} text */
+  async sendMessage(text) {
+    await this.#required().sendMessage(text);
+  }
+
+  /** @param {object} message */
+  async sendData(message) {
+    await this.#required().sendData(message);
+  }
+
+  // Its life ---------------------------------------------------------------------------------
+
+  connectedCallback() {
+    this.#upgrade();
+    this.#life = new AbortController();
+    const { signal } = this.#life;
+    const renew = () => this.#surface.schedule();
+    const ends = [watchSessions(() => this.#look()), watchPath(renew)];
+    const language = new MutationObserver(renew);
+    language.observe(document.documentElement, { attributeFilter: ["lang", "dir"] });
+    listeners.add(renew);
+    matchMedia("(prefers-reduced-motion: reduce)").addEventListener("change", renew, { signal });
+    signal.addEventListener("abort", () => {
+      for (const end of ends) end();
+      language.disconnect();
+      listeners.delete(renew);
+    });
+    this.#remember();
+    this.#look();
+    this.#surface.start();
+  }
+
+  disconnectedCallback() {
+    this.#life?.abort();
+    this.#life = null;
+    this.#surface.stop();
+  }
+
+  /**
+   * @param {string} name
+   * @param {string | null} _old
+   * @param {string | null} value
+   */
+  attributeChangedCallback(name, _old, value) {
+    if (name === "show-on") this.#showOn = value === null ? null : parsePatterns(value);
+    if (name === "hide-on") this.#hideOn = value === null ? null : parsePatterns(value);
+    if (name === "team-members") this.#team = parseTeam(value);
+    if (name === "debug") this.#surface.panel.debug.toggle(value !== null && value !== "false");
+    if (this.#life === null) return;
+    if (name === "session" || name === "agent-id") this.#look();
+    if (name === "persist-key" || name === "mode") this.#remember();
+    if (name === "display" && value !== null) this.display = /** @type {Display} */ (value);
+    this.#surface.schedule();
+  }
+
+  /** Properties that were set before the element was defined. */
+  #upgrade() {
+    for (const name of PROPERTIES) {
+      if (!Object.hasOwn(this, name)) continue;
+      const value = Reflect.get(this, name);
+      Reflect.deleteProperty(this, name);
+      Reflect.set(this, name, value);
+    }
+  }
+
+  get #widget() {
+    return this.getAttribute("mode") !== "embedded";
+  }
+
+  #required() {
+    const client = this.#surface.client;
+    if (client === null) throw new Error("this <livelayer-avatar> has no session yet");
+    return client;
+  }
+
+  #remember() {
+    const named = /** @type {Display} */ (this.getAttribute("display"));
+    const key = this.#widget ? (this.getAttribute("persist-key") ?? "ll-widget") : "";
+    this.#surface.remember(key, DISPLAYS.includes(named) ? named : "minimized");
+  }
+
+  /** @returns {import("./view/surface.js").Settings} */
+  #settings() {
+    const path = this.getAttribute("pathname") ?? location.pathname;
+    const language = this.closest("[lang]")?.getAttribute("lang") ?? "";
+    return {
+      widget: this.#widget,
+      shown: isShown(path, { showOn: this.#showOn, hideOn: this.#hideOn }),
+      theme: this.getAttribute("theme") ?? "",
+      t: translator(language),
+      team: this.#team,
+      autoConnect: this.hasAttribute("auto-connect"),
+      alone: this.#brings,
+    };
+  }
+
+  // Its session ------------------------------------------------------------------------------
+
+  /** Whether it brings a session of its own: it names an agent, and no session of the page. */
+  get #brings() {
+    const named = this.hasAttribute("agent-id") && !this.hasAttribute("session");
+    return named && this.#given === null && findSession(this) === null;
+  }
+
+  #look() {
+    if (this.#life === null) return;
+    if (this.#own === null && this.#brings && wasBrought(this)) this.#bring();
+    const element = this.#own ?? findSession(this);
+    this.#surface.follow(this.#given ?? element?.client ?? null);
+  }
+
+  /** The client to connect with; alone, its session is made now. */
+  #open() {
+    if (this.#surface.client === null && this.#life !== null && this.#brings) {
+      this.#bring();
+      this.#look();
+    }
+    return this.#surface.client;
+  }
+
+  #bring() {
+    const element = bringSession(this);
+    this.#own = element; // before it says that it is ready
+    document.body.append(element);
+    this.#life?.signal.addEventListener("abort", () => {
+      element.remove();
+      this.#own = null;
+    });
+  }
+}
+
+if (!customElements.get("livelayer-avatar")) {
+  customElements.define("livelayer-avatar", LiveLayerAvatar);
+}

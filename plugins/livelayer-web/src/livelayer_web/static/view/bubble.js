@@ -1,0 +1,69 @@
+// @ts-check
+/** The minimised widget: a round picture with the state around it, and the tab of a hidden one. */
+
+import { h, set, show, text } from "./dom.js";
+import { icon } from "./icons.js";
+import { initial, play, source, video } from "./stage.js";
+import { sign } from "./status.js";
+
+/** @typedef {import("./parts.js").Scene} Scene */
+
+export class Bubble {
+  /** @param {() => void} open */
+  constructor(open) {
+    this.live = video("live");
+    this.image = h("img", { class: "portrait", alt: "", hidden: true });
+    this.image.addEventListener("error", () => show(this.image, false));
+    this.live.addEventListener("loadeddata", () => set(this.element, "data-painted", true));
+    this.letter = h("span", { class: "letter" });
+    this.hint = h("span", { id: "bubble-hint", class: "unseen" });
+    this.element = h(
+      "button",
+      {
+        type: "button",
+        class: "bubble",
+        part: "bubble",
+        "aria-describedby": "bubble-hint",
+        onclick: open,
+      },
+      h("span", { class: "disc", "aria-hidden": "true" }, this.letter, this.image, this.live),
+      h("i", { class: "ring", "aria-hidden": "true" }),
+      h("span", { class: "chip", "aria-hidden": "true" }, sign()),
+    );
+  }
+
+  /** @param {Scene} scene */
+  update({ client, model, t, awake, choices }) {
+    const shown = choices.display === "minimized";
+    const stream = shown && model.live ? (client?.media.stream ?? null) : null;
+    if (this.live.srcObject !== stream) this.live.srcObject = stream;
+    if (stream === null) set(this.element, "data-painted", false);
+    set(this.element, "data-phase", model.phase);
+    set(this.element, "data-trouble", model.notices.some((one) => one.tone !== "info"));
+    text(this.letter, initial(model.name));
+    text(this.hint, t("bubbleHint"));
+    source(this.image, model.image);
+    play(this.live, awake && stream !== null);
+    set(this.element, "aria-label", `${t("open", { name: model.name })}. ${model.title}`);
+  }
+
+  release() {
+    this.live.srcObject = null;
+  }
+}
+
+export class Tab {
+  /** @param {() => void} open */
+  constructor(open) {
+    this.element = h(
+      "button",
+      { type: "button", class: "tab", part: "tab", onclick: open },
+      icon("transcript"),
+    );
+  }
+
+  /** @param {Scene} scene */
+  update({ model, t }) {
+    set(this.element, "aria-label", t("reveal", { name: model.name }));
+  }
+}

@@ -1,0 +1,43 @@
+// @ts-check
+/** The latest line of each side over the picture; the voice says the same to a screen reader. */
+
+import { h, show, text } from "./dom.js";
+
+/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./parts.js").Entry} Entry */
+
+export class Captions {
+  constructor() {
+    this.user = h("p", { class: "line user", dir: "auto", hidden: true });
+    this.agent = h("p", { class: "line agent", dir: "auto", hidden: true });
+    this.element = h(
+      "div",
+      { class: "captions", part: "captions", "aria-hidden": "true" },
+      this.user,
+      this.agent,
+    );
+  }
+
+  /** @param {Scene} scene */
+  update({ client, model, choices }) {
+    const entries = choices.captions && model.live ? (client?.state?.transcript ?? []) : [];
+    const agent = entries.findLastIndex((entry) => entry.role === "agent" && entry.text);
+    const user = entries.findLastIndex((entry) => entry.role === "user" && entry.text);
+    this.#line(this.agent, entries[agent]);
+    this.#line(this.user, entries[user]);
+    // In the order in which they were said.
+    this.element.classList.toggle("answered", user < agent);
+  }
+
+  /**
+   * @param {HTMLElement} line
+   * @param {Entry | undefined} entry
+   */
+  #line(line, entry) {
+    show(line, Boolean(entry));
+    line.classList.toggle("partial", Boolean(entry && !entry.final));
+    text(line, entry ? entry.text : "");
+    // A long line shows its end: that is where it grows.
+    line.scrollTop = line.scrollHeight;
+  }
+}

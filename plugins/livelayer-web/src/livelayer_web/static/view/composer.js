@@ -1,0 +1,103 @@
+// @ts-check
+/** Typed messages: the field that grows, its limit in bytes, and what has not arrived yet. */
+
+import { h, set, show, text } from "./dom.js";
+import { icon } from "./icons.js";
+import { Outbox } from "./outbox.js";
+
+/** @typedef {import("./parts.js").Scene} Scene */
+
+const NEARLY_FULL = 0.8; // of the limit: from here on the rest is told
+const encoder = new TextEncoder();
+
+export class Composer {
+  /** @type {Scene | null} */
+  #scene = null;
+
+  constructor() {
+    this.field = h("textarea", {
+      rows: 1,
+      dir: "auto",
+      enterkeyhint: "send",
+      autocomplete: "off",
+      "aria-describedby": "limit",
+      oninput: () => this.#measure(),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        // While an input method composes, Enter only takes its suggestion.
+        if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+        event.preventDefault();
+        this.#send();
+      },
+    });
+    this.button = h("button", { class: "send", part: "send", type: "submit" }, icon("send"));
+    this.limit = h("p", { class: "limit", id: "limit", hidden: true });
+    this.outbox = new Outbox();
+    this.form = h(
+      "form",
+      {
+        class: "composer",
+        part: "composer",
+        onsubmit: (/** @type {Event} */ event) => {
+          event.preventDefault();
+          this.#send();
+        },
+      },
+      this.field,
+      this.button,
+    );
+    this.element = h("div", { class: "writing" }, this.outbox.element, this.form, this.limit);
+  }
+
+  /** @param {Scene} scene */
+  update(scene) {
+    this.#scene = scene;
+    const { client, model, t } = scene;
+    const writable = model.live && model.talk;
+    show(this.element, model.live || (client?.pending.length ?? 0) > 0);
+    show(this.form, model.live);
+    set(this.field, "aria-label", t("composerLabel", { name: model.name }));
+    set(this.button, "aria-label", t("send"));
+    const hint = model.talk ? "composerLabel" : "composerReadOnly";
+    set(this.field, "placeholder", t(hint, { name: model.name }));
+    // Read-only rather than disabled: what was typed stays there, and so does the focus.
+    set(this.field, "readonly", !writable);
+    this.form.classList.toggle("off", !writable);
+    this.outbox.update(scene);
+    this.#measure();
+  }
+
+  #measure() {
+    if (this.#scene === null) return;
+    const { client, model, t } = this.#scene;
+    const limit = client?.joined?.max_message_bytes ?? Infinity;
+    const size = bytes(this.field.value);
+    const left = limit - size;
+    show(this.limit, size > limit * NEARLY_FULL);
+    text(this.limit, left < 0 ? t("tooLong", { count: -left }) : t("bytesLeft", { count: left }));
+    this.limit.classList.toggle("over", left < 0);
+    set(this.field, "aria-invalid", left < 0 ? "true" : null);
+    const ready = this.field.value.trim() !== "" && left >= 0 && model.live && model.talk;
+    // aria-disabled keeps the button focusable: sending empties the field under the focus.
+    set(this.button, "aria-disabled", ready ? null : "true");
+  }
+
+  #send() {
+    const words = this.field.value.trim();
+    const client = this.#scene?.client;
+    if (!client || words === "" || this.button.getAttribute("aria-disabled") === "true") return;
+    client.markUsed();
+    client.sendMessage(words)?.catch(() => undefined); // told by the outbox
+    this.field.value = "";
+    this.#measure();
+    this.field.focus();
+  }
+}
+
+/**
+ * What the message weighs as it will travel.
+ *
+ * @param {string} words
+ */
+function bytes(words) {
+  return encoder.encode(JSON.stringify({ type: "user_message", text: words })).length;
+}

@@ -1,0 +1,147 @@
+// @ts-check
+/** The row of switches: microphone, camera, screen, sound, transcript, end. */
+
+import { h, set, show } from "./dom.js";
+import { icon, turn } from "./icons.js";
+import { SOURCES } from "./notices.js";
+
+/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./parts.js").Orders} Orders */
+/** @typedef {import("./parts.js").Client} Client */
+/** @typedef {import("./parts.js").SourceKind} SourceKind */
+/** @typedef {{element: HTMLButtonElement, icon: SVGSVGElement}} Button */
+
+/**
+ * @param {import("./icons.js").IconName} drawing
+ * @param {string} part
+ * @param {(event: MouseEvent) => void} onclick
+ * @returns {Button}
+ */
+export function button(drawing, part, onclick) {
+  const svg = icon(drawing);
+  const properties = { type: "button", class: `switch ${part}`, part: `button ${part}`, onclick };
+  return { element: h("button", properties, svg), icon: svg };
+}
+
+/**
+ * Names a button, for the ear and for the pointer.
+ *
+ * @param {Element} element
+ * @param {string} label
+ */
+export function name(element, label) {
+  set(element, "aria-label", label);
+  set(element, "data-tip", label);
+}
+
+export class Controls {
+  /** @type {Client | null} */
+  #client = null;
+
+  /** @param {Orders} orders */
+  constructor(orders) {
+    /** @type {Record<SourceKind, Button>} */
+    this.sources = {
+      microphone: button("microphoneOff", "microphone", () => this.#toggle("microphone")),
+      camera: button("camera", "camera", () => this.#toggle("camera")),
+      screen: button("screen", "screen", () => this.#toggle("screen")),
+    };
+    this.level = h("i", { class: "own-level", "aria-hidden": "true" });
+    this.sources.microphone.element.append(this.level);
+    this.speaker = button("speaker", "speaker", () => {
+      const { muted, blocked } = this.#client?.speaker ?? {};
+      if (blocked) this.#client?.unblockSound();
+      else this.#client?.setSpeakerMuted(!muted);
+    });
+    this.transcript = button("transcript", "transcript-switch", () => {
+      const shown = this.transcript.element.getAttribute("aria-pressed") === "true";
+      orders.choose({ transcript: !shown });
+    });
+    this.end = button("hangUp", "end", () => orders.act("end"));
+    this.element = h(
+      "div",
+      { class: "controls", part: "controls", role: "group" },
+      ...SOURCES.map((kind) => this.sources[kind].element),
+      this.speaker.element,
+      this.transcript.element,
+      this.end.element,
+    );
+  }
+
+  /** @param {Scene} scene */
+  update({ client, model, t, choices }) {
+    this.#client = client;
+    show(this.element, model.live);
+    set(this.element, "aria-label", t("controls"));
+    const offered = client?.joined?.sources ?? [];
+    for (const kind of SOURCES) {
+      const { element } = this.sources[kind];
+      show(element, model.talk && offered.includes(kind) && supported(kind));
+      this.#source(kind, client?.sources?.[kind], t);
+    }
+    const silent = Boolean(client?.speaker.muted || client?.speaker.blocked);
+    name(this.speaker.element, t(silent ? "unmute" : "mute"));
+    set(this.speaker.element, "aria-pressed", String(silent));
+    turn(this.speaker.icon, silent ? "speakerOff" : "speaker");
+    name(this.transcript.element, t("transcript"));
+    set(this.transcript.element, "aria-pressed", String(choices.transcript));
+    name(this.end.element, t("end"));
+    show(this.end.element, model.control);
+  }
+
+  /** How loud this person's own microphone is, beside the switch that turns it on. */
+  showLevel() {
+    const source = this.#client?.sources?.microphone;
+    const level = source?.phase === "on" && !source.muted ? (source.level ?? 0) : 0;
+    this.level.style.setProperty("--_own", Math.sqrt(Math.min(1, level)).toFixed(2));
+  }
+
+  /**
+   * @param {SourceKind} kind
+   * @param {import("./parts.js").Source | undefined} source
+   * @param {import("./strings.js").Translate} t
+   */
+  #source(kind, source, t) {
+    const { element, icon: svg } = this.sources[kind];
+    const held = source?.phase === "on";
+    const on = held && !source.muted;
+    set(element, "aria-pressed", String(on));
+    set(element, "aria-busy", source?.phase === "asking" ? "true" : null);
+    set(element, "data-source", source?.phase ?? "off");
+    if (kind === "microphone") {
+      const label = !held ? "microphoneOn" : on ? "microphoneMute" : "microphoneUnmute";
+      name(element, t(label));
+      turn(svg, on ? "microphone" : "microphoneOff");
+    } else {
+      name(element, t(on ? `${kind}Off` : `${kind}On`));
+      if (kind === "camera") turn(svg, on ? "camera" : "cameraOff");
+    }
+  }
+
+  /** @param {SourceKind} kind */
+  #toggle(kind) {
+    const client = this.#client;
+    const source = client?.sources?.[kind];
+    if (!client || !source || source.phase === "asking") return;
+    client.markUsed();
+    // A muted microphone keeps its lease: unmuting must not depend on who else wants it.
+    if (source.phase === "on" && kind === "microphone") client.setSourceMuted(kind, !source.muted);
+    else if (source.phase === "on") quietly(client.release(kind));
+    else quietly(client.take(kind));
+  }
+}
+
+/**
+ * Leaves a failure to the notices: the reason stands in `client.sources`.
+ *
+ * @param {unknown} outcome
+ */
+function quietly(outcome) {
+  Promise.resolve(outcome).catch(() => undefined);
+}
+
+/** @param {SourceKind} kind */
+function supported(kind) {
+  const devices = navigator.mediaDevices;
+  return Boolean(kind === "screen" ? devices?.getDisplayMedia : devices?.getUserMedia);
+}

@@ -1,0 +1,59 @@
+// @ts-check
+/** What stands under the face while there is no conversation: what is the matter, what to do. */
+
+import { h, set, show, text } from "./dom.js";
+import { icon, turn } from "./icons.js";
+
+/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./parts.js").Orders} Orders */
+
+/** @type {Partial<Record<import("./model.js").Phase, import("./icons.js").IconName>>} */
+const SIGNS = { error: "alert", refused: "lock", missing: "alert", closed: "lock" };
+const BUSY = new Set(["connecting", "joining", "recovering"]);
+
+export class Curtain {
+  /** @param {Orders} orders */
+  constructor(orders) {
+    this.sign = icon("alert");
+    this.badge = h("span", { class: "badge", "aria-hidden": "true", hidden: true }, this.sign);
+    this.title = h("p", { class: "title", dir: "auto" });
+    this.hint = h("p", { class: "hint", dir: "auto" });
+    this.progress = h("span", { class: "progress", "aria-hidden": "true", hidden: true }, h("i"));
+    this.button = h("button", {
+      class: "primary",
+      part: "action",
+      type: "button",
+      onclick: () => {
+        const action = /** @type {import("./model.js").Action} */ (this.button.dataset.action);
+        orders.act(action);
+      },
+    });
+    this.element = h(
+      "div",
+      { class: "curtain", part: "curtain" },
+      this.badge,
+      this.title,
+      this.hint,
+      this.progress,
+      this.button,
+    );
+  }
+
+  /** @param {Scene} scene */
+  update({ model, t }) {
+    const { phase, action } = model;
+    show(this.element, !model.live);
+    set(this.element, "data-phase", phase);
+    const sign = SIGNS[phase];
+    show(this.badge, Boolean(sign));
+    if (sign) turn(this.sign, sign);
+    text(this.title, phase === "idle" ? model.name : model.title);
+    text(this.hint, phase === "idle" && model.role ? `${model.role}. ${model.hint}` : model.hint);
+    show(this.progress, BUSY.has(phase));
+    show(this.button, action !== null);
+    if (action === null) return;
+    set(this.button, "data-action", action);
+    text(this.button, t(action === "hear" ? "hear" : action, { name: model.name }));
+    this.button.classList.toggle("quiet", action === "cancel" || phase === "recovering");
+  }
+}

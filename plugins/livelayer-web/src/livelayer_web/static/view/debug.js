@@ -1,0 +1,162 @@
+// @ts-check
+/** The event log: every event of the session as it comes, to filter, hold still and copy. */
+
+import { button, name } from "./controls.js";
+import { h, set, show, text } from "./dom.js";
+import { turn } from "./icons.js";
+
+/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./journal.js").Journal} Journal */
+/** @typedef {import("./journal.js").Line} Line */
+
+const NEAR_END = 40; // px
+
+export class Debug {
+  /** @type {Journal | null} */
+  #journal = null;
+  /** What is shown while it is held still. @type {readonly Line[] | null} */
+  #held = null;
+  #filter = "";
+  #frame = 0;
+  /** @type {import("./strings.js").Translate | null} */
+  #t = null;
+
+  /** @param {() => void} close */
+  constructor(close) {
+    this.input = h("input", {
+      type: "search",
+      class: "filter",
+      autocomplete: "off",
+      spellcheck: "false",
+      oninput: () => {
+        this.#filter = this.input.value.trim().toLowerCase();
+        this.#draw();
+      },
+    });
+    this.pause = button("pause", "debug-pause", () => this.#hold());
+    this.copy = button("copy", "debug-copy", () => void this.#copy());
+    this.clear = button("clear", "debug-clear", () => this.#journal?.clear());
+    this.close = button("close", "debug-close", close);
+    this.title = h("h2", { class: "heading" });
+    this.count = h("p", { class: "count" });
+    this.list = h("ol", { class: "events", tabindex: "0" });
+    const tools = [this.pause, this.copy, this.clear].map((one) => one.element);
+    this.element = h(
+      "section",
+      { class: "debug", part: "debug", hidden: true },
+      h("div", { class: "row" }, this.title, this.count, this.close.element),
+      h("div", { class: "row" }, this.input, ...tools),
+      this.list,
+    );
+  }
+
+  get open() {
+    return !this.element.hidden;
+  }
+
+  /** @param {boolean} open */
+  toggle(open) {
+    if (open === this.open) return;
+    show(this.element, open);
+    this.#draw();
+  }
+
+  /** @param {Journal | null} journal */
+  follow(journal) {
+    if (journal === this.#journal) return;
+    this.#journal?.removeEventListener("change", this.#changed);
+    this.#journal = journal;
+    this.#held = null;
+    journal?.addEventListener("change", this.#changed);
+    this.#draw();
+  }
+
+  /** @param {Scene} scene */
+  update({ t }) {
+    this.#t = t;
+    text(this.title, t("debugTitle"));
+    set(this.element, "aria-label", t("debug"));
+    set(this.list, "aria-label", t("debugTitle"));
+    set(this.input, "aria-label", t("debugFilter"));
+    set(this.input, "placeholder", t("debugFilter"));
+    name(this.pause.element, t(this.#held ? "debugResume" : "debugPause"));
+    if (this.copy.icon.dataset.icon === "copy") name(this.copy.element, t("debugCopy"));
+    name(this.clear.element, t("debugClear"));
+    name(this.close.element, t("debugClose"));
+  }
+
+  #changed = () => {
+    if (!this.open || this.#frame !== 0) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#draw();
+    });
+  };
+
+  #hold() {
+    this.#held = this.#held ? null : [...(this.#journal?.lines ?? [])];
+    turn(this.pause.icon, this.#held ? "play" : "pause");
+    if (this.#t) name(this.pause.element, this.#t(this.#held ? "debugResume" : "debugPause"));
+    this.#draw();
+  }
+
+  async #copy() {
+    const lines = this.#wanted().map((line) => JSON.stringify(line));
+    try {
+      await navigator.clipboard.writeText(`${lines.join("\n")}\n`);
+    } catch {
+      return; // not allowed: the lines can still be selected by hand
+    }
+    turn(this.copy.icon, "check");
+    if (this.#t) name(this.copy.element, this.#t("debugCopied"));
+    this.copy.element.addEventListener("blur", () => this.#copyable(), { once: true });
+  }
+
+  #copyable() {
+    turn(this.copy.icon, "copy");
+    if (this.#t) name(this.copy.element, this.#t("debugCopy"));
+  }
+
+  #wanted() {
+    const lines = this.#held ?? this.#journal?.lines ?? [];
+    const filter = this.#filter;
+    if (filter === "") return lines;
+    return lines.filter(({ kind, body }) => `${kind} ${body}`.toLowerCase().includes(filter));
+  }
+
+  /** Adds what is new and removes what is gone: rows are kept, so that a selection survives. */
+  #draw() {
+    if (!this.open) return;
+    const wanted = this.#wanted();
+    const { scrollTop, scrollHeight, clientHeight } = this.list;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    /** @type {Map<string, Element>} */
+    const rows = new Map();
+    const numbers = new Set(wanted.map((line) => String(line.number)));
+    for (const row of [.../** @type {Iterable<HTMLElement>} */ (this.list.children)]) {
+      if (numbers.has(row.dataset.number ?? "")) rows.set(row.dataset.number ?? "", row);
+      else row.remove();
+    }
+    wanted.forEach((line, index) => {
+      const row = rows.get(String(line.number)) ?? draw(line);
+      const there = this.list.children[index] ?? null;
+      if (there !== row) this.list.insertBefore(row, there);
+    });
+    if (atEnd) this.list.scrollTop = this.list.scrollHeight;
+    const kept = (this.#held ?? this.#journal?.lines ?? []).length;
+    const values = { shown: wanted.length, kept, dropped: this.#journal?.dropped ?? 0 };
+    if (this.#t) text(this.count, this.#t("debugCount", values));
+  }
+}
+
+/** @param {Line} line */
+function draw({ number, sequence, time, kind, body }) {
+  return h(
+    "li",
+    { "data-number": number },
+    h("span", { class: "sequence" }, String(sequence ?? "")),
+    h("span", { class: "time" }, time),
+    h("span", { class: "kind" }, kind),
+    h("code", { class: "body" }, body),
+  );
+}

@@ -1,0 +1,69 @@
+// @ts-check
+/** Elements in one expression: no markup is ever parsed, so no text can become markup. */
+
+/** @typedef {Node | string | null | undefined | false} Child */
+/** @typedef {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} Properties */
+
+/**
+ * An element with its attributes, listeners (`on...` functions) and children.
+ *
+ * `true` sets an empty attribute; `false`, `null` and `undefined` set none.
+ *
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Properties} [properties]
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else set(element, name, value);
+  }
+  for (const child of children) if (child || child === "") element.append(child);
+  return element;
+}
+
+/**
+ * Sets or removes an attribute; untouched when it has that value already, so that nothing restarts.
+ *
+ * @param {Element} element
+ * @param {string} name
+ * @param {string | number | boolean | null | undefined} value
+ */
+export function set(element, name, value) {
+  if (value === false || value === null || value === undefined) {
+    if (element.hasAttribute(name)) element.removeAttribute(name);
+    return;
+  }
+  const text = value === true ? "" : String(value);
+  if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+}
+
+/**
+ * Puts a text into an element, unless it is there already.
+ *
+ * @param {Element} element
+ * @param {string} value
+ */
+export function text(element, value) {
+  if (element.textContent !== value) element.textContent = value;
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {boolean} shown
+ */
+export function show(element, shown) {
+  if (element.hidden === shown) element.hidden = !shown;
+}
+
+/**
+ * Whether a person can see and so focus it now.
+ *
+ * @param {Element} element
+ */
+export function seen(element) {
+  return element.checkVisibility({ visibilityProperty: true });
+}

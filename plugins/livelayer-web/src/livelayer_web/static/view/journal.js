@@ -1,0 +1,74 @@
+// @ts-check
+/** What a session said since this page looked: its latest events, and the fields it collected. */
+
+import { Fields } from "./fields.js";
+
+/** @typedef {import("./parts.js").Client} Client */
+/** @typedef {{number: number, sequence: number | null, time: string, kind: string, body: string}} Line */
+
+const KEPT = 500; // events; older ones are dropped and counted
+const LONGEST = 4000; // characters of one event's JSON
+
+/** One for each client, whoever of its panels asks first. @type {WeakMap<Client, Journal>} */
+const journals = new WeakMap();
+
+/** Dispatches `change` after each event. */
+export class Journal extends EventTarget {
+  /** @type {Line[]} */
+  lines = [];
+  dropped = 0;
+  fields = new Fields();
+  #number = 0;
+
+  /** @param {Client} client */
+  constructor(client) {
+    super();
+    client.addEventListener("event", (event) => this.#take(client, event));
+    client.addEventListener("command", (event) => this.#take(client, event));
+  }
+
+  /**
+   * The client's journal, begun when it was first asked for.
+   *
+   * @param {Client} client
+   */
+  static of(client) {
+    const journal = journals.get(client) ?? new Journal(client);
+    journals.set(client, journal);
+    return journal;
+  }
+
+  clear() {
+    this.lines = [];
+    this.dropped = 0;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /**
+   * @param {Client} client
+   * @param {Event} event
+   */
+  #take(client, event) {
+    const { detail, line } = /** @type {CustomEvent & {line?: any}} */ (event);
+    const { event: kind = `command ${detail?.command ?? ""}`, ...rest } = detail ?? {};
+    this.#number += 1;
+    this.lines.push({
+      number: this.#number,
+      sequence: line?.sequence ?? client.state?.sequence ?? null,
+      time: String(line?.time ?? new Date().toISOString()).slice(11, 23),
+      kind: String(kind),
+      body: bounded(JSON.stringify(rest)),
+    });
+    if (this.lines.length > KEPT) {
+      this.lines.shift();
+      this.dropped += 1;
+    }
+    this.fields.take(detail);
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** @param {string} body */
+function bounded(body) {
+  return body.length > LONGEST ? `${body.slice(0, LONGEST)}…` : body;
+}

@@ -1,0 +1,195 @@
+// @ts-check
+/** What a session's facts mean to a person: the phase, what to say about it and what can be done. */
+
+import { noticesOf, recoveringHint } from "./notices.js";
+
+/** @typedef {import("./strings.js").Translate} Translate */
+/** @typedef {import("./strings.js").Key} Key */
+/** @typedef {import("./parts.js").Client} Client */
+/** @typedef {import("./parts.js").State} State */
+/** @typedef {import("./parts.js").Member} Member */
+
+/**
+ * @typedef {"missing" | "idle" | "connecting" | "joining" | "ready" | "listening" | "thinking"
+ *   | "speaking" | "reconnecting" | "recovering" | "error" | "ended" | "closed" | "refused"} Phase
+ */
+
+/** @typedef {"connect" | "resume" | "restart" | "retry" | "cancel" | "end" | "hear"} Action */
+
+/**
+ * @typedef {object} Model
+ * @property {Phase} phase
+ * @property {boolean} live a conversation is going on, even if it is interrupted now
+ * @property {boolean} calm all is well: nothing has to be said about it
+ * @property {string} name
+ * @property {string} role what the agent is, in its team's words
+ * @property {string | null} image
+ * @property {string | null} loop
+ * @property {string} title
+ * @property {string} hint
+ * @property {Action | null} action the one thing to do about it
+ * @property {boolean} talk this page may write and use its microphone
+ * @property {boolean} control this page may connect, end and switch
+ * @property {readonly Member[]} team who can be talked to; empty where there is no choice
+ * @property {string | null} agent whom the session belongs to now
+ * @property {readonly import("./notices.js").Notice[]} notices
+ */
+
+/** @type {Record<Phase, Key>} */
+const TITLES = {
+  missing: "phaseMissing",
+  idle: "phaseIdle",
+  connecting: "phaseConnecting",
+  joining: "phaseJoining",
+  ready: "phaseReady",
+  listening: "phaseListening",
+  thinking: "phaseThinking",
+  speaking: "phaseSpeaking",
+  reconnecting: "phaseReconnecting",
+  recovering: "phaseRecovering",
+  error: "phaseError",
+  ended: "phaseEnded",
+  closed: "phaseClosed",
+  refused: "phaseRefused",
+};
+
+const CALM = new Set(["ready", "listening", "thinking", "speaking"]);
+
+/**
+ * The model of a client as it is now; pure, and total over whatever a client says.
+ *
+ * @param {Client | null} client
+ * @param {Translate} t
+ * @param {object} [given]
+ * @param {boolean} [given.asked] this view was told to connect and nothing came of it yet
+ * @param {readonly Member[] | null} [given.team] whom the page offers; null: whom the server offers
+ * @param {number} [given.now] as `Date.now()` counts
+ * @param {boolean} [given.alone] without a client this view opens a session of its own
+ * @returns {Model}
+ */
+export function describe(client, t, { asked = false, team = null, now = 0, alone = false } = {}) {
+  const phase = client === null && alone ? "idle" : phaseOf(client, asked);
+  const state = client?.state ?? null;
+  const members = team ?? (client?.joined?.agents ?? []).map(offered);
+  const member = members.find((one) => one.agent === state?.agent_id);
+  const config = state?.agent_config;
+  const name = config?.name || member?.name || t("assistant");
+  const grants = client?.joined?.grants;
+  const control = grants?.includes("control") ?? true;
+  const calm = CALM.has(phase);
+  return {
+    phase,
+    live: calm || (phase !== "joining" && state?.connection_state === "connected" && isOurs(client)),
+    calm,
+    name,
+    role: member?.role ?? "",
+    image: config?.avatarImageUrl || member?.image || null,
+    loop: config?.idleLoopUrl || null,
+    title: t(TITLES[phase]),
+    hint: hintOf(phase, client, t, { name, control, now }),
+    action: actionOf(phase, state, control),
+    talk: grants?.includes("talk") ?? true,
+    control,
+    team: members.length > 1 ? members : [],
+    agent: state?.agent_id ?? null,
+    notices: client === null ? [] : noticesOf(client, phase, t, { name, now }),
+  };
+}
+
+/**
+ * Whether what is known of the session still concerns this page.
+ *
+ * @param {Client | null} client
+ */
+function isOurs(client) {
+  return client !== null && client.link.phase !== "refused" && client.link.phase !== "ended";
+}
+
+/**
+ * @param {Client | null} client
+ * @param {boolean} asked
+ * @returns {Phase}
+ */
+function phaseOf(client, asked) {
+  if (client === null) return "missing";
+  const { link, state } = client;
+  if (link.phase === "refused" || link.phase === "recovering") return link.phase;
+  if (link.phase === "ended") return "closed";
+  if (link.phase === "idle") return asked ? "connecting" : "idle";
+  if (link.phase === "joining" && !state) return "connecting";
+  switch (state?.connection_state) {
+    case "connected":
+      if (state.reconnecting) return "reconnecting";
+      if (!state.agent_active) return "joining";
+      return state.agent_state && state.agent_state !== "idle" ? state.agent_state : "ready";
+    case "connecting":
+      return "connecting";
+    case "error":
+      return asked ? "connecting" : "error";
+    case "disconnected":
+      return asked ? "connecting" : "ended";
+    default:
+      return asked ? "connecting" : "idle";
+  }
+}
+
+/**
+ * @param {Phase} phase
+ * @param {State | null} state
+ * @param {boolean} control
+ * @returns {Action | null}
+ */
+function actionOf(phase, state, control) {
+  if (phase === "refused" || phase === "recovering") return "retry";
+  if (!control) return null;
+  if (phase === "idle") return "connect";
+  if (phase === "error") return "retry";
+  if (phase === "ended") return state?.can_resume ? "resume" : "restart";
+  return phase === "connecting" || phase === "joining" ? "cancel" : null;
+}
+
+/**
+ * @param {Phase} phase
+ * @param {Client | null} client
+ * @param {Translate} t
+ * @param {{name: string, control: boolean, now: number}} given
+ * @returns {string}
+ */
+function hintOf(phase, client, t, { name, control, now }) {
+  const state = client?.state;
+  switch (phase) {
+    case "missing":
+      return t("hintMissing");
+    case "idle":
+      return t(control ? "hintIdle" : "hintIdleWatch");
+    case "connecting":
+      return t(client?.link.phase === "live" ? "hintRoom" : "hintServer");
+    case "joining":
+      return t("hintJoining", { name });
+    case "reconnecting":
+      return t("hintReconnecting");
+    case "recovering":
+      return recoveringHint(client?.link.retryAt, t, now);
+    case "error":
+      return state?.error || t("hintError");
+    case "ended":
+      return t(state?.can_resume ? "hintResume" : "hintEnded");
+    case "closed":
+      return t(client?.link.code === "revoked" ? "hintRevoked" : "hintClosed");
+    case "refused":
+      return client?.link.detail || t("hintRefused");
+    default:
+      return "";
+  }
+}
+
+/** @param {import("./parts.js").Agent} agent @returns {Member} */
+function offered(agent) {
+  return {
+    id: agent.id,
+    name: agent.name,
+    role: agent.role ?? "",
+    image: agent.avatar_image_url ?? null,
+    agent: agent.id,
+  };
+}

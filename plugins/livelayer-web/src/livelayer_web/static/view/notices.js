@@ -1,0 +1,97 @@
+// @ts-check
+/** What has to be said beside a conversation that goes on: one short line each, the gravest first. */
+
+/** @typedef {import("./parts.js").Client} Client */
+/** @typedef {import("./parts.js").SourceKind} SourceKind */
+/** @typedef {import("./strings.js").Translate} Translate */
+
+/**
+ * @typedef {object} Notice
+ * @property {string} id stays the same while the matter does
+ * @property {"info" | "warn" | "error"} tone
+ * @property {string} text
+ * @property {string} spoken the same without what counts down
+ * @property {import("./model.js").Action | null} action
+ * @property {boolean} dismissable
+ */
+
+/** @type {readonly SourceKind[]} */
+export const SOURCES = ["microphone", "camera", "screen"];
+
+/**
+ * @param {Client} client
+ * @param {import("./model.js").Phase} phase
+ * @param {Translate} t
+ * @param {{name: string, now: number}} given
+ * @returns {Notice[]}
+ */
+export function noticesOf(client, phase, t, { name, now }) {
+  const { state, link } = client;
+  /** @type {Notice[]} */
+  const notices = [];
+  const connected = state?.connection_state === "connected";
+  if (phase === "recovering" && connected) {
+    const title = t("phaseRecovering");
+    notices.push({
+      ...notice("link", "warn", `${title}. ${recoveringHint(link.retryAt, t, now)}`, "retry"),
+      spoken: `${title}. ${t("hintRecovering")}`,
+    });
+  }
+  if (phase === "reconnecting") {
+    notices.push(notice("room", "warn", `${t("phaseReconnecting")}. ${t("hintReconnecting")}`));
+  }
+  if (state?.error && connected) {
+    notices.push({
+      ...notice("agent", "error", t("agentError", { name, reason: state.error })),
+      dismissable: true,
+    });
+  }
+  if (!connected || link.phase === "refused" || link.phase === "ended") return notices;
+  for (const kind of SOURCES) notices.push(...sourceNotice(client, kind, t));
+  return notices;
+}
+
+/**
+ * @param {number | undefined} retryAt
+ * @param {Translate} t
+ * @param {number} now
+ */
+export function recoveringHint(retryAt, t, now) {
+  const seconds = retryAt === undefined ? 0 : Math.ceil((retryAt - now) / 1000);
+  return seconds > 0 ? t("hintRecoveringIn", { seconds }) : t("hintRecovering");
+}
+
+/**
+ * @param {Client} client
+ * @param {SourceKind} kind
+ * @param {Translate} t
+ * @returns {Notice[]}
+ */
+function sourceNotice(client, kind, t) {
+  const source = client.sources?.[kind];
+  switch (source?.phase) {
+    case "asking":
+      return [notice(kind, "info", t(`${kind}Asking`))];
+    case "denied":
+      return [{ ...notice(kind, "error", t(`${kind}Denied`)), dismissable: true }];
+    case "unavailable":
+      return [{ ...notice(kind, "error", t(`${kind}Unavailable`)), dismissable: true }];
+    case "busy": {
+      const owner = source.owner || t("someone");
+      return [{ ...notice(kind, "warn", t(`${kind}Busy`, { owner })), dismissable: true }];
+    }
+    default:
+      return [];
+  }
+}
+
+/**
+ * @param {string} id
+ * @param {Notice["tone"]} tone
+ * @param {string} text
+ * @param {Notice["action"]} [action]
+ * @returns {Notice}
+ */
+function notice(id, tone, text, action = null) {
+  return { id, tone, text, spoken: text, action, dismissable: false };
+}

@@ -1,0 +1,63 @@
+// @ts-check
+/** The menu of what is seldom wanted: captions, the event log, hiding the widget. */
+
+import { h, set, show, text } from "./dom.js";
+import { icon } from "./icons.js";
+import { Menu } from "./menu.js";
+
+/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {{element: HTMLElement, button: HTMLButtonElement, words: HTMLElement}} Item */
+
+export class Options {
+  /** @param {import("./parts.js").Orders} orders */
+  constructor(orders) {
+    this.menu = new Menu("more", "options");
+    this.element = this.menu.element;
+    this.captions = this.#item("captions", () =>
+      orders.choose({ captions: this.captions.button.getAttribute("aria-pressed") !== "true" }),
+    );
+    this.debug = this.#item("bug", orders.toggleDebug);
+    this.hide = this.#item("eyeOff", () => orders.choose({ display: "hidden" }));
+  }
+
+  /**
+   * @param {Scene} scene
+   * @param {boolean} debugging
+   */
+  update({ t, choices, widget }, debugging) {
+    this.menu.name(t("options"));
+    text(this.captions.words, t("captions"));
+    set(this.captions.button, "aria-pressed", String(choices.captions));
+    text(this.debug.words, t("debug"));
+    set(this.debug.button, "aria-pressed", String(debugging));
+    text(this.hide.words, t("hide"));
+    show(this.hide.element, widget);
+  }
+
+  /**
+   * @param {import("./icons.js").IconName} drawing
+   * @param {() => void} order
+   * @returns {Item}
+   */
+  #item(drawing, order) {
+    const words = h("span", { class: "words" });
+    const mark = h("span", { class: "mark", "aria-hidden": "true" }, icon("check"));
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: "item",
+        onclick: () => {
+          this.menu.toggle(false);
+          order();
+        },
+      },
+      icon(drawing),
+      words,
+      mark,
+    );
+    const element = h("li", {}, button);
+    this.menu.list.append(element);
+    return { element, button, words };
+  }
+}

@@ -1,0 +1,158 @@
+// @ts-check
+/** A whole surface: its parts, what each is given when something changed, and what they ask for. */
+
+import { Bubble, Tab } from "./bubble.js";
+import { Captions } from "./captions.js";
+import { Composer } from "./composer.js";
+import { Controls, button, name } from "./controls.js";
+import { Curtain } from "./curtain.js";
+import { Debug } from "./debug.js";
+import { h, set, show, text } from "./dom.js";
+import { FieldList } from "./fields.js";
+import { icon } from "./icons.js";
+import { Journal } from "./journal.js";
+import { NoticeBar } from "./noticebar.js";
+import { Options } from "./options.js";
+import { Preview } from "./preview.js";
+import { Stage } from "./stage.js";
+import { Status } from "./status.js";
+import { Team } from "./team.js";
+import { Transcript } from "./transcript.js";
+import { Voice } from "./voice.js";
+
+/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./parts.js").Orders} Orders */
+
+export class Panel {
+  /** @param {Orders} orders */
+  constructor(orders) {
+    this.orders = orders;
+    this.voice = new Voice();
+    this.captions = new Captions();
+    this.curtain = new Curtain(orders);
+    this.preview = new Preview();
+    this.hearWords = h("span");
+    const hear = { type: "button", class: "hear", part: "action", onclick: () => orders.act("hear") };
+    this.hear = h("button", { ...hear, hidden: true }, icon("speakerOff"), this.hearWords);
+    this.stage = new Stage(
+      this.curtain.element,
+      this.captions.element,
+      this.preview.element,
+      this.hear,
+    );
+    this.status = new Status();
+    this.team = new Team(orders);
+    this.options = new Options(orders);
+    this.minimise = button("down", "minimise", () => orders.choose({ display: "minimized" }));
+    this.transcript = new Transcript();
+    this.fields = new FieldList();
+    this.notices = new NoticeBar(orders);
+    this.controls = new Controls(orders);
+    this.composer = new Composer();
+    this.debug = new Debug(orders.toggleDebug);
+    this.head = h(
+      "div",
+      { class: "head", part: "head" },
+      this.status.element,
+      this.team.element,
+      this.options.element,
+      this.minimise.element,
+    );
+    this.side = h(
+      "div",
+      { class: "side", part: "side" },
+      this.transcript.element,
+      this.fields.element,
+      this.notices.element,
+      this.composer.element,
+      this.controls.element,
+    );
+    this.panel = h(
+      "div",
+      { class: "panel", part: "panel" },
+      this.stage.element,
+      this.head,
+      this.side,
+      this.debug.element,
+    );
+    this.bubble = new Bubble(() => orders.choose({ display: "expanded" }));
+    this.tab = new Tab(() => orders.choose({ display: "minimized" }));
+    this.element = h(
+      "section",
+      { class: "root", part: "root" },
+      this.voice.status,
+      this.voice.log,
+      this.panel,
+      this.bubble.element,
+      this.bubble.hint,
+      this.tab.element,
+    );
+  }
+
+  /** @param {Scene} scene */
+  update(scene) {
+    const { client, model, t, choices, widget } = scene;
+    const display = widget ? choices.display : "expanded";
+    const journal = client ? Journal.of(client) : null;
+    const root = this.element;
+    root.classList.toggle("widget", widget);
+    set(root, "data-display", widget ? display : null);
+    set(root, "data-side", widget ? choices.place.side : null);
+    set(root, "data-phase", model.phase);
+    root.style.setProperty("--_at", String(choices.place.at));
+    set(root, "aria-label", t(widget ? "regionFloating" : "region", { name: model.name }));
+    show(this.panel, display === "expanded");
+    show(this.bubble.element, display === "minimized");
+    show(this.bubble.hint, display === "minimized");
+    show(this.tab.element, display === "hidden");
+    this.panel.classList.toggle("live", model.live);
+    this.panel.classList.toggle("writing", model.live || (client?.pending.length ?? 0) > 0);
+    this.panel.classList.toggle("reading", model.live && choices.transcript);
+    show(this.minimise.element, widget);
+    name(this.minimise.element, t("minimise"));
+    show(this.hear, model.live && Boolean(client?.speaker.blocked) && !client?.speaker.muted);
+    text(this.hearWords, t("hear", { name: model.name }));
+    this.debug.follow(journal);
+    const looking = { ...scene, awake: scene.awake && display === "expanded" };
+    for (const part of [this.stage, this.preview]) part.update(looking);
+    for (const part of [this.captions, this.curtain, this.status, this.team, this.notices]) {
+      part.update(scene);
+    }
+    for (const part of [this.transcript, this.controls, this.composer, this.debug]) {
+      part.update(scene);
+    }
+    this.options.update(scene, this.debug.open);
+    this.fields.update(scene, journal?.fields ?? null);
+    this.bubble.update({ ...scene, awake: scene.awake && display === "minimized" });
+    this.tab.update(scene);
+    this.voice.update({ ...scene, awake: scene.awake && display !== "hidden" });
+  }
+
+  /**
+   * Puts the focus where a person goes on after the display changed under it.
+   *
+   * @param {import("./memory.js").Display} display
+   */
+  focus(display) {
+    if (display === "minimized") this.bubble.element.focus();
+    else if (display === "hidden") this.tab.element.focus();
+    else {
+      const places = [this.composer.field, this.curtain.button, this.minimise.element];
+      places.find((one) => one.checkVisibility())?.focus({ preventScroll: true });
+    }
+  }
+
+  /** What shows a picture now. */
+  get picture() {
+    return this.bubble.element.hidden ? this.stage.element : this.bubble.element;
+  }
+
+  /** Lets go of pictures, timers and listeners; `update` takes them up again. */
+  release() {
+    this.stage.release();
+    this.preview.release();
+    this.bubble.release();
+    this.debug.follow(null);
+    this.voice.close();
+  }
+}

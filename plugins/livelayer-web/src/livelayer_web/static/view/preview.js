@@ -1,0 +1,43 @@
+// @ts-check
+/** What this page sends of its own: a small picture of the camera and of the shared screen. */
+
+import { h, set, show } from "./dom.js";
+import { play, video } from "./stage.js";
+
+/** @typedef {import("./parts.js").Scene} Scene */
+
+export class Preview {
+  constructor() {
+    this.camera = video("own");
+    this.screen = video("own");
+    this.boxes = {
+      camera: h("div", { class: "own-box camera" }, this.camera),
+      screen: h("div", { class: "own-box screen" }, this.screen),
+    };
+    this.element = h(
+      "div",
+      { class: "previews", part: "previews" },
+      this.boxes.camera,
+      this.boxes.screen,
+    );
+  }
+
+  /** @param {Scene} scene */
+  update({ client, model, t, awake }) {
+    for (const kind of /** @type {const} */ (["camera", "screen"])) {
+      const source = client?.sources?.[kind];
+      const stream = model.live && source?.phase === "on" ? source.stream : null;
+      const element = this[kind];
+      if (element.srcObject !== stream) element.srcObject = stream;
+      set(this.boxes[kind], "role", "img");
+      set(this.boxes[kind], "aria-label", t(kind === "camera" ? "yourCamera" : "yourScreen"));
+      show(this.boxes[kind], stream !== null);
+      play(element, awake && stream !== null);
+    }
+  }
+
+  release() {
+    this.camera.srcObject = null;
+    this.screen.srcObject = null;
+  }
+}

@@ -1,0 +1,144 @@
+// @ts-check
+/** The picture: live, idle loop, portrait or a drawn one, with the state's own motion around it. */
+
+import { h, set, show, text } from "./dom.js";
+
+/** @typedef {import("./parts.js").Scene} Scene */
+
+export class Stage {
+  #painted = false;
+  #wanted = false;
+
+  /**
+   * @param {HTMLElement} curtain what stands under the face
+   * @param {...HTMLElement} above what lies over the picture
+   */
+  constructor(curtain, ...above) {
+    this.live = video("live", "video");
+    this.live.autoplay = true;
+    this.loop = video("loop");
+    this.loop.loop = true;
+    this.image = h("img", { class: "portrait", alt: "", hidden: true, decoding: "async" });
+    for (const one of [this.image, this.loop]) {
+      one.addEventListener("error", () => show(one, false));
+    }
+    this.letter = h("span", { class: "letter" });
+    const face = { class: "face", "aria-hidden": "true" };
+    this.face = h("div", face, h("i", { class: "halo" }), this.letter, this.image);
+    this.renewing = h("p", { class: "renewing", hidden: true });
+    this.element = h(
+      "div",
+      { class: "stage", part: "stage" },
+      this.loop,
+      this.live,
+      h("div", { class: "aura", "aria-hidden": "true" }),
+      h("div", { class: "middle" }, this.face, curtain),
+      this.renewing,
+      ...above,
+    );
+    this.live.addEventListener("loadeddata", () => {
+      this.#painted = true;
+      this.#settle();
+    });
+  }
+
+  /** @param {Scene} scene */
+  update({ client, model, t, awake }) {
+    const stream = client?.media.stream ?? null;
+    // Without a new stream the last picture stays, so that a renewed avatar does not flash.
+    if (stream !== null && this.live.srcObject !== stream) this.live.srcObject = stream;
+    this.#wanted = model.live;
+    if (!model.live) this.#forget();
+    const picture = this.#settle();
+    set(this.element, "data-phase", model.phase);
+    show(this.renewing, picture && client?.media.phase === "recovering");
+    text(this.renewing, t("pictureRenewing"));
+    text(this.letter, initial(model.name));
+    source(this.image, model.image);
+    source(this.loop, model.loop);
+    play(this.loop, awake && !picture && !this.loop.hidden && !still());
+    play(this.live, awake && this.live.srcObject !== null);
+  }
+
+  /** Lets go of the picture, so that a stage without a page decodes nothing. */
+  release() {
+    this.#forget();
+    this.loop.pause();
+  }
+
+  #forget() {
+    this.live.srcObject = null;
+    this.#painted = false;
+  }
+
+  /** Shows the live picture as soon as there is a frame of it. */
+  #settle() {
+    const picture = this.#wanted && this.#painted;
+    set(this.element, "data-picture", picture ? "live" : "still");
+    return picture;
+  }
+}
+
+/**
+ * A silent video: the session's sound is played once for the page, not by each picture.
+ *
+ * @param {string} name
+ * @param {string} [part]
+ */
+export function video(name, part) {
+  const element = h("video", { class: name, part, "aria-hidden": "true", tabindex: "-1" });
+  // As properties: a muted attribute alone does not mute an element that a script made.
+  element.muted = true;
+  element.playsInline = true;
+  element.disablePictureInPicture = true;
+  return element;
+}
+
+/**
+ * @param {string} name
+ * @returns {string} what stands for a person without a picture
+ */
+export function initial(name) {
+  return [...name.trim()][0]?.toLocaleUpperCase() ?? "";
+}
+
+/**
+ * @param {HTMLImageElement | HTMLVideoElement} element
+ * @param {string | null} address
+ */
+export function source(element, address) {
+  if (element.dataset.address === (address ?? "")) return;
+  element.dataset.address = address ?? "";
+  const allowed = address !== null && picturable(address);
+  if (allowed) element.src = address;
+  else element.removeAttribute("src");
+  show(element, allowed);
+}
+
+/**
+ * @param {HTMLVideoElement} element
+ * @param {boolean} wanted
+ */
+export function play(element, wanted) {
+  if (!wanted) {
+    if (!element.paused) element.pause();
+  } else if (element.paused) {
+    // Refused or interrupted by the next change: the still picture stays, and update() asks again.
+    element.play().catch(() => undefined);
+  }
+}
+
+/**
+ * Whether an agent's configuration may name this as a picture: no script, no foreign scheme.
+ *
+ * @param {string} address
+ */
+function picturable(address) {
+  const url = URL.parse(address, document.baseURI);
+  return url !== null && ["http:", "https:", "data:", "blob:"].includes(url.protocol);
+}
+
+/** Whether this person asked for little motion. */
+export function still() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}

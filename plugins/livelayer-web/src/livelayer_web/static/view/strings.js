@@ -1,0 +1,162 @@
+// @ts-check
+/** Every text that the avatar shows or speaks, in English, and how another language replaces it. */
+
+/** `{name}` and its like are filled in; a translation may leave them out. */
+export const ENGLISH = Object.freeze({
+  assistant: "Assistant",
+  you: "You",
+  region: "{name}, assistant",
+  regionFloating: "{name}, floating assistant",
+
+  connect: "Talk to {name}",
+  cancel: "Cancel",
+  retry: "Try again",
+  retryNow: "Try now",
+  resume: "Continue conversation",
+  restart: "Start again",
+  end: "End conversation",
+  hear: "Tap to hear {name}",
+
+  phaseMissing: "No session",
+  phaseIdle: "Ready when you are",
+  phaseConnecting: "Connecting",
+  phaseJoining: "Joining",
+  phaseReady: "Getting ready",
+  phaseListening: "Listening",
+  phaseThinking: "Thinking",
+  phaseSpeaking: "Speaking",
+  phaseReconnecting: "Reconnecting",
+  phaseRecovering: "Connection lost",
+  phaseError: "Something went wrong",
+  phaseEnded: "Conversation ended",
+  phaseClosed: "Closed",
+  phaseRefused: "Not allowed",
+
+  hintMissing: "This page has no session for the assistant.",
+  hintIdle: "Talk or type. Nothing is sent before you start.",
+  hintIdleWatch: "The conversation has not started yet.",
+  hintServer: "Reaching the server…",
+  hintRoom: "Opening the conversation…",
+  hintJoining: "Waiting for {name} to join…",
+  hintReconnecting: "Restoring the conversation. What you type is sent as soon as it is back.",
+  hintRecovering: "Trying again. Nothing you type is lost.",
+  hintRecoveringIn: "Trying again in {seconds} s. Nothing you type is lost.",
+  hintEnded: "You can start again at any time.",
+  hintResume: "You can go on where you stopped.",
+  hintClosed: "The assistant is no longer on this page.",
+  hintRevoked: "Your access to this conversation has ended.",
+  hintRefused: "The server does not let this page take part.",
+  hintError: "The conversation could not go on.",
+  agentError: "{name} has a problem: {reason}",
+  pictureRenewing: "The picture is coming back",
+
+  composerLabel: "Message {name}",
+  composerReadOnly: "You are watching",
+  send: "Send",
+  tooLong: "{count} bytes too long",
+  bytesLeft: "{count} bytes left",
+  outbox: "Messages not delivered yet",
+  outboxWaiting: "Sending…",
+  outboxKept: "Kept until the connection is back",
+  outboxFailed: "Not sent",
+  outboxRetry: "Send again",
+  outboxDiscard: "Discard",
+
+  controls: "Conversation controls",
+  microphoneOn: "Turn microphone on",
+  microphoneMute: "Mute microphone",
+  microphoneUnmute: "Unmute microphone",
+  microphoneOff: "Turn microphone off",
+  cameraOn: "Turn camera on",
+  cameraOff: "Turn camera off",
+  screenOn: "Share your screen",
+  screenOff: "Stop sharing your screen",
+  microphoneAsking: "Allow the microphone in your browser's prompt.",
+  cameraAsking: "Allow the camera in your browser's prompt.",
+  screenAsking: "Choose what to share in your browser's prompt.",
+  microphoneDenied: "The microphone is blocked. Allow it in the browser's site settings.",
+  cameraDenied: "The camera is blocked. Allow it in the browser's site settings.",
+  screenDenied: "Screen sharing was not allowed.",
+  microphoneBusy: "The microphone is in use by {owner}.",
+  cameraBusy: "The camera is in use by {owner}.",
+  screenBusy: "The screen is being shared by {owner}.",
+  microphoneUnavailable: "No microphone was found.",
+  cameraUnavailable: "No camera was found.",
+  screenUnavailable: "The screen cannot be shared here.",
+  someone: "someone else",
+  yourCamera: "Your camera",
+  yourScreen: "Your screen",
+  mute: "Mute sound",
+  unmute: "Unmute sound",
+  captions: "Captions",
+  transcript: "Transcript",
+  transcriptEmpty: "What is said appears here.",
+  team: "Talk to someone else",
+  options: "Options",
+  debug: "Event log",
+  dismiss: "Dismiss",
+
+  fields: "Collected",
+  fieldsDone: "Complete",
+  fieldEmpty: "empty",
+
+  open: "Open conversation with {name}",
+  bubbleHint: "Arrow keys move it, Home and End send it to a corner.",
+  minimise: "Minimise",
+  hide: "Hide",
+  reveal: "Show {name}",
+  movedTo: "Moved: {place}",
+  placeLeft: "left",
+  placeRight: "right",
+  placeTop: "top",
+  placeMiddle: "middle",
+  placeBottom: "bottom",
+
+  debugTitle: "Events",
+  debugFilter: "Filter",
+  debugPause: "Pause",
+  debugResume: "Go on",
+  debugClear: "Clear",
+  debugCopy: "Copy",
+  debugCopied: "Copied",
+  debugClose: "Close the event log",
+  debugCount: "{shown} of {kept} shown, {dropped} dropped",
+});
+
+/** @typedef {keyof typeof ENGLISH} Key */
+/** @typedef {Partial<Record<Key, string>>} Strings */
+/** @typedef {(key: Key, values?: Record<string, string | number>) => string} Translate */
+
+/** @type {Map<string, Strings>} */
+const languages = new Map();
+
+/** Called when a language was added, so that what is on show follows. @type {Set<() => void>} */
+export const listeners = new Set();
+
+/**
+ * Offers a language to every avatar whose `lang` begins with it; what is missing stays English.
+ *
+ * @param {string} language a BCP 47 tag such as "de" or "pt-BR"
+ * @param {Strings} strings
+ */
+export function setStrings(language, strings) {
+  const tag = language.toLowerCase();
+  languages.set(tag, { ...languages.get(tag), ...strings });
+  for (const listener of listeners) listener();
+}
+
+/**
+ * The texts for a language.
+ *
+ * @param {string} language
+ * @returns {Translate}
+ */
+export function translator(language) {
+  const tag = language.toLowerCase();
+  const base = languages.get(tag.split("-")[0] ?? "");
+  const table = { ...base, ...languages.get(tag) };
+  return (key, values = {}) =>
+    (table[key] ?? ENGLISH[key]).replace(/\{(\w+)\}/g, (whole, name) =>
+      String(values[name] ?? whole),
+    );
+}

@@ -1,0 +1,293 @@
+// @ts-check
+/** One surface at work: follows a client, draws it, and carries out what a person asks for. */
+
+import { Drag } from "./drag.js";
+import { Level } from "./level.js";
+import { Memory } from "./memory.js";
+import { describe } from "./model.js";
+import { Panel } from "./panel.js";
+import { Sight } from "./sight.js";
+
+/** @typedef {import("./parts.js").Client} Client */
+/** @typedef {import("./memory.js").Choices} Choices */
+
+/**
+ * @typedef {object} Settings what the page asks of a surface, read anew for each drawing
+ * @property {boolean} widget
+ * @property {boolean} shown its route shows it
+ * @property {string} theme
+ * @property {import("./strings.js").Translate} t
+ * @property {readonly import("./parts.js").Member[] | null} team
+ * @property {boolean} autoConnect
+ * @property {boolean} alone it opens a session of its own
+ */
+
+/**
+ * @typedef {object} Host
+ * @property {HTMLElement} element
+ * @property {() => Settings} settings
+ * @property {() => Client | null} open the client to connect with, made if need be
+ */
+
+const CHANGES = ["state", "link", "media", "sources", "info", "pending", "speaker", "event"];
+const SECOND = 1000; // ms
+
+let made = 0;
+
+export class Surface {
+  #key = `avatar-${(made += 1)}`;
+  /** @type {Client | null} */
+  #client = null;
+  /** @type {AbortController | null} */
+  #following = null;
+  /** @type {Memory} */
+  #memory;
+  #running = false;
+  #asked = false;
+  #begun = false;
+  #scheduled = false;
+  #held = -1;
+  #retained = false;
+  #timer = 0;
+
+  /** @param {Host} host */
+  constructor(host) {
+    this.host = host;
+    this.#memory = new Memory("", first("minimized"), () => {});
+    this.panel = new Panel({
+      act: (action) => void this.act(action),
+      choose: (choices) => this.choose(choices),
+      pickMember: (id) => this.#pick(id),
+      toggleDebug: () => this.debug(!this.panel.debug.open),
+    });
+    const { element, stage, bubble, head, controls } = this.panel;
+    this.level = new Level(element, () => controls.showLevel());
+    this.sights = [stage.element, bubble.element].map((one) => new Sight(one, () => this.draw()));
+    this.drag = new Drag({
+      element,
+      place: () => this.choices.place,
+      settle: (place) => this.choose({ place }),
+      rtl: () => getComputedStyle(element).direction === "rtl",
+      enabled: () => this.host.settings().widget,
+    });
+    for (const handle of [bubble.element, stage.element, head]) this.drag.by(handle);
+    element.addEventListener("keydown", (event) => this.#pressed(event));
+    element.addEventListener("pointerdown", () => this.#client?.markUsed());
+  }
+
+  get client() {
+    return this.#client;
+  }
+
+  /** @returns {Choices} */
+  get choices() {
+    return this.#memory.choices;
+  }
+
+  start() {
+    this.#running = true;
+    this.draw(); // so that there is a size to see
+    for (const sight of this.sights) sight.watch();
+    this.draw();
+  }
+
+  stop() {
+    this.#running = false;
+    for (const sight of this.sights) sight.stop();
+    this.follow(null);
+    this.#memory.close();
+    this.#tick(false);
+    this.level.run(null, false);
+    this.panel.release();
+  }
+
+  /**
+   * Keeps choices under a key from now on.
+   *
+   * @param {string} key empty: nowhere
+   * @param {import("./memory.js").Display} display where nothing was kept
+   */
+  remember(key, display) {
+    this.#memory.close();
+    this.#memory = new Memory(key, first(display), () => this.schedule());
+  }
+
+  /** @param {Client | null} client */
+  follow(client) {
+    if (client === this.#client) return;
+    this.#following?.abort();
+    if (this.#held >= 0) this.#client?.releaseVideo(this.#key);
+    this.#held = -1;
+    this.#show(false);
+    this.#client = client;
+    this.#asked = false;
+    this.#begun = false;
+    if (client !== null) {
+      this.#following = new AbortController();
+      const { signal } = this.#following;
+      for (const name of CHANGES) client.addEventListener(name, () => this.schedule(), { signal });
+    }
+    this.schedule();
+  }
+
+  /** @param {Partial<Choices>} choices */
+  choose(choices) {
+    const before = this.choices.display;
+    const focused = this.panel.element.matches(":focus-within");
+    this.#client?.markUsed();
+    this.#memory.choose(choices);
+    this.draw();
+    const { display } = this.choices;
+    if (display === before) return;
+    if (focused) this.panel.focus(display);
+    const detail = { display };
+    this.host.element.dispatchEvent(
+      new CustomEvent("display-change", { detail, bubbles: true, composed: true }),
+    );
+  }
+
+  /** @param {boolean} open */
+  debug(open) {
+    const focused = this.panel.debug.element.matches(":focus-within");
+    this.panel.debug.toggle(open);
+    this.draw();
+    if (open) this.panel.debug.close.element.focus({ preventScroll: true });
+    else if (focused) this.panel.options.menu.opener.focus();
+  }
+
+  /**
+   * Carries out what a button offers; what fails shows in the client's state.
+   *
+   * @param {import("./model.js").Action} action
+   */
+  async act(action) {
+    this.#client?.markUsed();
+    this.#client?.unblockSound(); // a press is the gesture that sound has waited for
+    if (action === "hear") return;
+    const begins = action !== "cancel" && action !== "end";
+    this.#asked = begins;
+    this.draw();
+    try {
+      if (begins) await this.#begin(action === "retry");
+      else await this.#client?.disconnect();
+    } catch {
+      // The link or the session's state says why.
+    } finally {
+      this.#asked = false;
+      this.schedule();
+    }
+  }
+
+  /** @param {boolean} again */
+  async #begin(again) {
+    const client = this.host.open();
+    if (client === null) return;
+    const { phase } = client.link;
+    const connected = client.state?.connection_state === "connected";
+    if (phase !== "live") await client.open();
+    if (again && (connected || phase === "refused")) return;
+    await client.connect();
+  }
+
+  /** @param {string} id */
+  #pick(id) {
+    this.#client?.markUsed();
+    Promise.resolve(this.#client?.switchAgent(id)).catch(() => undefined);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #pressed(event) {
+    if (event.key === "Escape" && this.panel.debug.open) {
+      this.debug(false);
+      return;
+    }
+    const { widget } = this.host.settings();
+    if (!widget) return;
+    if (event.key === "Escape" && this.choices.display === "expanded") {
+      event.stopPropagation();
+      this.choose({ display: "minimized" });
+      this.panel.focus("minimized");
+    } else if (event.target === this.panel.bubble.element && this.drag.step(event.key)) {
+      event.preventDefault();
+      this.panel.voice.say(this.#whereabouts());
+    }
+  }
+
+  #whereabouts() {
+    const { t } = this.host.settings();
+    const { side, at } = this.choices.place;
+    const rtl = getComputedStyle(this.panel.element).direction === "rtl";
+    const row = at < 0.2 ? "placeTop" : at > 0.8 ? "placeBottom" : "placeMiddle";
+    const column = (side === "start") === !rtl ? "placeLeft" : "placeRight";
+    return t("movedTo", { place: `${t(row)}, ${t(column)}` });
+  }
+
+  /** Draws once, soon, however many changes ask for it. */
+  schedule() {
+    if (this.#scheduled || !this.#running) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.draw();
+    });
+  }
+
+  draw() {
+    if (!this.#running) return;
+    const settings = this.host.settings();
+    const { widget, shown, t, theme } = settings;
+    const client = this.#client;
+    this.host.element.toggleAttribute("data-away", !shown);
+    const { element } = this.panel;
+    if (theme === "light" || theme === "dark") element.dataset.theme = theme;
+    else delete element.dataset.theme;
+    const sight = this.sights.find((one) => one.visible);
+    const awake = shown && sight !== undefined;
+    const given = { ...settings, asked: this.#asked, now: Date.now() };
+    const model = describe(client, t, given);
+    this.panel.update({ client, model, t, choices: this.choices, awake, widget });
+    this.#show(shown && !(widget && this.choices.display === "hidden"));
+    this.#want(awake ? (sight?.height ?? 0) : -1);
+    this.level.run(client, awake && model.live);
+    this.#tick(client?.link.phase === "recovering");
+    if (settings.autoConnect && shown && model.phase === "idle" && !this.#begun) {
+      this.#begun = true;
+      void this.act("connect");
+    }
+  }
+
+  /** @param {boolean} shown people can get at this surface: an automatic connect waits for one */
+  #show(shown) {
+    if (this.#client === null || shown === this.#retained) return;
+    this.#retained = shown;
+    if (shown) this.#client.retainSurface?.(this.#key);
+    else this.#client.releaseSurface?.(this.#key);
+  }
+
+  /**
+   * Tells the client whether a picture is wanted and how high, in device pixels; -1: none.
+   *
+   * @param {number} height
+   */
+  #want(height) {
+    if (this.#client === null || height === this.#held) return;
+    this.#held = height;
+    if (height < 0) this.#client.releaseVideo(this.#key);
+    else this.#client.retainVideo(this.#key, { height });
+  }
+
+  /** @param {boolean} wanted seconds are counted down */
+  #tick(wanted) {
+    if (wanted === (this.#timer !== 0)) return;
+    if (!wanted) clearInterval(this.#timer);
+    this.#timer = wanted ? setInterval(() => this.draw(), SECOND) : 0;
+  }
+}
+
+/**
+ * @param {import("./memory.js").Display} display
+ * @returns {Choices}
+ */
+function first(display) {
+  return { display, place: { side: "end", at: 1 }, captions: true, transcript: false };
+}

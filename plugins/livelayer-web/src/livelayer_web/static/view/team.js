@@ -1,0 +1,90 @@
+// @ts-check
+/** Who else can be talked to: a small list; picking one turns the session to that agent. */
+
+import { h, show } from "./dom.js";
+import { icon } from "./icons.js";
+import { Menu } from "./menu.js";
+import { initial, source } from "./stage.js";
+
+/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./parts.js").Member} Member */
+
+export class Team {
+  #drawn = "";
+
+  /** @param {import("./parts.js").Orders} orders */
+  constructor(orders) {
+    this.orders = orders;
+    this.menu = new Menu("team", "team");
+    this.element = this.menu.element;
+  }
+
+  /** @param {Scene} scene */
+  update({ client, model, t }) {
+    this.menu.name(t("team"));
+    show(this.element, model.control && client?.link.phase === "live" && model.team.length > 0);
+    if (this.element.hidden) this.menu.toggle(false);
+    const drawn = JSON.stringify([model.team, model.agent]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    this.menu.list.replaceChildren(...model.team.map((one) => this.#row(one, model.agent)));
+  }
+
+  /**
+   * @param {Member} member
+   * @param {string | null} current
+   */
+  #row(member, current) {
+    const image = h("img", { alt: "", hidden: true });
+    source(image, member.image);
+    const face = h("span", { class: "mini-face", "aria-hidden": "true" }, initial(member.name), image);
+    const name = h("span", { class: "name", dir: "auto" }, member.name);
+    const words = h("span", { class: "words" }, name);
+    if (member.role) words.append(h("span", { class: "role", dir: "auto" }, member.role));
+    const chosen = member.agent === current;
+    const mark = h("span", { class: "mark", "aria-hidden": "true" }, icon("check"));
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: "item",
+        "aria-current": chosen ? "true" : null,
+        onclick: () => {
+          this.menu.toggle(false);
+          if (!chosen) this.orders.pickMember(member.agent);
+        },
+      },
+      face,
+      words,
+      chosen && mark,
+    );
+    return h("li", {}, button);
+  }
+}
+
+/**
+ * The members that a page names, as an attribute's JSON or a property; null: none that can be used.
+ *
+ * @param {unknown} given
+ * @returns {Member[] | null}
+ */
+export function parseTeam(given) {
+  let members = given;
+  if (typeof given === "string") {
+    try {
+      members = JSON.parse(given);
+    } catch {
+      return null;
+    }
+  }
+  if (!Array.isArray(members)) return null;
+  return members
+    .filter((one) => typeof one?.id === "string" && typeof one?.name === "string")
+    .map((one) => ({
+      id: one.id,
+      name: one.name,
+      role: typeof one.role === "string" ? one.role : "",
+      image: typeof one.avatarImageUrl === "string" ? one.avatarImageUrl : null,
+      agent: typeof one.agentId === "string" ? one.agentId : one.id,
+    }));
+}

@@ -1,0 +1,175 @@
+"""The avatar in a real browser: its modules under the product's policy, its client played."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import livelayer_web
+import pytest
+from livelayer_web.guard import CONTENT_SECURITY_POLICY
+from playwright.async_api import Browser, BrowserContext, Page, Route
+
+HERE = Path(__file__).parent
+STATIC = Path(livelayer_web.__file__).parent / "static"
+ORIGIN = "http://localhost"
+SCENES: dict[str, Any] = json.loads((HERE / "scenes.json").read_text())
+
+PAGE = """<!doctype html>
+<html lang="en" dir="{dir}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Avatar</title>
+<link rel="stylesheet" href="/harness/{css}">
+<script type="module" src="/harness/harness.js"></script>
+</head>
+<body class="{theme}">
+<main><h1>Welcome to Acme</h1>{body}</main>
+</body>
+</html>
+"""
+
+
+def asset(path: str) -> Path | None:
+    """The file behind an address of the tests' server."""
+    for prefix, root in (("/static/", STATIC), ("/harness/", HERE / "harness")):
+        if path.startswith(prefix):
+            file = root / path.removeprefix(prefix)
+            return file if file.is_file() else None
+    return None
+
+
+async def serve(route: Route, pages: dict[str, str]) -> None:
+    """Answer as the product does: the same policy, nothing but our own files."""
+    path = route.request.url.removeprefix(ORIGIN).partition("?")[0]
+    headers = {"content-security-policy": CONTENT_SECURITY_POLICY}
+    if path in pages:
+        await route.fulfill(body=pages[path], content_type="text/html", headers=headers)
+    elif file := asset(path):
+        kind = mimetypes.guess_type(file.name)[0] or "text/plain"
+        await route.fulfill(body=file.read_bytes(), content_type=kind, headers=headers)
+    else:
+        await route.fulfill(status=404, body="")
+
+
+class Visit(Protocol):
+    """Opens the harness with these elements on its page; what breaks the policy fails the test."""
+
+    async def __call__(
+        self,
+        body: str = ...,
+        *,
+        scene: str | None = None,
+        css: str = "page.css",
+        direction: str = "ltr",
+        theme: str = "light",
+        page: Page | None = None,
+        **options: Any,
+    ) -> Page: ...
+
+
+PANEL = '<livelayer-avatar mode="embedded" class="tall"></livelayer-avatar>'
+BUBBLE = '<livelayer-avatar mode="widget"></livelayer-avatar>'
+SESSION = "<livelayer-session></livelayer-session>"
+
+
+async def play(page: Page, name: str) -> None:
+    """Bring every client of the page into a scene of `scenes.json`."""
+    scene = dict(SCENES["scenes"][name])
+    if scene.pop("session", True) is False:
+        return
+    events = scene.pop("events", ())
+    debug = scene.pop("debug", False)
+    choices = scene.pop("choices", None)
+    await page.evaluate(
+        """async ([base, scene, events, debug, choices]) => {
+            harness.play(base);
+            if (scene.link?.retryAt) scene.link.retryAt += Date.now();
+            harness.play(scene);
+            for (const surface of document.querySelectorAll("livelayer-avatar")) {
+                Object.assign(surface, choices ?? {});
+                surface.toggleAttribute("debug", debug);
+            }
+            await harness.painted();
+            for (const [index, event] of events.entries()) {
+                const time = `2026-11-25T10:00:0${index}.120000Z`;
+                harness.client.tell(event, {sequence: index + 5, time});
+            }
+            await harness.painted();
+        }""",
+        [SCENES["base"], scene, list(events), debug, choices],
+    )
+    stream = scene.get("media", SCENES["base"]["media"]).get("stream", "@picture")
+    live = scene.get("state", {}).get("connection_state", "connected") == "connected"
+    live = live and scene.get("link", {}).get("phase") != "ended"
+    live = live and scene.get("state", {}).get("agent_active", True)
+    if stream and live:
+        await page.wait_for_function(
+            """() => [...document.querySelectorAll("livelayer-avatar")].every((one) => {
+                const root = one.shadowRoot;
+                if (root.querySelector(".panel").hidden) return true;
+                return root.querySelector(".stage").dataset.picture === "live";
+            })"""
+        )
+
+
+@pytest.fixture
+async def visit(browser: Browser) -> AsyncGenerator[Visit]:
+    """Opens harness pages; their faults, and violations of the policy, fail the test."""
+    contexts: list[BrowserContext] = []
+    pages: list[Page] = []
+    faults: list[str] = []
+
+    async def visit(
+        body: str = SESSION + PANEL,
+        *,
+        scene: str | None = None,
+        css: str = "page.css",
+        direction: str = "ltr",
+        theme: str = "light",
+        page: Page | None = None,
+        **options: Any,
+    ) -> Page:
+        if page is None:
+            options.setdefault("viewport", {"width": 1280, "height": 800})
+            options.setdefault("color_scheme", theme)
+            context = await browser.new_context(**options)
+            context.set_default_timeout(10_000)
+            contexts.append(context)
+            page = await context.new_page()
+            page.on("pageerror", lambda error: faults.append(str(error)))
+            page.on(
+                "console",
+                lambda told: faults.append(told.text) if told.type == "error" else None,
+            )
+            pages.append(page)
+        content = PAGE.format(body=body, css=css, dir=direction, theme=theme)
+        await page.unroute_all()
+        await page.route("**/*", lambda route: serve(route, {"/": content, "/other": content}))
+        await page.goto(f"{ORIGIN}/")
+        await page.wait_for_function("() => window.harness !== undefined")
+        if scene is not None:
+            await play(page, scene)
+        return page
+
+    yield visit
+    for page in pages:
+        if not page.is_closed():
+            faults += await page.evaluate("() => harness.violations")
+    for context in contexts:
+        await context.close()
+    assert not faults, faults
+
+
+@pytest.fixture
+def scenes() -> list[str]:
+    return list(SCENES["scenes"])
+
+
+@pytest.fixture
+def enact() -> Callable[[Page, str], Awaitable[None]]:
+    return play

@@ -1,0 +1,369 @@
+"""What a person does in a conversation, what a client is asked, what is said aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+pytestmark = pytest.mark.anyio
+
+Visit = Callable[..., Awaitable[Page]]
+Enact = Callable[[Page, str], Awaitable[None]]
+
+SESSION = "<livelayer-session></livelayer-session>"
+WIDGET = '<livelayer-avatar mode="widget"></livelayer-avatar>'
+PANEL = '<livelayer-avatar mode="embedded" class="tall"></livelayer-avatar>'
+
+
+async def calls(page: Page, *names: str) -> list[list[Any]]:
+    made: list[list[Any]] = await page.evaluate("() => harness.client.calls")
+    return [call for call in made if not names or call[0] in names]
+
+
+@pytest.mark.parametrize(
+    ("scene", "button", "made"),
+    [
+        ("idle", "Talk to Ada", ["connect"]),
+        ("connecting", "Cancel", ["disconnect"]),
+        ("joining", "Cancel", ["disconnect"]),
+        ("error", "Try again", ["connect"]),
+        ("resume", "Continue conversation", ["connect"]),
+        ("ended", "Start again", ["connect"]),
+        ("recovering", "Try now", ["open"]),
+        ("recovering-before", "Try again", ["open", "connect"]),
+        ("refused", "Try again", ["open"]),
+        ("listening", "End conversation", ["disconnect"]),
+    ],
+)
+async def test_each_state_offers_the_one_thing_to_do(
+    visit: Visit, scene: str, button: str, made: list[str]
+) -> None:
+    page = await visit(scene=scene)
+    await page.get_by_role("button", name=button).click()
+    await page.evaluate("() => harness.painted()")
+    acted = await calls(page, "open", "connect", "disconnect")
+    assert [name for name, *_ in acted] == made
+
+
+async def test_what_may_only_be_watched_offers_nothing_to_do(visit: Visit, enact: Enact) -> None:
+    page = await visit(scene="watching")
+    for kind in (".microphone", ".camera", ".screen", ".end", ".team-switch"):
+        await expect(page.locator(kind).first).to_be_hidden()
+    await expect(page.locator("textarea")).to_have_attribute("readonly", "")
+    await expect(page.locator("textarea")).to_have_attribute("placeholder", "You are watching")
+
+
+async def test_an_automatic_connect_waits_until_it_can_be_seen(visit: Visit) -> None:
+    page = await visit(SESSION + '<livelayer-avatar auto-connect hide-on="/**">', scene="idle")
+    assert await calls(page, "connect") == []
+    await page.evaluate("() => harness.surface.removeAttribute('hide-on')")
+    await page.evaluate("() => harness.painted()")
+    assert len(await calls(page, "connect")) == 1
+    await page.evaluate("() => harness.client.set({state: {connection_state: 'disconnected'}})")
+    await page.evaluate("() => harness.client.set({state: {connection_state: 'idle'}})")
+    await page.evaluate("() => harness.painted()")
+    assert len(await calls(page, "connect")) == 1  # ended by a person stays ended
+
+
+async def test_picking_a_member_turns_the_session_to_its_agent(visit: Visit) -> None:
+    page = await visit(scene="listening")
+    opener = page.get_by_role("button", name="Talk to someone else")
+    await opener.click()
+    await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_role("button", name="Ben")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(opener).to_be_focused()
+    await opener.click()
+    await page.get_by_role("button", name="Caro").click()
+    assert await calls(page, "switchAgent") == [["switchAgent", "caro"]]
+
+
+async def test_a_page_names_its_own_team(visit: Visit) -> None:
+    team = (
+        '[{"id": "x", "name": "Xenia", "role": "Guide", "agentId": "agt_x"},'
+        ' {"id": "ada", "name": "Ada"}]'
+    )
+    page = await visit(
+        SESSION + f"<livelayer-avatar mode='embedded' class='tall' team-members='{team}'>",
+        scene="listening",
+    )
+    await page.get_by_role("button", name="Talk to someone else").click()
+    await page.get_by_role("button", name="Xenia").click()
+    assert await calls(page, "switchAgent") == [["switchAgent", "agt_x"]]
+    await page.evaluate("() => { harness.surface.teamMembers = []; }")
+    await expect(page.locator(".team-switch")).to_be_hidden()
+
+
+async def test_nothing_is_taken_before_it_is_asked_for(visit: Visit) -> None:
+    page = await visit(scene="speaking")
+    assert await calls(page, "take") == []
+    await page.get_by_role("button", name="Turn microphone on").click()
+    await page.get_by_role("button", name="Turn camera on").click()
+    await page.get_by_role("button", name="Share your screen").click()
+    taken = [["take", kind] for kind in ("microphone", "camera", "screen")]
+    assert await calls(page, "take") == taken
+    on = "{phase: 'on', muted: false, owner: 'web', stream: null}"
+    await page.evaluate(f"() => harness.play({{sources: {{microphone: {on}, camera: {on}}}}})")
+    await page.get_by_role("button", name="Mute microphone").click()
+    await page.get_by_role("button", name="Turn camera off").click()
+    assert await calls(page, "setSourceMuted") == [["setSourceMuted", "microphone", True]]
+    assert await calls(page, "release") == [["release", "camera"]]
+
+
+async def test_only_sources_that_the_server_offers_are_shown(visit: Visit) -> None:
+    page = await visit(scene="listening")
+    await page.evaluate("() => harness.play({joined: {sources: ['microphone']}})")
+    await expect(page.locator(".controls .microphone")).to_be_visible()
+    await expect(page.locator(".controls .camera")).to_be_hidden()
+    await expect(page.locator(".controls .screen")).to_be_hidden()
+
+
+async def test_sound_is_muted_and_let_through_by_a_press(visit: Visit, enact: Enact) -> None:
+    page = await visit(scene="speaking")
+    await page.get_by_role("button", name="Mute sound").click()
+    assert await calls(page, "setSpeakerMuted") == [["setSpeakerMuted", True]]
+    await enact(page, "sound-blocked")
+    await page.evaluate("() => { harness.client.calls = []; }")
+    await page.get_by_role("button", name="Tap to hear Ada").click()
+    assert await calls(page, "unblockSound") == [["unblockSound"]]
+
+
+async def test_messages_are_typed_sent_and_kept_within_the_limit(visit: Visit) -> None:
+    page = await visit(scene="listening")
+    field = page.get_by_role("textbox", name="Message Ada")
+    await field.press_sequentially("first line")
+    await field.press("Shift+Enter")
+    await field.press_sequentially("second line")
+    await field.press("Enter")
+    assert await calls(page, "sendMessage") == [["sendMessage", "first line\nsecond line"]]
+    await expect(field).to_have_value("")
+    await expect(field).to_be_focused()
+    await field.press("Enter")
+    await field.fill("   ")
+    await field.press("Enter")
+    await field.fill("ä" * 15_360)
+    await expect(page.locator(".limit")).to_have_text("15393 bytes too long")
+    await field.press("Enter")
+    assert len(await calls(page, "sendMessage")) == 1
+    await expect(page.get_by_role("button", name="Send")).to_have_attribute("aria-disabled", "true")
+
+
+async def test_messages_on_their_way_say_so_and_failed_ones_can_go_again(visit: Visit) -> None:
+    page = await visit(scene="messages")
+    rows = page.locator(".outbox li")
+    await expect(rows.nth(0)).to_contain_text("Sending…")
+    await expect(rows.nth(1)).to_contain_text("Not sent")
+    await page.get_by_role("button", name="Send again").click()
+    await page.get_by_role("button", name="Discard").click()
+    asked = await calls(page, "retryMessage", "discardMessage")
+    assert asked == [["retryMessage", "p2"], ["discardMessage", "p2"]]
+    await page.evaluate("() => harness.client.set({pending: []})")
+    await expect(rows).to_have_count(0)
+
+
+async def test_what_is_typed_survives_a_lost_connection(visit: Visit, enact: Enact) -> None:
+    page = await visit(scene="listening")
+    field = page.get_by_role("textbox", name="Message Ada")
+    await field.fill("half a thought")
+    await enact(page, "recovering")
+    await expect(page.locator(".notice")).to_contain_text("Connection lost. Trying again in 3 s.")
+    await expect(field).to_have_value("half a thought")
+    await field.press("Enter")
+    assert await calls(page, "sendMessage") == [["sendMessage", "half a thought"]]
+    await enact(page, "listening")
+    await expect(page.locator(".notice")).to_have_count(0)
+
+
+async def test_text_of_a_transcript_is_text(visit: Visit) -> None:
+    page = await visit(scene="transcript")
+    lines = page.locator(".lines .words")
+    await expect(lines.nth(3)).to_have_text("<img src=x onerror=alert(1)> yes, please")
+    script = "<script>window.broken = 1</script><a href='javascript:window.broken = 1'>x</a>"
+    await page.evaluate(
+        """(text) => harness.play({state: {
+            agent_config: {name: text, avatarImageUrl: "javascript:window.broken = 1"},
+            error: text,
+            transcript: [{id: "x", role: "agent", text, final: true}],
+        }, pending: [{id: "p", text, failed: text}]})""",
+        script,
+    )
+    await expect(page.locator(".captions .agent")).to_have_text(script)
+    foreign = "() => harness.surface.shadowRoot.querySelectorAll('script, a, img[src]').length"
+    assert await page.evaluate(foreign) == 0
+    assert await page.evaluate("() => window.broken") is None
+
+
+async def test_a_line_is_said_once_when_it_is_final(visit: Visit) -> None:
+    page = await visit(scene="listening")
+    said = page.locator(".unseen[role=log] p")
+    await expect(said).to_have_count(0)  # what was there before is history
+    add = """(entry) => {
+        const others = harness.client.state.transcript.filter((one) => one.id !== "n");
+        harness.play({state: {transcript: [...others, entry]}});
+    }"""
+    for text in ("It", "It costs", "It costs 24 euros"):
+        await page.evaluate(add, {"id": "n", "role": "agent", "text": text, "final": False})
+        await page.evaluate("() => harness.painted()")
+        await expect(page.locator(".captions .agent")).to_have_text(text)
+        await expect(said).to_have_count(0)
+    final = {"id": "n", "role": "agent", "text": "It costs 24 euros.", "final": True}
+    await page.evaluate(add, final)
+    await expect(said).to_have_text(["Ada: It costs 24 euros."])
+    await page.evaluate(add, final)
+    await page.evaluate("() => harness.painted()")
+    await expect(said).to_have_count(1)
+
+
+async def test_states_are_said_politely_and_by_one_surface(visit: Visit, enact: Enact) -> None:
+    page = await visit(SESSION + PANEL + WIDGET, scene="listening")
+    live = page.locator("[role=status]")
+    await expect(live.first).to_have_text("Listening")
+    await expect(live.first).to_have_attribute("aria-live", "polite")
+    for scene, words in {
+        "thinking": "Thinking",
+        "speaking": "Speaking",
+        "recovering": "Connection lost. Connection lost. Trying again. Nothing you type is lost.",
+        "microphone-busy": "The microphone is in use by page v3f9.",
+        "error": "The room could not be reached",
+    }.items():
+        await enact(page, scene)
+        await expect(live.first).to_contain_text(words)
+    await expect(live.nth(1)).to_have_text("")
+
+
+async def test_pictures_are_wanted_only_while_somebody_can_see_them(visit: Visit) -> None:
+    page = await visit(SESSION + WIDGET, scene="listening", device_scale_factor=2)
+    await expect_height(page, 152)
+    await page.locator(".bubble").click()
+    await page.evaluate("() => harness.painted()")
+    box = await page.locator(".stage").bounding_box()
+    assert box is not None
+    await expect_height(page, round(box["height"] * 2))
+    await page.evaluate("() => { harness.surface.display = 'hidden'; }")
+    await expect_height(page, None)
+    await page.evaluate("() => { harness.surface.display = 'expanded'; }")
+    await expect_height(page, round(box["height"] * 2))
+    await page.evaluate("() => harness.surface.remove()")
+    await expect_height(page, None)
+
+
+async def expect_height(page: Page, height: int | None) -> None:
+    await page.wait_for_function(
+        """(height) => {
+            const last = harness.client.calls.findLast(([name]) => name.endsWith("Video"));
+            return height === null ? last[0] === "releaseVideo" : last[2]?.height === height;
+        }""",
+        arg=height,
+    )
+
+
+async def test_a_panel_out_of_sight_wants_no_picture(visit: Visit) -> None:
+    page = await visit(SESSION + PANEL, scene="listening")
+    await expect_height(page, await page.locator(".stage").evaluate("(one) => one.clientHeight"))
+    await page.evaluate(
+        """() => {
+            const space = document.createElement("p");
+            space.textContent = ".\\n".repeat(3000);
+            document.querySelector("main").append(space);
+            scrollTo(0, document.body.scrollHeight);
+        }"""
+    )
+    await expect_height(page, None)
+
+
+async def test_a_picture_stays_while_the_avatar_is_renewed(visit: Visit) -> None:
+    page = await visit(scene="speaking")
+    await page.evaluate("() => harness.play({media: {phase: 'recovering', stream: null}})")
+    await page.evaluate("() => harness.painted()")
+    stage = page.locator(".stage")
+    await expect(stage).to_have_attribute("data-picture", "live")
+    await expect(page.locator(".renewing")).to_be_visible()
+    await page.evaluate("() => harness.play({media: {phase: 'live', stream: '@picture'}})")
+    await expect(page.locator(".renewing")).to_be_hidden()
+    muted = "() => [...harness.surface.shadowRoot.querySelectorAll('video')].map((v) => v.muted)"
+    assert await page.evaluate(muted) == [True] * 5
+
+
+async def test_fields_are_shown_as_they_come_and_then_the_result(visit: Visit) -> None:
+    page = await visit(scene="fields")
+    rows = page.locator(".known > div")
+    await expect(rows).to_have_count(3)
+    await expect(rows.nth(0)).to_have_text("NameGrace Hopper")
+    await expect(rows.nth(2)).to_have_text("Team sizeempty")
+    await page.evaluate(
+        """() => {
+            const result = {results: {name: "Grace Hopper", team: 4}, summary: "All set."};
+            const payload = {type: "task_completed", result};
+            harness.client.tell({event: "CommandReceived", command: "task_completed", payload});
+        }"""
+    )
+    await expect(page.locator(".done-mark")).to_have_text("Complete")
+    await expect(rows.nth(2)).to_have_text("Team size4")
+    await expect(page.locator(".summary")).to_have_text("All set.")
+
+
+async def test_every_event_streams_into_a_bounded_log(visit: Visit) -> None:
+    page = await visit(scene="debug", permissions=["clipboard-read", "clipboard-write"])
+    rows = page.locator(".events li")
+    await expect(rows).to_have_count(7)
+    await page.evaluate(
+        """() => { for (let n = 0; n < 600; n += 1) harness.client.tell({event: "Tick", n}); }"""
+    )
+    await expect(page.locator(".debug .count")).to_have_text("500 of 500 shown, 107 dropped")
+    await expect(rows).to_have_count(500)
+    await page.get_by_role("button", name="Pause").click()
+    await page.evaluate("""() => harness.client.tell({event: "Late"})""")
+    await page.evaluate("() => harness.painted()")
+    await expect(rows.last).to_contain_text('{"n":599}')
+    await page.get_by_role("button", name="Go on").click()
+    await expect(rows.last).to_contain_text("Late")
+    await page.get_by_role("searchbox", name="Filter").fill("late")
+    await expect(rows).to_have_count(1)
+    await page.get_by_role("button", name="Copy").click()
+    await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert '"kind":"Late"' in await page.evaluate("() => navigator.clipboard.readText()")
+    await page.get_by_role("button", name="Clear").click()
+    await expect(rows).to_have_count(0)
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".debug")).to_be_hidden()
+
+
+async def test_a_session_that_comes_later_is_found(visit: Visit, enact: Enact) -> None:
+    page = await visit(PANEL)
+    await expect(page.locator(".curtain .title")).to_have_text("No session")
+    await page.evaluate("() => document.body.append(document.createElement('livelayer-session'))")
+    await enact(page, "idle")
+    await expect(page.get_by_role("button", name="Talk to Ada")).to_be_visible()
+
+
+async def test_an_ancestor_or_a_named_session_comes_before_the_only_one(visit: Visit) -> None:
+    page = await visit(
+        '<livelayer-session id="one"></livelayer-session>'
+        '<livelayer-session id="two"><livelayer-avatar></livelayer-avatar></livelayer-session>'
+        '<livelayer-avatar session="one"></livelayer-avatar><livelayer-avatar></livelayer-avatar>'
+    )
+    found = await page.evaluate(
+        """() => [...document.querySelectorAll("livelayer-avatar")].map((surface) =>
+            ["one", "two"].find((id) => document.getElementById(id).client === surface.client))"""
+    )
+    assert found == ["two", "one", None]
+
+
+async def test_a_surface_alone_brings_its_session_when_asked_and_ends_it(visit: Visit) -> None:
+    page = await visit(
+        '<livelayer-avatar mode="embedded" class="tall" agent-id="ada" base="/ll" '
+        'capabilities="scroll">'
+    )
+    assert await page.locator("livelayer-session").count() == 0
+    await page.get_by_role("button", name="Talk to Assistant").click()
+    session = page.locator("livelayer-session")
+    await expect(session).to_have_count(1)
+    assert await session.evaluate(
+        "(one) => ['agent-id', 'base', 'capabilities', 'private'].map((n) => one.getAttribute(n))"
+    ) == ["ada", "/ll", "scroll", ""]
+    assert [name for name, *_ in await calls(page, "open", "connect")] == ["open", "connect"]
+    await page.evaluate("() => harness.surface.remove()")
+    await expect(session).to_have_count(0)

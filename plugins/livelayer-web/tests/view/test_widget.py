@@ -1,0 +1,189 @@
+"""A widget floats, opens, closes, is carried and remembers; an embedded surface does none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+pytestmark = pytest.mark.anyio
+
+Visit = Callable[..., Awaitable[Page]]
+
+SESSION = "<livelayer-session></livelayer-session>"
+WIDGET = '<livelayer-avatar mode="widget"></livelayer-avatar>'
+PANEL = '<livelayer-avatar mode="embedded" class="tall"></livelayer-avatar>'
+
+
+async def kept(page: Page, key: str = "ll-widget") -> Any:
+    return await page.evaluate("(key) => JSON.parse(localStorage.getItem(key))", key)
+
+
+async def test_it_is_remembered_how_a_widget_was_left(visit: Visit) -> None:
+    page = await visit(SESSION + WIDGET, scene="listening")
+    await expect(page.locator(".panel")).to_be_hidden()
+    await page.locator(".bubble").click()
+    await expect(page.locator(".panel")).to_be_visible()
+    await page.reload()
+    await expect(page.locator(".panel")).to_be_visible()
+    await page.locator(".minimise").click()
+    await page.reload()
+    await expect(page.locator(".bubble")).to_be_visible()
+    assert (await kept(page))["display"] == "minimized"
+
+
+async def test_an_empty_key_switches_remembering_off(visit: Visit) -> None:
+    page = await visit(SESSION + '<livelayer-avatar persist-key="" display="expanded">')
+    await page.locator(".minimise").click()
+    await expect(page.locator(".bubble")).to_be_visible()
+    assert await page.evaluate("() => localStorage.length") == 0
+    await page.reload()
+    await expect(page.locator(".panel")).to_be_visible()
+
+
+async def test_surfaces_that_share_a_key_move_together_and_others_do_not(visit: Visit) -> None:
+    page = await visit(
+        SESSION
+        + '<livelayer-avatar id="a" persist-key="one"></livelayer-avatar>'
+        + '<livelayer-avatar id="b" persist-key="one"></livelayer-avatar>'
+        + '<livelayer-avatar id="c" persist-key="two"></livelayer-avatar>'
+    )
+    await page.evaluate("() => { document.getElementById('a').display = 'expanded'; }")
+    displays = "() => ['a', 'b', 'c'].map((id) => document.getElementById(id).display)"
+    assert await page.evaluate(displays) == ["expanded", "expanded", "minimized"]
+    assert (await kept(page, "one"))["display"] == "expanded"
+    assert await kept(page, "two") is None
+
+
+async def test_an_embedded_surface_is_expanded_whatever_is_asked(visit: Visit) -> None:
+    page = await visit(SESSION + PANEL, scene="listening")
+    await page.evaluate("() => { harness.surface.display = 'minimized'; }")
+    assert await page.evaluate("() => harness.surface.display") == "expanded"
+    await page.locator("textarea").press("Escape")
+    await expect(page.locator(".panel")).to_be_visible()
+    await expect(page.locator(".minimise")).to_be_hidden()
+    assert await page.evaluate("() => localStorage.length") == 0
+
+
+async def test_broken_memory_is_as_good_as_none(visit: Visit) -> None:
+    page = await visit(SESSION + WIDGET)
+    for nonsense in (
+        "{",
+        '"expanded"',
+        '{"display": 3, "place": {"side": "top", "at": 7}}',
+        "null",
+    ):
+        await page.evaluate("(text) => localStorage.setItem('ll-widget', text)", nonsense)
+        await page.reload()
+        await expect(page.locator(".bubble")).to_be_visible()
+
+
+async def test_keys_alone_open_close_and_move_it(visit: Visit) -> None:
+    page = await visit(SESSION + WIDGET, scene="listening", reduced_motion="reduce")
+    await page.keyboard.press("Tab")
+    bubble = page.locator(".bubble")
+    await expect(bubble).to_be_focused()
+    for key in ("ArrowLeft", "ArrowUp", "ArrowUp"):
+        await page.keyboard.press(key)
+    await expect(page.locator("[role=status]")).to_have_text("Moved: middle, left")
+    assert (await kept(page))["place"] == {"side": "start", "at": 0.5}
+    await page.keyboard.press("Home")
+    await page.reload()
+    box = await bubble.bounding_box()
+    assert box is not None
+    assert (box["x"], box["y"]) == (16, 16)
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".panel")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(bubble).to_be_focused()
+
+
+async def test_a_pointer_carries_it_to_the_nearer_side(visit: Visit) -> None:
+    page = await visit(SESSION + WIDGET, scene="listening", reduced_motion="reduce")
+    await drag(page, ".bubble", (160, 300))
+    await expect(page.locator(".panel")).to_be_hidden()  # the end of a drag is no click
+    box = await page.locator(".bubble").bounding_box()
+    assert box is not None
+    assert box["x"] == 16
+    assert abs(box["y"] + box["height"] / 2 - 300) < 12
+    await page.reload()
+    assert await page.locator(".bubble").bounding_box() == box
+    await drag(page, ".bubble", (1100, 30))
+    assert (await kept(page))["place"] == {"side": "end", "at": 0}
+    await page.locator(".bubble").click()
+    await expect(page.locator(".panel")).to_be_visible()
+
+
+async def test_a_panel_is_carried_by_its_picture_and_stays_in_the_window(visit: Visit) -> None:
+    page = await visit(SESSION + WIDGET, scene="listening", reduced_motion="reduce")
+    await page.locator(".bubble").click()
+    await drag(page, ".stage", (-200, -400))
+    box = await page.locator(".panel").bounding_box()
+    assert box is not None
+    assert (box["x"], box["y"]) == (16, 16)
+
+
+async def drag(page: Page, selector: str, to: tuple[float, float]) -> None:
+    box = await page.locator(selector).bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    await page.mouse.down()
+    await page.mouse.move(*to, steps=5)
+    await page.mouse.up()
+
+
+async def test_a_hidden_widget_leaves_a_tab_to_bring_it_back(visit: Visit) -> None:
+    page = await visit(SESSION + WIDGET, scene="listening")
+    await page.locator(".bubble").click()
+    await page.locator(".options-switch").click()
+    await page.get_by_role("button", name="Hide").click()
+    tab = page.locator(".tab")
+    await expect(tab).to_be_focused()
+    await expect(page.locator(".bubble")).to_be_hidden()
+    await tab.click()
+    await expect(page.locator(".bubble")).to_be_visible()
+
+
+async def test_right_to_left_mirrors_sides_and_keys(visit: Visit) -> None:
+    page = await visit(
+        SESSION + WIDGET, scene="listening", direction="rtl", reduced_motion="reduce"
+    )
+    bubble = page.locator(".bubble")
+    box = await bubble.bounding_box()
+    assert box is not None
+    assert box["x"] == 16
+    await bubble.focus()
+    await page.keyboard.press("ArrowRight")
+    assert (await kept(page))["place"]["side"] == "start"
+    await expect(page.locator("[role=status]")).to_have_text("Moved: bottom, right")
+
+
+async def test_a_route_hides_the_surface_and_the_session_goes_on(visit: Visit) -> None:
+    page = await visit(
+        SESSION + '<livelayer-avatar display="expanded" hide-on="/admin/**" show-on="/**">',
+        scene="listening",
+    )
+    await expect(page.locator(".panel")).to_be_visible()
+    await page.evaluate(
+        "() => { harness.client.calls = []; history.pushState({}, '', '/admin/x'); }"
+    )
+    await expect(page.locator(".panel")).to_be_hidden()
+    calls = {name for name, *_ in await page.evaluate("() => harness.client.calls")}
+    assert "releaseVideo" in calls
+    assert not calls & {"disconnect", "close"}
+    await page.evaluate("() => history.pushState({}, '', '/pricing')")
+    await expect(page.locator(".panel")).to_be_visible()
+
+
+async def test_pathname_stands_for_the_address_and_predicates_do(visit: Visit) -> None:
+    page = await visit(SESSION + '<livelayer-avatar show-on="/pricing" pathname="/pricing">')
+    await expect(page.locator(".bubble")).to_be_visible()
+    await page.evaluate("() => harness.surface.setAttribute('pathname', '/home')")
+    await expect(page.locator(".bubble")).to_be_hidden()
+    await page.evaluate("() => { harness.surface.showOn = (path) => path.startsWith('/ho'); }")
+    await expect(page.locator(".bubble")).to_be_visible()
+    await page.evaluate("() => { harness.surface.hideOn = [/^\\/h/]; }")
+    await expect(page.locator(".bubble")).to_be_hidden()
