@@ -75,7 +75,7 @@ export class SessionClient extends EventTarget {
       joined: (joined) => this.#joined(joined),
       event: (kind, data) => this.#take(kind, data),
       cursor: () => this.#follower.cursor,
-      place: (signal, anew) => place.find(signal, anew),
+      place: (signal, anew, bearer) => place.find(signal, anew, bearer),
     });
     this.#link.token = token;
     this.#beat = new Beat(http, () => this.#watchers.wants, () => this.#link.lost());
@@ -84,6 +84,7 @@ export class SessionClient extends EventTarget {
       changed: () => this.#mediaChanged(),
       sound: (track) => this.#sound.attach(track),
       source: (kind) => this.#sources.track(kind),
+      renewed: () => void this.#sources.renew(),
       watched: () => this.#watchers.wants.video,
     });
     this.#sources = new Sources(http, {
@@ -317,7 +318,7 @@ export class SessionClient extends EventTarget {
     this.info = null;
     this.#beat.start(joined.beat_seconds);
     this.#update();
-    void this.#sources.renew();
+    this.#sources.suspend();
   }
 
   /** @param {string} kind @param {any} data */

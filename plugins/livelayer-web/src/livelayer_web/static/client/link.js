@@ -16,7 +16,8 @@ import { EventStream } from "./stream.js";
  * @property {(joined: Joined) => void} joined after every join; events follow
  * @property {(kind: string, data: any) => void} event `snapshot`, `event`, `lagged`, `command`, `info`
  * @property {() => string | null} cursor where to go on
- * @property {(signal: AbortSignal, anew: boolean) => Promise<void>} place finds the session's base; `anew`: the last one is gone
+ * @property {(signal: AbortSignal, anew: boolean, bearer: () => Promise<string | null>) => Promise<string | null>} place
+ *   finds the session's base (`anew`: the last one is gone), and perhaps a token for it
  */
 
 /**
@@ -137,10 +138,10 @@ export class Link {
 
   /** @param {AbortSignal} signal */
   async #join(signal) {
-    await this.hooks.place(signal, this.#gone);
+    const token = await this.hooks.place(signal, this.#gone, () => this.#bearer());
     this.#gone = false;
     try {
-      const joined = await this.#enter(signal);
+      const joined = await this.#enter(token, signal);
       if (signal.aborted) return;
       this.joined = joined;
       this.http.key = joined.key;
@@ -153,10 +154,11 @@ export class Link {
   }
 
   /**
+   * @param {string | null} own a token that came with the session
    * @param {AbortSignal} signal
    * @returns {Promise<Joined>}
    */
-  async #enter(signal) {
+  async #enter(own, signal) {
     const previous = this.previous;
     if (previous !== null) {
       try {
@@ -166,7 +168,8 @@ export class Link {
         this.previous = null;
       }
     }
-    const token = this.token !== null && this.token !== this.#refused ? this.token : await this.#fresh();
+    if (own !== null) return await this.#ask(own, previous, signal);
+    const token = await this.#bearer();
     try {
       return await this.#ask(token, previous, signal);
     } catch (error) {
@@ -176,6 +179,11 @@ export class Link {
       if (other === null || other === token) throw error;
       return await this.#ask(other, previous, signal);
     }
+  }
+
+  /** @returns {Promise<string | null>} the token given, or a fresh one if that was refused */
+  async #bearer() {
+    return this.token !== null && this.token !== this.#refused ? this.token : await this.#fresh();
   }
 
   /** @returns {Promise<string | null>} */

@@ -12,6 +12,7 @@ import { Peer, SOURCES } from "./peer.js";
  * @property {() => void} changed
  * @property {(track: MediaStreamTrack | null) => void} sound
  * @property {(kind: SourceKind) => MediaStreamTrack | null} source what this page sends now
+ * @property {() => void} renewed another connection took the place of one
  * @property {() => boolean} watched somebody waits for pictures
  */
 
@@ -141,11 +142,14 @@ export class Media {
     // Taken meanwhile: the latest is what is sent.
     for (const kind of SOURCES) await peer.send(kind, this.hooks.source(kind));
     this.#backoff.reset();
+    const renewed = this.#lived;
     this.#lived = true;
     this.#peer = peer;
     this.hooks.sound(peer.audio.track);
     await this.#show(peer, signal);
-    if (this.#peer === peer) this.#set("live");
+    if (this.#peer !== peer) return;
+    this.#set("live");
+    if (renewed) this.hooks.renewed();
   }
 
   /**

@@ -16,6 +16,8 @@ import { SOURCES } from "./peer.js";
  * @property {(kind: SourceKind) => Promise<void>} send puts the source's track into the connection
  */
 
+const AGAIN = 2; // seconds a lease must have held to be asked for once more
+
 /** @type {SourceState} */
 const OFF = Object.freeze({ phase: "off", muted: false, owner: null, stream: null });
 
@@ -32,6 +34,8 @@ export class Sources {
   #owners = { microphone: null, camera: null, screen: null };
   /** @type {Record<SourceKind, number>} */
   #turns = { microphone: 0, camera: 0, screen: 0 };
+  /** When each was taken last. @type {Record<SourceKind, number>} */
+  #taken = { microphone: 0, camera: 0, screen: 0 };
 
   /**
    * @param {import("./http.js").Http} http
@@ -109,20 +113,23 @@ export class Sources {
     await this.http.send("PATCH", `sources/${kind}`, { json: { muted } }).catch(() => {});
   }
 
-  /** The server knows us anew: what is on needs its lease again. */
+  /** The server forgot this page, and with it what it held: that is no loss. */
+  suspend() {
+    for (const kind of this.#on()) this.#set(kind, { ...this.states[kind], owner: null });
+  }
+
+  /** There is a new connection: what is on needs its lease again. */
   async renew() {
-    const on = SOURCES.filter((kind) => this.states[kind].phase === "on");
-    // That the old lease ends is no loss now.
-    for (const kind of on) this.#set(kind, { ...this.states[kind], owner: null });
-    for (const kind of on) {
-      const { phase, stream, muted } = this.states[kind];
-      if (phase !== "on" || stream === null) continue;
-      await this.#lease(kind, stream, muted, (this.#turns[kind] += 1));
+    this.suspend();
+    for (const kind of this.#on()) {
+      const { stream, muted } = this.states[kind];
+      if (stream !== null) await this.#lease(kind, stream, muted, (this.#turns[kind] += 1));
     }
   }
 
   /**
-   * Who owns what, by the session's state: a lease that went elsewhere ends ours.
+   * Who owns what, by the session's state. A lease that went to somebody else ends ours; one that
+   * just ended may have done so with its connection, and is asked for once more.
    *
    * @param {SessionState} state
    */
@@ -162,6 +169,7 @@ export class Sources {
       if (this.#turns[kind] !== turn) return stop(stream);
       if (muted) await this.http.send("PATCH", `sources/${kind}`, { json: { muted } });
       if (this.#turns[kind] !== turn) return stop(stream);
+      this.#taken[kind] = performance.now();
       this.#start(kind, { phase: "on", muted, owner, stream });
       await this.hooks.send(kind);
     } catch (error) {
@@ -197,8 +205,18 @@ export class Sources {
    * @param {string | null} owner
    */
   #lost(kind, owner) {
-    this.#turns[kind] += 1;
-    this.#drop(kind, owner === null ? OFF : { ...OFF, phase: "busy", owner });
+    const turn = (this.#turns[kind] += 1);
+    const { stream, muted } = this.states[kind];
+    const again = performance.now() - this.#taken[kind] > AGAIN * 1000;
+    if (owner !== null || stream === null || !again) {
+      return this.#drop(kind, owner === null ? OFF : { ...OFF, phase: "busy", owner });
+    }
+    this.#set(kind, { ...this.states[kind], owner: null });
+    void this.#lease(kind, stream, muted, turn);
+  }
+
+  #on() {
+    return SOURCES.filter((kind) => this.states[kind].phase === "on");
   }
 
   /**
