@@ -56,6 +56,15 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("lost", "lost"),
         Column("cpu", "CPU", ".2f"),
     ),
+    "web": (
+        _RIVAL,
+        Column("readers", "n"),
+        Column("cpu", "CPU", ".2f"),
+        Column("ratio", "", ".2f", "x"),
+        *_LATENCY,
+        Column("frames", "frames", ".1f"),
+        Column("rss", "MB", ".0f"),
+    ),
     "stalls sleeping": (
         _RIVAL,
         *_LATENCY,
@@ -92,6 +101,7 @@ TITLES: Final[Mapping[str, str]] = {
     "frames local": "from a local track: CPU ms a picture (x one VideoStream), sent to read in ms",
     "audio": "CPU ms a second (x one AudioStream), beep sent to heard in ms",
     "data": "round trips to an echo in ms (x the bare SDK), CPU ms a message",
+    "web": "pages: server CPU ms a picture (x the same with the fewest), painted to decoded in ms",
     "stalls sleeping": "sent to read in ms, MB gained in the second half",
     "stalls blocked": "a blocked loop: sent to read in ms, back to normal in ms, MB",
     "session widgets": "widgets with picture, voice, events: CPU ms a picture, sent to read in ms",
