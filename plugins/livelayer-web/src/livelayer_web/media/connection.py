@@ -31,8 +31,16 @@ Gone: TypeAlias = Callable[["MediaConnection", asyncio.Task[None]], None]
 
 CONNECT_TIMEOUT: Final = 15.0  # seconds from the answer to the first connected state
 CLOSE_TIMEOUT: Final = 3.0  # seconds that aiortc may take to close
-REFUSALS: Final = (ValueError, InvalidStateError, OperationError)
-"""What aiortc raises on an offer that it cannot answer."""
+REFUSALS: Final = (
+    OperationError,
+    InvalidStateError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+"""What aiortc raises on a description that it cannot make sense of."""
 
 
 class ConnectionStatistics(msgspec.Struct, frozen=True):
@@ -163,7 +171,10 @@ class MediaConnection:
                 self._downlink.hear(transceiver.sender)
             elif section.role != "sound" and allow_sources:
                 self._sources[section.role] = Source(section.role, transceiver.receiver)
-        await self._peer.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+        try:
+            await self._peer.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+        except REFUSALS as error:
+            raise OfferError("it does not fit what is offered here") from error
         await self._peer.setLocalDescription()
         self.answer = self._peer.localDescription.sdp
 
@@ -214,16 +225,13 @@ async def answer_offer(
     """Make a connection and its answer; whatever goes wrong, nothing of it is left.
 
     Raises:
-        OfferError: aiortc cannot answer the offer.
+        OfferError: aiortc cannot make sense of the offer.
     """
     servers = [RTCIceServer(urls=url) for url in ice_servers]
     peer = RTCPeerConnection(RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
     connection = MediaConnection(peer, downlink, clock, gone)
     try:
         await connection.negotiate(offer, allow_sources=allow_sources)
-    except REFUSALS as error:
-        await connection.aclose()
-        raise OfferError("it does not fit what is offered here") from error
     except BaseException:
         await connection.aclose()
         raise

@@ -6,9 +6,10 @@ import asyncio
 from typing import Final, final
 
 import msgspec
+from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from livelayer_bus.clock import Clock, SystemClock
-from livelayer_bus.errors import BrokenError, BusyError
+from livelayer_bus.errors import BrokenError, BusyError, MisuseError
 from livelayer_bus.surface import SurfaceSession
 
 from .connection import MediaConnection, answer_offer
@@ -19,6 +20,7 @@ from .sdp import read_offer
 from .sound import Sound
 from .statistics import PictureStatistics, SoundStatistics
 
+ADDRESS_LINE: Final = "a=candidate:"
 TICK: Final = 1.0  # seconds between two looks at what time decides
 
 
@@ -31,10 +33,11 @@ class MediaFullError(BusyError):
 
 
 class MediaUnavailableError(BrokenError):
-    """The surface is not mounted now."""
+    """No media can be served now; `reason` says why."""
 
-    def __init__(self) -> None:
-        super().__init__("no media: the surface is not mounted now; try again")
+    def __init__(self, reason: str = "the surface is not mounted now; try again") -> None:
+        super().__init__(f"no media: {reason}")
+        self.reason = reason
 
 
 class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +62,18 @@ class MediaStatistics(msgspec.Struct, frozen=True):
     sound: SoundStatistics
 
 
+def _check(settings: MediaSettings) -> None:
+    if settings.max_connections < 1:
+        raise MisuseError(f"max_connections={settings.max_connections} serves nobody: give >= 1")
+    for url in settings.ice_servers:
+        try:
+            scheme = parse_stun_turn_uri(url)["scheme"]
+        except ValueError as error:
+            raise MisuseError(f"{url!r} is no ICE server: give stun:host:port") from error
+        if scheme != "stun":
+            raise MisuseError(f"{url!r}: only STUN servers are supported, stun:host:port")
+
+
 @final
 class Media:
     """Gives any number of pages the session's sound and picture, each encoded once.
@@ -73,8 +88,13 @@ class Media:
         *,
         clock: Clock | None = None,
     ) -> None:
-        """Prepare; pages are served while `run` runs."""
+        """Prepare; pages are served while `run` runs.
+
+        Raises:
+            MisuseError: a setting cannot be.
+        """
         self._settings = settings or MediaSettings()
+        _check(self._settings)
         self._clock: Clock = clock or SystemClock()
         self._pictures = Pictures(session.video, self._settings.ladder, clock=self._clock)
         self._sound = Sound(session.audio, clock=self._clock)
@@ -105,7 +125,7 @@ class Media:
         Raises:
             OfferError: the offer cannot be answered.
             MediaFullError: there are as many connections as allowed.
-            MediaUnavailableError: `run` does not run.
+            MediaUnavailableError: `run` does not run, or this machine has no address but loopback.
         """
         servers = self._settings.ice_servers
         read = read_offer(offer, candidates=bool(servers))
@@ -128,6 +148,8 @@ class Media:
             self._answering -= 1
         try:
             self._check_running()
+            if ADDRESS_LINE not in connection.answer:
+                raise MediaUnavailableError("this machine has no address but loopback")
         except MediaUnavailableError:
             await connection.aclose()
             raise

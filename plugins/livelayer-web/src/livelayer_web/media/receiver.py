@@ -158,6 +158,7 @@ class PictureIntake:
         self.wanted: Final = Wanted()
         self.frames: Final[Frames[av.VideoFrame]] = Frames(PICTURE_CAPACITY)
         private: Any = receiver
+        self._receiver = private
         track: Any = RemoteStreamTrack("video")
         track._queue = self.frames
         private._track = track
@@ -179,6 +180,11 @@ class PictureIntake:
         if self._parameters is not None:
             parameters, self._parameters = self._parameters, None
             await self._begin(parameters)
+            # Of two tracks with the same codecs, aiortc drops what was sent again.
+            senders = self._receiver.transport._rtp_router.ssrc_table
+            for encoding in parameters.encodings:
+                if encoding.rtx is not None:
+                    senders[encoding.rtx.ssrc] = self._receiver
 
     def close(self) -> None:
         """End it; whoever waits for a frame, or for the start, goes on."""

@@ -82,6 +82,14 @@ def test_the_router_calls_what_takes_the_receivers_place(name: str, parameters: 
     assert list(registered.parameters) == ["self", "receiver", "parameters"]
 
 
+def test_the_routers_table_finds_a_receiver_by_its_sender() -> None:
+    source = inspect.getsource(dtls.RtpRouter.route_rtp)
+    assert "ssrc_receiver = self.ssrc_table.get(packet.ssrc)" in source
+    assert "self._rtp_router = RtpRouter()" in inspect.getsource(dtls.RTCDtlsTransport.__init__)
+    parameters = inspect.getsource(peer.RTCPeerConnection)
+    assert "encodings[apt].rtx = RTCRtpRtxParameters(" in parameters
+
+
 def test_a_decoder_takes_a_frame_of_a_payload() -> None:
     assert list(inspect.signature(JitterFrame.__init__).parameters) == ["self", "data", "timestamp"]
     assert list(inspect.signature(OpusDecoder.decode).parameters) == ["self", "encoded_frame"]

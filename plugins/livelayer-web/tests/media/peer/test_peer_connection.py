@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
+import aioice.ice
 import psutil
 import pytest
 from livelayer_web.media import (
@@ -15,8 +17,12 @@ from livelayer_web.media import (
     MediaFullError,
     MediaSettings,
     MediaUnavailableError,
+    OfferError,
 )
 
+from livelayer_bus import Session
+from livelayer_bus.errors import MisuseError
+from livelayer_bus.surface import SurfaceSession
 from livelayer_bus.testing import ManualClock, no_leaked_tasks
 
 pytestmark = pytest.mark.anyio
@@ -143,6 +149,45 @@ async def test_an_answer_that_is_cancelled_leaves_nothing(media: Media, offer: s
                 await task.result().aclose()
     assert sockets() <= before
     assert media.statistics().connections == 0
+
+
+async def test_a_damaged_offer_is_answered_or_refused_and_nothing_else(
+    media: Media, offer: str
+) -> None:
+    chance = random.Random(6)
+    before = sockets()
+    refused = 0
+    async with no_leaked_tasks():
+        for _ in range(200):
+            start = chance.randrange(len(offer))
+            end = start + chance.randrange(1, 30)
+            put = "".join(chance.choices("a=:0 9\r\nvideo", k=chance.randrange(6)))
+            try:
+                connection = await media.connect(offer[:start] + put + offer[end:])
+            except OfferError:
+                refused += 1
+            else:
+                await connection.aclose()
+    assert 0 < refused < 200
+    assert sockets() <= before
+
+
+async def test_settings_that_cannot_be_are_refused(session: Session) -> None:
+    for settings in (
+        MediaSettings(max_connections=0),
+        MediaSettings(ice_servers=("stun.example",)),
+        MediaSettings(ice_servers=("turn:relay.example:3478",)),
+    ):
+        with pytest.raises(MisuseError):
+            Media(cast(SurfaceSession, session), settings)
+
+
+async def test_a_machine_without_an_address_says_so(
+    media: Media, offer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: [])
+    with pytest.raises(MediaUnavailableError, match="loopback"):
+        await media.connect(offer)
 
 
 async def test_no_more_connections_than_allowed(serve: Serve, offer: str) -> None:

@@ -8,10 +8,24 @@ import pytest
 from livelayer_web.media import Media, MediaConnection
 from playwright.async_api import Page
 
+from livelayer_bus.testing import ManualClock
+
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("agent")]
 
 Play = Callable[..., Awaitable[MediaConnection]]
 
+Until = Callable[[Callable[[], bool]], Awaitable[None]]
+Serve = Callable[..., Awaitable[Media]]
+
+SIZED = """async (height) => {
+  while (picture.videoHeight !== height)
+    await new Promise((done) => picture.requestVideoFrameCallback(done));
+}"""
+LOST = """async () => {
+  const all = [...(await pc.getStats()).values()];
+  const video = all.find((s) => s.type === 'inbound-rtp' && s.kind === 'video');
+  return [video.packetsLost, video.freezeCount];
+}"""
 HEARD = """async () => {
   const deadline = performance.now() + 8000;
   while (performance.now() < deadline) {
@@ -22,6 +36,43 @@ HEARD = """async () => {
   }
   return 0;
 }"""
+
+
+async def test_a_page_that_closes_its_connection_or_goes_elsewhere_is_gone_at_once(
+    page: Page, media: Media, play: Play, until: Until
+) -> None:
+    connection = await play(page, media)
+    await page.evaluate("firstFrame")
+    await page.evaluate("pc.close()")
+    await until(lambda: connection.ended)
+    assert media.statistics().connections == 0
+
+
+async def test_a_page_that_plays_video_alone_is_plain_whep(
+    page: Page, media: Media, play: Play
+) -> None:
+    connection = await play(page, media, sources=False)
+    await page.evaluate("firstFrame")
+    assert connection.statistics().sources == {}
+
+
+async def test_the_picture_goes_on_through_a_change_of_quality(
+    page: Page, serve: Serve, play: Play, until: Until
+) -> None:
+    clock = ManualClock()
+    media = await serve(clock=clock)
+    connection = await play(page, media)
+    await page.evaluate("firstFrame")
+    connection.want(video=True, audio=True, height=100)
+    await clock.elapse(5)
+    await page.evaluate(SIZED, 180)
+    assert connection.quality is not None
+    assert connection.quality.height == 180
+    connection.want(video=True, audio=True, height=720)
+    await clock.elapse(2)
+    await page.evaluate(SIZED, 360)  # all that the agent has
+    lost = await page.evaluate(LOST)
+    assert lost == [0, 0]
 
 
 async def test_a_page_plays_the_agents_picture_and_sound(

@@ -1,8 +1,10 @@
+# ruff: noqa: SLF001
 """A real Chromium's microphone, camera and screen arrive in the session's leases, when fed."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -124,6 +126,29 @@ async def test_pictures_are_seen_while_they_are_fed(
             assert luma.std() > 10  # a test picture, not grey
             if number == 1:
                 await mutes(page, lease, until)
+
+
+async def test_what_is_sent_again_finds_its_track(
+    page: Page, media: Media, play: Play, session: Session, room: ScriptedRoom
+) -> None:
+    connection = await play(page, media)
+    async with (
+        session.camera.acquire("test") as camera,
+        session.screen.acquire("test") as screen,
+        fed(connection, "camera", camera),
+        fed(connection, "screen", screen),
+    ):
+        await page.evaluate(SEND, ["camera", 3])
+        await page.evaluate(SEND, ["screen", 4])
+        await room.wait_pictures(2)
+        # aiortc keeps no account of packets sent again; its routing table is all there is.
+        peer: Any = vars(connection)["_peer"]
+        receivers = [one.receiver for one in peer.getTransceivers()][3:]
+        table = receivers[0].transport._rtp_router.ssrc_table
+        groups = re.findall(r"a=ssrc-group:FID (\d+) (\d+)", peer.remoteDescription.sdp)
+        assert len(groups) == 2
+        for receiver, (first, again) in zip(receivers, groups, strict=True):
+            assert table[int(first)] is table[int(again)] is receiver
 
 
 async def test_nothing_is_decoded_before_it_is_fed(
