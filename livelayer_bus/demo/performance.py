@@ -32,7 +32,7 @@ from livelayer_bus.face.mouth import MouthTimeline
 from livelayer_bus.messages import FormSubmitBlocked, FormSubmitted
 
 _SESSION_CLOSE_SECONDS: Final = 2.5
-_ANSWER_SECONDS: Final = 3.0  # that a page has to say what became of a command
+_ANSWER_SECONDS: Final = 6.0  # that a page has to say what became of a command, a reload included
 _LOG = logging.getLogger(__name__)
 
 
