@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 from livelayer_web.pages import PATIENCE as PAGE_PATIENCE
+from livelayer_web.testing import Page, Serve, Web, code_of, until
 
 from livelayer_bus.messages import Navigate, RequestPageContext, ScrollPage
 from livelayer_bus.testing import ScriptedRoom, settle
-
-from .conftest import Page, Serve, Web, code_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -22,8 +21,8 @@ async def result_of(room: ScriptedRoom) -> dict[str, Any]:
 
 
 async def answer(page: Page, number: int, **body: object) -> int:
-    response = await page.ask("POST", f"commands/{number}", body)
-    return response.status_code
+    status: int = (await page.ask("POST", f"commands/{number}", body)).status_code
+    return status
 
 
 async def test_the_page_carries_it_out_and_the_agent_hears(web: Web) -> None:

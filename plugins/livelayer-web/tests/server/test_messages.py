@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 from livelayer_web.messages import MAX_REMEMBERED, MessageMemory
+from livelayer_web.testing import Serve, Web, code_of
 
 from livelayer_bus.testing import settle
-
-from .conftest import Serve, Web, code_of
 
 pytestmark = pytest.mark.anyio
 
@@ -143,7 +143,7 @@ async def test_a_body_beyond_every_message_is_refused_before_it_is_read(web: Web
     answer = await web.http.post("messages", headers=page.headers, content=b"x" * 70_000)
     assert code_of(answer) == (413, "size")
 
-    async def chunks() -> object:
+    async def chunks() -> AsyncIterator[bytes]:
         for _ in range(70):
             yield b"x" * 1000
 

@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 from livelayer_web.events import Info
 from livelayer_web.places import Places
 from livelayer_web.stream import EventStream
+from livelayer_web.testing import Frame, Serve, Web, parse_frames, until
 from livelayer_web.viewers import Viewers
 
 from livelayer_bus import Session
 from livelayer_bus.surface import SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle
-
-from .conftest import Frame, Serve, Web, parse_frames, until
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,223 @@
+"""Sessions that pages open for themselves: a factory's, within a limit, closed when left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from livelayer_web import SessionsOnDemand, ViewerTokens, WebSurface
+from livelayer_web.testing import Page, client_of, code_of, until
+
+from livelayer_bus import MisuseError, Session, TokenRefusedError
+from livelayer_bus.testing import ManualClock, ScriptedRooms, no_leaked_tasks, settle
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "a secret of the tests, thirty-two bytes"
+LINGER = 10.0
+
+
+class Agency:
+    """The application that pages open sessions with."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.rooms = ScriptedRooms(agent="agent")
+        self.open: list[Session] = []
+        self.opened: list[str] = []
+        self.fault: Exception | None = None
+
+    @asynccontextmanager
+    async def session(self, agent_id: str) -> AsyncGenerator[Session]:
+        self.opened.append(agent_id)
+        if self.fault is not None:
+            raise self.fault
+        async with Session(
+            agent_id, tokens=self.rooms.tokens, room=self.rooms, clock=self.clock
+        ) as session:
+            self.open.append(session)
+            try:
+                yield session
+            finally:
+                self.open.remove(session)
+
+    def surface(self, **options: Any) -> WebSurface:
+        wish: dict[str, Any] = {"agents": ["lumi", "moss"], "linger": LINGER}
+        wish |= options.pop("wish", {})
+        sessions = SessionsOnDemand(self.session, **wish)
+        return WebSurface(port=None, sessions=sessions, clock=self.clock, **options)
+
+
+@pytest.fixture
+def agency(clock: ManualClock) -> Agency:
+    return Agency(clock)
+
+
+@asynccontextmanager
+async def served(surface: WebSurface) -> AsyncGenerator[httpx.AsyncClient]:
+    """The surface, with no session of its own."""
+    async with no_leaked_tasks(), client_of(surface.asgi) as http:
+        task = asyncio.create_task(surface.serve())
+        await settle()
+        try:
+            yield http
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def join(http: httpx.AsyncClient, base: str, bearer: str | None = None) -> Page:
+    headers = {"authorization": f"Bearer {bearer}"} if bearer is not None else {}
+    answer = await http.post(f"{base}/viewers", json={}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return Page(http, answer.json())
+
+
+async def test_a_page_opens_a_session_of_its_own(agency: Agency) -> None:
+    async with served(agency.surface()) as http:
+        assert code_of(await http.post("/viewers", json={})) == (503, "unmounted")
+        opened = await http.post("/sessions", json={"agent_id": "lumi"})
+        assert opened.status_code == 201
+        base = opened.json()["base"]
+        assert base.startswith("/sessions/")
+        other = (await http.post("/sessions", json={"agent_id": "moss"})).json()["base"]
+        page = await join(http, base)
+        await join(http, other)
+        assert page.joined["session"] == agency.open[0].id
+        connected = await http.post(f"{base}/control/connect", headers=page.headers)
+        assert connected.status_code == 202
+        assert [session.agent_id for session in agency.open] == ["lumi", "moss"]
+        assert [session.connection_state for session in agency.open] == ["connected", "idle"]
+        foreign = await http.post(f"{other}/control/connect", headers=page.headers)
+        assert code_of(foreign) == (401, "viewer")
+        assert (await http.get(f"{base}/js/livelayer.js")).status_code == 200
+        nested = await http.post(f"{base}/sessions", json={"agent_id": "lumi"})
+        assert code_of(nested) == (404, "path")
+    assert agency.open == []
+
+
+async def test_it_is_closed_a_while_after_its_last_page_has_gone(agency: Agency) -> None:
+    surface = agency.surface()
+    async with served(surface) as http:
+        base = (await http.post("/sessions", json={"agent_id": "lumi"})).json()["base"]
+        page = await join(http, base)
+        for _ in range(10):  # a page that is there keeps it
+            await agency.clock.elapse(2.0)
+            await http.post(f"{base}/viewers/me/beat", headers=page.headers, json={})
+        assert len(agency.open) == 1
+        await http.delete(f"{base}/viewers/me", headers=page.headers)
+        await agency.clock.elapse(LINGER - 0.5)
+        again = await http.post(f"{base}/viewers", json={"previous": page.key})
+        assert again.json()["viewer"] == page.id
+        page = Page(http, again.json())
+        await http.delete(f"{base}/viewers/me", headers=page.headers)
+        await agency.clock.elapse(LINGER)
+        await until(lambda: not agency.open)
+        await settle()
+        assert code_of(await http.post(f"{base}/viewers", json={})) == (404, "session")
+        statistics = surface.statistics().opening
+        assert statistics is not None
+        assert (statistics.open, statistics.opened, statistics.failed) == (0, 1, 0)
+
+
+async def test_one_that_nobody_joins_is_closed_too(agency: Agency) -> None:
+    async with served(agency.surface()) as http:
+        await http.post("/sessions", json={"agent_id": "lumi"})
+        await agency.clock.elapse(LINGER)
+        await until(lambda: not agency.open)
+
+
+async def test_only_the_applications_agents_and_only_so_many(agency: Agency) -> None:
+    async with served(agency.surface(wish={"limit": 2})) as http:
+        for wrong in ("evil", "lumi ", "../lumi"):
+            refused = await http.post("/sessions", json={"agent_id": wrong})
+            assert code_of(refused) == (404, "agent")
+        assert code_of(await http.post("/sessions", json={})) == (400, "body")
+        assert agency.opened == []  # the factory never hears of them
+        for _ in range(2):
+            assert (await http.post("/sessions", json={"agent_id": "lumi"})).status_code == 201
+        full = await http.post("/sessions", json={"agent_id": "lumi"})
+        assert code_of(full) == (503, "full")
+        await agency.clock.elapse(LINGER)
+        await until(lambda: not agency.open)
+        await settle()
+        assert (await http.post("/sessions", json={"agent_id": "moss"})).status_code == 201
+
+
+async def test_a_factory_that_fails_is_told_without_what_it_said(
+    agency: Agency, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(agency.surface()) as http:
+        agency.fault = RuntimeError("the key is 1234")
+        refused = await http.post("/sessions", json={"agent_id": "lumi"})
+        assert code_of(refused) == (502, "connect")
+        assert "1234" not in refused.text + caplog.text
+        agency.fault = TokenRefusedError("https://api.example.com", 402, "no credit left")
+        refused = await http.post("/sessions", json={"agent_id": "lumi"})
+        assert code_of(refused) == (502, "connect")
+        assert "no credit left" in refused.text
+        agency.fault = None
+        assert (await http.post("/sessions", json={"agent_id": "lumi"})).status_code == 201
+
+
+async def test_with_tokens_opening_takes_one_for_the_agent_and_gives_one(agency: Agency) -> None:
+    tokens = ViewerTokens(SECRET)
+    surface = agency.surface(tokens=tokens)
+    async with served(surface) as http:
+
+        async def open_with(token: str | None, agent: str = "lumi") -> httpx.Response:
+            headers = {"authorization": f"Bearer {token}"} if token is not None else {}
+            return await http.post("/sessions", json={"agent_id": agent}, headers=headers)
+
+        assert code_of(await open_with(None)) == (401, "token")
+        assert code_of(await open_with(tokens.issue("agent:moss"))) == (401, "token")
+        token = surface.token(["watch", "talk"], agent="lumi")
+        opened = await open_with(token)
+        assert opened.status_code == 201
+        assert code_of(await open_with(token)) == (401, "replayed")
+        base, inner = opened.json()["base"], opened.json()["token"]
+        assert code_of(await http.post(f"{base}/viewers", json={})) == (401, "token")
+        page = await join(http, base, inner)
+        assert page.joined["grants"] == ["talk", "watch"]
+        tokens.revoke(tokens.token_id(token))  # ends what it opened
+        await until(lambda: not agency.open)
+
+
+async def test_beside_a_session_of_the_applications_own(agency: Agency) -> None:
+    surface = agency.surface()
+    rooms = ScriptedRooms(agent="agent")
+    async with (
+        no_leaked_tasks(),
+        client_of(surface.asgi) as http,
+        Session("agt", tokens=rooms.tokens, room=rooms, clock=agency.clock) as session,
+    ):
+        mounted = session.mount(surface, key="web")
+        await settle()
+        assert (await join(http, "")).joined["session"] == session.id
+        base = (await http.post("/sessions", json={"agent_id": "lumi"})).json()["base"]
+        assert (await join(http, base)).joined["session"] == agency.open[0].id
+        with anyio.fail_after(5):
+            await mounted.unmount()
+        assert agency.open == []
+        refused = await http.post("/sessions", json={"agent_id": "lumi"})
+        assert code_of(refused) == (503, "unmounted")
+
+
+async def test_there_must_be_something_to_serve(clock: ManualClock, agency: Agency) -> None:
+    with pytest.raises(MisuseError):
+        await WebSurface(port=None, clock=clock).serve()
+    wrong: list[dict[str, Any]] = [
+        {"agents": []},
+        {"agents": "lumi"},
+        {"agents": ["lumi"], "limit": 0},
+        {"agents": ["lumi"], "linger": -1},
+        {"agents": ["lumi"], "capabilities": ["everything"]},
+    ]
+    for options in wrong:
+        with pytest.raises(MisuseError):
+            SessionsOnDemand(agency.session, **options)

@@ -1,0 +1,233 @@
+"""The surface as its application has it: mounted, restarted, in an app, from a file, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from livelayer_web import PortTakenError, WebSurface
+from livelayer_web.testing import Page, Serve, Web, client_of, code_of, until
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from livelayer_bus import BusyError, MisuseError, Session, SurfaceFailed
+from livelayer_bus.config import load_config
+from livelayer_bus.endpoint.running import serving
+from livelayer_bus.plugins import load_surface
+from livelayer_bus.testing import (
+    ManualClock,
+    ScriptedRooms,
+    check_surface,
+    no_leaked_tasks,
+    settle,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_it_keeps_the_contract_of_surfaces() -> None:
+    await check_surface(lambda: WebSurface(port=0))
+
+
+async def test_in_an_application_it_keeps_the_contract_of_surfaces() -> None:
+    await check_surface(lambda: WebSurface(port=None), capabilities=["navigate"])
+
+
+async def test_its_address_is_known_while_it_is_served(web: Web) -> None:
+    url = web.surface.url
+    assert url is not None
+    assert url == await web.surface.wait_url()
+    assert url in repr(web.surface)
+    await web.mounted.unmount()
+    assert web.surface.url is None
+    with pytest.raises(httpx.ConnectError):
+        await web.join()
+
+
+async def test_a_port_that_is_taken_is_named_in_the_event() -> None:
+    rooms = ScriptedRooms()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with Session("agt", tokens=rooms.tokens, room=rooms) as session:
+            with session.subscribe(SurfaceFailed) as faults:
+                mounted = session.mount(WebSurface(port=port), key="web", on_fault="raise")
+                with anyio.fail_after(10):
+                    fault = await anext(faults)
+                assert f"127.0.0.1:{port}" in fault.error
+                assert "PortTakenError" in fault.error
+                with pytest.raises(Exception, match=str(port)) as caught:
+                    await mounted.wait()
+                assert isinstance(caught.value.__cause__, PortTakenError)
+
+
+async def test_a_fault_inside_is_seen_as_what_it_was(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve() as web:
+        faults = web.session.subscribe(SurfaceFailed)
+        with faults:
+
+            async def broken(_: object) -> None:
+                raise LookupError("the encoder is gone")
+
+            monkeypatch.setattr("livelayer_web.media.hub.Media.run", broken)
+            await web.mounted.unmount()
+            web.session.mount(web.surface, key="again", on_fault="unmount")
+            with anyio.fail_after(10):
+                assert (await anext(faults)).error == "LookupError: the encoder is gone"
+
+
+async def test_it_is_mounted_once_at_a_time(web: Web) -> None:
+    with web.session.subscribe(SurfaceFailed) as faults:
+        web.session.mount(web.surface, key="twice", on_fault="unmount")
+        with anyio.fail_after(10):
+            assert BusyError.__name__ in (await anext(faults)).error
+    assert (await web.join()).status_code == 201
+
+
+async def test_closing_the_session_with_open_streams_takes_no_time(serve: Serve) -> None:
+    async with no_leaked_tasks(), serve() as web:
+        pages = [await web.page() for _ in range(8)]
+        async with anyio.create_task_group() as group:
+            said: list[str] = []
+
+            async def watch(page: Page) -> None:
+                async with page.events() as events:
+                    await events.next("snapshot")
+                    said.append((await events.rest())[-1].event)
+
+            for page in pages:
+                group.start_soon(watch, page)
+            await until(lambda: all(info.streaming for info in web.surface.viewers()))
+            began = asyncio.get_running_loop().time()
+            await web.session.aclose()
+            took = asyncio.get_running_loop().time() - began
+        assert said == ["bye"] * 8
+        assert took < 3  # seconds; streams do not hold it up
+        assert web.mounted.status == "unmounted"
+
+
+async def test_in_an_application_it_has_no_server_of_its_own(clock: ManualClock) -> None:
+    surface = WebSurface(port=None, clock=clock)
+    app = Starlette(routes=[Mount("/inside/livelayer", surface.asgi)])
+    rooms = ScriptedRooms(agent="agent")
+    async with client_of(app, "http://localhost/inside/livelayer/") as http:
+        unmounted = await http.post("viewers", json={})
+        assert code_of(unmounted) == (503, "unmounted")
+        assert unmounted.headers["retry-after"]
+        assert (await http.get("js/livelayer.js")).status_code == 200
+        async with Session("agt", tokens=rooms.tokens, room=rooms, clock=clock) as session:
+            mounted = session.mount(surface, key="web")
+            await settle()
+            assert surface.url is None
+            page = Page(http, (await http.post("viewers", json={})).json())
+            assert (await page.beat()).status_code == 204
+            await mounted.unmount()
+            assert code_of(await page.beat()) == (503, "unmounted")
+            with pytest.raises(MisuseError):
+                await surface.wait_url()
+    with pytest.raises(MisuseError, match="port=None"):
+        _ = WebSurface(port=0).asgi
+
+
+async def test_in_an_application_that_is_served_streams_end_when_it_is_unmounted(
+    clock: ManualClock,
+) -> None:
+    surface = WebSurface(port=None, clock=clock)
+    app = Starlette(routes=[Mount("/livelayer", surface.asgi)])
+    rooms = ScriptedRooms(agent="agent")
+    async with (
+        serving(app) as url,
+        httpx.AsyncClient(base_url=f"{url}/livelayer/") as http,
+        Session("agt", tokens=rooms.tokens, room=rooms, clock=clock) as session,
+    ):
+        session.mount(surface, key="web")
+        await settle()
+        page = Page(http, (await http.post("viewers", json={})).json())
+        async with page.events() as events:
+            await events.next("snapshot")
+            await session.aclose()
+            assert (await events.rest())[-1].data == {"reason": "unmounted"}
+
+
+async def test_a_site_lies_around_it(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>home")
+    async with serve(site=tmp_path) as web:
+        answer = await web.http.get(f"{web.surface.url}/")
+        assert (answer.status_code, answer.text) == (200, "<p>home")
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+        assert (await web.join()).status_code == 201
+
+
+def test_the_name_in_livelayer_toml_finds_it() -> None:
+    assert load_surface("web") is WebSurface
+
+
+async def test_it_is_mounted_from_a_file_with_plain_values(tmp_path: Path) -> None:
+    file = tmp_path / "livelayer.toml"
+    file.write_text(
+        f"""
+        agent_id = "agt_lumi"
+        [tokens]
+        kind = "literal"
+        url = "ws://127.0.0.1:9"
+        token = "t"
+        [surfaces.web]
+        capabilities = ["navigate"]
+        [surfaces.web.options]
+        port = 0
+        host = "127.0.0.1"
+        site = "{tmp_path}"
+        secret = {{ env = "VIEWER_SECRET" }}
+        name = "kiosk"
+        allow_origins = ["https://shop.example.com"]
+        allow_hosts = ["kiosk.example.com"]
+        agents = [{{ id = "agt_lumi", name = "Lumi" }}]
+        media = {{ max_connections = 3 }}
+        """
+    )
+    config = load_config(file)
+    environ = {"VIEWER_SECRET": "a secret of the tests, thirty-two bytes"}
+    async with config.build_session(environ) as session:
+        [mounted] = config.mount_surfaces(session, environ)
+        await settle()
+        assert (mounted.key, mounted.status) == ("web", "running")
+
+
+async def test_what_a_file_says_wrong_is_told_without_the_secret(tmp_path: Path) -> None:
+    file = tmp_path / "livelayer.toml"
+    file.write_text(
+        """
+        agent_id = "agt_lumi"
+        base_url = "https://api.example.com"
+        [surfaces.web.options]
+        host = "0.0.0.0"
+        secret = "a secret of the tests, thirty-two bytes"
+        """
+    )
+    config = load_config(file)
+    async with config.build_session({}) as session:
+        with pytest.raises(MisuseError, match="allow_origins") as caught:
+            config.mount_surfaces(session, {})
+    assert "thirty-two" not in str(caught.value)
+
+
+async def test_nothing_is_left_after_many_mounts(clock: ManualClock) -> None:
+    rooms = ScriptedRooms(agent="agent")
+    surface = WebSurface(port=0, clock=clock)
+    async with (
+        no_leaked_tasks(),
+        Session("agt", tokens=rooms.tokens, room=rooms, clock=clock) as session,
+    ):
+        ports: set[str] = set()
+        for _ in range(5):
+            mounted = session.mount(surface, key="web", on_fault="raise")
+            with anyio.fail_after(10):
+                ports.add(await surface.wait_url())
+            await mounted.unmount()
+            assert clock.sleepers == 0
+        assert len(ports) == 1
