@@ -119,9 +119,11 @@ class Downlink:
 
     def estimated(self, bitrate: int) -> None:
         """The page can receive so many bits a second."""
-        self._picture_reader.bandwidth = bitrate
         now = self._clock.now()
-        self._choice.report(now=now, bandwidth=bitrate)
+        source = self._picture_reader.source
+        sent = source.rate if isinstance(source, EncodedVideo) else None
+        self._choice.report(now=now, bandwidth=bitrate, sent=sent)
+        self._picture_reader.bandwidth = self._choice.limit
         self._follow(now)
 
     def lost(self, fraction: float) -> None:

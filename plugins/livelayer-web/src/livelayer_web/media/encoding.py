@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -24,6 +25,7 @@ from livelayer_web.media.video_codecs import VideoEncoder
 NS_PER_SECOND = 1_000_000_000
 VIDEO_RATE = 90_000  # ticks a second
 FPS_SLACK = 1.1  # a source at just the quality's rate jitters around it and loses nothing
+RATE_NS = 2 * NS_PER_SECOND  # that a stream's rate is the average of
 RETRY_SECONDS = 1.0  # after an encoder refused a picture
 
 
@@ -35,7 +37,28 @@ class Counters:
         self.frames = self.key_frames = self.left_out = self.failures = self.bytes = 0
         self.encode = TimingWindow()
         self.latency = TimingWindow()
+        self._sizes: deque[tuple[int, int]] = deque()  # when, and bits, of the last seconds
         self.last_pts = -1  # over all runs: a viewer who stays sees one stream
+
+    def sent(self, size: int, key_frame: bool) -> None:
+        """A packet of so many bytes goes out."""
+        self.frames += 1
+        self.bytes += size
+        if key_frame:
+            self.key_frames += 1
+        else:  # a key frame's burst says nothing of the rate
+            self._sizes.append((time.monotonic_ns(), 8 * size))
+            self._forget()
+
+    def rate(self) -> int:
+        """Bits a second over the last two, key frames left out."""
+        self._forget()
+        return sum(bits for _, bits in self._sizes) * NS_PER_SECOND // RATE_NS
+
+    def _forget(self) -> None:
+        since_ns = time.monotonic_ns() - RATE_NS
+        while self._sizes and self._sizes[0][0] < since_ns:
+            self._sizes.popleft()
 
 
 @final
@@ -161,9 +184,7 @@ class EncodeRun:
 
     def _offer(self, packet: Packet) -> None:
         key_frame = packet.is_keyframe
-        self._counters.frames += 1
-        self._counters.bytes += packet.size
+        self._counters.sent(packet.size, key_frame)
         if key_frame:
-            self._counters.key_frames += 1
             self.key_frames.made()
         self._publish(packet, key_frame)

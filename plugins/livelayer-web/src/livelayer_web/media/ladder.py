@@ -19,7 +19,7 @@ LIGHT_LOSS = 0.02  # of the packets: nothing to worry about
 
 SHARES = (1.0, 0.8, LEAST_SHARE)
 NEARLY = 0.95  # of a bitrate, which an estimate counts as enough for: estimates are noisy
-SHARE_UP_AFTER = 5.0  # seconds of enough before the next larger share
+SHARE_UP_AFTER = 20.0  # seconds of enough before the next larger share
 SHARE_HOLD = 2.0  # seconds between two changes: each costs everybody a key frame
 
 
@@ -29,7 +29,9 @@ class QualityChoice:
 
     A link that does not carry a quality for two seconds gets a lower one; after ten clean seconds
     the next better is tried, and after a try that failed the wait doubles. Never more than one
-    step up at a time. The first choice trusts the link.
+    step up at a time. The first choice trusts the link. A receiver cannot estimate much more than
+    it is sent, and a picture that hardly moves takes little: so an estimate is no bad news unless
+    it is below what is sent.
     """
 
     def __init__(self, ladder: Sequence[Quality], *, now: float) -> None:
@@ -49,6 +51,7 @@ class QualityChoice:
         self._shrinks: tuple[int, float] | None = None  # a smaller one would do, since when
         self._carried = 0  # the best quality that the link is trusted with
         self._settled_at = now + SETTLE
+        self._limit: int | None = None
         self._bad_since: float | None = None
         self._clean_since: float | None = None
         self._up_after = UP_AFTER
@@ -72,20 +75,35 @@ class QualityChoice:
         elif self._shrinks is None or self._shrinks[0] != suits:
             self._shrinks = (suits, now)
 
+    @property
+    def limit(self) -> int | None:
+        """What the link carries, in bit/s, if that is less than it is sent; None if it copes."""
+        return self._limit
+
     def report(
-        self, *, now: float, bandwidth: int | None = None, loss: float | None = None
+        self,
+        *,
+        now: float,
+        bandwidth: int | None = None,
+        sent: int | None = None,
+        loss: float | None = None,
     ) -> None:
         """Take in what the viewer's receiver says of the link.
 
         Args:
             now: seconds.
             bandwidth: its estimate of what the link carries, in bit/s; None: it says nothing.
+            sent: what it is sent on average, in bit/s; None: as much as the quality allows.
             loss: the fraction of packets lost since the last report, 0 to 1; None as above.
         """
         quality = self._ladder[self._place]
-        short = bandwidth is not None and bandwidth < quality.bitrate * LEAST_SHARE
+        load = quality.bitrate if sent is None else min(sent, quality.bitrate)
+        settled = now >= self._settled_at
+        if bandwidth is not None:
+            self._limit = bandwidth if settled and bandwidth < load * NEARLY else None
+        short = self._limit is not None and self._limit < quality.bitrate * LEAST_SHARE
         lossy = loss is not None and loss > HEAVY_LOSS
-        if lossy or (short and now >= self._settled_at):
+        if lossy or short:
             self._clean_since = None
             if self._bad_since is None:
                 self._bad_since = now
@@ -94,8 +112,7 @@ class QualityChoice:
             return
         if loss is not None or bandwidth is not None:
             self._bad_since = None
-        enough = bandwidth is None or bandwidth >= quality.bitrate * NEARLY
-        if not enough or (loss is not None and loss > LIGHT_LOSS):
+        if self._limit is not None or (loss is not None and loss > LIGHT_LOSS):
             self._clean_since = None
         elif self._clean_since is None:
             self._clean_since = now
@@ -138,7 +155,7 @@ class QualityChoice:
         if self._place != before:
             # What was reported so far was about another rate.
             self._settled_at = now + SETTLE
-            self._bad_since = self._clean_since = None
+            self._limit = self._bad_since = self._clean_since = None
 
 
 @final

@@ -76,7 +76,7 @@ class PacketReader:
         if capacity < 1:
             raise MisuseError(f"capacity={capacity} holds nothing: give packets >= 1")
         self.bandwidth: int | None = None
-        """What this viewer's link carries, in bit/s (None: unknown); sources heed the slowest."""
+        """What this viewer's link carries if that is too little, in bit/s; sources heed it."""
         self._capacity = capacity
         self._waiting: deque[_Waiting] = deque()
         self._source: PacketSource | None = None

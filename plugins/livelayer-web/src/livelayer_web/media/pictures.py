@@ -73,6 +73,11 @@ class EncodedVideo(FollowedSource):
         if self._run is not None and self.running:
             self._run.key_frames.request()
 
+    @property
+    def rate(self) -> int:
+        """Bits a second that a viewer is sent, on average over the last two seconds."""
+        return self._counters.rate()
+
     def _bitrate(self) -> int:
         known = [reader.bandwidth for reader in self.readers() if reader.bandwidth is not None]
         return self._share.heed(min(known, default=None), now=self._clock.now())

@@ -35,12 +35,17 @@ class Link:
         self.last = self.choice.choose(self.now)
 
     def last_for(
-        self, seconds: float, *, bandwidth: int | None = None, loss: float | None = None
+        self,
+        seconds: float,
+        *,
+        bandwidth: int | None = None,
+        sent: int | None = None,
+        loss: float | None = None,
     ) -> str:
         """Let that many seconds of reports pass; return the quality at the end."""
         for _ in range(round(seconds)):
             self.now += 1
-            self.choice.report(now=self.now, bandwidth=bandwidth, loss=loss)
+            self.choice.report(now=self.now, bandwidth=bandwidth, sent=sent, loss=loss)
             quality = self.choice.choose(self.now)
             self.changes += quality != self.last
             self.last = quality
@@ -111,12 +116,30 @@ def test_an_estimate_bound_to_what_is_sent_does_not_hold_a_viewer_down() -> None
     assert link.last_for(UP_AFTER + 2, bandwidth=MIDDLE.bitrate * 3 // 2) == "720p"
 
 
+def test_a_picture_that_hardly_moves_is_not_taken_for_a_narrow_link() -> None:
+    # It takes 200 kbit/s, and so no estimate is above 300.
+    link = Link()
+    assert link.last_for(60, bandwidth=300_000, sent=200_000, loss=0.0) == "720p"
+    assert link.choice.limit is None
+    assert link.changes == 0
+
+
+def test_the_limit_is_told_only_while_the_link_is_overloaded() -> None:
+    link = Link()
+    link.last_for(SETTLE + 1, bandwidth=1_300_000, sent=1_700_000)
+    assert link.choice.limit == 1_300_000
+    assert link.last is BEST  # its encoder can go down to that
+    link.last_for(1, bandwidth=1_300_000, sent=1_200_000)
+    assert link.choice.limit is None
+
+
 def test_tries_that_fail_become_rare() -> None:
     link = Link()
     tries = 0
     for _ in range(3600):
         before = link.last
-        link.last_for(1, bandwidth=min(700_000, link.last.bitrate * 3 // 2), loss=0.0)
+        sent = link.last.bitrate
+        link.last_for(1, bandwidth=min(700_000, sent * 3 // 2), sent=sent, loss=0.0)
         tries += before is MIDDLE and link.last is BEST
     assert tries <= 4 + 3600 / UP_AFTER_MOST
     assert link.last in (MIDDLE, BEST)
@@ -184,7 +207,7 @@ def test_a_shared_bitrate_stays_within_its_share_and_falls_at_once(
             changes.append(second)
         before = bitrate
     assert all(later - earlier >= 2 for earlier, later in pairwise(changes))
-    for second in range(len(course), len(course) + 30):
+    for second in range(len(course), len(course) + 60):
         bitrate = share.heed(None, now=float(second))
     assert bitrate == BEST.bitrate
 

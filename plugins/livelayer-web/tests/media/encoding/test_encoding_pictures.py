@@ -329,8 +329,20 @@ async def test_the_bitrate_follows_the_slowest_viewer_of_the_quality(studio: Stu
         for spot in (2, 3):
             studio.show(spot)
             await anext(fast)
-            studio.clock.advance(5.0)
+            studio.clock.advance(20.0)
         assert only_stream(studio).bitrate == BEST.bitrate * 8 // 10
+
+
+async def test_the_rate_is_what_goes_out_without_key_frames(studio: Studio) -> None:
+    async with studio.open():
+        viewer = studio.viewer()
+        stream = studio.pictures.encoded("VP8", BEST)
+        studio.show(0)
+        await anext(viewer)
+        assert stream.rate == 0
+        studio.show(1)
+        packet = await anext(viewer)
+        assert stream.rate == packet.size * 8 // 2  # on average over two seconds
 
 
 async def test_a_viewer_that_never_reads_piles_nothing_up(studio: Studio) -> None:
