@@ -41,7 +41,11 @@ class MediaUnavailableError(BrokenError):
 
 
 class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How pages are served with media."""
+    """How pages are served with media.
+
+    Raises:
+        MisuseError: a value cannot be.
+    """
 
     ladder: tuple[Quality, ...] = LADDER
     """What can be encoded, the best first."""
@@ -49,6 +53,17 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
     """STUN servers as `stun:host:port`. None by default: the server lists the addresses of this
     machine's interfaces, except loopback, which browsers do not use."""
     max_connections: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.ladder or self.max_connections < 1:
+            raise MisuseError("media need a quality in `ladder`, and `max_connections` >= 1")
+        for url in self.ice_servers:
+            try:
+                scheme = parse_stun_turn_uri(url)["scheme"]
+            except ValueError as error:
+                raise MisuseError(f"{url!r} is no ICE server: give stun:host:port") from error
+            if scheme != "stun":
+                raise MisuseError(f"{url!r}: only STUN servers are supported, stun:host:port")
 
 
 class MediaStatistics(msgspec.Struct, frozen=True):
@@ -60,18 +75,6 @@ class MediaStatistics(msgspec.Struct, frozen=True):
     """Those of them to which media can flow."""
     pictures: PictureStatistics
     sound: SoundStatistics
-
-
-def _check(settings: MediaSettings) -> None:
-    if settings.max_connections < 1:
-        raise MisuseError(f"max_connections={settings.max_connections} serves nobody: give >= 1")
-    for url in settings.ice_servers:
-        try:
-            scheme = parse_stun_turn_uri(url)["scheme"]
-        except ValueError as error:
-            raise MisuseError(f"{url!r} is no ICE server: give stun:host:port") from error
-        if scheme != "stun":
-            raise MisuseError(f"{url!r}: only STUN servers are supported, stun:host:port")
 
 
 @final
@@ -88,13 +91,8 @@ class Media:
         *,
         clock: Clock | None = None,
     ) -> None:
-        """Prepare; pages are served while `run` runs.
-
-        Raises:
-            MisuseError: a setting cannot be.
-        """
+        """Prepare; pages are served while `run` runs."""
         self._settings = settings or MediaSettings()
-        _check(self._settings)
         self._clock: Clock = clock or SystemClock()
         self._pictures = Pictures(session.video, self._settings.ladder, clock=self._clock)
         self._sound = Sound(session.audio, clock=self._clock)

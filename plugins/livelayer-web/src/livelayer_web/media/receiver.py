@@ -222,14 +222,17 @@ class Gate(queue.Queue[Any]):
         super().put(item)
 
     def _admits(self, codec: RTCRtpCodecParameters, frame: JitterFrame) -> bool:
-        wanted = self._wanted()
-        if not wanted or self.qsize() >= ENCODED_CAPACITY:
+        if not self._wanted():
             self._broken, self._missing = True, 0
-        elif not self._broken or is_key_frame(codec.name, frame.data):
-            self._broken = False
+            self.left_out += 1
+            return False
+        full = self.qsize() >= ENCODED_CAPACITY
+        if not full and (not self._broken or is_key_frame(codec.name, frame.data)):
+            self._broken, self._missing = False, 0
             return True
-        if wanted and self._missing % KEY_FRAME_PATIENCE == 0:
+        if self._missing % KEY_FRAME_PATIENCE == 0:
             self._ask_key_frame()
+        self._broken = True
         self._missing += 1
         self.left_out += 1
         return False

@@ -46,10 +46,13 @@ window.offer = async (pc) => {
   await pc.setLocalDescription();
   return pc.localDescription.sdp;
 };
-window.play = async (sources = true) => {
+window.play = async (sources, codec) => {
   const pc = window.pc = new RTCPeerConnection({bundlePolicy: 'max-bundle'});
+  const codecs = RTCRtpReceiver.getCapabilities('video').codecs;
+  const prefer = (transceiver) => transceiver.setCodecPreferences(
+    [...codecs].sort((one, other) => (other.mimeType === codec) - (one.mimeType === codec)));
   pc.addTransceiver('audio', {direction: 'recvonly'});
-  pc.addTransceiver('video', {direction: 'recvonly'});
+  prefer(pc.addTransceiver('video', {direction: 'recvonly'}));
   if (sources) for (const kind of ['audio', 'video', 'video'])
     pc.addTransceiver(kind, {direction: 'sendonly'});
   pc.ontrack = ({track, streams}) => {
@@ -289,7 +292,8 @@ def play() -> Play:
         await page.route(f"{ADDRESS}**", answer)
         await page.goto(ADDRESS)
         await page.add_script_tag(content=SCRIPT)
-        await page.evaluate("(sources) => window.play(sources)", options.get("sources", True))
+        wanted = [options.get("sources", True), options.get("codec", "video/VP8")]
+        await page.evaluate("(wanted) => window.play(...wanted)", wanted)
         return made[0]
 
     return start

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 import aioice.ice
 import psutil
@@ -20,9 +20,7 @@ from livelayer_web.media import (
     OfferError,
 )
 
-from livelayer_bus import Session
 from livelayer_bus.errors import MisuseError
-from livelayer_bus.surface import SurfaceSession
 from livelayer_bus.testing import ManualClock, no_leaked_tasks
 
 pytestmark = pytest.mark.anyio
@@ -172,14 +170,18 @@ async def test_a_damaged_offer_is_answered_or_refused_and_nothing_else(
     assert sockets() <= before
 
 
-async def test_settings_that_cannot_be_are_refused(session: Session) -> None:
-    for settings in (
-        MediaSettings(max_connections=0),
-        MediaSettings(ice_servers=("stun.example",)),
-        MediaSettings(ice_servers=("turn:relay.example:3478",)),
-    ):
-        with pytest.raises(MisuseError):
-            Media(cast(SurfaceSession, session), settings)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ladder": ()},
+        {"max_connections": 0},
+        {"ice_servers": ("stun.example",)},
+        {"ice_servers": ("turn:relay.example:3478",)},
+    ],
+)
+def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(MisuseError):
+        MediaSettings(**wrong)
 
 
 async def test_a_machine_without_an_address_says_so(

@@ -26,6 +26,11 @@ LOST = """async () => {
   const video = all.find((s) => s.type === 'inbound-rtp' && s.kind === 'video');
   return [video.packetsLost, video.freezeCount];
 }"""
+PLAYED = """async () => {
+  const stats = await pc.getStats();
+  const video = [...stats.values()].find((s) => s.type === 'inbound-rtp' && s.kind === 'video');
+  return stats.get(video.codecId).mimeType;
+}"""
 HEARD = """async () => {
   const deadline = performance.now() + 8000;
   while (performance.now() < deadline) {
@@ -75,13 +80,17 @@ async def test_the_picture_goes_on_through_a_change_of_quality(
     assert lost == [0, 0]
 
 
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
 async def test_a_page_plays_the_agents_picture_and_sound(
-    page: Page, media: Media, play: Play
+    page: Page, media: Media, play: Play, codec: str
 ) -> None:
-    connection = await play(page, media)
+    connection = await play(page, media, codec=f"video/{codec}")
     await page.evaluate("firstFrame")
     assert await page.evaluate("[picture.videoWidth, picture.videoHeight]") == [640, 360]
     assert await page.evaluate(HEARD) > 0
     assert connection.connected
     assert connection.quality is not None
-    assert media.statistics().connected == 1
+    statistics = media.statistics()
+    assert statistics.connected == 1
+    assert [one.codec for one in statistics.pictures.streams if one.running] == [codec]
+    assert await page.evaluate(PLAYED) == f"video/{codec}"
