@@ -65,3 +65,36 @@ async def keep(page: Page, name: str) -> None:
         return
     await page.wait_for_timeout(400)  # what moves has come to rest; only ever for pictures
     await page.screenshot(path=Path(SCREENS) / f"{name}.png")
+
+
+WIDGETS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "bubble": ("speaking", {}, ""),
+    "open": ("listening", {}, ".bubble"),
+    "menu": ("listening", {}, ".bubble, .options-switch"),
+    "team": ("listening", {"theme": "dark"}, ".bubble, .team-switch"),
+    "arabic": ("speaking", {"direction": "rtl", "lang": "ar"}, ".bubble"),
+    "german": ("microphone-denied", {"lang": "de"}, ".bubble"),
+    "narrow": ("microphone-busy", {"viewport": {"width": 320, "height": 568}}, ".bubble"),
+    "low": ("listening", {"viewport": {"width": 740, "height": 360}}, ".bubble"),
+}
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+async def test_a_widget_fits_the_window(visit: Callable[..., Awaitable[Page]], name: str) -> None:
+    scene, options, presses = WIDGETS[name]
+    options = dict(options)
+    lang = options.pop("lang", "en")
+    widget = f'<livelayer-avatar mode="widget" lang="{lang}"></livelayer-avatar>'
+    page = await visit(SESSION + widget, scene=scene, **options)
+    for selector in filter(None, presses.split(", ")):
+        await page.locator(selector).click()
+    await page.mouse.move(1, 1)
+    outside = await page.evaluate(
+        """() => [...harness.surface.shadowRoot.querySelectorAll("*")]
+            .filter((one) => one.checkVisibility() && !one.closest(".unseen, .captions"))
+            .map((one) => [one.className, one.getBoundingClientRect()])
+            .filter(([, at]) => at.left < -1 || at.top < -1 || at.right > innerWidth + 1
+                || at.bottom > innerHeight + 1).map(([name]) => String(name))"""
+    )
+    await keep(page, f"widget-{name}")
+    assert outside == []

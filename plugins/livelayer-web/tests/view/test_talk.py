@@ -367,3 +367,54 @@ async def test_a_surface_alone_brings_its_session_when_asked_and_ends_it(visit: 
     assert [name for name, *_ in await calls(page, "open", "connect")] == ["open", "connect"]
     await page.evaluate("() => harness.surface.remove()")
     await expect(session).to_have_count(0)
+
+
+async def test_what_was_typed_is_part_of_the_conversation_once(visit: Visit) -> None:
+    page = await visit(SESSION + PANEL, scene="listening")
+    lines = page.locator(".lines .words")
+    await expect(lines).to_have_count(3)
+    sent = '{event: "DataSent", type: "user_message", payload: {type: "user_message", text: "Yes"}}'
+    await page.evaluate(f"() => harness.client.tell({sent})")  # by another page
+    await expect(page.locator(".captions .user")).to_have_text("Yes")
+    field = page.get_by_role("textbox", name="Message Ada")
+    await field.fill("Go to pricing")
+    await field.press("Enter")
+    await page.evaluate(f"() => harness.client.tell({sent.replace('Yes', 'Go to pricing')})")
+    await expect(lines).to_have_count(5)
+    add = """(entry) => harness.play({state: {
+        transcript: [...harness.client.state.transcript, entry]}})"""
+    await page.evaluate(add, {"id": "n1", "role": "user", "text": "go to pricing", "final": True})
+    await page.evaluate(add, {"id": "n2", "role": "agent", "text": "Here it is.", "final": True})
+    await expect(lines).to_have_text(
+        [
+            "Hello, I'm Ada. I can show you around, compare plans or fill in a form with you.",
+            "What does the team plan cost?",
+            "The team plan is 24 euros a seat and month. Shall I open the pricing page for you?",
+            "Yes",
+            "go to pricing",
+            "Here it is.",
+        ]
+    )
+    transcript = await page.evaluate("() => harness.client.state.transcript")
+    await page.reload()
+    await page.wait_for_function("() => window.harness !== undefined")
+    await page.evaluate("(base) => harness.play(base)", base_of(transcript))
+    await expect(lines).to_have_count(6)
+    await page.evaluate("() => harness.client.tell({event: 'TranscriptCleared'})")
+    await page.evaluate("() => harness.play({state: {transcript: []}})")
+    await expect(lines).to_have_count(0)
+
+
+def base_of(transcript: list[Any]) -> dict[str, Any]:
+    """A client as it is after a reload, with what the server knows."""
+    return {
+        "link": {"phase": "live"},
+        "state": {
+            "id": "s1",
+            "agent_id": "ada",
+            "connection_state": "connected",
+            "agent_active": True,
+            "agent_state": "listening",
+            "transcript": transcript,
+        },
+    }

@@ -19,8 +19,8 @@ export class Captions {
   }
 
   /** @param {Scene} scene */
-  update({ client, model, choices }) {
-    const entries = choices.captions && model.live ? (client?.state?.transcript ?? []) : [];
+  update({ model, choices, entries: all }) {
+    const entries = choices.captions && model.live ? all : [];
     const agent = entries.findLastIndex((entry) => entry.role === "agent" && entry.text);
     const user = entries.findLastIndex((entry) => entry.role === "user" && entry.text);
     this.#line(this.agent, entries[agent]);

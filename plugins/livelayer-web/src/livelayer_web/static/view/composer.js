@@ -3,12 +3,14 @@
 
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
+import { Journal } from "./journal.js";
 import { Outbox } from "./outbox.js";
 
 /** @typedef {import("./parts.js").Scene} Scene */
 
 const NEARLY_FULL = 0.8; // of the limit: from here on the rest is told
 const encoder = new TextEncoder();
+const EMPTY = bytes("");
 
 export class Composer {
   /** @type {Scene | null} */
@@ -17,7 +19,6 @@ export class Composer {
   constructor() {
     this.field = h("textarea", {
       rows: 1,
-      dir: "auto",
       enterkeyhint: "send",
       autocomplete: "off",
       "aria-describedby": "limit",
@@ -74,6 +75,8 @@ export class Composer {
     const left = limit - size;
     show(this.limit, size > limit * NEARLY_FULL);
     text(this.limit, left < 0 ? t("tooLong", { count: -left }) : t("bytesLeft", { count: left }));
+    // An empty field shows a hint in the page's direction; typed text has its own.
+    set(this.field, "dir", size > EMPTY ? "auto" : null);
     this.limit.classList.toggle("over", left < 0);
     set(this.field, "aria-invalid", left < 0 ? "true" : null);
     const ready = this.field.value.trim() !== "" && left >= 0 && model.live && model.talk;
@@ -86,7 +89,8 @@ export class Composer {
     const client = this.#scene?.client;
     if (!client || words === "" || this.button.getAttribute("aria-disabled") === "true") return;
     client.markUsed();
-    client.sendMessage(words)?.catch(() => undefined); // told by the outbox
+    const sent = () => Journal.of(client).typed.sent(words, client.state?.transcript ?? []);
+    client.sendMessage(words).then(sent, () => undefined); // a failure is told by the outbox
     this.field.value = "";
     this.#measure();
     this.field.focus();

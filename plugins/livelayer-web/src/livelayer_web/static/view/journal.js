@@ -1,7 +1,8 @@
 // @ts-check
-/** What a session said since this page looked: its latest events, and the fields it collected. */
+/** What a session said since this page looked: its latest events, what was typed, what was collected. */
 
 import { Fields } from "./fields.js";
+import { Typed } from "./typed.js";
 
 /** @typedef {import("./parts.js").Client} Client */
 /** @typedef {{number: number, sequence: number | null, time: string, kind: string, body: string}} Line */
@@ -18,12 +19,15 @@ export class Journal extends EventTarget {
   lines = [];
   dropped = 0;
   fields = new Fields();
+  typed = new Typed();
   #number = 0;
 
   /** @param {Client} client */
   constructor(client) {
     super();
     client.addEventListener("event", (event) => this.#take(client, event));
+    client.addEventListener("state", () => this.typed.follow(client.state));
+    this.typed.follow(client.state);
     client.addEventListener("command", (event) => this.#take(client, event));
   }
 
@@ -64,6 +68,7 @@ export class Journal extends EventTarget {
       this.dropped += 1;
     }
     this.fields.take(detail);
+    this.typed.take(detail, client.state?.transcript ?? []);
     this.dispatchEvent(new Event("change"));
   }
 }

@@ -177,6 +177,7 @@ function hintOf(phase, client, t, { name, control, now }) {
     case "closed":
       return t(client?.link.code === "revoked" ? "hintRevoked" : "hintClosed");
     case "refused":
+      if (client?.link.code === "revoked") return t("hintRevoked");
       return client?.link.detail || t("hintRefused");
     default:
       return "";

@@ -28,7 +28,7 @@ export class Outbox {
     for (const { id, text: words, failed } of pending) {
       const row = this.#rows.get(id) ?? this.#add(id);
       text(row.words, words);
-      text(row.word, failed ? `${t("outboxFailed")}: ${failed}` : t(waiting));
+      text(row.word, failed ? `${t("outboxFailed")}. ${reasonOf(failed, t)}`.trim() : t(waiting));
       row.row.classList.toggle("failed", Boolean(failed));
       show(row.again, Boolean(failed) && typeof client?.retryMessage === "function");
       show(row.drop, Boolean(failed) && typeof client?.discardMessage === "function");
@@ -55,6 +55,25 @@ export class Outbox {
     this.#rows.set(id, parts);
     return parts;
   }
+}
+
+/** @type {Record<string, import("./strings.js").Key>} */
+const REASONS = {
+  size: "failedSize",
+  timeout: "failedTimeout",
+  rate: "failedRate",
+  grant: "failedGrant",
+  not_connected: "failedOffline",
+};
+
+/**
+ * @param {string} code the server's
+ * @param {import("./strings.js").Translate} t
+ * @returns {string} what a person can make of it; nothing for a code that is ours alone
+ */
+function reasonOf(code, t) {
+  const key = REASONS[code];
+  return key === undefined ? "" : t(key);
 }
 
 /**

@@ -89,11 +89,13 @@ export class Panel {
     );
   }
 
-  /** @param {Scene} scene */
-  update(scene) {
-    const { client, model, t, choices, widget } = scene;
+  /** @param {Omit<Scene, "entries">} given */
+  update(given) {
+    const { client, model, t, choices, widget } = given;
     const display = widget ? choices.display : "expanded";
     const journal = client ? Journal.of(client) : null;
+    const said = client?.state?.transcript ?? [];
+    const scene = { ...given, entries: journal?.typed.among(said) ?? said };
     const root = this.element;
     root.classList.toggle("widget", widget);
     set(root, "data-display", widget ? display : null);

@@ -35,6 +35,8 @@
 
 /**
  * @typedef {object} State the session's state, as far as a view needs it
+ * @property {string} [id]
+ * @property {number} [epoch]
  * @property {string} agent_id
  * @property {number} [sequence]
  * @property {"idle" | "connecting" | "connected" | "disconnected" | "error"} connection_state
@@ -87,6 +89,7 @@
  * @typedef {object} Scene
  * @property {Client | null} client null before there is one
  * @property {import("./model.js").Model} model
+ * @property {readonly Entry[]} entries the conversation, what was typed included
  * @property {import("./strings.js").Translate} t
  * @property {import("./memory.js").Choices} choices what this person chose
  * @property {boolean} awake somebody can see it: nothing moves or plays otherwise

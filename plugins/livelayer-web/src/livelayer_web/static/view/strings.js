@@ -59,6 +59,11 @@ export const ENGLISH = Object.freeze({
   outboxWaiting: "Sending…",
   outboxKept: "Kept until the connection is back",
   outboxFailed: "Not sent",
+  failedSize: "It is too long.",
+  failedTimeout: "The agent did not take it.",
+  failedRate: "Too many at once.",
+  failedGrant: "You may only watch.",
+  failedOffline: "The conversation is over.",
   outboxRetry: "Send again",
   outboxDiscard: "Discard",
 

@@ -38,11 +38,11 @@ export class Transcript {
   }
 
   /** @param {Scene} scene */
-  update({ client, model, t, choices }) {
+  update({ model, t, choices, entries: all }) {
     set(this.element, "aria-label", t("transcript"));
     this.element.classList.toggle("chosen", choices.transcript);
     text(this.empty, t("transcriptEmpty"));
-    const entries = (client?.state?.transcript ?? []).filter((entry) => entry.text);
+    const entries = all.filter((entry) => entry.text);
     show(this.empty, entries.length === 0);
     show(this.list, entries.length > 0);
     entries.forEach((entry, index) => {

@@ -54,6 +54,7 @@ export const controls = sheet(`
     color: var(--_bg);
     background: var(--_text);
     pointer-events: none;
+    animation: tip 120ms 450ms backwards;
   }
   .switch[data-tip]:dir(rtl)::after { translate: 50% 0; }
   .head .switch[data-tip]::after, .debug .switch[data-tip]::after { inset-block: calc(100% + 8px) auto !important; }
@@ -96,7 +97,7 @@ export const controls = sheet(`
 .item .icon { color: var(--_muted); }
 .item .mark { display: grid; flex: none; }
 .item .mark .icon { inline-size: 18px; block-size: 18px; color: var(--_accent); stroke-width: 2.2; }
-.item[aria-pressed="false"] .mark { visibility: hidden; }
+.item:not([aria-pressed="true"], [aria-current="true"]) .mark { visibility: hidden; }
 .mini-face {
   display: grid;
   place-items: center;

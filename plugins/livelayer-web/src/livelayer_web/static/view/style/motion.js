@@ -53,6 +53,7 @@ export const motion = sheet(`
 @keyframes wave { 30% { translate: 0 -4px; } 60% { translate: 0 0; } }
 @keyframes slide { from { inset-inline-start: -40%; } to { inset-inline-start: 100%; } }
 @keyframes rise { from { opacity: 0; translate: 0 8px; } }
+@keyframes tip { from { opacity: 0; } }
 @keyframes pop { from { opacity: 0; scale: 0.8; } }
 
 @media (prefers-reduced-motion: reduce) {

@@ -5,6 +5,7 @@ import { sheet } from "./sheet.js";
 
 export const stage = sheet(`
 .root {
+  --_disc: light-dark(#ffffff, #272c3c);
   --_backdrop:
     radial-gradient(120% 90% at 15% 0%, color-mix(in oklab, var(--_accent) 26%, transparent), transparent 60%),
     radial-gradient(110% 80% at 100% 100%, color-mix(in oklab, light-dark(#12a594, #0d6f66) 24%, transparent), transparent 62%),
@@ -39,7 +40,7 @@ export const stage = sheet(`
   inline-size: clamp(84px, 34cqi, 148px);
   aspect-ratio: 1;
   border-radius: 50%;
-  background: var(--_bg);
+  background: var(--_disc);
   box-shadow: 0 0 0 6px color-mix(in srgb, var(--_bg) 55%, transparent), 0 14px 40px -12px rgb(20 26 60 / 0.35);
 }
 .middle {
@@ -110,16 +111,23 @@ export const stage = sheet(`
 .curtain .title { font-size: 1.5em; font-weight: 650; letter-spacing: -0.015em; line-height: 1.2; text-wrap: balance; }
 .curtain .hint { max-inline-size: 34ch; color: var(--_muted); text-wrap: pretty; overflow-wrap: anywhere; }
 .curtain .primary { margin-block-start: 12px; }
+/* On the rim of the face, as a mark on it. */
 .curtain .badge {
+  z-index: 2;
   display: grid;
   place-items: center;
   inline-size: 44px;
   block-size: 44px;
+  margin: calc(-1 * clamp(14px, 5cqi, 24px) - 40px) 0 0 clamp(62px, 25cqi, 108px);
   border-radius: 50%;
-  color: var(--_bad-text);
-  background: var(--_bad-bg);
+  color: #ffffff;
+  background: var(--_end);
+  box-shadow: 0 0 0 4px color-mix(in srgb, var(--_bg) 85%, transparent);
 }
-.curtain[data-phase="closed"] .badge { color: var(--_muted); background: var(--_softer); }
+.curtain .badge:dir(rtl) { margin-inline: clamp(62px, 25cqi, 108px) 0; }
+.loop:not([hidden]) ~ .middle .badge { margin: 0; }
+:is([data-phase="closed"], [data-phase="missing"]) .badge { color: var(--_bg); background: var(--_muted); }
+:is([data-phase="ended"], [data-phase="closed"], [data-phase="missing"], [data-phase="refused"]) .face .letter { color: var(--_muted); }
 .primary {
   min-block-size: 48px;
   max-inline-size: 100%;
@@ -164,13 +172,18 @@ export const stage = sheet(`
 }
 .captions .user { font-size: 0.87em; color: #d5dae5; max-block-size: calc(2.9em + 10px); padding-block: 5px; }
 .reading .captions { display: none; }
+@media (max-height: 480px) {
+  .captions .user:not(:only-child) { display: none; }
+  .captions .line { max-block-size: calc(2.9em + 14px); }
+}
 @container avatar (inline-size >= 720px) { .reading .captions { display: flex; } .captions .line { font-size: 1.1em; } }
 
 .renewing { z-index: 2; align-self: start; justify-self: center; margin-block-start: 68px; padding: 5px 12px; border-radius: 16px; font-size: 0.8em; color: #fff; background: rgb(10 12 18 / 0.78); }
 .hear {
   z-index: 2;
-  align-self: center;
+  align-self: start;
   justify-self: center;
+  margin-block-start: 72px;
   display: flex;
   align-items: center;
   gap: 10px;
