@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -113,3 +114,27 @@ async def test_an_application_lets_into_its_page_who_is_logged_in(anyio_backend:
     assert (again.status_code, again.json()["code"]) == (401, "replayed")
     assert seen.status_code == 204
     assert gone.status_code == 401
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_every_page_may_open_a_session_of_its_own(anyio_backend: str) -> None:
+    import httpx
+
+    from examples.web_standalone import surface
+
+    web = surface(port=0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(web.serve)
+        url = await web.wait_url()
+        async with httpx.AsyncClient(base_url=url) as client:
+            page = (await client.get("/")).text
+            opened = await client.post("/livelayer/sessions", json={"agent_id": "demo"})
+            joined = await client.post(f"{opened.json()['base']}/viewers", json={})
+            unknown = await client.post("/livelayer/sessions", json={"agent_id": "another"})
+        group.cancel_scope.cancel()
+
+    assert 'agent-id="demo"' in page
+    assert (opened.status_code, joined.status_code) == (201, 201)
+    assert joined.json()["capabilities"] == ["scroll"]
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "agent")
