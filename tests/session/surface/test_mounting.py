@@ -274,3 +274,14 @@ async def test_standalone_is_a_connected_session_with_one_surface(
         await settle()
         assert scripted_rooms.rooms[0].microphones == ()
     assert panel.ended == 1
+
+
+async def test_a_surface_turns_the_session_to_another_agent(session: Session) -> None:
+    panel = Panel()
+    mounted = session.mount(panel, key="panel")
+    await panel.started.wait()
+    [view] = panel.sessions
+    await view.switch_agent("agt_other")
+    assert (session.agent_id, session.state.epoch) == ("agt_other", 2)
+    assert mounted.last_used > 0
+    assert mounted.status == "running"

@@ -47,16 +47,13 @@ def surface_app(
     return _starlette(routes)
 
 
-def site_app(surface: Starlette, site: Path | None) -> Starlette:
+def site_app(surface: Starlette, site: Path) -> Starlette:
     """The surface at `/livelayer`, and a site around it.
 
     Raises:
         MisuseError: the site's folder is not there.
     """
-    routes: list[BaseRoute] = [Mount(BASE, surface)]
-    if site is not None:
-        routes.append(Mount("/", site_files(site)))
-    return _starlette(routes)
+    return _starlette([Mount(BASE, surface), Mount("/", site_files(site))])
 
 
 def _opening_routes(opening: Opening, tokens: ViewerTokens | None) -> list[BaseRoute]:

@@ -23,6 +23,9 @@ from .problems import Problem
 MODULES: Final = Path(__file__).parent / "static"
 """Where the browser's half lies."""
 
+START: Final = Path(__file__).parent / "start"
+"""The site that is served where the application gives none."""
+
 # What decides whether a browser runs a file does not depend on this machine's tables.
 _TYPES: Final = {
     ".css": "text/css",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -119,6 +120,19 @@ class _Server(uvicorn.Server):
             extensions: dict[str, Any] = scope.get("extensions") or {}
             scope = {**scope, "extensions": {**extensions, ABORT: abort}}
         await self._app(scope, receive, send)
+
+
+def foreign_server_is_leaving() -> bool:
+    """Whether a uvicorn that runs the application was told to end, by a signal.
+
+    It waits for every request that is under way, and tells none of them: an event stream would
+    hold it up for ever. What it has told the process is who handles its signals.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        server = getattr(signal.getsignal(number), "__self__", None)
+        if isinstance(server, uvicorn.Server) and server.should_exit:
+            return True
+    return False
 
 
 @contextmanager

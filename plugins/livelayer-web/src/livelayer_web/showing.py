@@ -22,6 +22,7 @@ from .messages import MessageMemory, Messages
 from .pages import Pages
 from .places import Places
 from .problems import full, no_token, unmounted
+from .serving import foreign_server_is_leaving
 from .sources import Sources, Work
 from .stream import EventStream
 from .tokens import GRANTS, Grant, ViewerTokens
@@ -298,8 +299,12 @@ class Showing:
     async def _beat(self) -> None:
         while True:
             await self.options.clock.sleep(BEAT_SECONDS)
+            leaving = foreign_server_is_leaving()
             for stream in tuple(self._streams.values()):
-                stream.beat()
+                if leaving:
+                    stream.end("unmounted")
+                else:
+                    stream.beat()
 
     def _look(self) -> None:
         for stream in tuple(self._streams.values()):

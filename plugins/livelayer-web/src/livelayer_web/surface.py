@@ -17,6 +17,7 @@ from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.surface import SurfaceSession
 
 from .app import site_app, surface_app
+from .assets import START
 from .exposure import check_exposure
 from .guard import Guard, Policy
 from .media import MediaSettings
@@ -58,7 +59,8 @@ class WebSurface:
         tokens: what lets pages in; None: whoever reaches the address may join.
         secret: instead of `tokens`, for a configuration file: what they are signed with.
         name: what viewer tokens call the session; None: its `id`.
-        site: a folder of pages to serve at `/`, beside `/livelayer`.
+        site: a folder of pages to serve at `/`, beside `/livelayer`; None: one page that shows the
+            agent.
         agents: whom people may turn the session to.
         sessions: what pages may open for themselves, where they may.
         media: how sound and pictures are served.
@@ -113,7 +115,7 @@ class WebSurface:
         self._opening = Opening(sessions, on_demand) if sessions is not None else None
         app = surface_app(lambda: self._showing, self._opening, self._tokens)
         if port is not None:
-            app = site_app(app, Path(site) if site is not None else None)
+            app = site_app(app, Path(site) if site is not None else START)
         self._guard = Guard(
             app,
             msgspec.structs.replace(policy or Policy(), hosts=hosts, origins=tuple(allow_origins)),

@@ -11,7 +11,7 @@ from livelayer_web.testing import Serve, Web, scripted_web
 from livelayer_bus.testing import ManualClock
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend() -> tuple[str, dict[str, object]]:
     """uvicorn and aiortc are asyncio's."""
     return "asyncio", {}

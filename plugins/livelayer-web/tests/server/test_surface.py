@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import signal
 import socket
+import sys
 from pathlib import Path
 
 import anyio
@@ -161,6 +164,68 @@ async def test_a_site_lies_around_it(serve: Serve, tmp_path: Path) -> None:
         assert (answer.status_code, answer.text) == (200, "<p>home")
         assert "script-src 'self'" in answer.headers["content-security-policy"]
         assert (await web.join()).status_code == 201
+
+
+async def test_without_a_site_one_page_shows_the_agent(web: Web) -> None:
+    answer = await web.http.get(f"{web.surface.url}/")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "<livelayer-avatar" in answer.text
+    assert (await web.http.get(f"{web.surface.url}/start.css")).status_code == 200
+
+
+APP = """
+import asyncio
+from contextlib import asynccontextmanager
+
+import uvicorn
+from livelayer_web import WebSurface
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from livelayer_bus import Session
+from livelayer_bus.testing import ScriptedRooms
+
+surface = WebSurface(port=None)
+
+@asynccontextmanager
+async def lifespan(app):
+    rooms = ScriptedRooms()
+    async with Session("agt", tokens=rooms.tokens, room=rooms) as session:
+        session.mount(surface, key="web")
+        yield
+
+app = Starlette(routes=[Mount("/livelayer", surface.asgi)], lifespan=lifespan)
+config = uvicorn.Config(app, port=0, log_level="info")
+uvicorn.Server(config).run()
+"""
+
+
+async def test_an_applications_server_is_not_held_up_by_open_streams(tmp_path: Path) -> None:
+    file = tmp_path / "app.py"
+    file.write_text(APP)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(file), stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stderr is not None
+        address = None
+        with anyio.fail_after(60):
+            while address is None:
+                line = (await process.stderr.readline()).decode()
+                assert line, "the application did not start"
+                address = re.search(r"http://127\.0\.0\.1:[0-9]+", line)
+        async with httpx.AsyncClient(base_url=f"{address[0]}/livelayer/") as http:
+            page = Page(http, (await http.post("viewers", json={})).json())
+            async with page.events() as events:
+                await events.next("snapshot")
+                process.send_signal(signal.SIGINT)
+                assert (await events.rest())[-1].data == {"reason": "unmounted"}
+            with anyio.fail_after(10):
+                await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 def test_the_name_in_livelayer_toml_finds_it() -> None:
