@@ -31,8 +31,8 @@ class Plan(msgspec.Struct, frozen=True):
     """How much to measure."""
 
     readers: tuple[int, ...] = (1, 4)
-    seconds: float = 5.0
-    warm_up: float = 2.0
+    seconds: float = 4.0
+    warm_up: float = 1.5
     repetitions: int = 3
     seed: int = 20261
 

@@ -61,7 +61,7 @@ class Downlink:
         """Make both tracks; `codec` is the picture's MIME type, None for a page without one."""
         self._encoded = pictures
         self._sound = sound
-        self._codec = CODECS[codec] if codec is not None else None
+        self._codec: CodecName | None = CODECS[codec] if codec is not None else None
         self._clock = clock
         self._choice = QualityChoice(ladder, now=clock.now())
         self._picture_reader = pictures.reader()

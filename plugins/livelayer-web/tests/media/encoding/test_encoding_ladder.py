@@ -208,8 +208,8 @@ def test_a_shared_bitrate_stays_within_its_share_and_falls_at_once(
         before = bitrate
     assert all(later - earlier >= 2 for earlier, later in pairwise(changes))
     for second in range(len(course), len(course) + 60):
-        bitrate = share.heed(None, now=float(second))
-    assert bitrate == BEST.bitrate
+        share.heed(None, now=float(second))
+    assert share.bitrate == BEST.bitrate
 
 
 def test_a_ladder_without_a_rung_is_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any, Literal, cast
@@ -82,7 +82,7 @@ class Studio:
         return reader
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
+    async def open(self) -> AsyncGenerator[None]:
         """Run the encoders."""
         task = asyncio.create_task(self.pictures.run())
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from typing import Any
@@ -80,7 +80,7 @@ class Hall:
         self.now_ns += milliseconds * NS_PER_MS
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
+    async def open(self) -> AsyncGenerator[None]:
         task = asyncio.create_task(self.sound.run())
         await settle()
         try:
