@@ -64,8 +64,9 @@ export class FieldList {
     this.list = h("dl", { class: "known" });
     this.summary = h("p", { class: "summary", dir: "auto", hidden: true });
     this.element = h(
-      "section",
-      { class: "fields", part: "fields", hidden: true, tabindex: "0" },
+      "div",
+      // No landmark: every surface of the session has one, and landmarks need names of their own.
+      { class: "fields", part: "fields", role: "group", hidden: true, tabindex: "0" },
       h("div", { class: "row" }, this.heading, this.mark),
       this.list,
       this.summary,

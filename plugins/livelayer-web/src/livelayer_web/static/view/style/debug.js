@@ -19,8 +19,9 @@ export const debug = sheet(`
   box-shadow: 0 -10px 40px -10px rgb(12 15 28 / 0.35), inset 0 1px 0 var(--_line);
 }
 @container avatar (inline-size >= 720px) {
-  .debug { inset: 0 0 0 auto; inline-size: min(440px, 46%); block-size: 100%; padding-block-start: 10px; border-radius: 0; border-inline-start: 1px solid var(--_line); }
+  .debug { inset: 0 0 0 auto; inline-size: calc((100% - 16px - 2 * var(--_gap)) / 2.6 + 16px); block-size: 100%; padding-block-start: 10px; border-radius: 0; border-inline-start: 1px solid var(--_line); }
 }
+@container avatar (inline-size >= 1000px) { .debug { inline-size: calc(380px + 16px); } }
 .debug .heading { padding-inline-start: 4px; }
 .debug .count { flex: 1 1 auto; font-size: 0.8em; color: var(--_muted); font-variant-numeric: tabular-nums; }
 .filter {
