@@ -154,8 +154,14 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-async def stage(show: Any) -> AsyncGenerator[Stage]:
-    async with show(agent="puppet", site=HERE / "site") as shown:
+def site() -> Path:
+    """Pages with a panel and a bubble, and a router of their own."""
+    return HERE / "site"
+
+
+@pytest.fixture(scope="module")
+async def stage(show: Any, site: Path) -> AsyncGenerator[Stage]:
+    async with show(agent="puppet", site=site) as shown:
         await shown.connect()
         await shown.agent.send({"type": "bot_ready"})
         async with performing(shown.agent.room) as picture:
