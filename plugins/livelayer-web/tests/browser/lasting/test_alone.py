@@ -1,0 +1,83 @@
+"""An avatar that names an agent opens a session of its own, which ends after its last viewer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from livelayer_web import SessionsOnDemand, WebSurface
+from playwright.async_api import BrowserContext
+
+from livelayer_bus import RoomAccess, Session
+from livelayer_bus.tokens import TokenRequest
+
+pytestmark = pytest.mark.anyio
+
+LINGER = 5.0  # seconds: more than a reload takes here
+
+
+@pytest.fixture
+async def opened() -> list[Session]:
+    """The sessions that pages opened, in order."""
+    return []
+
+
+@pytest.fixture
+async def surface(stage: Any, site: Any, opened: list[Session]) -> AsyncGenerator[WebSurface]:
+    """Serves sessions on demand with the stage's agent, beside the session of the stage."""
+    server, room = stage.shown.server, stage.shown.room
+
+    async def tokens(_request: TokenRequest) -> RoomAccess:
+        return RoomAccess(server.url, server.token(f"person-{uuid.uuid4().hex[:8]}", room), room)
+
+    @asynccontextmanager
+    async def open_session(agent_id: str) -> AsyncGenerator[Session]:
+        async with Session(agent_id, tokens=tokens) as session:
+            opened.append(session)
+            yield session
+
+    wish = SessionsOnDemand(open_session, agents=["helper"], linger=LINGER)
+    surface = WebSurface(port=0, site=site, sessions=wish)
+    mounted = stage.session.mount(surface, key="alone", on_fault="raise")
+    await surface.wait_url()
+    yield surface
+    await mounted.unmount()
+
+
+async def test_an_avatar_alone_opens_a_session_that_lasts_over_a_reload_and_ends_with_its_viewers(
+    stage: Any, tabs: Any, context: BrowserContext, surface: Any, opened: list[Session]
+) -> None:
+    tab = await tabs.open(context, f"{surface.url}/alone")
+    assert opened == []  # a page that is only looked at opens nothing
+    await tab.page.evaluate("void document.querySelector('#panel').connect()")
+    await tab.playing("panel")
+    (session,) = opened
+    assert session.agent_id == "helper"
+    assert session.state.connection_state == "connected"
+    assert session.id != stage.session.id
+    assert await tab.peers() == 1
+    assert await tab.page.evaluate("seen.sounds().length") == 1
+
+    await tab.page.reload()
+    await tab.playing("panel")
+    assert opened == [session]
+    print(f"a reload shows a picture after {await tab.page.evaluate('seen.pictured'):.0f} ms")
+
+    other = await tabs.open(context, f"{surface.url}/alone")
+    await other.page.evaluate("void document.querySelector('#panel').connect()")
+    await other.playing("panel")
+    assert len(opened) == 2  # each its own
+    await tabs.look(other)
+    await other.page.close()
+    await stage.eventually(lambda: opened[1].state.connection_state != "connected")
+    assert session.state.connection_state == "connected"
+    await tab.playing("panel")
+
+    await tabs.look(tab)
+    await tab.page.goto("about:blank")
+    await stage.eventually(lambda: session.state.connection_state != "connected")
+    await stage.eventually(lambda: surface.statistics().opening.open == 0)
+    assert surface.statistics().opening.failed == 0
