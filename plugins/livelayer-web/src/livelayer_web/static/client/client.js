@@ -90,6 +90,7 @@ export class SessionClient extends EventTarget {
     this.#sources = new Sources(http, {
       changed: () => this.#sourcesChanged(),
       ready: () => this.#media.ready(),
+      missing: () => this.#media.renew(),
       send: (kind) => this.#media.send(kind, this.#sources.track(kind)),
     });
     const pending = () => this.#tell("pending");

@@ -37,7 +37,7 @@ export class Sound {
     if (this.#stream === null && this.#element === null) return;
     const element = this.#place();
     element.srcObject = this.#stream;
-    if (this.#stream !== null) void this.#play();
+    if (this.#stream !== null) void this.#play(this.#mayTry);
   }
 
   /** @param {boolean} muted by the user */
@@ -51,7 +51,7 @@ export class Sound {
   async unblock() {
     this.meter.resume();
     if (this.#stream === null) return;
-    await this.#play();
+    await this.#play(true);
   }
 
   /** Takes the element off the page. */
@@ -72,7 +72,7 @@ export class Sound {
       element.dataset.livelayer = "sound";
       element.autoplay = true;
       // A page that replaces its body takes the element with it, which pauses it.
-      element.addEventListener("pause", () => this.#stream !== null && void this.#play());
+      element.addEventListener("pause", () => this.#stream !== null && void this.#play(this.#mayTry));
       this.#element = element;
     }
     // Outside of the body, which client-side routers replace.
@@ -80,9 +80,19 @@ export class Sound {
     return element;
   }
 
-  async #play() {
+  /** Unmuting what was refused before there was a gesture would stop it. */
+  get #mayTry() {
+    return !this.state.blocked || (navigator.userActivation?.hasBeenActive ?? false);
+  }
+
+  /** @param {boolean} aloud */
+  async #play(aloud) {
     const element = this.#place();
     const { blocked } = this.state;
+    if (!aloud) {
+      element.muted = true;
+      return void element.play().catch(() => {});
+    }
     try {
       element.muted = this.state.muted;
       await element.play();

@@ -13,9 +13,11 @@ import { SOURCES } from "./peer.js";
  * @typedef {object} SourceHooks
  * @property {() => void} changed
  * @property {() => Promise<void>} ready waits for the media connection, for a limited time
+ * @property {() => void} missing the server has no media connection of this page
  * @property {(kind: SourceKind) => Promise<void>} send puts the source's track into the connection
  */
 
+const TRIES = 12; // half a second apart, while the connection is made anew
 const AGAIN = 2; // seconds a lease must have held to be asked for once more
 
 /** @type {SourceState} */
@@ -163,22 +165,52 @@ export class Sources {
    */
   async #lease(kind, stream, muted, turn) {
     try {
-      await this.hooks.ready();
-      if (this.#turns[kind] !== turn) return stop(stream);
-      const { owner } = await this.http.json("PUT", `sources/${kind}`);
-      if (this.#turns[kind] !== turn) return stop(stream);
+      const owner = await this.#ask(kind, turn);
+      const stale = () => this.#turns[kind] !== turn;
+      if (stale()) return this.#abandon(kind, stream);
       if (muted) await this.http.send("PATCH", `sources/${kind}`, { json: { muted } });
-      if (this.#turns[kind] !== turn) return stop(stream);
+      if (stale()) return this.#abandon(kind, stream);
       this.#taken[kind] = performance.now();
       this.#start(kind, { phase: "on", muted, owner, stream });
       await this.hooks.send(kind);
     } catch (error) {
+      if (this.#turns[kind] !== turn) return this.#abandon(kind, stream);
       stop(stream);
-      if (this.#turns[kind] !== turn) return;
       const { code } = asSessionError(error);
       const owner = this.#owners[kind];
       this.#drop(kind, { ...OFF, phase: code === "busy" ? "busy" : "unavailable", owner });
     }
+  }
+
+  /**
+   * The server may have noticed the end of a connection before this page did.
+   *
+   * @param {SourceKind} kind
+   * @param {number} turn
+   * @returns {Promise<string>} the lease's owner
+   */
+  async #ask(kind, turn) {
+    for (let tries = 1; ; tries += 1) {
+      await this.hooks.ready();
+      try {
+        return (await this.http.json("PUT", `sources/${kind}`)).owner;
+      } catch (error) {
+        const passing = asSessionError(error).code === "no_media" && tries < TRIES;
+        if (!passing || this.#turns[kind] !== turn) throw error;
+        if (tries === 1) this.hooks.missing();
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+    }
+  }
+
+  /**
+   * Lets go of what nobody waits for any more, unless somebody newer uses it.
+   *
+   * @param {SourceKind} kind
+   * @param {MediaStream} stream
+   */
+  #abandon(kind, stream) {
+    if (this.states[kind].stream !== stream) stop(stream);
   }
 
   /**

@@ -1,0 +1,355 @@
+"""What the agent asks of a page: carried out there, answered once, and only what is allowed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import anyio
+import pytest
+from playwright.async_api import Page
+
+pytestmark = pytest.mark.anyio
+
+FORM = """() => {
+  document.body.insertAdjacentHTML("beforeend", `
+    <form id="contact">
+      <label>Name <input name="name" required></label>
+      <input name="email" type="email" autocomplete="email">
+      <textarea name="words"></textarea>
+      <input name="secret" type="password" value="hunter2">
+      <input name="token" type="hidden" value="csrf">
+      <input name="card" autocomplete="cc-number" value="4111">
+      <input name="day" type="date">
+      <input name="fixed" readonly value="as it is">
+      <select name="team"><option value="s">Small</option><option value="l">Large</option></select>
+      <label><input type="radio" name="plan" value="a"> Alpha</label>
+      <label><input type="radio" name="plan" value="b"> Beta</label>
+      <label><input type="checkbox" name="terms"> Terms</label>
+      <input type="checkbox" name="also" value="x"><input type="checkbox" name="also" value="y">
+      <div contenteditable="true" id="notes"></div>
+      <button>Send</button>
+    </form>`);
+  window.seen = [];
+  const form = document.forms.contact;
+  for (const kind of ["input", "change"]) {
+    form.addEventListener(kind, (event) => window.seen.push(kind + ":" + event.target.name));
+  }
+  // As frameworks do: their own property hides what is assigned to the field.
+  let kept = "";
+  Object.defineProperty(form.elements.name, "value", {
+    get: () => Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").get
+      .call(form.elements.name),
+    set: (value) => { kept = value; },
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    window.seen.push("submit");
+    if (window.throws) throw new Error("the page's own");
+    if (window.marks) form.elements.name.setAttribute("aria-invalid", "true");
+  });
+}"""
+
+
+class Ask(Protocol):
+    async def __call__(self, message: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]: ...
+
+
+@pytest.fixture
+async def ask(web: Any, live: Page, until: Any) -> Ask:
+    """Has the agent ask, and gives the `command_result` and the replies before it."""
+    room = await web.connected()
+    await until(live, "client.state.agent_active")
+
+    async def say(message: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        room.agent_says(message)
+        replies: list[Any] = []
+        with anyio.fail_after(15):
+            while True:
+                sent = json.loads((await room.next_sent()).data)
+                if sent["type"] == "command_result":
+                    return sent, replies
+                replies.append(sent)
+
+    return say
+
+
+async def test_a_page_is_scrolled_clicked_and_focused(ask: Ask, live: Page) -> None:
+    await live.evaluate("""() => {
+  document.body.insertAdjacentHTML("beforeend",
+    '<div id="tall"></div><button id="buy">Buy</button><button id="off" disabled>Off</button>');
+  document.getElementById("tall").style.height = "5000px";
+  document.getElementById("buy").onclick = () => (window.bought = true);
+}""")
+    down = {"type": "scroll_page", "direction": "down", "behavior": "instant"}
+    result, _ = await ask(down)
+    assert result["ok"] is True
+    assert await live.evaluate("scrollY") > 300
+    result, _ = await ask({"type": "scroll_page", "direction": "top", "behavior": "instant"})
+    assert await live.evaluate("scrollY") == 0
+    result, _ = await ask({"type": "scroll_to", "selector": "#buy", "behavior": "instant"})
+    assert result["ok"] is True
+    assert await live.evaluate("scrollY") > 3000
+    result, _ = await ask({"type": "click", "selector": "#buy"})
+    assert (result["ok"], await live.evaluate("window.bought")) == (True, True)
+    for selector, reason in (("#off", "failed"), ("#none", "failed"), ("###", "invalid")):
+        result, _ = await ask({"type": "click", "selector": selector})
+        assert (result["ok"], result["reason"]) == (False, reason), selector
+
+
+async def test_a_form_is_filled_as_a_framework_expects(ask: Ask, live: Page) -> None:
+    await live.evaluate(FORM)
+    values = {
+        "name": "Ada",
+        "email": "ada@example.com",
+        "words": "two\nlines",
+        "day": "2026-11-25",
+        "team": "Large",
+        "plan": "beta",
+        "terms": "yes",
+        "also": "x, y",
+        "notes": "a note",
+    }
+    result, _ = await ask({"type": "fill_form", "formId": "contact", "values": values})
+    assert result["ok"] is True
+    filled = await live.evaluate(
+        "[Object.fromEntries(new FormData(document.forms.contact)), window.seen, "
+        "document.getElementById('notes').textContent, document.forms.contact.also[0].checked]"
+    )
+    data, seen, notes, also = filled
+    assert data["name"] == "Ada"
+    assert data["words"] == "two\nlines"
+    assert (data["day"], data["team"], data["plan"]) == ("2026-11-25", "l", "b")
+    assert (data["terms"], data["also"], also) == ("on", "y", True)
+    assert notes == "a note"
+    assert {"input:name", "change:name", "input:terms", "change:team", "input:plan"} <= set(seen)
+    result, _ = await ask(
+        {"type": "fill_form", "formId": "contact", "values": {"terms": "no", "also": "x"}}
+    )
+    assert await live.evaluate(
+        "[document.forms.contact.terms.checked, document.forms.contact.also[1].checked]"
+    ) == [False, False]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"token": "forged"},
+        {"fixed": "changed"},
+        {"day": "tomorrow"},
+        {"team": "Huge"},
+        {"nobody": "x"},
+        {"plan": "gamma"},
+        {"terms": "perhaps"},
+    ],
+)
+async def test_what_a_field_cannot_be_is_not_said_to_be_done(
+    ask: Ask, live: Page, values: dict[str, str]
+) -> None:
+    await live.evaluate(FORM)
+    before = await live.evaluate("[...new FormData(document.forms.contact)]")
+    result, _ = await ask({"type": "fill_form", "formId": "contact", "values": values})
+    assert (result["ok"], result["reason"]) == (False, "failed")
+    assert await live.evaluate("[...new FormData(document.forms.contact)]") == before
+
+
+async def test_a_form_that_does_not_validate_is_reported_and_not_sent(ask: Ask, live: Page) -> None:
+    await live.evaluate(FORM)
+    submit = {"type": "submit_form", "formId": "contact", "requestId": "7"}
+    result, [reply] = await ask(submit)
+    assert reply == {
+        "type": "form_submit_blocked",
+        "formId": "contact",
+        "requestId": "7",
+        "reason": "validation",
+    }
+    assert (result["ok"], result["requestId"]) == (False, "7")
+    assert await live.evaluate("window.seen.includes('submit')") is False
+    await ask({"type": "fill_form", "formId": "contact", "values": {"name": "Ada"}})
+    result, [reply] = await ask(submit)
+    assert reply == {"type": "form_submitted", "formId": "contact", "requestId": "7"}
+    assert result["ok"] is True
+    await live.evaluate("window.marks = true")
+    result, [reply] = await ask(submit)
+    assert reply["reason"] == "validation"
+
+
+async def test_a_handler_that_throws_is_reported(ask: Ask, live: Page) -> None:
+    await live.evaluate(FORM)
+    # The fault is the page's own, and Playwright shall not take it for ours.
+    await live.evaluate(
+        "window.throws = true; addEventListener('error', (event) => event.preventDefault())"
+    )
+    await ask({"type": "fill_form", "formId": "contact", "values": {"name": "Ada"}})
+    result, [reply] = await ask({"type": "submit_form", "formId": "contact"})
+    assert (result["ok"], reply["reason"]) == (False, "exception")
+
+
+async def test_a_page_tells_what_it_shows_and_no_secrets(ask: Ask, live: Page) -> None:
+    await live.evaluate(FORM)
+    await live.evaluate("""() => {
+  document.querySelector("main").insertAdjacentHTML("beforeend",
+    '<p hidden>unseen</p><p data-livelayer-private>private</p><script type="x">code</script>');
+}""")
+    result, [reply] = await ask({"type": "request_page_context", "requestId": "c1"})
+    assert result["ok"] is True
+    assert reply["requestId"] == "c1"
+    assert "truncated" not in reply
+    context = reply["context"]
+    assert (context["title"], context["path"], context["language"]) == ("Home", "/", "en")
+    assert context["headings"] == [{"level": 1, "text": "Home"}]
+    assert context["text"] == "Home Words on the home page. Pricing"
+    [form] = context["forms"]
+    names = [one["name"] for one in form["fields"]]
+    assert names == [
+        *("name", "email", "words", "day", "fixed", "team", "plan", "terms", "also", "notes"),
+    ]
+    assert form["fields"][0] == {
+        "name": "name",
+        "label": "Name",
+        "type": "text",
+        "required": True,
+        "value": "",
+    }
+    told = json.dumps(reply)
+    for secret in ("hunter2", "csrf", "4111", "unseen", "private", "code"):
+        assert secret not in told
+
+
+async def test_a_large_context_is_cut_and_the_application_may_give_its_own(
+    ask: Ask, live: Page
+) -> None:
+    await live.evaluate(
+        "void (session.contextProvider = async () => ({ title: 'own', text: 'é'.repeat(30000) }))"
+    )
+    result, [reply] = await ask({"type": "request_page_context"})
+    assert (result["ok"], reply["truncated"], reply["context"]["title"]) == (True, True, "own")
+    assert len(json.dumps(reply, ensure_ascii=False).encode()) <= 15_360
+    await live.evaluate("void (session.contextProvider = () => { throw new Error('not now'); })")
+    await live.evaluate("addEventListener('error', (event) => event.preventDefault())")
+    result, replies = await ask({"type": "request_page_context"})
+    assert (result["ok"], result["reason"], replies) == (False, "failed", [])
+
+
+async def test_a_slow_context_is_announced(ask: Ask, live: Page) -> None:
+    await live.evaluate(
+        "void (session.contextProvider = () => new Promise((resolve) => (window.give = resolve)))"
+    )
+    await live.evaluate("""() => {
+  client.addEventListener("event", ({ detail }) => {
+    if (detail.event === "DataSent" && detail.type === "page_context_pending") window.give("late");
+  });
+}""")
+    result, replies = await ask({"type": "request_page_context"})
+    assert [reply["type"] for reply in replies] == ["page_context_pending", "page_context"]
+    assert (result["ok"], replies[1]["context"]) == (True, "late")
+
+
+async def test_routes_are_the_links_or_what_the_application_says(ask: Ask, live: Page) -> None:
+    _, [reply] = await ask({"type": "request_routes", "requestId": "r"})
+    expected = {"type": "routes", "routes": [{"path": "/pricing", "title": "Pricing"}]}
+    assert reply == {**expected, "requestId": "r"}
+    await live.evaluate("session.routes = Array.from({ length: 300 }, (_, n) => `/page/${n}`)")
+    _, [reply] = await ask({"type": "request_routes"})
+    assert (len(reply["routes"]), reply["truncated"]) == (200, True)
+
+
+async def test_a_router_of_the_application_takes_the_page_along(ask: Ask, live: Page) -> None:
+    await live.evaluate("""() => {
+  window.mine = true;
+  document.addEventListener("navigate", (event) => {
+    event.preventDefault();
+    if (event.detail.href === "/broken") return event.detail.done(Promise.reject(new Error("no")));
+    history.pushState({}, "", event.detail.url);
+  });
+}""")
+    result, _ = await ask({"type": "navigate", "href": "/pricing"})
+    assert result["ok"] is True
+    assert await live.evaluate("[location.pathname, window.mine, client.link.phase]") == [
+        *("/pricing", True, "live")
+    ]
+    result, _ = await ask({"type": "navigate", "href": "/broken"})
+    assert (result["ok"], result["reason"]) == (False, "failed")
+
+
+async def test_a_whole_page_is_left_after_the_answer_and_nothing_is_missed(
+    ask: Ask, live: Page, until: Any
+) -> None:
+    result, _ = await ask({"type": "navigate", "href": "/pricing"})
+    assert result["ok"] is True
+    await until(live, "location.pathname === '/pricing' && window.client?.link.phase === 'live'")
+    result, _ = await ask({"type": "scroll_page", "direction": "down"})
+    assert result["ok"] is True
+    finished = "told().filter(({event}) => event === 'CommandFinished')"
+    await until(live, f"{finished}.some(({{command}}) => command === 'scroll_page')")
+    commands = await live.evaluate(finished)
+    assert len({one["number"] for one in commands}) == len(commands)
+
+
+async def test_other_sites_are_for_who_allowed_them(ask: Ask, live: Page) -> None:
+    there = {"type": "navigate", "href": "https://docs.example.com/a"}
+    result, _ = await ask(there)
+    assert (result["ok"], result["reason"]) == (False, "capability")
+    await live.evaluate("session.setAttribute('navigate-origins', 'https://docs.example.com')")
+    await live.route("https://docs.example.com/a", lambda route: route.fulfill(body="elsewhere"))
+    result, _ = await ask(there)
+    assert result["ok"] is True
+    await live.wait_for_url("https://docs.example.com/a")
+
+
+async def test_the_element_allows_less_than_the_server_never_more(ask: Ask, live: Page) -> None:
+    await live.evaluate("session.setAttribute('capabilities', 'scroll')")
+    result, _ = await ask({"type": "navigate", "href": "/pricing"})
+    assert (result["ok"], result["reason"]) == (False, "capability")
+    result, _ = await ask({"type": "scroll_page", "direction": "down"})
+    assert result["ok"] is True
+    await live.evaluate("session.setAttribute('capabilities', '')")
+    result, _ = await ask({"type": "scroll_page", "direction": "down"})
+    assert (result["ok"], result["reason"]) == (False, "capability")
+    assert await live.evaluate("location.pathname") == "/"
+    refused = await live.evaluate(
+        "log.filter(([kind]) => kind === 'client:command').map(([, detail]) => detail)"
+    )
+    assert [one["reason"] for one in refused if not one["ok"]] == ["capability", "capability"]
+
+
+async def test_livelayers_own_elements_are_not_touched(ask: Ask, live: Page) -> None:
+    await live.evaluate("""() => {
+  const avatar = document.createElement("livelayer-avatar");
+  const button = Object.assign(document.createElement("button"), { id: "mute", textContent: "x" });
+  button.onclick = () => (window.muted = true);
+  avatar.append(button);
+  avatar.attachShadow({ mode: "open" }).innerHTML = "<button id='inner'>x</button><slot></slot>";
+  document.body.append(avatar);
+}""")
+    for selector in ("#mute", "#inner", "livelayer-avatar"):
+        result, _ = await ask({"type": "click", "selector": selector})
+        assert (result["ok"], result["reason"]) == (False, "failed"), selector
+    assert await live.evaluate("window.muted") is None
+
+
+async def test_collected_fields_are_events_and_the_application_may_step_in(
+    ask: Ask, live: Page
+) -> None:
+    update = {
+        "type": "task_field_updated",
+        "fieldId": "f1",
+        "fieldName": "Name",
+        "value": "Ada",
+        "kind": "text",
+        "source": "agent",
+    }
+    result_of = {"sessionId": "s", "startedAt": 0, "endedAt": 1, "source": "agent"}
+    done = {"type": "task_completed", "result": {**result_of, "results": {"name": "Ada"}}}
+    await ask(update)
+    await ask(done)
+    found = await live.evaluate("log.filter(([kind]) => ['field', 'collected'].includes(kind))")
+    assert [kind for kind, _ in found] == ["field", "collected"]
+    assert found[0][1]["value"] == "Ada"
+    assert found[1][1]["results"] == {"name": "Ada"}
+    await live.evaluate(
+        "document.addEventListener('agent-command', (event) => event.preventDefault())"
+    )
+    result, _ = await ask({"type": "navigate", "href": "/pricing"})
+    assert (result["ok"], await live.evaluate("location.pathname")) == (True, "/")
