@@ -134,7 +134,9 @@ class MediaConnection:
         await intake.feed(lease)
 
     def statistics(self) -> ConnectionStatistics:
-        sources = {kind: source.statistics() for kind, source in self._sources.items()}
+        sources: dict[SourceKind, SourceStatistics] = {
+            kind: source.statistics() for kind, source in self._sources.items()
+        }
         return ConnectionStatistics(self._downlink.pictures(), self._downlink.sounds(), sources)
 
     def tick(self, now: float) -> None:

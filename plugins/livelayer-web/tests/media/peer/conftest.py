@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.rtcconfiguration import RTCBundlePolicy
-from aiortc.rtp import RtcpPsfbPacket, RtpPacket
+from aiortc.rtp import RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket, RtpPacket
 from aiortc.sdp import SessionDescription
 from livelayer_web.media import Media, MediaConnection, MediaSettings
 from livelayer_web.media.closing import close_peer
@@ -226,6 +226,19 @@ class Viewer:
         media_ssrc = 0 if fci else self.ssrc
         packet = RtcpPsfbPacket(fmt=fmt, ssrc=1, media_ssrc=media_ssrc, fci=fci)
         await self.picture.transport._send_rtp(bytes(packet))
+
+    async def send_loss(self, fraction: float) -> None:
+        """Say that a part of the picture's packets was lost."""
+        report = RtcpReceiverInfo(
+            ssrc=self.ssrc,
+            fraction_lost=round(fraction * 256),
+            packets_lost=1,
+            highest_sequence=1,
+            jitter=0,
+            lsr=0,
+            dlsr=0,
+        )
+        await self.picture.transport._send_rtp(bytes(RtcpRrPacket(ssrc=1, reports=[report])))
 
     @property
     def ssrc(self) -> int:

@@ -130,8 +130,9 @@ class Track:
         transport = SimpleNamespace(
             _register_rtp_receiver=lambda one, _: self.registered.append(one)
         )
-        self.receiver: Any = SimpleNamespace(transport=transport)
-        self.intake = SoundIntake(self.receiver)
+        receiver: Any = SimpleNamespace(transport=transport)
+        self.receiver = receiver
+        self.intake = SoundIntake(receiver)
         self._encoder = OpusEncoder()
         self._pts = 0
 
@@ -208,15 +209,15 @@ def test_stereo_becomes_mono_in_pieces_of_twenty_milliseconds() -> None:
 def test_a_pictures_rows_are_packed(width: int, height: int) -> None:
     decoded = av.VideoFrame(width, height, "yuv420p")
     for number, plane in enumerate(decoded.planes):
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         writable = np.zeros_like(rows)
         writable[:, : plane.width] = np.arange(plane.width) % 200 + number
         writable[:, plane.width :] = 255  # padding, which must not show
         plane.update(writable.tobytes())
     frame = picture(decoded)
     assert (frame.width, frame.height) == (width, height)
-    for number, (plane, stride) in enumerate(zip(frame.planes, frame.strides, strict=True)):
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, stride)
+    for number, (packed, stride) in enumerate(zip(frame.planes, frame.strides, strict=True)):
+        rows = np.frombuffer(packed, np.uint8).reshape(-1, stride)
         assert (rows == np.arange(stride) % 200 + number).all()
 
 

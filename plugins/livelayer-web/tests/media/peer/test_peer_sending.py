@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiortc.rtp import RTCP_PSFB_APP, RTCP_PSFB_PLI, pack_remb_fci
+from aiortc.rtp import RTCP_PSFB_APP, RTCP_PSFB_PLI, RtcpPsfbPacket, pack_remb_fci
 from livelayer_web.media import Media, MediaSettings, Quality
+from livelayer_web.media.sender import hear_reports
 
 from livelayer_bus.testing import ManualClock
 
@@ -100,15 +102,31 @@ async def test_a_link_that_carries_less_gets_less_and_nobody_else_does(
     await clock.elapse(1)  # a key frame for each who joins, but not two at once
     bad = await view(media)
     await watching(bad, until)
-    await clock.elapse(6)  # an estimate is believed once it had time to follow
     for _ in range(4):
-        await bad.send_feedback(RTCP_PSFB_APP, pack_remb_fci(150_000, [bad.ssrc]))
+        await bad.send_loss(0.5)
         await watching(bad, until)
         await clock.elapse(1)
     await until(lambda: bad.connection.quality == SMALL)
     await watching(bad, until)
     assert good.connection.quality == LARGE
     assert sorted(running(media)) == ["large", "small"]
+
+
+async def test_an_estimate_is_heard_if_it_is_about_the_picture() -> None:
+    handled: list[object] = []
+    heard: list[int] = []
+
+    async def handle(packet: object) -> None:
+        handled.append(packet)
+
+    sender: Any = SimpleNamespace(_ssrc=7, _handle_rtcp_packet=handle)
+    reports: Any = SimpleNamespace(estimated=heard.append)
+    hear_reports(sender, reports)
+    told = vars(sender)["_handle_rtcp_packet"]
+    for fci in (pack_remb_fci(150_000, [7]), pack_remb_fci(90_000, [8]), b"other"):
+        await told(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci))
+    assert heard == [150_000]
+    assert len(handled) == 3  # aiortc does with them what it did before
 
 
 async def test_a_small_picture_is_sent_small(serve: Serve, view: View, until: Until) -> None:
