@@ -7,13 +7,14 @@ import json
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import anyio
 import pytest
 from livekit import rtc
+from livekit.protocol.models import TrackSource
 from livelayer_web import WebSurface
 from playwright.async_api import Error, Page
 
@@ -117,7 +118,13 @@ class Shown:
     server: EmbeddedServer
     agent: Any
     """The demo's agent, a puppet, or None."""
-    stack: AsyncExitStack = field(repr=False)
+    room: str
+
+    def published(self) -> list[str]:
+        """What people publish in the room, by the server's own account."""
+        people = self.server.rooms.get_room(self.room).participants.values()
+        tracks = [t for person in people if not person.is_agent for t in person.tracks.values()]
+        return sorted(TrackSource.Name(track.info.source).lower() for track in tracks)
 
     def said(self) -> str:
         """What the agent said so far."""
@@ -139,6 +146,8 @@ class Shown:
         await self.until(lambda: self.session.state.agent_active)
         if isinstance(self.agent, Puppet):
             await self.agent.met()
+            await self.agent.send({"type": "bot_ready"})
+            await self.until(lambda: self.session.state.agent_ready)
 
 
 Show: TypeAlias = Callable[..., AbstractAsyncContextManager[Shown]]
@@ -185,7 +194,7 @@ def show() -> Show:
             opened.mount(surface, key="web", capabilities=capabilities)
             with anyio.fail_after(PATIENCE):
                 url = await surface.wait_url()
-            yield Shown(url, surface, opened, server, acting, stack)
+            yield Shown(url, surface, opened, server, acting, room)
 
     return showing
 
