@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import struct
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, Final, final
 
@@ -106,13 +107,13 @@ class _Server(uvicorn.Server):
     def abort_all(self) -> None:
         """Cut every connection off, without writing what waits for it."""
         for connection in tuple(self.server_state.connections):
-            connection.transport.abort()
+            _cut_off(connection.transport)
 
     def _abort(self, client: object) -> None:
         for connection in tuple(self.server_state.connections):
             peer: Any = connection
             if peer.client == client:
-                peer.transport.abort()
+                _cut_off(peer.transport)
 
     async def _with_abort(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (client := scope.get("client")) is not None:
@@ -120,6 +121,15 @@ class _Server(uvicorn.Server):
             extensions: dict[str, Any] = scope.get("extensions") or {}
             scope = {**scope, "extensions": {**extensions, ABORT: abort}}
         await self._app(scope, receive, send)
+
+
+def _cut_off(transport: asyncio.Transport) -> None:
+    """Close the connection now, what waits in the kernel included."""
+    with suppress(OSError):
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+    transport.abort()
 
 
 def foreign_server_is_leaving() -> bool:

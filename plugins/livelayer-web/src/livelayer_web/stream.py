@@ -133,9 +133,9 @@ class EventStream:
             self.viewer.streams -= 1
             self._closed(self)
         if not self._gone:
-            await self._say_bye(writer, scope)
+            await self._say_bye(writer, scope, receive)
 
-    async def _say_bye(self, writer: _Writer, scope: Scope) -> None:
+    async def _say_bye(self, writer: _Writer, scope: Scope, receive: Receive) -> None:
         with anyio.move_on_after(BYE_SECONDS, shield=True):
             await writer.end(bye_frame(self._bye) if self._bye else b"")
             return
@@ -143,6 +143,9 @@ class EventStream:
         abort: Callable[[], None] | None = scope.get("extensions", {}).get(ABORT)
         if abort is not None:
             abort()
+            with anyio.move_on_after(BYE_SECONDS, shield=True):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
 
     async def _watch_socket(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, final
@@ -128,7 +128,7 @@ class Page:
         return await self.ask("DELETE", "viewers/me")
 
     @asynccontextmanager
-    async def events(self, after: str | None = None) -> AsyncIterator[Events]:
+    async def events(self, after: str | None = None) -> AsyncGenerator[Events]:
         """This page's event stream."""
         headers = self.headers | ({"last-event-id": after} if after is not None else {})
         async with self.http.stream("GET", "events", headers=headers) as response:
@@ -200,7 +200,7 @@ async def scripted_web(
         options: further options of the surface.
     """
     rooms = ScriptedRooms(agent="agent")
-    given = {"port": 0, "clock": clock, **options}
+    given: dict[str, Any] = {"port": 0, "clock": clock, **options}
     async with Session(
         "agt_lumi", tokens=rooms.tokens, room=rooms, clock=clock, **(session or {})
     ) as opened:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -221,7 +222,8 @@ async def test_a_key_that_is_none_opens_nothing(web: Web, method: str, path: str
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "kiosk.local"])  # noqa: S104 - refused
 def test_any_other_host_takes_origins_and_tokens(host: str, tokens: ViewerTokens) -> None:
-    for options in ({}, {"tokens": tokens}, {"allow_origins": [ORIGIN]}):
+    wrong: list[dict[str, Any]] = [{}, {"tokens": tokens}, {"allow_origins": [ORIGIN]}]
+    for options in wrong:
         with pytest.raises(MisuseError, match="allow_origins") as caught:
             WebSurface(host, **options)
         assert "tokens" in str(caught.value)
@@ -300,7 +302,7 @@ async def test_a_body_that_does_not_say_its_length_is_cut_off() -> None:
             read += len(chunk)
         await Response("ok")(scope, receive, send)
 
-    async def chunks() -> Any:
+    async def chunks() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield b"x" * 100
 
@@ -389,7 +391,7 @@ async def test_a_page_cannot_hold_another_one_up(web: Web) -> None:
     page = await web.page()
     started = anyio.Event()
 
-    async def never() -> Any:
+    async def never() -> AsyncIterator[bytes]:
         yield b"{"
         started.set()
         await anyio.sleep_forever()

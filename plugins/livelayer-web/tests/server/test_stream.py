@@ -16,7 +16,7 @@ from livelayer_web.events import Info
 from livelayer_web.places import Places
 from livelayer_web.stream import EventStream
 from livelayer_web.testing import Frame, Serve, Web, parse_frames, until
-from livelayer_web.viewers import Viewers
+from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
 from livelayer_bus.surface import SurfaceSession
@@ -169,8 +169,9 @@ async def test_script_in_a_transcript_line_is_only_text(web: Web) -> None:
         assert frame.data["event"]["entry"]["text"] == text
 
 
-async def test_a_page_that_does_not_read_piles_nothing_up_and_does_not_hold_the_end_up(
-    serve: Serve,
+@pytest.mark.parametrize("end", ["silence", "unmount"])
+async def test_a_page_that_does_not_read_piles_nothing_up_and_is_cut_off_at_its_end(
+    serve: Serve, end: str
 ) -> None:
     async with serve(session={"capacity": 64}) as web:
         room = await web.connect()
@@ -198,8 +199,14 @@ async def test_a_page_that_does_not_read_piles_nothing_up_and_does_not_hold_the_
                 written = statistics.events
             assert said < 5000  # it waits for the page: what is not written is in no queue of its
             with anyio.fail_after(5):
-                await web.mounted.unmount()
-            assert web.mounted.status == "unmounted"
+                if end == "silence":
+                    await web.clock.elapse(SILENCE_SECONDS)
+                    assert web.surface.viewers() == ()
+                else:
+                    await web.mounted.unmount()
+                    assert web.mounted.status == "unmounted"
+            # What waited for it in the server's socket is gone, too.
+            await until(lambda: raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0)
 
 
 # Cut anywhere -----------------------------------------------------------------------------------

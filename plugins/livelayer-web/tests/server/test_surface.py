@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import signal
 import socket
@@ -93,10 +94,11 @@ async def test_it_is_mounted_once_at_a_time(web: Web) -> None:
 
 
 async def test_closing_the_session_with_open_streams_takes_no_time(serve: Serve) -> None:
+    said: list[str] = []
+    took = math.inf
     async with no_leaked_tasks(), serve() as web:
         pages = [await web.page() for _ in range(8)]
         async with anyio.create_task_group() as group:
-            said: list[str] = []
 
             async def watch(page: Page) -> None:
                 async with page.events() as events:
