@@ -56,7 +56,7 @@ def test_a_page_has_no_inline_script_or_style_and_needs_nobody_elses_files(page:
     assert not reader.inline
     assert not reader.having("style")
     assert not [name for _, attrs in reader.elements for name in attrs if name.startswith("on")]
-    loaded = [value for tag, value in reader.having("src")]
+    loaded = [value for _, value in reader.having("src")]
     loaded += [value for tag, value in reader.having("href") if tag == "link"]
     own = [value for value in loaded if not value.startswith("/livelayer/js/")]
     assert own

@@ -132,9 +132,8 @@ async def test_every_page_may_open_a_session_of_its_own(anyio_backend: str) -> N
             opened = await client.post("/livelayer/sessions", json={"agent_id": "demo"})
             joined = await client.post(f"{opened.json()['base']}/viewers", json={})
             unknown = await client.post("/livelayer/sessions", json={"agent_id": "another"})
+            assert 'agent-id="demo"' in page
+            assert (opened.status_code, joined.status_code) == (201, 201)
+            assert joined.json()["capabilities"] == ["scroll"]
+            assert (unknown.status_code, unknown.json()["code"]) == (404, "agent")
         group.cancel_scope.cancel()
-
-    assert 'agent-id="demo"' in page
-    assert (opened.status_code, joined.status_code) == (201, 201)
-    assert joined.json()["capabilities"] == ["scroll"]
-    assert (unknown.status_code, unknown.json()["code"]) == (404, "agent")

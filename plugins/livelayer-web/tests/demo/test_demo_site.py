@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 from livelayer_bus.capabilities import Capability
 
 pytestmark = pytest.mark.anyio
+expect.set_options(timeout=20_000)  # milliseconds: a bound for a busy machine
 
 PATIENCE = 20.0  # seconds
 COUNTING = """
@@ -41,6 +42,7 @@ async def until(page: Page, condition: str) -> None:
 
 async def visit(page: Page, url: str, path: str = "/") -> None:
     """Open a page of the site, and wait until the agent is seen on it."""
+    page.set_default_timeout(1000 * PATIENCE)
     await page.add_init_script(COUNTING)
     await page.goto(url + path)
     await page.evaluate("window.sameDocument = true")

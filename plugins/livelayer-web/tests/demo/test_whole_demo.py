@@ -34,8 +34,7 @@ async def test_commands_go_to_the_site_while_it_is_open_and_to_the_terminal_afte
 
     async with anyio.create_task_group() as group:
         group.start_soon(demo)
-        with anyio.fail_after(PATIENCE):
-            url = await address
+        url = await asyncio.wait_for(address, PATIENCE)
         await page.goto(url)
         with anyio.fail_after(PATIENCE):
             await page.evaluate(
@@ -47,7 +46,7 @@ async def test_commands_go_to_the_site_while_it_is_open_and_to_the_terminal_afte
         await page.close()
 
     [report] = reports
-    assert report.site == url
+    assert report.site == address.result()
     assert report.site_commands == ("scroll_page",)
     assert report.commands[0] == "navigate"
     assert not report.faults
