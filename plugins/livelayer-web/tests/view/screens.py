@@ -51,7 +51,7 @@ def sheet(files: list[Path], width: int, columns: int) -> Image.Image:
 
 
 def save(image: Image.Image, name: str) -> None:
-    """With a small palette, for gradients and for the few pixels of an accent: a third of the size."""
+    """With a small palette for gradients and the few pixels of an accent: a third of the size."""
     TARGET.mkdir(parents=True, exist_ok=True)
     colours: list[int] = []
     for count, method in PALETTE:
