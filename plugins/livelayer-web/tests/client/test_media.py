@@ -85,7 +85,7 @@ async def test_two_pictures_and_one_voice_come_over_one_connection(seen: Page, u
     ]
 
 
-async def test_a_page_without_a_gesture_is_muted_and_the_first_one_turns_it_on(
+async def test_a_page_without_a_gesture_is_silent_and_the_first_one_turns_it_on(
     web: Any, page: Page, until: Any
 ) -> None:
     room = await web.connected()
@@ -97,7 +97,7 @@ document.addEventListener("livelayer-session-ready", ({ detail: { client } }) =>
     async with page.expect_console_message(lambda message: message.text == "blocked true"):
         await page.goto(web.url)
     audio = "document.querySelector('audio')"
-    assert await page.evaluate(f"[{audio}.muted, {audio}.paused]") == [True, False]
+    assert await page.evaluate(f"{audio}.paused") is True
     await page.mouse.click(5, 5)
     await until(page, f"!client.speaker.blocked && !{audio}.muted && !{audio}.paused")
     await page.evaluate("client.setSpeakerMuted(true)")

@@ -8,7 +8,7 @@ import { LevelMeter } from "./level.js";
 const GESTURES = ["pointerup", "click", "keydown", "touchend"];
 
 /**
- * Plays aloud where the browser allows it. Where it first wants a gesture, the sound runs muted and
+ * Plays aloud where the browser allows it. Where it first wants a gesture, the sound waits and
  * `state.blocked` says so; the next gesture anywhere on the page, or `unblock()`, turns it on.
  */
 export class Sound {
@@ -37,7 +37,7 @@ export class Sound {
     if (this.#stream === null && this.#element === null) return;
     const element = this.#place();
     element.srcObject = this.#stream;
-    if (this.#stream !== null) void this.#play(this.#mayTry);
+    if (this.#stream !== null && this.#mayTry) void this.#play();
   }
 
   /** @param {boolean} muted by the user */
@@ -51,7 +51,7 @@ export class Sound {
   async unblock() {
     this.meter.resume();
     if (this.#stream === null) return;
-    await this.#play(true);
+    await this.#play();
   }
 
   /** Takes the element off the page. */
@@ -72,7 +72,9 @@ export class Sound {
       element.dataset.livelayer = "sound";
       element.autoplay = true;
       // A page that replaces its body takes the element with it, which pauses it.
-      element.addEventListener("pause", () => this.#stream !== null && void this.#play(this.#mayTry));
+      element.addEventListener("pause", () => {
+        if (this.#stream !== null && this.#mayTry) void this.#play();
+      });
       this.#element = element;
     }
     // Outside of the body, which client-side routers replace.
@@ -80,19 +82,14 @@ export class Sound {
     return element;
   }
 
-  /** Unmuting what was refused before there was a gesture would stop it. */
+  /** What was refused is not asked for again before there was a gesture. */
   get #mayTry() {
     return !this.state.blocked || (navigator.userActivation?.hasBeenActive ?? false);
   }
 
-  /** @param {boolean} aloud */
-  async #play(aloud) {
+  async #play() {
     const element = this.#place();
     const { blocked } = this.state;
-    if (!aloud) {
-      element.muted = true;
-      return void element.play().catch(() => {});
-    }
     try {
       element.muted = this.state.muted;
       await element.play();
@@ -103,10 +100,8 @@ export class Sound {
       else this.#listen();
     } catch (error) {
       if (!(error instanceof DOMException) || error.name !== "NotAllowedError") return; // a newer track
-      element.muted = true;
       this.#set({ blocked: true });
       this.#listen();
-      element.play().catch(() => {});
     }
   }
 
@@ -119,7 +114,7 @@ export class Sound {
   }
 
   #apply() {
-    if (this.#element !== null) this.#element.muted = this.state.muted || this.state.blocked;
+    if (this.#element !== null) this.#element.muted = this.state.muted;
   }
 
   /** @param {Partial<SpeakerState>} change */

@@ -142,7 +142,7 @@ export class Sources {
       if (owner === before) continue;
       this.#owners[kind] = owner;
       const mine = this.states[kind];
-      if (mine.phase === "on" && mine.owner === before) this.#lost(kind, owner);
+      if (mine.phase === "on" && mine.owner !== null && mine.owner === before) this.#lost(kind, owner);
       else if (mine.phase === "busy" && owner === null) this.#set(kind, OFF);
       else if (mine.phase === "off" && owner !== null) this.#set(kind, { ...OFF, owner, phase: "busy" });
     }
