@@ -8,8 +8,9 @@
  *
  * Strings, numbers and booleans become attributes, `persistKey` as `persist-key`; arrays, objects
  * and functions become properties. Callbacks get the DOM event: `event.detail` is what happened, and
- * `event.preventDefault()` in `onNavigate` says that your router goes there instead. A ref is the
- * element itself, with `connect()`, `disconnect()`, `sendMessage()` and `sendData()`.
+ * `event.preventDefault()` in `onNavigate` says that your router goes there instead, and
+ * `event.detail.done(promise)` how that ends. A ref is the element itself, with `connect()`,
+ * `disconnect()`, `sendMessage()` and `sendData()`.
  *
  * Mount the session above your routes: the connection lives as long as that component does.
  */
@@ -26,6 +27,7 @@ const EVENTS = {
   onTranscript: "transcript",
   onField: "field",
   onCollected: "collected",
+  onDisplayChange: "display-change", // the avatar's own
 };
 
 /** Loads the elements once, from the server whose sessions they show. */
