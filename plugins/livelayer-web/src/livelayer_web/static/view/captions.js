@@ -8,8 +8,8 @@ import { h, show, text } from "./dom.js";
 
 export class Captions {
   constructor() {
-    this.user = h("p", { class: "line user", dir: "auto", hidden: true });
-    this.agent = h("p", { class: "line agent", dir: "auto", hidden: true });
+    this.user = h("p", { class: "line user", dir: "auto", hidden: true }, h("span"));
+    this.agent = h("p", { class: "line agent", dir: "auto", hidden: true }, h("span"));
     this.element = h(
       "div",
       { class: "captions", part: "captions", "aria-hidden": "true" },
@@ -36,8 +36,9 @@ export class Captions {
   #line(line, entry) {
     show(line, Boolean(entry));
     line.classList.toggle("partial", Boolean(entry && !entry.final));
-    text(line, entry ? entry.text : "");
+    const words = /** @type {Element} */ (line.firstElementChild);
+    text(words, entry ? entry.text : "");
     // A long line shows its end: that is where it grows.
-    line.scrollTop = line.scrollHeight;
+    words.scrollTop = words.scrollHeight;
   }
 }

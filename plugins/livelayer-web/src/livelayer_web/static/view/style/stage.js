@@ -160,8 +160,6 @@ export const stage = sheet(`
 .captions.answered { flex-direction: column; }
 .captions:not(.answered) { flex-direction: column-reverse; }
 .captions .line {
-  max-block-size: calc(4.35em + 14px);
-  overflow: hidden;
   padding: 7px 14px;
   border-radius: 14px;
   text-align: center;
@@ -170,11 +168,14 @@ export const stage = sheet(`
   color: #ffffff;
   background: rgb(10 12 18 / 0.8);
 }
-.captions .user { font-size: 0.87em; color: #d5dae5; max-block-size: calc(2.9em + 10px); padding-block: 5px; }
+.captions .user { font-size: 0.87em; color: #d5dae5; padding-block: 5px; }
+/* Whole lines only: what is cut off is cut off between two of them. */
+.captions span { display: block; max-block-size: 3lh; overflow: hidden; }
+.captions .user span { max-block-size: 2lh; }
 .reading .captions { display: none; }
 @media (max-height: 480px) {
   .captions .user:not(:only-child) { display: none; }
-  .captions .line { max-block-size: calc(2.9em + 14px); }
+  .captions .line span { max-block-size: 2lh; }
 }
 @container avatar (inline-size >= 720px) { .reading .captions { display: flex; } .captions .line { font-size: 1.1em; } }
 
