@@ -113,7 +113,7 @@ class Web:
     url: str
     surface: WebSurface
     session: Session
-    stack: list[Any] = field(default_factory=list[Any])
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def room(self) -> ScriptedRoom:
@@ -128,9 +128,10 @@ class Web:
     async def restart(self) -> None:
         """The server process ends, and another one takes its address: nothing is remembered."""
         await self.stop()
-        await self.start()
+        await self.start(**self.options)
 
     async def start(self, **options: Any) -> None:
+        self.options = options
         self.session = Session("agt", tokens=self.rooms.tokens, room=self.rooms)
         await self.session.__aenter__()
         self.surface = WebSurface(port=0, site=PAGES, **options)

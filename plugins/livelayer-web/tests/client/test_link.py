@@ -7,8 +7,12 @@ from typing import Any
 import anyio
 import jwt
 import pytest
+from livelayer_web.opening import SessionsOnDemand
 from livelayer_web.tokens import ViewerTokens
 from playwright.async_api import BrowserContext, Page
+
+from livelayer_bus import Session
+from livelayer_bus.testing import ScriptedRooms
 
 pytestmark = pytest.mark.anyio
 
@@ -270,3 +274,27 @@ async def test_two_pages_and_the_one_last_used_gets_the_commands(
     room.agent_says({"type": "navigate", "href": "/pricing"})
     await until(other, "location.pathname === '/pricing'")
     assert await live.evaluate("location.pathname") == "/"
+
+
+async def test_a_client_with_an_agent_opens_a_session_of_its_own_and_finds_it_again(
+    make_web: Any, scripted_rooms: ScriptedRooms, page: Page, until: Any
+) -> None:
+    def opened(agent: str) -> Session:
+        return Session(agent, tokens=scripted_rooms.tokens, room=scripted_rooms)
+
+    web = await make_web(sessions=SessionsOnDemand(opened, agents=["own"]))
+    make = """async () => {
+  const { SessionClient } = await import("/livelayer/js/client/client.js");
+  window.client = new SessionClient({ agentId: "own" });
+  client.open();
+}"""
+    await page.goto(f"{web.url}/blank")
+    await page.evaluate(make)
+    await until(page, "client.link.phase === 'live'")
+    assert await page.evaluate("client.state.agent_id") == "own"
+    mine = await page.evaluate("client.state.id")
+    assert mine != web.session.id
+    await page.reload()
+    await page.evaluate(make)
+    await until(page, "client.link.phase === 'live'")
+    assert await page.evaluate("client.state.id") == mine

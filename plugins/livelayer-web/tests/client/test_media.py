@@ -126,7 +126,7 @@ async def test_a_connection_that_ends_is_made_anew_behind_the_same_stream(
 async def test_a_microphone_is_sent_when_asked_and_outlives_its_connection(
     web: Any, seen: Page, until: Any
 ) -> None:
-    assert web.session.state.microphone is None
+    assert (web.session.state.microphone is None) is True
     await seen.evaluate("client.take('microphone')")
     await until(
         seen, "client.sources.microphone.phase === 'on' && client.state.microphone !== null"
