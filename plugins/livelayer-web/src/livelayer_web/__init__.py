@@ -3,8 +3,8 @@
 from livelayer_web.guard import GuardStatistics, Policy
 from livelayer_web.media import MediaSettings, MediaStatistics, Quality
 from livelayer_web.opening import OpeningStatistics, SessionsOnDemand
+from livelayer_web.options import Agent
 from livelayer_web.serving import PortTakenError
-from livelayer_web.showing import Agent
 from livelayer_web.statistics import (
     CommandStatistics,
     MessageStatistics,

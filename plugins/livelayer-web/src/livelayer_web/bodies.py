@@ -9,9 +9,9 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from .options import Agent
 from .pages import Reason
 from .problems import Problem, malformed_body, too_large
-from .showing import Agent
 from .viewers import PageInfo, Wants
 
 T = TypeVar("T")

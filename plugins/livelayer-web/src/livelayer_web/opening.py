@@ -17,8 +17,9 @@ from livelayer_bus.capabilities import Capability, check_capabilities
 from livelayer_bus.clock import Clock
 from livelayer_bus.surface import SurfaceSession
 
+from .options import Memory, ShowingOptions
 from .problems import Problem, full, not_connecting, unknown_agent, unmounted
-from .showing import Memory, Showing, ShowingOptions
+from .showing import Showing
 
 LOGGER: Final = logging.getLogger("livelayer_web.opening")
 KEY: Final = "web"

@@ -3,65 +3,29 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
-from itertools import count
 from typing import Final, TypeVar, final
 
 import anyio
 import anyio.abc
-import msgspec
 
 from livelayer_bus import ClosedError
-from livelayer_bus.clock import Clock
 from livelayer_bus.surface import SurfaceSession
 
 from .events import Bye, Info
-from .media import Media, MediaConnection, MediaSettings
-from .messages import MessageMemory, Messages
+from .media import Media, MediaConnection
+from .messages import Messages
+from .options import Memory, ShowingOptions
 from .pages import Pages
-from .places import Places
 from .problems import full, no_token, unmounted
 from .serving import foreign_server_is_leaving
 from .sources import Sources, Work
 from .stream import EventStream
-from .tokens import GRANTS, Grant, ViewerTokens
+from .tokens import GRANTS, Grant
 from .viewers import BEAT_SECONDS, Viewer, ViewerInfo, Viewers, Wants
 
 T = TypeVar("T")
-
-
-class Agent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An agent that people may turn the session to."""
-
-    id: str
-    name: str
-    role: str | None = None
-    avatar_image_url: str | None = None
-
-
-class ShowingOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What every session of one surface is shown with."""
-
-    clock: Clock
-    tokens: ViewerTokens | None
-    name: str | None
-    """What viewer tokens call the session; None: its id."""
-    agents: Sequence[Agent]
-    media: MediaSettings
-    max_viewers: int
-    max_message_bytes: int
-
-
-@final
-class Memory:
-    """What is remembered of pages beyond a restart of the surface; all of it bounded."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.places: Final = Places(clock)
-        self.messages: Final = MessageMemory()
-        self.numbers: Final = count(1)
-        """Of commands on the wire."""
 
 
 @final

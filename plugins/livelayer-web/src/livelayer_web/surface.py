@@ -22,8 +22,9 @@ from .exposure import check_exposure
 from .guard import Guard, Policy
 from .media import MediaSettings
 from .opening import Opening, SessionsOnDemand
+from .options import Agent, Memory, ShowingOptions
 from .serving import serving
-from .showing import Agent, Memory, Showing, ShowingOptions
+from .showing import Showing
 from .statistics import (
     WebStatistics,
     commands_of,
