@@ -13,11 +13,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any, Final, TypeAlias, final
+from weakref import WeakSet
 
 import anyio
 
 Work: TypeAlias = Callable[[], Awaitable[None]]
 OnEnd: TypeAlias = Callable[["RootTask"], None]
+
+_cancelled: Final[WeakSet[asyncio.Task[None]]] = WeakSet()
+"""Root tasks that their owner has cancelled. `Task.cancelling()` may have forgotten it: anyio's
+task groups, nested over several tasks, take back more cancellations than they asked for."""
 
 
 class RootTask(ABC):
@@ -85,6 +90,7 @@ class _AsyncioTask(RootTask):
         self._task.add_done_callback(lambda _: self._finish())
 
     def cancel(self) -> None:
+        _cancelled.add(self._task)
         self._task.cancel()
 
     @property
@@ -149,7 +155,7 @@ async def fault_of(call: Callable[[], Awaitable[object] | None]) -> Exception | 
         return error
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if task is None or task.cancelling() or task in _cancelled:
             raise
         fault = RuntimeError("something that it awaited was cancelled")
         fault.__cause__ = error

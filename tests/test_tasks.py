@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from livelayer_bus._tasks import TaskOwner, fault_of
+from livelayer_bus.testing.waiting import settle
 
 pytestmark = pytest.mark.anyio
 
@@ -86,3 +87,37 @@ async def test_foreign_code_returns_its_fault() -> None:
 
     assert isinstance(await fault_of(fail), KeyError)
     assert await fault_of(lambda: None) is None
+
+
+async def test_a_cancelled_task_of_nested_groups_has_no_fault() -> None:
+    owner = TaskOwner()
+    running = anyio.Event()
+    faults: list[Exception | None] = []
+
+    async def end_late() -> None:
+        try:
+            running.set()
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await settle(2)
+
+    async def nest() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(end_late)
+            await anyio.sleep_forever()
+
+    async def work() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(nest)
+            await anyio.sleep_forever()
+
+    async def guarded() -> None:
+        faults.append(await fault_of(work))
+
+    task = owner.start(guarded, "nested")
+    await running.wait()
+
+    assert await owner.aclose(SECONDS) == ()
+    assert task.ended
+    assert faults == []
