@@ -175,6 +175,10 @@ async def test_tokens_let_in_once_in_time_and_until_they_are_revoked(
     surface = locked.surface
     await page.goto(locked.url)
     await refused(page, until, "token")  # none at all
+    async with httpx.AsyncClient(base_url=f"{locked.url}/livelayer/") as http:
+        sdp = {"content-type": "application/sdp"}
+        answer = await http.post("whep", content=b"v=0\r\n", headers=sdp)
+        assert (answer.status_code, answer.json()["code"]) in ((401, "token"), (400, "sdp"))
 
     expired = surface.token(ttl=30)
     time.now += 31

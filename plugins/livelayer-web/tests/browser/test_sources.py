@@ -115,6 +115,7 @@ async def test_spoken_go_to_pricing_is_heard_thought_about_done_and_answered(
         assert await page.evaluate("asked") == []
         assert shown.published() == []
         assert shown.session.state.microphone is None
+        assert shown.session.state.agent_state == "listening"
 
         with shown.session.subscribe(AgentStateChanged) as states:
             panel = page.locator("livelayer-avatar").first
