@@ -45,6 +45,7 @@ async def surface(stage: Any, site: Any, opened: list[Session]) -> AsyncGenerato
     await surface.wait_url()
     yield surface
     await mounted.unmount()
+    await mounted.wait()  # it has not failed
 
 
 async def test_an_avatar_alone_opens_a_session_that_lasts_over_a_reload_and_ends_with_its_viewers(
@@ -81,3 +82,20 @@ async def test_an_avatar_alone_opens_a_session_that_lasts_over_a_reload_and_ends
     await stage.eventually(lambda: session.state.connection_state != "connected")
     await stage.eventually(lambda: surface.statistics().opening.open == 0)
     assert surface.statistics().opening.failed == 0
+
+
+async def test_a_session_that_is_over_is_told_and_another_is_opened_when_asked(
+    stage: Any, tabs: Any, context: BrowserContext, surface: Any, opened: list[Session]
+) -> None:
+    tabs.cut = True
+    tab = await tabs.open(context, f"{surface.url}/alone")
+    await tab.page.evaluate("void document.querySelector('#panel').connect()")
+    await tab.playing("panel")
+    await opened[0].aclose()
+    await tab.until("client.link.phase === 'ended'")
+    assert await tab.peers() == 1
+    await tab.page.evaluate("void document.querySelector('#panel').connect()")
+    await tab.playing("panel")
+    assert len(opened) == 2
+    await tabs.look(tab)
+    # The surface is unmounted with this one open.
