@@ -1,10 +1,10 @@
 """A session on web pages: a panel here, a bubble there, any number of viewers, one encode."""
 
+from livelayer_bus.endpoint.running import PortTakenError
 from livelayer_web.guard import GuardStatistics, Policy
 from livelayer_web.media import MediaSettings, MediaStatistics, Quality
 from livelayer_web.opening import OpeningStatistics, SessionsOnDemand
 from livelayer_web.options import Agent
-from livelayer_web.serving import PortTakenError
 from livelayer_web.statistics import (
     CommandStatistics,
     MessageStatistics,

@@ -14,12 +14,12 @@ from livelayer_bus import ClosedError
 from livelayer_bus.surface import SurfaceSession
 
 from .events import Bye, Info
+from .leaving import foreign_server_is_leaving
 from .media import Media, MediaConnection
 from .messages import Messages
 from .options import Memory, ShowingOptions
 from .pages import Pages
 from .problems import full, no_token, unmounted
-from .serving import foreign_server_is_leaving
 from .sources import Sources, Work
 from .stream import EventStream
 from .tokens import GRANTS, Grant

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from livelayer_bus import ClosedError, Lagged, StaleCursorError
 from livelayer_bus.bus import Record, Subscription
+from livelayer_bus.endpoint.running import ABORT
 from livelayer_bus.events import Event
 from livelayer_bus.state import SessionState
 from livelayer_bus.surface import SurfaceSession
@@ -36,8 +37,6 @@ CHUNK: Final = 64  # events written at once
 MAX_COMMANDS: Final = 256  # waiting to be written; as many as a session has under way at most
 BYE_SECONDS: Final = 0.5
 """How long the last word may take to write."""
-ABORT: Final = "livelayer.abort"
-"""An ASGI extension of our own server: closes the socket without writing what waits in it."""
 
 Reader: TypeAlias = Subscription[Event, SessionState]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, TypeVar, final
+from urllib.parse import urlsplit
 
 import anyio
 import msgspec
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from livelayer_bus import BusyError, MisuseError
 from livelayer_bus.clock import Clock, SystemClock
+from livelayer_bus.endpoint.running import serving
 from livelayer_bus.surface import SurfaceSession
 
 from .app import site_app, surface_app
@@ -23,7 +25,6 @@ from .guard import Guard, Policy
 from .media import MediaSettings
 from .opening import Opening, SessionsOnDemand
 from .options import Agent, Memory, ShowingOptions
-from .serving import serving
 from .showing import Showing
 from .statistics import (
     WebStatistics,
@@ -37,6 +38,8 @@ from .viewers import ViewerInfo
 
 T = TypeVar("T")
 
+CLOSE_SECONDS: Final = 1
+"""How long requests may take once it is unmounted: their sessions have ended them by then."""
 MAX_VIEWERS: Final = 256
 
 
@@ -244,8 +247,11 @@ class WebSurface:
             async with AsyncExitStack() as stack:
                 url: str | None = None
                 if self._port is not None:
-                    own = serving(self._guard, host=self._host, port=self._port)
-                    url, self._port = await stack.enter_async_context(own)
+                    own = serving(
+                        self._guard, host=self._host, port=self._port, close_seconds=CLOSE_SECONDS
+                    )
+                    url = await stack.enter_async_context(own)
+                    self._port = urlsplit(url).port
                 await self._show(session, url)
         except ExceptionGroup as group:
             raise _first(group) from group
