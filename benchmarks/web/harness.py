@@ -21,6 +21,7 @@ from livelayer_bus.bench.records import (
     percentile,
     surroundings,
 )
+from livelayer_bus.errors import BrokenError
 
 RIVALS = tuple(f"benchmarks.web.rivals.{name}" for name in ("livelayer_web", "aiortc_each"))
 OURS = "livelayer-bus"
@@ -81,7 +82,7 @@ def run_web_benchmark(plan: Plan | None = None, rivals: Iterable[str] = RIVALS) 
         rivals: modules with the names that `benchmarks.web.rivals` describes.
 
     Raises:
-        BrokenError: a process failed.
+        BrokenError: a process failed, or has not what its rival needs.
     """
     plan = plan or Plan()
     entries, skipped = enter(rivals)
@@ -103,7 +104,8 @@ def _take(row: _Taken, plan: Plan, step: Step) -> None:
     with started("benchmarks.web.serving", job) as server:
         there: serving.Outcome = server.answer(serving.Outcome, SPARE_SECONDS)
         if not isinstance(there, serving.Listening):
-            raise TypeError(f"{row.entry.name}: {there}" if isinstance(there, Missing) else "order")
+            reason = there.reason if isinstance(there, Missing) else "it answered too early"
+            raise BrokenError(f"{row.entry.name} cannot be measured: {reason}", retryable=False)
         watch = viewing.Job(there.port, row.readers, plan.warm_up, plan.seconds)
         with started("benchmarks.web.viewing", watch) as pages:
             pages.answer(Ready, SPARE_SECONDS)

@@ -1,6 +1,7 @@
 """The server of one case in a process of its own: it paints, and answers the pages' offers.
 
-Started by the harness as `python -m benchmarks.web.serving`.
+Started by the harness as `python -m benchmarks.web.serving`. It paints until it is asked to end:
+pages begin to look when the last of them has a picture, so they are done after the server is.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ async def perform(studio: Studio, shown: Callable[[], None]) -> None:
             shown()
 
 
-async def measure(job: Job, studio: Studio, say: Say) -> Answer:
-    """Serve as many pages as the job says; measure once all are there, after the warm-up."""
+async def measure(job: Job, studio: Studio, say: Say, ended: asyncio.Event) -> None:
+    """Serve as many pages as the job says, measure once all are there, and go on until the end."""
     pictures, pages = 0, 0
     complete = asyncio.Event()
 
@@ -111,22 +112,24 @@ async def measure(job: Job, studio: Studio, say: Say) -> Answer:
         offer = msgspec.json.decode(await reader.readline(), type=str)
         writer.write(msgspec.json.encode(await studio.answer(offer)) + b"\n")
         await writer.drain()
+        writer.close()
         pages += 1
         if pages == job.readers:
             complete.set()
 
-    server = await asyncio.start_server(page, "127.0.0.1", 0, limit=OFFER_LIMIT)
-    performing = asyncio.create_task(perform(studio, shown))
-    say(Listening(server.sockets[0].getsockname()[1]))
-    await complete.wait()
-    await asyncio.sleep(job.warm_up)
-    used, before = cpu_seconds(), pictures
-    await asyncio.sleep(job.seconds)
-    used, shown_meanwhile = cpu_seconds() - used, pictures - before
-    performing.cancel()
-    await asyncio.wait([performing])
-    server.close()
-    return Answer(round(1000 * used / shown_meanwhile, 3), round(resident_mb(), 1))
+    async with asyncio.TaskGroup() as tasks:
+        performing = tasks.create_task(perform(studio, shown))
+        server = await asyncio.start_server(page, "127.0.0.1", 0, limit=OFFER_LIMIT)
+        say(Listening(server.sockets[0].getsockname()[1]))
+        await complete.wait()
+        await asyncio.sleep(job.warm_up)
+        used, before = cpu_seconds(), pictures
+        await asyncio.sleep(job.seconds)
+        used, shown_meanwhile = cpu_seconds() - used, pictures - before
+        say(Answer(round(1000 * used / shown_meanwhile, 3), round(resident_mb(), 1)))
+        await ended.wait()
+        server.close()
+        performing.cancel()
 
 
 async def work(job: Job, say: Say, ended: asyncio.Event) -> None:
@@ -136,8 +139,7 @@ async def work(job: Job, say: Say, ended: asyncio.Event) -> None:
         return
     rival = cast(Rival, module)
     async with rival.serving() as studio:
-        say(await measure(job, studio, say))
-        await ended.wait()
+        await measure(job, studio, say, ended)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from livelayer_web.media.ladder import (
     DOWN_AFTER,
     SETTLE,
+    SHARE_UP_AFTER,
     SHARES,
     SMALLER_AFTER,
     UP_AFTER,
@@ -210,6 +211,18 @@ def test_a_shared_bitrate_stays_within_its_share_and_falls_at_once(
     for second in range(len(course), len(course) + 60):
         share.heed(None, now=float(second))
     assert share.bitrate == BEST.bitrate
+
+
+@given(st.lists(st.floats(0.3, 2.0), min_size=1, max_size=600))
+def test_a_jittery_estimate_steps_a_shared_bitrate_seldom(jitter: list[float]) -> None:
+    """Each step costs every viewer a key frame: ten reports a second make no more of them."""
+    share, steps = SharedBitrate(BEST.bitrate), [BEST.bitrate]
+    for number, part in enumerate(jitter):
+        bitrate = share.heed(round(BEST.bitrate * part), now=number / 10)
+        if bitrate != steps[-1]:
+            steps.append(bitrate)
+    ups = int(len(jitter) / 10 / SHARE_UP_AFTER)
+    assert len(steps) - 1 <= 2 * ups + len(SHARES) - 1
 
 
 def test_a_ladder_without_a_rung_is_refused() -> None:
