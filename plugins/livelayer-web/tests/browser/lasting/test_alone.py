@@ -16,7 +16,7 @@ from livelayer_bus.tokens import TokenRequest
 
 pytestmark = pytest.mark.anyio
 
-LINGER = 5.0  # seconds: more than a reload takes here
+LINGER = 3.0  # seconds: more than a reload takes here
 
 
 @pytest.fixture
