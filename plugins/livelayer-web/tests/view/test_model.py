@@ -74,9 +74,29 @@ CASES: list[tuple[str, dict[str, Any] | None, dict[str, Any], dict[str, Any]]] =
     ),
     (
         "refused ends it",
-        {"link": {"phase": "refused", "detail": "why"}, "state": CONNECTED},
+        {"link": {"phase": "refused", "code": "strange", "detail": "why"}, "state": CONNECTED},
         {},
-        {"phase": "refused", "live": False, "hint": "why", "action": "retry"},
+        {
+            "phase": "refused",
+            "live": False,
+            "hint": "The server does not let this page take part.",
+            "action": "retry",
+        },
+    ),
+    (
+        "an expired token",
+        {"link": {"phase": "refused", "code": "expired", "detail": "this viewer token expired"}},
+        {},
+        {"hint": "Your access has run out. Reload the page to get a new one."},
+    ),
+    (
+        "a full server",
+        {"link": {"phase": "recovering", "code": "full", "retryAt": 4100}},
+        {"now": 1000},
+        {
+            "hint": "There is no room for another page at the moment. "
+            "Trying again in 4 s. Nothing you type is lost.",
+        },
     ),
     (
         "revoked",

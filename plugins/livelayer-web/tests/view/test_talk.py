@@ -113,6 +113,30 @@ async def test_nothing_is_taken_before_it_is_asked_for(visit: Visit) -> None:
     assert await calls(page, "release") == [["release", "camera"]]
 
 
+async def test_a_microphone_is_given_back_from_the_menu(visit: Visit) -> None:
+    page = await visit(scene="speaking")
+    off = page.get_by_role("button", name="Turn microphone off")
+    await page.get_by_role("button", name="Options").click()
+    await expect(off).to_be_hidden()
+    for muted in ("false", "true"):
+        on = f"{{phase: 'on', muted: {muted}, owner: 'web/v3f9', stream: null}}"
+        await page.evaluate(f"() => harness.play({{sources: {{microphone: {on}}}}})")
+        await expect(off).to_be_visible()
+    await off.click()
+    assert await calls(page, "release") == [["release", "microphone"]]
+
+
+async def test_a_page_that_holds_the_microphone_is_another_window(visit: Visit) -> None:
+    page = await visit(scene="speaking")
+    for owner, words in {
+        "web/v9f7492": "The microphone is in use in another window.",
+        "recorder": "The microphone is in use by recorder.",
+    }.items():
+        busy = f"{{phase: 'busy', muted: false, owner: '{owner}', stream: null}}"
+        await page.evaluate(f"() => harness.play({{sources: {{microphone: {busy}}}}})")
+        await expect(page.locator("[role=status]").first).to_contain_text(words)
+
+
 async def test_only_sources_that_the_server_offers_are_shown(visit: Visit) -> None:
     page = await visit(scene="listening")
     await page.evaluate("() => harness.play({joined: {sources: ['microphone']}})")

@@ -2,6 +2,7 @@
 /** What a session's facts mean to a person: the phase, what to say about it and what can be done. */
 
 import { noticesOf, recoveringHint } from "./notices.js";
+import { refusal } from "./refusals.js";
 
 /** @typedef {import("./strings.js").Translate} Translate */
 /** @typedef {import("./strings.js").Key} Key */
@@ -169,7 +170,7 @@ function hintOf(phase, client, t, { name, control, now }) {
     case "reconnecting":
       return t("hintReconnecting");
     case "recovering":
-      return recoveringHint(client?.link.retryAt, t, now);
+      return recoveringHint(client?.link, t, now);
     case "error":
       return state?.error || t("hintError");
     case "ended":
@@ -177,8 +178,7 @@ function hintOf(phase, client, t, { name, control, now }) {
     case "closed":
       return t(client?.link.code === "revoked" ? "hintRevoked" : "hintClosed");
     case "refused":
-      if (client?.link.code === "revoked") return t("hintRevoked");
-      return client?.link.detail || t("hintRefused");
+      return refusal(client?.link.code, t);
     default:
       return "";
   }

@@ -1,6 +1,8 @@
 // @ts-check
 /** What has to be said beside a conversation that goes on: one short line each, the gravest first. */
 
+import { waiting } from "./refusals.js";
+
 /** @typedef {import("./parts.js").Client} Client */
 /** @typedef {import("./parts.js").SourceKind} SourceKind */
 /** @typedef {import("./strings.js").Translate} Translate */
@@ -18,6 +20,9 @@
 /** @type {readonly SourceKind[]} */
 export const SOURCES = ["microphone", "camera", "screen"];
 
+/** An owner that is a page: the surface's key and the viewer, which say nothing to a person. */
+const PAGE = /^[^/]+\/v[0-9a-z]+$/i;
+
 /**
  * @param {Client} client
  * @param {import("./model.js").Phase} phase
@@ -33,8 +38,8 @@ export function noticesOf(client, phase, t, { name, now }) {
   if (phase === "recovering" && connected) {
     const title = t("phaseRecovering");
     notices.push({
-      ...notice("link", "warn", `${title}. ${recoveringHint(link.retryAt, t, now)}`, "retry"),
-      spoken: `${title}. ${t("hintRecovering")}`,
+      ...notice("link", "warn", `${title}. ${recoveringHint(link, t, now)}`, "retry"),
+      spoken: `${title}. ${recoveringHint({ ...link, retryAt: 0 }, t, now)}`,
     });
   }
   if (phase === "reconnecting") {
@@ -52,13 +57,14 @@ export function noticesOf(client, phase, t, { name, now }) {
 }
 
 /**
- * @param {number | undefined} retryAt
+ * @param {import("./parts.js").Link | undefined} link
  * @param {Translate} t
  * @param {number} now
  */
-export function recoveringHint(retryAt, t, now) {
-  const seconds = retryAt === undefined ? 0 : Math.ceil((retryAt - now) / 1000);
-  return seconds > 0 ? t("hintRecoveringIn", { seconds }) : t("hintRecovering");
+export function recoveringHint(link, t, now) {
+  const seconds = Math.ceil(((link?.retryAt ?? 0) - now) / 1000);
+  const hint = seconds > 0 ? t("hintRecoveringIn", { seconds }) : t("hintRecovering");
+  return `${waiting(link?.code, t)} ${hint}`.trimStart();
 }
 
 /**
@@ -78,7 +84,8 @@ function sourceNotice(client, kind, t) {
       return [{ ...notice(kind, "error", t(`${kind}Unavailable`)), dismissable: true }];
     case "busy": {
       const owner = source.owner || t("someone");
-      return [{ ...notice(kind, "warn", t(`${kind}Busy`, { owner })), dismissable: true }];
+      const words = PAGE.test(owner) ? t(`${kind}Elsewhere`) : t(`${kind}Busy`, { owner });
+      return [{ ...notice(kind, "warn", words), dismissable: true }];
     }
     default:
       return [];

@@ -1,5 +1,5 @@
 // @ts-check
-/** The menu of what is seldom wanted: captions, the event log, hiding the widget. */
+/** The menu of what is seldom wanted: giving the microphone back, captions, the log, hiding. */
 
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
@@ -9,10 +9,17 @@ import { Menu } from "./menu.js";
 /** @typedef {{element: HTMLElement, button: HTMLButtonElement, words: HTMLElement}} Item */
 
 export class Options {
+  /** @type {import("./parts.js").Client | null} */
+  #client = null;
+
   /** @param {import("./parts.js").Orders} orders */
   constructor(orders) {
     this.menu = new Menu("more", "options");
     this.element = this.menu.element;
+    this.microphone = this.#item("microphoneOff", () => {
+      this.#client?.markUsed();
+      Promise.resolve(this.#client?.release("microphone")).catch(() => undefined);
+    });
     this.captions = this.#item("captions", () =>
       orders.choose({ captions: this.captions.button.getAttribute("aria-pressed") !== "true" }),
     );
@@ -24,8 +31,11 @@ export class Options {
    * @param {Scene} scene
    * @param {boolean} debugging
    */
-  update({ t, choices, widget }, debugging) {
+  update({ client, t, choices, widget }, debugging) {
+    this.#client = client;
     this.menu.name(t("options"));
+    text(this.microphone.words, t("microphoneOff"));
+    show(this.microphone.element, client?.sources?.microphone.phase === "on");
     text(this.captions.words, t("captions"));
     set(this.captions.button, "aria-pressed", String(choices.captions));
     text(this.debug.words, t("debug"));
