@@ -3,7 +3,7 @@
 
 import { watchPath } from "./page/path.js";
 import { isShown, parsePatterns } from "./page/routes.js";
-import { bringSession, forgetSession, wasBrought } from "./view/alone.js";
+import { bringSession, forgetSession, keepSession, wasBrought } from "./view/alone.js";
 import { findSession, watchSessions } from "./view/find.js";
 import "./view/languages/ar.js";
 import "./view/languages/de.js";
@@ -57,6 +57,7 @@ export class LiveLayerAvatar extends HTMLElement {
       element: this,
       settings: () => this.#settings(),
       open: () => this.#open(),
+      forget: () => forgetSession(this),
     });
     root.append(this.#surface.panel.element);
   }
@@ -262,7 +263,7 @@ export class LiveLayerAvatar extends HTMLElement {
     if (this.#surface.client === null && this.#life !== null && this.#brings) {
       this.#bring();
       this.#look();
-    }
+    } else if (this.#own !== null) keepSession(this); // it may have been ended before
     return this.#surface.client;
   }
 

@@ -18,12 +18,21 @@ export function bringSession(surface) {
     const value = surface.getAttribute(name);
     if (value !== null) element.setAttribute(name, value);
   }
+  keepSession(surface);
+  return element;
+}
+
+/**
+ * Remembers that this tab began a session for the surface's agent, so that a reload goes on.
+ *
+ * @param {HTMLElement} surface
+ */
+export function keepSession(surface) {
   try {
     sessionStorage.setItem(keyOf(surface), "begun");
   } catch {
     // Forbidden: after a reload it waits to be asked again.
   }
-  return element;
 }
 
 /**

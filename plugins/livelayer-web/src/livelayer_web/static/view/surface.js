@@ -27,6 +27,7 @@ import { Sight } from "./sight.js";
  * @property {HTMLElement} element
  * @property {() => Settings} settings
  * @property {() => Client | null} open the client to connect with, made if need be
+ * @property {() => void} forget a person ended the conversation: a reload begins nothing
  */
 
 const CHANGES = ["state", "link", "media", "sources", "info", "pending", "speaker", "event"];
@@ -169,7 +170,10 @@ export class Surface {
     this.draw();
     try {
       if (begins) await this.#begin(action === "retry");
-      else await this.#client?.disconnect();
+      else {
+        this.host.forget();
+        await this.#client?.disconnect();
+      }
     } catch {
       // The link or the session's state says why.
     } finally {
