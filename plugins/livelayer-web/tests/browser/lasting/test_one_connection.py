@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ async def test_a_reload_brings_the_picture_back_and_misses_no_event(stage: Any, 
     numbers = await tab.kept("numbers")
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     print(f"a reload shows a picture after {', '.join(f'{ms:.0f}' for ms in back)} ms")
-    assert min(back) < 3000
+    assert statistics.median(back) < 3000
     assert await tab.peers() == 1
 
 
