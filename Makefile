@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_ARGS ?=
-TEST_ARGS ?=
+TEST_ARGS ?= --numprocesses 2 --dist loadfile
 BENCH_ARGS ?=
 SOURCES := livelayer_bus plugins examples benchmarks tests
 
