@@ -182,7 +182,7 @@ def show() -> Show:
             acting: Any = None
             token = demo_agent_token(server.key, server.secret, room)
             if agent == "demo":
-                given = {"greeting": None, "thinking_seconds": 0.0, **(demo or {})}
+                given: dict[str, Any] = {"greeting": None, "thinking_seconds": 0.0, **(demo or {})}
                 acting = await stack.enter_async_context(DemoAgent(server.url, token, **given))
             elif agent == "puppet":
                 acting = Puppet()
@@ -190,7 +190,8 @@ def show() -> Show:
                 stack.push_async_callback(acting.leave)
             opened = Session("demo", tokens=tokens, **(session or {}))
             await stack.enter_async_context(opened)
-            surface = WebSurface(**{"port": 0, "site": PAGES, **options})
+            chosen: dict[str, Any] = {"port": 0, "site": PAGES, **options}
+            surface = WebSurface(**chosen)
             opened.mount(surface, key="web", capabilities=capabilities)
             with anyio.fail_after(PATIENCE):
                 url = await surface.wait_url()

@@ -29,7 +29,7 @@ class Proxy:
     """Passes bytes between browser and server, until the network is cut, or only falls silent."""
 
     def __init__(self) -> None:
-        self.target = ("127.0.0.1", 0)
+        self.target: tuple[str, int] = ("127.0.0.1", 0)
         self.port = 0
         self._up = asyncio.Event()
         self._up.set()
