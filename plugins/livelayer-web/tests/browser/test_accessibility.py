@@ -224,7 +224,7 @@ async def test_everything_is_operated_by_keys_alone(
         await expect(panel_of(page).get_by_role("log", name="Transcript")).to_be_visible()
 
         await keys.to("Options", key="Shift+Tab")
-        await keys.press("Enter", "ArrowDown")
+        await keys.press("Enter", "ArrowDown", "ArrowDown")
         assert (await keys.where())["name"] == "Event log"
         await keys.press("Enter")
         events = panel_of(page).get_by_role("heading", name="Events")
