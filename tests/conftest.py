@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from livekit import rtc
+
+from livelayer_bus.rooms.keeping import keep
 
 ASYNCIO = pytest.param(("asyncio", {}), id="asyncio")
 UVLOOP = pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")
@@ -30,6 +35,20 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
     """Every loop the core runs on; folders that need asyncio override this fixture."""
     backend: tuple[str, dict[str, object]] = request.param
     return backend
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_rooms_are_kept() -> Iterator[None]:
+    """Rooms that a test joins without an adapter are kept as the adapter's: see `keep`."""
+    connect = rtc.Room.connect
+
+    async def joined(room: rtc.Room, *args: Any, **options: Any) -> None:
+        await connect(room, *args, **options)
+        keep(room)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rtc.Room, "connect", joined)
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -17,6 +17,7 @@ from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseE
 from livelayer_bus.rooms.demand import PAUSE_AFTER
 from livelayer_bus.rooms.feeds import Pausing
 from livelayer_bus.rooms.joining import LEAVE_SECONDS, Joining, leaving
+from livelayer_bus.rooms.keeping import keep
 from livelayer_bus.rooms.outcomes import broken, room_loss
 from livelayer_bus.rooms.publishing import LiveKitMicrophone, LiveKitPictures, Publications
 from livelayer_bus.rooms.redaction import shown_url
@@ -103,6 +104,7 @@ class _SdkRoom(ABC):
         if not joined:
             loss = self._loss or room_loss(rtc.DisconnectReason.UNKNOWN_REASON)
             raise ConnectError(shown_url(access.url), loss.reason, retryable=loss.rejoin)
+        keep(room)
         self._room, self._wiring, self._sink = room, wiring, sink
         self._room_name = room.name or access.room_name
         wiring.look()
