@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets as random_secrets
+import socket
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Final, Self
@@ -66,6 +68,7 @@ class EmbeddedServer:
         self._port = port
         self._certificate: Certificate | None = None
         self._running: _Running | None = None
+        self._held: socket.socket | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -165,6 +168,7 @@ class EmbeddedServer:
         if self._certificate is None:
             self._certificate = Certificate()
         running = _Running(self.authority, self._certificate)
+        self._let_go()
         try:
             self._port = await running.listen(self._port)
         except OSError as exc:
@@ -181,17 +185,34 @@ class EmbeddedServer:
         await self.start()
 
     async def stop(self) -> None:
-        """Die without a goodbye; `start()` brings the server back on the same port."""
+        """Die without a goodbye; `start()` brings the server back on the same port.
+
+        Until then the port stays this server's, and whoever connects to it is refused.
+        """
         running, self._running = self._running, None
         if running is not None:
             await running.aclose(graceful=False)
+            self._hold()
 
     async def aclose(self) -> None:
         """Say goodbye to all clients and end, in bounded time; a second call does nothing."""
         self._closed = True
+        self._let_go()
         running, self._running = self._running, None
         if running is not None:
             await running.aclose(graceful=True)
+
+    def _hold(self) -> None:
+        # Bound but not listening: another program that asks for any free port gets another one.
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # taken this very moment: `start()` says so
+            self._held.bind((LOOPBACK, self._port))
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
 
     def _state(self) -> _Running:
         if self._running is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,18 @@ async def test_nothing_runs_after_the_server_is_closed() -> None:
         await room.disconnect()
     left = asyncio.all_tasks() - before
     assert [task.get_name() for task in left if "embedded" in task.get_name()] == []
+
+
+async def test_the_port_of_a_stopped_server_stays_its_own_until_it_is_closed() -> None:
+    async with EmbeddedServer() as server:
+        address = ("127.0.0.1", server.port)
+        await server.stop()
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(address)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*address)
+        await server.start()
+        assert server.port == address[1]
+        await server.stop()
+    with socket.socket() as other:
+        other.bind(address)

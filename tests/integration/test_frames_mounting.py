@@ -104,7 +104,7 @@ async def test_a_thousand_mounts_and_unmounts_leave_nothing_while_frames_flow(
             await visit(session, wait=turn % 3 != 0)
         await watcher.sees(2)
         await settle()
-        assert census(session) == before
+        assert census(session) <= before
         assert session.video.statistics().pushed > pushed
         assert session.video.statistics().frames_alive <= IN_FLIGHT
         assert session.audio.statistics().frames_alive <= SOUND_KEPT

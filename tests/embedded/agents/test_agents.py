@@ -319,14 +319,15 @@ async def test_a_job_that_shuts_itself_down_has_succeeded(
     own: Site, enter: Join, start: Start, agent_name: str
 ) -> None:
     async def shut_down(context: JobContext) -> None:
+        context.room.on("data_received", lambda _: context.shutdown("done"))
         await context.connect()
-        await context.wait_for_participant()
-        context.shutdown("done")
 
-    await start(own, shut_down, agent_name)
+    worker = await start(own, shut_down, agent_name)
     alice = await enter("alice")
     await own.dispatch(agent_name)
-    await alice.next("participant_connected")
+    await worker.settled()
+    await alice.sees("agent")
+    await alice.me.publish_data(b"that is all")
     await alice.next("participant_disconnected")
     await state_of_job(own, agent_name, agent.JS_SUCCESS)
 

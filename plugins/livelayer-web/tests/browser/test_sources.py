@@ -206,13 +206,13 @@ async def test_muting_keeps_the_microphone_and_leaving_gives_it_back(
 
     await page.close()
     await stage.until(lambda: state() is None)
-    await gone(stage)
+    await published(stage)
 
 
-async def gone(stage: Any) -> None:
-    """Wait until nothing is published."""
+async def published(stage: Any, *sources: str) -> None:
+    """Wait until people publish exactly these."""
     with anyio.fail_after(10):
-        while stage.published():  # noqa: ASYNC110 - the server does not announce it
+        while stage.published() != list(sources):  # noqa: ASYNC110 - the server does not announce it
             await anyio.sleep(0.02)
 
 
@@ -230,7 +230,7 @@ async def test_a_second_tab_is_told_who_has_the_microphone(
     told = notices.filter(has_text="is in use in another window")
     await expect(told).to_be_visible()
     assert await second.evaluate("asked") == []  # nobody is asked for what cannot be had
-    assert stage.published() == ["microphone"]
+    await published(stage, "microphone")
 
     await button(first, "Options").click()
     await button(first, "Turn microphone off").click()
@@ -257,7 +257,7 @@ async def test_two_tabs_that_ask_at_once_get_one_owner(
 
     phases = sorted([await until(page, "client.sources.microphone.phase") for page in pages])
     assert phases == ["busy", "on"]
-    assert stage.published() == ["microphone"]
+    await published(stage, "microphone")
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +290,7 @@ async def test_a_microphone_that_the_browser_takes_away_is_given_back(
 
     await stage.until(lambda: stage.session.state.microphone is None)
     await until(page, "client.sources.microphone.stream === null")
-    await gone(stage)
+    await published(stage)
 
 
 async def test_a_person_who_says_no_is_told_what_that_means(
@@ -338,7 +338,7 @@ async def test_pictures_of_a_person_move_in_the_room(
         assert bytes(frames[0].data) != bytes(frames[1].data)
     assert stage.published() == ["camera" if kind == "camera" else "screen_share"]
     await button(page, off).click()
-    await gone(stage)
+    await published(stage)
     assert getattr(stage.session.state, kind) is None
 
 

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import anyio
 import pytest
 from playwright.async_api import Browser, Page
 
+from livelayer_bus import MicrophoneChanged
 from livelayer_bus.testing import grey_picture
 
 pytestmark = pytest.mark.anyio
@@ -27,6 +29,21 @@ window.fetch = async (url, options) => {
 END = """async () => {
   const authorization = `Bearer ${client.joined.key}`;
   await fetch(`/livelayer/${window.whep}`, { method: "DELETE", headers: { authorization } });
+}"""
+HOLD = """() => {
+  const devices = navigator.mediaDevices;
+  const plain = [devices.getUserMedia.bind(devices), window.fetch];
+  devices.getUserMedia = async (wish) => (window.captured = await plain[0](wish));
+  let go;
+  const let_through = new Promise((resolve) => (go = resolve));
+  window.fetch = async (url, options) => {
+    if (options?.method === "PUT" && window.held === undefined) {
+      window.held = go;
+      await let_through;
+    }
+    return plain[1](url, options);
+  };
+  void client.take("microphone");
 }"""
 SHOW = """() => {
   for (const name of ["panel", "bubble"]) {
@@ -144,6 +161,35 @@ async def test_a_microphone_is_sent_when_asked_and_outlives_its_connection(
     await seen.evaluate("client.release('microphone')")
     await until(seen, "client.state.microphone === null")
     assert await seen.evaluate("client.sources.microphone.phase") == "off"
+
+
+async def test_a_device_that_ends_while_its_lease_is_asked_for_is_given_back(
+    web: Any, seen: Page, until: Any
+) -> None:
+    await seen.evaluate(HOLD)
+    await until(seen, "window.held !== undefined")
+    await seen.evaluate("captured.getTracks()[0].stop()")
+    with anyio.fail_after(10), web.session.subscribe(MicrophoneChanged) as changes:
+        await seen.evaluate("held()")
+        assert (await anext(changes)).owner is not None
+        assert (await anext(changes)).owner is None
+    await until(seen, "client.sources.microphone.phase === 'off'")
+
+
+async def test_a_lease_that_comes_after_its_user_changed_their_mind_is_given_back(
+    web: Any, seen: Page, until: Any
+) -> None:
+    await seen.evaluate(HOLD)
+    await until(seen, "window.held !== undefined")
+    await seen.evaluate("client.release('microphone')")
+    assert await seen.evaluate("client.sources.microphone.phase") == "off"
+    with anyio.fail_after(10), web.session.subscribe(MicrophoneChanged) as changes:
+        await seen.evaluate("held()")
+        assert (await anext(changes)).owner is not None
+        assert (await anext(changes)).owner is None
+    assert await seen.evaluate("captured.getTracks()[0].readyState") == "ended"
+    # The state that the lease passed through is on the page for a moment.
+    await until(seen, "client.sources.microphone.phase === 'off'")
 
 
 async def test_a_source_that_another_page_holds_is_busy_until_it_is_free(

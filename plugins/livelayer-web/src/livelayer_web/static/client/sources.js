@@ -100,7 +100,7 @@ export class Sources {
     this.#turns[kind] += 1;
     this.#drop(kind, OFF);
     if (phase !== "on") return;
-    await this.http.send("DELETE", `sources/${kind}`).catch(() => {});
+    await this.#return(kind);
   }
 
   /**
@@ -167,9 +167,8 @@ export class Sources {
     try {
       const owner = await this.#ask(kind, turn);
       const stale = () => this.#turns[kind] !== turn;
-      if (stale()) return this.#abandon(kind, stream);
-      if (muted) await this.http.send("PATCH", `sources/${kind}`, { json: { muted } });
-      if (stale()) return this.#abandon(kind, stream);
+      if (!stale() && muted) await this.http.send("PATCH", `sources/${kind}`, { json: { muted } });
+      if (stale()) return await this.#giveBack(kind, stream);
       this.#taken[kind] = performance.now();
       this.#start(kind, { phase: "on", muted, owner, stream });
       await this.hooks.send(kind);
@@ -214,22 +213,41 @@ export class Sources {
   }
 
   /**
+   * The lease came after the user had changed their mind: nobody else could have the source.
+   *
+   * @param {SourceKind} kind
+   * @param {MediaStream} stream
+   */
+  async #giveBack(kind, stream) {
+    this.#abandon(kind, stream);
+    if (!["asking", "on"].includes(this.states[kind].phase)) await this.#return(kind);
+  }
+
+  /** @param {SourceKind} kind */
+  async #return(kind) {
+    await this.http.send("DELETE", `sources/${kind}`).catch(() => {});
+  }
+
+  /**
    * @param {SourceKind} kind
    * @param {SourceState} state
    */
   #start(kind, state) {
+    const tracks = state.stream?.getTracks() ?? [];
     // The user may end it from the browser's own interface, or pull the plug.
-    for (const track of state.stream?.getTracks() ?? []) {
+    const ended = () => {
+      if (this.states[kind].stream === state.stream) void this.release(kind);
+    };
+    for (const track of tracks) {
       track.enabled = !state.muted;
-      track.addEventListener("ended", () => {
-        if (this.states[kind].stream === state.stream) void this.release(kind);
-      });
+      track.addEventListener("ended", ended);
     }
     if (kind === "microphone") {
       this.#meter.attach(state.stream);
       this.#meter.resume();
     }
     this.#set(kind, state);
+    if (tracks.some((track) => track.readyState === "ended")) ended(); // while the lease was asked for
   }
 
   /**
