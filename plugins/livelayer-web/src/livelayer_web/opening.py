@@ -97,8 +97,9 @@ class Opening:
     """The sessions that pages of one surface have open.
 
     Guarantee: a session is closed `linger` seconds after its last page has gone (or was opened
-    for nobody), with the surface, and when the token that opened it is revoked; it then ends its
-    pages' streams with `closed`.
+    for nobody), with the surface, and when the token that opened it is revoked. Its pages' streams
+    end with `closed`; with the surface they end with `unmounted`: a page then opens another session
+    as soon as there is a surface again.
 
     Args:
         wish: what may be opened.
@@ -111,6 +112,7 @@ class Opening:
         self._clock: Clock = options.clock
         self._opened: dict[str, _Opened] = {}
         self._group: anyio.abc.TaskGroup | None = None
+        self._ending = False
         self._total = 0
         self._failed = 0
 
@@ -118,9 +120,16 @@ class Opening:
         """Open sessions when asked, until cancelled; then close them all."""
         tokens = self._options.tokens
         forget = tokens.on_revoke(self._revoke) if tokens is not None else None
+        self._ending = False
         try:
             async with anyio.create_task_group() as self._group:
-                await anyio.sleep_forever()
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    self._ending = True
+                    # Pages are not to hear of their sessions' ends: they go on with others.
+                    for showing in self.showings():
+                        showing.close()
         finally:
             self._group = None
             if forget is not None:
@@ -204,7 +213,7 @@ class Opening:
                 view,
                 self._options,
                 memory,
-                last_word="closed",
+                last_word=lambda: "unmounted" if self._ending else "closed",
                 changed=lambda: self._look(opened),
             )
             opened.showing = showing

@@ -39,7 +39,7 @@ class Showing:
         session: what is shown.
         options: how.
         memory: what outlives a restart of the surface.
-        last_word: why event streams end when this does.
+        last_word: says why event streams end, when this does.
         changed: called when a page came or went.
     """
 
@@ -49,7 +49,7 @@ class Showing:
         options: ShowingOptions,
         memory: Memory,
         *,
-        last_word: Bye = "unmounted",
+        last_word: Callable[[], Bye] = lambda: "unmounted",
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.session: Final = session
@@ -69,7 +69,7 @@ class Showing:
             options.max_message_bytes,
         )
         self.sources: Final = Sources(session, self._start)
-        self._last_word: Bye = last_word
+        self._last_word = last_word
         self._changed = changed
         self._streams: dict[Viewer, EventStream] = {}
         self._connections: dict[str, tuple[Viewer, MediaConnection]] = {}
@@ -100,11 +100,18 @@ class Showing:
                     await self.pages.run()
                 finally:
                     # At once: media may take a while to end.
-                    self._close()
+                    self.close()
                 group.cancel_scope.cancel()
         finally:
             if forget is not None:
                 forget()
+
+    def close(self) -> None:
+        """End every page's stream and requests now; `run` still ends by itself."""
+        self._group = None
+        for scope in tuple(self._requests):
+            scope.cancel()
+        self.viewers.close("closed")
 
     async def serve(self, call: Callable[[], Awaitable[T]]) -> T:
         """Run a request's work; it ends with this.
@@ -254,12 +261,6 @@ class Showing:
             raise ClosedError("this surface", "mount it again")
         self._group.start_soon(work)
 
-    def _close(self) -> None:
-        self._group = None
-        for scope in tuple(self._requests):
-            scope.cancel()
-        self.viewers.close("closed")
-
     async def _beat(self) -> None:
         while True:
             await self.options.clock.sleep(BEAT_SECONDS)
@@ -281,7 +282,7 @@ class Showing:
     def _viewer_ended(self, viewer: Viewer) -> None:
         stream = self._streams.get(viewer)
         if stream is not None:
-            words: dict[str | None, Bye] = {"revoked": "revoked", "closed": self._last_word}
+            words: dict[str | None, Bye] = {"revoked": "revoked", "closed": self._last_word()}
             stream.end(words.get(viewer.ended))
         self.sources.end(viewer)
         if viewer.connection is not None and self._group is not None:

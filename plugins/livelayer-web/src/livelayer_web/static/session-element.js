@@ -40,6 +40,8 @@ export class LivelayerSession extends HTMLElement {
   #client = null;
   /** The session that was connected by itself. @type {string | null} */
   #connected = null;
+  /** Whether a conversation is on, as far as was heard. */
+  #talking = false;
 
   constructor() {
     super();
@@ -134,13 +136,18 @@ export class LivelayerSession extends HTMLElement {
   }
 
   /**
-   * Once a session, and only if it is new: what a person ended stays ended.
+   * Once a session, and only if it is new: what a person ended stays ended. A session of one's own
+   * that was lost with its server, in the middle of the conversation, is connected anew unasked.
    *
    * @param {SessionClient} client
    */
   #connectOnce(client) {
     const { state, joined, link, surfaces } = client;
-    if (!this.hasAttribute("auto-connect") || link.phase !== "live" || surfaces.size === 0) return;
+    const connection = state?.connection_state;
+    if (link.phase === "ended" || connection === "disconnected" || connection === "error") this.#talking = false;
+    else if (connection === "connected") this.#talking = true;
+    const wanted = this.hasAttribute("auto-connect") || (this.#talking && this.hasAttribute("agent-id"));
+    if (!wanted || link.phase !== "live" || surfaces.size === 0) return;
     if (state?.connection_state !== "idle" || this.#connected === state.id) return;
     if (!joined?.grants.includes("control")) return;
     this.#connected = state.id;

@@ -28,6 +28,14 @@ async def opened() -> list[Session]:
 @pytest.fixture
 async def surface(stage: Any, site: Any, opened: list[Session]) -> AsyncGenerator[WebSurface]:
     """Serves sessions on demand with the stage's agent, beside the session of the stage."""
+    async with serving(stage, site, opened) as surface:
+        yield surface
+
+
+@asynccontextmanager
+async def serving(
+    stage: Any, site: Any, opened: list[Session], port: int = 0
+) -> AsyncGenerator[WebSurface]:
     server, room = stage.shown.server, stage.shown.room
 
     async def tokens(_request: TokenRequest) -> RoomAccess:
@@ -40,7 +48,7 @@ async def surface(stage: Any, site: Any, opened: list[Session]) -> AsyncGenerato
             yield session
 
     wish = SessionsOnDemand(open_session, agents=["helper"], linger=LINGER)
-    surface = WebSurface(port=0, site=site, sessions=wish)
+    surface = WebSurface(port=port, site=site, sessions=wish)
     mounted = stage.session.mount(surface, key="alone", on_fault="raise")
     await surface.wait_url()
     yield surface
@@ -99,3 +107,21 @@ async def test_a_session_that_is_over_is_told_and_another_is_opened_when_asked(
     assert len(opened) == 2
     await tabs.look(tab)
     # The surface is unmounted with this one open.
+
+
+async def test_a_server_that_ends_in_good_order_and_comes_back_is_followed_by_a_session_of_its_own(
+    stage: Any, tabs: Any, context: BrowserContext, site: Any, opened: list[Session]
+) -> None:
+    tabs.cut = True
+    async with serving(stage, site, opened) as surface:
+        assert surface.url is not None
+        port = int(surface.url.rpartition(":")[2])
+        tab = await tabs.open(context, f"{surface.url}/alone")
+        await tab.page.evaluate("void document.querySelector('#panel').connect()")
+        await tab.playing("panel")
+    await tab.until("client.link.phase === 'recovering'")
+    assert opened[0].state.connection_state != "connected"
+    async with serving(stage, site, opened, port):
+        await tab.playing("panel")  # nobody asked
+        assert len(opened) == 2
+        await tabs.look(tab)
