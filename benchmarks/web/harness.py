@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -15,12 +14,12 @@ from livelayer_bus.bench.processes import started
 from livelayer_bus.bench.progress import Step, steps
 from livelayer_bus.bench.records import (
     Goal,
-    Surroundings,
     at_most,
     median_of_ratios,
     percentile,
     surroundings,
 )
+from livelayer_bus.bench.rounds import Result, packages, rounds
 from livelayer_bus.errors import BrokenError
 
 RIVALS = tuple(f"benchmarks.web.rivals.{name}" for name in ("livelayer_web", "aiortc_each"))
@@ -57,14 +56,8 @@ class Case(msgspec.Struct, frozen=True):
     """Megabytes of the server."""
 
 
-class WebBenchmark(msgspec.Struct, frozen=True):
+class WebBenchmark(Result[Plan, Case], frozen=True, kw_only=True):
     """The result of one run."""
-
-    surroundings: Surroundings
-    plan: Plan
-    cases: list[Case]
-    goals: list[Goal]
-    skipped: dict[str, str]
 
 
 class _Taken(msgspec.Struct):
@@ -86,15 +79,19 @@ def run_web_benchmark(plan: Plan | None = None, rivals: Iterable[str] = RIVALS) 
     """
     plan = plan or Plan()
     entries, skipped = enter(rivals)
-    about = surroundings("none", {name for entry in entries for name in entry.requires})
+    about = surroundings("none", packages(entries))
     taken = [_Taken(entry, count, [], []) for entry in entries for count in plan.readers]
-    rng = random.Random(plan.seed)
     with steps("web", plan.repetitions * len(taken)) as step:
-        for _ in range(plan.repetitions):
-            for row in rng.sample(taken, len(taken)):
-                _take(row, plan, step)
+        for row in rounds(taken, plan.repetitions, plan.seed):
+            _take(row, plan, step)
     cases = list(_cases(taken))
-    return WebBenchmark(about, plan, cases, list(_goals(cases, plan)), skipped)
+    return WebBenchmark(
+        surroundings=about,
+        plan=plan,
+        cases=cases,
+        goals=list(_goals(cases, plan)),
+        skipped=skipped,
+    )
 
 
 def _take(row: _Taken, plan: Plan, step: Step) -> None:

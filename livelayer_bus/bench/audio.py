@@ -5,7 +5,6 @@ And how far apart voice and picture of one agent arrive.
 
 from __future__ import annotations
 
-import random
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -16,11 +15,12 @@ from . import publisher
 from .audio_worker import Answer, Job, Outcome
 from .beeps import delays
 from .child import Ready
-from .entries import Entry, enter
+from .entries import enter
 from .places import Place, new_room, server_for
 from .processes import started
 from .progress import Step, steps
-from .records import Goal, Surroundings, at_most, median_of_ratios, percentile, surroundings
+from .records import Goal, at_most, median_of_ratios, percentile, surroundings
+from .rounds import Result, Row, packages, rounds, rows, take
 from .together import Together, measure_together
 
 _PACKAGE = "livelayer_bus.bench.audio_rivals"
@@ -64,22 +64,11 @@ class Case(msgspec.Struct, frozen=True):
     """Megabytes."""
 
 
-class AudioBenchmark(msgspec.Struct, frozen=True):
+class AudioBenchmark(Result[Plan, Case], frozen=True, kw_only=True):
     """The result of one run."""
 
-    surroundings: Surroundings
-    plan: Plan
-    cases: list[Case]
     together: Together
     """Voice and picture, without rivals: the SDK's own streams arrive as ours do."""
-    goals: list[Goal]
-    skipped: dict[str, str]
-
-
-class _Taken(msgspec.Struct):
-    entry: Entry
-    readers: int
-    answers: list[Answer]
 
 
 def run_audio_benchmark(
@@ -100,8 +89,7 @@ def run_audio_benchmark(
     """
     plan = plan or Plan()
     entries, skipped = enter(rivals)
-    taken = [_Taken(entry, count, []) for entry in entries for count in plan.readers]
-    rng = random.Random(plan.seed)
+    taken: list[Row[Answer]] = rows(entries, plan.readers)
     with ExitStack() as stack:
         step = stack.enter_context(steps("audio", plan.repetitions * (len(taken) + 1)))
         server = stack.enter_context(server_for(url))
@@ -109,34 +97,29 @@ def run_audio_benchmark(
         job = publisher.Job(place, audio=True)
         sender = stack.enter_context(started("livelayer_bus.bench.publisher", job))
         sender.answer(Ready, ANSWER_SECONDS)
-        for _ in range(plan.repetitions):
-            for row in rng.sample(taken, len(taken)):
-                _take(row, plan, place, step)
+        for row in rounds(taken, plan.repetitions, plan.seed):
+            _take(row, plan, place, step)
         sender.end()
         beeps: publisher.Beeps = sender.answer(publisher.Beeps, ANSWER_SECONDS)
         together = measure_together(server, plan.repetitions, plan.warm_up, plan.seconds, step)
     cases = list(_cases(taken, beeps.sent_ns))
-    packages = {name for entry in entries for name in entry.requires}
     return AudioBenchmark(
-        surroundings("real" if url else "embedded", packages),
-        plan,
-        cases,
-        together,
-        [*_goals(cases, plan), _goal_together(together)],
-        skipped,
+        surroundings=surroundings("real" if url else "embedded", packages(entries)),
+        plan=plan,
+        cases=cases,
+        together=together,
+        goals=[*_goals(cases, plan), _goal_together(together)],
+        skipped=skipped,
     )
 
 
-def _take(row: _Taken, plan: Plan, place: Place, step: Step) -> None:
+def _take(row: Row[Answer], plan: Plan, place: Place, step: Step) -> None:
     step(f"{row.entry.name}, {row.readers}")
     job = Job(row.entry.module, row.readers, place, plan.warm_up, plan.seconds)
-    with started(WORKER, job) as process:
-        outcome: Outcome = process.answer(Outcome, plan.warm_up + plan.seconds + SPARE_SECONDS)
-    if isinstance(outcome, Answer):
-        row.answers.append(outcome)
+    take(row, WORKER, job, Outcome, plan.warm_up + plan.seconds + SPARE_SECONDS)
 
 
-def _cases(taken: Sequence[_Taken], sent_ns: Sequence[int]) -> Iterator[Case]:
+def _cases(taken: Sequence[Row[Answer]], sent_ns: Sequence[int]) -> Iterator[Case]:
     base = min(
         (row for row in taken if row.entry.name == SDK), key=lambda row: row.readers, default=None
     )

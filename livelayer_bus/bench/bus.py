@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
-import random
 import statistics
-import subprocess
-import sys
-import threading
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from importlib.metadata import version
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from ..errors import BrokenError
-from .bus_worker import Answer, Hello, Job
+from .bus_worker import Answer, Hello, Hire, Job
+from .processes import Process, started
 from .records import Goal
+from .rounds import rounds
 
 INSTALLED_RIVALS = tuple(
     f"livelayer_bus.bench.bus_rivals.{name}"
@@ -32,6 +29,7 @@ INSTALLED_RIVALS = tuple(
         "livekit_emitter",
     )
 )
+WORKER = "livelayer_bus.bench.bus_worker"
 BASE = "asyncio.Queue"
 WAKE_BASE = "bare future"
 JOB_SECONDS = 60  # for one job of one rival; a usual one takes less than a second
@@ -83,50 +81,16 @@ class BusBenchmark(msgspec.Struct, frozen=True):
     """Rivals left out, and why."""
 
 
-class _Process:
-    """One rival's process, from its hello on."""
+class _Rival(NamedTuple):
+    """One rival's process, and its hello."""
 
-    def __init__(self, module: str, process: subprocess.Popen[bytes]) -> None:
-        self._module = module
-        self._process = process
-        self.hello = msgspec.json.decode(self._read_line(), type=Hello)
-
-    def run(self, job: Job) -> Answer:
-        """Have the process do one job.
-
-        Raises:
-            BrokenError: the process ended instead of answering.
-        """
-        if self._process.stdin is not None:
-            self._process.stdin.write(msgspec.json.encode(job) + b"\n")
-            self._process.stdin.flush()
-        return msgspec.json.decode(self._read_line(), type=Answer)
-
-    def _read_line(self) -> bytes:
-        watchdog = threading.Timer(JOB_SECONDS, self._process.kill)
-        watchdog.start()
-        try:
-            line = self._process.stdout.readline() if self._process.stdout is not None else b""
-        finally:
-            watchdog.cancel()
-        if not line:
-            raise BrokenError(
-                f"the benchmark's process for {self._module} ended, or took over {JOB_SECONDS} s: "
-                "see what it wrote above",
-                retryable=False,
-            )
-        return line
+    process: Process
+    hello: Hello
 
 
-@contextmanager
-def _started(module: str) -> Generator[_Process, None, None]:
-    command = [sys.executable, "-m", "livelayer_bus.bench.bus_worker", module]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:  # noqa: S603 - our own worker
-        try:
-            yield _Process(module, process)
-        finally:
-            process.kill()
+def _enter(stack: ExitStack, module: str) -> _Rival:
+    process = stack.enter_context(started(WORKER, Hire(module)))
+    return _Rival(process, process.answer(Hello, JOB_SECONDS))
 
 
 def run_bus_benchmark(
@@ -144,9 +108,9 @@ def run_bus_benchmark(
     """
     plan = plan or Plan()
     with ExitStack() as stack:
-        started = [stack.enter_context(_started(module)) for module in rivals]
-        skipped = {each.hello.name: each.hello.missing for each in started if each.hello.missing}
-        present = [each for each in started if not each.hello.missing]
+        entered = [_enter(stack, module) for module in rivals]
+        skipped = {each.hello.name: each.hello.missing for each in entered if each.hello.missing}
+        present = [each for each in entered if not each.hello.missing]
         cases = [case for job in _jobs(plan) for case in _measure(job, plan, present)]
         requires = {name for each in present for name in each.hello.requires}
     return BusBenchmark(
@@ -170,17 +134,17 @@ def _jobs(plan: Plan) -> Iterator[Job]:
     yield Job("wake", plan.seed, turns=plan.wake_turns)
 
 
-def _measure(job: Job, plan: Plan, processes: list[_Process]) -> Iterator[Case]:
+def _measure(job: Job, plan: Plan, present: list[_Rival]) -> Iterator[Case]:
     """One job on every rival that can do it, in a new order each repetition."""
-    rng = random.Random(plan.seed)
-    able = [process for process in processes if job.kind in process.hello.kinds]
-    taken: dict[str, list[float]] = {process.hello.name: [] for process in able}
-    for _ in range(plan.repetitions):
-        for process in rng.sample(able, len(able)):
-            taken[process.hello.name].append(process.run(job).nanoseconds)
+    able = [rival for rival in present if job.kind in rival.hello.kinds]
+    taken: dict[str, list[float]] = {rival.hello.name: [] for rival in able}
+    for rival in rounds(able, plan.repetitions, plan.seed):
+        rival.process.ask(job)
+        answer: Answer = rival.process.answer(Answer, JOB_SECONDS)
+        taken[rival.hello.name].append(answer.nanoseconds)
     base = taken[WAKE_BASE if job.kind == "wake" else BASE]
-    for process in able:
-        name = process.hello.name
+    for rival in able:
+        name = rival.hello.name
         ratios = [
             own / other if job.kind == "wake" else other / own
             for own, other in zip(taken[name], base, strict=True)
@@ -188,7 +152,7 @@ def _measure(job: Job, plan: Plan, processes: list[_Process]) -> Iterator[Case]:
         yield Case(
             kind="fan_out_text" if job.text else job.kind,
             rival=name,
-            delivers_to=process.hello.delivers_to,
+            delivers_to=rival.hello.delivers_to,
             readers=job.readers,
             burst=job.burst,
             nanoseconds=round(statistics.median(taken[name]), 1),

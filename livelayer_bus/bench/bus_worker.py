@@ -1,7 +1,4 @@
-"""One rival in a process of its own: takes jobs as JSON lines, answers with numbers.
-
-Started by the harness as `python -m livelayer_bus.bench.bus_worker MODULE`.
-"""
+"""One rival in a process of its own: hired by a JSON line, takes jobs, answers with numbers."""
 
 from __future__ import annotations
 
@@ -15,6 +12,12 @@ from time import perf_counter_ns, process_time_ns
 from typing import Literal, Protocol, cast
 
 import msgspec
+
+
+class Hire(msgspec.Struct, frozen=True):
+    """A process's first line: who it is to be."""
+
+    module: str
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -43,7 +46,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """A process's first line: who it is, or why it cannot be."""
+    """Its first answer: who it is, or why it cannot be."""
 
     name: str
     delivers_to: str = ""
@@ -150,8 +153,9 @@ async def wake(rival: Rival, job: Job) -> Answer:
     return Answer(float(sorted(latencies)[len(latencies) // 2]), len(latencies))
 
 
-def main(module: str) -> None:
+def main() -> None:
     """Say hello, then serve jobs from standard input until it ends."""
+    module = msgspec.json.decode(sys.stdin.buffer.readline(), type=Hire).module
     encode = msgspec.json.Encoder().encode
 
     def answer(message: Hello | Answer) -> None:
@@ -186,4 +190,4 @@ def main(module: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

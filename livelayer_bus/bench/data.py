@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -12,11 +11,12 @@ import msgspec
 from . import echo_agent
 from .child import Ready
 from .data_worker import Answer, Job, Outcome
-from .entries import Entry, enter
+from .entries import enter
 from .places import Place, new_room, server_for
 from .processes import started
 from .progress import Step, steps
-from .records import Goal, Surroundings, at_most, percentile, surroundings
+from .records import Goal, at_most, percentile, surroundings
+from .rounds import Result, Row, packages, rounds, rows, take
 
 _PACKAGE = "livelayer_bus.bench.data_rivals"
 INSTALLED_RIVALS = (f"{_PACKAGE}.shared_session", f"{_PACKAGE}.sdk_packets")
@@ -61,20 +61,8 @@ class Case(msgspec.Struct, frozen=True):
     """Milliseconds of the process for a message there and back."""
 
 
-class DataBenchmark(msgspec.Struct, frozen=True):
+class DataBenchmark(Result[Plan, Case], frozen=True, kw_only=True):
     """The result of one run."""
-
-    surroundings: Surroundings
-    plan: Plan
-    cases: list[Case]
-    goals: list[Goal]
-    skipped: dict[str, str]
-
-
-class _Taken(msgspec.Struct):
-    entry: Entry
-    readers: int
-    answers: list[Answer]
 
 
 def run_data_benchmark(
@@ -95,8 +83,7 @@ def run_data_benchmark(
     """
     plan = plan or Plan()
     entries, skipped = enter(rivals)
-    taken = [_Taken(entry, count, []) for entry in entries for count in plan.readers]
-    rng = random.Random(plan.seed)
+    taken: list[Row[Answer]] = rows(entries, plan.readers)
     with ExitStack() as stack:
         step = stack.enter_context(steps("data", plan.repetitions * len(taken)))
         place = new_room(stack.enter_context(server_for(url)))
@@ -104,36 +91,31 @@ def run_data_benchmark(
             started("livelayer_bus.bench.echo_agent", echo_agent.Job([place]))
         )
         agent.answer(Ready, READY_SECONDS)
-        for _ in range(plan.repetitions):
-            for row in rng.sample(taken, len(taken)):
-                _take(row, plan, place, step)
+        for row in rounds(taken, plan.repetitions, plan.seed):
+            _take(row, plan, place, step)
     cases = list(_cases(taken))
-    packages = {name for entry in entries for name in entry.requires}
     return DataBenchmark(
-        surroundings("real" if url else "embedded", packages),
-        plan,
-        cases,
-        list(_goals(cases)),
-        skipped,
+        surroundings=surroundings("real" if url else "embedded", packages(entries)),
+        plan=plan,
+        cases=cases,
+        goals=list(_goals(cases)),
+        skipped=skipped,
     )
 
 
-def _take(row: _Taken, plan: Plan, place: Place, step: Step) -> None:
+def _take(row: Row[Answer], plan: Plan, place: Place, step: Step) -> None:
     step(f"{row.entry.name}, {row.readers}")
     job = Job(
         row.entry.module, place, row.readers, plan.warm_up, plan.round_trips, plan.burst, plan.size
     )
-    with started(WORKER, job) as process:
-        outcome: Outcome = process.answer(Outcome, CASE_SECONDS)
-    if isinstance(outcome, Answer):
-        row.answers.append(outcome)
+    take(row, WORKER, job, Outcome, CASE_SECONDS)
 
 
-def _p50s(row: _Taken) -> list[float]:
+def _p50s(row: Row[Answer]) -> list[float]:
     return [statistics.median(answer.round_trips) for answer in row.answers]
 
 
-def _cases(taken: Sequence[_Taken]) -> Iterator[Case]:
+def _cases(taken: Sequence[Row[Answer]]) -> Iterator[Case]:
     sdk = {row.readers: row for row in taken if row.entry.name == SDK}
     for row in taken:
         trips = sorted(trip for answer in row.answers for trip in answer.round_trips)

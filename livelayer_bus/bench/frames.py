@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,14 +10,15 @@ from typing import Literal, cast
 import msgspec
 
 from . import publisher
-from .child import Missing, Ready
+from .child import Ready
 from .entries import Entry, enter
 from .frames_growth import Growth, growth, order, take_turns
 from .frames_worker import Answer, Job, Outcome
 from .places import Place, new_room, server_for
 from .processes import started
 from .progress import Step, steps
-from .records import Goal, Surroundings, at_least, at_most, median_of_ratios, surroundings
+from .records import Goal, at_least, at_most, median_of_ratios, surroundings
+from .rounds import Result, Row, packages, rounds, rows, take
 
 _PACKAGE = "livelayer_bus.bench.frames_rivals"
 OURS_SERVER = f"{_PACKAGE}.shared_session"
@@ -83,25 +83,11 @@ class Case(msgspec.Struct, frozen=True):
     """Pictures whose stamp could not be read."""
 
 
-class FramesBenchmark(msgspec.Struct, frozen=True):
+class FramesBenchmark(Result[Plan, Case], frozen=True, kw_only=True):
     """The result of one run."""
 
-    surroundings: Surroundings
-    plan: Plan
-    cases: list[Case]
     growths: list[Growth]
     """What further surfaces of ours cost, over one connection."""
-    goals: list[Goal]
-    skipped: dict[str, str]
-    """Rivals left out, and why."""
-
-
-class _Taken(msgspec.Struct):
-    """The answers of one rival with one number of readers, one a repetition."""
-
-    entry: Entry
-    readers: int
-    answers: list[Answer]
 
 
 class _Turned(msgspec.Struct):
@@ -130,27 +116,26 @@ def run_frames_benchmark(
     plan = plan or Plan()
     entries, skipped = enter(rivals)
     entries = [entry for entry in entries if entry.path in plan.paths]
-    taken: list[_Taken] = []
+    taken: list[Row[Answer]] = []
     turned: list[_Turned] = []
     ours = sum(entry.name == OURS for entry in entries)
     total = plan.repetitions * (len(plan.readers) * len(entries) + ours)
     with steps("frames", total) as step:
         for path in plan.paths:
-            rows = [entry for entry in entries if entry.path == path]
-            if rows:
+            there = [entry for entry in entries if entry.path == path]
+            if there:
                 # The local path first, while no publisher takes its share of the machine.
-                _measure_path(path, rows, plan, url, step, taken, turned)
+                _measure_path(path, there, plan, url, step, taken, turned)
     cases = list(_cases(taken))
     growths = list(_growths(turned, plan))
     server = "none" if "server" not in plan.paths else "real" if url else "embedded"
-    packages = {name for entry in entries for name in entry.requires}
     return FramesBenchmark(
-        surroundings(server, packages),
-        plan,
-        cases,
-        growths,
-        [*_growth_goals(growths), *_goals(cases, plan)],
-        skipped,
+        surroundings=surroundings(server, packages(entries)),
+        plan=plan,
+        cases=cases,
+        growths=growths,
+        goals=[*_growth_goals(growths), *_goals(cases, plan)],
+        skipped=skipped,
     )
 
 
@@ -160,7 +145,7 @@ def _measure_path(
     plan: Plan,
     url: str | None,
     step: Step,
-    taken: list[_Taken],
+    taken: list[Row[Answer]],
     turned: list[_Turned],
 ) -> None:
     """Add what was measured on one path to `taken` and `turned`."""
@@ -171,20 +156,18 @@ def _measure_path(
             job = publisher.Job(place, plan.width, plan.height, plan.fps)
             sender = stack.enter_context(started("livelayer_bus.bench.publisher", job))
             sender.answer(Ready, PUBLISH_SECONDS)
-        rows = [_Taken(entry, count, []) for entry in entries for count in plan.readers]
+        side_by_side: list[Row[Answer]] = rows(entries, plan.readers)
         ours = [_Turned(entry, []) for entry in entries if entry.name == OURS]
-        everything: list[_Taken | _Turned] = [*rows, *ours]
-        rng = random.Random(plan.seed)
-        for _ in range(plan.repetitions):
-            for row in rng.sample(everything, len(everything)):
-                _take(row, plan, place, step)
-        taken += rows
+        everything: list[Row[Answer] | _Turned] = [*side_by_side, *ours]
+        for row in rounds(everything, plan.repetitions, plan.seed):
+            _take(row, plan, place, step)
+        taken += side_by_side
         turned += ours
 
 
-def _take(row: _Taken | _Turned, plan: Plan, place: Place | None, step: Step) -> None:
+def _take(row: Row[Answer] | _Turned, plan: Plan, place: Place | None, step: Step) -> None:
     entry, few, many = row.entry, min(plan.readers), max(plan.readers)
-    readers = row.readers if isinstance(row, _Taken) else many
+    readers = many if isinstance(row, _Turned) else row.readers
     job = Job(
         entry.module,
         readers,
@@ -200,12 +183,7 @@ def _take(row: _Taken | _Turned, plan: Plan, place: Place | None, step: Step) ->
         row.repetitions.append(take_turns(job, order(few, many, plan.turns)))
         return
     step(f"{entry.path}: {entry.name}, {readers}")
-    with started(WORKER, job) as process:
-        outcome: Answer | Missing = process.answer(
-            Outcome, plan.warm_up + plan.seconds + SPARE_SECONDS
-        )
-    if isinstance(outcome, Answer):
-        row.answers.append(outcome)
+    take(row, WORKER, job, Outcome, plan.warm_up + plan.seconds + SPARE_SECONDS)
 
 
 def _growths(turned: Sequence[_Turned], plan: Plan) -> Iterator[Growth]:
@@ -216,7 +194,7 @@ def _growths(turned: Sequence[_Turned], plan: Plan) -> Iterator[Growth]:
             yield found
 
 
-def _cases(taken: Sequence[_Taken]) -> Iterator[Case]:
+def _cases(taken: Sequence[Row[Answer]]) -> Iterator[Case]:
     for row in taken:
         base = min(
             (one for one in taken if one.entry.path == row.entry.path and one.entry.name == SDK),
@@ -243,7 +221,7 @@ def _cases(taken: Sequence[_Taken]) -> Iterator[Case]:
         )
 
 
-def _cpus(row: _Taken) -> list[float]:
+def _cpus(row: Row[Answer]) -> list[float]:
     return [answer.cpu for answer in row.answers]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -18,11 +19,19 @@ END_SECONDS = 5.0  # for a process to end by itself once its pipe is closed
 
 @final
 class Process:
-    """One process that took its job; its answers are JSON lines."""
+    """One process; its jobs and its answers are JSON lines."""
 
     def __init__(self, module: str, process: subprocess.Popen[bytes]) -> None:
         self._module = module
         self._process = process
+
+    def ask(self, job: msgspec.Struct) -> None:
+        """Give it a job; one that has ended gets none, and its answer says so."""
+        stdin = self._process.stdin
+        if stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                stdin.write(msgspec.json.encode(job) + b"\n")
+                stdin.flush()
 
     def answer(self, kind: Any, seconds: float) -> Any:
         """Return the next line, decoded as `kind`.
@@ -53,7 +62,7 @@ class Process:
 
 @contextmanager
 def started(module: str, job: msgspec.Struct) -> Generator[Process]:
-    """A process `python -m module` with its job, ended with the block whatever happens.
+    """A process `python -m module` with its first job, ended with the block whatever happens.
 
     The job travels through a pipe: secrets appear neither in arguments nor in the environment.
     """
@@ -62,9 +71,7 @@ def started(module: str, job: msgspec.Struct) -> Generator[Process]:
     with subprocess.Popen(command, stdin=pipe, stdout=pipe) as popen:  # noqa: S603 - our own worker
         process = Process(module, popen)
         try:
-            if popen.stdin is not None:
-                popen.stdin.write(msgspec.json.encode(job) + b"\n")
-                popen.stdin.flush()
+            process.ask(job)
             yield process
             process.end()
             try:

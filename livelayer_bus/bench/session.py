@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import random
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from . import echo_agent, frames_worker, publisher, session_worker
 from .child import Ready
-from .entries import Entry, enter
+from .entries import enter
 from .places import Place, Server, new_room, server_for
 from .processes import started
 from .progress import Step, steps
-from .records import Goal, Surroundings, at_most, median_of_ratios, percentile, surroundings
+from .records import Goal, at_most, median_of_ratios, percentile, surroundings
+from .rounds import Result, Row, packages, rounds, rows, take
 
 _PACKAGE = "livelayer_bus.bench.session_rivals"
 WIDGETS = (f"{_PACKAGE}.widget_surfaces", f"{_PACKAGE}.widget_rooms")
@@ -67,25 +67,12 @@ class Case(msgspec.Struct, frozen=True):
     """sessions: data messages for each second and session."""
 
 
-class SessionBenchmark(msgspec.Struct, frozen=True):
+class SessionBenchmark(Result[Plan, Case], frozen=True, kw_only=True):
     """The result of one run."""
 
-    surroundings: Surroundings
-    plan: Plan
-    cases: list[Case]
-    goals: list[Goal]
-    skipped: dict[str, str]
 
-
-class _Widgets(msgspec.Struct):
-    entry: Entry
-    count: int
-    answers: list[frames_worker.Answer]
-
-
-class _Many(msgspec.Struct):
-    entry: Entry
-    answers: list[session_worker.Answer]
+_Widgets: TypeAlias = Row[frames_worker.Answer]
+_Many: TypeAlias = Row[session_worker.Answer]
 
 
 def run_session_benchmark(
@@ -109,8 +96,8 @@ def run_session_benchmark(
     plan = plan or Plan()
     widget_entries, skipped = enter(widgets)
     many_entries, more_skipped = enter(many)
-    shown = [_Widgets(entry, count, []) for entry in widget_entries for count in plan.widgets]
-    held = [_Many(entry, []) for entry in many_entries]
+    shown: list[_Widgets] = rows(widget_entries, plan.widgets)
+    held: list[_Many] = rows(many_entries, [1])
     with ExitStack() as stack:
         total = plan.repetitions * (len(shown) + len(held))
         step = stack.enter_context(steps("session", total))
@@ -118,69 +105,57 @@ def run_session_benchmark(
         _measure_widgets(shown, plan, new_room(server), step)
         _measure_many(held, plan, server, step)
     cases = [*_widget_cases(shown), *_many_cases(held, plan)]
-    packages = {name for entry in (*widget_entries, *many_entries) for name in entry.requires}
+    made_of = packages([*widget_entries, *many_entries])
     return SessionBenchmark(
-        surroundings("real" if url else "embedded", packages),
-        plan,
-        cases,
-        list(_goals(cases, plan)),
-        skipped | more_skipped,
+        surroundings=surroundings("real" if url else "embedded", made_of),
+        plan=plan,
+        cases=cases,
+        goals=list(_goals(cases, plan)),
+        skipped=skipped | more_skipped,
     )
 
 
-def _measure_widgets(rows: Sequence[_Widgets], plan: Plan, place: Place, step: Step) -> None:
-    rng = random.Random(plan.seed)
+def _measure_widgets(shown: Sequence[_Widgets], plan: Plan, place: Place, step: Step) -> None:
+    seconds = plan.warm_up + plan.seconds + SPARE_SECONDS
     sending = publisher.Job(place, plan.width, plan.height, plan.fps, audio=True)
     with started("livelayer_bus.bench.publisher", sending) as sender:
         sender.answer(Ready, READY_SECONDS)
-        for _ in range(plan.repetitions):
-            for row in rng.sample(rows, len(rows)):
-                step(f"{row.count} widgets: {row.entry.name}")
-                job = frames_worker.Job(
-                    row.entry.module,
-                    row.count,
-                    plan.width,
-                    plan.height,
-                    plan.fps,
-                    plan.warm_up,
-                    plan.seconds,
-                    place,
-                )
-                with started("livelayer_bus.bench.frames_worker", job) as process:
-                    outcome: frames_worker.Outcome = process.answer(
-                        frames_worker.Outcome, plan.warm_up + plan.seconds + SPARE_SECONDS
-                    )
-                if isinstance(outcome, frames_worker.Answer):
-                    row.answers.append(outcome)
+        for row in rounds(shown, plan.repetitions, plan.seed):
+            step(f"{row.readers} widgets: {row.entry.name}")
+            job = frames_worker.Job(
+                row.entry.module,
+                row.readers,
+                plan.width,
+                plan.height,
+                plan.fps,
+                plan.warm_up,
+                plan.seconds,
+                place,
+            )
+            take(row, "livelayer_bus.bench.frames_worker", job, frames_worker.Outcome, seconds)
 
 
-def _measure_many(rows: Sequence[_Many], plan: Plan, server: Server, step: Step) -> None:
-    rng = random.Random(plan.seed)
+def _measure_many(held: Sequence[_Many], plan: Plan, server: Server, step: Step) -> None:
     places = [new_room(server) for _ in range(plan.sessions)]
     agents = echo_agent.Job(places, plan.every)
     with started("livelayer_bus.bench.echo_agent", agents) as agent:
         agent.answer(Ready, READY_SECONDS)
-        for _ in range(plan.repetitions):
-            for row in rng.sample(rows, len(rows)):
-                step(f"{plan.sessions} sessions: {row.entry.name}")
-                job = session_worker.Job(row.entry.module, places, plan.seconds)
-                with started("livelayer_bus.bench.session_worker", job) as process:
-                    outcome: session_worker.Outcome = process.answer(
-                        session_worker.Outcome, plan.seconds + SPARE_SECONDS
-                    )
-                if isinstance(outcome, session_worker.Answer):
-                    row.answers.append(outcome)
+        for row in rounds(held, plan.repetitions, plan.seed):
+            step(f"{plan.sessions} sessions: {row.entry.name}")
+            job = session_worker.Job(row.entry.module, places, plan.seconds)
+            seconds = plan.seconds + SPARE_SECONDS
+            take(row, "livelayer_bus.bench.session_worker", job, session_worker.Outcome, seconds)
 
 
-def _widget_cases(rows: Sequence[_Widgets]) -> Iterator[Case]:
-    base = min(rows, key=lambda row: (row.entry.name != OURS, row.count), default=None)
-    for row in rows:
+def _widget_cases(shown: Sequence[_Widgets]) -> Iterator[Case]:
+    base = min(shown, key=lambda row: (row.entry.name != OURS, row.readers), default=None)
+    for row in shown:
         seen = [answer.seen for answer in row.answers]
         cpus = [answer.cpu for answer in row.answers]
         yield Case(
             kind="widgets",
             rival=row.entry.name,
-            count=row.count,
+            count=row.readers,
             cpu=round(statistics.median(cpus), 3),
             ratio=median_of_ratios(cpus, [answer.cpu for answer in (base or row).answers]),
             p50=round(statistics.median(one.p50 for one in seen), 2),
@@ -191,9 +166,9 @@ def _widget_cases(rows: Sequence[_Widgets]) -> Iterator[Case]:
         )
 
 
-def _many_cases(rows: Sequence[_Many], plan: Plan) -> Iterator[Case]:
-    base = next((row for row in rows if row.entry.name == OURS_MANY), None)
-    for row in rows:
+def _many_cases(held: Sequence[_Many], plan: Plan) -> Iterator[Case]:
+    base = next((row for row in held if row.entry.name == OURS_MANY), None)
+    for row in held:
         joins = sorted(join for answer in row.answers for join in answer.joins)
         cpus = [answer.cpu for answer in row.answers]
         yield Case(

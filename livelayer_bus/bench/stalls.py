@@ -12,7 +12,8 @@ from .child import Ready
 from .places import Place, new_room, server_for
 from .processes import started
 from .progress import Step, steps
-from .records import Goal, Surroundings, at_most, surroundings
+from .records import Goal, at_most, surroundings
+from .rounds import Result
 from .stalls_blocked import RoomKind
 
 PUBLISH_SECONDS: Final = 30.0  # for the publisher to join and publish
@@ -77,14 +78,8 @@ class Blocked(msgspec.Struct, frozen=True, tag_field="kind", tag="blocked"):
     rss_after: float
 
 
-class StallsBenchmark(msgspec.Struct, frozen=True):
+class StallsBenchmark(Result[Plan, Sleeping | Blocked], frozen=True, kw_only=True):
     """The result of one run."""
-
-    surroundings: Surroundings
-    plan: Plan
-    cases: list[Sleeping | Blocked]
-    goals: list[Goal]
-    skipped: dict[str, str]
 
 
 def run_stalls_benchmark(plan: Plan | None = None, url: str | None = None) -> StallsBenchmark:
@@ -109,7 +104,7 @@ def run_stalls_benchmark(plan: Plan | None = None, url: str | None = None) -> St
             blocked = [_block(plan, place, room, step) for room in ROOMS]
     cases: list[Sleeping | Blocked] = [*_sleeping(plan, slept), *blocked]
     goals = [*_goals_asleep(plan, slept), *_goals_blocked(plan, blocked)]
-    return StallsBenchmark(about, plan, cases, goals, {})
+    return StallsBenchmark(surroundings=about, plan=plan, cases=cases, goals=goals, skipped={})
 
 
 def _sleep(plan: Plan, place: Place, step: Step) -> stalls_sleeping.Answer:

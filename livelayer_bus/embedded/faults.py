@@ -13,6 +13,8 @@ from livelayer_bus.embedded.room import Room
 from livelayer_bus.embedded.rooms import RoomRegistry
 from livelayer_bus.embedded.sink import Loss
 
+BEHIND_SECONDS = 0.1  # that updates follow the data packet they were held back for
+
 
 class FaultyConnection(Protocol):
     """What a fault can do to one participant's connection."""
@@ -123,7 +125,8 @@ class Faults:
     def data_delivered(self, room: Room) -> None:
         """A data packet went out: updates that were held back for it follow."""
         if room.held_updates is not None:
-            room.release_updates()
+            # They take another way, and would now and then be there first.
+            self._registry.call_later(BEHIND_SECONDS, room.release_updates)
 
     def register(self, room: str, identity: str, connection: FaultyConnection) -> None:
         """Make a connection reachable for faults."""

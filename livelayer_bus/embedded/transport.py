@@ -7,6 +7,7 @@ exactly and `tests/embedded/test_aiortc_pin.py` checks every part used here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -98,6 +99,11 @@ class _Dtls(RTCDtlsTransport):
     def srtp(self) -> tuple[pylibsrtp.Session, pylibsrtp.Session]:
         """The receiving and the sending SRTP session; valid once connected."""
         return self._rx_srtp, self._tx_srtp
+
+    async def _send_data(self, data: bytes) -> None:
+        # aiortc's SCTP sends from tasks nobody awaits: what they still have after the end is lost.
+        with contextlib.suppress(ConnectionError):
+            await super()._send_data(data)
 
     async def halt(self) -> None:
         """Stop, and wait until its receiving task has ended."""

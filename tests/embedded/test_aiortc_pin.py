@@ -26,6 +26,7 @@ def test_the_pin_names_the_installed_version() -> None:
         ("stop", ["self"]),
         ("_set_role", ["self", "role"]),
         ("_recv_next", ["self"]),
+        ("_send_data", ["self", "data"]),
         ("_write_ssl", ["self"]),
     ],
 )

@@ -125,3 +125,26 @@ async def test_a_server_that_ends_in_good_order_and_comes_back_is_followed_by_a_
         await tab.playing("panel")  # nobody asked
         assert len(opened) == 2
         await tabs.look(tab)
+
+
+async def test_a_conversation_that_was_ended_is_not_begun_again_by_a_reload(
+    tabs: Any, context: BrowserContext, surface: Any, opened: list[Session]
+) -> None:
+    tab = await tabs.open(context, f"{surface.url}/alone")
+    panel = tab.page.locator("#panel")
+    await panel.evaluate("(panel) => void panel.connect()")
+    await tab.playing("panel")
+
+    await panel.get_by_role("button", name="Options").click()
+    await panel.get_by_role("button", name="End conversation").click()
+    await tab.until("client.state.connection_state === 'disconnected'")
+    assert (
+        await tab.page.evaluate("Object.keys(sessionStorage).filter(k => k.startsWith('ll-alone'))")
+        == []
+    )
+
+    await tab.page.reload()
+    await tab.until("document.querySelector('#panel').matches(':defined')")
+    assert await tab.page.locator("livelayer-session").count() == 0
+    assert len(opened) == 1
+    await tabs.look(tab)
