@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 import livelayer_web
 import pytest
+from aiohttp import web
 from livelayer_web.guard import CONTENT_SECURITY_POLICY
-from playwright.async_api import Browser, BrowserContext, Page, Route
+from playwright.async_api import Browser, BrowserContext, Page
 
 HERE = Path(__file__).parent
 STATIC = Path(livelayer_web.__file__).parent / "static"
-ORIGIN = "http://localhost"
 SCENES: dict[str, Any] = json.loads((HERE / "scenes.json").read_text())
 
 PAGE = """<!doctype html>
@@ -43,17 +43,42 @@ def asset(path: str) -> Path | None:
     return None
 
 
-async def serve(route: Route, pages: dict[str, str]) -> None:
-    """Answer as the product does: the same policy, nothing but our own files."""
-    path = route.request.url.removeprefix(ORIGIN).partition("?")[0]
-    headers = {"content-security-policy": CONTENT_SECURITY_POLICY}
-    if path in pages:
-        await route.fulfill(body=pages[path], content_type="text/html", headers=headers)
-    elif file := asset(path):
+class Site:
+    """Serves the harness as the product does: the same policy, nothing but our own files.
+
+    A server of its own, not Playwright's routes: those would turn the browser's cache off, and
+    every visit loads some sixty modules.
+    """
+
+    def __init__(self) -> None:
+        self.page = ""
+        self.url = ""
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        headers = {"content-security-policy": CONTENT_SECURITY_POLICY}
+        if request.path in ("/", "/other"):
+            return web.Response(text=self.page, content_type="text/html", headers=headers)
+        if request.path == "/favicon.ico":
+            return web.Response(status=204)
+        file = asset(request.path)
+        if file is None:
+            return web.Response(status=404)
+        headers["cache-control"] = "max-age=3600"
         kind = mimetypes.guess_type(file.name)[0] or "text/plain"
-        await route.fulfill(body=file.read_bytes(), content_type=kind, headers=headers)
-    else:
-        await route.fulfill(status=404, body="")
+        return web.Response(body=file.read_bytes(), content_type=kind, headers=headers)
+
+
+@pytest.fixture(scope="module")
+async def site(anyio_backend: str) -> AsyncGenerator[Site]:
+    site = Site()
+    app = web.Application()
+    app.router.add_get("/{path:.*}", site.answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    site.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield site
+    await runner.cleanup()
 
 
 class Visit(Protocol):
@@ -118,7 +143,7 @@ async def play(page: Page, name: str) -> None:
 
 
 @pytest.fixture
-async def visit(browser: Browser) -> AsyncGenerator[Visit]:
+async def visit(browser: Browser, site: Site) -> AsyncGenerator[Visit]:
     """Opens harness pages; their faults, and violations of the policy, fail the test."""
     contexts: list[BrowserContext] = []
     pages: list[Page] = []
@@ -147,10 +172,8 @@ async def visit(browser: Browser) -> AsyncGenerator[Visit]:
                 lambda told: faults.append(told.text) if told.type == "error" else None,
             )
             pages.append(page)
-        content = PAGE.format(body=body, css=css, dir=direction, theme=theme)
-        await page.unroute_all()
-        await page.route("**/*", lambda route: serve(route, {"/": content, "/other": content}))
-        await page.goto(f"{ORIGIN}/")
+        site.page = PAGE.format(body=body, css=css, dir=direction, theme=theme)
+        await page.goto(f"{site.url}/")
         await page.wait_for_function("() => window.harness !== undefined")
         if scene is not None:
             await play(page, scene)
