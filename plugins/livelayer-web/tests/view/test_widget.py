@@ -187,3 +187,18 @@ async def test_pathname_stands_for_the_address_and_predicates_do(visit: Visit) -
     await expect(page.locator(".bubble")).to_be_visible()
     await page.evaluate("() => { harness.surface.hideOn = [/^\\/h/]; }")
     await expect(page.locator(".bubble")).to_be_hidden()
+
+
+async def test_a_hidden_surface_and_one_in_something_hidden_are_not_shown(visit: Visit) -> None:
+    page = await visit(f"{SESSION}{PANEL}<div>{WIDGET}</div>", scene="listening")
+    for selector, part in (("[mode=embedded]", ".panel"), ("[mode=widget]", ".bubble")):
+        shown = page.locator(f"{selector} {part}")
+        await expect(shown).to_be_visible()
+        await page.locator(selector).evaluate("(surface) => { surface.hidden = true; }")
+        await expect(shown).to_be_hidden()
+        await page.locator(selector).evaluate("(surface) => { surface.hidden = false; }")
+        await expect(shown).to_be_visible()
+    await page.locator("div:has(> livelayer-avatar)").evaluate(
+        "(around) => { around.style.display = 'none'; }"
+    )
+    await expect(page.locator("[mode=widget] .bubble")).to_be_hidden()

@@ -15,7 +15,7 @@ export const tokens = sheet(`
   min-inline-size: 0;
 }
 :host([mode="widget"]), :host(:not([mode="embedded"])) { display: contents !important; }
-:host([data-away]) { display: none !important; }
+:host([hidden]), :host([data-away]) { display: none !important; }
 
 .root {
   all: initial;
