@@ -250,7 +250,7 @@ async def test_states_are_said_politely_and_by_one_surface(visit: Visit, enact: 
         "thinking": "Thinking",
         "speaking": "Speaking",
         "recovering": "Connection lost. Connection lost. Trying again. Nothing you type is lost.",
-        "microphone-busy": "The microphone is in use by page v3f9.",
+        "microphone-busy": "The microphone is in use by recorder.",
         "error": "The room could not be reached",
     }.items():
         await enact(page, scene)
