@@ -9,17 +9,18 @@ import msgspec
 
 from benchmarks.web import serving, viewing
 from livelayer_bus.bench.child import Missing, Ready
-from livelayer_bus.bench.entries import Entry, enter
+from livelayer_bus.bench.entries import Entry, enter, packages
 from livelayer_bus.bench.processes import started
 from livelayer_bus.bench.progress import Step, steps
 from livelayer_bus.bench.records import (
     Goal,
+    Result,
     at_most,
     median_of_ratios,
     percentile,
     surroundings,
 )
-from livelayer_bus.bench.rounds import Result, packages, rounds
+from livelayer_bus.bench.rounds import rounds
 from livelayer_bus.errors import BrokenError
 
 RIVALS = tuple(f"benchmarks.web.rivals.{name}" for name in ("livelayer_web", "aiortc_each"))

@@ -15,12 +15,12 @@ from . import publisher
 from .audio_worker import Answer, Job, Outcome
 from .beeps import delays
 from .child import Ready
-from .entries import enter
+from .entries import enter, packages
 from .places import Place, new_room, server_for
 from .processes import started
 from .progress import Step, steps
-from .records import Goal, at_most, median_of_ratios, percentile, surroundings
-from .rounds import Result, Row, packages, rounds, rows, take
+from .records import Goal, Result, at_most, median_of_ratios, percentile, surroundings
+from .rounds import Row, rounds, rows, take
 from .together import Together, measure_together
 
 _PACKAGE = "livelayer_bus.bench.audio_rivals"

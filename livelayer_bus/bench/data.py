@@ -11,12 +11,12 @@ import msgspec
 from . import echo_agent
 from .child import Ready
 from .data_worker import Answer, Job, Outcome
-from .entries import enter
+from .entries import enter, packages
 from .places import Place, new_room, server_for
 from .processes import started
 from .progress import Step, steps
-from .records import Goal, at_most, percentile, surroundings
-from .rounds import Result, Row, packages, rounds, rows, take
+from .records import Goal, Result, at_most, percentile, surroundings
+from .rounds import Row, rounds, rows, take
 
 _PACKAGE = "livelayer_bus.bench.data_rivals"
 INSTALLED_RIVALS = (f"{_PACKAGE}.shared_session", f"{_PACKAGE}.sdk_packets")

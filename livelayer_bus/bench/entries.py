@@ -31,3 +31,8 @@ def enter(rivals: Iterable[str]) -> tuple[list[Entry], dict[str, str]]:
         path = str(getattr(rival, "PATH", ""))
         entries.append(Entry(module, str(rival.NAME), path, tuple(rival.REQUIRES)))
     return entries, skipped
+
+
+def packages(entries: Iterable[Entry]) -> set[str]:
+    """What the rivals are made of, for the surroundings."""
+    return {name for entry in entries for name in entry.requires}

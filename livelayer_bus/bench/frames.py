@@ -11,14 +11,14 @@ import msgspec
 
 from . import publisher
 from .child import Ready
-from .entries import Entry, enter
+from .entries import Entry, enter, packages
 from .frames_growth import Growth, growth, order, take_turns
 from .frames_worker import Answer, Job, Outcome
 from .places import Place, new_room, server_for
 from .processes import started
 from .progress import Step, steps
-from .records import Goal, at_least, at_most, median_of_ratios, surroundings
-from .rounds import Result, Row, packages, rounds, rows, take
+from .records import Goal, Result, at_least, at_most, median_of_ratios, surroundings
+from .rounds import Row, rounds, rows, take
 
 _PACKAGE = "livelayer_bus.bench.frames_rivals"
 OURS_SERVER = f"{_PACKAGE}.shared_session"

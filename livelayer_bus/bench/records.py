@@ -8,8 +8,12 @@ import statistics
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Generic, TypeVar
 
 import msgspec
+
+PlanT = TypeVar("PlanT")
+CaseT = TypeVar("CaseT")
 
 
 class Goal(msgspec.Struct, frozen=True):
@@ -32,6 +36,17 @@ class Surroundings(msgspec.Struct, frozen=True):
     server: str
     """"embedded", "real" or "none"."""
     versions: dict[str, str]
+
+
+class Result(msgspec.Struct, Generic[PlanT, CaseT], frozen=True, kw_only=True):
+    """The result of one run."""
+
+    surroundings: Surroundings
+    plan: PlanT
+    cases: list[CaseT]
+    goals: list[Goal]
+    skipped: dict[str, str]
+    """Rivals left out, and why."""
 
 
 def surroundings(server: str, packages: Iterable[str] = ()) -> Surroundings:

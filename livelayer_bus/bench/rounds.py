@@ -11,11 +11,8 @@ import msgspec
 from .child import Missing
 from .entries import Entry
 from .processes import started
-from .records import Goal, Surroundings
 
 AnswerT = TypeVar("AnswerT")
-PlanT = TypeVar("PlanT")
-CaseT = TypeVar("CaseT")
 RowT = TypeVar("RowT")
 
 
@@ -25,17 +22,6 @@ class Row(msgspec.Struct, Generic[AnswerT]):
     entry: Entry
     readers: int
     answers: list[AnswerT]
-
-
-class Result(msgspec.Struct, Generic[PlanT, CaseT], frozen=True, kw_only=True):
-    """The result of one run."""
-
-    surroundings: Surroundings
-    plan: PlanT
-    cases: list[CaseT]
-    goals: list[Goal]
-    skipped: dict[str, str]
-    """Rivals left out, and why."""
 
 
 def rows(entries: Sequence[Entry], counts: Sequence[int]) -> list[Row[Any]]:
@@ -67,8 +53,3 @@ def take(row: Row[Any], worker: str, job: msgspec.Struct, outcome: Any, seconds:
         told = process.answer(outcome, seconds)
     if not isinstance(told, Missing):
         row.answers.append(told)
-
-
-def packages(entries: Sequence[Entry]) -> set[str]:
-    """What the rivals are made of, for the surroundings."""
-    return {name for entry in entries for name in entry.requires}

@@ -11,12 +11,12 @@ import msgspec
 
 from . import echo_agent, frames_worker, publisher, session_worker
 from .child import Ready
-from .entries import enter
+from .entries import enter, packages
 from .places import Place, Server, new_room, server_for
 from .processes import started
 from .progress import Step, steps
-from .records import Goal, at_most, median_of_ratios, percentile, surroundings
-from .rounds import Result, Row, packages, rounds, rows, take
+from .records import Goal, Result, at_most, median_of_ratios, percentile, surroundings
+from .rounds import Row, rounds, rows, take
 
 _PACKAGE = "livelayer_bus.bench.session_rivals"
 WIDGETS = (f"{_PACKAGE}.widget_surfaces", f"{_PACKAGE}.widget_rooms")

@@ -12,8 +12,7 @@ from .child import Ready
 from .places import Place, new_room, server_for
 from .processes import started
 from .progress import Step, steps
-from .records import Goal, at_most, surroundings
-from .rounds import Result
+from .records import Goal, Result, at_most, surroundings
 from .stalls_blocked import RoomKind
 
 PUBLISH_SECONDS: Final = 30.0  # for the publisher to join and publish
