@@ -104,7 +104,7 @@ def _unknown_key(name: str, kind: type, *, nested: bool) -> str:
 def _text(kind: type, value: object) -> object:
     """msgspec's hook: the only foreign type of the tables is `Text`."""
     if kind is not Text:
-        raise NotImplementedError
+        raise NotImplementedError  # so msgspec's own message names the type
     if isinstance(value, str):
         return Text(value)
     name = env_name(value)

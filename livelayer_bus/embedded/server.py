@@ -192,7 +192,8 @@ class EmbeddedServer:
         running, self._running = self._running, None
         if running is not None:
             await running.aclose(graceful=False)
-            self._hold()
+            if not self._closed:  # meanwhile
+                self._hold()
 
     async def aclose(self) -> None:
         """Say goodbye to all clients and end, in bounded time; a second call does nothing."""

@@ -13,6 +13,7 @@ import { SessionEvents } from "./page/events.js";
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(":host { display: contents }");
 const PROPERTIES = ["tokenProvider", "contextProvider", "routes"];
+const GOES_ON = 300; // seconds without a server after which a conversation waits to be asked for again
 
 /**
  * Attributes: `base` (where the surface is mounted, `/livelayer`), `agent-id` (a session of one's
@@ -40,8 +41,10 @@ export class LivelayerSession extends HTMLElement {
   #client = null;
   /** The session that was connected by itself. @type {string | null} */
   #connected = null;
-  /** Whether a conversation is on, as far as was heard. */
-  #talking = false;
+  /** Whether the link was live when it was last looked at. */
+  #live = false;
+  /** When the server ended in the middle of a conversation. @type {number | null} */
+  #interrupted = null;
 
   constructor() {
     super();
@@ -130,23 +133,43 @@ export class LivelayerSession extends HTMLElement {
     client.carryOut = (message) => commands.carryOut(message);
     new SessionEvents(this, client).listen();
     for (const kind of ["state", "link", "surfaces"]) {
-      client.addEventListener(kind, () => this.#connectOnce(client));
+      client.addEventListener(kind, () => {
+        this.#follow(client);
+        this.#connectOnce(client);
+      });
     }
     return client;
   }
 
   /**
-   * Once a session, and only if it is new: what a person ended stays ended. A session of one's own
-   * that was lost with its server, in the middle of the conversation, is connected anew unasked.
+   * A server that says goodbye takes a session of one's own with it: the conversation goes on with
+   * the next server, unasked. Not after a silence: that may have been a night with the lid closed.
+   *
+   * @param {SessionClient} client
+   */
+  #follow({ state, link }) {
+    const connected = state?.connection_state === "connected";
+    if (this.#live && link.phase === "recovering" && link.code === "unmounted" && connected) {
+      this.#interrupted = Date.now();
+    } else if (link.phase === "ended" || (link.phase === "live" && connected)) {
+      this.#interrupted = null;
+    }
+    this.#live = link.phase === "live";
+  }
+
+  #goesOn() {
+    const since = this.#interrupted;
+    return since !== null && this.hasAttribute("agent-id") && Date.now() - since < GOES_ON * 1000;
+  }
+
+  /**
+   * Once a session, and only if it is new: what a person ended stays ended.
    *
    * @param {SessionClient} client
    */
   #connectOnce(client) {
     const { state, joined, link, surfaces } = client;
-    const connection = state?.connection_state;
-    if (link.phase === "ended" || connection === "disconnected" || connection === "error") this.#talking = false;
-    else if (connection === "connected") this.#talking = true;
-    const wanted = this.hasAttribute("auto-connect") || (this.#talking && this.hasAttribute("agent-id"));
+    const wanted = this.hasAttribute("auto-connect") || this.#goesOn();
     if (!wanted || link.phase !== "live" || surfaces.size === 0) return;
     if (state?.connection_state !== "idle" || this.#connected === state.id) return;
     if (!joined?.grants.includes("control")) return;
