@@ -12,6 +12,8 @@ With one room always kept there is never a last connection. It costs a closed co
 
 from __future__ import annotations
 
+import atexit
+
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiHandle
 
@@ -25,6 +27,13 @@ def keep(room: rtc.Room) -> None:
     nor what listens to it.
     """
     global _kept  # one a process, as the audio device is
+    if _kept is None:
+        atexit.register(_let_go)  # runs before the SDK's own hook, which was there earlier
     # The SDK offers no other way to hold it. A release that renames it must not keep anybody from
     # joining; a test notices.
     _kept = getattr(room, "_ffi_handle", None)
+
+
+def _let_go() -> None:
+    global _kept
+    _kept = None
