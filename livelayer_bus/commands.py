@@ -12,7 +12,6 @@ from typing import Protocol, final
 
 import msgspec
 
-from ._tasks import TaskOwner
 from .capabilities import Capability, capability_of
 from .clock import Clock
 from .events import (
@@ -24,6 +23,7 @@ from .events import (
     RefusalReason,
 )
 from .messages import Command
+from .tasks import TaskOwner
 
 COMMAND_TIMEOUT = 10.0  # seconds a surface has to carry out one command
 MAX_PENDING = 256  # commands under way at once; past that the agent is told `failed`

@@ -9,7 +9,6 @@ from typing import Generic, TypeAlias, TypeVar, final
 import anyio
 import msgspec
 
-from ._tasks import TaskOwner
 from .contract import PublishedTrack
 from .errors import (
     ClosedError,
@@ -20,6 +19,7 @@ from .errors import (
 )
 from .events import CameraChanged, Event, MicrophoneChanged, ScreenChanged
 from .media import AudioFrame, VideoFrame
+from .tasks import TaskOwner
 
 F = TypeVar("F", AudioFrame, VideoFrame)
 OpenTrack: TypeAlias = Callable[[F], Awaitable[PublishedTrack[F]]]

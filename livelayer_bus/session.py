@@ -14,14 +14,13 @@ from livekit import rtc
 from ._session.commands import CommandStream, report_results
 from ._session.connection import Connection
 from ._session.handlers import Handlers
-from ._session.intake import Intake
 from ._session.lifetime import Lifetime
 from ._session.linger import Linger
 from ._session.outbox import Outbox
 from ._session.publishers import Publishers
+from ._session.room_events import RoomEventHandler
 from ._session.store import Store
 from ._session.target import Borrow, Target, target_of
-from ._tasks import TaskOwner
 from .backoff import Backoff
 from .bus import Subscription
 from .clock import Clock, SystemClock
@@ -53,6 +52,7 @@ from .publishing import Publisher
 from .state import SessionState
 from .supervision import MountedSurface, OnFault, Supervisor
 from .surface import Surface, SurfaceFunction
+from .tasks import TaskOwner
 from .tokens import SessionEndpoint, TokenSource
 
 CHAT_TOPIC = "lk.chat"  # where an agent without our plugin listens for typed text
@@ -433,8 +433,8 @@ class Session(StateProperties):
 
     # What the parts ask of the whole --------------------------------------------------------
 
-    def _new_intake(self, port_lost: Any) -> Intake:
-        return Intake(self._store, self._router, self._media, self._streams, port_lost)
+    def _new_intake(self, port_lost: Any) -> RoomEventHandler:
+        return RoomEventHandler(self._store, self._router, self._media, self._streams, port_lost)
 
     def _surface_ended(self, surface: MountedSurface) -> None:
         self._router.surface_ended(surface.key, ok=surface.status == "ended")

@@ -8,7 +8,6 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
-from ._tasks import RootTask, fault_of, start
 from .backoff import Backoff
 from .capabilities import Capability, check_capabilities
 from .clock import Clock, SystemClock
@@ -28,6 +27,7 @@ from .surface import (
     SurfaceSession,
     surface_function,
 )
+from .tasks import RootTask, fault_of, start
 
 OnFault: TypeAlias = Literal["restart", "unmount", "raise"]
 SurfaceStatus: TypeAlias = Literal[

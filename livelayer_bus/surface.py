@@ -273,14 +273,14 @@ class SurfaceSession(StateProperties):
     def video(self) -> VideoChannel:
         channel = self._session.video
         if self._video is None or self._video[0] is not channel:
-            self._video = channel, channel.labelled(self._key)
+            self._video = channel, channel.with_label(self._key)
         return self._video[1]
 
     @property
     def audio(self) -> AudioChannel:
         channel = self._session.audio
         if self._audio is None or self._audio[0] is not channel:
-            self._audio = channel, channel.labelled(self._key)
+            self._audio = channel, channel.with_label(self._key)
         return self._audio[1]
 
     @overload

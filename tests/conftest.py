@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from livekit import rtc
 
-from livelayer_bus.rooms.keeping import keep
+from livelayer_bus.rooms.sdk_private import keep
 
 ASYNCIO = pytest.param(("asyncio", {}), id="asyncio")
 UVLOOP = pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")

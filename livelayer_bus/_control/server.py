@@ -14,11 +14,11 @@ import anyio
 from anyio.abc import Listener, SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from .._tasks import TaskOwner
 from ..contract import ControlledSession
 from ..errors import BusyError, ControlError, LivelayerError, MisuseError
 from ..events import AnyEvent, Event
 from ..lines import LineReader
+from ..tasks import TaskOwner
 from .place import check_peer, socket_path
 from .protocol import (
     MAX_REQUEST,

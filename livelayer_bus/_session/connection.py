@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias, final
 import anyio
 import msgspec
 
-from .._tasks import RootTask, TaskOwner, fault_of
 from ..backoff import Backoff
 from ..clock import Clock
 from ..contract import MediaWriters, RoomLoss, RoomPort
@@ -33,8 +32,9 @@ from ..events import (
     TranscriptCleared,
 )
 from ..supervision import describe
+from ..tasks import RootTask, TaskOwner, fault_of
 from ..tokens import RoomAccess, TokenRequest
-from .intake import Intake
+from .room_events import RoomEventHandler
 from .store import Store
 from .target import Target
 
@@ -45,7 +45,7 @@ EndState: TypeAlias = Literal["disconnected", "error"]
 
 class _Joined(msgspec.Struct, frozen=True):
     port: RoomPort
-    intake: Intake
+    intake: RoomEventHandler
     access: RoomAccess
 
 
@@ -60,7 +60,7 @@ class Connection:
         clock: Clock,
         media: MediaWriters,
         target: Target,
-        new_intake: Callable[[Callable[[RoomLoss], None]], Intake],
+        new_intake: Callable[[Callable[[RoomLoss], None]], RoomEventHandler],
         on_room_changed: Callable[[], None],
         *,
         reconnect: Backoff | None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import final
 
-from .._tasks import TaskOwner, fault_of
 from ..contract import DataHandler, Unsubscribe
 from ..events import DataReceived, HandlerFailed
 from ..supervision import describe
+from ..tasks import TaskOwner, fault_of
 from .store import Store, take_next
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, final
 
-from .._tasks import RootTask, TaskOwner
 from ..clock import Clock
+from ..tasks import RootTask, TaskOwner
 
 
 @final

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, final
 
-from .._tasks import TaskOwner
 from ..contract import MicrophoneTrack, PictureSource, RoomPort, VideoTrack
 from ..errors import NotConnectedError
 from ..media import AudioFrame, VideoFrame
 from ..publishing import CAMERA, MICROPHONE, SCREEN, Publisher
+from ..tasks import TaskOwner
 from .store import Store
 
 

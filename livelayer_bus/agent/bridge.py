@@ -14,7 +14,6 @@ from livekit import rtc
 from livekit.agents import AgentSession, get_job_context
 from livekit.agents.voice import room_io
 
-from .._tasks import TaskOwner
 from ..capabilities import Capability, capability_of
 from ..errors import ClosedError, MisuseError, NotSupportedError
 from ..messages import (
@@ -25,6 +24,7 @@ from ..messages import (
     encode,
     message_type,
 )
+from ..tasks import TaskOwner
 from .collecting import Collection, Slot
 from .context import ContextNote
 from .custom import CustomCommand, custom_tool

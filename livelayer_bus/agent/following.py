@@ -17,8 +17,8 @@ from livekit.agents import (
     UserStateChangedEvent,
 )
 
-from .._tasks import RootTask, TaskOwner
 from ..messages import AgentError, AgentMessage, IdleTimeout, IdleWarning
+from ..tasks import RootTask, TaskOwner
 from .inbound import is_person
 from .presence import Presence
 

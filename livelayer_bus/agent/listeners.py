@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar, final
 
-from .._tasks import TaskOwner, fault_of
 from ..messages import RawMessage, WireMessage
+from ..tasks import TaskOwner, fault_of
 from .inbound import FromSurface
 from .statistics import Counts
 

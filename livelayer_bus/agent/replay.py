@@ -11,7 +11,7 @@ from typing import Any, Final, final
 from livekit import rtc
 from livekit.agents import AgentSession
 
-from .._tasks import TaskOwner
+from ..tasks import TaskOwner
 from .inbound import is_person
 from .statistics import Counts
 

@@ -27,8 +27,7 @@ from livelayer_bus.demo.performance import Performance, bounded
 from livelayer_bus.demo.speech import Voice
 from livelayer_bus.errors import ConnectError, MisuseError
 from livelayer_bus.face.drawing import Face
-from livelayer_bus.rooms.outcomes import join_error
-from livelayer_bus.rooms.redaction import redact_sdk_log
+from livelayer_bus.rooms.errors import join_error, redact_sdk_log
 
 START_SECONDS: Final = 15.0
 CLOSE_SECONDS: Final = 5.0

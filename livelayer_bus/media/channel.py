@@ -14,7 +14,7 @@ from livelayer_bus.media.flow import (
     DemandCallback,
     Flow,
     FrameT,
-    GlanceCallback,
+    PeekCallback,
     wake,
 )
 from livelayer_bus.media.statistics import (
@@ -152,14 +152,14 @@ class Writer(Generic[FrameT]):
         """
         return self._flow.on_demand(callback)
 
-    def on_glance(self, callback: GlanceCallback) -> Callable[[], None]:
+    def on_peek(self, callback: PeekCallback) -> Callable[[], None]:
         """Call `callback()` when somebody looks at the newest frame; the result ends that.
 
         For who pauses a track without readers: `latest` and `level` are looked at without one.
         It must neither wait nor raise, and runs on the channel's thread; looks from other threads
         are not told.
         """
-        return self._flow.on_glance(callback)
+        return self._flow.on_peek(callback)
 
     def close(self) -> None:
         """End the channel: readers get what is kept for them, then their iteration ends.

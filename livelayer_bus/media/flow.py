@@ -18,7 +18,7 @@ from livelayer_bus.media.statistics import Reading, TimingWindow
 FrameT = TypeVar("FrameT", bound=VideoFrame | AudioFrame)
 
 DemandCallback = Callable[[int], None]
-GlanceCallback = Callable[[], None]
+PeekCallback = Callable[[], None]
 ANY_TIME = -(1 << 63)  # earlier than every received_ns
 NO_TIME = 1 << 63  # later than every received_ns
 
@@ -50,7 +50,7 @@ class Flow(ABC, Generic[FrameT]):
         self._alive: set[weakref.ref[FrameT]] = set()
         self._watchers: set[Slot] = set()
         self._demand_callbacks: dict[int, DemandCallback] = {}
-        self._glance_callbacks: dict[int, GlanceCallback] = {}
+        self._peek_callbacks: dict[int, PeekCallback] = {}
         self._tokens = itertools.count(1)
         self._owner = Owner()
         self.transit = TimingWindow()
@@ -124,22 +124,22 @@ class Flow(ABC, Generic[FrameT]):
 
         return forget
 
-    def on_glance(self, callback: GlanceCallback) -> Callable[[], None]:
+    def on_peek(self, callback: PeekCallback) -> Callable[[], None]:
         """Call `callback` at each look at the newest frame; the returned function ends that."""
         token = next(self._tokens)
-        self._glance_callbacks[token] = callback
+        self._peek_callbacks[token] = callback
 
         def forget() -> None:
-            self._glance_callbacks.pop(token, None)
+            self._peek_callbacks.pop(token, None)
 
         return forget
 
     # Reading ---------------------------------------------------------------------------------
 
-    def glance(self) -> None:
+    def peek(self) -> None:
         """Somebody looks at the newest frame without being a reader; other threads go unheard."""
-        if self._glance_callbacks and get_ident() == self._owner.thread:
-            for callback in tuple(self._glance_callbacks.values()):
+        if self._peek_callbacks and get_ident() == self._owner.thread:
+            for callback in tuple(self._peek_callbacks.values()):
                 callback()
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from livelayer_bus._tasks import RootTask, TaskOwner
 from livelayer_bus.clock import Clock
 from livelayer_bus.contract import FrameTarget
+from livelayer_bus.tasks import RootTask, TaskOwner
 
 PAUSE_AFTER: Final = 2.0  # seconds without a reader; surfaces that change places take less
 
@@ -36,9 +36,9 @@ class Demand:
         self._clock = clock
         self._pause_after = pause_after
         self._on_change = on_change
-        self._glanced = False
+        self._peeked = False
         self._timer: RootTask | None = None
-        self._forget = (target.on_demand(self._follow), target.on_glance(self._glance))
+        self._forget = (target.on_demand(self._follow), target.on_peek(self._peek))
         self._follow(target.demand)
 
     def close(self) -> None:
@@ -55,8 +55,8 @@ class Demand:
             seconds = self._pause_after
             self._timer = self._tasks.start(lambda: self._expire(seconds), "unwanted frames")
 
-    def _glance(self) -> None:
-        self._glanced = True
+    def _peek(self) -> None:
+        self._peeked = True
         self._want()
         self._follow(self._target.demand)
 
@@ -66,10 +66,10 @@ class Demand:
             self._on_change()
 
     async def _expire(self, seconds: float) -> None:
-        self._glanced = False
+        self._peeked = False
         await self._clock.sleep(seconds)
-        while self._glanced:
-            self._glanced = False
+        while self._peeked:
+            self._peeked = False
             await self._clock.sleep(seconds)
         self._timer = None
         self.wanted = False

@@ -19,15 +19,15 @@ from livelayer_bus.contract import MediaWriters, PictureSource, PublishedTrack, 
 from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
 from livelayer_bus.media import AudioFrame, VideoFrame
 from livelayer_bus.rooms.demand import PAUSE_AFTER
-from livelayer_bus.rooms.handover import (
-    AudioRelay,
-    Handover,
-    Home,
-    SinkRelay,
-    VideoRelay,
+from livelayer_bus.rooms.livekit import LiveKitRoom
+from livelayer_bus.rooms.thread_bridge import (
+    AudioBridge,
+    Inbox,
+    LoopHandle,
+    SinkBridge,
+    VideoBridge,
     run_there,
 )
-from livelayer_bus.rooms.livekit import LiveKitRoom
 from livelayer_bus.tokens import RoomAccess
 
 SETTLE_SECONDS: Final = 4.0  # for what the SDK still does after the room was left
@@ -62,10 +62,10 @@ class IsolatedRoom:
         self._pause_after = pause_after
         self._room: LiveKitRoom | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._home: Home | None = None
-        self._handover: Handover | None = None
-        self._video: VideoRelay | None = None
-        self._audio: AudioRelay | None = None
+        self._home: LoopHandle | None = None
+        self._handover: Inbox | None = None
+        self._video: VideoBridge | None = None
+        self._audio: AudioBridge | None = None
         self._closing: Future[None] | None = None
         self._closed = False
 
@@ -93,15 +93,15 @@ class IsolatedRoom:
             raise ClosedError("the room")
         if self._home is not None:
             raise MisuseError("a room is connected once: create another one")
-        self._home = Home()
+        self._home = LoopHandle()
         loop = self._loop = asyncio.new_event_loop()
         threading.Thread(target=_run, args=(loop,), name="livelayer room", daemon=True).start()
-        handover = self._handover = Handover(self._home)
-        video = self._video = VideoRelay(media.video, handover, loop)
-        audio = self._audio = AudioRelay(media.audio, handover, loop)
+        handover = self._handover = Inbox(self._home)
+        video = self._video = VideoBridge(media.video, handover, loop)
+        audio = self._audio = AudioBridge(media.audio, handover, loop)
         room = self._room = LiveKitRoom(pause_after=self._pause_after)
         relays = MediaWriters(video, audio)
-        await self.call(lambda: room.connect(access, SinkRelay(sink, handover), relays))
+        await self.call(lambda: room.connect(access, SinkBridge(sink, handover), relays))
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
         """As `LiveKitRoom.send`."""

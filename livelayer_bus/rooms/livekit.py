@@ -10,18 +10,17 @@ from typing import Final, final
 import msgspec
 from livekit import rtc
 
-from livelayer_bus._tasks import RootTask, TaskOwner
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.contract import MediaWriters, PictureSource, RoomLoss, RoomSink
 from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
 from livelayer_bus.rooms.demand import PAUSE_AFTER
-from livelayer_bus.rooms.feeds import Pausing
+from livelayer_bus.rooms.errors import broken, room_loss, shown_url
 from livelayer_bus.rooms.joining import LEAVE_SECONDS, Joining, leaving
-from livelayer_bus.rooms.keeping import keep
-from livelayer_bus.rooms.outcomes import broken, room_loss
-from livelayer_bus.rooms.publishing import LiveKitMicrophone, LiveKitPictures, Publications
-from livelayer_bus.rooms.redaction import shown_url
-from livelayer_bus.rooms.wiring import Wiring
+from livelayer_bus.rooms.publishing import LiveKitMicrophone, LiveKitVideoTrack, Publications
+from livelayer_bus.rooms.room_events import RoomEvents
+from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.rooms.track_readers import Pausing
+from livelayer_bus.tasks import RootTask, TaskOwner
 from livelayer_bus.tokens import RoomAccess
 
 READER_SECONDS: Final = 2.0  # for the readers of streams to end, each bounded by itself
@@ -46,7 +45,7 @@ class _SdkRoom(ABC):
         self._room: rtc.Room | None = None
         self._room_name: str | None = None
         self._sink: RoomSink | None = None
-        self._wiring: Wiring | None = None
+        self._wiring: RoomEvents | None = None
         self._tasks = TaskOwner()
         self._publications = Publications()
         self._used = False
@@ -89,7 +88,7 @@ class _SdkRoom(ABC):
             raise MisuseError("a room is connected once: create another one")
         self._used = True
         room = self._take()
-        wiring = Wiring(room, sink, media, self._tasks, self._pausing)
+        wiring = RoomEvents(room, sink, media, self._tasks, self._pausing)
         joined = False
         try:
             wiring.attach(self._on_disconnected, transcripts=self._transcripts)
@@ -154,7 +153,7 @@ class _SdkRoom(ABC):
 
     async def open_video(
         self, source: PictureSource, width: int, height: int, *, stamped: bool = False
-    ) -> LiveKitPictures:
+    ) -> LiveKitVideoTrack:
         """Publish a video track of ours; pictures of other sizes may be pushed into it, too.
 
         Args:

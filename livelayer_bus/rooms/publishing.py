@@ -8,12 +8,12 @@ from typing import Final, Generic, TypeVar, cast, final
 
 from livekit import rtc
 
-from livelayer_bus._tasks import RootTask, TaskOwner
 from livelayer_bus.contract import PictureSource
 from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
 from livelayer_bus.media import AudioFrame, FrameMetadata, VideoFrame
+from livelayer_bus.rooms.errors import broken
 from livelayer_bus.rooms.listeners import report
-from livelayer_bus.rooms.outcomes import broken
+from livelayer_bus.tasks import RootTask, TaskOwner
 
 QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
 MAX_FPS: Final = 60  # pictures a second; `push` waits so that no burst reaches the encoder
@@ -130,7 +130,7 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
 
 
 @final
-class LiveKitPictures(LiveKitTrack[VideoFrame]):
+class LiveKitVideoTrack(LiveKitTrack[VideoFrame]):
     """One published video track, until it is closed."""
 
     def __init__(self, source: PictureSource, width: int, height: int, stamped: bool) -> None:
@@ -219,7 +219,7 @@ class Publications:
     def __init__(self) -> None:
         self._tasks = TaskOwner()
         self._attempts: list[RootTask] = []
-        self._open: list[LiveKitMicrophone | LiveKitPictures] = []
+        self._open: list[LiveKitMicrophone | LiveKitVideoTrack] = []
         self._closed = False
 
     async def open_microphone(
@@ -238,14 +238,14 @@ class Publications:
 
     async def open_video(
         self, room: rtc.Room, source: PictureSource, width: int, height: int, stamped: bool
-    ) -> LiveKitPictures:
+    ) -> LiveKitVideoTrack:
         """Publish a track that takes pictures; cancelled, it is unpublished again.
 
         Raises:
             ClosedError: the room was closed meanwhile.
             BrokenError: the room did not take the track.
         """
-        pictures = LiveKitPictures(source, width, height, stamped)
+        pictures = LiveKitVideoTrack(source, width, height, stamped)
         await self._publish(room, pictures)
         self._open.append(pictures)
         return pictures

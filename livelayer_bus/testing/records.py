@@ -149,7 +149,7 @@ class ScriptedMicrophone(ScriptedTrack[AudioFrame]):
 
 
 @final
-class ScriptedPictures(ScriptedTrack[VideoFrame]):
+class ScriptedVideoTrack(ScriptedTrack[VideoFrame]):
     """The session's camera or screen, as it was published."""
 
     def __init__(self, source: PictureSource, width: int, height: int, stamped: bool) -> None:

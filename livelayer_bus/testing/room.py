@@ -14,7 +14,7 @@ from ..tokens import RoomAccess
 from .errors import ScriptError
 from .frames import grey_picture, silence
 from .gate import Gate
-from .records import ScriptedMicrophone, ScriptedPictures, SentLog, SentPacket, SentText
+from .records import ScriptedMicrophone, ScriptedVideoTrack, SentLog, SentPacket, SentText
 from .waiting import Signal
 
 AGENT = "agent"
@@ -94,7 +94,7 @@ class ScriptedRoom:
         self._sent = SentLog()
         self._texts: list[SentText] = []
         self._microphones: list[ScriptedMicrophone] = []
-        self._pictures: list[ScriptedPictures] = []
+        self._pictures: list[ScriptedVideoTrack] = []
         self._changed = Signal()
 
     # What the session did --------------------------------------------------------------------
@@ -135,7 +135,7 @@ class ScriptedRoom:
         return tuple(self._microphones)
 
     @property
-    def pictures(self) -> tuple[ScriptedPictures, ...]:
+    def pictures(self) -> tuple[ScriptedVideoTrack, ...]:
         """The video tracks the session published, camera and screen, oldest first."""
         return tuple(self._pictures)
 
@@ -301,10 +301,10 @@ class ScriptedRoom:
 
     async def open_video(
         self, source: PictureSource, width: int, height: int, *, stamped: bool
-    ) -> ScriptedPictures:
+    ) -> ScriptedVideoTrack:
         self._check_joined("open_video")
         await self.publishing.enter()
-        pictures = ScriptedPictures(source, width, height, stamped)
+        pictures = ScriptedVideoTrack(source, width, height, stamped)
         self._pictures.append(pictures)
         self._changed.notify()
         return pictures

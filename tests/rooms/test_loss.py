@@ -11,7 +11,7 @@ from livekit import api, rtc
 
 from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.rooms import LiveKitRoom
-from livelayer_bus.rooms.outcomes import room_loss
+from livelayer_bus.rooms.errors import room_loss
 from tests.rooms.kit import PATIENCE, Joined, Painter, RecordingSink, Stage, new_writers
 
 pytestmark = pytest.mark.anyio

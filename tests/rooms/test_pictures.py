@@ -12,7 +12,7 @@ from livekit import rtc
 
 from livelayer_bus.errors import ClosedError, MisuseError
 from livelayer_bus.media import FrameMetadata, VideoFrame
-from livelayer_bus.rooms.publishing import LiveKitPictures
+from livelayer_bus.rooms.publishing import LiveKitVideoTrack
 from tests.rooms.kit import PATIENCE, Joined, Stage, polled
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +61,7 @@ def picture(luma: int, width: int = WIDTH, height: int = HEIGHT, **more: int) ->
     return VideoFrame(data, width, height, metadata=metadata)
 
 
-async def show(pictures: LiveKitPictures, frame: VideoFrame) -> None:
+async def show(pictures: LiveKitVideoTrack, frame: VideoFrame) -> None:
     """Push without end, thirty times a second."""
     while True:
         await pictures.push(frame)

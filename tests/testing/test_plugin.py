@@ -22,7 +22,7 @@ def test_rooms_are_new_for_each_test(scripted_rooms):
 
 LEAKING = """
 import pytest, anyio
-from livelayer_bus._tasks import start
+from livelayer_bus.tasks import start
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])

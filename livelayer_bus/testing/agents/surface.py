@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, final
 import anyio
 from livekit import rtc
 
-from ..._tasks import TaskOwner
+from ...tasks import TaskOwner
 from ...capabilities import ALL, capability_of, check_capabilities
 
 PATIENCE: Final = 10.0

@@ -8,19 +8,19 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus._tasks import TaskOwner
 from livelayer_bus.contract import MediaWriters, RoomSink
 from livelayer_bus.rooms.agent import AgentWatch
-from livelayer_bus.rooms.feeds import Pausing
 from livelayer_bus.rooms.listeners import Listeners
 from livelayer_bus.rooms.media import AgentMedia
+from livelayer_bus.rooms.track_readers import Pausing
 from livelayer_bus.rooms.transcription import Transcriptions
+from livelayer_bus.tasks import TaskOwner
 
 SILENCE_SECONDS: Final = 0.5  # from the state "disconnected" to its reason, if there is one
 
 
 @final
-class Wiring:
+class RoomEvents:
     """Turns an SDK room's events into calls of a sink."""
 
     def __init__(

@@ -1,15 +1,16 @@
-"""The SDK's errors and disconnect reasons, turned into this package's, without any secret."""
+"""The SDK's errors and disconnect reasons as this package's, without any secret."""
 
 from __future__ import annotations
 
+import logging
 import re
-from typing import Final
+from typing import Final, final
+from urllib.parse import urlsplit, urlunsplit
 
 from livekit import rtc
 
 from livelayer_bus.contract import RoomLoss
 from livelayer_bus.errors import BrokenError, ConnectError, RoomRefusedError
-from livelayer_bus.rooms.redaction import shown_url, without_secrets
 
 _STATUS = re.compile(r"client error: (?P<status>\d{3})[^-]*-?\s*(?P<text>.*)", re.DOTALL)
 _REFUSALS = frozenset({"401", "403"})
@@ -56,3 +57,45 @@ def join_error(url: str, token: str, problem: str) -> ConnectError | RoomRefused
 def broken(what: str, problem: Exception) -> BrokenError:
     """The error for an SDK call that failed while the room was joined."""
     return BrokenError(f"{what}: {without_secrets(str(problem)) or type(problem).__name__}")
+
+
+# Keeping access tokens out of errors, addresses and the SDK's own log -----------------------
+
+_JWT: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_STAND_IN: Final = "<token>"
+
+
+def without_secrets(text: str, token: str = "") -> str:
+    """`text` with the token, and anything that looks like one, taken out."""
+    if token:
+        text = text.replace(token, _STAND_IN)
+    return _JWT.sub(_STAND_IN, text).strip()
+
+
+def shown_url(url: str) -> str:
+    """`url` without user information, query and fragment, where secrets hide."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "<unreadable url>"
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+@final
+class _TokenFilter(logging.Filter):
+    """Takes tokens out of a record's text; passes every record on."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if "eyJ" in text:
+            record.msg, record.args = without_secrets(text), None
+        return True
+
+
+_filter: Final = _TokenFilter()
+
+
+def redact_sdk_log() -> None:
+    """Have the SDK's logger leave out tokens: it quotes one that a server refused, in full."""
+    logging.getLogger("livekit").addFilter(_filter)

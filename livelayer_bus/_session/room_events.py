@@ -55,7 +55,7 @@ Dialect: TypeAlias = Literal["livelayer", "plain"]
 
 
 @final
-class Intake:
+class RoomEventHandler:
     """The `RoomSink` of one room.
 
     What is reported while the room is still being joined is held back until `open()`, so that

@@ -37,7 +37,7 @@ def run_there(hand_over: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 @final
-class Home:
+class LoopHandle:
     """The loop of the session, asyncio's or trio's, as other threads reach it."""
 
     def __init__(self) -> None:
@@ -60,10 +60,10 @@ class Home:
 
 
 @final
-class Handover:
+class Inbox:
     """What waits for the home loop: one wake-up for any number of calls, one picture at most."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: LoopHandle) -> None:
         self._home = home
         self._lock = Lock()
         self._calls: deque[Call] = deque()
@@ -116,11 +116,11 @@ class Handover:
                 report("handing over to the session", error)
 
 
-class _Relay:
+class _TargetBridge:
     """A channel's demand, followed from the SDK's thread."""
 
     def __init__(
-        self, target: FrameTarget[Any], handover: Handover, loop: asyncio.AbstractEventLoop
+        self, target: FrameTarget[Any], handover: Inbox, loop: asyncio.AbstractEventLoop
     ) -> None:
         """Made at home."""
         self._target = target
@@ -130,8 +130,8 @@ class _Relay:
         self.demand = target.demand
         self.dropped = 0
         self._on_demand: list[Callable[[int], None]] = []
-        self._on_glance: list[Call] = []
-        self._forget = (target.on_demand(self._demanded), target.on_glance(self._glanced))
+        self._on_peek: list[Call] = []
+        self._forget = (target.on_demand(self._demanded), target.on_peek(self._peeked))
 
     def set_available(self, available: bool) -> None:
         self._handover.put(lambda: self._target.set_available(available))
@@ -140,9 +140,9 @@ class _Relay:
         self._on_demand.append(callback)
         return lambda: self._on_demand.remove(callback)
 
-    def on_glance(self, callback: Call) -> Call:
-        self._on_glance.append(callback)
-        return lambda: self._on_glance.remove(callback)
+    def on_peek(self, callback: Call) -> Call:
+        self._on_peek.append(callback)
+        return lambda: self._on_peek.remove(callback)
 
     def close(self) -> None:
         """Follow the demand no more. Called at home."""
@@ -152,21 +152,21 @@ class _Relay:
     def _demanded(self, demand: int) -> None:
         run_there(self._loop.call_soon_threadsafe, self._tell_demand, demand)
 
-    def _glanced(self) -> None:
-        run_there(self._loop.call_soon_threadsafe, self._tell_glance)
+    def _peeked(self) -> None:
+        run_there(self._loop.call_soon_threadsafe, self._tell_peek)
 
     def _tell_demand(self, demand: int) -> None:
         self.demand = demand
         for callback in tuple(self._on_demand):
             callback(demand)
 
-    def _tell_glance(self) -> None:
-        for callback in tuple(self._on_glance):
+    def _tell_peek(self) -> None:
+        for callback in tuple(self._on_peek):
             callback()
 
 
 @final
-class VideoRelay(_Relay):
+class VideoBridge(_TargetBridge):
     """One slot with the newest picture."""
 
     _waiting: VideoFrame | None = None
@@ -191,13 +191,13 @@ class VideoRelay(_Relay):
 
 
 @final
-class AudioRelay(_Relay):
+class AudioBridge(_TargetBridge):
     """A bounded span of sound in order; the oldest goes first."""
 
     def __init__(
         self,
         target: FrameTarget[AudioFrame],
-        handover: Handover,
+        handover: Inbox,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(target, handover, loop)
@@ -225,13 +225,13 @@ class AudioRelay(_Relay):
 
 
 @final
-class SinkRelay:
+class SinkBridge:
     """A `RoomSink` in the SDK's thread for one at home.
 
     Transcription streams are numbered here, and get the home sink's numbers on their way.
     """
 
-    def __init__(self, sink: RoomSink, handover: Handover) -> None:
+    def __init__(self, sink: RoomSink, handover: Inbox) -> None:
         self._sink = sink
         self._handover = handover
         self._opened = 0

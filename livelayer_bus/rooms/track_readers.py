@@ -14,15 +14,14 @@ from typing import Final, Generic, Protocol, TypeVar, cast, final
 import msgspec
 from livekit import rtc
 
-from livelayer_bus._tasks import RootTask, TaskOwner
 from livelayer_bus.clock import Clock
 from livelayer_bus.contract import FrameTarget, RoomSink, TrackKind
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.media import AudioFrame, FrameMetadata, VideoFrame
-from livelayer_bus.rooms.background import run_to_end
 from livelayer_bus.rooms.demand import Demand
-from livelayer_bus.rooms.enabling import set_enabled
 from livelayer_bus.rooms.listeners import report
+from livelayer_bus.rooms.sdk_private import run_to_end, set_enabled
+from livelayer_bus.tasks import RootTask, TaskOwner
 
 SAMPLE_RATE: Final = 48_000  # Hz; what WebRTC decodes to, so nothing is resampled
 CHANNELS: Final = 1
@@ -47,7 +46,7 @@ class Pausing(msgspec.Struct, frozen=True):
     """Whether the server is told, so that video is not even sent."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class TrackRef(msgspec.Struct, frozen=True):
     """Which track a feed is on, and whom it tells."""
 
     track: rtc.RemoteTrack
@@ -56,7 +55,7 @@ class Place(msgspec.Struct, frozen=True):
     sink: RoomSink
 
 
-class Feed(ABC, Generic[F]):
+class TrackReader(ABC, Generic[F]):
     """One track on its way into one channel; it ends when stopped, or when the track does.
 
     It rests while nobody wants frames: the SDK's stream is closed, the channel stays available.
@@ -65,7 +64,7 @@ class Feed(ABC, Generic[F]):
     kind: TrackKind
 
     def __init__(
-        self, place: Place, target: FrameTarget[F], tasks: TaskOwner, pausing: Pausing
+        self, place: TrackRef, target: FrameTarget[F], tasks: TaskOwner, pausing: Pausing
     ) -> None:
         self.track = place.track
         self._place = place
@@ -209,7 +208,7 @@ class Feed(ABC, Generic[F]):
 
 
 @final
-class VideoFeed(Feed[VideoFrame]):
+class VideoTrackReader(TrackReader[VideoFrame]):
     """The agent's picture; the server does not send it while nobody wants it."""
 
     kind = "video"
@@ -249,7 +248,7 @@ class VideoFeed(Feed[VideoFrame]):
 
 
 @final
-class AudioFeed(Feed[AudioFrame]):
+class AudioTrackReader(TrackReader[AudioFrame]):
     """The agent's voice; it stays subscribed, so that no first word is lost to a pause."""
 
     kind = "audio"
