@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias, final
 import anyio
 from livekit import rtc
 
-from ...tasks import TaskOwner
 from ...capabilities import ALL, capability_of, check_capabilities
+from ...tasks import TaskOwner
 
 PATIENCE: Final = 10.0
 """Seconds that a test waits for anything."""
