@@ -7,15 +7,7 @@ from livelayer_bus.capabilities import Capability
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.contract import (
     ControlledSession,
-    FrameTarget,
-    MediaWriters,
-    MicrophoneTrack,
-    PublishedTrack,
-    RoomLoss,
-    RoomPort,
-    RoomSink,
     StateProperties,
-    VideoTrack,
 )
 from livelayer_bus.errors import (
     BrokenError,
@@ -125,14 +117,6 @@ __all__ = [
     "Clock",
     "SystemClock",
     "ControlledSession",
-    "MediaWriters",
-    "MicrophoneTrack",
-    "PublishedTrack",
-    "VideoTrack",
-    "FrameTarget",
-    "RoomLoss",
-    "RoomPort",
-    "RoomSink",
     "StateProperties",
     "BrokenError",
     "BusyError",

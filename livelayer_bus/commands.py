@@ -21,6 +21,7 @@ from .events import (
     CommandRefusedReason,
     Event,
     RefusalReason,
+    carrying,
 )
 from .messages import Command
 from .tasks import TaskOwner
@@ -80,16 +81,15 @@ class CommandRouter:
             return
         self._number += 1
         number = self._number
-        self._publish(
-            CommandReceived(
-                command=name,
-                payload=msgspec.Raw(payload),
-                number=number,
-                surface=holder.key,
-                request_id=request,
-                sender=sender,
-            )
+        event = CommandReceived(
+            command=name,
+            payload=msgspec.Raw(payload),
+            number=number,
+            surface=holder.key,
+            request_id=request,
+            sender=sender,
         )
+        self._publish(carrying(event, command))
         if len(self._pending) >= MAX_PENDING:
             self._publish(CommandFinished(name, number, holder.key, False, "failed", request))
             return

@@ -7,16 +7,18 @@ Every event encodes to one JSON object with its class name under `event`, and de
 from __future__ import annotations
 
 import base64
-from typing import Any, Literal, TypeAlias
+from functools import cached_property
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from .messages import AgentState as AgentState
+from .messages import Message, read
+from .messages import RefusalReason as RefusalReason
 from .nesting import MAX_DEPTH, nests_too_deeply
 
 ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
-AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
 Role: TypeAlias = Literal["agent", "user"]
-RefusalReason: TypeAlias = Literal["capability", "invalid", "failed", "timeout"]
 CommandRefusedReason: TypeAlias = Literal["capability", "invalid", "sender"]
 
 
@@ -131,7 +133,7 @@ class TranscriptCleared(Event, frozen=True):
 # Data and commands --------------------------------------------------------------------------
 
 
-class _Packet(Event, frozen=True):
+class _Packet(Event, frozen=True, dict=True):
     payload: msgspec.Raw
     """The JSON text exactly as it travelled; a base64 JSON string when `is_json` is False."""
     type: str | None = None
@@ -145,11 +147,20 @@ class _Packet(Event, frozen=True):
         text = bytes(self.payload)
         return text if self.is_json else base64.b64decode(msgspec.json.decode(text, type=str))
 
+    @cached_property
+    def message(self) -> Message | None:
+        """The packet as a message; None when it is not a well-formed one.
+
+        Decoded once for every reader in this process, so do not change what it holds. It is not
+        part of the event's JSON form.
+        """
+        return read(self.data).message
+
     def json(self) -> Any:
         """The packet's JSON value, decoded anew for the caller.
 
         Raises:
-            msgspec.DecodeError: the packet is not JSON.
+            msgspec.DecodeError: the packet is not JSON, or holds a number out of Python's range.
         """
         return msgspec.json.decode(self.data)
 
@@ -176,8 +187,8 @@ class MalformedMessage(Event, frozen=True):
     topic: str | None = None
 
 
-class CommandReceived(Event, frozen=True):
-    """A command of the agent was given to one surface (None: to whoever listens)."""
+class CommandReceived(Event, frozen=True, dict=True):
+    """A command of the agent was given to one surface."""
 
     command: str
     payload: msgspec.Raw
@@ -186,6 +197,11 @@ class CommandReceived(Event, frozen=True):
     surface: str | None = None
     request_id: str | None = None
     sender: str | None = None
+
+    @cached_property
+    def message(self) -> Message | None:
+        """The command itself; see `DataReceived.message`."""
+        return read(bytes(self.payload)).message
 
 
 class CommandFinished(Event, frozen=True):
@@ -305,6 +321,15 @@ AnyEvent: TypeAlias = (
     | SurfaceDidNotStop
     | HandlerFailed
 )
+
+_Carries = TypeVar("_Carries", DataReceived, CommandReceived)
+
+
+def carrying(event: _Carries, message: Message | None) -> _Carries:
+    """The same event, with its message as it was decoded already."""
+    vars(event)["message"] = message
+    return event
+
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Generic, TypeAlias, TypeVar, final
+from typing import Generic, Protocol, TypeAlias, TypeVar, final
 
 import anyio
 import msgspec
 
-from .contract import PublishedTrack
 from .errors import (
     ClosedError,
     MicrophoneBusyError,
@@ -22,6 +21,23 @@ from .media import AudioFrame, VideoFrame
 from .tasks import TaskOwner
 
 F = TypeVar("F", AudioFrame, VideoFrame)
+F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True)
+
+
+class PublishedTrack(Protocol[F_contra]):
+    """A track of ours that a room has taken."""
+
+    async def push(self, frame: F_contra) -> None:
+        """Return when the frame is taken; waits while the track's bounded buffer is full."""
+        ...
+
+    def set_muted(self, muted: bool) -> None: ...
+
+    async def aclose(self) -> None:
+        """Unpublish."""
+        ...
+
+
 OpenTrack: TypeAlias = Callable[[F], Awaitable[PublishedTrack[F]]]
 """Publishes a track that takes frames like the one given, which is not pushed."""
 

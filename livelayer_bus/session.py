@@ -18,7 +18,7 @@ from ._session.lifetime import Lifetime
 from ._session.linger import Linger
 from ._session.outbox import Outbox
 from ._session.publishers import Publishers
-from ._session.room_events import RoomEventHandler
+from ._session.room_events import SessionWriters
 from ._session.store import Store
 from ._session.target import Borrow, Target, target_of
 from .backoff import Backoff
@@ -28,9 +28,7 @@ from .commands import CommandRouter
 from .contract import (
     DataHandler,
     E,
-    MediaWriters,
     Outgoing,
-    RoomFactory,
     StateProperties,
     Unsubscribe,
 )
@@ -49,6 +47,7 @@ from .media import (
 )
 from .messages import Message, UserMessage, WireMessage
 from .publishing import Publisher
+from .rooms.port import RoomFactory
 from .state import SessionState
 from .supervision import MountedSurface, OnFault, Supervisor
 from .surface import Surface, SurfaceFunction
@@ -131,7 +130,6 @@ class Session(StateProperties):
         self._store: Final = Store(state, capacity=capacity, max_bytes=max_bytes)
         self._video: Final = VideoWriter()
         self._audio: Final = AudioWriter()
-        self._media: Final = MediaWriters(self._video, self._audio)
         self._router: Final = CommandRouter(
             self._store.publish, lambda: self._supervisor.surfaces, self._tasks, self._clock
         )
@@ -142,9 +140,9 @@ class Session(StateProperties):
             self._store,
             self._tasks,
             self._clock,
-            self._media,
+            SessionWriters(self._video, self._audio),
+            self._router,
             target,
-            self._new_intake,
             self._publishers.room_changed,
             reconnect=reconnect,
             resume_window=resume_window,
@@ -160,7 +158,6 @@ class Session(StateProperties):
             clock=self._clock,
             close_timeout=close_timeout,
         )
-        self._streams: Final = itertools.count(1)
         self._uses: Final = itertools.count(1)
         self._linger: Final = Linger(linger, self._part, self._tasks, self._clock)
         self._lifetime: Final = Lifetime()
@@ -432,9 +429,6 @@ class Session(StateProperties):
         return mounted
 
     # What the parts ask of the whole --------------------------------------------------------
-
-    def _new_intake(self, port_lost: Any) -> RoomEventHandler:
-        return RoomEventHandler(self._store, self._router, self._media, self._streams, port_lost)
 
     def _surface_ended(self, surface: MountedSurface) -> None:
         self._router.surface_ended(surface.key, ok=surface.status == "ended")

@@ -16,10 +16,10 @@ from .contract import (
     StateProperties,
     Unsubscribe,
 )
-from .errors import Lagged, MalformedMessageError, MisuseError, NotSupportedError
+from .errors import Lagged, MisuseError, NotSupportedError
 from .events import CommandReceived, DataReceived, Event, RefusalReason
 from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
-from .messages import Command, RawMessage, UserMessage, decode, is_command
+from .messages import Command, RawMessage, UserMessage, is_command
 from .publishing import Lease, Publisher
 from .state import SessionState
 
@@ -168,12 +168,12 @@ class SurfaceCommands:
     def _take(self, event: Event) -> Command | RawMessage | None:
         match event:
             case CommandReceived(surface=self._key):
-                command = decode(bytes(event.payload))
+                command = event.message
                 if is_command(command) and self._services.is_command_open(event.number):
                     self._taken[id(command)] = command, event.number
                     return command
-            case DataReceived(from_agent=True, type=str()):
-                return unknown_message(event)
+            case DataReceived(from_agent=True, message=RawMessage() as message):
+                return message
             case _:
                 pass
         return None
@@ -370,12 +370,3 @@ def surface_function(surface: object) -> SurfaceFunction:
             f"{type(surface).__name__} is no surface: it needs 'async def run(self, session)'"
         )
     return cast("SurfaceFunction", run)
-
-
-def unknown_message(event: DataReceived) -> RawMessage | None:
-    """The message of `event` if its type is one that this package does not know."""
-    try:
-        message = decode(event.data)
-    except MalformedMessageError:
-        return None
-    return message if isinstance(message, RawMessage) else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Self, final
 
 from ..bus import Subscription
-from ..errors import LivelayerError, MalformedMessageError
+from ..errors import LivelayerError
 from ..events import CommandFinished, CommandRefused, DataReceived, EpochStarted, HandlerFailed
-from ..messages import Command, CommandResult, RawMessage, decode, is_command
+from ..messages import Command, CommandResult, RawMessage, is_command
 from ..state import SessionState
 from ..supervision import describe
 from .outbox import Outbox
@@ -34,14 +34,10 @@ class CommandStream:
         """
         while True:
             packet = await anext(self._packets)
-            if not packet.from_agent or packet.type is None:
-                continue
-            try:
-                message = decode(packet.data)
-            except MalformedMessageError:
-                continue
-            if isinstance(message, RawMessage) or is_command(message):
-                return message
+            if packet.from_agent:
+                message = packet.message
+                if isinstance(message, RawMessage) or is_command(message):
+                    return message
 
     def close(self) -> None:
         """Stop reading."""

@@ -10,7 +10,7 @@ import msgspec
 
 from ..backoff import Backoff
 from ..clock import Clock
-from ..contract import MediaWriters, RoomLoss, RoomPort
+from ..commands import CommandRouter
 from ..errors import (
     BrokenError,
     ConnectError,
@@ -31,10 +31,11 @@ from ..events import (
     SessionFailed,
     TranscriptCleared,
 )
+from ..rooms.port import RoomLost, RoomPort
 from ..supervision import describe
 from ..tasks import RootTask, TaskOwner, fault_of
 from ..tokens import RoomAccess, TokenRequest
-from .room_events import RoomEventHandler
+from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .target import Target
 
@@ -45,7 +46,7 @@ EndState: TypeAlias = Literal["disconnected", "error"]
 
 class _Joined(msgspec.Struct, frozen=True):
     port: RoomPort
-    intake: RoomEventHandler
+    handler: RoomEventHandler
     access: RoomAccess
 
 
@@ -58,9 +59,9 @@ class Connection:
         store: Store,
         tasks: TaskOwner,
         clock: Clock,
-        media: MediaWriters,
+        media: SessionWriters,
+        router: CommandRouter,
         target: Target,
-        new_intake: Callable[[Callable[[RoomLoss], None]], RoomEventHandler],
         on_room_changed: Callable[[], None],
         *,
         reconnect: Backoff | None,
@@ -72,7 +73,8 @@ class Connection:
         self._tasks = tasks
         self._clock = clock
         self._media = media
-        self._new_intake = new_intake
+        self._router = router
+        self._last_stream = 0
         self._on_room_changed = on_room_changed
         self._reconnect = reconnect
         self._resume_window = resume_window
@@ -98,12 +100,12 @@ class Connection:
         """
         if self._joined is None:
             return False
-        intake = self._joined.intake
-        if intake.dialect is None and self._store.state.agent_active:
+        handler = self._joined.handler
+        if handler.dialect is None and self._store.state.agent_active:
             with anyio.move_on_after(ANNOUNCE_SECONDS):
-                await self._store.wait_until(lambda _: intake.dialect is not None, DataReceived)
-            intake.settle_dialect()
-        return intake.dialect == "livelayer"
+                await self._store.wait_until(lambda _: handler.dialect is not None, DataReceived)
+            handler.settle_dialect()
+        return handler.dialect == "livelayer"
 
     async def connect(self) -> None:
         """Return when joined; several callers share one attempt, the last to give up ends it.
@@ -175,7 +177,8 @@ class Connection:
             return None
         self._prior_room = joined.port.room_name or joined.access.room_name
         self._resume_until = self._clock.now() + self._resume_window
-        joined.intake.close()
+        joined.handler.close()
+        self._last_stream = joined.handler.last_stream
         self._on_room_changed()
         return joined.port
 
@@ -229,16 +232,22 @@ class Connection:
             raise ConnectError(access.url, describe(error), retryable=False) from error
 
     async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
-        intake = self._new_intake(lambda loss: self._lost(port, loss))
+        handler = RoomEventHandler(
+            self._store,
+            self._router,
+            self._media,
+            lambda loss: self._lost(port, loss),
+            self._last_stream,
+        )
         joined = False
         try:
-            await port.connect(access, intake, self._media)
+            await port.connect(access, handler, self._media)
             joined = True
         finally:
             if not joined:
-                intake.close()
+                handler.close()
                 await self._close_port(port)
-        return _Joined(port, intake, access)
+        return _Joined(port, handler, access)
 
     def _enter(self, joined: _Joined, news: ConnectionStateChanged | Reconnected) -> None:
         self._joined = joined
@@ -247,7 +256,7 @@ class Connection:
         config = joined.access.agent_config
         if config is not None and config != self._store.state.agent_config:
             self._store.publish(AgentConfigChanged(config))
-        joined.intake.open()
+        joined.handler.open()
 
     def _give_up(self, attempt: RootTask) -> None:
         if self._attempt is attempt and self._store.state.connection_state == "connecting":
@@ -257,7 +266,7 @@ class Connection:
 
     # Losing and coming back -----------------------------------------------------------------
 
-    def _lost(self, port: RoomPort, loss: RoomLoss) -> None:
+    def _lost(self, port: RoomPort, loss: RoomLost) -> None:
         if self._joined is None or self._joined.port is not port:
             return
         gone = self._drop_room()

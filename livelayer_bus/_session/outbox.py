@@ -9,9 +9,8 @@ from uuid import uuid4
 import anyio
 import msgspec
 
-from ..contract import Outgoing, RoomPort
+from ..contract import Outgoing
 from ..errors import (
-    MalformedMessageError,
     MessageTooLargeError,
     MisuseError,
     NotConnectedError,
@@ -32,11 +31,11 @@ from ..messages import (
     Message,
     RawMessage,
     WireMessage,
-    decode,
     encode,
-    message_type,
     request_id,
+    type_of,
 )
+from ..rooms.port import RoomPort
 from ..state import SessionState
 from .store import Events, Store, take_next
 
@@ -75,7 +74,7 @@ class Outbox:
 
         async def hand_over(port: RoomPort, to: tuple[str, ...]) -> None:
             await port.send(data, to=to)
-            self._store.publish_late(DataSent(payload=msgspec.Raw(data), type=message_type(data)))
+            self._store.publish_late(DataSent(payload=msgspec.Raw(data), type=type_of(message)))
 
         await self._deliver(hand_over, timeout, require_agent)
 
@@ -93,7 +92,6 @@ class Outbox:
         """See `Session.request`."""
         message, request = _numbered(message)
         wanted = reply if isinstance(reply, str) else reply.wire_type()
-        kind = message_type(encode(message)) or ""
         epoch = self._store.state.epoch
         deadline = anyio.current_time() + timeout
         with self._store.bus.subscribe(DataReceived, *_ENDS) as events:
@@ -102,7 +100,7 @@ class Outbox:
                 with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
                     return await self._find_answer(events, epoch, wanted, request)
             except TimeoutError as error:
-                raise RequestTimeoutError(kind, request, timeout) from error
+                raise RequestTimeoutError(type_of(message), request, timeout) from error
 
     async def _find_answer(self, events: Events, epoch: int, wanted: str, request: str) -> Message:
         while True:
@@ -186,8 +184,5 @@ def _numbered(message: Outgoing) -> tuple[Outgoing, str]:
 def _answer(event: DataReceived, wanted: str, request: str) -> Message | None:
     if not event.from_agent or event.type != wanted:
         return None
-    try:
-        answer = decode(event.data)
-    except MalformedMessageError:
-        return None  # told by `MalformedMessage`
-    return answer if request_id(answer) == request else None
+    answer = event.message  # None: reported as a `MalformedMessage`
+    return answer if answer is not None and request_id(answer) == request else None

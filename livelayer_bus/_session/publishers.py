@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, final
 
-from ..contract import MicrophoneTrack, PictureSource, RoomPort, VideoTrack
 from ..errors import NotConnectedError
 from ..media import AudioFrame, VideoFrame
-from ..publishing import CAMERA, MICROPHONE, SCREEN, Publisher
+from ..publishing import CAMERA, MICROPHONE, SCREEN, PublishedTrack, Publisher
+from ..rooms.port import PictureSource, RoomPort
 from ..tasks import TaskOwner
 from .store import Store
 
@@ -31,10 +31,12 @@ class Publishers:
         for publisher in (self.microphone, self.camera, self.screen):
             publisher.room_changed()
 
-    async def _open_microphone(self, frame: AudioFrame) -> MicrophoneTrack:
+    async def _open_microphone(self, frame: AudioFrame) -> PublishedTrack[AudioFrame]:
         return await self._joined().open_microphone(frame.sample_rate, frame.num_channels)
 
-    async def _open_video(self, source: PictureSource, frame: VideoFrame) -> VideoTrack:
+    async def _open_video(
+        self, source: PictureSource, frame: VideoFrame
+    ) -> PublishedTrack[VideoFrame]:
         stamped = frame.metadata is not None
         return await self._joined().open_video(source, frame.width, frame.height, stamped=stamped)
 

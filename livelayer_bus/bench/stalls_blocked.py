@@ -13,8 +13,7 @@ from typing import Final, Literal, TypeAlias, final
 
 import msgspec
 
-from ..contract import RoomFactory
-from ..rooms import IsolatedRoom, LiveKitRoom
+from ..rooms import IsolatedRoom, LiveKitRoom, RoomFactory
 from ..session import Session
 from ..surface import SurfaceSession
 from .child import Say, serve

@@ -29,7 +29,7 @@ from ..events import (
     TranscriptUpdated,
 )
 from ..lines import EventLine, LaggedLine, SnapshotLine
-from ..messages import UserMessage, decode
+from ..messages import UserMessage
 from ..session import Session
 from ..surfaces.jsonl import UnreadableLine, read_jsonl
 from .guests import Received
@@ -88,7 +88,7 @@ class Observer:
                 if entry.id in self._said or len(self._said) < MAX_CHANGES:
                     self._said[entry.id] = Utterance(entry.role, entry.text)
             case DataSent(type="user_message") if len(self._said) < MAX_CHANGES:
-                message = decode(event.data)
+                message = event.message
                 if isinstance(message, UserMessage):
                     self._said[f"typed {len(self._said)}"] = Utterance("user", message.text)
             case CommandFinished(ok=True, surface=key, command=command):

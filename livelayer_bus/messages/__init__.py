@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from .base import RawMessage, WireMessage
-from .codec import Message, by_type, decode, encode, is_command, message_type, request_id
+from .codec import (
+    Decoded,
+    Message,
+    by_type,
+    decode,
+    encode,
+    is_command,
+    message_type,
+    read,
+    request_id,
+    type_of,
+)
 from .href import href_problem
 from .to_agent import (
     MAX_ROUTES,
@@ -12,6 +23,7 @@ from .to_agent import (
     FormSubmitted,
     PageContext,
     PageContextPending,
+    RefusalReason,
     Routes,
     SurfaceMessage,
     UserMessage,
@@ -19,6 +31,7 @@ from .to_agent import (
 from .to_surface import (
     AgentError,
     AgentMessage,
+    AgentState,
     AgentStateMessage,
     AvatarActive,
     AvatarIdle,
@@ -47,6 +60,9 @@ __all__ = [
     # The codec
     "encode",
     "decode",
+    "read",
+    "Decoded",
+    "type_of",
     "message_type",
     "request_id",
     "by_type",
@@ -61,6 +77,7 @@ __all__ = [
     "WireMessage",
     "RawMessage",
     # From the agent
+    "AgentState",
     "AgentStateMessage",
     "AvatarStreamReady",
     "AvatarActive",
@@ -91,4 +108,5 @@ __all__ = [
     "FormSubmitted",
     "FormSubmitBlocked",
     "CommandResult",
+    "RefusalReason",
 ]

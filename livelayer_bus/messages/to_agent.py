@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from ..events import RefusalReason
 from .base import WireMessage
 
+RefusalReason: TypeAlias = Literal["capability", "invalid", "failed", "timeout"]
+"""Why a command was not carried out."""
 MAX_ROUTES = 200
 """Entries one `routes` message may carry."""
 

@@ -6,10 +6,10 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from ..events import AgentState
 from .base import WireMessage
 from .href import href_problem
 
+AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
 ScrollDirection: TypeAlias = Literal["up", "down", "top", "bottom"]
 FieldSource: TypeAlias = Literal["agent", "slide", "page"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, final
 
 from livelayer_bus.clock import Clock
-from livelayer_bus.contract import FrameTarget
+from livelayer_bus.rooms.port import FrameTarget
 from livelayer_bus.tasks import RootTask, TaskOwner
 
 PAUSE_AFTER: Final = 2.0  # seconds without a reader; surfaces that change places take less
@@ -31,23 +31,22 @@ class Demand:
             pause_after: seconds without demand after which nobody wants frames; None: never.
         """
         self.wanted = True
-        self._target = target
         self._tasks = tasks
         self._clock = clock
         self._pause_after = pause_after
         self._on_change = on_change
         self._peeked = False
         self._timer: RootTask | None = None
-        self._forget = (target.on_demand(self._follow), target.on_peek(self._peek))
-        self._follow(target.demand)
+        self._demand = 0
+        self._forget = target.follow_demand(self._follow, self._peek)
 
     def close(self) -> None:
         """Follow nothing any more."""
-        for forget in self._forget:
-            forget()
+        self._forget()
         self._stop_timer()
 
     def _follow(self, demand: int) -> None:
+        self._demand = demand
         if demand:
             self._stop_timer()
             self._want()
@@ -58,7 +57,7 @@ class Demand:
     def _peek(self) -> None:
         self._peeked = True
         self._want()
-        self._follow(self._target.demand)
+        self._follow(self._demand)
 
     def _want(self) -> None:
         if not self.wanted:

@@ -9,38 +9,38 @@ from urllib.parse import urlsplit, urlunsplit
 
 from livekit import rtc
 
-from livelayer_bus.contract import RoomLoss
 from livelayer_bus.errors import BrokenError, ConnectError, RoomRefusedError
+from livelayer_bus.rooms.port import RoomLost
 
 _STATUS = re.compile(r"client error: (?P<status>\d{3})[^-]*-?\s*(?P<text>.*)", re.DOTALL)
 _REFUSALS = frozenset({"401", "403"})
 _BAD_URL = "failed to parse the url"
 
 _Reason = rtc.DisconnectReason
-_LOSSES: Final[dict[int, RoomLoss]] = {
-    _Reason.CLIENT_INITIATED: RoomLoss(
+_LOSSES: Final[dict[int, RoomLost]] = {
+    _Reason.CLIENT_INITIATED: RoomLost(
         "the room was disconnected through the SDK's own room object", rejoin=False, fault=False
     ),
-    _Reason.DUPLICATE_IDENTITY: RoomLoss(
+    _Reason.DUPLICATE_IDENTITY: RoomLost(
         "another participant joined with the same identity", rejoin=False
     ),
-    _Reason.PARTICIPANT_REMOVED: RoomLoss(
+    _Reason.PARTICIPANT_REMOVED: RoomLost(
         "this participant was removed from the room", rejoin=False, fault=False
     ),
-    _Reason.ROOM_DELETED: RoomLoss("the room was deleted", rejoin=False, fault=False),
-    _Reason.ROOM_CLOSED: RoomLoss("the room was closed", rejoin=False, fault=False),
-    _Reason.SERVER_SHUTDOWN: RoomLoss("the server shut down", rejoin=True),
-    _Reason.STATE_MISMATCH: RoomLoss("the server no longer knew this connection", rejoin=True),
-    _Reason.JOIN_FAILURE: RoomLoss("the connection was never completed", rejoin=True),
-    _Reason.MIGRATION: RoomLoss("the server moved the room elsewhere", rejoin=True),
-    _Reason.SIGNAL_CLOSE: RoomLoss("the signalling connection was closed", rejoin=True),
-    _Reason.CONNECTION_TIMEOUT: RoomLoss("the server stopped answering", rejoin=True),
-    _Reason.MEDIA_FAILURE: RoomLoss("the media connection failed", rejoin=True),
+    _Reason.ROOM_DELETED: RoomLost("the room was deleted", rejoin=False, fault=False),
+    _Reason.ROOM_CLOSED: RoomLost("the room was closed", rejoin=False, fault=False),
+    _Reason.SERVER_SHUTDOWN: RoomLost("the server shut down", rejoin=True),
+    _Reason.STATE_MISMATCH: RoomLost("the server no longer knew this connection", rejoin=True),
+    _Reason.JOIN_FAILURE: RoomLost("the connection was never completed", rejoin=True),
+    _Reason.MIGRATION: RoomLost("the server moved the room elsewhere", rejoin=True),
+    _Reason.SIGNAL_CLOSE: RoomLost("the signalling connection was closed", rejoin=True),
+    _Reason.CONNECTION_TIMEOUT: RoomLost("the server stopped answering", rejoin=True),
+    _Reason.MEDIA_FAILURE: RoomLost("the media connection failed", rejoin=True),
 }
-_UNKNOWN: Final = RoomLoss("the connection to the room broke", rejoin=True)
+_UNKNOWN: Final = RoomLost("the connection to the room broke", rejoin=True)
 
 
-def room_loss(reason: int) -> RoomLoss:
+def room_loss(reason: int) -> RoomLost:
     """What an SDK disconnect reason means for the session."""
     return _LOSSES.get(reason, _UNKNOWN)
 

@@ -15,11 +15,12 @@ from typing import Any, Final, Generic, TypeVar, final
 import anyio
 import msgspec
 
-from livelayer_bus.contract import MediaWriters, PictureSource, PublishedTrack, RoomSink
 from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
 from livelayer_bus.media import AudioFrame, VideoFrame
+from livelayer_bus.publishing import PublishedTrack
 from livelayer_bus.rooms.demand import PAUSE_AFTER
 from livelayer_bus.rooms.livekit import LiveKitRoom
+from livelayer_bus.rooms.port import MediaWriters, PictureSource, RoomSink
 from livelayer_bus.rooms.thread_bridge import (
     AudioBridge,
     Inbox,
@@ -63,7 +64,7 @@ class IsolatedRoom:
         self._room: LiveKitRoom | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._home: LoopHandle | None = None
-        self._handover: Inbox | None = None
+        self._inbox: Inbox | None = None
         self._video: VideoBridge | None = None
         self._audio: AudioBridge | None = None
         self._closing: Future[None] | None = None
@@ -84,7 +85,7 @@ class IsolatedRoom:
         return IsolationStatistics(
             video_dropped=self._video.dropped if self._video else 0,
             audio_dropped=self._audio.dropped if self._audio else 0,
-            packets_dropped=self._handover.packets_dropped if self._handover else 0,
+            packets_dropped=self._inbox.packets_dropped if self._inbox else 0,
         )
 
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
@@ -96,12 +97,12 @@ class IsolatedRoom:
         self._home = LoopHandle()
         loop = self._loop = asyncio.new_event_loop()
         threading.Thread(target=_run, args=(loop,), name="livelayer room", daemon=True).start()
-        handover = self._handover = Inbox(self._home)
-        video = self._video = VideoBridge(media.video, handover, loop)
-        audio = self._audio = AudioBridge(media.audio, handover, loop)
+        inbox = self._inbox = Inbox(self._home)
+        video = self._video = VideoBridge(media.video, inbox, loop)
+        audio = self._audio = AudioBridge(media.audio, inbox, loop)
         room = self._room = LiveKitRoom(pause_after=self._pause_after)
-        relays = MediaWriters(video, audio)
-        await self.call(lambda: room.connect(access, SinkBridge(sink, handover), relays))
+        bridges = MediaWriters(video, audio)
+        await self.call(lambda: room.connect(access, SinkBridge(sink, inbox), bridges))
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
         """As `LiveKitRoom.send`."""
@@ -136,16 +137,16 @@ class IsolatedRoom:
         if room is None or loop is None:
             return
         if self._closing is None:
-            for relay in (self._video, self._audio):
-                if relay is not None:
-                    relay.close()
+            for bridge in (self._video, self._audio):
+                if bridge is not None:
+                    bridge.close()
             self._closing = run_there(asyncio.run_coroutine_threadsafe, _shut_down(room), loop)
             self._closing.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
         try:
             await self._outcome(self._closing)
         finally:
-            if self._handover is not None:
-                self._handover.close()
+            if self._inbox is not None:
+                self._inbox.close()
 
     async def call(self, work: Work[T]) -> T:
         """Run `work` in the SDK's loop and return what it returns; cancelled, so is the work.

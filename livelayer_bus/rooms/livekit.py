@@ -11,11 +11,11 @@ import msgspec
 from livekit import rtc
 
 from livelayer_bus.clock import Clock, SystemClock
-from livelayer_bus.contract import MediaWriters, PictureSource, RoomLoss, RoomSink
 from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
 from livelayer_bus.rooms.demand import PAUSE_AFTER
 from livelayer_bus.rooms.errors import broken, room_loss, shown_url
 from livelayer_bus.rooms.joining import LEAVE_SECONDS, Joining, leaving
+from livelayer_bus.rooms.port import MediaWriters, PictureSource, RoomLost, RoomSink
 from livelayer_bus.rooms.publishing import LiveKitMicrophone, LiveKitVideoTrack, Publications
 from livelayer_bus.rooms.room_events import RoomEvents
 from livelayer_bus.rooms.sdk_private import keep
@@ -51,7 +51,7 @@ class _SdkRoom(ABC):
         self._used = False
         self._closed = False
         self._done = asyncio.Event()
-        self._loss: RoomLoss | None = None
+        self._loss: RoomLost | None = None
 
     @property
     def native(self) -> rtc.Room | None:
@@ -219,9 +219,9 @@ class _SdkRoom(ABC):
         self._loss = self._judge(room_loss(reason))
         if self._wiring is not None and self._sink is not None:
             self._wiring.end_media()
-            self._sink.lost(self._loss)
+            self._sink.report(self._loss)
 
-    def _judge(self, loss: RoomLoss) -> RoomLoss:
+    def _judge(self, loss: RoomLost) -> RoomLost:
         return loss
 
 
@@ -295,5 +295,5 @@ class BorrowedRoom(_SdkRoom):
     def _leave(self, room: rtc.Room | None) -> RootTask | None:
         return None
 
-    def _judge(self, loss: RoomLoss) -> RoomLoss:
+    def _judge(self, loss: RoomLost) -> RoomLost:
         return msgspec.structs.replace(loss, rejoin=False)

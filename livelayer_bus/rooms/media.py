@@ -6,8 +6,8 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus.contract import MediaWriters, RoomSink, TrackKind
 from livelayer_bus.rooms.agent import ON_BEHALF_ATTRIBUTE, AgentWatch
+from livelayer_bus.rooms.port import MediaWriters, RoomSink, TrackKind
 from livelayer_bus.rooms.track_readers import AudioTrackReader, Pausing, TrackRef, VideoTrackReader
 from livelayer_bus.tasks import TaskOwner
 
@@ -95,13 +95,13 @@ class AgentMedia:
         publication: rtc.RemoteTrackPublication,
         track: rtc.RemoteTrack,
     ) -> None:
-        place = TrackRef(track, publication, owner.identity, self._sink)
+        ref = TrackRef(track, publication, owner.identity, self._sink)
         if kind == "video":
             feed: VideoTrackReader | AudioTrackReader = VideoTrackReader(
-                place, self._writers.video, self._tasks, self._pausing
+                ref, self._writers.video, self._tasks, self._pausing
             )
         else:
-            feed = AudioTrackReader(place, self._writers.audio, self._tasks, self._pausing)
+            feed = AudioTrackReader(ref, self._writers.audio, self._tasks, self._pausing)
         self._feeds[kind] = feed
         feed.start()
 

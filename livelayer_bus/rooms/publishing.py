@@ -8,11 +8,11 @@ from typing import Final, Generic, TypeVar, cast, final
 
 from livekit import rtc
 
-from livelayer_bus.contract import PictureSource
 from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
 from livelayer_bus.media import AudioFrame, FrameMetadata, VideoFrame
 from livelayer_bus.rooms.errors import broken
 from livelayer_bus.rooms.listeners import report
+from livelayer_bus.rooms.port import PictureSource
 from livelayer_bus.tasks import RootTask, TaskOwner
 
 QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits

@@ -8,10 +8,16 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus.contract import MediaWriters, RoomSink
 from livelayer_bus.rooms.agent import AgentWatch
 from livelayer_bus.rooms.listeners import Listeners
 from livelayer_bus.rooms.media import AgentMedia
+from livelayer_bus.rooms.port import (
+    ConnectionInterrupted,
+    ConnectionRestored,
+    MediaWriters,
+    PacketReceived,
+    RoomSink,
+)
 from livelayer_bus.rooms.track_readers import Pausing
 from livelayer_bus.rooms.transcription import Transcriptions
 from livelayer_bus.tasks import TaskOwner
@@ -21,7 +27,7 @@ SILENCE_SECONDS: Final = 0.5  # from the state "disconnected" to its reason, if 
 
 @final
 class RoomEvents:
-    """Turns an SDK room's events into calls of a sink."""
+    """Reports an SDK room's events as `RoomEvent`s."""
 
     def __init__(
         self,
@@ -109,10 +115,11 @@ class RoomEvents:
             )
 
     def _on_reconnecting(self) -> None:
-        self._sink.reconnecting("the connection to the room was interrupted")
+        reason = "the connection to the room was interrupted"
+        self._sink.report(ConnectionInterrupted(reason))
 
     def _on_reconnected(self) -> None:
-        self._sink.reconnected()
+        self._sink.report(ConnectionRestored())
         self.look()
 
     def _on_muted(self, _: rtc.Participant, publication: rtc.TrackPublication) -> None:
@@ -125,9 +132,11 @@ class RoomEvents:
         # The SDK drops the sender of a packet that outran its sender's announcement, which a
         # server may hold back for seconds: such a packet is nobody's, and so no agent's.
         sender = packet.participant
-        self._sink.packet(
-            packet.data,
-            sender=sender.identity if sender else None,
-            topic=packet.topic or None,
-            from_agent=self._agent.speaks_for_agent(sender),
+        self._sink.report(
+            PacketReceived(
+                packet.data,
+                sender=sender.identity if sender else None,
+                topic=packet.topic or None,
+                from_agent=self._agent.speaks_for_agent(sender),
+            )
         )

@@ -15,11 +15,11 @@ import msgspec
 from livekit import rtc
 
 from livelayer_bus.clock import Clock
-from livelayer_bus.contract import FrameTarget, RoomSink, TrackKind
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.media import AudioFrame, FrameMetadata, VideoFrame
 from livelayer_bus.rooms.demand import Demand
 from livelayer_bus.rooms.listeners import report
+from livelayer_bus.rooms.port import FrameTarget, RoomSink, TrackKind, TrackReported
 from livelayer_bus.rooms.sdk_private import run_to_end, set_enabled
 from livelayer_bus.tasks import RootTask, TaskOwner
 
@@ -64,10 +64,10 @@ class TrackReader(ABC, Generic[F]):
     kind: TrackKind
 
     def __init__(
-        self, place: TrackRef, target: FrameTarget[F], tasks: TaskOwner, pausing: Pausing
+        self, ref: TrackRef, target: FrameTarget[F], tasks: TaskOwner, pausing: Pausing
     ) -> None:
-        self.track = place.track
-        self._place = place
+        self.track = ref.track
+        self._ref = ref
         self._target: FrameTarget[F] = target
         self._tasks = tasks
         self._pausing = pausing
@@ -181,8 +181,6 @@ class TrackReader(ABC, Generic[F]):
     def _deliver(self, frame: F) -> None:
         first = not self._delivering
         if first:
-            self._delivering = True
-            self._target.set_available(True)
             self._announce(True)
         self._target.push(frame)
         if first:
@@ -193,17 +191,13 @@ class TrackReader(ABC, Generic[F]):
         return self._ended or self._muted or self._resting
 
     def _announce(self, available: bool) -> None:
-        self._place.sink.track(
-            self.kind,
-            available=available,
-            sid=self.track.sid,
-            participant=self._place.participant,
-        )
+        self._delivering = available
+        participant = self._ref.participant
+        event = TrackReported(self.kind, available, self.track.sid, participant)
+        self._ref.sink.report(event)
 
     def _pause(self) -> None:
         if self._delivering:
-            self._delivering = False
-            self._target.set_available(False)
             self._announce(False)
 
 
@@ -215,11 +209,11 @@ class VideoTrackReader(TrackReader[VideoFrame]):
 
     @property
     def _starts_muted(self) -> bool:
-        return self._place.publication.muted
+        return self._ref.publication.muted
 
     def _set_sent(self, sent: bool) -> None:
         if self._pausing.at_server:
-            set_enabled(self._place.publication, sent)
+            set_enabled(self._ref.publication, sent)
 
     async def _pump(self) -> None:
         # Decoders hand out I420, so asking for it converts nothing.

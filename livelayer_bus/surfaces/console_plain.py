@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from livelayer_bus import events
-from livelayer_bus.errors import MalformedMessageError
 from livelayer_bus.events import Event
-from livelayer_bus.messages import UserMessage, decode
+from livelayer_bus.messages import UserMessage
 from livelayer_bus.state import SessionState
 from livelayer_bus.surfaces.console_view import clean
 
@@ -41,10 +40,7 @@ def plain_line(event: Event) -> str | None:
 
 def typed_text(event: events.DataSent) -> str:
     """What a person typed, of a `user_message` that was sent."""
-    try:
-        message = decode(event.data)
-    except MalformedMessageError:
-        return ""
+    message = event.message
     return message.text if isinstance(message, UserMessage) else ""
 
 

@@ -8,9 +8,9 @@ from typing import Any, Final, Generic, TypeVar, final
 
 import msgspec
 
-from ..contract import PictureSource
 from ..media import AudioFrame, VideoFrame
 from ..messages import Message, decode, message_type
+from ..rooms.port import PictureSource
 from .gate import Gate
 from .waiting import Signal
 

@@ -17,7 +17,7 @@ from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
 from livelayer_bus.events import TranscriptUpdated
 from livelayer_bus.media import AudioFrame, AudioWriter, VideoFrame, VideoWriter
-from livelayer_bus.rooms import IsolatedRoom
+from livelayer_bus.rooms import AgentStateReported, IsolatedRoom, RoomEvent
 from livelayer_bus.session import Session
 from livelayer_bus.tokens import LiteralToken, RoomAccess
 from tests.rooms.kit import (
@@ -49,6 +49,7 @@ class Isolated:
 async def joined(stage: Stage, sink: RecordingSink) -> AsyncIterator[Isolated]:
     """A user of ours whose SDK has a thread of its own, which ends with the room."""
     video, audio, writers = new_writers()
+    sink.writers = video, audio
     room = IsolatedRoom()
     await room.connect(stage.access(), sink, writers)
     yield Isolated(room, video, audio)
@@ -77,25 +78,28 @@ async def test_data_agent_and_states_are_reported_in_order_at_home(
 async def test_a_sink_that_raises_loses_nothing_else(
     stage: Stage, joined: Isolated, sink: RecordingSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(raw: str) -> None:
-        raise ValueError("a fault of the sink's")
+    report = sink.report
 
-    monkeypatch.setattr(sink, "agent_state", fail)
+    def fail(event: RoomEvent) -> None:
+        if isinstance(event, AgentStateReported):
+            raise ValueError("a fault of the sink's")
+        report(event)
+
+    monkeypatch.setattr(sink, "report", fail)
     agent = await stage.agent(state="thinking")
     await agent.local_participant.publish_data(b"after it")
     await sink.until(lambda: any(call[0] == b"after it" for call in sink.named("packet")))
 
 
-async def test_words_keep_the_sessions_own_numbers(
+async def test_words_are_numbered_as_their_streams_open(
     stage: Stage, joined: Isolated, sink: RecordingSink
 ) -> None:
-    sink.streams = 40
     agent = await stage.agent()
     await sink.saw("agent", "agent", True)
     for words in ("one", "two"):
         await agent.local_participant.send_text(words, topic="lk.transcription")
     await sink.until(lambda: {entry.text for entry in sink.entries} >= {"one", "two"})
-    assert {entry.text: entry.opened for entry in sink.entries} == {"one": 41, "two": 42}
+    assert {entry.text: entry.opened for entry in sink.entries} == {"one": 1, "two": 2}
 
 
 async def test_our_sound_and_pictures_reach_the_room(
@@ -227,9 +231,11 @@ def test_a_blocked_loop_piles_nothing_up_and_goes_on_with_the_newest_picture(
     backend: str, far_stage: Stage
 ) -> None:
     async def main() -> None:
-        video, _, writers = new_writers()
+        video, audio, writers = new_writers()
+        sink = RecordingSink()
+        sink.writers = video, audio
         room = IsolatedRoom()
-        await room.connect(far_stage.access(), RecordingSink(), writers)
+        await room.connect(far_stage.access(), sink, writers)
         with anyio.fail_after(PATIENCE), video.channel.subscribe() as frames:
             await anext(frames)
             dropped = room.statistics().video_dropped
