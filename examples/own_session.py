@@ -1,4 +1,4 @@
-"""A ControlledSession of the application's own: thirty lines around a Bus.
+"""A session of the application's own: twenty lines around a Bus.
 
 It plays a recorded transcript to whatever surfaces are mounted on it. What it lacks raises
 `NotSupportedError`, so that a surface that asks for too much says so instead of hanging.
@@ -12,62 +12,34 @@ import anyio
 import anyio.lowlevel
 
 from livelayer_bus import (
-    AudioChannel,
-    AudioWriter,
     Bus,
+    ControlledSession,
     Event,
-    NotSupportedError,
     SessionState,
-    StateProperties,
     Subscription,
     SurfaceSession,
     TranscriptEntry,
     TranscriptUpdated,
-    VideoChannel,
-    VideoWriter,
     mount,
     reduce,
 )
 
 
-class Playback(StateProperties):
+class Playback(ControlledSession):
     """Shows what is fed to `play` as if an agent were saying it."""
 
     def __init__(self, agent_id: str) -> None:
         self._state = SessionState(id="playback", agent_id=agent_id)
         self._bus: Bus[Event, SessionState] = Bus(snapshot=lambda: self._state)
-        self._video, self._audio = VideoWriter(), AudioWriter()
 
     @property
     def state(self) -> SessionState:
         return self._state
 
-    @property
-    def video(self) -> VideoChannel:
-        return self._video.channel
-
-    @property
-    def audio(self) -> AudioChannel:
-        return self._audio.channel
-
     def subscribe(
         self, *types: type[Any], after: int | str | None = None
     ) -> Subscription[Any, SessionState]:
         return self._bus.subscribe(*types, after=int(after) if after is not None else None)
-
-    async def connect(self) -> None:
-        raise NotSupportedError("connect()", "a playback")
-
-    async def disconnect(self) -> None:
-        raise NotSupportedError("disconnect()", "a playback")
-
-    async def send_data(
-        self, message: object, *, timeout: float = 5.0, require_agent: bool = True
-    ) -> None:
-        raise NotSupportedError("send_data()", "a playback")
-
-    def subscribe_to_data_messages(self, handler: object) -> Any:
-        raise NotSupportedError("data messages", "a playback")
 
     def play(self, event: Event) -> None:
         """Reduce and publish in one step: that is what keeps snapshot and tail exact."""

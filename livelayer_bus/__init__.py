@@ -7,7 +7,6 @@ from livelayer_bus.capabilities import Capability
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.contract import (
     ControlledSession,
-    StateProperties,
 )
 from livelayer_bus.errors import (
     BrokenError,
@@ -117,7 +116,6 @@ __all__ = [
     "Clock",
     "SystemClock",
     "ControlledSession",
-    "StateProperties",
     "BrokenError",
     "BusyError",
     "ClosedError",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeAlias, TypeVar, overload
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar, overload
 
 from .bus import Subscription
+from .errors import NotSupportedError
 from .events import (
     AgentConfig,
     AgentState,
@@ -15,8 +16,9 @@ from .events import (
     Event,
     TranscriptEntry,
 )
-from .media import AudioChannel, VideoChannel
-from .messages import Message, RawMessage
+from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
+from .messages import Command, Message, RawMessage, WireMessage
+from .publishing import MediaSource
 from .state import SessionState
 
 E = TypeVar("E", bound=Event)
@@ -28,14 +30,31 @@ DataHandler: TypeAlias = Callable[[DataReceived], Awaitable[None] | None]
 Unsubscribe: TypeAlias = Callable[[], None]
 
 
-class StateProperties:
-    """The properties every session derives from its `state`; a session inherits them."""
+class ControlledSession(ABC):
+    """What any surface can be fed from: a base class to write a session of your own.
 
-    __slots__ = ()
+    A subclass has `state` and `subscribe`; the properties derived from `state` come with this
+    class. Every other member raises `NotSupportedError` until the subclass overrides it.
+    """
 
     @property
     @abstractmethod
-    def state(self) -> SessionState: ...
+    def state(self) -> SessionState:
+        """What is known, as of `state.sequence`."""
+
+    @overload
+    def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
+    @overload
+    def subscribe(
+        self, *types: type[E], after: int | str | None = None
+    ) -> Subscription[E, SessionState]: ...
+    @abstractmethod
+    def subscribe(
+        self, *types: type[Any], after: int | str | None = None
+    ) -> Subscription[Any, SessionState]:
+        """Events of these types (none: all), each once and in order; see `Subscription`."""
+
+    # Derived from the state -----------------------------------------------------------------
 
     @property
     def id(self) -> str:
@@ -73,74 +92,72 @@ class StateProperties:
     def error(self) -> str | None:
         return self.state.error
 
-
-class ControlledSession(Protocol):
-    """What any surface can be fed from.
-
-    A member that an implementation lacks raises `NotSupportedError`. Inherit `StateProperties`
-    to get the derived properties from `state`.
-    """
-
-    @property
-    def state(self) -> SessionState:
-        """What is known, as of `state.sequence`."""
-        ...
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def agent_id(self) -> str: ...
-    @property
-    def base_url(self) -> str | None: ...
-    @property
-    def connection_state(self) -> ConnectionState: ...
-    @property
-    def agent_state(self) -> AgentState: ...
-    @property
-    def transcript(self) -> tuple[TranscriptEntry, ...]: ...
-    @property
-    def agent_config(self) -> AgentConfig | None: ...
-    @property
-    def can_resume(self) -> bool: ...
-    @property
-    def error(self) -> str | None: ...
+    # Media ----------------------------------------------------------------------------------
 
     @property
     def video(self) -> VideoChannel:
         """The agent's picture; there before a track is, and while one is renewed."""
-        ...
+        raise self._unsupported("video")
 
     @property
     def audio(self) -> AudioChannel:
         """The agent's voice; there before a track is."""
-        ...
+        raise self._unsupported("audio")
 
-    @overload
-    def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
-    @overload
-    def subscribe(
-        self, *types: type[E], after: int | str | None = None
-    ) -> Subscription[E, SessionState]: ...
-    def subscribe(
-        self, *types: type[Any], after: int | str | None = None
-    ) -> Subscription[Any, SessionState]:
-        """Events of these types (none: all), each once and in order; see `Subscription`."""
-        ...
+    @property
+    def microphone(self) -> MediaSource[AudioFrame]:
+        """The session's one microphone; nothing is published before it is acquired."""
+        raise self._unsupported("the microphone")
+
+    @property
+    def camera(self) -> MediaSource[VideoFrame]:
+        """The session's one camera, leased as the microphone is."""
+        raise self._unsupported("the camera")
+
+    @property
+    def screen(self) -> MediaSource[VideoFrame]:
+        """The session's one shared screen, leased as the microphone is."""
+        raise self._unsupported("the screen")
+
+    # The connection -------------------------------------------------------------------------
 
     async def connect(self) -> None:
         """Return when the room is joined."""
-        ...
+        raise self._unsupported("connect")
 
     async def disconnect(self) -> None:
         """Leave the room; surfaces stay mounted."""
-        ...
+        raise self._unsupported("disconnect")
+
+    async def switch_agent(self, agent_id: str) -> None:
+        """Turn the session to another agent."""
+        raise self._unsupported("switch_agent")
+
+    # Messages -------------------------------------------------------------------------------
 
     async def send_data(
         self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
     ) -> None:
         """Return when the transport took `message`."""
-        ...
+        raise self._unsupported("send_data")
+
+    async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
+        """Send what a person typed, in the way the agent understands."""
+        raise self._unsupported("send_text")
+
+    async def request(
+        self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0
+    ) -> Message:
+        """Send `message` and return the agent's answer: the `reply` with the same `requestId`."""
+        raise self._unsupported("request")
 
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
         """Have `handler` called with every data packet; undone by calling what is returned."""
-        ...
+        raise self._unsupported("subscribe_to_data_messages")
+
+    def commands(self) -> AsyncIterator[Command | RawMessage]:
+        """The agent's commands from now on, and its messages of unknown type."""
+        raise self._unsupported("commands")
+
+    def _unsupported(self, what: str) -> NotSupportedError:
+        return NotSupportedError(what, type(self).__name__)

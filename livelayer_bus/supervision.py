@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Literal, Protocol, TypeAlias, final, runtime_checkable
+from typing import Any, Final, Literal, Protocol, TypeAlias, final, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -11,6 +11,7 @@ import anyio
 from .backoff import Backoff
 from .capabilities import Capability, check_capabilities
 from .clock import Clock, SystemClock
+from .commands import CommandRouter
 from .contract import ControlledSession
 from .errors import DuplicateSurfaceError, MisuseError, SurfaceFailedError
 from .events import (
@@ -23,7 +24,6 @@ from .events import (
 from .surface import (
     Surface,
     SurfaceFunction,
-    SurfaceServices,
     SurfaceSession,
     surface_function,
 )
@@ -161,7 +161,8 @@ class Supervisor:
         session: ControlledSession,
         *,
         publish: Callable[[Event], None],
-        services: SurfaceServices | None = None,
+        mounted: dict[str, MountedSurface] | None = None,
+        router: CommandRouter[Any] | None = None,
         on_ended: Callable[[MountedSurface], None] | None = None,
         clock: Clock | None = None,
         close_timeout: float = CLOSE_TIMEOUT,
@@ -170,9 +171,9 @@ class Supervisor:
         self.clock: Final[Clock] = clock or SystemClock()
         self.close_timeout: Final = close_timeout
         self._session = session
-        self._services = services
+        self._router = router
         self._on_ended = on_ended
-        self._mounted: dict[str, MountedSurface] = {}
+        self._mounted: Final = {} if mounted is None else mounted
         self._faults: list[MountedSurface] = []
 
     @property
@@ -196,7 +197,7 @@ class Supervisor:
         function = surface_function(surface)
         allowed = check_capabilities(capabilities)
         self.publish(SurfaceMounted(key))
-        view = SurfaceSession(self._session, key, allowed, self._services)
+        view = SurfaceSession(self._session, key, allowed, self._router)
         mounted = self._mounted[key] = MountedSurface(function, view, on_fault, self)
         return mounted
 

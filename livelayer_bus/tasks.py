@@ -17,6 +17,8 @@ from weakref import WeakSet
 
 import anyio
 
+from .clock import Clock
+
 Work: TypeAlias = Callable[[], Awaitable[None]]
 OnEnd: TypeAlias = Callable[["RootTask"], None]
 
@@ -186,3 +188,51 @@ class TaskOwner:
                 await task.wait()
         self._tasks.difference_update(tasks)
         return tuple(task.name for task in tasks if not task.ended)
+
+
+@final
+class Timer:
+    """Sleeps on a clock, then acts, unless it is stopped or started again before.
+
+    Args:
+        act: called, and awaited if it returns an awaitable, in a task of its own.
+        name: of that task.
+        tasks: owns it.
+        clock: what the time is measured on.
+    """
+
+    def __init__(
+        self,
+        act: Callable[[], Awaitable[None] | None],
+        name: str,
+        tasks: TaskOwner,
+        clock: Clock,
+    ) -> None:
+        self._act = act
+        self._name = name
+        self._tasks = tasks
+        self._clock = clock
+        self._task: RootTask | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it will act: it was started, and has neither acted nor been stopped."""
+        return self._task is not None
+
+    def start(self, seconds: float) -> None:
+        """Act in `seconds`; an earlier start is void."""
+        self.stop()
+        self._task = self._tasks.start(lambda: self._run(seconds), self._name)
+
+    def stop(self) -> None:
+        """Do not act. What is being done already is not interrupted."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+
+    async def _run(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._task = None
+        result = self._act()
+        if result is not None:
+            await result

@@ -6,7 +6,13 @@ from typing import Self, final
 
 from ..bus import Subscription
 from ..errors import LivelayerError
-from ..events import CommandFinished, CommandRefused, DataReceived, EpochStarted, HandlerFailed
+from ..events import (
+    CommandFinished,
+    CommandRefused,
+    DataReceived,
+    EpochStarted,
+    HandlerFailed,
+)
 from ..messages import Command, CommandResult, RawMessage, is_command
 from ..state import SessionState
 from ..supervision import describe

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, TypeAlias, final
 
 import anyio
@@ -10,7 +9,6 @@ import msgspec
 
 from ..backoff import Backoff
 from ..clock import Clock
-from ..commands import CommandRouter
 from ..errors import (
     BrokenError,
     ConnectError,
@@ -32,9 +30,11 @@ from ..events import (
     TranscriptCleared,
 )
 from ..rooms.port import RoomLost, RoomPort
+from ..state import SessionState
 from ..supervision import describe
-from ..tasks import RootTask, TaskOwner, fault_of
+from ..tasks import RootTask, TaskOwner, Timer, fault_of
 from ..tokens import RoomAccess, TokenRequest
+from .agent_commands import AgentCommands
 from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .target import Target
@@ -60,9 +60,8 @@ class Connection:
         tasks: TaskOwner,
         clock: Clock,
         media: SessionWriters,
-        router: CommandRouter,
+        commands: AgentCommands,
         target: Target,
-        on_room_changed: Callable[[], None],
         *,
         reconnect: Backoff | None,
         resume_window: float,
@@ -73,9 +72,8 @@ class Connection:
         self._tasks = tasks
         self._clock = clock
         self._media = media
-        self._router = router
+        self._commands = commands
         self._last_stream = 0
-        self._on_room_changed = on_room_changed
         self._reconnect = reconnect
         self._resume_window = resume_window
         self._close_timeout = close_timeout
@@ -85,11 +83,16 @@ class Connection:
         self._leaving: RootTask | None = None
         self._prior_room: str | None = None
         self._resume_until = 0.0  # on the clock: until then `_prior_room` can be returned to
-        self._resume_timer: RootTask | None = None
+        self._resume_timer = Timer(self._resume_expired, "resume window", tasks, clock)
+
+    @property
+    def state(self) -> SessionState:
+        """What the session knows."""
+        return self._store.state
 
     @property
     def port(self) -> RoomPort | None:
-        """The room we are in; None while there is none."""
+        """The room that the session is in; None while there is none."""
         return self._joined.port if self._joined else None
 
     async def agent_speaks_livelayer(self) -> bool:
@@ -118,7 +121,7 @@ class Connection:
             return
         attempt = self._attempt
         if attempt is None:
-            self._stop_resume_timer()
+            self._resume_timer.stop()
             self._store.publish(ConnectionStateChanged("connecting"))
             attempt = self._attempt = self._tasks.start(self._join_first, "connect")
         self._waiting += 1
@@ -159,7 +162,7 @@ class Connection:
     async def aclose(self) -> None:
         """Leave the room without a word: the session closes."""
         leaving = self._leave()
-        self._stop_resume_timer()
+        self._resume_timer.stop()
         if self._store.state.connection_state in ("connecting", "connected"):
             self._store.publish(ConnectionStateChanged("disconnected"))
         await self._left(leaving)
@@ -179,7 +182,6 @@ class Connection:
         self._resume_until = self._clock.now() + self._resume_window
         joined.handler.close()
         self._last_stream = joined.handler.last_stream
-        self._on_room_changed()
         return joined.port
 
     async def _close_port(self, port: RoomPort) -> None:
@@ -234,7 +236,7 @@ class Connection:
     async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
         handler = RoomEventHandler(
             self._store,
-            self._router,
+            self._commands,
             self._media,
             lambda loss: self._lost(port, loss),
             self._last_stream,
@@ -251,7 +253,6 @@ class Connection:
 
     def _enter(self, joined: _Joined, news: ConnectionStateChanged | Reconnected) -> None:
         self._joined = joined
-        self._on_room_changed()
         self._store.publish(news)
         config = joined.access.agent_config
         if config is not None and config != self._store.state.agent_config:
@@ -312,28 +313,19 @@ class Connection:
         seconds_left = self._resume_until - self._clock.now()
         can_resume = self._prior_room is not None and seconds_left > 0
         self._store.publish(ConnectionStateChanged(state, reason, can_resume))
-        self._stop_resume_timer()
+        self._resume_timer.stop()
         if can_resume:
-            self._resume_timer = self._tasks.start(
-                lambda: self._expire_resume(seconds_left), "resume window"
-            )
+            self._resume_timer.start(seconds_left)
         else:
             self._prior_room = None
 
-    async def _expire_resume(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        self._resume_timer = None
+    def _resume_expired(self) -> None:
         self._forget_room()
         self._store.publish(ResumeWindowClosed())
 
     def _forget_room(self) -> None:
         self._prior_room = None
-        self._stop_resume_timer()
-
-    def _stop_resume_timer(self) -> None:
-        timer, self._resume_timer = self._resume_timer, None
-        if timer is not None:
-            timer.cancel()
+        self._resume_timer.stop()
 
 
 def _retryable(error: LivelayerError) -> bool:

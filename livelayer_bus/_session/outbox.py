@@ -37,6 +37,7 @@ from ..messages import (
 )
 from ..rooms.port import RoomPort
 from ..state import SessionState
+from .connection import Connection
 from .store import Events, Store, take_next
 
 HandOver: TypeAlias = Callable[[RoomPort, tuple[str, ...]], Awaitable[None]]
@@ -58,11 +59,9 @@ _ENDS: tuple[type[Event], ...] = (ConnectionStateChanged, EpochStarted)
 class Outbox:
     """Sends one message at a time, in the order of the calls."""
 
-    def __init__(
-        self, store: Store, port: Callable[[], RoomPort | None], max_message_bytes: int
-    ) -> None:
+    def __init__(self, store: Store, connection: Connection, max_message_bytes: int) -> None:
         self._store = store
-        self._port = port
+        self._connection = connection
         self._limit: Final = max_message_bytes
         self._turn = anyio.Lock()
 
@@ -137,7 +136,7 @@ class Outbox:
             return _obstacle(state, require_agent) == _NONE
 
         state = await self._store.wait_until(settled, *_TURNS)
-        port = self._port()
+        port = self._connection.port
         if port is None:
             raise NotConnectedError(state.connection_state, state.error)
         agent = state.agent_identity

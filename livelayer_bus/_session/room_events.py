@@ -9,7 +9,6 @@ from typing import Literal, TypeAlias, final
 import msgspec
 
 from ..capabilities import capability_of
-from ..commands import CommandRouter
 from ..errors import ClosedError
 from ..events import (
     AgentAvailabilityChanged,
@@ -51,6 +50,7 @@ from ..rooms.port import (
     UtteranceHeard,
 )
 from ..supervision import describe
+from .agent_commands import AgentCommands
 from .store import Store
 
 # The participant attribute's values beyond AgentState, and what they mean for a surface.
@@ -88,13 +88,13 @@ class RoomEventHandler:
     def __init__(
         self,
         store: Store,
-        router: CommandRouter,
+        commands: AgentCommands,
         media: SessionWriters,
         on_lost: Callable[[RoomLost], None],
         last_stream: int,
     ) -> None:
         self._store = store
-        self._router = router
+        self._commands = commands
         self._media = media
         self._on_lost = on_lost
         self._held: deque[RoomEvent] | None = deque()
@@ -220,12 +220,12 @@ class RoomEventHandler:
                 self._store.publish(MalformedMessage(problem, kind, packet.sender, topic))
             if kind is not None and capability_of(kind) is not None:
                 reason: CommandRefusedReason = "invalid" if packet.from_agent else "sender"
-                self._router.refuse(kind, reason, problem, found.request_id, packet.sender)
+                self._commands.refuse(kind, reason, problem, found.request_id, packet.sender)
         elif packet.from_agent:
             self._from_agent(message, packet, found.request_id)
         elif is_command(message):
             detail = "only an agent's participant can command"
-            self._router.refuse(
+            self._commands.refuse(
                 message.wire_type(), "sender", detail, found.request_id, packet.sender
             )
 
@@ -244,7 +244,7 @@ class RoomEventHandler:
                     AgentStateChanged(state.agent_state, state.raw_agent_state or "", error)
                 )
             case _ if is_command(message):
-                self._router.route(message, packet.data, request, packet.sender)
+                self._commands.route(message, packet.data, request, packet.sender)
             case _:
                 pass  # told by DataReceived
 

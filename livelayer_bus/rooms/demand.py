@@ -7,7 +7,7 @@ from typing import Any, Final, final
 
 from livelayer_bus.clock import Clock
 from livelayer_bus.rooms.port import FrameTarget
-from livelayer_bus.tasks import RootTask, TaskOwner
+from livelayer_bus.tasks import TaskOwner, Timer
 
 PAUSE_AFTER: Final = 2.0  # seconds without a reader; surfaces that change places take less
 
@@ -31,28 +31,26 @@ class Demand:
             pause_after: seconds without demand after which nobody wants frames; None: never.
         """
         self.wanted = True
-        self._tasks = tasks
-        self._clock = clock
         self._pause_after = pause_after
         self._on_change = on_change
         self._peeked = False
-        self._timer: RootTask | None = None
+        self._timer = Timer(self._expire, "unwanted frames", tasks, clock)
         self._demand = 0
         self._forget = target.follow_demand(self._follow, self._peek)
 
     def close(self) -> None:
         """Follow nothing any more."""
         self._forget()
-        self._stop_timer()
+        self._timer.stop()
 
     def _follow(self, demand: int) -> None:
         self._demand = demand
         if demand:
-            self._stop_timer()
+            self._timer.stop()
             self._want()
-        elif self.wanted and self._timer is None and self._pause_after is not None:
-            seconds = self._pause_after
-            self._timer = self._tasks.start(lambda: self._expire(seconds), "unwanted frames")
+        elif self.wanted and not self._timer.running and self._pause_after is not None:
+            self._peeked = False
+            self._timer.start(self._pause_after)
 
     def _peek(self) -> None:
         self._peeked = True
@@ -64,17 +62,10 @@ class Demand:
             self.wanted = True
             self._on_change()
 
-    async def _expire(self, seconds: float) -> None:
-        self._peeked = False
-        await self._clock.sleep(seconds)
-        while self._peeked:
+    def _expire(self) -> None:
+        if self._peeked and self._pause_after is not None:
             self._peeked = False
-            await self._clock.sleep(seconds)
-        self._timer = None
-        self.wanted = False
-        self._on_change()
-
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+            self._timer.start(self._pause_after)
+        else:
+            self.wanted = False
+            self._on_change()

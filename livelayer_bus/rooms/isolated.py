@@ -16,11 +16,10 @@ import anyio
 import msgspec
 
 from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
-from livelayer_bus.media import AudioFrame, VideoFrame
-from livelayer_bus.publishing import PublishedTrack
+from livelayer_bus.publishing import F, PublishedTrack, SourceName
 from livelayer_bus.rooms.demand import PAUSE_AFTER
 from livelayer_bus.rooms.livekit import LiveKitRoom
-from livelayer_bus.rooms.port import MediaWriters, PictureSource, RoomSink
+from livelayer_bus.rooms.port import MediaWriters, RoomSink
 from livelayer_bus.rooms.thread_bridge import (
     AudioBridge,
     Inbox,
@@ -33,7 +32,6 @@ from livelayer_bus.tokens import RoomAccess
 
 SETTLE_SECONDS: Final = 4.0  # for what the SDK still does after the room was left
 
-F = TypeVar("F", AudioFrame, VideoFrame)
 T = TypeVar("T")
 Work = Callable[[], Coroutine[Any, Any, T]]
 
@@ -114,20 +112,10 @@ class IsolatedRoom:
         room = self._joined()
         await self.call(lambda: room.send_text(text, topic=topic, to=to))
 
-    async def open_microphone(
-        self, sample_rate: int, num_channels: int
-    ) -> IsolatedTrack[AudioFrame]:
-        """As `LiveKitRoom.open_microphone`."""
+    async def open_track(self, source: SourceName, frame: F) -> IsolatedTrack[F]:
+        """As `LiveKitRoom.open_track`."""
         room = self._joined()
-        track = await self.call(lambda: room.open_microphone(sample_rate, num_channels))
-        return IsolatedTrack(track, self)
-
-    async def open_video(
-        self, source: PictureSource, width: int, height: int, *, stamped: bool = False
-    ) -> IsolatedTrack[VideoFrame]:
-        """As `LiveKitRoom.open_video`."""
-        room = self._joined()
-        track = await self.call(lambda: room.open_video(source, width, height, stamped=stamped))
+        track = await self.call(lambda: room.open_track(source, frame))
         return IsolatedTrack(track, self)
 
     async def aclose(self) -> None:

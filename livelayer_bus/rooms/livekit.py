@@ -12,11 +12,12 @@ from livekit import rtc
 
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
+from livelayer_bus.publishing import F, PublishedTrack, SourceName
 from livelayer_bus.rooms.demand import PAUSE_AFTER
 from livelayer_bus.rooms.errors import broken, room_loss, shown_url
 from livelayer_bus.rooms.joining import LEAVE_SECONDS, Joining, leaving
-from livelayer_bus.rooms.port import MediaWriters, PictureSource, RoomLost, RoomSink
-from livelayer_bus.rooms.publishing import LiveKitMicrophone, LiveKitVideoTrack, Publications
+from livelayer_bus.rooms.port import MediaWriters, RoomLost, RoomSink
+from livelayer_bus.rooms.publishing import Publications
 from livelayer_bus.rooms.room_events import RoomEvents
 from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.rooms.track_readers import Pausing
@@ -136,38 +137,18 @@ class _SdkRoom(ABC):
         except Exception as exc:
             raise broken("the room did not take the text", exc) from exc
 
-    async def open_microphone(self, sample_rate: int, num_channels: int) -> LiveKitMicrophone:
-        """Publish an audio track of ours (source: microphone).
-
-        Args:
-            sample_rate: of the frames that will be pushed, in Hz.
-            num_channels: 1 is mono, 2 stereo.
-
-        Raises:
-            MisuseError: the numbers cannot be.
-            BrokenError: the room did not take the track.
-        """
-        if sample_rate < 1 or num_channels < 1:
-            raise MisuseError(f"no sound has {num_channels} channels at {sample_rate} Hz")
-        return await self._publications.open_microphone(self._joined(), sample_rate, num_channels)
-
-    async def open_video(
-        self, source: PictureSource, width: int, height: int, *, stamped: bool = False
-    ) -> LiveKitVideoTrack:
-        """Publish a video track of ours; pictures of other sizes may be pushed into it, too.
+    async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
+        """Publish a track of ours that takes frames like `frame`, which is not pushed.
 
         Args:
             source: what other participants see it as.
-            width, height: of the pictures to begin with, in pixels.
-            stamped: send each picture's `metadata` along, to those who can read it.
+            frame: gives the sample rate and channels, or the size to begin with; a picture's
+                `metadata` is sent along if this one has some.
 
         Raises:
-            MisuseError: the numbers cannot be.
             BrokenError: the room did not take the track.
         """
-        if width < 1 or height < 1:
-            raise MisuseError(f"no picture is {width} x {height}: give pixels >= 1")
-        return await self._publications.open_video(self._joined(), source, width, height, stamped)
+        return await self._publications.open(self._joined(), source, frame)
 
     async def aclose(self) -> None:
         """Take off everything of ours and leave the room, unless it was borrowed.

@@ -15,13 +15,12 @@ import msgspec
 
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.media import AudioFrame, VideoFrame
-from livelayer_bus.publishing import PublishedTrack
+from livelayer_bus.publishing import F, PublishedTrack, SourceName
 from livelayer_bus.tokens import RoomAccess
 
 F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True)
 
 TrackKind: TypeAlias = Literal["audio", "video"]
-PictureSource: TypeAlias = Literal["camera", "screen"]
 
 # What an adapter reports --------------------------------------------------------------------
 
@@ -172,21 +171,11 @@ class RoomPort(Protocol):
         """Send `text` as a LiveKit text stream."""
         ...
 
-    async def open_microphone(
-        self, sample_rate: int, num_channels: int
-    ) -> PublishedTrack[AudioFrame]:
-        """Publish an audio track of ours (source: microphone)."""
-        ...
+    async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
+        """Publish a track of ours that takes frames like `frame`, which is not pushed.
 
-    async def open_video(
-        self, source: PictureSource, width: int, height: int, *, stamped: bool
-    ) -> PublishedTrack[VideoFrame]:
-        """Publish a video track of ours; pictures of other sizes may be pushed into it, too.
-
-        Args:
-            source: what other participants see it as.
-            width, height: of the pictures to begin with.
-            stamped: send each picture's `metadata` along.
+        Pictures of other sizes may be pushed into it, too. The `metadata` of pictures is sent
+        along if `frame` has some.
         """
         ...
 

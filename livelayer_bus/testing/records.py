@@ -10,7 +10,7 @@ import msgspec
 
 from ..media import AudioFrame, VideoFrame
 from ..messages import Message, decode, message_type
-from ..rooms.port import PictureSource
+from ..publishing import SourceName
 from .gate import Gate
 from .waiting import Signal
 
@@ -152,7 +152,7 @@ class ScriptedMicrophone(ScriptedTrack[AudioFrame]):
 class ScriptedVideoTrack(ScriptedTrack[VideoFrame]):
     """The session's camera or screen, as it was published."""
 
-    def __init__(self, source: PictureSource, width: int, height: int, stamped: bool) -> None:
+    def __init__(self, source: SourceName, width: int, height: int, stamped: bool) -> None:
         super().__init__()
         self.source = source
         self.width = width

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import final
+from typing import cast, final
 
 from ..errors import BrokenError
 from ..events import Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
 from ..messages import Message, encode
+from ..publishing import F, PublishedTrack, SourceName
 from ..rooms.port import (
     AgentPresence,
     AgentStateReported,
@@ -16,7 +17,6 @@ from ..rooms.port import (
     ConnectionRestored,
     MediaWriters,
     PacketReceived,
-    PictureSource,
     RoomEvent,
     RoomLost,
     RoomSink,
@@ -309,23 +309,19 @@ class ScriptedRoom:
         self._texts.append(SentText(text, topic, tuple(to)))
         self._changed.notify()
 
-    async def open_microphone(self, sample_rate: int, num_channels: int) -> ScriptedMicrophone:
-        self._check_joined("open_microphone")
+    async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
+        self._check_joined("open_track")
         await self.publishing.enter()
-        microphone = ScriptedMicrophone(sample_rate, num_channels)
-        self._microphones.append(microphone)
+        track: ScriptedMicrophone | ScriptedVideoTrack
+        if isinstance(frame, AudioFrame):
+            track = ScriptedMicrophone(frame.sample_rate, frame.num_channels)
+            self._microphones.append(track)
+        else:
+            stamped = frame.metadata is not None
+            track = ScriptedVideoTrack(source, frame.width, frame.height, stamped)
+            self._pictures.append(track)
         self._changed.notify()
-        return microphone
-
-    async def open_video(
-        self, source: PictureSource, width: int, height: int, *, stamped: bool
-    ) -> ScriptedVideoTrack:
-        self._check_joined("open_video")
-        await self.publishing.enter()
-        pictures = ScriptedVideoTrack(source, width, height, stamped)
-        self._pictures.append(pictures)
-        self._changed.notify()
-        return pictures
+        return cast("PublishedTrack[F]", track)
 
     async def aclose(self) -> None:
         self._leaving = True

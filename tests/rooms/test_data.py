@@ -10,6 +10,7 @@ from livekit import api, rtc
 
 from livelayer_bus.errors import BrokenError
 from livelayer_bus.rooms import PacketReceived, RoomEvent
+from livelayer_bus.testing import silence
 from tests.rooms.kit import ON_BEHALF, PATIENCE, Joined, RecordingSink, Stage, polled
 
 pytestmark = pytest.mark.anyio
@@ -124,7 +125,7 @@ async def test_sending_after_the_room_is_lost_fails_with_a_typed_error(
         with pytest.raises(BrokenError):
             await call
     with pytest.raises(BrokenError):
-        await joined.room.open_microphone(48_000, 1)
+        await joined.room.open_track("microphone", silence())
 
 
 async def test_a_sink_that_raises_does_not_stop_the_room(

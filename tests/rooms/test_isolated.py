@@ -19,6 +19,7 @@ from livelayer_bus.events import TranscriptUpdated
 from livelayer_bus.media import AudioFrame, AudioWriter, VideoFrame, VideoWriter
 from livelayer_bus.rooms import AgentStateReported, IsolatedRoom, RoomEvent
 from livelayer_bus.session import Session
+from livelayer_bus.testing import grey_picture, silence
 from livelayer_bus.tokens import LiteralToken, RoomAccess
 from tests.rooms.kit import (
     PATIENCE,
@@ -110,8 +111,8 @@ async def test_our_sound_and_pictures_reach_the_room(
     agent.on("track_subscribed", lambda track, *_: kinds.put_nowait(track.kind))
     gone = asyncio.Event()
     agent.on("track_unpublished", lambda *_: gone.set())
-    microphone = await joined.room.open_microphone(48_000, 1)
-    camera = await joined.room.open_video("camera", 64, 48)
+    microphone = await joined.room.open_track("microphone", silence())
+    camera = await joined.room.open_track("camera", grey_picture(64, 48))
     with anyio.fail_after(PATIENCE):
         assert {await kinds.get(), await kinds.get()} == {1, 2}
         microphone.set_muted(True)

@@ -12,6 +12,7 @@ from livekit import api, rtc
 from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.rooms import LiveKitRoom
 from livelayer_bus.rooms.errors import room_loss
+from livelayer_bus.testing import silence
 from tests.rooms.kit import PATIENCE, Joined, Painter, RecordingSink, Stage, new_writers
 
 pytestmark = pytest.mark.anyio
@@ -129,7 +130,7 @@ async def test_a_server_that_dies_is_reported_and_closing_stays_bounded(
         await room.connect(Stage(server, "", "", "r").access(), sink, new_writers()[2])
         await server.stop()
         await sink.until(lambda: bool(sink.named("reconnecting")))
-        microphone = asyncio.create_task(room.open_microphone(48_000, 1))
+        microphone = asyncio.create_task(room.open_track("microphone", silence()))
         with anyio.fail_after(8):
             await room.aclose()
         microphone.cancel()

@@ -130,7 +130,7 @@ async def test_nothing_is_taken_by_a_room_that_is_lost() -> None:
     with pytest.raises(BrokenError):
         await room.send_text("hello", topic="lk.chat")
     with pytest.raises(BrokenError):
-        await room.open_microphone(48_000, 1)
+        await room.open_track("microphone", silence())
 
 
 async def test_frames_go_to_the_channels_until_the_room_is_closed() -> None:
@@ -154,7 +154,9 @@ async def test_frames_go_to_the_channels_until_the_room_is_closed() -> None:
 
 async def test_a_microphone_keeps_its_frames_and_can_be_full() -> None:
     room, _ = await joined()
-    microphone = await room.open_microphone(48_000, 1)
+    track = await room.open_track("microphone", silence())
+    (microphone,) = room.microphones
+    assert track is microphone
     microphone.pushing.hold()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
@@ -166,7 +168,6 @@ async def test_a_microphone_keeps_its_frames_and_can_be_full() -> None:
     microphone.set_muted(True)
     await microphone.aclose()
     assert (microphone.muted, microphone.closed, len(microphone.frames)) == (True, True, 1)
-    assert room.microphones == (microphone,)
 
 
 async def test_rooms_are_handed_out_in_the_order_they_were_joined() -> None:
