@@ -277,6 +277,8 @@ class SurfaceFailed(Event, frozen=True):
     key: str
     error: str
     restarting: bool = False
+    where: str | None = None
+    """File and line that raised, as `panel.py:12`."""
 
 
 class SurfaceDidNotStop(Event, frozen=True):
@@ -291,6 +293,8 @@ class HandlerFailed(Event, frozen=True):
 
     handler: str
     error: str
+    where: str | None = None
+    """File and line that raised, as `panel.py:12`."""
 
 
 AnyEvent: TypeAlias = (

@@ -13,8 +13,8 @@ from .errors import (
     ClosedError,
     MicrophoneBusyError,
     MisuseError,
-    NotConnectedError,
     SourceBusyError,
+    not_connected,
 )
 from .events import CameraChanged, Event, MicrophoneChanged, ScreenChanged
 from .media import AudioFrame, VideoFrame
@@ -127,7 +127,7 @@ class Lease(Generic[F]):
 
         Raises:
             ClosedError: the lease has ended.
-            NotConnectedError: the session is in no room.
+            NotConnectedError, ConnectionLostError: the session is in no room.
             MisuseError: sound whose sample rate or channel count differs from the first frame's.
         """
         if await self._publisher.push(self, frame):
@@ -237,7 +237,7 @@ class Publisher(Generic[F]):
         self.check(lease)
         state = self._room.state
         if state.connection_state != "connected":
-            raise NotConnectedError(state.connection_state, state.error)
+            raise not_connected(state.connection_state, state.error)
         if self._room.port is None:
             return False
         track = await self._open(lease, frame)
@@ -268,12 +268,12 @@ class Publisher(Generic[F]):
             if track is None:
                 room = self._room.port
                 if room is None:
-                    raise NotConnectedError(self._room.state.connection_state, "the room is gone")
+                    raise not_connected(self._room.state.connection_state, "the room is gone")
                 track = await room.open_track(self._name, frame)
                 if self._lease is not lease or self._room.port is not room:
                     await track.aclose()
                     self.check(lease)
-                    raise NotConnectedError(
+                    raise not_connected(
                         self._room.state.connection_state, "the room changed meanwhile"
                     )
                 track.set_muted(lease.muted)

@@ -342,6 +342,7 @@ class Session(ControlledSession):
 
         Raises:
             NotConnectedError: the session is in no room, left it, or was switched meanwhile.
+            ConnectionLostError: the room was lost for good.
             SendTimeoutError: it had to wait too long; the error says for what.
             MessageTooLargeError: the JSON exceeds `max_message_bytes`.
             MalformedMessageError: it is no message.

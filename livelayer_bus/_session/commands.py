@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self, final
 
 from ..bus import Subscription
-from ..errors import LivelayerError
+from ..errors import LivelayerError, describe
 from ..events import (
     CommandFinished,
     CommandRefused,
@@ -15,7 +15,6 @@ from ..events import (
 )
 from ..messages import Command, CommandResult, RawMessage, is_command
 from ..state import SessionState
-from ..supervision import describe
 from .outbox import Outbox
 from .store import Store, take_next
 

@@ -16,6 +16,8 @@ from ..errors import (
     NotConnectedError,
     RefusedError,
     TokenSourceError,
+    describe,
+    readable,
 )
 from ..events import (
     AgentConfigChanged,
@@ -31,7 +33,6 @@ from ..events import (
 )
 from ..rooms.port import RoomLost, RoomPort
 from ..state import SessionState
-from ..supervision import describe
 from ..tasks import RootTask, TaskOwner, Timer, fault_of
 from ..tokens import RoomAccess, TokenRequest
 from .agent_commands import AgentCommands
@@ -209,7 +210,7 @@ class Connection:
             joined = await self._open()
         except LivelayerError as error:
             self._attempt = None
-            self._fail(str(error), retryable=_retryable(error))
+            self._fail(readable(str(error)), retryable=_retryable(error))
             raise
         self._attempt = None
         self._enter(joined, ConnectionStateChanged("connected"))
@@ -287,7 +288,7 @@ class Connection:
         error: LivelayerError = BrokenError("no attempt was made")
         for attempt, pause in enumerate(backoff.pauses(), 1):
             if attempt > 1:
-                self._store.publish(Reconnecting(str(error), attempt))
+                self._store.publish(Reconnecting(readable(str(error)), attempt))
             await self._clock.sleep(pause)
             try:
                 joined = await self._open()
@@ -300,7 +301,7 @@ class Connection:
                 self._enter(joined, Reconnected(rejoined=True))
                 return
         self._attempt = None
-        self._fail(str(error), retryable=_retryable(error))
+        self._fail(readable(str(error)), retryable=_retryable(error))
         raise error
 
     def _fail(self, reason: str, *, retryable: bool) -> None:

@@ -11,11 +11,13 @@ import msgspec
 
 from ..contract import Outgoing
 from ..errors import (
+    ClosedError,
     MessageTooLargeError,
     MisuseError,
     NotConnectedError,
     RequestTimeoutError,
     SendTimeoutError,
+    not_connected,
 )
 from ..events import (
     AgentAvailabilityChanged,
@@ -105,8 +107,7 @@ class Outbox:
         while True:
             event, _ = await take_next(events)
             if event is None:
-                state = self._store.state.connection_state
-                raise NotConnectedError(state, "the session was closed")
+                raise ClosedError("this session")
             if not isinstance(event, DataReceived):
                 self._require_room(epoch)
                 continue
@@ -127,18 +128,18 @@ class Outbox:
                     handed_over = True
                     await hand_over(port, to)
         except TimeoutError as error:
-            reason = waiting_for or _obstacle(self._store.state, require_agent)
+            reason = waiting_for or _obstacle(self._store.state, require_agent) or UNCONFIRMED
             raise SendTimeoutError(timeout, reason, handed_over=handed_over) from error
 
     async def _ready(self, epoch: int, require_agent: bool) -> tuple[RoomPort, tuple[str, ...]]:
         def settled(state: SessionState) -> bool:
             self._require_room(epoch)
-            return _obstacle(state, require_agent) == _NONE
+            return _obstacle(state, require_agent) is None
 
         state = await self._store.wait_until(settled, *_TURNS)
         port = self._connection.port
         if port is None:
-            raise NotConnectedError(state.connection_state, state.error)
+            raise not_connected(state.connection_state, state.error)
         agent = state.agent_identity
         return port, (agent,) if require_agent and agent is not None else ()
 
@@ -147,14 +148,14 @@ class Outbox:
         if state.epoch != epoch:
             raise NotConnectedError(state.connection_state, "the agent was switched meanwhile")
         if state.connection_state not in ("connecting", "connected"):
-            raise NotConnectedError(state.connection_state, state.error)
+            raise not_connected(state.connection_state, state.error)
 
 
-_NONE = "the transport did not confirm it"
+UNCONFIRMED = "the transport did not confirm it"
 
 
-def _obstacle(state: SessionState, require_agent: bool) -> str:
-    """What a message waits for in this state; `_NONE` when nothing is in its way."""
+def _obstacle(state: SessionState, require_agent: bool) -> str | None:
+    """What a message waits for in this state; None when it can be sent."""
     if state.connection_state == "connecting":
         return "the session is still connecting"
     if state.reconnecting:
@@ -162,7 +163,7 @@ def _obstacle(state: SessionState, require_agent: bool) -> str:
     if require_agent and not state.agent_active:
         joined = state.agent_identity is not None
         return "the agent has joined but is not active yet" if joined else "no agent has joined"
-    return _NONE
+    return None
 
 
 def _numbered(message: Outgoing) -> tuple[Outgoing, str]:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, final
 import msgspec
 
 from ..capabilities import capability_of
-from ..errors import ClosedError
+from ..errors import ClosedError, describe, place_of
 from ..events import (
     AgentAvailabilityChanged,
     AgentState,
@@ -49,7 +49,6 @@ from ..rooms.port import (
     TrackReported,
     UtteranceHeard,
 )
-from ..supervision import describe
 from .agent_commands import AgentCommands
 from .store import Store
 
@@ -144,7 +143,9 @@ class RoomEventHandler:
         except Exception as error:  # noqa: BLE001 - see above
             kind = type(event).__name__
             report(f"handling {kind}", error)
-            self._store.publish_late(HandlerFailed(f"room event {kind}", describe(error)))
+            self._store.publish_late(
+                HandlerFailed(f"room event {kind}", describe(error), place_of(error))
+            )
 
     # What the events mean -------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from ..bus import Record, Subscription
 from ..contract import ControlledSession, E
 from ..errors import (
     ClosedError,
+    ConnectionLostError,
     Lagged,
     LivelayerError,
     NotConnectedError,
@@ -274,7 +275,7 @@ async def _sending(session: ControlledSession, provoke: Provoke) -> None:
         return
     try:
         await session.send_data(UserMessage("hello"), timeout=0.1)
-    except (NotConnectedError, NotSupportedError):
+    except (NotConnectedError, ConnectionLostError, NotSupportedError):
         return
     except LivelayerError as error:
         problem = f"it raised {type(error).__name__}"

@@ -9,8 +9,8 @@ from livelayer_bus import (
     Backoff,
     BrokenError,
     ConnectError,
+    ConnectionLostError,
     LocalKeys,
-    NotConnectedError,
     Reconnected,
     Reconnecting,
     RoomAccess,
@@ -88,7 +88,7 @@ async def test_a_server_that_stays_away_ends_the_session_in_a_typed_error(
         assert failure.retryable
         assert session.connection_state == "error"
         assert session.error == failure.error
-        with pytest.raises(NotConnectedError):
+        with pytest.raises(ConnectionLostError):
             await session.send_data(HELLO)
         with pytest.raises(ConnectError):
             await session.connect()

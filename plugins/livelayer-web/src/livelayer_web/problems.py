@@ -14,6 +14,7 @@ from starlette.responses import Response
 from livelayer_bus import (
     BrokenError,
     ClosedError,
+    ConnectionLostError,
     LivelayerError,
     MalformedMessageError,
     MessageTooLargeError,
@@ -186,7 +187,7 @@ def _problem_of_session(error: LivelayerError) -> Problem | None:
             return Problem(400, "sdp", str(error))
         case MalformedMessageError():
             return Problem(400, "message", str(error))
-        case NotConnectedError():
+        case NotConnectedError() | ConnectionLostError():
             return Problem(409, "not_connected", "the session is not connected to its agent")
         case SourceBusyError():
             return Problem(409, "busy", f"{error.owner} holds the {error.source}")
