@@ -1,11 +1,10 @@
 """One live agent session, any number of surfaces: see `Session`, and README.md for the picture."""
 
-from livelayer_bus import capabilities, errors, events, messages
-from livelayer_bus.backoff import Backoff
-from livelayer_bus.bus import Bus, BusStatistics, Record, Subscription, SubscriptionStatistics
-from livelayer_bus.capabilities import Capability
-from livelayer_bus.clock import Clock, SystemClock
-from livelayer_bus.contract import (
+from . import errors, events, messages
+from .backoff import Backoff
+from .bus.bus import Bus, BusStatistics, Record, Subscription, SubscriptionStatistics
+from .clock import Clock, SystemClock
+from .contract import (
     ControlledSession,
     FrameTarget,
     MediaWriters,
@@ -17,7 +16,7 @@ from livelayer_bus.contract import (
     StateProperties,
     VideoTrack,
 )
-from livelayer_bus.errors import (
+from .errors import (
     BrokenError,
     BusyError,
     ClosedError,
@@ -48,7 +47,7 @@ from livelayer_bus.errors import (
     TokenSourceError,
     WrongLoopError,
 )
-from livelayer_bus.events import (
+from .events import (
     AgentAvailabilityChanged,
     AgentConfig,
     AgentConfigChanged,
@@ -83,7 +82,7 @@ from livelayer_bus.events import (
     decode_event,
     encode_event,
 )
-from livelayer_bus.media import (
+from .media import (
     AudioChannel,
     AudioFrame,
     AudioWriter,
@@ -92,15 +91,16 @@ from livelayer_bus.media import (
     VideoFrame,
     VideoWriter,
 )
-from livelayer_bus.messages import RawMessage
-from livelayer_bus.provider import AgentSessionProvider, use_agent_session
-from livelayer_bus.publishing import Lease, Microphone, MicrophoneLease, Publisher
-from livelayer_bus.session import Session
-from livelayer_bus.standalone import standalone
-from livelayer_bus.state import LeaseState, MicrophoneState, SessionState, reduce
-from livelayer_bus.supervision import MountedSurface, mount
-from livelayer_bus.surface import Surface, SurfaceSession
-from livelayer_bus.tokens import (
+from .messages import RawMessage
+from .messages.capabilities import Capability
+from .session.provider import AgentSessionProvider, use_agent_session
+from .session.session import Session
+from .session.standalone import standalone
+from .state import LeaseState, MicrophoneState, SessionState, reduce
+from .surfaces.publishing import Lease, Microphone, MicrophoneLease, Publisher
+from .surfaces.supervision import MountedSurface, mount
+from .surfaces.surface import Surface, SurfaceSession
+from .tokens import (
     LiteralToken,
     LocalKeys,
     RoomAccess,
@@ -111,7 +111,6 @@ from livelayer_bus.tokens import (
 )
 
 __all__ = [
-    "capabilities",
     "errors",
     "events",
     "messages",

@@ -14,15 +14,8 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
 import msgspec
 
-from .bus import Subscription
-from .events import (
-    AgentConfig,
-    AgentState,
-    ConnectionState,
-    DataReceived,
-    Event,
-    TranscriptEntry,
-)
+from .bus.bus import Subscription
+from .events import AgentConfig, AgentState, ConnectionState, DataReceived, Event, TranscriptEntry
 from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from .messages import Message, RawMessage
 from .state import SessionState

@@ -262,14 +262,14 @@ class NoProviderError(MisuseError):
 
 
 class PluginNotFoundError(MisuseError):
-    """No installed distribution offers this plugin."""
+    """No installed distribution offers this surface or command."""
 
-    def __init__(self, name: str, group: str, known: tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, group: str, known: tuple[str, ...], distribution: str | None = None
+    ) -> None:
         have = ", ".join(known) or "none"
-        super().__init__(
-            f"no plugin {name!r} in {group} (installed: {have}): pip install the distribution that "
-            "offers it"
-        )
+        needed = distribution or "the distribution that offers it"
+        super().__init__(f"no plugin {name!r} in {group} (installed: {have}): pip install {needed}")
         self.name = name
 
 

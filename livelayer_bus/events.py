@@ -11,12 +11,12 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from .nesting import MAX_DEPTH, nests_too_deeply
+from .messages import AgentState as AgentState
+from .messages import RefusalReason as RefusalReason
+from .messages.json_depth import MAX_DEPTH, nests_too_deeply
 
 ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
-AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
 Role: TypeAlias = Literal["agent", "user"]
-RefusalReason: TypeAlias = Literal["capability", "invalid", "failed", "timeout"]
 CommandRefusedReason: TypeAlias = Literal["capability", "invalid", "sender"]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from livelayer_bus._tasks import TaskOwner, fault_of
-from livelayer_bus.testing.waiting import settle
+from livelayer_bus.tasks import TaskOwner, fault_of
+from livelayer_bus.testing import settle
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from livekit import api
 
 from ..control import runtime_dir
 from ..errors import LivelayerError, PluginBrokenError
-from ..plugins import installed_surfaces, load_surface
+from ..surfaces.registry import installed_surfaces, load_surface
 
 Verdict: TypeAlias = Literal["ok", "warn", "fail"]
 

@@ -10,13 +10,13 @@ from typing import Annotated
 import anyio
 import typer
 
-from ..bus import Subscription
-from ..config import FILE_NAME, Config, load_config
+from ..bus.bus import Subscription
+from ..config.load import FILE_NAME, Config, load_config
 from ..control import serve_control
 from ..errors import NotSupportedError
 from ..events import SessionFailed
 from ..state import SessionState
-from ..supervision import MountedSurface
+from ..surfaces.supervision import MountedSurface
 from .exits import FAILED, OK, complain, run_async
 
 

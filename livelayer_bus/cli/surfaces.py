@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import PluginBrokenError
-from ..plugins import InstalledSurface, installed_surfaces, load_surface
+from ..surfaces.registry import InstalledSurface, installed_surfaces, load_surface
 from .exits import FAILED, OK
 
 

@@ -10,10 +10,10 @@ from typing import final
 
 import numpy as np
 
-from livelayer_bus.errors import MisuseError
-from livelayer_bus.media.channel import Channel, Subscription, Writer
-from livelayer_bus.media.flow import ANY_TIME, Flow
-from livelayer_bus.media.frames import AudioFrame
+from ..errors import MisuseError
+from .channel import Channel, Subscription, Writer
+from .flow import ANY_TIME, Flow
+from .frames import AudioFrame
 
 NS_PER_MS = 1_000_000
 LEVEL_SPAN_NS = 100 * NS_PER_MS  # of sound that `level` is computed over; always kept

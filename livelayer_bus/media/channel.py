@@ -7,23 +7,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, Self
 
-from livelayer_bus._bus.owner import Slot
-from livelayer_bus.errors import BusyError, ClosedError
-from livelayer_bus.media.flow import (
-    NO_TIME,
-    DemandCallback,
-    Flow,
-    FrameT,
-    GlanceCallback,
-    wake,
-)
-from livelayer_bus.media.statistics import (
-    ChannelStatistics,
-    ReaderStatistics,
-    Reading,
-    Timing,
-    TimingWindow,
-)
+from ..bus.loop_guard import Slot
+from ..errors import BusyError, ClosedError
+from .flow import NO_TIME, DemandCallback, Flow, FrameT, GlanceCallback, wake
+from .statistics import ChannelStatistics, ReaderStatistics, Reading, Timing, TimingWindow
 
 
 class Channel(Generic[FrameT]):

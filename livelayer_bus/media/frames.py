@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias, final
 import numpy as np
 import numpy.typing as npt
 
-from livelayer_bus.errors import MisuseError
-from livelayer_bus.media.pixels import PixelFormat, Pixels, i420_plane_sizes, i420_to_array
+from ..errors import MisuseError
+from .pixels import PixelFormat, Pixels, i420_plane_sizes, i420_to_array
 
 FrameData: TypeAlias = bytes | bytearray | memoryview
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import final
 
-from livelayer_bus.errors import MisuseError
-from livelayer_bus.media.channel import Channel, Subscription, Writer
-from livelayer_bus.media.flow import ANY_TIME, Flow
-from livelayer_bus.media.frames import NS_PER_SECOND, VideoFrame
+from ..errors import MisuseError
+from .channel import Channel, Subscription, Writer
+from .flow import ANY_TIME, Flow
+from .frames import NS_PER_SECOND, VideoFrame
 
 NS_PER_US = 1_000
 MAX_TRANSIT_NS = 3600 * NS_PER_SECOND  # beyond it the stamp is no wall-clock time

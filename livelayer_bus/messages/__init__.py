@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from .base import RawMessage, WireMessage
+from .capabilities import ALL, Capability, capability_of, check_capabilities
 from .codec import Message, by_type, decode, encode, is_command, message_type, request_id
-from .href import href_problem
-from .to_agent import (
-    MAX_ROUTES,
-    CommandResult,
-    FormSubmitBlocked,
-    FormSubmitted,
-    PageContext,
-    PageContextPending,
-    Routes,
-    SurfaceMessage,
-    UserMessage,
-)
-from .to_surface import (
+from .from_agent import (
     AgentError,
     AgentMessage,
+    AgentState,
     AgentStateMessage,
     AvatarActive,
     AvatarIdle,
@@ -42,6 +32,20 @@ from .to_surface import (
     TaskFieldUpdated,
     TaskResult,
 )
+from .href import href_problem
+from .json_depth import MAX_DEPTH, nests_too_deeply
+from .to_agent import (
+    MAX_ROUTES,
+    CommandResult,
+    FormSubmitBlocked,
+    FormSubmitted,
+    PageContext,
+    PageContextPending,
+    RefusalReason,
+    Routes,
+    SurfaceMessage,
+    UserMessage,
+)
 
 __all__ = [
     # The codec
@@ -53,6 +57,11 @@ __all__ = [
     "is_command",
     "href_problem",
     "MAX_ROUTES",
+    # Capabilities
+    "Capability",
+    "ALL",
+    "capability_of",
+    "check_capabilities",
     # Kinds
     "Message",
     "AgentMessage",
@@ -91,4 +100,8 @@ __all__ = [
     "FormSubmitted",
     "FormSubmitBlocked",
     "CommandResult",
+    "RefusalReason",
+    "AgentState",
+    "MAX_DEPTH",
+    "nests_too_deeply",
 ]

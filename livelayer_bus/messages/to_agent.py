@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from ..events import RefusalReason
 from .base import WireMessage
+
+RefusalReason: TypeAlias = Literal["capability", "invalid", "failed", "timeout"]
 
 MAX_ROUTES = 200
 """Entries one `routes` message may carry."""

@@ -1,7 +1,9 @@
 """Room adapters: what joins a room and reports it to a session."""
 
-from livelayer_bus.rooms.isolated import IsolatedRoom, IsolationStatistics
-from livelayer_bus.rooms.livekit import BorrowedRoom, LiveKitRoom, RoomStatistics
+from .isolated import IsolatedRoom, IsolationStatistics
+from .livekit import BorrowedRoom, LiveKitRoom, RoomStatistics
+from .outcomes import join_error
+from .redaction import redact_sdk_log
 
 __all__ = [
     "LiveKitRoom",
@@ -9,6 +11,8 @@ __all__ = [
     "IsolatedRoom",
     "RoomStatistics",
     "IsolationStatistics",
+    "join_error",
+    "redact_sdk_log",
 ]
 
 for _public in (LiveKitRoom, BorrowedRoom, IsolatedRoom, RoomStatistics, IsolationStatistics):

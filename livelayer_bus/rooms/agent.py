@@ -6,8 +6,8 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus.contract import RoomSink
-from livelayer_bus.events import Role
+from ..contract import RoomSink
+from ..events import Role
 
 STATE_ATTRIBUTE: Final = "lk.agent.state"
 ON_BEHALF_ATTRIBUTE: Final = "lk.publish_on_behalf"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from livelayer_bus._tasks import RootTask, TaskOwner, Work
+from ..tasks import RootTask, TaskOwner, Work
 
 _owner: Final = TaskOwner()
 

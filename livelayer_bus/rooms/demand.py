@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from livelayer_bus._tasks import RootTask, TaskOwner
-from livelayer_bus.clock import Clock
-from livelayer_bus.contract import FrameTarget
+from ..clock import Clock
+from ..contract import FrameTarget
+from ..tasks import RootTask, TaskOwner
 
 PAUSE_AFTER: Final = 2.0  # seconds without a reader; surfaces that change places take less
 

@@ -14,15 +14,15 @@ from typing import Final, Generic, Protocol, TypeVar, cast, final
 import msgspec
 from livekit import rtc
 
-from livelayer_bus._tasks import RootTask, TaskOwner
-from livelayer_bus.clock import Clock
-from livelayer_bus.contract import FrameTarget, RoomSink, TrackKind
-from livelayer_bus.errors import ClosedError
-from livelayer_bus.media import AudioFrame, FrameMetadata, VideoFrame
-from livelayer_bus.rooms.background import run_to_end
-from livelayer_bus.rooms.demand import Demand
-from livelayer_bus.rooms.enabling import set_enabled
-from livelayer_bus.rooms.listeners import report
+from ..clock import Clock
+from ..contract import FrameTarget, RoomSink, TrackKind
+from ..errors import ClosedError
+from ..media import AudioFrame, FrameMetadata, VideoFrame
+from ..tasks import RootTask, TaskOwner
+from .background import run_to_end
+from .demand import Demand
+from .enabling import set_enabled
+from .listeners import report
 
 SAMPLE_RATE: Final = 48_000  # Hz; what WebRTC decodes to, so nothing is resampled
 CHANNELS: Final = 1

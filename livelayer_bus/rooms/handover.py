@@ -13,11 +13,11 @@ from typing import Any, Final, ParamSpec, TypeVar, final
 
 import msgspec
 
-from livelayer_bus.contract import FrameTarget, RoomLoss, RoomSink, TrackKind
-from livelayer_bus.errors import ClosedError
-from livelayer_bus.events import TranscriptEntry
-from livelayer_bus.media import AudioFrame, VideoFrame
-from livelayer_bus.rooms.listeners import report
+from ..contract import FrameTarget, RoomLoss, RoomSink, TrackKind
+from ..errors import ClosedError
+from ..events import TranscriptEntry
+from ..media import AudioFrame, VideoFrame
+from .listeners import report
 
 MAX_PACKETS: Final = 4096  # data packets that wait for a loop which does not run
 MAX_AUDIO: Final = 50  # frames of 10 ms, likewise

@@ -15,20 +15,13 @@ from typing import Any, Final, Generic, TypeVar, final
 import anyio
 import msgspec
 
-from livelayer_bus.contract import MediaWriters, PictureSource, PublishedTrack, RoomSink
-from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
-from livelayer_bus.media import AudioFrame, VideoFrame
-from livelayer_bus.rooms.demand import PAUSE_AFTER
-from livelayer_bus.rooms.handover import (
-    AudioRelay,
-    Handover,
-    Home,
-    SinkRelay,
-    VideoRelay,
-    run_there,
-)
-from livelayer_bus.rooms.livekit import LiveKitRoom
-from livelayer_bus.tokens import RoomAccess
+from ..contract import MediaWriters, PictureSource, PublishedTrack, RoomSink
+from ..errors import BrokenError, ClosedError, MisuseError
+from ..media import AudioFrame, VideoFrame
+from ..tokens import RoomAccess
+from .demand import PAUSE_AFTER
+from .handover import AudioRelay, Handover, Home, SinkRelay, VideoRelay, run_there
+from .livekit import LiveKitRoom
 
 SETTLE_SECONDS: Final = 4.0  # for what the SDK still does after the room was left
 

@@ -7,12 +7,12 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus._tasks import RootTask
-from livelayer_bus.errors import ConnectError
-from livelayer_bus.rooms.background import run_to_end
-from livelayer_bus.rooms.listeners import report
-from livelayer_bus.rooms.outcomes import join_error
-from livelayer_bus.rooms.redaction import redact_sdk_log, shown_url, without_secrets
+from ..errors import ConnectError
+from ..tasks import RootTask
+from .background import run_to_end
+from .listeners import report
+from .outcomes import join_error
+from .redaction import redact_sdk_log, shown_url, without_secrets
 
 JOIN_SECONDS: Final = 15.0  # for a join as a whole; the SDK alone would try for over 30 s
 SIGNAL_SECONDS: Final = 5.0  # for each of the SDK's own attempts

@@ -10,19 +10,19 @@ from typing import Final, final
 import msgspec
 from livekit import rtc
 
-from livelayer_bus._tasks import RootTask, TaskOwner
-from livelayer_bus.clock import Clock, SystemClock
-from livelayer_bus.contract import MediaWriters, PictureSource, RoomLoss, RoomSink
-from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
-from livelayer_bus.rooms.demand import PAUSE_AFTER
-from livelayer_bus.rooms.feeds import Pausing
-from livelayer_bus.rooms.joining import LEAVE_SECONDS, Joining, leaving
-from livelayer_bus.rooms.keeping import keep
-from livelayer_bus.rooms.outcomes import broken, room_loss
-from livelayer_bus.rooms.publishing import LiveKitMicrophone, LiveKitPictures, Publications
-from livelayer_bus.rooms.redaction import shown_url
-from livelayer_bus.rooms.wiring import Wiring
-from livelayer_bus.tokens import RoomAccess
+from ..clock import Clock, SystemClock
+from ..contract import MediaWriters, PictureSource, RoomLoss, RoomSink
+from ..errors import BrokenError, ClosedError, ConnectError, MisuseError
+from ..tasks import RootTask, TaskOwner
+from ..tokens import RoomAccess
+from .demand import PAUSE_AFTER
+from .feeds import Pausing
+from .joining import LEAVE_SECONDS, Joining, leaving
+from .keeping import keep
+from .outcomes import broken, room_loss
+from .publishing import LiveKitMicrophone, LiveKitPictures, Publications
+from .redaction import shown_url
+from .wiring import Wiring
 
 READER_SECONDS: Final = 2.0  # for the readers of streams to end, each bounded by itself
 

@@ -6,10 +6,10 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus._tasks import TaskOwner
-from livelayer_bus.contract import MediaWriters, RoomSink, TrackKind
-from livelayer_bus.rooms.agent import ON_BEHALF_ATTRIBUTE, AgentWatch
-from livelayer_bus.rooms.feeds import AudioFeed, Pausing, Place, VideoFeed
+from ..contract import MediaWriters, RoomSink, TrackKind
+from ..tasks import TaskOwner
+from .agent import ON_BEHALF_ATTRIBUTE, AgentWatch
+from .feeds import AudioFeed, Pausing, Place, VideoFeed
 
 _Source = rtc.TrackSource
 _SOURCES: Final = {  # what speaks or shows a face comes before what merely accompanies it

@@ -7,9 +7,9 @@ from typing import Final
 
 from livekit import rtc
 
-from livelayer_bus.contract import RoomLoss
-from livelayer_bus.errors import BrokenError, ConnectError, RoomRefusedError
-from livelayer_bus.rooms.redaction import shown_url, without_secrets
+from ..contract import RoomLoss
+from ..errors import BrokenError, ConnectError, RoomRefusedError
+from .redaction import shown_url, without_secrets
 
 _STATUS = re.compile(r"client error: (?P<status>\d{3})[^-]*-?\s*(?P<text>.*)", re.DOTALL)
 _REFUSALS = frozenset({"401", "403"})

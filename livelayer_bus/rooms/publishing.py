@@ -8,12 +8,12 @@ from typing import Final, Generic, TypeVar, cast, final
 
 from livekit import rtc
 
-from livelayer_bus._tasks import RootTask, TaskOwner
-from livelayer_bus.contract import PictureSource
-from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
-from livelayer_bus.media import AudioFrame, FrameMetadata, VideoFrame
-from livelayer_bus.rooms.listeners import report
-from livelayer_bus.rooms.outcomes import broken
+from ..contract import PictureSource
+from ..errors import BrokenError, ClosedError, MisuseError
+from ..media import AudioFrame, FrameMetadata, VideoFrame
+from ..tasks import RootTask, TaskOwner
+from .listeners import report
+from .outcomes import broken
 
 QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
 MAX_FPS: Final = 60  # pictures a second; `push` waits so that no burst reaches the encoder

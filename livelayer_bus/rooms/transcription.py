@@ -9,11 +9,11 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus._tasks import RootTask, TaskOwner
-from livelayer_bus.contract import RoomSink
-from livelayer_bus.errors import BusyError
-from livelayer_bus.events import Role, TranscriptEntry
-from livelayer_bus.rooms.listeners import report
+from ..contract import RoomSink
+from ..errors import BusyError
+from ..events import Role, TranscriptEntry
+from ..tasks import RootTask, TaskOwner
+from .listeners import report
 
 TOPIC: Final = "lk.transcription"
 SEGMENT_ATTRIBUTE: Final = "lk.segment_id"

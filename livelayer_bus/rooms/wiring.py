@@ -8,13 +8,13 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus._tasks import TaskOwner
-from livelayer_bus.contract import MediaWriters, RoomSink
-from livelayer_bus.rooms.agent import AgentWatch
-from livelayer_bus.rooms.feeds import Pausing
-from livelayer_bus.rooms.listeners import Listeners
-from livelayer_bus.rooms.media import AgentMedia
-from livelayer_bus.rooms.transcription import Transcriptions
+from ..contract import MediaWriters, RoomSink
+from ..tasks import TaskOwner
+from .agent import AgentWatch
+from .feeds import Pausing
+from .listeners import Listeners
+from .media import AgentMedia
+from .transcription import Transcriptions
 
 SILENCE_SECONDS: Final = 0.5  # from the state "disconnected" to its reason, if there is one
 

@@ -1,1 +1,52 @@
-"""The surfaces that come with the package: a terminal and a recorder."""
+"""What shows a session: the `Surface` protocol, mounting, commands and leases.
+
+The built-in surfaces `console` and `jsonl` are modules of their own, imported when they are used.
+"""
+
+from __future__ import annotations
+
+from .commands import COMMAND_TIMEOUT, CommandRouter
+from .publishing import (
+    Lease,
+    LeaseStatistics,
+    Microphone,
+    MicrophoneLease,
+    Publisher,
+)
+from .registry import InstalledSurface, SurfaceFactory, installed_surfaces, load_surface
+from .supervision import MountedSurface, OnFault, SurfaceStatus, mount
+from .surface import (
+    Surface,
+    SurfaceCommands,
+    SurfaceFunction,
+    SurfacePublisher,
+    SurfaceSession,
+)
+
+__all__ = [
+    # Writing a surface
+    "Surface",
+    "SurfaceFunction",
+    "SurfaceSession",
+    "SurfaceCommands",
+    "SurfacePublisher",
+    # Mounting one
+    "mount",
+    "MountedSurface",
+    "SurfaceStatus",
+    "OnFault",
+    # Commands
+    "CommandRouter",
+    "COMMAND_TIMEOUT",
+    # Leases
+    "Publisher",
+    "Lease",
+    "LeaseStatistics",
+    "Microphone",
+    "MicrophoneLease",
+    # Installed surfaces
+    "InstalledSurface",
+    "SurfaceFactory",
+    "installed_surfaces",
+    "load_surface",
+]

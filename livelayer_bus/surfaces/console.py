@@ -13,8 +13,8 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from livelayer_bus.errors import Lagged, LivelayerError, MisuseError, NotSupportedError
-from livelayer_bus.events import (
+from ..errors import Lagged, LivelayerError, MisuseError, NotSupportedError
+from ..events import (
     CommandRefused,
     DataReceived,
     DataSent,
@@ -23,11 +23,10 @@ from livelayer_bus.events import (
     MalformedMessage,
     SurfaceFailed,
 )
-from livelayer_bus.media import AudioSubscription, VideoFrame, VideoSubscription
-from livelayer_bus.messages import UserMessage
-from livelayer_bus.surface import SurfaceSession
-from livelayer_bus.surfaces.console_plain import opening_line, plain_line, typed_text
-from livelayer_bus.surfaces.console_view import (
+from ..media import AudioSubscription, VideoFrame, VideoSubscription
+from ..messages import UserMessage
+from .console_plain import opening_line, plain_line, typed_text
+from .console_view import (
     AudioFacts,
     ConsoleScreen,
     ConsoleView,
@@ -37,8 +36,9 @@ from livelayer_bus.surfaces.console_view import (
     VideoFacts,
     in_encoding,
 )
-from livelayer_bus.surfaces.keyboard import LineEditor, keyboard, keys_one_by_one
-from livelayer_bus.surfaces.writing import BackgroundWriter
+from .keyboard import LineEditor, keyboard, keys_one_by_one
+from .surface import SurfaceSession
+from .writing import BackgroundWriter
 
 CLOSE_SECONDS: Final = 1.0
 HISTORY: Final = 48  # levels kept for the voice's curve

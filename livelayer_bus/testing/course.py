@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, final
 
-from ..bus import Subscription
-from ..capabilities import Capability
+from ..bus.bus import Subscription
 from ..events import Event
 from ..messages import (
     BotReady,
@@ -24,7 +23,8 @@ from ..messages import (
     TaskFieldUpdated,
     TaskResult,
 )
-from ..session import Session
+from ..messages.capabilities import Capability
+from ..session.session import Session
 from ..state import SessionState
 from .clock import ManualClock
 from .room import ScriptedRoom

@@ -12,7 +12,7 @@ import anyio
 import httpx
 import msgspec
 
-from ..nesting import nests_too_deeply
+from ..messages.json_depth import nests_too_deeply
 from .addresses import shown
 
 MAX_ANSWER = 64 * 1024

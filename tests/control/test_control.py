@@ -23,10 +23,10 @@ from livelayer_bus import (
     Session,
     control,
 )
-from livelayer_bus._control import place
-from livelayer_bus._control.protocol import MAX_REQUEST
-from livelayer_bus._control.server import MAX_CLIENTS
-from livelayer_bus.lines import EventLine, LaggedLine, Line, SnapshotLine
+from livelayer_bus.control import socket_path as place
+from livelayer_bus.control.protocol import MAX_REQUEST
+from livelayer_bus.control.server import MAX_CLIENTS
+from livelayer_bus.jsonl import EventLine, LaggedLine, Line, SnapshotLine
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, settle
 
 pytestmark = pytest.mark.anyio

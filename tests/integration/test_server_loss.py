@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import (
     Backoff,
@@ -20,7 +21,6 @@ from livelayer_bus import (
     SurfaceSession,
     TokenRequest,
 )
-from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.testing import no_leaked_tasks
 
 from .agents import agent_in

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import anyio
 from livekit import api, rtc
 from livekit.rtc._ffi_client import FfiClient
+from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.contract import MediaWriters, RoomLoss, TrackKind
-from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.media import AudioWriter, VideoWriter
 from livelayer_bus.rooms import LiveKitRoom

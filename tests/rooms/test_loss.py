@@ -8,8 +8,8 @@ import contextlib
 import anyio
 import pytest
 from livekit import api, rtc
+from livelayer_embedded import EmbeddedServer
 
-from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.rooms import LiveKitRoom
 from livelayer_bus.rooms.outcomes import room_loss
 from tests.rooms.kit import PATIENCE, Joined, Painter, RecordingSink, Stage, new_writers

@@ -15,8 +15,7 @@ from livelayer_bus.events import Event
 from livelayer_bus.messages import Navigate, UserMessage
 from livelayer_bus.session import Session
 from livelayer_bus.state import SessionState, reduce
-from livelayer_bus.supervision import MountedSurface
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import MountedSurface, SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 
 from livelayer_bus import ConfigError, MisuseError, Session, TranscriptUpdated, encode_event
-from livelayer_bus.lines import EventLine, LaggedLine, Line, SnapshotLine
+from livelayer_bus.jsonl import EventLine, LaggedLine, Line, SnapshotLine
 from livelayer_bus.surfaces import jsonl
 from livelayer_bus.surfaces.jsonl import JsonlSurface, UnreadableLine, read_jsonl
 from livelayer_bus.testing import ScriptedRooms, check_surface, settle

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from livelayer_bus._tasks import RootTask, start
 from livelayer_bus.bus import Bus, Subscription
 from livelayer_bus.contract import (
     ControlledSession,
@@ -25,6 +24,7 @@ from livelayer_bus.events import (
 )
 from livelayer_bus.media import AudioChannel, AudioWriter, VideoChannel, VideoWriter
 from livelayer_bus.state import SessionState, reduce
+from livelayer_bus.tasks import RootTask, start
 from livelayer_bus.testing import CheckFailedError, LeakedTasksError, check_controlled_session
 
 pytestmark = pytest.mark.anyio

@@ -3,7 +3,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from livelayer_bus._tasks import RootTask, start
+from livelayer_bus.tasks import RootTask, start
 from livelayer_bus.testing import LeakedTasksError, no_leaked_tasks
 
 pytestmark = pytest.mark.anyio

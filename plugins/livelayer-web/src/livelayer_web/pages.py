@@ -11,9 +11,8 @@ import anyio.abc
 
 from livelayer_bus import LivelayerError, MessageTooLargeError
 from livelayer_bus.clock import Clock
-from livelayer_bus.commands import COMMAND_TIMEOUT
 from livelayer_bus.messages import Command, RawMessage, encode
-from livelayer_bus.surface import SurfaceCommands, SurfaceSession
+from livelayer_bus.surfaces import COMMAND_TIMEOUT, SurfaceCommands, SurfaceSession
 
 from .events import command_frame
 from .problems import unknown_command

@@ -26,14 +26,8 @@ from .bodies import (
     read_offer,
 )
 from .media import SourceKind
-from .problems import (
-    Problem,
-    not_connecting,
-    not_granted,
-    unknown_agent,
-    unknown_viewer,
-)
-from .showing import Showing
+from .problems import Problem, not_connecting, not_granted, unknown_agent, unknown_viewer
+from .session_view import Showing
 from .sources import KINDS
 from .tokens import Grant
 from .viewers import BEAT_SECONDS, SILENCE_SECONDS, Viewer

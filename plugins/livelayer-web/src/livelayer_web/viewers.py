@@ -13,7 +13,7 @@ from msgspec import Meta
 from livelayer_bus.clock import Clock
 
 from .media import MediaConnection
-from .places import Place, Places, digest_of
+from .resume_store import Place, Places, digest_of
 from .tokens import GRANTS, Grant
 
 BEAT_SECONDS: Final = 1.5
