@@ -13,21 +13,20 @@ import anyio.lowlevel
 
 from livelayer_bus import (
     AudioChannel,
-    AudioWriter,
     Bus,
     Event,
-    NotSupportedError,
     SessionState,
-    StateProperties,
     Subscription,
     SurfaceSession,
     TranscriptEntry,
     TranscriptUpdated,
     VideoChannel,
-    VideoWriter,
     mount,
-    reduce,
 )
+from livelayer_bus.contract import StateProperties
+from livelayer_bus.errors import NotSupportedError
+from livelayer_bus.media import AudioWriter, VideoWriter
+from livelayer_bus.state import reduce
 
 
 class Playback(StateProperties):

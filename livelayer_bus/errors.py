@@ -9,6 +9,10 @@ where, and what to do. No message holds a secret, a transcript or a payload.
 
 from __future__ import annotations
 
+OURS = "livelayer-bus"
+EXTRAS = {"rich": "cli", "typer": "cli", "opentelemetry": "telemetry"}
+"""Modules of other distributions, and the extra of livelayer-bus that installs them."""
+
 
 class LivelayerError(Exception):
     """The root of all errors of this package."""

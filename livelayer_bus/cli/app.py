@@ -44,10 +44,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 _HELP: Final = """\
 One live agent session, any number of surfaces.
 
-Begin with [bold]livelayer demo[/bold]: a talking agent in a room on this machine.
+Begin with livelayer demo: a talking agent in a room on this machine.
 
-A session that runs ([bold]livelayer run[/bold] or [bold]demo[/bold]) can be reached from another
-terminal: [bold]livelayer tail[/bold] follows it, [bold]livelayer send[/bold] speaks into it.
+A session that runs (livelayer run or demo) can be reached from another
+terminal: livelayer tail follows it, livelayer send speaks into it.
 """
 
 
@@ -59,7 +59,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         name="livelayer",
         no_args_is_help=True,
-        rich_markup_mode="rich",
+        rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

@@ -15,9 +15,9 @@ import httpx
 import msgspec
 from livekit import api
 
+from ..config.registry import installed_surfaces, load_surface
 from ..control import runtime_dir
 from ..errors import LivelayerError, PluginBrokenError
-from ..surfaces.registry import installed_surfaces, load_surface
 
 Verdict: TypeAlias = Literal["ok", "warn", "fail"]
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn, TypeAlias
 
 from ..errors import (
+    EXTRAS,
+    OURS,
     ConfigError,
     ConnectError,
     ControlError,
@@ -21,7 +23,6 @@ from ..errors import (
     RefusedError,
     TokenSourceError,
 )
-from ..surfaces.registry import EXTRAS, OURS
 
 OK: Final = 0
 FAILED: Final = 1

@@ -33,7 +33,7 @@ def command(
     Runs until Ctrl-C, until the session fails for good, or until its last surface has ended. While
     it runs, livelayer tail and livelayer send reach it from other terminals of yours.
 
-    [bold]A file to begin with[/bold]
+    A file to begin with
 
       agent_id = "agt_abc123"
 
@@ -54,10 +54,10 @@ def command(
       capabilities = ["navigate", "scroll"]
       options = { port = 8080, site = "site" }
 
-    [bold]Examples[/bold]
+    Examples:
 
+    \b
       livelayer run
-
       livelayer run --config kiosk.toml --check
     """
     settings = load_config(config)

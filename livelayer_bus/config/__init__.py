@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .load import FILE_NAME, Config, load_config
 from .reading import convert, read_agents, read_document
+from .registry import InstalledSurface, SurfaceFactory, installed_surfaces, load_surface
 from .secrets import Environment, Text, reveal
 from .tables import AgentTable, EndpointHead, EndpointTable, RateTable, Table
 
@@ -11,6 +12,11 @@ __all__ = [
     "FILE_NAME",
     "Config",
     "load_config",
+    # Installed surfaces
+    "InstalledSurface",
+    "SurfaceFactory",
+    "installed_surfaces",
+    "load_surface",
     # For distributions that read tables of their own from the same file
     "Table",
     "Text",

@@ -36,11 +36,11 @@ import msgspec
 from ..errors import ConfigError, LivelayerError, MisuseError
 from ..messages.capabilities import check_capabilities
 from ..session.session import Session
-from ..surfaces.registry import load_surface
 from ..surfaces.supervision import MountedSurface
 from ..surfaces.surface import Surface, SurfaceFunction
 from ..tokens import LiteralToken, LocalKeys, SessionEndpoint, TokenEndpoint, TokenSource
 from .reading import convert, read_agents, read_document, read_surface, read_tokens
+from .registry import load_surface
 from .secrets import Environment, reveal
 from .tables import (
     EndpointTable,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from .commands import CommandStream
-from .provider import AgentSessionProvider, use_agent_session
+from .provider import AgentSessionProvider, standalone, use_agent_session
 from .session import Session, SessionOptions
-from .standalone import standalone
 
 __all__ = [
     "Session",

@@ -1,12 +1,15 @@
-"""A session for everything beneath: opened without connecting, found by `use_agent_session()`."""
+"""Ways to own a session: a provider for the tasks below it, or one stand-alone surface."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Unpack, final
 
 from ..errors import NoProviderError
+from ..surfaces.surface import Surface, SurfaceFunction
 from .session import Session, SessionOptions
 
 _current: ContextVar[Session | None] = ContextVar("livelayer_session", default=None)
@@ -58,3 +61,34 @@ def use_agent_session() -> Session:
     if session is None:
         raise NoProviderError
     return session
+
+
+@asynccontextmanager
+async def standalone(
+    surface: Surface | SurfaceFunction,
+    agent_id: str,
+    *,
+    microphone: bool = True,
+    key: str = "standalone",
+    capabilities: Iterable[str] = (),
+    **options: Unpack[SessionOptions],
+) -> AsyncGenerator[Session, None]:
+    """One surface that owns its session, connected for the block.
+
+    Args:
+        surface: what shows the agent.
+        agent_id: the agent.
+        microphone: keep the microphone for this surface alone.
+        key: the surface's key.
+        capabilities: what the agent may do to it.
+        options: as for `Session`.
+
+    Raises:
+        RefusedError, BrokenError: the session could not connect.
+    """
+    async with Session(agent_id, **options) as session:
+        if microphone:
+            session.microphone.reserve(key)
+        session.mount(surface, key=key, capabilities=capabilities)
+        await session.connect()
+        yield session

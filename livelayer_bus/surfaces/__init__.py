@@ -13,7 +13,6 @@ from .publishing import (
     MicrophoneLease,
     Publisher,
 )
-from .registry import InstalledSurface, SurfaceFactory, installed_surfaces, load_surface
 from .supervision import MountedSurface, OnFault, SurfaceStatus, mount
 from .surface import (
     Surface,
@@ -44,9 +43,4 @@ __all__ = [
     "LeaseStatistics",
     "Microphone",
     "MicrophoneLease",
-    # Installed surfaces
-    "InstalledSurface",
-    "SurfaceFactory",
-    "installed_surfaces",
-    "load_surface",
 ]

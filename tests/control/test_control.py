@@ -13,19 +13,11 @@ import msgspec
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from livelayer_bus import (
-    ControlError,
-    MessageTooLargeError,
-    MisuseError,
-    NotConnectedError,
-    RawMessage,
-    RefusedError,
-    Session,
-    control,
-)
+from livelayer_bus import MisuseError, RawMessage, RefusedError, Session, control
 from livelayer_bus.control import socket_path as place
 from livelayer_bus.control.protocol import MAX_REQUEST
 from livelayer_bus.control.server import MAX_CLIENTS
+from livelayer_bus.errors import ControlError, MessageTooLargeError, NotConnectedError
 from livelayer_bus.jsonl import EventLine, LaggedLine, Line, SnapshotLine
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, settle
 

@@ -9,18 +9,16 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_bus import (
     Backoff,
     BrokenError,
-    ConnectError,
     LocalKeys,
-    NotConnectedError,
     Reconnected,
     Reconnecting,
     RoomAccess,
-    SendTimeoutError,
     Session,
     SessionFailed,
     SurfaceSession,
     TokenRequest,
 )
+from livelayer_bus.errors import ConnectError, NotConnectedError, SendTimeoutError
 from livelayer_bus.testing import no_leaked_tasks
 
 from .agents import agent_in

@@ -44,10 +44,10 @@ def command(
     little. The goals that the project sets itself are listed at the end; exits with 1 if one of
     them is missed.
 
-    [bold]Examples[/bold]
+    Examples:
 
+    \b
       livelayer bench bus
-
       livelayer bench all --json results.json --plot results.svg
     """
     there = [name for name in AREAS if find_spec(f"{PACKAGE}.{name}") is not None]

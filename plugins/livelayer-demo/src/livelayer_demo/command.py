@@ -68,12 +68,11 @@ def command(
 
     With OPENAI_API_KEY, or LIVEKIT_INFERENCE_API_KEY and its secret, real models answer.
 
-    [bold]Examples[/bold]
+    Examples:
 
+    \b
       livelayer demo
-
       livelayer demo --seconds 15
-
       livelayer demo --url ws://127.0.0.1:7880 --seconds 30 -o demo.jsonl
     """
     interactive = seconds is None and sys.stdin.isatty() and sys.stdout.isatty()

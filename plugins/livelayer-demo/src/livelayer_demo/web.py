@@ -10,10 +10,10 @@ from typing import Final, Protocol, cast
 import anyio
 import msgspec
 
+from livelayer_bus.config import load_surface
 from livelayer_bus.errors import LivelayerError, MisuseError, PluginNotFoundError
 from livelayer_bus.messages import ALL
 from livelayer_bus.session import Session
-from livelayer_bus.surfaces import load_surface
 
 from .topics import NAME
 

@@ -32,10 +32,10 @@ def command(
     nothing but this machine can reach it, by construction. Its first lines are what to export, so
     that other commands and programs find it.
 
-    [bold]Examples[/bold]
+    Examples:
 
+    \b
       livelayer dev-server
-
       livelayer dev-server --port 0 --json
     """
 

@@ -68,12 +68,11 @@ def command(
     loopback. Agents, keys, origins and limits come from livelayer.toml; without a file the one
     agent is that of examples/agent_worker.py. Without keys one is made up and printed.
 
-    [bold]Examples[/bold]
+    Examples:
 
+    \b
       livelayer serve
-
       livelayer serve --origin http://localhost:3000 --open
-
       livelayer serve -c livelayer.toml --url wss://rooms.example.com --host 0.0.0.0
     """
     found = _read(config)

@@ -9,8 +9,9 @@ from typing import Any, Final, Literal, TypeAlias, final
 import anyio
 import anyio.abc
 
-from livelayer_bus import LivelayerError, MessageTooLargeError
+from livelayer_bus import LivelayerError
 from livelayer_bus.clock import Clock
+from livelayer_bus.errors import MessageTooLargeError
 from livelayer_bus.messages import Command, RawMessage, encode
 from livelayer_bus.surfaces import COMMAND_TIMEOUT, SurfaceCommands, SurfaceSession
 

@@ -11,10 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from livelayer_bus import (
-    BrokenError,
-    ClosedError,
-    LivelayerError,
+from livelayer_bus import BrokenError, ClosedError, LivelayerError
+from livelayer_bus.errors import (
     MalformedMessageError,
     MessageTooLargeError,
     NotConnectedError,

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from livelayer_bus import LivelayerError, NotSupportedError
+from livelayer_bus import LivelayerError
+from livelayer_bus.errors import NotSupportedError
 
 from .bodies import (
     AgentBody,

@@ -14,8 +14,9 @@ import anyio
 import anyio.abc
 from starlette.types import Receive, Scope, Send
 
-from livelayer_bus import ClosedError, Lagged, StaleCursorError
+from livelayer_bus import ClosedError, Lagged
 from livelayer_bus.bus import Record, Subscription
+from livelayer_bus.errors import StaleCursorError
 from livelayer_bus.events import Event
 from livelayer_bus.state import SessionState
 from livelayer_bus.surfaces import SurfaceSession

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from livelayer_web.endpoint import EndpointSettings, Rate, load_endpoint_config
 
-from livelayer_bus import ConfigError
 from livelayer_bus.config import load_config
+from livelayer_bus.errors import ConfigError
 from livelayer_bus.events import AgentConfig
 
 SECRET = "hush-hush-hush-hush-hush-hush-hush-hush"

@@ -10,7 +10,7 @@ from livelayer_web.endpoint import Caller, Rate
 from livelayer_web.http.rates import MAX_BUCKETS, RateLimiter, bucket_of
 from starlette.requests import Request
 
-from livelayer_bus import ConfigError
+from livelayer_bus.errors import ConfigError
 from livelayer_bus.testing import ManualClock
 
 from .conftest import KEY, LUMI, ORIGIN, OTHER_KEY, SECRET, SESSION, Ask, Log, Make, error_of

@@ -12,7 +12,7 @@ from livekit.protocol.room import RoomConfiguration
 from livelayer_web.endpoint import ApiKeys, Caller, anyone
 from starlette.requests import Request
 
-from livelayer_bus import ConfigError
+from livelayer_bus.errors import ConfigError
 from livelayer_bus.tokens import read_dispatch_metadata
 from livelayer_bus.tokens.access import read_claims
 

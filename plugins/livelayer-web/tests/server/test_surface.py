@@ -20,8 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from livelayer_bus import BusyError, MisuseError, Session, SurfaceFailed
-from livelayer_bus.config import load_config
-from livelayer_bus.surfaces import load_surface
+from livelayer_bus.config import load_config, load_surface
 from livelayer_bus.testing import ManualClock, ScriptedRooms, check_surface, no_leaked_tasks, settle
 
 pytestmark = pytest.mark.anyio

@@ -9,18 +9,14 @@ from typing import Final, TypeAlias, cast
 
 import msgspec
 
-from ..errors import PluginBrokenError, PluginNotFoundError
-from .surface import Surface, SurfaceFunction
+from ..errors import EXTRAS, OURS, PluginBrokenError, PluginNotFoundError
+from ..surfaces import Surface, SurfaceFunction
 
 SURFACES: Final = "livelayer_bus.surfaces"
 """The entry point group of surface factories."""
 
 SurfaceFactory: TypeAlias = Callable[..., Surface | SurfaceFunction]
 """Called with a surface's options as keywords; gives something that can be mounted."""
-
-OURS: Final = "livelayer-bus"
-EXTRAS: Final = {"rich": "cli", "typer": "cli", "opentelemetry": "telemetry"}
-"""Modules of other distributions, and the extra of livelayer-bus that installs them."""
 
 
 class InstalledSurface(msgspec.Struct, frozen=True):
