@@ -22,7 +22,7 @@ _MODULES = {
     ),
     "media": "AudioChannel AudioFrame VideoChannel VideoFrame",
     "bus": "Bus Record Subscription",
-    "backoff": "Backoff",
+    "clock": "Backoff",
     "errors": "LivelayerError ClosedError BrokenError BusyError MisuseError RefusedError Lagged",
     "events": (
         "Event ConnectionState AgentConfig TranscriptEntry ConnectionStateChanged Reconnecting "
@@ -36,10 +36,10 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 if TYPE_CHECKING:
-    from .backoff import Backoff as Backoff
     from .bus import Bus as Bus
     from .bus import Record as Record
     from .bus import Subscription as Subscription
+    from .clock import Backoff as Backoff
     from .contract import ControlledSession as ControlledSession
     from .errors import BrokenError as BrokenError
     from .errors import BusyError as BusyError

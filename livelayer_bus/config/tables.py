@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ..backoff import Backoff
+from ..clock import Backoff
 from .secrets import Text
 
 

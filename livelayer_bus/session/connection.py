@@ -8,8 +8,7 @@ from typing import Literal, TypeAlias, final
 import anyio
 import msgspec
 
-from ..backoff import Backoff
-from ..clock import Clock
+from ..clock import Backoff, Clock
 from ..contract import MediaWriters, RoomLoss, RoomPort
 from ..errors import (
     BrokenError,

@@ -11,9 +11,8 @@ from uuid import uuid4
 import anyio
 from livekit import rtc
 
-from ..backoff import Backoff
 from ..bus.bus import Subscription
-from ..clock import Clock, SystemClock
+from ..clock import Backoff, Clock, SystemClock
 from ..contract import (
     DataHandler,
     E,

@@ -8,8 +8,7 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
-from ..backoff import Backoff
-from ..clock import Clock, SystemClock
+from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession
 from ..errors import DuplicateSurfaceError, MisuseError, SurfaceFailedError
 from ..events import Event, SurfaceDidNotStop, SurfaceFailed, SurfaceMounted, SurfaceUnmounted

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import anyio
 import msgspec
 
-from ..backoff import Backoff
+from ..clock import Backoff
 from ..events import SurfaceDidNotStop, SurfaceFailed
 from ..messages.capabilities import Capability, check_capabilities
 from ..session.session import Session

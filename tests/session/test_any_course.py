@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from livelayer_bus.backoff import Backoff
 from livelayer_bus.bus import Subscription
+from livelayer_bus.clock import Backoff
 from livelayer_bus.errors import ConnectError, LivelayerError, TokenRefusedError
 from livelayer_bus.events import Event
 from livelayer_bus.messages import Navigate, UserMessage
