@@ -65,7 +65,8 @@ async def test_a_message_needs_the_same_capability_on_both_sides(modules: Page) 
 @pytest.mark.anyio
 async def test_lists_of_words_are_the_same_on_both_sides(modules: Page) -> None:
     events = wire_types(AgentMessage) - wire_types(Command) - {AgentStateMessage.wire_type()}
-    refused = {error.code for error in (ViewerTokenError, *ViewerTokenError.__subclasses__())}
+    errors: list[type[ViewerTokenError]] = [ViewerTokenError, *ViewerTokenError.__subclasses__()]
+    refused = {error.code for error in errors}
     assert await table(modules, "page/links.js", "MAX_ROUTES") == MAX_ROUTES
     assert await table(modules, "page/scroll.js", "DIRECTIONS") == list(get_args(ScrollDirection))
     assert await table(modules, "client/peer.js", "SOURCES") == list(get_args(SourceKind))
