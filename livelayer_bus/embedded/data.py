@@ -14,10 +14,10 @@ from livekit.protocol.rtc import (
     UpdateDataSubscription,
 )
 
-from livelayer_bus.embedded.faults import Faults
-from livelayer_bus.embedded.participant import Participant, new_sid
-from livelayer_bus.embedded.room import Room
-from livelayer_bus.embedded.transport import PeerTransport
+from .faults import Faults
+from .participant import Participant, new_sid
+from .room import Room
+from .transport import PeerTransport
 
 RELIABLE = "_reliable"
 LOSSY = "_lossy"

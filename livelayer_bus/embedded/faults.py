@@ -9,9 +9,9 @@ from typing import Protocol
 
 from livekit.protocol.models import DisconnectReason
 
-from livelayer_bus.embedded.room import Room
-from livelayer_bus.embedded.rooms import RoomRegistry
-from livelayer_bus.embedded.sink import Loss
+from .room import Room
+from .rooms import RoomRegistry
+from .sink import Loss
 
 BEHIND_SECONDS = 0.1  # that updates follow the data packet they were held back for
 

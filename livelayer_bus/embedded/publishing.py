@@ -9,11 +9,11 @@ from collections.abc import Callable
 from livekit.protocol.models import TrackInfo, TrackSource, TrackType, VideoLayer
 from livekit.protocol.rtc import AddTrackRequest
 
-from livelayer_bus.embedded import rtp, sdp
-from livelayer_bus.embedded.participant import Participant, Track, new_sid
-from livelayer_bus.embedded.relay import Layer, Source
-from livelayer_bus.embedded.room import Room, Timer
-from livelayer_bus.embedded.transport import PeerTransport
+from . import rtp, sdp
+from .participant import Participant, Track, new_sid
+from .relay import Layer, Source
+from .room import Room, Timer
+from .transport import PeerTransport
 
 BANDWIDTH = 20_000_000  # bits a second each publisher is told it may send
 PENDING_TRACKS = 64  # announced but not offered yet

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from livelayer_bus.embedded import rtp
-from livelayer_bus.embedded.participant import Track
-from livelayer_bus.embedded.room import Timer
-from livelayer_bus.embedded.sdp import AUDIO_LEVEL_EXTENSION, Codec
+from . import rtp
+from .participant import Track
+from .room import Timer
+from .sdp import AUDIO_LEVEL_EXTENSION, Codec
 
 CACHE = 512  # packets a video layer keeps for lost ones to be sent again; a power of two
 KEYFRAME_INTERVAL = 0.3  # seconds between two requests to one publisher's layer

@@ -33,8 +33,8 @@ from livekit.protocol.rtc import (
     UpdateTrackSettings,
 )
 
-from livelayer_bus.embedded.participant import leave_message
-from livelayer_bus.embedded.session import Session
+from .participant import leave_message
+from .session import Session
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from livekit.protocol.models import Room as RoomInfo
 from livekit.protocol.room import RoomConfiguration
 from livekit.protocol.rtc import ParticipantUpdate, RoomUpdate, SignalResponse
 
-from livelayer_bus.embedded.participant import Participant, Track
+from .participant import Participant, Track
 
 HELD_UPDATES = 256  # participant updates a fault may hold back
 

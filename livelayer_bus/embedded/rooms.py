@@ -22,9 +22,10 @@ from livekit.protocol.models import Room as RoomInfo
 from livekit.protocol.room import RoomConfiguration
 from livekit.protocol.rtc import MuteTrackRequest, SignalResponse
 
-from livelayer_bus.embedded.participant import Participant, Track, new_sid
-from livelayer_bus.embedded.room import Room, Timer
 from livelayer_bus.errors import ServerRequestError
+
+from .participant import Participant, Track, new_sid
+from .room import Room, Timer
 
 EMPTY_TIMEOUT = 300  # seconds an empty room lives before anybody has joined
 DEPARTURE_TIMEOUT = 20  # seconds a room lives after its last participant left

@@ -15,19 +15,20 @@ from aiohttp import web
 from livekit import api
 from livekit.protocol.room import RoomConfiguration
 
-from livelayer_bus.embedded.agents.dispatcher import Dispatcher
-from livelayer_bus.embedded.agents.pool import WorkerPool
-from livelayer_bus.embedded.agents.socket import AgentSockets
-from livelayer_bus.embedded.api import api_routes
-from livelayer_bus.embedded.auth import Kind, TokenAuthority
-from livelayer_bus.embedded.faults import Faults
-from livelayer_bus.embedded.ice import LOOPBACK
-from livelayer_bus.embedded.rooms import RoomRegistry
-from livelayer_bus.embedded.session import Hub
-from livelayer_bus.embedded.signalling import Signalling
-from livelayer_bus.embedded.ticker import Ticker
-from livelayer_bus.embedded.transport import Certificate
 from livelayer_bus.errors import ClosedError, EmbeddedServerError, LoopbackOnlyError
+
+from .agents.dispatcher import Dispatcher
+from .agents.pool import WorkerPool
+from .agents.socket import AgentSockets
+from .api import api_routes
+from .auth import Kind, TokenAuthority
+from .faults import Faults
+from .ice import LOOPBACK
+from .rooms import RoomRegistry
+from .session import Hub
+from .signalling import Signalling
+from .ticker import Ticker
+from .transport import Certificate
 
 logger = logging.getLogger(__name__)
 

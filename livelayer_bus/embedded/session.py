@@ -9,16 +9,16 @@ from typing import Any, Protocol
 from livekit.protocol.models import DisconnectReason
 from livekit.protocol.rtc import LeaveRequest, SignalResponse
 
-from livelayer_bus.embedded.data import DATA_TRACK, LOSSY, RELIABLE, DataRouter, DataTracks
-from livelayer_bus.embedded.faults import Faults
-from livelayer_bus.embedded.participant import Participant, Track, leave_message
-from livelayer_bus.embedded.publishing import Publishing
-from livelayer_bus.embedded.relay import Source
-from livelayer_bus.embedded.room import Room, Timer
-from livelayer_bus.embedded.rooms import RoomRegistry
-from livelayer_bus.embedded.sink import Loss
-from livelayer_bus.embedded.subscribing import Subscribing
-from livelayer_bus.embedded.transport import Certificate, PeerTransport
+from .data import DATA_TRACK, LOSSY, RELIABLE, DataRouter, DataTracks
+from .faults import Faults
+from .participant import Participant, Track, leave_message
+from .publishing import Publishing
+from .relay import Source
+from .room import Room, Timer
+from .rooms import RoomRegistry
+from .sink import Loss
+from .subscribing import Subscribing
+from .transport import Certificate, PeerTransport
 
 SILENT_AFTER = 7.0  # seconds without a datagram after which a client without socket is gone
 GONE_AFTER = 1.0  # seconds after which a client that ended its connections is gone

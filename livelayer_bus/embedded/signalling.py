@@ -21,11 +21,12 @@ from livekit.protocol.rtc import (
     SignalResponse,
 )
 
-from livelayer_bus.embedded.auth import Access, TokenAuthority
-from livelayer_bus.embedded.participant import Participant, leave_message, new_sid
-from livelayer_bus.embedded.requests import handle
-from livelayer_bus.embedded.session import Hub, Session
 from livelayer_bus.errors import AccessDeniedError
+
+from .auth import Access, TokenAuthority
+from .participant import Participant, leave_message, new_sid
+from .requests import handle
+from .session import Hub, Session
 
 logger = logging.getLogger(__name__)
 

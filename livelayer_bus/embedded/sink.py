@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from livekit.protocol.models import VideoQuality
 
-from livelayer_bus.embedded import rtp
-from livelayer_bus.embedded.relay import WORD, Layer, Source
-from livelayer_bus.embedded.sdp import DEPENDENCY_EXTENSION
-from livelayer_bus.embedded.svc import DependencyDescriptor, SpatialFilter
+from . import rtp
+from .relay import WORD, Layer, Source
+from .sdp import DEPENDENCY_EXTENSION
+from .svc import DependencyDescriptor, SpatialFilter
 
 _head = struct.Struct("!BBHII")
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from livekit.protocol.rtc import SessionDescription, SignalResponse, TrackSubscribed
 
-from livelayer_bus.embedded import rtp, sdp
-from livelayer_bus.embedded.participant import Track
-from livelayer_bus.embedded.relay import Source
-from livelayer_bus.embedded.sink import Loss, Sink
-from livelayer_bus.embedded.transport import PeerTransport
+from . import rtp, sdp
+from .participant import Track
+from .relay import Source
+from .sink import Loss, Sink
+from .transport import PeerTransport
 
 _PAYLOAD_TYPES = (*range(96, 128), *range(35, 64))
 

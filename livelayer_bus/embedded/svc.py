@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from livelayer_bus.embedded import rtp
+from . import rtp
 
 HISTORY = 512  # packets whose renumbering is remembered; a power of two
 

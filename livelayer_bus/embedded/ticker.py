@@ -14,9 +14,9 @@ from livekit.protocol.rtc import (
     SpeakersChanged,
 )
 
-from livelayer_bus.embedded.relay import SILENCE
-from livelayer_bus.embedded.room import Room
-from livelayer_bus.embedded.session import Hub
+from .relay import SILENCE
+from .room import Room
+from .session import Hub
 
 logger = logging.getLogger(__name__)
 

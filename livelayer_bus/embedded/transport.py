@@ -24,8 +24,8 @@ from aiortc.rtcdtlstransport import (
 from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
 
-from livelayer_bus.embedded.ice import IceSocket
-from livelayer_bus.embedded.sdp import TransportLines
+from .ice import IceSocket
+from .sdp import TransportLines
 
 logger = logging.getLogger(__name__)
 

@@ -10,12 +10,13 @@ from livekit.protocol import agent
 from livekit.protocol.agent_dispatch import AgentDispatch, RoomAgentDispatch
 from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
-from livelayer_bus.embedded.agents.job import Dispatch, Job
-from livelayer_bus.embedded.agents.pool import WorkerPool
-from livelayer_bus.embedded.agents.worker import Worker
-from livelayer_bus.embedded.participant import Participant, Track, new_sid
-from livelayer_bus.embedded.room import Room, Timer
 from livelayer_bus.errors import ServerRequestError
+
+from ..participant import Participant, Track, new_sid
+from ..room import Room, Timer
+from .job import Dispatch, Job
+from .pool import WorkerPool
+from .worker import Worker
 
 LEAVE_WITHIN = 3.0  # seconds an agent has to leave by itself when its dispatch is deleted
 

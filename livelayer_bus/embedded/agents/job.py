@@ -8,8 +8,8 @@ from livekit.protocol import agent
 from livekit.protocol.agent_dispatch import AgentDispatch, AgentDispatchState, RoomAgentDispatch
 from livekit.protocol.models import ParticipantInfo
 
-from livelayer_bus.embedded.participant import new_sid
-from livelayer_bus.embedded.room import Room
+from ..participant import new_sid
+from ..room import Room
 
 KEPT_JOBS = 64  # ended jobs a dispatch still lists
 

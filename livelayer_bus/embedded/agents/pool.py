@@ -7,9 +7,9 @@ import logging
 from livekit import api
 from livekit.protocol import agent
 
-from livelayer_bus.embedded.agents.job import Dispatch, Job
-from livelayer_bus.embedded.agents.worker import Worker
-from livelayer_bus.embedded.auth import TokenAuthority
+from ..auth import TokenAuthority
+from .job import Dispatch, Job
+from .worker import Worker
 
 logger = logging.getLogger(__name__)
 

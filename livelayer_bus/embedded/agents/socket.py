@@ -11,12 +11,13 @@ from google.protobuf.message import DecodeError
 from livekit.protocol import agent
 from livekit.protocol.models import ServerInfo
 
-from livelayer_bus.embedded.agents.dispatcher import Dispatcher
-from livelayer_bus.embedded.agents.pool import WorkerPool
-from livelayer_bus.embedded.agents.worker import Worker
-from livelayer_bus.embedded.auth import TokenAuthority
-from livelayer_bus.embedded.signalling import PROTOCOL, SERVER_VERSION, SignalSocket
 from livelayer_bus.errors import AccessDeniedError
+
+from ..auth import TokenAuthority
+from ..signalling import PROTOCOL, SERVER_VERSION, SignalSocket
+from .dispatcher import Dispatcher
+from .pool import WorkerPool
+from .worker import Worker
 
 logger = logging.getLogger(__name__)
 

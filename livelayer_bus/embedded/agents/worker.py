@@ -8,8 +8,8 @@ from collections.abc import Callable
 from livekit.protocol import agent
 from livekit.protocol.models import ParticipantPermission
 
-from livelayer_bus.embedded.agents.job import Job
-from livelayer_bus.embedded.participant import new_sid
+from ..participant import new_sid
+from .job import Job
 
 ANSWER_WITHIN = 10.0  # seconds a worker has to say whether it takes a job
 

@@ -2,12 +2,12 @@
 
 from aiohttp import web
 
-from livelayer_bus.embedded.agents.dispatcher import Dispatcher
-from livelayer_bus.embedded.api.dispatch_service import dispatch_service
-from livelayer_bus.embedded.api.room_service import room_service
-from livelayer_bus.embedded.api.twirp import Twirp
-from livelayer_bus.embedded.auth import TokenAuthority
-from livelayer_bus.embedded.rooms import RoomRegistry
+from ..agents.dispatcher import Dispatcher
+from ..auth import TokenAuthority
+from ..rooms import RoomRegistry
+from .dispatch_service import dispatch_service
+from .room_service import room_service
+from .twirp import Twirp
 
 __all__ = ["api_routes"]
 

@@ -11,11 +11,11 @@ from livekit.protocol.agent_dispatch import (
     RoomAgentDispatch,
 )
 
-from livelayer_bus.embedded.agents.dispatcher import Dispatcher
-from livelayer_bus.embedded.api.limits import check_attributes, check_metadata
-from livelayer_bus.embedded.api.twirp import Method, Service, require_room_admin
-from livelayer_bus.embedded.auth import Access
-from livelayer_bus.embedded.rooms import RoomRegistry
+from ..agents.dispatcher import Dispatcher
+from ..auth import Access
+from ..rooms import RoomRegistry
+from .limits import check_attributes, check_metadata
+from .twirp import Method, Service, require_room_admin
 
 
 def dispatch_service(registry: RoomRegistry, dispatcher: Dispatcher) -> Service:

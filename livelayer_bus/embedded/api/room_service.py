@@ -30,11 +30,12 @@ from livekit.protocol.room import (
     UpdateSubscriptionsResponse,
 )
 
-from livelayer_bus.embedded.api.limits import check_attributes, check_metadata, check_name
-from livelayer_bus.embedded.api.twirp import Method, Service, require_room_admin, unimplemented
-from livelayer_bus.embedded.auth import Access
-from livelayer_bus.embedded.rooms import RoomRegistry
 from livelayer_bus.errors import AccessDeniedError, ServerRequestError
+
+from ..auth import Access
+from ..rooms import RoomRegistry
+from .limits import check_attributes, check_metadata, check_name
+from .twirp import Method, Service, require_room_admin, unimplemented
 
 NONCE = 16  # bytes
 

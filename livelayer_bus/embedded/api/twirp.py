@@ -10,8 +10,9 @@ from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
-from livelayer_bus.embedded.auth import Access, TokenAuthority
 from livelayer_bus.errors import AccessDeniedError, ServerRequestError
+
+from ..auth import Access, TokenAuthority
 
 _PROTOBUF = "application/protobuf"
 _JSON = "application/json"
