@@ -10,6 +10,7 @@ from livekit.protocol.models import TrackInfo, TrackSource, TrackType, VideoLaye
 from livekit.protocol.rtc import AddTrackRequest
 
 from . import rtp, sdp
+from .aiortc_private import parse_rtcp, receiver_report, sender_time
 from .participant import Participant, Track, new_sid
 from .relay import Layer, Source
 from .room import Room, Timer
@@ -252,12 +253,10 @@ class Publishing:
         return None
 
     def _rtcp_received(self, data: bytes) -> None:
-        for packet in rtp.split_rtcp(data):
-            if packet.kind == rtp.SENDER_REPORT and len(packet.body) >= 24:
-                layer = self._layers.get(packet.sender)
-                if layer is not None:
-                    ntp = int.from_bytes(packet.body[4:12], "big")
-                    layer.sender_reported(ntp, int.from_bytes(packet.body[12:16], "big"))
+        for packet in parse_rtcp(data):
+            reported = sender_time(packet)
+            if reported is not None and (layer := self._layers.get(reported[0])) is not None:
+                layer.sender_reported(*reported[1:])
 
     def report(self) -> None:
         """Tell the client what arrived and how much it may send."""
@@ -267,12 +266,8 @@ class Publishing:
         blocks = [block for layer in self._layers.values() if (block := layer.report(now))]
         if not blocks:
             return
-        ssrcs = [layer.ssrc for layer in self._layers.values() if layer.packets][:255]
-        # The estimate comes first: a client takes it as its start value only with, or before, the
-        # first receiver report.
-        self._transport.send_rtcp(
-            rtp.receiver_report([]) + rtp.remb(BANDWIDTH, ssrcs) + rtp.receiver_report(blocks[:31])
-        )
+        ssrcs = [layer.ssrc for layer in self._layers.values() if layer.packets]
+        self._transport.send_rtcp(receiver_report(blocks, BANDWIDTH, ssrcs))
 
 
 def _describe(info: TrackInfo, media: sdp.Media, codec: sdp.Codec, rids: list[str]) -> None:

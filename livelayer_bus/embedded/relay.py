@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from . import rtp
+from .aiortc_private import ReceiverReport, pli
 from .participant import Track
 from .room import Timer
 from .sdp import AUDIO_LEVEL_EXTENSION, Codec
@@ -90,7 +91,7 @@ class Layer:
         for sink in self.source.sinks:
             sink.sender_reported(self, ntp, timestamp)
 
-    def report(self, now: float) -> bytes | None:
+    def report(self, now: float) -> ReceiverReport | None:
         """This layer's block for the next receiver report."""
         if self._highest < 0:
             return None
@@ -100,13 +101,14 @@ class Layer:
         new, got = expected - before_expected, self.packets - before_got
         fraction = max(0, min(255, (new - got) * 256 // new)) if new > 0 else 0
         delay = int((now - self._report_arrival) * 65536) if self._report_middle else 0
-        return rtp.report_block(
-            self.ssrc,
-            fraction,
-            expected - self.packets,
-            self._highest,
-            self._report_middle,
-            delay,
+        return ReceiverReport(
+            ssrc=self.ssrc,
+            fraction_lost=fraction,
+            packets_lost=max(0, min(expected - self.packets, 0x7FFFFF)),
+            highest_sequence=self._highest & 0xFFFFFFFF,
+            jitter=0,  # not measured
+            lsr=self._report_middle,
+            dlsr=delay & 0xFFFFFFFF,
         )
 
     def request_keyframe(self) -> None:
@@ -118,7 +120,7 @@ class Layer:
                 self._retry = self.source.call_later(wait, self._ask_again)
             return
         self._asked = now
-        self.source.send_rtcp(rtp.pli(self.ssrc))
+        self.source.send_rtcp(pli(self.ssrc))
 
     def _ask_again(self) -> None:
         self._retry = None

@@ -20,6 +20,7 @@ from livelayer_bus.errors import ClosedError, EmbeddedServerError, LoopbackOnlyE
 from .agents.dispatcher import Dispatcher
 from .agents.pool import WorkerPool
 from .agents.socket import AgentSockets
+from .aiortc_private import Certificate
 from .api import api_routes
 from .auth import Kind, TokenAuthority
 from .faults import Faults
@@ -28,7 +29,6 @@ from .rooms import RoomRegistry
 from .session import Hub
 from .signalling import Signalling
 from .ticker import Ticker
-from .transport import Certificate
 
 logger = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from livekit.protocol.models import DisconnectReason
 from livekit.protocol.rtc import LeaveRequest, SignalResponse
 
+from .aiortc_private import Certificate
 from .data import DATA_TRACK, LOSSY, RELIABLE, DataRouter, DataTracks
 from .faults import Faults
 from .participant import Participant, Track, leave_message
@@ -18,7 +19,7 @@ from .room import Room, Timer
 from .rooms import RoomRegistry
 from .sink import Loss
 from .subscribing import Subscribing
-from .transport import Certificate, PeerTransport
+from .transport import PeerTransport
 
 SILENT_AFTER = 7.0  # seconds without a datagram after which a client without socket is gone
 GONE_AFTER = 1.0  # seconds after which a client that ended its connections is gone

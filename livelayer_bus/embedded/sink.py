@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from livekit.protocol.models import VideoQuality
 
 from . import rtp
+from .aiortc_private import nack, sender_report
 from .relay import WORD, Layer, Source
 from .sdp import DEPENDENCY_EXTENSION
 from .svc import DependencyDescriptor, SpatialFilter
@@ -200,13 +201,13 @@ class Sink:
             else:
                 self._emit(packet, inner, WORD.unpack_from(packet, 2)[1], time.monotonic())
         if missing:
-            self.source.send_rtcp(rtp.nack(layer.ssrc, missing))
+            self.source.send_rtcp(nack(layer.ssrc, missing))
 
     def sender_reported(self, layer: Layer, ntp: int, timestamp: int) -> None:
         """Pass on which wall-clock time a timestamp has."""
         if layer is self._layer and self.packets:
             self._send_rtcp(
-                rtp.sender_report(
+                sender_report(
                     self.ssrc, ntp, timestamp + self._time_shift, self.packets, self.octets
                 )
             )

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from livekit.protocol.rtc import SessionDescription, SignalResponse, TrackSubscribed
 
-from . import rtp, sdp
+from . import sdp
+from .aiortc_private import keyframe_targets, lost_packets, parse_rtcp
 from .participant import Track
 from .relay import Source
 from .sink import Loss, Sink
@@ -231,16 +232,10 @@ class Subscribing:
         return usable
 
     def _rtcp_received(self, data: bytes) -> None:
-        for packet in rtp.split_rtcp(data):
-            if packet.kind == rtp.PAYLOAD_FEEDBACK:
-                targets = packet.fir_targets() if packet.count == rtp.FIR else [packet.media]
-                if packet.count not in (rtp.PLI, rtp.FIR):
-                    continue
-                for target in targets:
-                    sink = self._by_ssrc.get(target)
-                    if sink is not None:
-                        sink.request_keyframe()
-            elif packet.kind == rtp.TRANSPORT_FEEDBACK and packet.count == rtp.NACK:
-                sink = self._by_ssrc.get(packet.media)
-                if sink is not None:
-                    sink.resend(packet.lost())
+        for packet in parse_rtcp(data):
+            for target in keyframe_targets(packet):
+                if (sink := self._by_ssrc.get(target)) is not None:
+                    sink.request_keyframe()
+            media, numbers = lost_packets(packet)
+            if numbers and (sink := self._by_ssrc.get(media)) is not None:
+                sink.resend(numbers)

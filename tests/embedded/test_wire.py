@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelayer_bus.embedded import ice, rtp, sdp
+from livelayer_bus.embedded import aiortc_private, ice, rtp, sdp
 from livelayer_bus.embedded.svc import DependencyDescriptor, SpatialFilter
 
 
@@ -47,11 +47,11 @@ async def test_only_who_knows_the_password_gets_through() -> None:
         path.sendto(_request(server.ufrag, "wrong"))
         path.sendto(_request("nobody", server.password))
         path.sendto(_request(server.ufrag, server.password, nominate=True))
-        answer = ice.parse_stun(await asyncio.wait_for(client.got.get(), 5))
-        assert answer is not None
-        kind, transaction, attributes = answer
-        assert (kind, transaction) == (0x0101, b"123456789abc")
-        port = struct.unpack("!H", attributes[0x0020][1][2:4])[0] ^ 0x2112
+        answer = await asyncio.wait_for(client.got.get(), 5)
+        assert (answer[:2], answer[8:20]) == (b"\x01\x01", b"123456789abc")
+        # The first attribute: XOR-MAPPED-ADDRESS, 8 bytes, IPv4.
+        assert answer[20:26] == b"\x00\x20\x00\x08\x00\x01"
+        port = int.from_bytes(answer[26:28], "big") ^ 0x2112
         assert port == path.get_extra_info("sockname")[1]
         assert (received, server.rejected) == ([], 3)
         old = (server.ufrag, server.password)
@@ -70,9 +70,10 @@ async def test_only_who_knows_the_password_gets_through() -> None:
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_readers(data: bytes) -> None:
     ice.parse_stun(data)
-    for item in rtp.split_rtcp(data):
-        assert item.lost() is not None
-        assert item.fir_targets() is not None
+    for item in aiortc_private.parse_rtcp(data):
+        aiortc_private.keyframe_targets(item)
+        aiortc_private.lost_packets(item)
+        aiortc_private.sender_time(item)
     if len(data) >= 12:
         rtp.extension(data, 3)
         rtp.starts_keyframe("vp8", data)
@@ -129,20 +130,37 @@ def test_key_frames_are_told_from_others(codec: str, payload: bytes, starts: boo
     assert rtp.starts_keyframe(codec, _packet(1, payload=payload)) is starts
 
 
-def test_feedback_reads_back_as_it_was_written() -> None:
-    compound = rtp.pli(7) + rtp.nack(8, [5, 9]) + rtp.remb(20_000_000, [1, 2])
-    first, second, third = rtp.split_rtcp(compound)
-    assert (first.kind, first.count, first.media) == (rtp.PAYLOAD_FEEDBACK, rtp.PLI, 7)
-    assert (second.count, second.media, second.lost()) == (rtp.NACK, 8, [5, 9])
-    assert third.body[8:12] == b"REMB"
-    mantissa = int.from_bytes(third.body[13:16], "big")
+def test_feedback_is_written_and_read() -> None:
+    fir = struct.pack("!BBHIIIHH", 0x84, 206, 4, 1, 0, 9, 0, 0)
+    compound = aiortc_private.pli(7) + fir + aiortc_private.nack(8, [65535, 0, 9])
+    packets = aiortc_private.parse_rtcp(compound)
+    targets = [aiortc_private.keyframe_targets(packet) for packet in packets]
+    assert targets == [[7], [9], [], [], []]
+    lost = [aiortc_private.lost_packets(packet) for packet in packets]
+    assert lost == [(0, []), (0, []), (8, [65535]), (8, [0]), (8, [9])]
+
+
+def test_a_nack_that_wraps_around_names_all_its_packets() -> None:
+    nack = struct.pack("!BBHIIHH", 0x81, 205, 3, 1, 8, 65535, 0b11)
+    (packet,) = aiortc_private.parse_rtcp(nack)
+    assert aiortc_private.lost_packets(packet) == (8, [65535, 0, 1])
+
+
+def test_a_receiver_report_says_what_was_lost_and_what_may_be_sent() -> None:
+    block = aiortc_private.ReceiverReport(9, 64, 3, 70000, 0, 0, 0)
+    data = aiortc_private.receiver_report([block], 20_000_000, [1, 2])
+    assert data[:8] == bytes.fromhex("80c9000100000001")  # empty, in front of the estimate
+    assert data[20:24] == b"REMB"
+    mantissa = int.from_bytes(data[25:28], "big")
     assert (mantissa & 0x3FFFF) << (mantissa >> 18) == pytest.approx(20_000_000, rel=0.01)
-
-
-def test_a_report_block_says_what_was_lost() -> None:
-    report = next(rtp.split_rtcp(rtp.receiver_report([rtp.report_block(9, 64, 3, 70000, 0, 0)])))
-    ssrc, lost, highest = struct.unpack_from("!III", report.body, 4)
+    ssrc, lost, highest = struct.unpack_from("!III", data, 44)
     assert (ssrc, lost >> 24, lost & 0xFFFFFF, highest) == (9, 64, 3, 70000)
+
+
+def test_a_sender_report_keeps_its_time() -> None:
+    data = aiortc_private.sender_report(5, 1 << 40, (1 << 32) + 7, 3, 4)
+    (packet,) = aiortc_private.parse_rtcp(data)
+    assert aiortc_private.sender_time(packet) == (5, 1 << 40, 7)
 
 
 OFFER = """v=0
