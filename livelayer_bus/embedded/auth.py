@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
 import jwt
 import msgspec
@@ -16,6 +16,7 @@ from livekit.protocol.room import RoomConfiguration
 
 from livelayer_bus.errors import AccessDeniedError
 
+RENEWED_TTL = 600.0  # seconds
 LEEWAY = 60.0  # seconds that the clock of a token's issuer may be off
 
 Kind = Literal["standard", "egress", "ingress", "sip", "agent"]
@@ -114,6 +115,32 @@ class TokenAuthority:
         if room_config is not None:
             token = token.with_room_config(room_config)
         return token.to_jwt()
+
+    def renew(self, access: Access, participant: ParticipantInfo) -> str:
+        """A token for a participant as it is now, to come back with."""
+        permission = participant.permission
+        names = {source: name for name, source in _SOURCES.items()}
+        grants = replace(
+            access.video,
+            can_subscribe=permission.can_subscribe,
+            can_publish=permission.can_publish,
+            can_publish_data=permission.can_publish_data,
+            can_publish_sources=[names[source] for source in permission.can_publish_sources],
+            can_update_own_metadata=permission.can_update_metadata,
+            hidden=permission.hidden,
+            recorder=permission.recorder,
+            agent=permission.agent,
+        )
+        return self.mint(
+            participant.identity,
+            grants,
+            name=participant.name,
+            metadata=participant.metadata,
+            attributes=dict(participant.attributes),
+            kind=cast(Kind, ParticipantInfo.Kind.Name(access.kind).lower()),
+            ttl=RENEWED_TTL,
+            room_config=access.room_config,
+        )
 
     def verify(self, token: str) -> Access:
         """What the token allows.

@@ -51,6 +51,17 @@ def extension(packet: bytes, wanted: int) -> bytes | None:
     return None
 
 
+def without_redundancy(packet: bytes, payload_type: int) -> bytes:
+    """The packet with only the primary block of its redundant audio (RFC 2198), of this type."""
+    start = position = header_size(packet)
+    redundant = 0
+    while position + 3 < len(packet) and packet[position] & 0x80:
+        redundant += int.from_bytes(packet[position + 2 : position + 4], "big") & 0x3FF
+        position += 4
+    head = packet[:1] + bytes((packet[1] & 0x80 | payload_type,)) + packet[2:start]
+    return head + packet[position + 1 + redundant :]
+
+
 def starts_keyframe(codec: str, packet: bytes) -> bool:
     """Whether a decoder can start at this packet; True for codecs this relay cannot read."""
     payload = packet[header_size(packet) :]

@@ -235,7 +235,7 @@ class _Running:
         loop = asyncio.get_running_loop()
         self.registry = RoomRegistry(loop.call_later)
         self.faults = Faults(self.registry)
-        self.hub = Hub(self.registry, self.faults, certificate, self.spawn)
+        self.hub = Hub(authority, self.registry, self.faults, certificate, self.spawn)
         self._ticker = Ticker(self.hub)
         workers = WorkerPool(authority)
         dispatcher = Dispatcher(workers, self.spawn, loop.call_later)

@@ -185,14 +185,14 @@ class Signalling:
         room = self._hub.registry.create_room(access.video.room, config=access.room_config)
         previous = room.participants.get(access.identity)
         if previous is not None:
-            room.remove(previous, DisconnectReason.DUPLICATE_IDENTITY)
+            room.remove(previous, DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
         participant = Participant(
             room.name,
             _participant_info(request, access),
             auto_subscribe=request.query.get("auto_subscribe", "1") != "0",
         )
         room.add(participant)
-        session = Session(self._hub, room, participant)
+        session = Session(self._hub, room, participant, access)
         participant.link = session
         await session.open()
         if session.closed:
@@ -200,6 +200,7 @@ class Signalling:
         session.attach(signal)
         participant.set_state(ParticipantInfo.JOINED)
         signal.send(SignalResponse(join=_join_response(session)))
+        session.refresh_token()
         session.subscribing.negotiate()
         return session
 

@@ -36,19 +36,22 @@ class Loss:
 
 
 class Sink:
-    """One subscriber's stream of a track: one SSRC, continuous numbers, whatever layer feeds it."""
+    """One subscriber's stream of a track: one SSRC, continuous numbers, whatever layer feeds it.
+
+    `payload_types` maps those of the publisher to those of the subscriber.
+    """
 
     def __init__(
         self,
         source: Source,
         ssrc: int,
-        payload_type: int,
+        payload_types: dict[int, int],
         send_rtp: Callable[[bytes], None],
         send_rtcp: Callable[[bytes], None],
     ) -> None:
         self.source = source
         self.ssrc = ssrc
-        self.payload_type = payload_type
+        self.unwrap = -1  # payload type of redundant audio that the subscriber cannot take
         self.loss: Loss | None = None
         self.wanted = max(len(source.rids), len(source.track.info.layers)) - 1
         self.disabled = False
@@ -56,7 +59,8 @@ class Sink:
         self.octets = 0
         self._send_rtp = send_rtp
         self._send_rtcp = send_rtcp
-        self._rewrite = payload_type != source.codec.payload_type
+        self._payload_types = payload_types
+        self._rewrite = any(number != own for number, own in payload_types.items())
         self._ssrc_bytes = ssrc.to_bytes(4, "big")
         self._layer: Layer | None = None
         self._target: Layer | None = None
@@ -158,6 +162,8 @@ class Sink:
         self._segment_start = (number + self._number_shift) & 0xFFFF
 
     def _emit(self, packet: bytes, number: int, timestamp: int, now: float) -> None:
+        if packet[1] & 0x7F == self.unwrap:
+            packet = rtp.without_redundancy(packet, self.source.codec.payload_type)
         if self._number_shift or self._time_shift or self._rewrite or self._filter is not None:
             number = (number + self._number_shift) & 0xFFFF
             timestamp = (timestamp + self._time_shift) & 0xFFFFFFFF
@@ -166,7 +172,7 @@ class Sink:
             out = (
                 _head.pack(
                     packet[0],
-                    packet[1] & 0x80 | self.payload_type,
+                    packet[1] & 0x80 | self._payload_types.get(packet[1] & 0x7F, 0),
                     number,
                     timestamp,
                     self.ssrc,

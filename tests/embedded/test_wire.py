@@ -77,6 +77,7 @@ def test_no_bytes_break_the_readers(data: bytes) -> None:
     if len(data) >= 12:
         rtp.extension(data, 3)
         rtp.starts_keyframe("vp8", data)
+        rtp.without_redundancy(data, 111)
         rtp.starts_keyframe("h264", data)
         SpatialFilter(DependencyDescriptor(3), 1).admit(data, data[3])
 
@@ -179,6 +180,7 @@ a=rtpmap:96 VP8/90000
 a=fmtp:96 max-fr=30
 a=rid:f send
 a=rid:q send
+a=simulcast:send f;~q,x
 a=ssrc:11 cname:x
 a=ssrc:11 msid:- the-cid
 a=ssrc:12 cname:x
@@ -193,6 +195,66 @@ def test_an_offer_is_understood() -> None:
     assert (video.rids, video.ssrcs) == (["f", "q"], [11, 12])
     assert video.extensions() == {sdp.MID_EXTENSION: 4, sdp.RID_EXTENSION: 5}
     assert video.codec() == sdp.Codec(96, "VP8", 90000, "", "max-fr=30")
+
+
+@pytest.mark.parametrize(
+    ("offered", "ordered"),
+    [
+        ("q;h;f", "q;h;f"),
+        ("f;h;q", "q;h;f"),
+        ("f;q", "q;f"),
+        ("0;1;2", "2;1;0"),
+        ("small;large", "small;large"),
+    ],
+)
+def test_the_lowest_simulcast_stream_comes_first(offered: str, ordered: str) -> None:
+    assert sdp.lowest_first(offered.split(";")) == ordered.split(";")
+
+
+BROWSER_OFFER = """m=audio 9 UDP/TLS/RTP/SAVPF 111 63
+a=rtpmap:111 opus/48000/2
+a=fmtp:111 minptime=10;stereo=1;useinbandfec=1
+a=rtpmap:63 red/48000/2
+a=fmtp:63 111/111
+m=video 9 UDP/TLS/RTP/SAVPF 96 97 102 104 108 98
+a=rtpmap:96 VP8/90000
+a=rtpmap:97 rtx/90000
+a=rtpmap:102 H264/90000
+a=fmtp:102 packetization-mode=1;profile-level-id=42001f
+a=rtpmap:104 H264/90000
+a=fmtp:104 packetization-mode=0;profile-level-id=42e01f
+a=rtpmap:108 H264/90000
+a=fmtp:108 packetization-mode=1;profile-level-id=42e01f
+a=rtpmap:98 VP9/90000
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "number"), [("", 96), ("h264", 108), ("VP9", 98), ("AV1", 96), ("rtx", 96)]
+)
+def test_the_announced_codec_is_taken_from_all_that_are_offered(wanted: str, number: int) -> None:
+    codec = sdp.parse(BROWSER_OFFER).media[1].codec(wanted)
+    assert codec is not None
+    assert codec.payload_type == number
+
+
+def test_the_redundant_form_belongs_to_its_codec() -> None:
+    audio = sdp.parse(BROWSER_OFFER).media[0]
+    opus = audio.codec()
+    assert opus is not None
+    red = audio.red(opus)
+    assert red is not None
+    assert (red.payload_type, red.fmtp) == (63, "111/111")
+    assert audio.red(sdp.Codec(109, "opus", 48000)) is None
+    mono = sdp.with_parameters(opus, "usedtx=1", without=("stereo",))
+    assert mono.fmtp == "minptime=10;useinbandfec=1;usedtx=1"
+
+
+def test_only_the_primary_block_of_redundant_audio_is_left() -> None:
+    blocks = struct.pack("!BHB", 0x80 | 111, 960 << 2, 3) + b"\x6fOLDprimary"
+    packet = rtp.without_redundancy(_packet(1, b"\x10x", blocks), 111)
+    assert packet[1] == 111
+    assert packet[rtp.header_size(packet) :] == b"primary"
 
 
 def _layered(
