@@ -13,8 +13,9 @@ from livekit.protocol.models import (
     ParticipantInfo,
     ParticipantPermission,
     TrackInfo,
+    TrackSource,
 )
-from livekit.protocol.rtc import LeaveRequest, SignalResponse
+from livekit.protocol.rtc import LeaveRequest, SignalResponse, TrackSubscribed
 
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -47,8 +48,8 @@ class ParticipantLink(Protocol):
         """Stop delivering a data track."""
         ...
 
-    def revoke_publishing(self) -> None:
-        """Drop everything the participant publishes: its permission was taken away."""
+    def permission_changed(self) -> None:
+        """Drop what the participant may publish no more, and renew its token."""
         ...
 
     def close(self, reason: DisconnectReason) -> None:
@@ -63,11 +64,19 @@ class Track:
         self.publisher = publisher
         self.info = info
         self.cid = cid
+        self._told_subscribed = False
 
     @property
     def sid(self) -> str:
         """The `TR_` identifier."""
         return self.info.sid
+
+    def tell_subscribed(self) -> None:
+        """Tell the publisher that a visible participant receives the track; once a track."""
+        if not self._told_subscribed:
+            self._told_subscribed = True
+            message = SignalResponse(track_subscribed=TrackSubscribed(track_sid=self.sid))
+            self.publisher.signal(message)
 
 
 class Participant:
@@ -122,6 +131,11 @@ class Participant:
         info.tracks.extend(track.info for track in self.tracks.values())
         info.data_tracks.extend(self.data_tracks.values())
         return info
+
+    def may_publish(self, source: TrackSource) -> bool:
+        """Whether its permission allows a track of this source."""
+        sources = self.permission.can_publish_sources
+        return self.permission.can_publish and (not sources or source in sources)
 
     def touch(self) -> None:
         """Count a change, so that clients take the next update for newer."""

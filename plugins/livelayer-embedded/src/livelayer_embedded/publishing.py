@@ -6,10 +6,11 @@ import secrets
 import time
 from collections.abc import Callable
 
-from livekit.protocol.models import TrackInfo, TrackSource, TrackType, VideoLayer
-from livekit.protocol.rtc import AddTrackRequest
+from livekit.protocol.models import AudioTrackFeature, TrackInfo, TrackSource, TrackType, VideoLayer
+from livekit.protocol.rtc import AddTrackRequest, SignalResponse, TrackUnpublishedResponse
 
 from . import rtp, sdp
+from .aiortc_private import parse_rtcp, receiver_report, sender_time
 from .participant import Participant, Track, new_sid
 from .relay import Layer, Source
 from .room import Room, Timer
@@ -47,6 +48,13 @@ def track_info(request: AddTrackRequest) -> TrackInfo:
     info.layers.extend(sorted(request.layers, key=lambda layer: layer.quality))
     info.audio_features.extend(request.audio_features)
     info.packet_trailer_features.extend(request.packet_trailer_features)
+    if request.stereo and AudioTrackFeature.TF_STEREO not in info.audio_features:
+        info.audio_features.append(AudioTrackFeature.TF_STEREO)
+    if request.disable_dtx and AudioTrackFeature.TF_NO_DTX not in info.audio_features:
+        info.audio_features.append(AudioTrackFeature.TF_NO_DTX)
+    if request.simulcast_codecs and request.simulcast_codecs[0].codec:
+        kind = "audio" if request.type == TrackType.AUDIO else "video"
+        info.codecs.add(mime_type=f"{kind}/{request.simulcast_codecs[0].codec}", cid=request.cid)
     if request.simulcast_codecs and request.simulcast_codecs[0].layers and not info.layers:
         info.layers.extend(
             sorted(request.simulcast_codecs[0].layers, key=lambda layer: layer.quality)
@@ -86,11 +94,8 @@ class Publishing:
 
     def announce(self, request: AddTrackRequest) -> TrackInfo | None:
         """Take note of a track the client is about to offer; None if it may not publish it."""
-        permission = self._participant.permission
-        sources = permission.can_publish_sources
-        if not permission.can_publish or (sources and request.source not in sources):
-            return None
-        if len(self._pending) >= PENDING_TRACKS:
+        allowed = self._participant.may_publish(request.source)
+        if not allowed or len(self._pending) >= PENDING_TRACKS:
             return None
         info = track_info(request)
         self._pending[request.cid] = info
@@ -145,14 +150,14 @@ class Publishing:
     ) -> tuple[list[str], Source | None]:
         if media.kind == "application":
             return sdp.application_section(media.mid, lines), None
-        codec = media.codec()
+        codec = media.codec(self._wanted_codec(media.track_id))
         if media.port == 0 or codec is None:
             formats = " ".join(media.formats)
             return sdp.rejected_section(media.kind, media.protocol, formats, media.mid), None
         source = self._source_of(media, codec) if media.sends else None
         direction = "recvonly" if source is not None else "inactive"
-        used = source.codec if source is not None else codec
-        section = sdp.media_section(media.kind, media.mid, used, direction, lines)
+        codecs = [codec] if source is None else _receivable(source)
+        section = sdp.media_section(media.kind, media.mid, codecs, direction, lines)
         # Inactive m-lines keep their extensions and stream ids: what one answer leaves out, the
         # client can offer on no later m-line, and then it cannot publish simulcast.
         wanted = [sdp.MID_EXTENSION, *sdp.END_TO_END_EXTENSIONS]
@@ -163,6 +168,13 @@ class Publishing:
             section.append(f"a=simulcast:recv {';'.join(media.rids)}")
         return section, source
 
+    def _wanted_codec(self, cid: str) -> str:
+        # A client announces which codec it will use; it lists in the offer all that it has.
+        info = self._pending.get(cid)
+        return (
+            info.codecs[0].mime_type.partition("/")[2] if info is not None and info.codecs else ""
+        )
+
     def _source_of(self, media: sdp.Media, codec: sdp.Codec) -> Source | None:
         known = self._by_mid.get(media.mid)
         if known is not None and known.track.cid == media.track_id:
@@ -172,11 +184,13 @@ class Publishing:
         info = self._pending.pop(media.track_id, None)
         if info is None:
             return None
-        rids = media.rids
-        _describe(info, media, codec, rids)
+        rids = sdp.lowest_first(media.rids)
+        red = media.red(codec) if media.kind == "audio" and not info.disable_red else None
+        _describe(info, media, red or codec, rids)
         source = Source(
             Track(self._participant, info, media.track_id),
             codec,
+            red,
             media.kind,
             media.mid,
             rids,
@@ -199,11 +213,16 @@ class Publishing:
         self._room.unpublish(source.track)
         source.close()
 
-    def revoke(self) -> None:
-        """Take back everything: the permission to publish is gone."""
-        self._pending.clear()
+    def permission_changed(self) -> None:
+        """Take back the tracks that the participant may publish no more, and tell its client."""
+        allowed = self._participant.may_publish
+        self._pending = {cid: info for cid, info in self._pending.items() if allowed(info.source)}
         for source in list(self._by_mid.values()):
-            self._unpublish(source)
+            track = source.track
+            if not allowed(track.info.source):
+                self._unpublish(source)
+                response = TrackUnpublishedResponse(track_sid=track.sid)
+                self._participant.signal(SignalResponse(track_unpublished=response))
 
     def close(self) -> None:
         """Forget all media; the model has dropped the tracks already."""
@@ -252,12 +271,10 @@ class Publishing:
         return None
 
     def _rtcp_received(self, data: bytes) -> None:
-        for packet in rtp.split_rtcp(data):
-            if packet.kind == rtp.SENDER_REPORT and len(packet.body) >= 24:
-                layer = self._layers.get(packet.sender)
-                if layer is not None:
-                    ntp = int.from_bytes(packet.body[4:12], "big")
-                    layer.sender_reported(ntp, int.from_bytes(packet.body[12:16], "big"))
+        for packet in parse_rtcp(data):
+            reported = sender_time(packet)
+            if reported is not None and (layer := self._layers.get(reported[0])) is not None:
+                layer.sender_reported(*reported[1:])
 
     def report(self) -> None:
         """Tell the client what arrived and how much it may send."""
@@ -267,29 +284,40 @@ class Publishing:
         blocks = [block for layer in self._layers.values() if (block := layer.report(now))]
         if not blocks:
             return
-        ssrcs = [layer.ssrc for layer in self._layers.values() if layer.packets][:255]
-        # The estimate comes first: a client takes it as its start value only with, or before, the
-        # first receiver report.
-        self._transport.send_rtcp(
-            rtp.receiver_report([]) + rtp.remb(BANDWIDTH, ssrcs) + rtp.receiver_report(blocks[:31])
+        ssrcs = [layer.ssrc for layer in self._layers.values() if layer.packets]
+        self._transport.send_rtcp(receiver_report(blocks, BANDWIDTH, ssrcs))
+
+
+def _receivable(source: Source) -> list[sdp.Codec]:
+    """What a publisher may send for a track, the preferred form first."""
+    codec = source.codec
+    if source.kind == "audio":
+        features = source.track.info.audio_features
+        stereo = ("stereo=1", "maxaveragebitrate=510000")
+        codec = sdp.with_parameters(
+            codec,
+            *(() if AudioTrackFeature.TF_NO_DTX in features else ("usedtx=1",)),
+            *(stereo if AudioTrackFeature.TF_STEREO in features else ()),
+            without=("usedtx", "stereo"),
         )
+    return [codec] if source.red is None else [source.red, codec]
 
 
 def _describe(info: TrackInfo, media: sdp.Media, codec: sdp.Codec, rids: list[str]) -> None:
     info.mime_type = f"{media.kind}/{codec.name}"
     info.mid = media.mid
     info.version.unix_micro = time.time_ns() // 1000
-    names = list(reversed(rids))
     ssrcs = media.ssrcs
     for index, layer in enumerate(info.layers):
         layer.spatial_layer = index
-        if index < len(names):
-            layer.rid = names[index]
+        if index < len(rids):
+            layer.rid = rids[index]
         elif ssrcs and not rids:
             layer.ssrc = ssrcs[0]
     mode = VideoLayer.ONE_SPATIAL_LAYER_PER_STREAM
     if codec.name in ("VP9", "AV1") and not rids and len(info.layers) > 1:
         mode = VideoLayer.MULTIPLE_SPATIAL_LAYERS_PER_STREAM
+    del info.codecs[:]
     described = info.codecs.add(
         mime_type=info.mime_type, mid=media.mid, cid=media.track_id, video_layer_mode=mode
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from . import rtp
+from .aiortc_private import ReceiverReport, pli
 from .participant import Track
 from .room import Timer
 from .sdp import AUDIO_LEVEL_EXTENSION, Codec
@@ -15,6 +16,9 @@ from .sdp import AUDIO_LEVEL_EXTENSION, Codec
 CACHE = 512  # packets a video layer keeps for lost ones to be sent again; a power of two
 KEYFRAME_INTERVAL = 0.3  # seconds between two requests to one publisher's layer
 SILENCE = 127  # dB below full scale
+SPEAKING = 35  # dB below full scale; what is as loud or louder may be speech
+PAUSE = 0.125  # seconds between two packets of one publisher
+SPEECH = 0.2  # seconds of loud audio between two looks that make speech
 LAYER_SILENT = 2.0  # seconds without a packet after which a simulcast layer counts as off
 
 WORD = struct.Struct("!HII")  # sequence number, timestamp, SSRC: bytes 2 to 11
@@ -90,7 +94,7 @@ class Layer:
         for sink in self.source.sinks:
             sink.sender_reported(self, ntp, timestamp)
 
-    def report(self, now: float) -> bytes | None:
+    def report(self, now: float) -> ReceiverReport | None:
         """This layer's block for the next receiver report."""
         if self._highest < 0:
             return None
@@ -100,13 +104,14 @@ class Layer:
         new, got = expected - before_expected, self.packets - before_got
         fraction = max(0, min(255, (new - got) * 256 // new)) if new > 0 else 0
         delay = int((now - self._report_arrival) * 65536) if self._report_middle else 0
-        return rtp.report_block(
-            self.ssrc,
-            fraction,
-            expected - self.packets,
-            self._highest,
-            self._report_middle,
-            delay,
+        return ReceiverReport(
+            ssrc=self.ssrc,
+            fraction_lost=fraction,
+            packets_lost=max(0, min(expected - self.packets, 0x7FFFFF)),
+            highest_sequence=self._highest & 0xFFFFFFFF,
+            jitter=0,  # not measured
+            lsr=self._report_middle,
+            dlsr=delay & 0xFFFFFFFF,
         )
 
     def request_keyframe(self) -> None:
@@ -118,7 +123,7 @@ class Layer:
                 self._retry = self.source.call_later(wait, self._ask_again)
             return
         self._asked = now
-        self.source.send_rtcp(rtp.pli(self.ssrc))
+        self.source.send_rtcp(pli(self.ssrc))
 
     def _ask_again(self) -> None:
         self._retry = None
@@ -133,12 +138,16 @@ class Layer:
 
 
 class Source:
-    """A published track's media: its layers, lowest quality first, and who gets them."""
+    """A published track's media: its layers, and who gets them.
+
+    `rids` and `layers` are in the order of their quality, lowest first.
+    """
 
     def __init__(
         self,
         track: Track,
         codec: Codec,
+        red: Codec | None,
         kind: str,
         mid: str,
         rids: list[str],
@@ -148,6 +157,7 @@ class Source:
     ) -> None:
         self.track = track
         self.codec = codec
+        self.red = red  # audio that the publisher may send redundantly
         self.codec_name = codec.name.lower()
         self.kind = kind
         self.mid = mid
@@ -159,24 +169,39 @@ class Source:
         self.sinks: list[Outlet] = []
         self.level_extension = extensions.get(AUDIO_LEVEL_EXTENSION, 0) if kind == "audio" else 0
         self._loudest = SILENCE
+        self._loud = 0.0
+        self._heard_until = 0
 
     def add_layer(self, ssrc: int, rid: str) -> Layer:
         """Take note of a stream that belongs to this track."""
         layer = Layer(self, ssrc, rid)
         self.layers.append(layer)
-        order = {name: index for index, name in enumerate(reversed(self.rids))}
+        order = {name: index for index, name in enumerate(self.rids)}
         self.layers.sort(key=lambda item: order.get(item.rid, 0))
         return layer
 
     def hear(self, packet: bytes) -> None:
-        """Take note of how loud an audio packet says it is."""
+        """Take note of how loud an audio packet says it is, and of how long it lasts."""
         level = rtp.extension(packet, self.level_extension)
-        if level:
+        if not level:
+            return
+        timestamp = int.from_bytes(packet[4:8], "big")
+        lasted = (timestamp - self._heard_until) & 0xFFFFFFFF
+        self._heard_until = timestamp
+        if level[0] & 127 <= SPEAKING:
             self._loudest = min(self._loudest, level[0] & 127)
+            # A longer step is a pause: the publisher sends nothing while it is silent.
+            self._loud += (
+                lasted / self.codec.clock_rate if lasted < self.codec.clock_rate / 8 else 0
+            )
 
     def take_level(self) -> int:
-        """The loudest level since the last call, in dB below full scale; 127 is silence."""
-        level, self._loudest = self._loudest, SILENCE
+        """The loudest level since the last call, in dB below full scale; 127 is silence.
+
+        Audio that was loud for a shorter time than speech is silence.
+        """
+        level = self._loudest if self._loud >= SPEECH else SILENCE
+        self._loudest, self._loud = SILENCE, 0.0
         return level
 
     def layer_woke(self) -> None:
@@ -189,7 +214,7 @@ class Source:
         live = [layer for layer in self.layers if layer.live(now)]
         if not live:
             return None
-        order = list(reversed(self.rids))
+        order = self.rids
         below = [item for item in live if item.rid not in order or order.index(item.rid) <= wanted]
         return below[-1] if below else live[0]
 

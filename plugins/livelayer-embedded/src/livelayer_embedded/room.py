@@ -93,8 +93,14 @@ class Room:
             for track in participant.tracks.values():
                 self.offer_track(track, other)
 
-    def remove(self, participant: Participant, reason: DisconnectReason) -> None:
-        """Drop a participant and close its link; the room expires after its last one."""
+    def remove(
+        self, participant: Participant, reason: DisconnectReason, *, replaced: bool = False
+    ) -> None:
+        """Drop a participant and close its link; the room expires after its last one.
+
+        The others are not told of one that is replaced: they see the identity's next participant
+        and take the change of its sid for a reconnection.
+        """
         if self.participants.get(participant.identity) is not participant:
             return
         del self.participants[participant.identity]
@@ -106,7 +112,7 @@ class Room:
         participant.set_state(ParticipantInfo.DISCONNECTED)
         last = participant.info()
         last.disconnect_reason = reason
-        if was_active and not participant.hidden:
+        if was_active and not participant.hidden and not replaced:
             self._send_update(ParticipantUpdate(participants=[last]))
         link, participant.link = participant.link, None
         if link is not None:

@@ -172,8 +172,7 @@ class RoomRegistry:
         found = self.get_room(room)
         found.announce(participant)
         if permission is not None and participant.link is not None:
-            if before.can_publish and not permission.can_publish:
-                participant.link.revoke_publishing()
+            participant.link.permission_changed()
             for other in found.others(participant):
                 for track in other.tracks.values():
                     if before.can_subscribe and not permission.can_subscribe:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 MID_EXTENSION = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID_EXTENSION = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
@@ -18,6 +18,9 @@ END_TO_END_EXTENSIONS = (
 )
 MAX_MESSAGE_SIZE = 65535  # bytes; the client refuses to send more, as with LiveKit's own server
 
+# Names that say which stream is of which quality, lowest first.
+_KNOWN_RIDS = (("q", "h", "f"), ("2", "1", "0"))
+_COMMON_H264 = {"packetization-mode=1", "profile-level-id=42e01f"}
 _NOT_MEDIA = {"rtx", "red", "ulpfec", "flexfec-03", "cn", "telephone-event"}
 
 
@@ -81,8 +84,10 @@ class Media:
 
     @property
     def rids(self) -> list[str]:
-        """The simulcast stream ids, highest first."""
-        return [value.split()[0] for value in self.values("rid") if value.split()[1:2] == ["send"]]
+        """The simulcast stream ids, in the order of the offer."""
+        direction, _, streams = self.value("simulcast").partition(" ")
+        names = streams.split()[0].split(";") if direction == "send" and streams else []
+        return [name.split(",")[0].lstrip("~") for name in names]
 
     @property
     def ssrcs(self) -> list[int]:
@@ -100,17 +105,34 @@ class Media:
             result[uri.split()[0]] = int(number.partition("/")[0])
         return result
 
-    def codec(self) -> Codec | None:
-        """The client's first codec that carries media."""
+    def codecs(self) -> list[Codec]:
+        """Every payload type that has an rtpmap, in the order of preference."""
         maps = dict(value.split(" ", 1) for value in self.values("rtpmap"))
         formats = dict(value.split(" ", 1) for value in self.values("fmtp"))
+        found: list[Codec] = []
         for number in self.formats:
             name, _, rest = maps.get(number, "").partition("/")
-            if not name or name.lower() in _NOT_MEDIA:
-                continue
-            rate, _, channels = rest.partition("/")
-            return Codec(int(number), name, int(rate), channels, formats.get(number, ""))
-        return None
+            if name:
+                rate, _, channels = rest.partition("/")
+                codec = Codec(int(number), name, int(rate), channels, formats.get(number, ""))
+                found.append(codec)
+        return found
+
+    def codec(self, wanted: str = "") -> Codec | None:
+        """The codec of the wanted name, else the first one that carries media.
+
+        Of several H264 profiles it is the one that every client decodes.
+        """
+        usable = [codec for codec in self.codecs() if codec.name.lower() not in _NOT_MEDIA]
+        named = [codec for codec in usable if codec.name.lower() == wanted.lower()] or usable[:1]
+        common = [codec for codec in named if set(codec.fmtp.split(";")) >= _COMMON_H264]
+        return next(iter(common or named), None)
+
+    def red(self, inner: Codec) -> Codec | None:
+        """The redundant form (RFC 2198) of a codec, if it is offered."""
+        prefix = f"{inner.payload_type}/"
+        codecs = (codec for codec in self.codecs() if codec.name.lower() == "red")
+        return next((codec for codec in codecs if codec.fmtp.startswith(prefix)), None)
 
 
 @dataclass
@@ -137,6 +159,18 @@ class Description:
     def ufrag(self) -> str:
         """The client's ICE user fragment; a new one means an ICE restart."""
         return self.shared("ice-ufrag")
+
+
+def lowest_first(rids: list[str]) -> list[str]:
+    """Simulcast stream ids in the order of their quality.
+
+    The names that LiveKit's clients use decide, because its SDKs list them highest first and
+    browsers lowest first; otherwise the order of the offer does.
+    """
+    for names in _KNOWN_RIDS:
+        if set(rids) <= set(names):
+            return [name for name in names if name in rids]
+    return rids
 
 
 def parse(text: str) -> Description:
@@ -194,27 +228,34 @@ def application_section(mid: str, transport: TransportLines) -> list[str]:
 
 
 def media_section(
-    kind: str, mid: str, codec: Codec, direction: str, transport: TransportLines
+    kind: str, mid: str, codecs: list[Codec], direction: str, transport: TransportLines
 ) -> list[str]:
-    """An audio or video m-line with one codec; the caller appends what is particular."""
-    number = codec.payload_type
+    """An audio or video m-line with these codecs; the caller appends what is particular."""
+    numbers = " ".join(str(codec.payload_type) for codec in codecs)
     lines = [
-        f"m={kind} 9 UDP/TLS/RTP/SAVPF {number}",
+        f"m={kind} 9 UDP/TLS/RTP/SAVPF {numbers}",
         "c=IN IP4 0.0.0.0",
         f"a=mid:{mid}",
         f"a={direction}",
         "a=rtcp-mux",
         "a=rtcp-rsize",
         *transport.lines(),
-        f"a=rtpmap:{number} {codec.rtpmap}",
     ]
-    if codec.fmtp:
-        lines.append(f"a=fmtp:{number} {codec.fmtp}")
-    if kind == "video":
-        lines += [
-            f"a=rtcp-fb:{number} {what}" for what in ("goog-remb", "ccm fir", "nack", "nack pli")
-        ]
+    feedback = ("goog-remb", "ccm fir", "nack", "nack pli") if kind == "video" else ()
+    for codec in codecs:
+        number = codec.payload_type
+        lines.append(f"a=rtpmap:{number} {codec.rtpmap}")
+        if codec.fmtp:
+            lines.append(f"a=fmtp:{number} {codec.fmtp}")
+        lines += [f"a=rtcp-fb:{number} {what}" for what in feedback]
     return lines
+
+
+def with_parameters(codec: Codec, *parameters: str, without: Iterable[str] = ()) -> Codec:
+    """The codec with these fmtp parameters, and without those of the given names."""
+    dropped = {*without, *(parameter.partition("=")[0] for parameter in parameters)}
+    kept = [item for item in codec.fmtp.split(";") if item.partition("=")[0] not in dropped]
+    return replace(codec, fmtp=";".join([*filter(None, kept), *parameters]))
 
 
 def rejected_section(kind: str, protocol: str, formats: str, mid: str) -> list[str]:

@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
 from livekit import api
 from livekit.protocol.room import RoomConfiguration
 
@@ -20,6 +22,7 @@ from livelayer_bus.errors import ClosedError, EmbeddedServerError, LoopbackOnlyE
 from .agents.dispatcher import Dispatcher
 from .agents.pool import WorkerPool
 from .agents.socket import AgentSockets
+from .aiortc_private import Certificate
 from .api import api_routes
 from .auth import Kind, TokenAuthority
 from .faults import Faults
@@ -28,12 +31,14 @@ from .rooms import RoomRegistry
 from .session import Hub
 from .signalling import Signalling
 from .ticker import Ticker
-from .transport import Certificate
 
 logger = logging.getLogger(__name__)
 
 CLOSE_WITHIN = 5.0  # seconds `aclose()` takes at most
 TASKS_WITHIN = 2.0  # seconds connections get to say goodbye
+MAX_LINE = 1 << 16  # bytes of a request line or a header: tokens and join requests are long
+
+http_logger = logging.getLogger(f"{__name__}.http")
 
 
 class EmbeddedServer:
@@ -230,7 +235,7 @@ class _Running:
         loop = asyncio.get_running_loop()
         self.registry = RoomRegistry(loop.call_later)
         self.faults = Faults(self.registry)
-        self.hub = Hub(self.registry, self.faults, certificate, self.spawn)
+        self.hub = Hub(authority, self.registry, self.faults, certificate, self.spawn)
         self._ticker = Ticker(self.hub)
         workers = WorkerPool(authority)
         dispatcher = Dispatcher(workers, self.spawn, loop.call_later)
@@ -241,7 +246,14 @@ class _Running:
             self._agents.routes(),
             api_routes(authority, self.registry, dispatcher),
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=TASKS_WITHIN)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=http_logger,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+            shutdown_timeout=TASKS_WITHIN,
+        )
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something to its end; `aclose()` waits for it, then cancels it."""
@@ -285,7 +297,8 @@ class _Running:
 
 def application(*parts: Iterable[web.RouteDef]) -> web.Application:
     """The HTTP side: every route of the server is added here and nowhere else."""
-    app = web.Application(client_max_size=1 << 20)
+    app = web.Application(client_max_size=1 << 20, middlewares=[_preflight])
+    app.on_response_prepare.append(_allow_cross_origin)
     app.add_routes([web.get("/", _alive)])
     for routes in parts:
         app.add_routes(routes)
@@ -295,3 +308,36 @@ def application(*parts: Iterable[web.RouteDef]) -> web.Application:
 async def _alive(request: web.Request) -> web.Response:
     del request
     return web.Response(text="OK")
+
+
+# Pages of any origin may call, as on a LiveKit server: the token says who may do what, and no
+# cookie does.
+
+
+@web.middleware
+async def _preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+        return await handler(request)
+    allowed = {
+        "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
+        "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", "*"),
+        "Access-Control-Max-Age": "86400",
+    }
+    return web.Response(status=204, headers=allowed)
+
+
+async def _allow_cross_origin(request: web.Request, response: web.StreamResponse) -> None:
+    del request
+    response.headers["Access-Control-Allow-Origin"] = "*"
+
+
+def _without_request_line(record: logging.LogRecord) -> bool:
+    # aiohttp quotes a request that it cannot parse, and its URL may hold an access token.
+    exc = record.exc_info[1] if record.exc_info else None
+    if isinstance(exc, HttpProcessingError):
+        record.exc_info = None
+        record.msg += f": {type(exc).__name__}"
+    return True
+
+
+http_logger.addFilter(_without_request_line)

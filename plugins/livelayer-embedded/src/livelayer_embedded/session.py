@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from livekit.protocol.models import DisconnectReason
 from livekit.protocol.rtc import LeaveRequest, SignalResponse
 
+from .aiortc_private import Certificate
+from .auth import Access, TokenAuthority
 from .data import DATA_TRACK, LOSSY, RELIABLE, DataRouter, DataTracks
 from .faults import Faults
 from .participant import Participant, Track, leave_message
@@ -18,12 +20,13 @@ from .room import Room, Timer
 from .rooms import RoomRegistry
 from .sink import Loss
 from .subscribing import Subscribing
-from .transport import Certificate, PeerTransport
+from .transport import PeerTransport
 
 SILENT_AFTER = 7.0  # seconds without a datagram after which a client without socket is gone
 GONE_AFTER = 1.0  # seconds after which a client that ended its connections is gone
 RESUME_WINDOW = 40.0  # seconds a client may stay away from its socket
 EARLY_PACKETS = 512  # reliable packets kept for a client whose channel is not open yet
+TOKEN_REFRESH = 300.0  # seconds between two tokens for one client
 JOIN_WINDOW = 20.0  # seconds a joined client has to bring its connections up
 
 
@@ -48,11 +51,13 @@ class Hub:
 
     def __init__(
         self,
+        authority: TokenAuthority,
         registry: RoomRegistry,
         faults: Faults,
         certificate: Certificate,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
+        self.authority = authority
         self.registry = registry
         self.faults = faults
         self.certificate = certificate
@@ -69,10 +74,12 @@ class Hub:
 class Session:
     """The live connection of one participant; survives its signalling socket."""
 
-    def __init__(self, hub: Hub, room: Room, participant: Participant) -> None:
+    def __init__(self, hub: Hub, room: Room, participant: Participant, access: Access) -> None:
         self.hub = hub
         self.room = room
         self.participant = participant
+        self._access = access
+        self._token_sent = 0.0
         self._signal: Signal | None = None
         self._since = asyncio.get_running_loop().time()
         self._closed = False
@@ -82,7 +89,7 @@ class Session:
         self.publishing = Publishing(
             room, participant, self._publisher, hub.sources, hub.call_later
         )
-        self.subscribing = Subscribing(self._subscriber, self.send_signal)
+        self.subscribing = Subscribing(participant, self._subscriber)
         self.data = DataRouter(room, participant, hub.faults)
         peers = hub.data_tracks.setdefault(room.sid, {})
         self.data_tracks = DataTracks(room, participant, self._subscriber, peers)
@@ -133,10 +140,18 @@ class Session:
         """The client says goodbye."""
         self.room.remove(self.participant, reason)
 
+    def refresh_token(self) -> None:
+        """Send the client a token to reconnect with: its own may expire during the session."""
+        self._token_sent = asyncio.get_running_loop().time()
+        token = self.hub.authority.renew(self._access, self.participant.info())
+        self.send_signal(SignalResponse(refresh_token=token))
+
     def check(self, now: float) -> None:
         """Remove the participant if its client is gone without a word."""
         if self._closed:
             return
+        if now - self._token_sent > TOKEN_REFRESH:
+            self.refresh_token()
         heard = max(self._publisher.ice.last_heard, self._subscriber.ice.last_heard)
         away = now - self._since
         if self._signal is None:
@@ -173,8 +188,12 @@ class Session:
     def unsubscribe_data_track(self, sid: str) -> None:
         self.data_tracks.forget(sid)
 
-    def revoke_publishing(self) -> None:
-        self.publishing.revoke()
+    def permission_changed(self) -> None:
+        self.publishing.permission_changed()
+        if not self.participant.permission.can_publish_data:
+            for handle in list(self.participant.data_tracks):
+                self.data_tracks.unpublish(handle)
+        self.refresh_token()
 
     def close(self, reason: DisconnectReason) -> None:
         if self._closed:

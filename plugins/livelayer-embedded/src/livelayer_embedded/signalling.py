@@ -106,7 +106,7 @@ class SignalSocket:
 
 
 class Signalling:
-    """The `/rtc` and `/rtc/validate` routes."""
+    """The routes below `/rtc`."""
 
     def __init__(self, authority: TokenAuthority, hub: Hub) -> None:
         self._authority = authority
@@ -116,20 +116,29 @@ class Signalling:
         """The routes to add to the server's application.
 
         `/rtc/v1` (one peer connection) is not served: on its 404, and only then, clients use
-        `/rtc` (two).
+        `/rtc` (two). A token that is refused is refused there too, as clients do not ask again.
         """
         return [
             web.get("/rtc", self.serve),
             web.get("/rtc/validate", self.validate),
+            web.get("/rtc/v1", self.refuse_single_connection),
+            web.get("/rtc/v1/validate", self.refuse_single_connection),
         ]
 
     async def validate(self, request: web.Request) -> web.Response:
-        """Say whether a token is good; clients show the text as the reason."""
+        """Say whether a token is valid; clients show the text as the reason."""
         try:
             self._access(request)
         except AccessDeniedError as exc:
             return web.Response(status=401, text=exc.reason)
         return web.Response(text="success")
+
+    async def refuse_single_connection(self, request: web.Request) -> web.Response:
+        """Send a client with a valid token to `/rtc`."""
+        answer = await self.validate(request)
+        if answer.status != 200:
+            return answer
+        return web.Response(status=404, text="single peer connection mode is not supported")
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One client's socket, from its join or resume to its end."""
@@ -176,14 +185,14 @@ class Signalling:
         room = self._hub.registry.create_room(access.video.room, config=access.room_config)
         previous = room.participants.get(access.identity)
         if previous is not None:
-            room.remove(previous, DisconnectReason.DUPLICATE_IDENTITY)
+            room.remove(previous, DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
         participant = Participant(
             room.name,
             _participant_info(request, access),
             auto_subscribe=request.query.get("auto_subscribe", "1") != "0",
         )
         room.add(participant)
-        session = Session(self._hub, room, participant)
+        session = Session(self._hub, room, participant, access)
         participant.link = session
         await session.open()
         if session.closed:
@@ -191,6 +200,7 @@ class Signalling:
         session.attach(signal)
         participant.set_state(ParticipantInfo.JOINED)
         signal.send(SignalResponse(join=_join_response(session)))
+        session.refresh_token()
         session.subscribing.negotiate()
         return session
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from livekit.protocol.models import VideoQuality
 
 from . import rtp
+from .aiortc_private import nack, sender_report
 from .relay import WORD, Layer, Source
 from .sdp import DEPENDENCY_EXTENSION
 from .svc import DependencyDescriptor, SpatialFilter
@@ -35,19 +36,22 @@ class Loss:
 
 
 class Sink:
-    """One subscriber's stream of a track: one SSRC, continuous numbers, whatever layer feeds it."""
+    """One subscriber's stream of a track: one SSRC, continuous numbers, whatever layer feeds it.
+
+    `payload_types` maps those of the publisher to those of the subscriber.
+    """
 
     def __init__(
         self,
         source: Source,
         ssrc: int,
-        payload_type: int,
+        payload_types: dict[int, int],
         send_rtp: Callable[[bytes], None],
         send_rtcp: Callable[[bytes], None],
     ) -> None:
         self.source = source
         self.ssrc = ssrc
-        self.payload_type = payload_type
+        self.unwrap = -1  # payload type of redundant audio that the subscriber cannot take
         self.loss: Loss | None = None
         self.wanted = max(len(source.rids), len(source.track.info.layers)) - 1
         self.disabled = False
@@ -55,7 +59,8 @@ class Sink:
         self.octets = 0
         self._send_rtp = send_rtp
         self._send_rtcp = send_rtcp
-        self._rewrite = payload_type != source.codec.payload_type
+        self._payload_types = payload_types
+        self._rewrite = any(number != own for number, own in payload_types.items())
         self._ssrc_bytes = ssrc.to_bytes(4, "big")
         self._layer: Layer | None = None
         self._target: Layer | None = None
@@ -157,6 +162,8 @@ class Sink:
         self._segment_start = (number + self._number_shift) & 0xFFFF
 
     def _emit(self, packet: bytes, number: int, timestamp: int, now: float) -> None:
+        if packet[1] & 0x7F == self.unwrap:
+            packet = rtp.without_redundancy(packet, self.source.codec.payload_type)
         if self._number_shift or self._time_shift or self._rewrite or self._filter is not None:
             number = (number + self._number_shift) & 0xFFFF
             timestamp = (timestamp + self._time_shift) & 0xFFFFFFFF
@@ -165,7 +172,7 @@ class Sink:
             out = (
                 _head.pack(
                     packet[0],
-                    packet[1] & 0x80 | self.payload_type,
+                    packet[1] & 0x80 | self._payload_types.get(packet[1] & 0x7F, 0),
                     number,
                     timestamp,
                     self.ssrc,
@@ -200,13 +207,13 @@ class Sink:
             else:
                 self._emit(packet, inner, WORD.unpack_from(packet, 2)[1], time.monotonic())
         if missing:
-            self.source.send_rtcp(rtp.nack(layer.ssrc, missing))
+            self.source.send_rtcp(nack(layer.ssrc, missing))
 
     def sender_reported(self, layer: Layer, ntp: int, timestamp: int) -> None:
         """Pass on which wall-clock time a timestamp has."""
         if layer is self._layer and self.packets:
             self._send_rtcp(
-                rtp.sender_report(
+                sender_report(
                     self.ssrc, ntp, timestamp + self._time_shift, self.packets, self.octets
                 )
             )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from livekit.protocol.rtc import SessionDescription, SignalResponse, TrackSubscribed
+from livekit.protocol.models import AudioTrackFeature
+from livekit.protocol.rtc import SessionDescription, SignalResponse
 
-from . import rtp, sdp
-from .participant import Track
+from . import sdp
+from .aiortc_private import keyframe_targets, lost_packets, parse_rtcp
+from .participant import Participant, Track
 from .relay import Source
 from .sink import Loss, Sink
 from .transport import PeerTransport
@@ -29,7 +30,7 @@ class _Section:
 
     mid: str
     kind: str
-    codec: sdp.Codec
+    codecs: list[sdp.Codec]
     track: Track
     sink: Sink
     live: bool = True
@@ -39,9 +40,9 @@ class _Section:
 
     def render(self, lines: sdp.TransportLines) -> list[str]:
         if not self.live:
-            number = str(self.codec.payload_type)
+            number = str(self.codecs[0].payload_type)
             return sdp.rejected_section(self.kind, "UDP/TLS/RTP/SAVPF", number, self.mid)
-        section = sdp.media_section(self.kind, self.mid, self.codec, "sendonly", lines)
+        section = sdp.media_section(self.kind, self.mid, self.codecs, "sendonly", lines)
         stream = f"{self.track.publisher.sid}|{self.track.sid}"
         section += sdp.extmap_lines(self.extensions, sdp.END_TO_END_EXTENSIONS)
         section.append(f"a=msid:{stream} {self.track.sid}")
@@ -49,13 +50,19 @@ class _Section:
         section.append(f"a=ssrc:{self.sink.ssrc} msid:{stream} {self.track.sid}")
         return section
 
+    def limit_to(self, accepted: list[str]) -> None:
+        """Send only payload types that the client's answer holds."""
+        red = self.sink.source.red
+        taken = len(self.codecs) > 1 and str(self.codecs[1].payload_type) in accepted
+        self.sink.unwrap = -1 if red is None or taken else red.payload_type
+
 
 class Subscribing:
     """The subscriber connection of one participant; one offer is in flight at a time."""
 
-    def __init__(self, transport: PeerTransport, signal: Callable[[SignalResponse], None]) -> None:
+    def __init__(self, participant: Participant, transport: PeerTransport) -> None:
+        self._participant = participant
         self._transport = transport
-        self._signal = signal
         self._sections: list[_Section] = []
         self._by_track: dict[str, _Section] = {}
         self._by_ssrc: dict[int, Sink] = {}
@@ -78,13 +85,16 @@ class Subscribing:
         sid = source.track.sid
         if sid in self._by_track or self._closed:
             return
-        codec = self._codec_for(source.codec)
+        codecs = self._codecs_for(source)
+        published = [codec for codec in (source.codec, source.red) if codec is not None]
+        numbers = {
+            codec.payload_type: own.payload_type
+            for codec, own in zip(published, codecs, strict=False)
+        }
         ssrc = secrets.randbits(31) + 2
-        sink = Sink(
-            source, ssrc, codec.payload_type, self._transport.send_rtp, self._transport.send_rtcp
-        )
+        sink = Sink(source, ssrc, numbers, self._transport.send_rtp, self._transport.send_rtcp)
         sink.loss = self.loss
-        section = _Section(str(next(self._mids)), source.kind, codec, source.track, sink)
+        section = _Section(str(next(self._mids)), source.kind, codecs, source.track, sink)
         section.extensions = self._extensions_for(source)
         for place, old in enumerate(self._sections):
             if old.ended:
@@ -140,17 +150,18 @@ class Subscribing:
         self._in_flight = 0
         self._transport.start(*description.fingerprint)
         accepted = {
-            media.mid: media.port != 0 and media.direction in ("recvonly", "sendrecv")
+            media.mid: media.formats
             for media in description.media
+            if media.port != 0 and media.direction in ("recvonly", "sendrecv")
         }
         for section in covered:
             section.ended = section.mid in self._ending
             if section.live and not section.started and accepted.get(section.mid):
                 section.started = True
+                section.limit_to(accepted[section.mid])
                 section.sink.start()
-                section.track.publisher.signal(
-                    SignalResponse(track_subscribed=TrackSubscribed(track_sid=section.track.sid))
-                )
+                if not self._participant.hidden:
+                    section.track.tell_subscribed()
         if self._dirty:
             self.negotiate()
 
@@ -192,7 +203,7 @@ class Subscribing:
         sections = [sdp.application_section("0", lines)]
         sections += [section.render(lines) for section in self._sections]
         mids = ["0", *(section.mid for section in self._sections if section.live)]
-        self._signal(
+        self._participant.signal(
             SignalResponse(
                 offer=SessionDescription(
                     type="offer",
@@ -205,7 +216,20 @@ class Subscribing:
             )
         )
 
-    def _codec_for(self, codec: sdp.Codec) -> sdp.Codec:
+    def _codecs_for(self, source: Source) -> list[sdp.Codec]:
+        # Opus stands first and its redundant form second, as on a LiveKit server. Redundant audio
+        # names the payload type of what is in it, so that it is offered only under that number.
+        codec = source.codec
+        if source.kind == "audio":
+            stereo = AudioTrackFeature.TF_STEREO in source.track.info.audio_features
+            parameters = ("sprop-stereo=1",) if stereo else ()
+            codec = sdp.with_parameters(codec, *parameters, without=("stereo",))
+        codec = self._numbered(codec)
+        if source.red is None or codec.payload_type != source.codec.payload_type:
+            return [codec]
+        return [codec, self._numbered(source.red)]
+
+    def _numbered(self, codec: sdp.Codec) -> sdp.Codec:
         name = (codec.rtpmap.lower(), codec.fmtp)
         number = self._payload_types.get(name)
         if number is None:
@@ -214,7 +238,7 @@ class Subscribing:
                 item for item in (codec.payload_type, *_PAYLOAD_TYPES) if item not in taken
             )
             self._payload_types[name] = number
-        return sdp.Codec(number, codec.name, codec.clock_rate, codec.channels, codec.fmtp)
+        return replace(codec, payload_type=number)
 
     def _extensions_for(self, source: Source) -> dict[str, int]:
         # One id means one extension in the whole bundle: what collides with an earlier track's
@@ -231,16 +255,10 @@ class Subscribing:
         return usable
 
     def _rtcp_received(self, data: bytes) -> None:
-        for packet in rtp.split_rtcp(data):
-            if packet.kind == rtp.PAYLOAD_FEEDBACK:
-                targets = packet.fir_targets() if packet.count == rtp.FIR else [packet.media]
-                if packet.count not in (rtp.PLI, rtp.FIR):
-                    continue
-                for target in targets:
-                    sink = self._by_ssrc.get(target)
-                    if sink is not None:
-                        sink.request_keyframe()
-            elif packet.kind == rtp.TRANSPORT_FEEDBACK and packet.count == rtp.NACK:
-                sink = self._by_ssrc.get(packet.media)
-                if sink is not None:
-                    sink.resend(packet.lost())
+        for packet in parse_rtcp(data):
+            for target in keyframe_targets(packet):
+                if (sink := self._by_ssrc.get(target)) is not None:
+                    sink.request_keyframe()
+            media, numbers = lost_packets(packet)
+            if numbers and (sink := self._by_ssrc.get(media)) is not None:
+                sink.resend(numbers)

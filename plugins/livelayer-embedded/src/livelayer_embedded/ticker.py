@@ -14,7 +14,7 @@ from livekit.protocol.rtc import (
     SpeakersChanged,
 )
 
-from .relay import SILENCE
+from .relay import SILENCE, SPEAKING
 from .room import Room
 from .session import Hub
 
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 PERIOD = 0.5  # seconds between two rounds
 QUALITY_ROUNDS = 10  # rounds between two connection quality updates
-SPEAKING = 35  # dB below full scale; louder than this is speech
 SPEAKING_STEP = 0.1  # change of level that is worth telling
 
 

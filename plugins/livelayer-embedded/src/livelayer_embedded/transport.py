@@ -1,125 +1,25 @@
-"""One peer connection on the server's side: ICE-lite, DTLS, SRTP and data channels.
-
-The only file that touches aiortc's private parts (its DTLS and SCTP transports); aiortc is pinned
-exactly and `tests/embedded/test_aiortc_pin.py` checks every part used here.
-"""
+"""One peer connection on the server's side: ICE-lite, DTLS, SRTP and data channels."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable
-from typing import cast
 
 import pylibsrtp
 from aiortc.rtcdatachannel import RTCDataChannel, RTCDataChannelParameters
-from aiortc.rtcdtlstransport import (
-    RTCCertificate,
-    RTCDtlsFingerprint,
-    RTCDtlsParameters,
-    RTCDtlsTransport,
-)
-from aiortc.rtcicetransport import RTCIceTransport
-from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
+from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
+from aiortc.rtcsctptransport import RTCSctpCapabilities
 
+from .aiortc_private import Certificate, Dtls, DtlsPath, Sctp
 from .ice import IceSocket
 from .sdp import TransportLines
 
 logger = logging.getLogger(__name__)
 
-DTLS_QUEUE = 1024  # datagrams waiting for DTLS; SCTP sends lost ones again
 RELIABLE_BUFFER = 16 << 20  # bytes queued for a slow reader before packets to it are dropped
 LOSSY_BUFFER = 256 << 10  # bytes
 REMOTE_MESSAGE_SIZE = 262144  # bytes; what libwebrtc accepts
-INITIAL_WINDOW = 64 << 10  # bytes in flight at first: on loopback there is no path to probe
-
-
-class Certificate:
-    """The server's DTLS certificate, shared by all its connections."""
-
-    def __init__(self) -> None:
-        self.inner = RTCCertificate.generateCertificate()
-        self.fingerprint = next(
-            item.value for item in self.inner.getFingerprints() if item.algorithm == "sha-256"
-        )
-
-
-class _DtlsPath:
-    """What aiortc's DTLS transport takes for its ICE transport: a bounded queue and a socket."""
-
-    role = "controlled"
-    state = "completed"
-
-    def __init__(self, send: Callable[[bytes], None]) -> None:
-        self._queue: deque[bytes] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._socket_send = send
-        self._closed = False
-        self.dropped = 0
-
-    def push(self, data: bytes) -> None:
-        if len(self._queue) >= DTLS_QUEUE:
-            self.dropped += 1
-            return
-        self._queue.append(data)
-        self._wake()
-
-    def close(self) -> None:
-        self._closed = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def _recv(self) -> bytes:
-        while not self._queue:
-            if self._closed:
-                raise ConnectionError("closed")
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        return self._queue.popleft()
-
-    async def _send(self, data: bytes) -> None:
-        self._socket_send(data)
-
-
-class _Dtls(RTCDtlsTransport):
-    """aiortc's DTLS transport on our socket, its SRTP sessions made reachable."""
-
-    def __init__(self, path: _DtlsPath, certificate: Certificate) -> None:
-        super().__init__(cast(RTCIceTransport, path), [certificate.inner])
-        self._set_role("server")
-
-    def srtp(self) -> tuple[pylibsrtp.Session, pylibsrtp.Session]:
-        """The receiving and the sending SRTP session; valid once connected."""
-        return self._rx_srtp, self._tx_srtp
-
-    async def _send_data(self, data: bytes) -> None:
-        # aiortc's SCTP sends from tasks nobody awaits: what they still have after the end is lost.
-        with contextlib.suppress(ConnectionError):
-            await super()._send_data(data)
-
-    async def halt(self) -> None:
-        """Stop, and wait until its receiving task has ended."""
-        pump = self._task
-        await self.stop()
-        if pump is not None:
-            await asyncio.gather(pump, return_exceptions=True)
-        self.remove_all_listeners()
-
-
-class _Sctp(RTCSctpTransport):
-    """aiortc's SCTP transport, tuned for a path without loss or delay."""
-
-    def __init__(self, dtls: _Dtls) -> None:
-        super().__init__(dtls)
-        self._cwnd = INITIAL_WINDOW
 
 
 class PeerTransport:
@@ -134,9 +34,9 @@ class PeerTransport:
         self._certificate = certificate
         self._name = name
         self.ice = IceSocket(self._packet_received)
-        self._path = _DtlsPath(self.ice.send)
-        self._dtls = _Dtls(self._path, certificate)
-        self._sctp = _Sctp(self._dtls)
+        self._path = DtlsPath(self.ice.send)
+        self._dtls = Dtls(self._path, certificate)
+        self._sctp = Sctp(self._dtls)
         self._sctp.on("datachannel", self._channel_arrived)
         self._dtls.on("statechange", self._dtls_changed)
         self._channels: dict[str, RTCDataChannel] = {}

@@ -1,4 +1,4 @@
-"""aiortc is pinned, and the private parts the transport stands on are as it expects them."""
+"""aiortc is pinned, and what this server uses of aiortc and aioice is as it expects it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import aiortc.rtcdtlstransport as dtls
 import aiortc.rtcsctptransport as sctp
 import pylibsrtp
 import pytest
+from aioice import stun
+from aiortc import rtp
 from aiortc.rtcdatachannel import RTCDataChannel
 
 
 def test_the_pin_names_the_installed_version() -> None:
-    pins = [line for line in requires("livelayer-bus") or [] if line.startswith("aiortc")]
+    pins = [line for line in requires("livelayer-embedded") or [] if line.startswith("aiortc")]
     assert any(f"=={version('aiortc')}" in pin for pin in pins)
 
 
@@ -61,3 +63,40 @@ def test_the_sctp_transport_has_its_shape() -> None:
 def test_a_data_channel_counts_what_it_has_queued() -> None:
     assert isinstance(inspect.getattr_static(RTCDataChannel, "bufferedAmount"), property)
     assert isinstance(inspect.getattr_static(RTCDataChannel, "readyState"), property)
+
+
+@pytest.mark.parametrize(
+    ("record", "fields"),
+    [
+        (rtp.RtcpPsfbPacket, ["fmt", "ssrc", "media_ssrc", "fci"]),
+        (rtp.RtcpRtpfbPacket, ["fmt", "ssrc", "media_ssrc", "lost"]),
+        (rtp.RtcpRrPacket, ["ssrc", "reports"]),
+        (rtp.RtcpSrPacket, ["ssrc", "sender_info", "reports"]),
+        (
+            rtp.RtcpSenderInfo,
+            ["ntp_timestamp", "rtp_timestamp", "packet_count", "octet_count"],
+        ),
+        (
+            rtp.RtcpReceiverInfo,
+            [
+                "ssrc",
+                "fraction_lost",
+                "packets_lost",
+                "highest_sequence",
+                "jitter",
+                "lsr",
+                "dlsr",
+            ],
+        ),
+    ],
+)
+def test_the_rtcp_packets_have_their_fields(record: type, fields: list[str]) -> None:
+    assert list(inspect.signature(record).parameters) == fields
+
+
+def test_the_stun_messages_have_their_shape() -> None:
+    names = ["self", "message_method", "message_class", "transaction_id", "attributes"]
+    assert list(inspect.signature(stun.Message.__init__).parameters) == names
+    for method in (stun.Message.add_message_integrity, stun.Message.check_message_integrity):
+        assert list(inspect.signature(method).parameters) == ["self", "key"]
+    assert list(inspect.signature(stun.parse_message).parameters) == ["data"]

@@ -65,7 +65,7 @@ class Link:
     def unsubscribe_data_track(self, sid: str) -> None:
         del sid
 
-    def revoke_publishing(self) -> None:
+    def permission_changed(self) -> None:
         self.revoked = True
 
     def close(self, reason: DisconnectReason) -> None:

@@ -10,7 +10,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from livelayer_embedded import ice, rtp, sdp
+from livelayer_embedded import aiortc_private, ice, rtp, sdp
 from livelayer_embedded.svc import DependencyDescriptor, SpatialFilter
 
 
@@ -46,11 +46,11 @@ async def test_only_who_knows_the_password_gets_through() -> None:
         path.sendto(_request(server.ufrag, "wrong"))
         path.sendto(_request("nobody", server.password))
         path.sendto(_request(server.ufrag, server.password, nominate=True))
-        answer = ice.parse_stun(await asyncio.wait_for(client.got.get(), 5))
-        assert answer is not None
-        kind, transaction, attributes = answer
-        assert (kind, transaction) == (0x0101, b"123456789abc")
-        port = struct.unpack("!H", attributes[0x0020][1][2:4])[0] ^ 0x2112
+        answer = await asyncio.wait_for(client.got.get(), 5)
+        assert (answer[:2], answer[8:20]) == (b"\x01\x01", b"123456789abc")
+        # The first attribute: XOR-MAPPED-ADDRESS, 8 bytes, IPv4.
+        assert answer[20:26] == b"\x00\x20\x00\x08\x00\x01"
+        port = int.from_bytes(answer[26:28], "big") ^ 0x2112
         assert port == path.get_extra_info("sockname")[1]
         assert (received, server.rejected) == ([], 3)
         old = (server.ufrag, server.password)
@@ -69,12 +69,14 @@ async def test_only_who_knows_the_password_gets_through() -> None:
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_readers(data: bytes) -> None:
     ice.parse_stun(data)
-    for item in rtp.split_rtcp(data):
-        assert item.lost() is not None
-        assert item.fir_targets() is not None
+    for item in aiortc_private.parse_rtcp(data):
+        aiortc_private.keyframe_targets(item)
+        aiortc_private.lost_packets(item)
+        aiortc_private.sender_time(item)
     if len(data) >= 12:
         rtp.extension(data, 3)
         rtp.starts_keyframe("vp8", data)
+        rtp.without_redundancy(data, 111)
         rtp.starts_keyframe("h264", data)
         SpatialFilter(DependencyDescriptor(3), 1).admit(data, data[3])
 
@@ -128,20 +130,37 @@ def test_key_frames_are_told_from_others(codec: str, payload: bytes, starts: boo
     assert rtp.starts_keyframe(codec, _packet(1, payload=payload)) is starts
 
 
-def test_feedback_reads_back_as_it_was_written() -> None:
-    compound = rtp.pli(7) + rtp.nack(8, [5, 9]) + rtp.remb(20_000_000, [1, 2])
-    first, second, third = rtp.split_rtcp(compound)
-    assert (first.kind, first.count, first.media) == (rtp.PAYLOAD_FEEDBACK, rtp.PLI, 7)
-    assert (second.count, second.media, second.lost()) == (rtp.NACK, 8, [5, 9])
-    assert third.body[8:12] == b"REMB"
-    mantissa = int.from_bytes(third.body[13:16], "big")
+def test_feedback_is_written_and_read() -> None:
+    fir = struct.pack("!BBHIIIHH", 0x84, 206, 4, 1, 0, 9, 0, 0)
+    compound = aiortc_private.pli(7) + fir + aiortc_private.nack(8, [65535, 0, 9])
+    packets = aiortc_private.parse_rtcp(compound)
+    targets = [aiortc_private.keyframe_targets(packet) for packet in packets]
+    assert targets == [[7], [9], [], [], []]
+    lost = [aiortc_private.lost_packets(packet) for packet in packets]
+    assert lost == [(0, []), (0, []), (8, [65535]), (8, [0]), (8, [9])]
+
+
+def test_a_nack_that_wraps_around_names_all_its_packets() -> None:
+    nack = struct.pack("!BBHIIHH", 0x81, 205, 3, 1, 8, 65535, 0b11)
+    (packet,) = aiortc_private.parse_rtcp(nack)
+    assert aiortc_private.lost_packets(packet) == (8, [65535, 0, 1])
+
+
+def test_a_receiver_report_says_what_was_lost_and_what_may_be_sent() -> None:
+    block = aiortc_private.ReceiverReport(9, 64, 3, 70000, 0, 0, 0)
+    data = aiortc_private.receiver_report([block], 20_000_000, [1, 2])
+    assert data[:8] == bytes.fromhex("80c9000100000001")  # empty, in front of the estimate
+    assert data[20:24] == b"REMB"
+    mantissa = int.from_bytes(data[25:28], "big")
     assert (mantissa & 0x3FFFF) << (mantissa >> 18) == pytest.approx(20_000_000, rel=0.01)
-
-
-def test_a_report_block_says_what_was_lost() -> None:
-    report = next(rtp.split_rtcp(rtp.receiver_report([rtp.report_block(9, 64, 3, 70000, 0, 0)])))
-    ssrc, lost, highest = struct.unpack_from("!III", report.body, 4)
+    ssrc, lost, highest = struct.unpack_from("!III", data, 44)
     assert (ssrc, lost >> 24, lost & 0xFFFFFF, highest) == (9, 64, 3, 70000)
+
+
+def test_a_sender_report_keeps_its_time() -> None:
+    data = aiortc_private.sender_report(5, 1 << 40, (1 << 32) + 7, 3, 4)
+    (packet,) = aiortc_private.parse_rtcp(data)
+    assert aiortc_private.sender_time(packet) == (5, 1 << 40, 7)
 
 
 OFFER = """v=0
@@ -160,6 +179,7 @@ a=rtpmap:96 VP8/90000
 a=fmtp:96 max-fr=30
 a=rid:f send
 a=rid:q send
+a=simulcast:send f;~q,x
 a=ssrc:11 cname:x
 a=ssrc:11 msid:- the-cid
 a=ssrc:12 cname:x
@@ -174,6 +194,66 @@ def test_an_offer_is_understood() -> None:
     assert (video.rids, video.ssrcs) == (["f", "q"], [11, 12])
     assert video.extensions() == {sdp.MID_EXTENSION: 4, sdp.RID_EXTENSION: 5}
     assert video.codec() == sdp.Codec(96, "VP8", 90000, "", "max-fr=30")
+
+
+@pytest.mark.parametrize(
+    ("offered", "ordered"),
+    [
+        ("q;h;f", "q;h;f"),
+        ("f;h;q", "q;h;f"),
+        ("f;q", "q;f"),
+        ("0;1;2", "2;1;0"),
+        ("small;large", "small;large"),
+    ],
+)
+def test_the_lowest_simulcast_stream_comes_first(offered: str, ordered: str) -> None:
+    assert sdp.lowest_first(offered.split(";")) == ordered.split(";")
+
+
+BROWSER_OFFER = """m=audio 9 UDP/TLS/RTP/SAVPF 111 63
+a=rtpmap:111 opus/48000/2
+a=fmtp:111 minptime=10;stereo=1;useinbandfec=1
+a=rtpmap:63 red/48000/2
+a=fmtp:63 111/111
+m=video 9 UDP/TLS/RTP/SAVPF 96 97 102 104 108 98
+a=rtpmap:96 VP8/90000
+a=rtpmap:97 rtx/90000
+a=rtpmap:102 H264/90000
+a=fmtp:102 packetization-mode=1;profile-level-id=42001f
+a=rtpmap:104 H264/90000
+a=fmtp:104 packetization-mode=0;profile-level-id=42e01f
+a=rtpmap:108 H264/90000
+a=fmtp:108 packetization-mode=1;profile-level-id=42e01f
+a=rtpmap:98 VP9/90000
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "number"), [("", 96), ("h264", 108), ("VP9", 98), ("AV1", 96), ("rtx", 96)]
+)
+def test_the_announced_codec_is_taken_from_all_that_are_offered(wanted: str, number: int) -> None:
+    codec = sdp.parse(BROWSER_OFFER).media[1].codec(wanted)
+    assert codec is not None
+    assert codec.payload_type == number
+
+
+def test_the_redundant_form_belongs_to_its_codec() -> None:
+    audio = sdp.parse(BROWSER_OFFER).media[0]
+    opus = audio.codec()
+    assert opus is not None
+    red = audio.red(opus)
+    assert red is not None
+    assert (red.payload_type, red.fmtp) == (63, "111/111")
+    assert audio.red(sdp.Codec(109, "opus", 48000)) is None
+    mono = sdp.with_parameters(opus, "usedtx=1", without=("stereo",))
+    assert mono.fmtp == "minptime=10;useinbandfec=1;usedtx=1"
+
+
+def test_only_the_primary_block_of_redundant_audio_is_left() -> None:
+    blocks = struct.pack("!BHB", 0x80 | 111, 960 << 2, 3) + b"\x6fOLDprimary"
+    packet = rtp.without_redundancy(_packet(1, b"\x10x", blocks), 111)
+    assert packet[1] == 111
+    assert packet[rtp.header_size(packet) :] == b"primary"
 
 
 def _layered(

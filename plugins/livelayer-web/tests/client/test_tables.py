@@ -9,6 +9,7 @@ from typing import Any, get_args
 import livelayer_web
 import msgspec
 import pytest
+from livelayer_bus.capabilities import capability_of
 from livelayer_web.bodies import Joined
 from livelayer_web.media import SourceKind
 from livelayer_web.pages import Reason
@@ -16,7 +17,6 @@ from livelayer_web.tokens import ViewerTokenError
 from livelayer_web.viewers import Wants
 from playwright.async_api import Page
 
-from livelayer_bus.capabilities import capability_of
 from livelayer_bus.events import AgentConfig, AgentState, ConnectionState, Role, TranscriptEntry
 from livelayer_bus.messages import (
     MAX_ROUTES,
