@@ -88,14 +88,14 @@ def decode_line(data: bytes | str) -> Line:
     """The line that `encode_line` wrote.
 
     Raises:
-        MalformedMessageError: it is no such line, or was cut off.
+        MalformedMessageError: the line is not of this form, or was cut off.
     """
     try:
         return _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:  # msgspec.DecodeError is a ValueError, too
         problem = "is of a kind that this version does not know"
         if not isinstance(exc, msgspec.ValidationError):
-            problem = "is no JSON (a line that was cut off?)"
+            problem = "is not valid JSON (a line that was cut off?)"
         raise MalformedMessageError(None, f"the line {problem}") from exc
 
 

@@ -13,7 +13,7 @@ import typer
 from ..bus.bus import Subscription
 from ..config.load import FILE_NAME, Config, load_config
 from ..control import serve_control
-from ..errors import NotSupportedError
+from ..errors import ControlError, NotSupportedError
 from ..events import SessionFailed
 from ..state import SessionState
 from ..surfaces.supervision import MountedSurface
@@ -78,8 +78,8 @@ async def _run(config: Config) -> int:
         if config.control:
             try:
                 await stack.enter_async_context(serve_control(session))
-            except NotSupportedError as exc:
-                complain(f"send and tail will not find this session: {exc}")
+            except (ControlError, NotSupportedError) as exc:
+                complain(f"'livelayer send' and 'tail' cannot reach this session: {exc}")
         failures = stack.enter_context(session.subscribe(SessionFailed))
         surfaces = config.mount_surfaces(session)
         await session.connect()

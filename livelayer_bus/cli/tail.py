@@ -63,7 +63,7 @@ def _session_of(cursor: str | None) -> str | None:
 
 
 def _print(line: bytes) -> bool:
-    """Write and flush; False when nobody reads any more."""
+    """Write and flush; return False when the reader of stdout has gone."""
     try:
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()

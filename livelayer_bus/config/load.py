@@ -149,8 +149,8 @@ def load_config(path: str | os.PathLike[str] = FILE_NAME) -> Config:
     """Read and check a configuration file. The environment is not looked at yet.
 
     Raises:
-        ConfigError: the file cannot be read, is no TOML, or has a value that cannot be used; the
-            error names the file, the key and what to do.
+        ConfigError: the file cannot be read, is not valid TOML, or has an invalid value; the error
+            names the file, the key and what to do.
     """
     path = Path(path)
     document = read_document(path)
@@ -159,7 +159,7 @@ def load_config(path: str | os.PathLike[str] = FILE_NAME) -> Config:
         key: read_surface(table, str(path), f"surfaces.{key}")
         for key, table in head.surfaces.items()
     }
-    # Used by the session endpoint alone, but a mistake in the file is told by whoever reads it.
+    # Only the session endpoint uses these tables, but every reader of the file reports a mistake.
     read_agents(head, str(path))
     convert(head.endpoint, EndpointTable, str(path), "endpoint")
     return Config(

@@ -1,4 +1,4 @@
-"""From TOML values to tables; what is wrong is told with the file and the whole key."""
+"""Converts TOML values to tables; an error names the file and the whole key."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_document(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as exc:
         raise ConfigError(str(path), "is not UTF-8: save it as UTF-8") from exc
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(str(path), f"is no TOML: {exc}") from exc
+        raise ConfigError(str(path), f"is not valid TOML: {exc}") from exc
 
 
 def read_agents(body: Body, file: str) -> dict[str, AgentTable]:
@@ -73,7 +73,7 @@ def read_surface(table: dict[str, Any], file: str, where: str) -> SurfaceTable:
 
 
 def convert(value: object, kind: type[T], file: str, where: str) -> T:
-    """`value` as a `kind`; what is wrong is told with the key's whole path."""
+    """Return `value` as a `kind`; an error names the whole path of the key."""
     try:
         return msgspec.convert(value, kind, dec_hook=_text)
     except MisuseError as exc:
@@ -94,11 +94,11 @@ def convert(value: object, kind: type[T], file: str, where: str) -> T:
 
 def _unknown_key(name: str, kind: type, *, nested: bool) -> str:
     if nested:
-        return "is no key of this table: remove it"
+        return "is not a key of this table: remove it"
     known = [field.encode_name for field in msgspec.structs.fields(kind)]
     close = get_close_matches(name, known, n=1)
     advice = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
-    return f"is no key of this table; {advice}"
+    return f"is not a key of this table; {advice}"
 
 
 def _text(kind: type, value: object) -> object:

@@ -46,7 +46,7 @@ def load_surface(name: str) -> SurfaceFactory:
         PluginBrokenError: one does, but its code cannot be loaded (the cause says why), or two
             distributions claim the name.
     """
-    # An editable install may list the same entry point twice; that is no conflict.
+    # An editable install may list the same entry point twice, which is not a conflict.
     points = {_describe(point): point for point in entry_points(group=SURFACES, name=name)}
     if not points:
         raise _not_found(name)

@@ -1,7 +1,7 @@
 """The control socket: how `livelayer send` and `tail` reach a session that runs elsewhere.
 
-Local and private: a Unix domain socket that only this user's processes can open (see
-`_control/place.py` for how that is made sure). One request a connection, JSON lines both ways.
+Local and private: a Unix domain socket that only this user's processes can open (`socket_path.py`
+says how that is enforced). One request a connection, JSON lines both ways.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The other processes' end of the control socket."""
+"""The client of the control socket, for the other processes of this user."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ async def find_session(prefix: str | None = None) -> str:
     """The id of the one running session whose id begins with `prefix` (None: any).
 
     Raises:
-        ControlError: there is none.
-        MisuseError: there are several; the error lists them.
+        ControlError: no session is running.
+        MisuseError: several sessions match; the error lists them.
         NotSupportedError: on Windows.
     """
     ids = [status.id for status in await list_sessions()]
@@ -76,14 +76,14 @@ async def find_session(prefix: str | None = None) -> str:
 
 
 async def session_status(session_id: str) -> SessionStatus:
-    """What a running session says about itself.
+    """Return the status of a running session.
 
     Raises:
         ControlError: it cannot be reached.
     """
     reply = await _ask(await _path(session_id), StatusRequest(), ANSWER_SECONDS)
     if not isinstance(reply, SessionStatus):
-        raise ControlError(session_id, "gave no status", retryable=False)
+        raise ControlError(session_id, "did not answer with a status", retryable=False)
     return reply
 
 
@@ -104,13 +104,13 @@ async def send_message(
 
     Raises:
         ControlError: the session cannot be reached.
-        MisuseError: the message is none, is too large, or the session is in no room.
+        MisuseError: the message is malformed or too large, or the session is not in a room.
         BrokenError: the session could not send it; the message is the session's own.
     """
     request = SendRequest(dict(message), timeout, require_agent)
     reply = await _ask(await _path(session_id), request, timeout + ANSWER_SECONDS)
     if not isinstance(reply, Ok):
-        raise ControlError(session_id, "gave no answer to 'send'", retryable=False)
+        raise ControlError(session_id, "did not confirm the request 'send'", retryable=False)
 
 
 @final
@@ -153,16 +153,16 @@ async def tail(
 ) -> AsyncGenerator[Tail]:
     """Follow a running session: `async with tail(id) as lines: async for line in lines`.
 
-    A snapshot first, unless `after` is a cursor to go on after. Whoever reads too slowly gets a
-    lagged line and a new snapshot; the session does not wait.
+    The first line is a snapshot, unless `after` is a cursor to continue after. A client that reads
+    too slowly gets a lagged line and a new snapshot; the session does not wait.
 
     Raises:
         ControlError: the session cannot be reached.
-        MisuseError: while iterating: a stale cursor, or a name in `types` that is no event.
+        MisuseError: while iterating: a stale cursor, or a name in `types` that is not an event.
     """
     path = await _path(session_id)
     async with await _connect(path) as stream:
-        await _say(stream, path, TailRequest(after, types))
+        await _send(stream, path, TailRequest(after, types))
         yield Tail(str(path), BufferedByteReceiveStream(stream))
 
 
@@ -179,7 +179,7 @@ async def _ask(path: Path, request: Request, seconds: float) -> Reply:
     try:
         with anyio.fail_after(seconds):
             async with await _connect(path) as stream:
-                await _say(stream, path, request)
+                await _send(stream, path, request)
                 line = await BufferedByteReceiveStream(stream).receive_until(b"\n", MAX_REPLY)
     except TimeoutError as exc:
         reason = f"no answer within {seconds:g} s; is its event loop blocked?"
@@ -198,18 +198,18 @@ async def _connect(path: Path) -> SocketStream:
     except FileNotFoundError as exc:
         raise ControlError(str(path), "no such session is running") from exc
     except ConnectionRefusedError as exc:
-        # Nobody listens: the process crashed. A living one listens before its socket has its name.
+        # The process crashed: a live session listens before its socket gets its name.
         await anyio.Path(path).unlink(missing_ok=True)
-        raise ControlError(str(path), "its session has ended without a word") from exc
+        raise ControlError(str(path), "its session ended unexpectedly") from exc
     except OSError as exc:
         raise ControlError(str(path), f"cannot connect ({exc.strerror or exc})") from exc
 
 
-async def _say(stream: SocketStream, path: Path, request: Request) -> None:
+async def _send(stream: SocketStream, path: Path, request: Request) -> None:
     line = encode(request)
     if len(line) > MAX_REQUEST:
         raise MisuseError(f"the request is {len(line)} bytes of JSON, the limit is {MAX_REQUEST}")
     try:
         await stream.send(line)
     except anyio.BrokenResourceError as exc:
-        raise ControlError(str(path), "the session hung up") from exc
+        raise ControlError(str(path), "the session closed the connection") from exc

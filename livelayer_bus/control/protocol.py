@@ -1,11 +1,11 @@
-"""What is said on the control socket: one request a connection, JSON lines both ways.
+"""The messages of the control socket: one request a connection, JSON lines both ways.
 
     {"request": "status"}                                     -> {"reply": "status", ...}
     {"request": "send", "message": {"type": ...}}             -> {"reply": "ok"}
-    {"request": "tail", "after": "<session id>:<sequence>"}   -> {"line": ...} for ever
+    {"request": "tail", "after": "<session id>:<sequence>"}   -> {"line": ...} until the end
 
 Any request may be answered with `{"reply": "problem", ...}` instead. The lines of `tail` are those
-of `livelayer_bus.lines`.
+of `livelayer_bus.jsonl`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 
 
 class StatusRequest(_Request, frozen=True, tag="status"):
-    """Who are you, and how are you?"""
+    """Ask for the session's status."""
 
 
 class SendRequest(_Request, frozen=True, tag="send"):
@@ -130,11 +130,11 @@ def decode_request(line: bytes) -> Request:
     """The request of a line.
 
     Raises:
-        MisuseError: it is none.
+        MisuseError: the line is not a request.
     """
     try:
         return _requests.decode(line)
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:  # msgspec.DecodeError is a ValueError, too
         reason = str(exc) if isinstance(exc, msgspec.ValidationError) else "it is not valid JSON"
         raise MisuseError(f"not a control request: {reason}") from exc
 
@@ -143,10 +143,10 @@ def decode_reply(line: bytes) -> Reply:
     """The reply of a line.
 
     Raises:
-        BrokenError: it is none: the session runs another version.
+        BrokenError: the line is not a reply; the session runs another version.
     """
     try:
         return _replies.decode(line)
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         problem = "the session gave an answer that this version does not understand"
         raise BrokenError(problem, retryable=False) from exc

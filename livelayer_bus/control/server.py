@@ -1,7 +1,8 @@
-"""The session's end of the control socket."""
+"""The server of the control socket, in the session's process."""
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import AsyncGenerator
@@ -34,9 +35,11 @@ from .protocol import (
 )
 from .socket_path import check_peer, socket_path
 
+logger = logging.getLogger(__name__)
+
 MAX_CLIENTS: Final = 16
 REQUEST_SECONDS: Final = 10.0
-"""How long a client may take to say what it wants."""
+"""How long a client may take to send its request."""
 MAX_SEND_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 2.0
 _GONE: Final = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
@@ -47,20 +50,21 @@ _EVENTS: Final[dict[str, type[Event]]] = {kind.__name__: kind for kind in get_ar
 async def serve_control(session: ControlledSession) -> AsyncGenerator[Path]:
     """Let this user's other processes reach `session` for the length of the block.
 
-    Gives the socket's path. At most 16 clients at once; a client that reads slowly lags behind and
-    is told so, and neither the session nor anybody else waits for it. Leaving the block ends every
-    client at once and removes the socket.
+    Yields the socket's path. At most 16 clients at once; a client that reads slowly lags behind
+    and gets a lagged line, and neither the session nor another client waits for it. A client that
+    sends a malformed request ends its own connection alone. Leaving the block ends every client at
+    once and removes the socket.
 
     Raises:
         ControlError: the socket cannot be made.
         NotSupportedError: on Windows.
     """
     path = await anyio.to_thread.run_sync(lambda: socket_path(session.id, create=True))
-    # Listening before it has its name: whoever finds the socket can connect.
-    unborn = path.with_suffix(".new")
+    # It listens before it gets its name, so that every client that finds the socket can connect.
+    unnamed = path.with_suffix(".new")
     try:
-        listener = await anyio.create_unix_listener(unborn, mode=0o600)
-        await anyio.Path(unborn).rename(path)
+        listener = await anyio.create_unix_listener(unnamed, mode=0o600)
+        await anyio.Path(unnamed).rename(path)
     except OSError as exc:
         reason = (
             f"cannot be made ({exc.strerror or exc}); set XDG_RUNTIME_DIR to your own directory"
@@ -98,17 +102,20 @@ class _Server:
         self._clients.add(stream)
         try:
             async with stream:
-                with suppress(*_GONE):
-                    await self._answer(stream)
+                await self._answer(stream)
+        except* _GONE:
+            pass  # the client has left; a tail's task group wraps what it raised
+        except* Exception:
+            logger.exception("a client of the control socket failed")
         finally:
             self._clients.discard(stream)
             if not self._clients:
                 self._idle.set()
 
     async def hang_up(self, seconds: float) -> None:
-        """End what clients say and hear, and wait for them to notice.
+        """Shut the clients' sockets down, and wait until their tasks have ended.
 
-        To cancel a reader at the instant its data comes would be an error in asyncio's own log.
+        Cancelling a reader at the instant its data arrives puts an error into asyncio's own log.
         """
         if not self._clients:
             return
@@ -191,7 +198,7 @@ async def _request(stream: SocketStream) -> Request:
 
 
 async def _cancel_when_gone(stream: SocketStream, scope: anyio.CancelScope) -> None:
-    """End a tail whose client has left, even while nothing happens in the session."""
+    """End a tail whose client has left, even while the session publishes nothing."""
     with suppress(*_GONE):
         while True:
             await stream.receive()
@@ -202,5 +209,5 @@ def _event_type(name: str) -> type[Event]:
     if name not in _EVENTS:
         close = get_close_matches(name, _EVENTS, n=1)
         advice = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(_EVENTS)}"
-        raise MisuseError(f"{name!r} is no event; {advice}")
+        raise MisuseError(f"{name!r} is not an event; {advice}")
     return _EVENTS[name]

@@ -1,15 +1,15 @@
-"""Where control sockets are, and who may use them: this user on this machine, nobody else.
+"""The path of a control socket, and who may connect: processes of this user on this machine.
 
 The socket lies in a directory with mode 0700 that must belong to this user, and has mode 0600
-itself: to connect, the operating system demands both. On Linux the server asks the kernel in
+itself: to connect, the operating system requires both. On Linux the server asks the kernel in
 addition who connected (SO_PEERCRED). There is no token: it would lie in the same directory, behind
 the same permissions.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-import re
 import socket
 import stat
 import struct
@@ -23,7 +23,6 @@ from ..errors import ControlError, NotSupportedError, RefusedError
 SUFFIX: Final = ".sock"
 MAX_PATH: Final = 100
 """Bytes of a socket's path; the system's own limit is 104 to 108."""
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _UCRED: Final = struct.Struct("3i")  # pid, uid, gid
 
 
@@ -32,15 +31,15 @@ def runtime_dir(*, create: bool) -> Path:
 
     Raises:
         NotSupportedError: on Windows.
-        ControlError: it belongs to somebody else, is open to others, or cannot be made.
+        ControlError: it belongs to another user, is open to others, or cannot be created.
     """
     if sys.platform == "win32":
         raise NotSupportedError("the control socket (Unix domain sockets)", "Windows")
     base = os.environ.get("XDG_RUNTIME_DIR")
     if base:
-        path = Path(base) / "livelayer-bus"
+        path = Path(base) / "livelayer"
     else:
-        path = Path(tempfile.gettempdir()) / f"livelayer-bus-{os.getuid()}"
+        path = Path(tempfile.gettempdir()) / f"livelayer-{os.getuid()}"
     try:
         if create:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,13 +60,13 @@ def socket_path(session_id: str, *, create: bool) -> Path:
     """The socket of a session.
 
     Raises:
-        ControlError: the id cannot name a file, or the path would be too long for the system.
+        ControlError: the path would be too long for the system.
         NotSupportedError: on Windows.
     """
     directory = runtime_dir(create=create)
-    if not _ID.fullmatch(session_id):
-        raise ControlError(repr(session_id), "this is no session id", retryable=False)
-    path = directory / f"{session_id}{SUFFIX}"
+    # A short name: macOS allows 104 bytes, and half of them are its directory of temporary files.
+    name = hashlib.blake2s(session_id.encode(), digest_size=6).hexdigest()
+    path = directory / f"{name}{SUFFIX}"
     if len(os.fsencode(path)) > MAX_PATH:
         reason = f"its path is longer than {MAX_PATH} bytes: set XDG_RUNTIME_DIR to a short one"
         raise ControlError(str(path), reason, retryable=False)
@@ -78,7 +77,7 @@ def check_peer(connection: socket.socket) -> None:
     """Let only this user's processes through, as far as the system tells whose they are.
 
     Raises:
-        RefusedError: the process on the other end is somebody else's.
+        RefusedError: the process at the other end belongs to another user.
     """
     if sys.platform != "linux":
         return

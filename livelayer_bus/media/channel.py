@@ -24,7 +24,7 @@ class Channel(Generic[FrameT]):
     def available(self) -> bool:
         """Whether a track feeds the channel now; False says nothing about later.
 
-        A track that is paused because nobody reads it feeds the channel: it comes with demand.
+        A track that is paused for lack of readers counts: it resumes on demand.
         """
         return self._flow.available
 
@@ -140,7 +140,7 @@ class Writer(Generic[FrameT]):
         return self._flow.on_demand(callback)
 
     def on_glance(self, callback: GlanceCallback) -> Callable[[], None]:
-        """Call `callback()` when somebody looks at the newest frame; the result ends that.
+        """Call `callback()` at each look at the newest frame; call the result to stop.
 
         For who pauses a track without readers: `latest` and `level` are looked at without one.
         It must neither wait nor raise, and runs on the channel's thread; looks from other threads
@@ -163,7 +163,7 @@ class Subscription(ABC, Generic[FrameT]):
     """One reader: frames in order, those it could not take dropped and counted exactly.
 
     Attached by `with`, or by the first wait of an `async for`; detached when closed, or when
-    nobody refers to it any more. One task may wait at a time. A cancelled wait loses nothing. A
+    it is no longer referenced. One task may wait at a time. A cancelled wait loses nothing. A
     track that vanishes makes it wait; only `close()` here, or the channel's end, ends it.
     """
 

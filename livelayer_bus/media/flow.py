@@ -137,7 +137,7 @@ class Flow(ABC, Generic[FrameT]):
     # Reading ---------------------------------------------------------------------------------
 
     def glance(self) -> None:
-        """Somebody looks at the newest frame without being a reader; other threads go unheard."""
+        """Note a look at the newest frame by a caller that is not a reader, in this thread."""
         if self._glance_callbacks and get_ident() == self._owner.thread:
             for callback in tuple(self._glance_callbacks.values()):
                 callback()

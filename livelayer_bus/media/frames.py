@@ -142,7 +142,7 @@ class VideoFrame:
                 235); "rgb24" (height, width, 3); "bgra" (height, width, 4), alpha 255.
 
         Raises:
-            MisuseError: `layout` is none of these.
+            MisuseError: `layout` is unknown.
             ForkedError: a conversion was asked for in a forked child of a process that had used
                 the SDK; "i420" and "gray" work there.
             BrokenError: the SDK refused the conversion.

@@ -46,7 +46,8 @@ class Store:
         owner, _, sequence = cursor.rpartition(":")
         if owner != self.state.id:
             raise StaleCursorError(repr(cursor), "it belongs to another session")
-        if not sequence.isascii() or not sequence.isdigit():
+        # At most 19 digits, as a 64-bit number has: int() refuses a text of thousands.
+        if not (sequence.isascii() and sequence.isdigit() and len(sequence) < 20):
             raise StaleCursorError(repr(cursor), "it does not end in a sequence")
         return int(sequence)
 

@@ -76,7 +76,7 @@ class ConsoleSurface:
         plain: bool | None = None,
     ) -> None:
         if not 0 < refresh <= 60:
-            raise MisuseError(f"refresh={refresh} is no rate: give pictures a second up to 60")
+            raise MisuseError(f"refresh={refresh} must be above 0 and at most 60 frames a second")
         self._file = file
         self._interactive = interactive
         self._pause = 1 / refresh

@@ -98,7 +98,7 @@ class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
     notice: str | None = None
     """The last thing that went wrong."""
     prompt: str | None = None
-    """What is being typed; None when nobody can type here."""
+    """What is being typed; None when typing is not possible here."""
 
 
 def clean(text: str) -> str:

@@ -20,7 +20,7 @@ FLUSH_SECONDS: Final = 1.0
 
 
 class UnreadableLine(msgspec.Struct, frozen=True):
-    """A line that is none of ours, or was cut off by a crash."""
+    """A line that is not an event line, or was cut off by a crash."""
 
     number: int
     """Counted from 1."""

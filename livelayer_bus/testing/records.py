@@ -36,7 +36,7 @@ class SentPacket(msgspec.Struct, frozen=True):
         """The packet as the message it is.
 
         Raises:
-            MalformedMessageError: it is none.
+            MalformedMessageError: the packet is not a message.
         """
         return decode(self.data)
 

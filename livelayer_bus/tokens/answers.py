@@ -19,7 +19,7 @@ _CONFIG = ("agentConfig", "agent_config")
 
 
 class HttpProblem(Exception):
-    """Why there is no answer. It never leaves this package: callers turn it into their error."""
+    """Why a request failed. It stays inside this package: callers convert it to their own error."""
 
     def __init__(self, reason: str, *, retryable: bool, status: int | None = None) -> None:
         super().__init__(reason)

@@ -15,7 +15,7 @@ import msgspec
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.control import serve_control
-from livelayer_bus.errors import MisuseError, NotSupportedError
+from livelayer_bus.errors import ControlError, MisuseError, NotSupportedError
 from livelayer_bus.events import AgentStateChanged, DataSent, TranscriptUpdated
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces import MountedSurface
@@ -88,8 +88,8 @@ async def run_demo(options: DemoOptions, say: Say, stop: anyio.Event | None = No
         session = await stack.enter_async_context(Session("demo", tokens=tokens))
         try:
             await stack.enter_async_context(serve_control(session))
-        except NotSupportedError as exc:
-            say(f"'livelayer tail' and 'send' will not find this session: {exc}")
+        except (ControlError, NotSupportedError) as exc:
+            say(f"'livelayer tail' and 'send' cannot reach this session: {exc}")
         else:
             say("from another terminal: livelayer tail | jq -c .event")
         demo = _Demo(options, session, say)
