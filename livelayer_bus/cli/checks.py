@@ -144,7 +144,7 @@ def _loopback() -> Finding:
 
 
 def _control() -> Finding:
-    """Bind a socket as a session does: the directory's owner, its mode and the path's length count."""
+    """Bind a socket as a session does: it fails on a wrong owner or mode, or a long path."""
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             path = socket_path(f"doctor-{os.getpid()}", create=True)
