@@ -272,8 +272,12 @@ class PluginNotFoundError(MisuseError):
         self, name: str, group: str, known: tuple[str, ...], distribution: str | None = None
     ) -> None:
         have = ", ".join(known) or "none"
-        needed = distribution or "the distribution that offers it"
-        super().__init__(f"no plugin {name!r} in {group} (installed: {have}): pip install {needed}")
+        super().__init__(
+            f"{name!r} is not installed: pip install {distribution}"
+            if distribution
+            else f"no plugin {name!r} in {group} (installed: {have}): pip install the distribution "
+            "that offers it"
+        )
         self.name = name
 
 
