@@ -4,19 +4,19 @@ BIN := .venv/bin
 DEMO_ARGS ?=
 TEST_ARGS ?= --numprocesses 2 --dist loadfile
 BENCH_ARGS ?=
-SOURCES := livelayer_bus plugins examples benchmarks tests
+PROJECTS := $(wildcard plugins/*/pyproject.toml benchmarks/pyproject.toml)
 
 .PHONY: setup demo test lint types bench clean
 
 setup: .venv/ready
 
 # Rebuilt when a dependency changes; an editable install sees the code's changes by itself.
-.venv/ready: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+.venv/ready: pyproject.toml constraints.txt $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "livelayer-bus needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[demo,cli,bench,endpoint,telemetry]' $(addprefix -e ./,$(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))) \
+		-e '.[cli,telemetry]' $(addprefix -e ./,$(patsubst %/pyproject.toml,%,$(PROJECTS))) \
 		--group lint --group types --group test --group peers
 	@touch $@
 
@@ -32,10 +32,11 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+	for project in plugins/*; do $(BIN)/mypy $$project || exit 1; done
 	$(BIN)/pyright
 
 bench: setup
-	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+	$(BIN)/livelayer bench $(BENCH_ARGS)
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -18,12 +18,12 @@ from livekit import rtc
 from livekit.agents import AgentServer, AgentSession, JobContext, cli
 from livekit.agents.voice import room_io
 from livekit.plugins import livelayer
+from livelayer_demo import models_of_this_machine
+from livelayer_demo.parts import Stage, build_agent, build_session
+from livelayer_demo.speech import Voice
 
-from livelayer_bus.capabilities import ALL
-from livelayer_bus.demo import models_of_this_machine
-from livelayer_bus.demo.parts import Stage, build_agent, build_session
-from livelayer_bus.demo.speech import Voice
-from livelayer_bus.dispatch import DispatchMetadata, read_dispatch_metadata
+from livelayer_bus.messages import ALL
+from livelayer_bus.tokens import DispatchMetadata, read_dispatch_metadata
 
 AGENT_NAME = os.environ.get("LIVELAYER_AGENT", "livelayer-demo")
 RESUME_SECONDS = 300.0  # the endpoint's resume window

@@ -21,8 +21,8 @@ from livelayer_bus import (
     TranscriptEntry,
     TranscriptUpdated,
     mount,
-    reduce,
 )
+from livelayer_bus.state import reduce
 
 
 class Playback(ControlledSession):

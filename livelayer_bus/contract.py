@@ -8,17 +8,10 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 from .bus import Subscription
 from .errors import NotSupportedError
-from .events import (
-    AgentConfig,
-    AgentState,
-    ConnectionState,
-    DataReceived,
-    Event,
-    TranscriptEntry,
-)
+from .events import AgentConfig, AgentState, ConnectionState, DataReceived, Event, TranscriptEntry
 from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from .messages import Command, Message, RawMessage, WireMessage
-from .publishing import MediaSource
+from .media.publishing import MediaSource
 from .state import SessionState
 
 E = TypeVar("E", bound=Event)

@@ -1,7 +1,7 @@
 """Every error this package raises: one root, five kinds that say whose fault it is.
 
 The kinds are `ClosedError` (you closed it), `BrokenError` (the world outside failed; `retryable`
-says whether the same call may succeed later), `BusyError` (somebody else is in the way),
+says whether the same call may succeed later), `BusyError` (another user holds what the call needs),
 `MisuseError` (the call is wrong; repeating it will not help) and `RefusedError` (a token or a
 capability does not allow it). Each error builds its own message from its fields: what happened,
 where, and what to do. No message holds a secret, a transcript or a payload.
@@ -36,7 +36,7 @@ class BrokenError(LivelayerError):
 
 
 class BusyError(LivelayerError):
-    """Somebody else holds what the call needs."""
+    """Another task, surface or process holds what the call needs."""
 
     def __init__(self, what: str, hint: str) -> None:
         super().__init__(f"{what} is in use: {hint}")
@@ -276,7 +276,7 @@ class SurfaceFailedError(BrokenError):
 
 
 class SourceBusyError(BusyError):
-    """The session's one microphone, camera or screen is leased to somebody else."""
+    """The session's one microphone, camera or screen is leased to another owner."""
 
     def __init__(self, source: str, owner: str) -> None:
         super().__init__(f"the {source}", f"{owner!r} holds it; wait until its lease ends")
@@ -285,7 +285,7 @@ class SourceBusyError(BusyError):
 
 
 class MicrophoneBusyError(SourceBusyError):
-    """The session's one microphone is leased to somebody else."""
+    """The session's one microphone is leased to another owner."""
 
     def __init__(self, owner: str) -> None:
         super().__init__("microphone", owner)
@@ -316,13 +316,17 @@ class NoProviderError(MisuseError):
 
 
 class PluginNotFoundError(MisuseError):
-    """No installed distribution offers this plugin."""
+    """No installed distribution offers this surface or command."""
 
-    def __init__(self, name: str, group: str, known: tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, group: str, known: tuple[str, ...], distribution: str | None = None
+    ) -> None:
         have = ", ".join(known) or "none"
         super().__init__(
-            f"no plugin {name!r} in {group} (installed: {have}): pip install the distribution that "
-            "offers it"
+            f"{name!r} is not installed: pip install {distribution}"
+            if distribution
+            else f"no plugin {name!r} in {group} (installed: {have}): pip install the distribution "
+            "that offers it"
         )
         self.name = name
 

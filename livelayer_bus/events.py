@@ -15,7 +15,7 @@ import msgspec
 from .messages import AgentState as AgentState
 from .messages import Message, read
 from .messages import RefusalReason as RefusalReason
-from .nesting import MAX_DEPTH, nests_too_deeply
+from .messages.json_depth import MAX_DEPTH, nests_too_deeply
 
 ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
 Role: TypeAlias = Literal["agent", "user"]

@@ -6,6 +6,10 @@ import sys
 from importlib import import_module
 from typing import Final
 
+from .exits import FAILED, OK, complain, run_async
+
+__all__ = ["main", "run_async", "complain", "OK", "FAILED"]
+
 _NEEDED: Final = ("typer", "rich")
 
 

@@ -1,56 +1,78 @@
-"""The commands by name; only the module of the one that was asked for is imported."""
+"""The commands by name, each from an entry point; only the one that was asked for is imported."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from importlib import import_module
-from importlib.metadata import version
-from typing import Annotated, Final
+from collections.abc import Callable, Sequence
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import Annotated, Any, Final
 
 import typer
 
+from ..errors import PluginNotFoundError
 from .exits import EPILOG, fail, hush_sdk
 
+GROUP: Final = "livelayer_bus.commands"
+"""The entry point group of commands: functions that typer can call."""
+
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "demo": ("demo", "Talk to an agent on this machine: no key, no cloud, nothing to install."),
-    "serve": ("serve", "Give out sessions: the endpoint that pages and token sources ask."),
-    "run": ("run", "Run a session from livelayer.toml until Ctrl-C."),
-    "surfaces": ("surfaces", "List the surfaces that are installed."),
-    "send": ("send", "Publish a data message into a running session."),
-    "tail": ("tail", "Follow a running session's events as JSON lines."),
-    "bench": ("bench", "Measure this machine, side by side with the alternatives."),
-    "dev-server": ("dev_server", "Run a LiveKit-protocol server on this machine's loopback."),
-    "token": ("token", "Make a LiveKit access token from an API key and secret."),
-    "doctor": ("doctor", "Check this machine and say what to do about what is wrong."),
+    "demo": (
+        "Talk to an agent on this machine: no key, no cloud, nothing to install.",
+        "livelayer-demo",
+    ),
+    "serve": (
+        "Give out sessions: the endpoint that pages and token sources ask.",
+        "livelayer-web",
+    ),
+    "run": ("Run a session from livelayer.toml until Ctrl-C.", "livelayer-bus"),
+    "surfaces": ("List the surfaces that are installed.", "livelayer-bus"),
+    "send": ("Publish a data message into a running session.", "livelayer-bus"),
+    "tail": ("Follow a running session's events as JSON lines.", "livelayer-bus"),
+    "bench": (
+        "Measure this machine, side by side with the alternatives.",
+        "livelayer-benchmarks",
+    ),
+    "dev-server": (
+        "Run a LiveKit-protocol server on this machine's loopback.",
+        "livelayer-embedded",
+    ),
+    "token": ("Make a LiveKit access token from an API key and secret.", "livelayer-bus"),
+    "doctor": ("Check this machine and say what to do about what is wrong.", "livelayer-bus"),
 }
-"""Name of the command: its module here, and its line in the list."""
+"""Name of the command: its line in the list, and the distribution that offers it."""
 
 _HELP: Final = """\
 One live agent session, any number of surfaces.
 
-Begin with [bold]livelayer demo[/bold]: a talking agent in a room on this machine.
+Begin with livelayer demo: a talking agent in a room on this machine.
 
-A session that runs ([bold]livelayer run[/bold] or [bold]demo[/bold]) can be reached from another
-terminal: [bold]livelayer tail[/bold] follows it, [bold]livelayer send[/bold] speaks into it.
+A session that runs (livelayer run or demo) can be reached from another
+terminal: livelayer tail follows it, livelayer send speaks into it.
 """
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """The command line, with the one command that `arguments` name and stand-ins for the others."""
+    """The command line, with the one command that `arguments` name and stand-ins for the others.
+
+    Commands of other distributions than ours are listed with the name of their distribution.
+    """
     app = typer.Typer(
         name="livelayer",
         no_args_is_help=True,
-        rich_markup_mode="rich",
+        rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(help=_HELP, epilog=EPILOG)(_options)
-    wanted = next((word for word in arguments if word in COMMANDS), None)
+    installed = {point.name: point for point in entry_points(group=GROUP)}
+    lines = {name: line for name, (line, _) in COMMANDS.items()}
+    for name, point in installed.items():
+        lines.setdefault(name, f"From {point.dist.name if point.dist else 'an unknown package'}.")
+    wanted = next((word for word in arguments if word in lines), None)
     completing = "_LIVELAYER_COMPLETE" in os.environ
-    for name, (module, line) in COMMANDS.items():
-        if name == wanted or completing:
-            command = import_module(f".{module}", __package__).command
+    for name, line in lines.items():
+        if name == wanted or (completing and name in installed):
+            command = _load(name, installed)
             app.command(name, short_help=line, epilog=EPILOG)(command)
         else:
             app.command(name, help=line, short_help=line)(_stand_in)
@@ -68,6 +90,13 @@ def run(arguments: Sequence[str]) -> None:
         if debug:
             raise
         fail(_single(exc))
+
+
+def _load(name: str, installed: dict[str, EntryPoint]) -> Callable[..., Any]:
+    if name not in installed:
+        raise PluginNotFoundError(name, GROUP, tuple(installed), COMMANDS[name][1])
+    command: Callable[..., Any] = installed[name].load()
+    return command
 
 
 def _single(error: Exception) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import warnings
@@ -15,9 +16,9 @@ import httpx
 import msgspec
 from livekit import api
 
-from ..control import runtime_dir
+from ..config.registry import installed_surfaces, load_surface
+from ..control.socket_path import socket_path
 from ..errors import LivelayerError, PluginBrokenError
-from ..plugins import installed_surfaces, load_surface
 
 Verdict: TypeAlias = Literal["ok", "warn", "fail"]
 
@@ -143,11 +144,17 @@ def _loopback() -> Finding:
 
 
 def _control() -> Finding:
+    """Bind a socket as a session does: it fails on a wrong owner or mode, or a long path."""
     try:
-        directory = runtime_dir(create=False)
-    except LivelayerError as exc:
-        return Finding("warn", "control socket", str(exc))
-    return Finding("ok", "control socket", str(directory))
+        with socket.socket(socket.AF_UNIX) as probe:
+            path = socket_path(f"doctor-{os.getpid()}", create=True)
+            try:
+                probe.bind(str(path))
+            finally:
+                path.unlink(missing_ok=True)
+    except (LivelayerError, OSError) as exc:
+        return Finding("warn", "control socket", str(exc), "'livelayer send' and 'tail' need it")
+    return Finding("ok", "control socket", str(path.parent))
 
 
 def _surfaces() -> Finding:

@@ -25,10 +25,10 @@ def command(
     LIVEKIT_API_SECRET that it takes their tokens. Every line is ok, warn or fail and says what to
     do; nothing is installed or changed. Exits with 1 if a line says fail.
 
-    [bold]Examples[/bold]
+    Examples:
 
+    \b
       livelayer doctor
-
       LIVEKIT_URL=ws://127.0.0.1:7880 livelayer doctor --json
     """
 

@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn, TypeAlias
 
-import typer
-
 from ..errors import (
+    EXTRAS,
+    OURS,
     ConfigError,
     ConnectError,
     ControlError,
@@ -23,7 +23,6 @@ from ..errors import (
     RefusedError,
     TokenSourceError,
 )
-from ..plugins import EXTRAS, OURS
 
 OK: Final = 0
 FAILED: Final = 1
@@ -74,7 +73,7 @@ def fail(error: Exception) -> NoReturn:
 
 def complain(text: str) -> None:
     """One line on stderr, in the command's name; a token in a foreign error's text is taken out."""
-    typer.echo(f"livelayer: {_TOKEN.sub('<token>', text)}", err=True)
+    print(f"livelayer: {_TOKEN.sub('<token>', text)}", file=sys.stderr)
 
 
 def hush_sdk() -> None:
@@ -94,7 +93,7 @@ def run_async(main: Main, on_interrupt: Callable[[], None] | None = None) -> Non
         on_interrupt: called at the first Ctrl-C instead: the command ends as if by itself.
     """
     code = asyncio.run(_interruptible(main, on_interrupt))
-    raise typer.Exit(code or OK)
+    sys.exit(code or OK)
 
 
 async def _interruptible(main: Main, on_interrupt: Callable[[], None] | None) -> int | None:

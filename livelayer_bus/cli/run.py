@@ -10,13 +10,13 @@ from typing import Annotated
 import anyio
 import typer
 
-from ..bus import Subscription
-from ..config import FILE_NAME, Config, load_config
+from ..bus.bus import Subscription
+from ..config.load import FILE_NAME, Config, load_config
 from ..control import serve_control
-from ..errors import NotSupportedError
+from ..errors import ControlError, NotSupportedError
 from ..events import SessionFailed
 from ..state import SessionState
-from ..supervision import MountedSurface
+from ..surfaces.supervision import MountedSurface
 from .exits import FAILED, OK, complain, run_async
 
 
@@ -33,7 +33,7 @@ def command(
     Runs until Ctrl-C, until the session fails for good, or until its last surface has ended. While
     it runs, livelayer tail and livelayer send reach it from other terminals of yours.
 
-    [bold]A file to begin with[/bold]
+    A file to begin with
 
       agent_id = "agt_abc123"
 
@@ -54,10 +54,10 @@ def command(
       capabilities = ["navigate", "scroll"]
       options = { port = 8080, site = "site" }
 
-    [bold]Examples[/bold]
+    Examples:
 
+    \b
       livelayer run
-
       livelayer run --config kiosk.toml --check
     """
     settings = load_config(config)
@@ -78,8 +78,8 @@ async def _run(config: Config) -> int:
         if config.control:
             try:
                 await stack.enter_async_context(serve_control(session))
-            except NotSupportedError as exc:
-                complain(f"send and tail will not find this session: {exc}")
+            except (ControlError, NotSupportedError) as exc:
+                complain(f"'livelayer send' and 'tail' cannot reach this session: {exc}")
         failures = stack.enter_context(session.subscribe(SessionFailed))
         surfaces = config.mount_surfaces(session)
         await session.connect()

@@ -38,12 +38,11 @@ def command(
     Returns when the transport took it. A value that is JSON is sent as such (a number, true, a
     list), everything else as text. With one session running, --session is not needed.
 
-    [bold]Examples[/bold]
+    Examples:
 
+    \b
       livelayer send user_message text="go to pricing"
-
       livelayer send '{"type": "quiz_response", "answer": 42}'
-
       jq -c . message.json | livelayer send -
     """
     fields = _parse(message)

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..config.registry import InstalledSurface, installed_surfaces, load_surface
 from ..errors import PluginBrokenError
-from ..plugins import InstalledSurface, installed_surfaces, load_surface
 from .exits import FAILED, OK
 
 
@@ -27,12 +27,11 @@ def command(
     distribution that declares an entry point in the group livelayer_bus.surfaces adds to the list;
     plugins/livelayer-surface-minimal is one to copy.
 
-    [bold]Examples[/bold]
+    Examples:
 
+    \b
       livelayer surfaces
-
       livelayer surfaces --check
-
       livelayer surfaces --json | jq -r .name
     """
     surfaces = installed_surfaces()

@@ -38,12 +38,11 @@ def command(
     between, as long as the session still holds it. Reading too slowly gives a line with
     "line": "lagged", and then a new snapshot. Nothing here slows the session down.
 
-    [bold]Examples[/bold]
+    Examples:
 
+    \b
       livelayer tail | jq -c .event
-
       livelayer tail -e TranscriptUpdated | jq -r '.event.entry.text'
-
       livelayer tail --after "$(tail -n 1 seen.jsonl | jq -r .cursor)" >> seen.jsonl
     """
 
@@ -64,7 +63,7 @@ def _session_of(cursor: str | None) -> str | None:
 
 
 def _print(line: bytes) -> bool:
-    """Write and flush; False when nobody reads any more."""
+    """Write and flush; return False when the reader of stdout has gone."""
     try:
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()

@@ -28,10 +28,10 @@ def command(
     Key and secret come from LIVEKIT_API_KEY and LIVEKIT_API_SECRET (livelayer dev-server prints
     both); an option on the command line would be seen by other users of the machine.
 
-    [bold]Examples[/bold]
+    Examples:
 
+    \b
       livelayer token --room kitchen --identity ada
-
       livelayer token --room kitchen --identity robot --agent --minutes 5
     """
     grants = api.VideoGrants(

@@ -1,10 +1,10 @@
 """Frames and channels: one copy of an agent's video and audio, any number of readers."""
 
-from livelayer_bus.media.audio import AudioChannel, AudioSubscription, AudioWriter
-from livelayer_bus.media.frames import AudioFrame, FrameMetadata, VideoFrame
-from livelayer_bus.media.pixels import PixelFormat
-from livelayer_bus.media.statistics import ChannelStatistics, ReaderStatistics, Reading, Timing
-from livelayer_bus.media.video import VideoChannel, VideoSubscription, VideoWriter
+from .audio import AudioChannel, AudioSubscription, AudioWriter
+from .frames import AudioFrame, FrameMetadata, VideoFrame
+from .pixels import PixelFormat
+from .statistics import ChannelStatistics, ReaderStatistics, Reading, Timing, TimingWindow
+from .video import VideoChannel, VideoSubscription, VideoWriter
 
 __all__ = [
     "VideoFrame",
@@ -21,6 +21,7 @@ __all__ = [
     "Reading",
     "ChannelStatistics",
     "Timing",
+    "TimingWindow",
 ]
 
 for _public in (

@@ -10,10 +10,10 @@ from typing import final
 
 import numpy as np
 
-from livelayer_bus.errors import MisuseError
-from livelayer_bus.media.channel import Channel, Subscription, Writer
-from livelayer_bus.media.flow import ANY_TIME, Flow
-from livelayer_bus.media.frames import AudioFrame
+from ..errors import MisuseError
+from .channel import Channel, Subscription, Writer
+from .flow import ANY_TIME, Flow
+from .frames import AudioFrame
 
 NS_PER_MS = 1_000_000
 LEVEL_SPAN_NS = 100 * NS_PER_MS  # of sound that `level` is computed over; always kept
@@ -66,13 +66,13 @@ class AudioFlow(Flow[AudioFrame]):
 
 @final
 class AudioSubscription(Subscription[AudioFrame]):
-    """Every frame in order, as long as the reader is no further behind than `max_delay_ms`."""
+    """Every frame in order, as long as the reader lags at most `max_delay_ms`."""
 
     _flow: AudioFlow
 
     def __init__(self, flow: AudioFlow, max_delay_ms: float, label: str | None) -> None:
         if not (max_delay_ms > 0 and math.isfinite(max_delay_ms)):
-            raise MisuseError(f"max_delay_ms={max_delay_ms} is no time: give milliseconds > 0")
+            raise MisuseError(f"max_delay_ms={max_delay_ms} must be more than 0 milliseconds")
         super().__init__(flow, round(max_delay_ms * NS_PER_MS), label)
 
     def _start(self) -> int:

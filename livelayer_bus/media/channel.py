@@ -7,23 +7,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, Self
 
-from livelayer_bus._bus.owner import Slot
-from livelayer_bus.errors import BusyError, ClosedError
-from livelayer_bus.media.flow import (
-    NO_TIME,
-    DemandCallback,
-    Flow,
-    FrameT,
-    PeekCallback,
-    wake,
-)
-from livelayer_bus.media.statistics import (
-    ChannelStatistics,
-    ReaderStatistics,
-    Reading,
-    Timing,
-    TimingWindow,
-)
+from ..bus.loop_guard import Slot
+from ..errors import BusyError, ClosedError
+from .flow import NO_TIME, DemandCallback, Flow, FrameT, PeekCallback, wake
+from .statistics import ChannelStatistics, ReaderStatistics, Reading, Timing, TimingWindow
 
 
 class Channel(Generic[FrameT]):
@@ -37,7 +24,7 @@ class Channel(Generic[FrameT]):
     def available(self) -> bool:
         """Whether a track feeds the channel now; False says nothing about later.
 
-        A track that is paused because nobody reads it feeds the channel: it comes with demand.
+        A track that is paused for lack of readers counts: it resumes on demand.
         """
         return self._flow.available
 
@@ -169,7 +156,7 @@ class Subscription(ABC, Generic[FrameT]):
     """One reader: frames in order, those it could not take dropped and counted exactly.
 
     Attached by `with`, or by the first wait of an `async for`; detached when closed, or when
-    nobody refers to it any more. One task may wait at a time. A cancelled wait loses nothing. A
+    it is no longer referenced. One task may wait at a time. A cancelled wait loses nothing. A
     track that vanishes makes it wait; only `close()` here, or the channel's end, ends it.
     """
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Generic, Protocol, TypeVar
 
-from livelayer_bus._bus.owner import Owner, Slot
-from livelayer_bus.errors import ClosedError, WrongLoopError
-from livelayer_bus.media.frames import AudioFrame, VideoFrame
-from livelayer_bus.media.statistics import Reading, TimingWindow
+from ..bus.loop_guard import Owner, Slot
+from ..errors import ClosedError, WrongLoopError
+from .frames import AudioFrame, VideoFrame
+from .statistics import Reading, TimingWindow
 
 FrameT = TypeVar("FrameT", bound=VideoFrame | AudioFrame)
 

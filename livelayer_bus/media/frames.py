@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias, final
 import numpy as np
 import numpy.typing as npt
 
-from livelayer_bus.errors import MisuseError
-from livelayer_bus.media.pixels import PixelFormat, Pixels, i420_plane_sizes, i420_to_array
+from ..errors import MisuseError
+from .pixels import PixelFormat, Pixels, i420_plane_sizes, i420_to_array
 
 FrameData: TypeAlias = bytes | bytearray | memoryview
 
@@ -142,7 +142,7 @@ class VideoFrame:
                 235); "rgb24" (height, width, 3); "bgra" (height, width, 4), alpha 255.
 
         Raises:
-            MisuseError: `layout` is none of these.
+            MisuseError: `layout` is unknown.
             ForkedError: a conversion was asked for in a forked child of a process that had used
                 the SDK; "i420" and "gray" work there.
             BrokenError: the SDK refused the conversion.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from livekit import rtc
 
-from livelayer_bus.errors import BrokenError, ForkedError
+from ..errors import BrokenError, ForkedError
 
 PixelFormat: TypeAlias = Literal["i420", "rgb24", "bgra", "gray"]
 Pixels: TypeAlias = npt.NDArray[np.uint8]

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from typing import final
 
-from livelayer_bus.errors import MisuseError
-from livelayer_bus.media.channel import Channel, Subscription, Writer
-from livelayer_bus.media.flow import ANY_TIME, Flow
-from livelayer_bus.media.frames import NS_PER_SECOND, VideoFrame
+from ..errors import MisuseError
+from .channel import Channel, Subscription, Writer
+from .flow import ANY_TIME, Flow
+from .frames import NS_PER_SECOND, VideoFrame
 
 NS_PER_US = 1_000
-MAX_TRANSIT_NS = 3600 * NS_PER_SECOND  # beyond it the stamp is no wall-clock time
+MAX_TRANSIT_NS = 3600 * NS_PER_SECOND  # a larger value means that the stamp is not wall-clock time
 
 
 @final
@@ -48,7 +48,7 @@ class VideoSubscription(Subscription[VideoFrame]):
 
     def __init__(self, flow: VideoFlow, max_fps: float | None, label: str | None) -> None:
         if max_fps is not None and not (max_fps > 0 and math.isfinite(max_fps)):
-            raise MisuseError(f"max_fps={max_fps} is no rate: give frames a second > 0, or None")
+            raise MisuseError(f"max_fps={max_fps} must be more than 0 frames a second, or None")
         super().__init__(flow, 0, label)
         self._interval_ns = 0 if max_fps is None else round(NS_PER_SECOND / max_fps)
         self._due_ns = ANY_TIME

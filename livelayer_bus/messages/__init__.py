@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import RawMessage, WireMessage
+from .capabilities import ALL, Capability, capability_of, check_capabilities
 from .codec import (
     Decoded,
     Message,
@@ -15,20 +16,7 @@ from .codec import (
     request_id,
     type_of,
 )
-from .href import href_problem
-from .to_agent import (
-    MAX_ROUTES,
-    CommandResult,
-    FormSubmitBlocked,
-    FormSubmitted,
-    PageContext,
-    PageContextPending,
-    RefusalReason,
-    Routes,
-    SurfaceMessage,
-    UserMessage,
-)
-from .to_surface import (
+from .from_agent import (
     AgentError,
     AgentMessage,
     AgentState,
@@ -55,6 +43,20 @@ from .to_surface import (
     TaskFieldUpdated,
     TaskResult,
 )
+from .href import href_problem
+from .json_depth import MAX_DEPTH, nests_too_deeply
+from .to_agent import (
+    MAX_ROUTES,
+    CommandResult,
+    FormSubmitBlocked,
+    FormSubmitted,
+    PageContext,
+    PageContextPending,
+    RefusalReason,
+    Routes,
+    SurfaceMessage,
+    UserMessage,
+)
 
 __all__ = [
     # The codec
@@ -69,6 +71,11 @@ __all__ = [
     "is_command",
     "href_problem",
     "MAX_ROUTES",
+    # Capabilities
+    "Capability",
+    "ALL",
+    "capability_of",
+    "check_capabilities",
     # Kinds
     "Message",
     "AgentMessage",
@@ -109,4 +116,7 @@ __all__ = [
     "FormSubmitBlocked",
     "CommandResult",
     "RefusalReason",
+    "AgentState",
+    "MAX_DEPTH",
+    "nests_too_deeply",
 ]

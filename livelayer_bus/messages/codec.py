@@ -10,10 +10,10 @@ from typing import Any, TypeAlias, TypeGuard, get_args
 import msgspec
 
 from ..errors import MalformedMessageError
-from ..nesting import MAX_DEPTH, nests_too_deeply
 from .base import RawMessage, WireMessage
+from .from_agent import AgentMessage, Command
+from .json_depth import MAX_DEPTH, nests_too_deeply
 from .to_agent import SurfaceMessage
-from .to_surface import AgentMessage, Command
 
 Message: TypeAlias = AgentMessage | SurfaceMessage | RawMessage
 """Anything that travels: a known message, or any other one, whole."""

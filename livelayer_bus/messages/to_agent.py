@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from .base import WireMessage
 
 RefusalReason: TypeAlias = Literal["capability", "invalid", "failed", "timeout"]
-"""Why a command was not carried out."""
+
 MAX_ROUTES = 200
 """Entries one `routes` message may carry."""
 

@@ -1,9 +1,10 @@
 """Room adapters: what joins a room and reports it to a session, and the port to write another."""
 
-from livelayer_bus.publishing import PublishedTrack
-from livelayer_bus.rooms.isolated import IsolatedRoom, IsolationStatistics
-from livelayer_bus.rooms.livekit import BorrowedRoom, LiveKitRoom, RoomStatistics
-from livelayer_bus.rooms.port import (
+from ..media.publishing import PublishedTrack, SourceName
+from .errors import join_error, redact_sdk_log
+from .isolated import IsolatedRoom, IsolationStatistics
+from .livekit import BorrowedRoom, LiveKitRoom, RoomStatistics
+from .port import (
     AgentPresence,
     AgentStateReported,
     ConnectionInterrupted,
@@ -27,6 +28,8 @@ __all__ = [
     "IsolatedRoom",
     "RoomStatistics",
     "IsolationStatistics",
+    "join_error",
+    "redact_sdk_log",
     # For the author of another adapter
     "RoomPort",
     "RoomFactory",
@@ -34,6 +37,7 @@ __all__ = [
     "MediaWriters",
     "FrameTarget",
     "PublishedTrack",
+    "SourceName",
     "TrackKind",
     "RoomEvent",
     "ConnectionInterrupted",

@@ -6,8 +6,8 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus.events import Role
-from livelayer_bus.rooms.port import AgentPresence, AgentStateReported, RoomSink
+from ..events import Role
+from .port import AgentPresence, AgentStateReported, RoomSink
 
 STATE_ATTRIBUTE: Final = "lk.agent.state"
 ON_BEHALF_ATTRIBUTE: Final = "lk.publish_on_behalf"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from livelayer_bus.clock import Clock
-from livelayer_bus.rooms.port import FrameTarget
-from livelayer_bus.tasks import TaskOwner, Timer
+from ..clock import Clock
+from .port import FrameTarget
+from ..tasks import TaskOwner, Timer
 
 PAUSE_AFTER: Final = 2.0  # seconds without a reader; surfaces that change places take less
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from livekit import rtc
 
-from livelayer_bus.errors import BrokenError, ConnectError, RoomRefusedError
-from livelayer_bus.rooms.port import RoomLost
+from ..errors import BrokenError, ConnectError, RoomRefusedError
+from .port import RoomLost
 
 _STATUS = re.compile(r"client error: (?P<status>\d{3})[^-]*-?\s*(?P<text>.*)", re.DOTALL)
 _REFUSALS = frozenset({"401", "403"})

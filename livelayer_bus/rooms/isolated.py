@@ -15,20 +15,13 @@ from typing import Any, Final, Generic, TypeVar, final
 import anyio
 import msgspec
 
-from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
-from livelayer_bus.publishing import F, PublishedTrack, SourceName
-from livelayer_bus.rooms.demand import PAUSE_AFTER
-from livelayer_bus.rooms.livekit import LiveKitRoom
-from livelayer_bus.rooms.port import MediaWriters, RoomSink
-from livelayer_bus.rooms.thread_bridge import (
-    AudioBridge,
-    Inbox,
-    LoopHandle,
-    SinkBridge,
-    VideoBridge,
-    run_there,
-)
-from livelayer_bus.tokens import RoomAccess
+from ..errors import BrokenError, ClosedError, MisuseError
+from ..media.publishing import F, PublishedTrack, SourceName
+from .demand import PAUSE_AFTER
+from .livekit import LiveKitRoom
+from .port import MediaWriters, RoomSink
+from .thread_bridge import AudioBridge, Inbox, LoopHandle, SinkBridge, VideoBridge, run_there
+from ..tokens import RoomAccess
 
 SETTLE_SECONDS: Final = 4.0  # for what the SDK still does after the room was left
 

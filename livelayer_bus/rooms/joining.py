@@ -7,11 +7,11 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus.errors import ConnectError
-from livelayer_bus.rooms.errors import join_error, redact_sdk_log, shown_url, without_secrets
-from livelayer_bus.rooms.listeners import report
-from livelayer_bus.rooms.sdk_private import run_to_end
-from livelayer_bus.tasks import RootTask
+from ..errors import ConnectError
+from .errors import join_error, redact_sdk_log, shown_url, without_secrets
+from .listeners import report
+from .sdk_private import run_to_end
+from ..tasks import RootTask
 
 JOIN_SECONDS: Final = 15.0  # for a join as a whole; the SDK alone would try for over 30 s
 SIGNAL_SECONDS: Final = 5.0  # for each of the SDK's own attempts

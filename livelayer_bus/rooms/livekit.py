@@ -10,19 +10,19 @@ from typing import Final, final
 import msgspec
 from livekit import rtc
 
-from livelayer_bus.clock import Clock, SystemClock
-from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
-from livelayer_bus.publishing import F, PublishedTrack, SourceName
-from livelayer_bus.rooms.demand import PAUSE_AFTER
-from livelayer_bus.rooms.errors import broken, room_loss, shown_url
-from livelayer_bus.rooms.joining import LEAVE_SECONDS, Joining, leaving
-from livelayer_bus.rooms.port import MediaWriters, RoomLost, RoomSink
-from livelayer_bus.rooms.publishing import Publications
-from livelayer_bus.rooms.room_events import RoomEvents
-from livelayer_bus.rooms.sdk_private import keep
-from livelayer_bus.rooms.track_readers import Pausing
-from livelayer_bus.tasks import RootTask, TaskOwner
-from livelayer_bus.tokens import RoomAccess
+from ..clock import Clock, SystemClock
+from ..errors import BrokenError, ClosedError, ConnectError, MisuseError
+from ..media.publishing import F, PublishedTrack, SourceName
+from .demand import PAUSE_AFTER
+from .errors import broken, room_loss, shown_url
+from .joining import LEAVE_SECONDS, Joining, leaving
+from .port import MediaWriters, RoomLost, RoomSink
+from .publishing import Publications
+from .room_events import RoomEvents
+from .sdk_private import keep
+from .track_readers import Pausing
+from ..tasks import RootTask, TaskOwner
+from ..tokens import RoomAccess
 
 READER_SECONDS: Final = 2.0  # for the readers of streams to end, each bounded by itself
 

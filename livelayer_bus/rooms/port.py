@@ -13,10 +13,10 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from livelayer_bus.events import TranscriptEntry
-from livelayer_bus.media import AudioFrame, VideoFrame
-from livelayer_bus.publishing import F, PublishedTrack, SourceName
-from livelayer_bus.tokens import RoomAccess
+from ..events import TranscriptEntry
+from ..media import AudioFrame, VideoFrame
+from ..media.publishing import F, PublishedTrack, SourceName
+from ..tokens import RoomAccess
 
 F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True)
 

@@ -8,12 +8,12 @@ from typing import Final, Generic, TypeVar, cast, final
 
 from livekit import rtc
 
-from livelayer_bus.errors import BrokenError, ClosedError, MisuseError
-from livelayer_bus.media import AudioFrame, FrameMetadata, VideoFrame
-from livelayer_bus.publishing import PublishedTrack, SourceName
-from livelayer_bus.rooms.errors import broken
-from livelayer_bus.rooms.listeners import report
-from livelayer_bus.tasks import RootTask, TaskOwner
+from ..errors import BrokenError, ClosedError, MisuseError
+from ..media import AudioFrame, FrameMetadata, VideoFrame
+from ..media.publishing import PublishedTrack, SourceName
+from .errors import broken
+from .listeners import report
+from ..tasks import RootTask, TaskOwner
 
 QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
 MAX_FPS: Final = 60  # pictures a second; `push` waits so that no burst reaches the encoder

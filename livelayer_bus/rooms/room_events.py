@@ -8,19 +8,13 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus.rooms.agent import AgentWatch
-from livelayer_bus.rooms.listeners import Listeners
-from livelayer_bus.rooms.media import AgentMedia
-from livelayer_bus.rooms.port import (
-    ConnectionInterrupted,
-    ConnectionRestored,
-    MediaWriters,
-    PacketReceived,
-    RoomSink,
-)
-from livelayer_bus.rooms.track_readers import Pausing
-from livelayer_bus.rooms.transcription import Transcriptions
-from livelayer_bus.tasks import TaskOwner
+from .agent import AgentWatch
+from .listeners import Listeners
+from .media import AgentMedia
+from .port import ConnectionInterrupted, ConnectionRestored, MediaWriters, PacketReceived, RoomSink
+from .track_readers import Pausing
+from .transcription import Transcriptions
+from ..tasks import TaskOwner
 
 SILENCE_SECONDS: Final = 0.5  # from the state "disconnected" to its reason, if there is one
 

@@ -13,7 +13,7 @@ from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient, FfiHandle
 from livekit.rtc._proto.ffi_pb2 import FfiRequest
 
-from livelayer_bus.tasks import RootTask, TaskOwner, Work
+from ..tasks import RootTask, TaskOwner, Work
 
 # Keeping the last room ----------------------------------------------------------------------
 #

@@ -11,10 +11,10 @@ from importlib import import_module
 from threading import Lock
 from typing import Any, Final, ParamSpec, TypeVar, final
 
-from livelayer_bus.errors import ClosedError
-from livelayer_bus.media import AudioFrame, VideoFrame
-from livelayer_bus.rooms.listeners import report
-from livelayer_bus.rooms.port import FrameTarget, PacketReceived, RoomEvent, RoomSink
+from ..errors import ClosedError
+from ..media import AudioFrame, VideoFrame
+from .listeners import report
+from .port import FrameTarget, PacketReceived, RoomEvent, RoomSink
 
 MAX_PACKETS: Final = 4096  # data packets that wait for a loop which does not run
 MAX_AUDIO: Final = 50  # frames of 10 ms, likewise

@@ -14,14 +14,14 @@ from typing import Final, Generic, Protocol, TypeVar, cast, final
 import msgspec
 from livekit import rtc
 
-from livelayer_bus.clock import Clock
-from livelayer_bus.errors import ClosedError
-from livelayer_bus.media import AudioFrame, FrameMetadata, VideoFrame
-from livelayer_bus.rooms.demand import Demand
-from livelayer_bus.rooms.listeners import report
-from livelayer_bus.rooms.port import FrameTarget, RoomSink, TrackKind, TrackReported
-from livelayer_bus.rooms.sdk_private import run_to_end, set_enabled
-from livelayer_bus.tasks import RootTask, TaskOwner
+from ..clock import Clock
+from ..errors import ClosedError
+from ..media import AudioFrame, FrameMetadata, VideoFrame
+from .demand import Demand
+from .listeners import report
+from .port import FrameTarget, RoomSink, TrackKind, TrackReported
+from .sdk_private import run_to_end, set_enabled
+from ..tasks import RootTask, TaskOwner
 
 SAMPLE_RATE: Final = 48_000  # Hz; what WebRTC decodes to, so nothing is resampled
 CHANNELS: Final = 1

@@ -9,11 +9,11 @@ from typing import Final, final
 
 from livekit import rtc
 
-from livelayer_bus.errors import BusyError
-from livelayer_bus.events import Role, TranscriptEntry
-from livelayer_bus.rooms.listeners import report
-from livelayer_bus.rooms.port import RoomSink, UtteranceHeard
-from livelayer_bus.tasks import RootTask, TaskOwner
+from ..errors import BusyError
+from ..events import Role, TranscriptEntry
+from .listeners import report
+from .port import RoomSink, UtteranceHeard
+from ..tasks import RootTask, TaskOwner
 
 TOPIC: Final = "lk.transcription"
 SEGMENT_ATTRIBUTE: Final = "lk.segment_id"

@@ -1,1 +1,38 @@
-"""The surfaces that come with the package: a terminal and a recorder."""
+"""What shows a session: the `Surface` protocol, mounting, commands and leases.
+
+The built-in surfaces `console` and `jsonl` are modules of their own, imported when they are used.
+"""
+
+from __future__ import annotations
+
+from .commands import COMMAND_TIMEOUT, CommandRouter
+from ..media.publishing import Lease, LeaseStatistics, Microphone, MicrophoneLease, Publisher
+from .supervision import MountedSurface, OnFault, SurfaceStatus, mount
+from .surface import Surface, SurfaceCommands, SurfaceFunction, SurfacePublisher, SurfaceSession
+
+__all__ = [
+    # Writing a surface
+    "Surface",
+    "SurfaceFunction",
+    "SurfaceSession",
+    "SurfaceCommands",
+    "SurfacePublisher",
+    # Mounting one
+    "mount",
+    "MountedSurface",
+    "SurfaceStatus",
+    "OnFault",
+    # Commands
+    "CommandRouter",
+    "RoutedCommand",
+    "Target",
+    "last_used",
+    "COMMAND_TIMEOUT",
+    # Leases
+    "Publisher",
+    "MediaSource",
+    "Lease",
+    "LeaseStatistics",
+    "Microphone",
+    "MicrophoneLease",
+]

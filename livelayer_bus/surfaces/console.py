@@ -14,32 +14,15 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from livelayer_bus.errors import Lagged, LivelayerError, MisuseError, NotSupportedError
-from livelayer_bus.events import (
-    CommandRefused,
-    DataReceived,
-    DataSent,
-    Event,
-    HandlerFailed,
-    MalformedMessage,
-    SurfaceFailed,
-)
-from livelayer_bus.media import AudioSubscription, VideoFrame, VideoSubscription
-from livelayer_bus.messages import UserMessage
-from livelayer_bus.surface import SurfaceSession
-from livelayer_bus.surfaces.console_plain import opening_line, plain_line, typed_text
-from livelayer_bus.surfaces.console_view import (
-    AudioFacts,
-    ConsoleScreen,
-    ConsoleView,
-    Direction,
-    MessageFacts,
-    TypedLine,
-    VideoFacts,
-    in_encoding,
-)
-from livelayer_bus.surfaces.keyboard import LineEditor, keyboard, keys_one_by_one
-from livelayer_bus.surfaces.writing import BackgroundWriter
+from ..errors import Lagged, LivelayerError, MisuseError, NotSupportedError
+from ..events import CommandRefused, DataReceived, DataSent, Event, HandlerFailed, MalformedMessage, SurfaceFailed
+from ..media import AudioSubscription, VideoFrame, VideoSubscription
+from ..messages import UserMessage
+from .console_plain import opening_line, plain_line, typed_text
+from .console_view import AudioFacts, ConsoleScreen, ConsoleView, Direction, MessageFacts, TypedLine, VideoFacts, in_encoding
+from .keyboard import LineEditor, keyboard, keys_one_by_one
+from .surface import SurfaceSession
+from .writing import BackgroundWriter
 
 CLOSE_SECONDS: Final = 1.0
 HISTORY: Final = 48  # levels kept for the voice's curve
@@ -77,7 +60,7 @@ class ConsoleSurface:
         plain: bool | None = None,
     ) -> None:
         if not 0 < refresh <= 60:
-            raise MisuseError(f"refresh={refresh} is no rate: give pictures a second up to 60")
+            raise MisuseError(f"refresh={refresh} must be above 0 and at most 60 frames a second")
         self._file = file
         self._interactive = interactive
         self._pause = 1 / refresh

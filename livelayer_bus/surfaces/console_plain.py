@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from livelayer_bus import events
-from livelayer_bus.events import Event
-from livelayer_bus.messages import UserMessage
-from livelayer_bus.state import SessionState
-from livelayer_bus.surfaces.console_view import clean
+from ..events import Event
+from ..messages import UserMessage
+from ..state import SessionState
+from .console_view import clean
 
 
 def plain_line(event: Event) -> str | None:

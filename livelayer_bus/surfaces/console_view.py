@@ -14,8 +14,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from livelayer_bus.events import TranscriptEntry
-from livelayer_bus.state import SessionState
+from ..events import TranscriptEntry
+from ..state import SessionState
 
 Direction = Literal["in", "out"]
 
@@ -98,7 +98,7 @@ class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
     notice: str | None = None
     """The last thing that went wrong."""
     prompt: str | None = None
-    """What is being typed; None when nobody can type here."""
+    """What is being typed; None when typing is not possible here."""
 
 
 def clean(text: str) -> str:

@@ -10,17 +10,17 @@ from typing import BinaryIO, Final, final
 import anyio
 import msgspec
 
-from livelayer_bus.errors import ConfigError, MalformedMessageError, MisuseError
-from livelayer_bus.lines import Line, LineReader, decode_line
-from livelayer_bus.surface import SurfaceSession
-from livelayer_bus.surfaces.writing import BackgroundWriter
+from ..errors import ConfigError, MalformedMessageError, MisuseError
+from ..jsonl import Line, LineReader, decode_line
+from .surface import SurfaceSession
+from .writing import BackgroundWriter
 
 FLUSH_SECONDS: Final = 1.0
 """How long unmounting may take to write what is left."""
 
 
 class UnreadableLine(msgspec.Struct, frozen=True):
-    """A line that is none of ours, or was cut off by a crash."""
+    """A line that is not an event line, or was cut off by a crash."""
 
     number: int
     """Counted from 1."""

@@ -52,7 +52,7 @@ class LineEditor:
 
 
 def keyboard() -> int | None:
-    """The descriptor of this process's terminal keyboard; None where there is none."""
+    """The descriptor of this process's terminal keyboard; None without a terminal."""
     if sys.platform == "win32":
         return None
     try:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 class BackgroundWriter(Generic[T]):
     """Hands items to `write`, one at a time and in order, in a thread.
 
-    `put` waits for the thread, so at most one item of a caller is under way: whoever produces
+    `put` waits for the thread, so at most one item of a caller is under way: a caller that produces
     faster than `write` takes is slowed down, and nothing piles up. A cancelled `put` loses
     nothing: its item is written by the thread that has begun, or by the next call.
 

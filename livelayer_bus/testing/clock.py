@@ -56,7 +56,7 @@ class ManualClock:
 
     @property
     def next_in(self) -> float | None:
-        """Seconds until the first sleeper is due; None while nobody sleeps."""
+        """Seconds until the first sleeper is due; None while there are no sleepers."""
         return self._sleepers[0][0] - self._now if self._sleepers else None
 
     async def wait_for_sleepers(self, number: int = 1) -> None:

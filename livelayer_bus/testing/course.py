@@ -5,26 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, final
 
-from ..bus import Subscription
-from ..capabilities import Capability
+from ..bus.bus import Subscription
 from ..events import Event
-from ..messages import (
-    BotReady,
-    Click,
-    Command,
-    FillForm,
-    FocusField,
-    Navigate,
-    RequestPageContext,
-    RequestRoutes,
-    ScrollPage,
-    ScrollTo,
-    SubmitForm,
-    TaskCompleted,
-    TaskFieldUpdated,
-    TaskResult,
-)
-from ..session import Session
+from ..messages import BotReady, Click, Command, FillForm, FocusField, Navigate, RequestPageContext, RequestRoutes, ScrollPage, ScrollTo, SubmitForm, TaskCompleted, TaskFieldUpdated, TaskResult
+from ..messages.capabilities import Capability
+from ..session.session import Session
 from ..state import SessionState
 from .clock import ManualClock
 from .room import ScriptedRoom

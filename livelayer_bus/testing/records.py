@@ -10,7 +10,7 @@ import msgspec
 
 from ..media import AudioFrame, VideoFrame
 from ..messages import Message, decode, message_type
-from ..publishing import SourceName
+from ..media.publishing import SourceName
 from .gate import Gate
 from .waiting import Signal
 
@@ -36,7 +36,7 @@ class SentPacket(msgspec.Struct, frozen=True):
         """The packet as the message it is.
 
         Raises:
-            MalformedMessageError: it is none.
+            MalformedMessageError: the packet is not a message.
         """
         return decode(self.data)
 

@@ -9,21 +9,8 @@ from ..errors import BrokenError
 from ..events import Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
 from ..messages import Message, encode
-from ..publishing import F, PublishedTrack, SourceName
-from ..rooms.port import (
-    AgentPresence,
-    AgentStateReported,
-    ConnectionInterrupted,
-    ConnectionRestored,
-    MediaWriters,
-    PacketReceived,
-    RoomEvent,
-    RoomLost,
-    RoomSink,
-    TrackKind,
-    TrackReported,
-    UtteranceHeard,
-)
+from ..media.publishing import F, PublishedTrack, SourceName
+from ..rooms.port import AgentPresence, AgentStateReported, ConnectionInterrupted, ConnectionRestored, MediaWriters, PacketReceived, RoomEvent, RoomLost, RoomSink, TrackKind, TrackReported, UtteranceHeard
 from ..tokens import RoomAccess
 from .errors import ScriptError
 from .frames import grey_picture, silence

@@ -9,12 +9,12 @@ from typing import Final, TypeAlias
 import anyio
 import msgspec
 
-from ..backoff import Backoff
-from ..capabilities import Capability, check_capabilities
+from ..clock import Backoff
 from ..events import SurfaceDidNotStop, SurfaceFailed
-from ..session import Session
-from ..supervision import MountedSurface
-from ..surface import Surface, SurfaceFunction
+from ..messages.capabilities import Capability, check_capabilities
+from ..session.session import Session
+from ..surfaces.supervision import MountedSurface
+from ..surfaces.surface import Surface, SurfaceFunction
 from .clock import ManualClock
 from .course import COMMANDS, COURSE, Stage
 from .rooms import ScriptedRooms

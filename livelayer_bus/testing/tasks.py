@@ -46,7 +46,7 @@ async def no_leaked_tasks(
     yield
     await settle()
     with anyio.move_on_after(seconds):
-        while _new(before, ignore):  # noqa: ASYNC110 - nobody announces the end of a foreign task
+        while _new(before, ignore):  # noqa: ASYNC110 - the end of a foreign task is not announced
             await anyio.sleep(POLL)
     left = _new(before, ignore)
     if left:
@@ -68,10 +68,10 @@ def _current_task() -> object:
 
 
 def _name(task: asyncio.Task[Any]) -> str:
-    """Its name; the function that it runs as well where nobody gave it one."""
+    """The name of a task; with the function that it runs if the name is a default."""
     name = task.get_name()
     function = getattr(task.get_coro(), "__qualname__", None)
-    # An eager task that nobody named is called "None" on Python 3.13.
+    # An eager task without a name is called "None" on Python 3.13.
     unnamed = name.startswith("Task-") or name == "None"
     return f"{name} ({function})" if unnamed and function else name
 

@@ -1,4 +1,4 @@
-"""Waiting for a condition without polling: whoever changes something says so."""
+"""Waiting for a condition without polling: every change is signalled."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .access import RoomAccess, TokenRequest, TokenSource
+from .addresses import HTTP_SCHEMES, ROOM_SCHEMES, check_address
+from .dispatch import DispatchMetadata, read_dispatch_metadata
 from .sources import LiteralToken, LocalKeys, SessionEndpoint, TokenEndpoint, fetch_agent_config
 
 __all__ = [
@@ -14,4 +16,9 @@ __all__ = [
     "TokenEndpoint",
     "LocalKeys",
     "fetch_agent_config",
+    "DispatchMetadata",
+    "read_dispatch_metadata",
+    "HTTP_SCHEMES",
+    "ROOM_SCHEMES",
+    "check_address",
 ]

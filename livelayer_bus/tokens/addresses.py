@@ -28,7 +28,7 @@ def shown(url: str) -> str:
 
 
 def address_problem(url: object, schemes: tuple[str, ...]) -> str | None:
-    """Why this is no address with one of the schemes, without quoting it; None when it is one."""
+    """Return why the address is invalid, without quoting it; None if it is valid."""
     if not isinstance(url, str) or not url:
         return "it is empty"
     if not url.isprintable() or " " in url or "\\" in url:
@@ -45,11 +45,11 @@ def check_address(where: str, url: str, schemes: tuple[str, ...]) -> str:
     """The address as it is.
 
     Raises:
-        ConfigError: it is no address with one of the schemes; `where` names the argument.
+        ConfigError: the address is invalid or has another scheme; `where` names the argument.
     """
     problem = address_problem(url, schemes)
     if problem is not None:
-        raise ConfigError(where, f"this is no address that can be used: {problem}")
+        raise ConfigError(where, f"invalid address: {problem}")
     return url
 
 
@@ -57,7 +57,7 @@ def check_base(where: str, url: str) -> str:
     """The address without slashes at its end, ready for a path to follow.
 
     Raises:
-        ConfigError: it is no http or https address, or has a query or a fragment.
+        ConfigError: it is not an http or https address, or has a query or a fragment.
     """
     check_address(where, url, HTTP_SCHEMES)
     if "?" in url or "#" in url:
@@ -73,7 +73,7 @@ def check_headers(where: str, headers: Mapping[str, str]) -> dict[str, str]:
     """
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            raise ConfigError(where, f"{name!r} is no name for a header")
+            raise ConfigError(where, f"{name!r} is not a valid header name")
         check_header_value(f"{where}[{name!r}]", value)
     return dict(headers)
 

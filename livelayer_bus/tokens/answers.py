@@ -18,6 +18,21 @@ _ROOM = ("roomName", "room_name")
 _CONFIG = ("agentConfig", "agent_config")
 
 
+class HttpProblem(Exception):
+    """Why a request failed. It stays inside this package: callers convert it to their own error."""
+
+    def __init__(self, reason: str, *, retryable: bool, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retryable = retryable
+        self.status = status
+
+    @property
+    def refused(self) -> bool:
+        """The server said that this caller may not."""
+        return self.status in (401, 403)
+
+
 def read_access(source: str, answer: Mapping[str, Any]) -> RoomAccess:
     """The access that an answer gives; the room's name may also come from the token itself.
 

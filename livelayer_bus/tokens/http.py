@@ -12,8 +12,9 @@ import anyio
 import httpx
 import msgspec
 
-from ..nesting import nests_too_deeply
+from ..messages.json_depth import nests_too_deeply
 from .addresses import shown
+from .answers import HttpProblem
 
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are read; a larger one is refused."""
@@ -25,21 +26,6 @@ _HINTS = {
     422: "the request does not suit it: check the body",
 }
 _RETRYABLE = {408, 425, 429}
-
-
-class HttpProblem(Exception):
-    """Why there is no answer. It never leaves this package: callers turn it into their error."""
-
-    def __init__(self, reason: str, *, retryable: bool, status: int | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.retryable = retryable
-        self.status = status
-
-    @property
-    def refused(self) -> bool:
-        """The server said that this caller may not."""
-        return self.status in (401, 403)
 
 
 class _QuietURL(httpx.URL):

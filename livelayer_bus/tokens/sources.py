@@ -1,4 +1,8 @@
-"""The four kinds of token source: a given token, two kinds of endpoint, and local keys."""
+"""The four kinds of token source: a given token, two kinds of endpoint, and local keys.
+
+httpx and livekit.api take longer to import than all of livelayer_bus, and no application uses both:
+each is imported when the first source that needs it is made.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,6 @@ from typing import Any, final
 from urllib.parse import quote
 
 import msgspec
-from livekit.api import AccessToken, VideoGrants
-from livekit.protocol.agent_dispatch import RoomAgentDispatch
-from livekit.protocol.room import RoomConfiguration
 
 from ..errors import (
     BrokenError,
@@ -34,8 +35,7 @@ from .addresses import (
     check_headers,
     shown,
 )
-from .answers import read_access, read_agent_config
-from .http import HttpProblem, request_json
+from .answers import HttpProblem, read_access, read_agent_config
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds an endpoint has for its whole answer."""
@@ -93,11 +93,14 @@ class _Endpoint:
         self._headers = check_headers(f"{kind}.headers", headers or {})
         self._body = _check_body(f"{kind}.body", body or {})
         self._timeout = timeout
+        from .http import request_json
+
+        self._request_json = request_json
 
     async def _ask(self, body: Mapping[str, object]) -> RoomAccess:
         source = shown(self.url)
         try:
-            answer = await request_json(
+            answer = await self._request_json(
                 "POST", self.url, headers=self._headers, body=body, timeout=self._timeout
             )
         except HttpProblem as exc:
@@ -274,12 +277,15 @@ class LocalKeys:
         self._attributes = dict(attributes or {})
         self._dispatch = dispatch
         self._ttl = ttl
+        from livekit import api
+
+        self._api = api
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         """Access to the room of that name, to the prior one, or to a new one."""
         room = self._room_name or request.prior_room_name or _random_name()
-        grants = VideoGrants(room_join=True, room=room)
-        token = AccessToken(self._api_key, self._api_secret).with_grants(grants)
+        grants = self._api.VideoGrants(room_join=True, room=room)
+        token = self._api.AccessToken(self._api_key, self._api_secret).with_grants(grants)
         token.with_identity(self._identity or _random_name()).with_ttl(timedelta(seconds=self._ttl))
         if self._name:
             token.with_name(self._name)
@@ -287,8 +293,8 @@ class LocalKeys:
             token.with_attributes(self._attributes)
         agent = _dispatched(self._dispatch, request)
         if agent:
-            dispatch = RoomAgentDispatch(agent_name=agent)
-            token.with_room_config(RoomConfiguration(agents=[dispatch]))
+            dispatch = self._api.RoomAgentDispatch(agent_name=agent)
+            token.with_room_config(self._api.RoomConfiguration(agents=[dispatch]))
         return RoomAccess(self.url, token.to_jwt(), room)
 
     def __repr__(self) -> str:
@@ -309,6 +315,8 @@ async def fetch_agent_config(
     if agent_id in ("", ".", ".."):
         raise ConfigError("agent_id", f"{agent_id!r} names no agent")
     url = f"{base}/api/agents/{quote(agent_id, safe='')}/config"
+    from .http import request_json
+
     try:
         answer: dict[str, Any] = await request_json("GET", url, headers={}, timeout=timeout)
         return read_agent_config(answer)

@@ -15,12 +15,7 @@ import anyio.to_thread
 import pytest
 
 from livelayer_bus.bus import Bus
-from livelayer_bus.errors import (
-    BusyError,
-    ClosedError,
-    ForkedError,
-    WrongLoopError,
-)
+from livelayer_bus.errors import BusyError, ClosedError, ForkedError, WrongLoopError
 
 Idle = Callable[[Bus[Any, Any], int], Awaitable[None]]
 

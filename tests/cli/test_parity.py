@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from livelayer_bus import events
-from livelayer_bus.lines import EventLine
+from livelayer_bus.jsonl import EventLine
 from livelayer_bus.surfaces.jsonl import read_jsonl
 
 Livelayer = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from livekit import rtc
+from livelayer_embedded import EmbeddedServer
 
-from livelayer_bus.embedded import EmbeddedServer
-from livelayer_bus.lines import EventLine, SnapshotLine
+from livelayer_bus.jsonl import EventLine, SnapshotLine
 from livelayer_bus.surfaces.jsonl import read_jsonl
 
 Livelayer = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from livelayer_bus import Backoff, ConfigError, LiteralToken, LocalKeys, SessionEndpoint
+from livelayer_bus import Backoff, LiteralToken, LocalKeys, SessionEndpoint
 from livelayer_bus.config import load_config
+from livelayer_bus.errors import ConfigError
 from livelayer_bus.surfaces.jsonl import JsonlSurface
 from livelayer_bus.tokens import TokenEndpoint
 

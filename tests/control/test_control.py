@@ -1,32 +1,27 @@
-"""The control socket: who may use it, what it answers, and that nobody waits for a slow client."""
+"""The control socket: who may use it, what it answers, and that a bad client harms only itself."""
 
 from __future__ import annotations
 
 import os
+import random
 import socket
 import stat
+import struct
 import sys
 from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
+from anyio.abc import SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from livelayer_bus import (
-    ControlError,
-    MessageTooLargeError,
-    MisuseError,
-    NotConnectedError,
-    RawMessage,
-    RefusedError,
-    Session,
-    control,
-)
-from livelayer_bus._control import place
-from livelayer_bus._control.protocol import MAX_REQUEST
-from livelayer_bus._control.server import MAX_CLIENTS
-from livelayer_bus.lines import EventLine, LaggedLine, Line, SnapshotLine
+from livelayer_bus import MisuseError, RawMessage, RefusedError, Session, control
+from livelayer_bus.control import socket_path as place
+from livelayer_bus.control.protocol import MAX_REQUEST
+from livelayer_bus.control.server import MAX_CLIENTS
+from livelayer_bus.errors import ControlError, MessageTooLargeError, NotConnectedError
+from livelayer_bus.jsonl import EventLine, LaggedLine, Line, SnapshotLine
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, settle
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +46,7 @@ async def test_directory_and_socket_are_this_users_alone(session: Session, runti
 async def test_a_directory_that_others_can_enter_is_not_used(
     session: Session, runtime: Path
 ) -> None:
-    (runtime / "livelayer-bus").mkdir(mode=0o755)
+    (runtime / "livelayer").mkdir(mode=0o755)
     with pytest.raises(ControlError, match="not a directory that is yours alone"):
         async with control.serve_control(session):
             pass
@@ -63,7 +58,7 @@ async def test_a_link_in_place_of_the_directory_is_not_followed(
     session: Session, runtime: Path
 ) -> None:
     (runtime / "elsewhere").mkdir(mode=0o700)
-    (runtime / "livelayer-bus").symlink_to(runtime / "elsewhere")
+    (runtime / "livelayer").symlink_to(runtime / "elsewhere")
     with pytest.raises(ControlError, match="yours alone"):
         async with control.serve_control(session):
             pass
@@ -133,7 +128,7 @@ async def test_no_session_and_several_sessions_say_what_to_do(session: Session) 
 
 @pytest.mark.parametrize("name", ["../etc/passwd", "", "a/b", ".hidden"])
 async def test_an_id_cannot_name_a_file_elsewhere(runtime: Path, name: str) -> None:
-    with pytest.raises(ControlError, match="no session id"):
+    with pytest.raises(ControlError, match="no such session is running"):
         await control.session_status(name)
 
 
@@ -349,7 +344,7 @@ async def test_the_end_of_the_session_ends_its_tails_and_removes_the_socket(
                 await following.wait()
                 assert path.exists()
     assert isinstance(seen[0], SnapshotLine)
-    assert not list((runtime / "livelayer-bus").iterdir())
+    assert not list((runtime / "livelayer").iterdir())
     with pytest.raises(ControlError, match="no such session"):
         await control.session_status(session.id)
 
@@ -358,3 +353,68 @@ async def test_an_error_in_the_block_comes_out_as_it_is(session: Session) -> Non
     with pytest.raises(ValueError, match="mine"):
         async with control.serve_control(session):
             raise ValueError("mine")
+
+
+# Hostile clients ----------------------------------------------------------------------------
+
+HOSTILE = (
+    b'{"request":"tail","after":"\xff"}\n',
+    b'{"request":"send","message":{"type":"\xc3("}}\n',
+    b'{"request":"tail","after":"SESSION:' + b"9" * 5000 + b'"}\n',
+    b'{"request":"tail","after":"' + b"9" * 5000 + b'"}\n',
+    b'{"request":"send","timeout":1e999}\n',
+    b'{"request":"send","timeout":' + b"9" * 400 + b"}\n",
+    b"[" * 10_000 + b"\n",
+    b'{"request":"status","request":"status"}\n',
+    b"\x00\n",
+    b"\n",
+)
+
+
+@pytest.mark.parametrize("line", HOSTILE, ids=range(len(HOSTILE)))
+async def test_a_malformed_request_ends_its_own_connection_alone(
+    session: Session, line: bytes
+) -> None:
+    async with control.serve_control(session) as path, control.tail(session.id) as lines:
+        await read(lines, 1)
+        async with await anyio.connect_unix(path) as client:
+            await client.send(line.replace(b"SESSION", session.id.encode()))
+            with anyio.fail_after(5):
+                answer = await BufferedByteReceiveStream(client).receive_until(b"\n", 10_000)
+        assert msgspec.json.decode(answer)["reply"] in ("problem", "status")
+        session.subscribe_to_data_messages(lambda _: None)
+        await control.send_message(session.id, {"type": "still_there"})
+        await read(lines, 1)
+
+
+async def test_seeded_random_requests_change_nothing_for_other_clients(session: Session) -> None:
+    dice = random.Random(11)
+    alphabet = b'{}[]":,0123456789eE+-.\\u \xff\x00requsttailfnd'
+    async with control.serve_control(session) as path, control.tail(session.id) as lines:
+        await read(lines, 1)
+        for _ in range(300):
+            async with await anyio.connect_unix(path) as client:
+                noise = bytes(dice.choice(alphabet) for _ in range(dice.randrange(200)))
+                await client.send(noise + b"\n")
+                if dice.random() < 0.5:
+                    with anyio.fail_after(5):
+                        await BufferedByteReceiveStream(client).receive_until(b"\n", 10_000)
+        assert (await control.session_status(session.id)).id == session.id
+        await control.send_message(session.id, {"type": "still_there"})
+        await read(lines, 1)
+
+
+async def test_a_tail_that_resets_its_connection_harms_no_other_client(
+    session: Session, room: ScriptedRoom
+) -> None:
+    async with control.serve_control(session) as path, control.tail(session.id) as lines:
+        await read(lines, 1)
+        for _ in range(20):
+            client = await anyio.connect_unix(path)
+            await client.send(b'{"request":"tail"}\n')
+            await control.send_message(session.id, {"type": "news", "text": "x" * 10_000})
+            raw = client.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django here
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await client.aclose()
+        assert (await control.session_status(session.id)).id == session.id
+        await read(lines, 20)

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import anyio
 from livekit import rtc
+from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import AgentAvailabilityChanged, Session
-from livelayer_bus.embedded import EmbeddedServer
 
 
 @asynccontextmanager

@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 
 import pytest
+from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import LocalKeys
-from livelayer_bus.embedded import EmbeddedServer
 from tests.rooms.kit import RealServer, Stage, embedded_stage, nothing_left
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.livekit)]

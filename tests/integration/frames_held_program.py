@@ -11,9 +11,9 @@ import threading
 from hashlib import sha256
 
 from livekit import rtc
+from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import LiteralToken, Session
-from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.media import AudioFrame, VideoFrame
 from tests.integration.frames_kit import number_of, showing, speaking
 

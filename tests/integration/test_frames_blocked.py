@@ -12,10 +12,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
+from livelayer_benchmarks.picture import Painter
+from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import SurfaceSession
-from livelayer_bus.bench.picture import Painter
-from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.rooms import IsolatedRoom, LiveKitRoom, RoomFactory
 from tests.integration.conftest import SERVERS, real_stage
 from tests.integration.frames_kit import (

@@ -9,14 +9,7 @@ import pytest
 
 from livelayer_bus import SurfaceSession, TrackChanged
 from livelayer_bus.rooms import LiveKitRoom
-from tests.integration.frames_kit import (
-    PATIENCE,
-    Listener,
-    Watcher,
-    session_in,
-    showing,
-    speaking,
-)
+from tests.integration.frames_kit import PATIENCE, Listener, Watcher, session_in, showing, speaking
 from tests.rooms.kit import Stage, polled
 
 pytestmark = pytest.mark.anyio

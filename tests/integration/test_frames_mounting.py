@@ -19,14 +19,7 @@ from livelayer_bus import (
 )
 from livelayer_bus.media import AudioFrame, AudioSubscription, VideoFrame, VideoSubscription
 from livelayer_bus.testing import settle
-from tests.integration.frames_kit import (
-    PATIENCE,
-    Listener,
-    Watcher,
-    session_in,
-    showing,
-    speaking,
-)
+from tests.integration.frames_kit import PATIENCE, Listener, Watcher, session_in, showing, speaking
 from tests.rooms.kit import Stage
 
 pytestmark = pytest.mark.anyio

@@ -11,9 +11,10 @@ import anyio
 import numpy as np
 import pytest
 from livekit import rtc
+from livelayer_benchmarks.picture import Painter
 
-from livelayer_bus import MicrophoneBusyError, SourceBusyError, SurfaceSession
-from livelayer_bus.bench.picture import Painter
+from livelayer_bus import SurfaceSession
+from livelayer_bus.errors import MicrophoneBusyError, SourceBusyError
 from livelayer_bus.media import AudioFrame, VideoFrame
 from livelayer_bus.testing.waiting import Signal
 from tests.integration.frames_kit import FPS, HEIGHT, PATIENCE, WIDTH, number_of, session_in

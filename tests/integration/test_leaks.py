@@ -17,9 +17,9 @@ import msgspec
 import psutil
 import pytest
 from livekit import rtc
+from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import LiteralToken, Session, SurfaceSession
-from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.testing import no_leaked_tasks
 
 pytestmark = pytest.mark.anyio

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import (
     Backoff,
     BrokenError,
-    ConnectError,
-    ConnectionLostError,
     LocalKeys,
     Reconnected,
     Reconnecting,
     RoomAccess,
-    SendTimeoutError,
     Session,
     SessionFailed,
     SurfaceSession,
     TokenRequest,
 )
-from livelayer_bus.embedded import EmbeddedServer
+from livelayer_bus.errors import ConnectError, ConnectionLostError, SendTimeoutError
 from livelayer_bus.testing import no_leaked_tasks
 
 from .agents import agent_in

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from livelayer_bus import messages as m
-from livelayer_bus.capabilities import ALL, Capability, capability_of, check_capabilities
 from livelayer_bus.errors import MisuseError
+from livelayer_bus.messages import ALL, Capability, capability_of, check_capabilities
 
 NEEDED: dict[str, Capability] = {
     "navigate": "navigate",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from livelayer_bus import messages as m
 from livelayer_bus.errors import MalformedMessageError
-from livelayer_bus.messages.base import WireMessage
+from livelayer_bus.messages import WireMessage
 
 KNOWN: tuple[type[WireMessage], ...] = get_args(m.AgentMessage) + get_args(m.SurfaceMessage)
 MARK = "hunter2-payload"

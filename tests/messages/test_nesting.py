@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livelayer_bus.nesting import nests_too_deeply
+from livelayer_bus.messages import nests_too_deeply
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.text(alphabet='[]{}"\\/a'),

@@ -6,8 +6,8 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
+from livelayer_embedded import EmbeddedServer
 
-from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.rooms import LiveKitRoom
 from tests.rooms.kit import (
     Joined,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from livelayer_bus.embedded import EmbeddedServer
+from livelayer_embedded import EmbeddedServer
+
 from livelayer_bus.rooms import LiveKitRoom
 from livelayer_bus.testing import settle
 from tests.rooms.kit import PATIENCE, RecordingSink, Speaker, embedded_stage, new_writers

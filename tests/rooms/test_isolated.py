@@ -12,8 +12,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 from livekit import api
+from livelayer_embedded import EmbeddedServer
 
-from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
 from livelayer_bus.events import TranscriptUpdated
 from livelayer_bus.media import AudioFrame, AudioWriter, VideoFrame, VideoWriter

@@ -21,14 +21,7 @@ from livelayer_bus.errors import (
 )
 from livelayer_bus.rooms import BorrowedRoom, LiveKitRoom, joining, livekit
 from livelayer_bus.tokens import RoomAccess
-from tests.rooms.kit import (
-    PATIENCE,
-    RecordingSink,
-    Stage,
-    new_writers,
-    nothing_left,
-    polled,
-)
+from tests.rooms.kit import PATIENCE, RecordingSink, Stage, new_writers, nothing_left, polled
 
 pytestmark = pytest.mark.anyio
 

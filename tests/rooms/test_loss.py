@@ -8,8 +8,8 @@ import contextlib
 import anyio
 import pytest
 from livekit import api, rtc
+from livelayer_embedded import EmbeddedServer
 
-from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.rooms import LiveKitRoom
 from livelayer_bus.rooms.errors import room_loss
 from livelayer_bus.testing import silence

@@ -8,7 +8,7 @@ from typing import Protocol, Unpack
 
 import pytest
 
-from livelayer_bus.backoff import Backoff
+from livelayer_bus.clock import Backoff
 from livelayer_bus.session import Session, SessionOptions
 from livelayer_bus.testing import ManualClock, ScriptedRooms
 

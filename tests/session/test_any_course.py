@@ -8,15 +8,14 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from livelayer_bus.backoff import Backoff
 from livelayer_bus.bus import Subscription
+from livelayer_bus.clock import Backoff
 from livelayer_bus.errors import ConnectError, LivelayerError, TokenRefusedError
 from livelayer_bus.events import Event
 from livelayer_bus.messages import Navigate, UserMessage
 from livelayer_bus.session import Session
 from livelayer_bus.state import SessionState, reduce
-from livelayer_bus.supervision import MountedSurface
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import MountedSurface, SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle
 
 pytestmark = pytest.mark.anyio

@@ -21,7 +21,7 @@ from livelayer_bus.errors import (
 from livelayer_bus.events import DataReceived, SurfaceDidNotStop
 from livelayer_bus.messages import UserMessage
 from livelayer_bus.session import Session
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRooms, settle
 from livelayer_bus.testing.tasks import running_tasks
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from livelayer_bus.backoff import Backoff
+from livelayer_bus.clock import Backoff
 from livelayer_bus.errors import MessageTooLargeError, MisuseError
 from livelayer_bus.messages import UserMessage
 from livelayer_bus.session import Session

@@ -4,8 +4,7 @@ import anyio
 import pytest
 
 from livelayer_bus.errors import ClosedError, NoProviderError
-from livelayer_bus.provider import AgentSessionProvider, use_agent_session
-from livelayer_bus.session import Session
+from livelayer_bus.session import AgentSessionProvider, Session, use_agent_session
 from livelayer_bus.testing import ScriptedRooms
 
 pytestmark = pytest.mark.anyio

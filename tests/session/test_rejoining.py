@@ -3,7 +3,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from livelayer_bus.backoff import Backoff
+from livelayer_bus.clock import Backoff
 from livelayer_bus.errors import ConnectError, TokenRefusedError
 from livelayer_bus.events import Reconnected, Reconnecting, SessionFailed, TrackChanged
 from livelayer_bus.session import Session

@@ -7,7 +7,7 @@ from livelayer_bus.errors import ConnectError, NotConnectedError
 from livelayer_bus.events import AgentConfig, EpochStarted
 from livelayer_bus.messages import Navigate, RawMessage
 from livelayer_bus.session import Session
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, settle
 from livelayer_bus.tokens import RoomAccess, TokenRequest
 

@@ -11,8 +11,10 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from livelayer_bus import ConfigError, MisuseError, Session, TranscriptUpdated, encode_event
-from livelayer_bus.lines import EventLine, LaggedLine, Line, SnapshotLine
+from livelayer_bus import MisuseError, Session, TranscriptUpdated
+from livelayer_bus.errors import ConfigError
+from livelayer_bus.events import encode_event
+from livelayer_bus.jsonl import EventLine, LaggedLine, Line, SnapshotLine
 from livelayer_bus.surfaces import jsonl
 from livelayer_bus.surfaces.jsonl import JsonlSurface, UnreadableLine, read_jsonl
 from livelayer_bus.testing import ScriptedRooms, check_surface, settle

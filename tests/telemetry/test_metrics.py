@@ -17,7 +17,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoi
 
 from livelayer_bus.media import FrameMetadata, VideoFrame, VideoWriter
 from livelayer_bus.session import Session
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.telemetry import instrument
 from livelayer_bus.testing import ScriptedRooms, settle, silence
 

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 CLEAN = """
 import pytest
 
@@ -28,12 +26,6 @@ from livelayer_bus.tasks import start
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_leaks(no_leaked_tasks):
     start(anyio.sleep_forever, "left behind")
-"""
-
-SERVER = """
-def test_a_server_without_any_loop_of_ours(embedded_server):
-    assert embedded_server.url.startswith("ws://127.0.0.1:")
-    assert embedded_server.token("somebody", room="r")
 """
 
 
@@ -67,9 +59,3 @@ def test_a_leaked_task_fails_the_test_that_asked_for_the_guard(tmp_path: Path) -
     result = run(tmp_path, LEAKING)
     assert result.returncode == 1
     assert result.stdout.count("livelayer:left behind") >= 2, result.stdout
-
-
-def test_the_embedded_server_serves_synchronous_tests(tmp_path: Path) -> None:
-    pytest.importorskip("livelayer_bus.embedded.server")
-    result = run(tmp_path, SERVER)
-    assert "1 passed" in result.stdout, result.stdout

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, suppress
 import anyio
 import pytest
 
-from livelayer_bus.capabilities import ALL
 from livelayer_bus.errors import Lagged
-from livelayer_bus.surface import SurfaceFunction, SurfaceSession
+from livelayer_bus.messages import ALL
+from livelayer_bus.surfaces import SurfaceFunction, SurfaceSession
 from livelayer_bus.testing import CheckFailedError, check_surface
 
 pytestmark = pytest.mark.anyio

@@ -6,8 +6,8 @@ import pytest
 from livelayer_surface_minimal import MinimalSurface
 
 from livelayer_bus import Session
+from livelayer_bus.config import load_surface
 from livelayer_bus.messages import Navigate
-from livelayer_bus.plugins import load_surface
 from livelayer_bus.testing import ScriptedRooms, check_surface, settle
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 
 from livelayer_bus.messages import Command, CommandResult, RawMessage
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import ScriptedRoom
 
 COMMAND_TIMEOUT = 10.0  # seconds

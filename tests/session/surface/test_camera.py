@@ -10,7 +10,7 @@ from livelayer_bus.events import CameraChanged, Event, ScreenChanged
 from livelayer_bus.media import FrameMetadata, VideoFrame
 from livelayer_bus.session import Session
 from livelayer_bus.state import LeaseState
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import (
     ManualClock,
     ScriptedRoom,

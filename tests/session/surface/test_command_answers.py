@@ -3,19 +3,10 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from livelayer_bus.events import (
-    RefusalReason,
-)
-from livelayer_bus.messages import (
-    Click,
-    Command,
-    CommandResult,
-    Navigate,
-    RawMessage,
-    SubmitForm,
-)
+from livelayer_bus.events import RefusalReason
+from livelayer_bus.messages import Click, Command, CommandResult, Navigate, RawMessage, SubmitForm
 from livelayer_bus.session import Session
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle
 
 from .kit import COMMAND_TIMEOUT, ByHand, Obedient, idle, result

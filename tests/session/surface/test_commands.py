@@ -4,14 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from livelayer_bus.capabilities import ALL
-from livelayer_bus.events import (
-    CommandFinished,
-    CommandReceived,
-    CommandRefused,
-    MalformedMessage,
-)
+from livelayer_bus.events import CommandFinished, CommandReceived, CommandRefused, MalformedMessage
 from livelayer_bus.messages import (
+    ALL,
     Click,
     CommandResult,
     Navigate,

@@ -5,18 +5,11 @@ from contextlib import AbstractAsyncContextManager
 import anyio
 import pytest
 
-from livelayer_bus.errors import (
-    ClosedError,
-    MicrophoneBusyError,
-    MisuseError,
-    NotConnectedError,
-)
+from livelayer_bus.errors import ClosedError, MicrophoneBusyError, MisuseError, NotConnectedError
 from livelayer_bus.events import MicrophoneChanged
-from livelayer_bus.publishing import MicrophoneLease
-from livelayer_bus.session import Session
-from livelayer_bus.standalone import standalone
+from livelayer_bus.session import Session, standalone
 from livelayer_bus.state import MicrophoneState
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import MicrophoneLease, SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle, silence
 
 pytestmark = pytest.mark.anyio

@@ -6,13 +6,11 @@ import pytest
 from livelayer_bus.errors import DuplicateSurfaceError, MisuseError
 from livelayer_bus.events import SurfaceMounted, SurfaceUnmounted
 from livelayer_bus.messages import UserMessage
-from livelayer_bus.session import Session
-from livelayer_bus.standalone import standalone
-from livelayer_bus.supervision import mount
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.session import Session, standalone
+from livelayer_bus.surfaces import SurfaceSession, mount
 from livelayer_bus.testing import ManualClock, ScriptedRooms, settle
 
-from ..conftest import MakeSession
+from ...session.conftest import MakeSession
 
 pytestmark = pytest.mark.anyio
 

@@ -1,19 +1,19 @@
 """A session on web pages: a panel here, a bubble there, any number of viewers, one encode."""
 
-from livelayer_bus.endpoint.running import PortTakenError
-from livelayer_web.guard import GuardStatistics, Policy
-from livelayer_web.media import MediaSettings, MediaStatistics, Quality
-from livelayer_web.opening import OpeningStatistics, SessionsOnDemand
-from livelayer_web.options import Agent
-from livelayer_web.statistics import (
+from .guard import GuardStatistics, Policy
+from .http.server import PortTakenError
+from .media import MediaSettings, MediaStatistics, Quality
+from .options import Agent
+from .session_pool import OpeningStatistics, SessionsOnDemand
+from .statistics import (
     CommandStatistics,
     MessageStatistics,
     StreamStatistics,
     ViewerStatistics,
     WebStatistics,
 )
-from livelayer_web.surface import WebSurface
-from livelayer_web.tokens import (
+from .surface import WebSurface
+from .tokens import (
     Claims,
     Grant,
     TokenExpiredError,
@@ -24,7 +24,7 @@ from livelayer_web.tokens import (
     ViewerTokenError,
     ViewerTokens,
 )
-from livelayer_web.viewers import PageInfo, ViewerInfo
+from .viewers import PageInfo, ViewerInfo
 
 __all__ = [
     "WebSurface",

@@ -14,10 +14,10 @@ from starlette.types import ASGIApp
 
 from .assets import site_files, static_files
 from .bodies import AgentBody, Opened, answer_json, read_json
-from .opening import Opening
 from .problems import no_token, problem_handlers, unmounted
 from .routes import bearer_of, session_routes
-from .showing import Showing
+from .session_pool import Opening
+from .session_view import Showing
 from .tokens import ViewerTokens
 
 BASE: Final = "/livelayer"

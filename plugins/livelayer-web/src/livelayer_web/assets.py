@@ -26,7 +26,7 @@ MODULES: Final = Path(__file__).parent / "static"
 START: Final = Path(__file__).parent / "start"
 """The site that is served where the application gives none."""
 
-# What decides whether a browser runs a file does not depend on this machine's tables.
+# The types that decide whether a browser runs a file do not depend on this machine's tables.
 _TYPES: Final = {
     ".css": "text/css",
     ".html": "text/html",
@@ -51,10 +51,11 @@ _FOREIGN: Final = frozenset("\\:\0")
 
 
 def static_files() -> ASGIApp:
-    """Serves the browser's half, for a mount at `js`.
+    """Serve the browser's half, for a mount at `js`.
 
-    Guarantee: a browser asks again each time and is answered 304 unless the file was changed, so
-    that an upgrade is seen at the next load; every module has the type `text/javascript`.
+    Guarantee: a browser revalidates at each load and is answered 304 unless the file has changed,
+    so an upgrade takes effect at the next load. Modules are `text/javascript`, style sheets
+    `text/css`, whatever this machine's MIME tables say.
     """
     return _Files(MODULES)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from livelayer_bus.bus import Record
 from livelayer_bus.events import Event
-from livelayer_bus.lines import utc
+from livelayer_bus.jsonl import utc
 from livelayer_bus.state import SessionState
 
 from .media import Quality

@@ -15,17 +15,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from livelayer_bus.clock import Clock, SystemClock
-from livelayer_bus.endpoint import Rate, RateLimiter, bucket_of
 
+from .endpoint import Rate, RateLimiter, bucket_of
 from .origins import Hosts, Origins, parse_host, parse_origin, same_origin
-from .problems import (
-    foreign_host,
-    foreign_origin,
-    internal,
-    problem_of,
-    too_large,
-    too_many,
-)
+from .problems import foreign_host, foreign_origin, internal, problem_of, too_large, too_many
 
 LOGGER: Final = logging.getLogger("livelayer_web.guard")
 

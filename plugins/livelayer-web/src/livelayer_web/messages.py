@@ -7,14 +7,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final, final
 
-from livelayer_bus import (
-    ClosedError,
-    MalformedMessageError,
-    MessageTooLargeError,
-    SendTimeoutError,
-)
+from livelayer_bus import ClosedError
+from livelayer_bus.errors import MalformedMessageError, MessageTooLargeError, SendTimeoutError
 from livelayer_bus.messages import encode
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import SurfaceSession
 
 MAX_REMEMBERED: Final = 4096
 """Ids remembered at once; beyond that the oldest is forgotten."""

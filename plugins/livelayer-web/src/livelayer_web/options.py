@@ -12,7 +12,7 @@ from livelayer_bus.clock import Clock
 
 from .media import MediaSettings
 from .messages import MessageMemory
-from .places import Places
+from .resume_store import Places
 from .tokens import ViewerTokens
 
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, final
 
-from livelayer_bus import LivelayerError, MessageTooLargeError
+from livelayer_bus import LivelayerError
 from livelayer_bus.clock import Clock
-from livelayer_bus.commands import CommandRouter, RoutedCommand
+from livelayer_bus.errors import MessageTooLargeError
 from livelayer_bus.messages import RawMessage, RefusalReason, encode
-from livelayer_bus.surface import SurfaceCommands, SurfaceSession
+from livelayer_bus.surfaces import CommandRouter, RoutedCommand, SurfaceCommands, SurfaceSession
 from livelayer_bus.tasks import TaskOwner
 
 from .events import command_frame

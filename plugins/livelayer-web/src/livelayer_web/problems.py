@@ -11,11 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from livelayer_bus import (
-    BrokenError,
-    ClosedError,
+from livelayer_bus import BrokenError, ClosedError, LivelayerError
+from livelayer_bus.errors import (
     ConnectionLostError,
-    LivelayerError,
     MalformedMessageError,
     MessageTooLargeError,
     NotConnectedError,

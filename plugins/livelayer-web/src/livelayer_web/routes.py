@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from livelayer_bus import LivelayerError, NotSupportedError
+from livelayer_bus import LivelayerError
+from livelayer_bus.errors import NotSupportedError
 
 from .bodies import (
     AgentBody,
@@ -26,14 +27,8 @@ from .bodies import (
     read_offer,
 )
 from .media import SourceKind
-from .problems import (
-    Problem,
-    not_connecting,
-    not_granted,
-    unknown_agent,
-    unknown_viewer,
-)
-from .showing import Showing
+from .problems import Problem, not_connecting, not_granted, unknown_agent, unknown_viewer
+from .session_view import Showing
 from .sources import KINDS
 from .tokens import Grant
 from .viewers import BEAT_SECONDS, SILENCE_SECONDS, Viewer

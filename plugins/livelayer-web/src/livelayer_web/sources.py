@@ -11,8 +11,7 @@ from typing import Any, Final, TypeAlias, final, get_args
 import anyio
 
 from livelayer_bus import LivelayerError
-from livelayer_bus.publishing import Lease
-from livelayer_bus.surface import SurfacePublisher, SurfaceSession
+from livelayer_bus.surfaces import Lease, SurfacePublisher, SurfaceSession
 
 from .media import MediaConnection, SourceKind
 from .problems import Problem, no_media

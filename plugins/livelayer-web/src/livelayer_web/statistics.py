@@ -9,8 +9,8 @@ import msgspec
 
 from .guard import GuardStatistics
 from .media import MediaStatistics
-from .opening import OpeningStatistics
-from .showing import Showing
+from .session_pool import OpeningStatistics
+from .session_view import Showing
 from .tokens import TokenStatistics
 
 

@@ -14,12 +14,12 @@ import anyio
 import anyio.abc
 from starlette.types import Receive, Scope, Send
 
-from livelayer_bus import ClosedError, Lagged, StaleCursorError
+from livelayer_bus import ClosedError, Lagged
 from livelayer_bus.bus import Record, Subscription
-from livelayer_bus.endpoint.running import ABORT
+from livelayer_bus.errors import StaleCursorError
 from livelayer_bus.events import Event
 from livelayer_bus.state import SessionState
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import SurfaceSession
 
 from .events import (
     BEAT,
@@ -31,6 +31,7 @@ from .events import (
     lagged_frame,
     snapshot_frame,
 )
+from .http.server import ABORT
 from .viewers import Viewer
 
 CHUNK: Final = 64  # events written at once

@@ -15,24 +15,18 @@ from starlette.types import ASGIApp
 
 from livelayer_bus import BusyError, MisuseError
 from livelayer_bus.clock import Clock, SystemClock
-from livelayer_bus.endpoint.running import serving
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import SurfaceSession
 
 from .app import site_app, surface_app
 from .assets import START
-from .exposure import check_exposure
 from .guard import Guard, Policy
+from .http.server import serving
 from .media import MediaSettings
-from .opening import Opening, SessionsOnDemand
+from .network_policy import check_exposure
 from .options import Agent, Memory, ShowingOptions
-from .showing import Showing
-from .statistics import (
-    WebStatistics,
-    commands_of,
-    messages_of,
-    streams_of,
-    viewers_of,
-)
+from .session_pool import Opening, SessionsOnDemand
+from .session_view import Showing
+from .statistics import WebStatistics, commands_of, messages_of, streams_of, viewers_of
 from .tokens import GRANTS, Grant, ViewerTokens
 from .viewers import ViewerInfo
 

@@ -10,12 +10,12 @@ from typing import Annotated, Final, final
 import msgspec
 from msgspec import Meta
 
-from livelayer_bus.capabilities import ALL, Capability
+from livelayer_bus.messages import ALL, Capability
 from livelayer_bus.clock import Clock
-from livelayer_bus.commands import last_used
+from livelayer_bus.surfaces import last_used
 
 from .media import MediaConnection
-from .places import Place, Places, digest_of
+from .resume_store import Place, Places, digest_of
 from .tokens import GRANTS, Grant
 
 BEAT_SECONDS: Final = 1.5

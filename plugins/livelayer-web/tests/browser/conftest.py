@@ -15,14 +15,14 @@ import anyio
 import pytest
 from livekit import rtc
 from livekit.protocol.models import TrackSource
+from livelayer_demo import DemoAgent, demo_agent_token
+from livelayer_embedded import EmbeddedServer
 from livelayer_web import WebSurface
 from playwright.async_api import Error, Page
 
 from livelayer_bus import RoomAccess, Session
-from livelayer_bus.capabilities import ALL
-from livelayer_bus.demo import DemoAgent, demo_agent_token
-from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.events import AgentConfig
+from livelayer_bus.messages import ALL
 from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import TokenRequest
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from livelayer_web.tokens import ViewerTokens
+from livelayer_web import ViewerTokens
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from livelayer_bus.events import AgentConfig

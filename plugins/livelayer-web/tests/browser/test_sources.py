@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from livekit import rtc
 from livekit.agents import UserStateChangedEvent
+from livelayer_demo import agent_session as performance
+from livelayer_demo import guide, parts
+from livelayer_demo.speech import Voice
+from livelayer_demo.web import SITE
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from livelayer_bus import AgentStateChanged
-from livelayer_bus.demo import guide, parts, performance
-from livelayer_bus.demo.speech import Voice
-from livelayer_bus.demo.web import SITE
 
 pytestmark = pytest.mark.anyio
 

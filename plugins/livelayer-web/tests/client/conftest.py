@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 
 import anyio
 import pytest
-from livelayer_web import WebSurface
-from livelayer_web.tokens import ViewerTokens
+from livelayer_web import ViewerTokens, WebSurface
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from livelayer_bus import Session
-from livelayer_bus.capabilities import ALL
+from livelayer_bus.messages import ALL
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms
 
 LEAVING = ("context was destroyed", "navigat", "Cannot find context")

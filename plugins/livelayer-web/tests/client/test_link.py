@@ -7,8 +7,7 @@ from typing import Any
 import anyio
 import jwt
 import pytest
-from livelayer_web.opening import SessionsOnDemand
-from livelayer_web.tokens import ViewerTokens
+from livelayer_web import SessionsOnDemand, ViewerTokens
 from playwright.async_api import BrowserContext, Page
 
 from livelayer_bus import Session

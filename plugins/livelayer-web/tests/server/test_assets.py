@@ -120,10 +120,16 @@ async def test_files_are_read_only(http: httpx.AsyncClient) -> None:
         assert code_of(await http.request(method, "/app.js")) == (405, "method")
 
 
-async def test_our_own_modules_are_there(http: httpx.AsyncClient) -> None:
-    answer = await http.get("/livelayer/js/livelayer.js")
+@pytest.mark.parametrize(
+    ("file", "kind"), [("livelayer.js", "text/javascript"), ("view/avatar.css", "text/css")]
+)
+async def test_the_browser_half_is_served_with_its_types(
+    http: httpx.AsyncClient, file: str, kind: str
+) -> None:
+    answer = await http.get(f"/livelayer/js/{file}")
     assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["content-type"].startswith(kind)
+    assert answer.headers["cache-control"] == "no-cache"
 
 
 def test_a_site_that_is_not_there_is_misuse(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from livelayer_web import Agent
 from livelayer_web.testing import Serve, Web, code_of
 
-from livelayer_bus import ConnectError
+from livelayer_bus.errors import ConnectError
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 from livelayer_web.testing import Page, Serve, Web, code_of, until
 
-from livelayer_bus import MicrophoneBusyError, Session
+from livelayer_bus import Session
+from livelayer_bus.errors import MicrophoneBusyError
 from livelayer_bus.testing import ScriptedRoom, settle
 
 pytestmark = pytest.mark.anyio

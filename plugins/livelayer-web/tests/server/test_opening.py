@@ -13,7 +13,8 @@ import pytest
 from livelayer_web import SessionsOnDemand, ViewerTokens, WebSurface
 from livelayer_web.testing import Page, client_of, code_of, until
 
-from livelayer_bus import MisuseError, Session, TokenRefusedError
+from livelayer_bus import MisuseError, Session
+from livelayer_bus.errors import TokenRefusedError
 from livelayer_bus.testing import ManualClock, ScriptedRooms, no_leaked_tasks, settle
 
 pytestmark = pytest.mark.anyio

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from livelayer_web import Policy, ViewerTokens, WebSurface
+from livelayer_web.endpoint import Rate, RateLimiter, bucket_of
 from livelayer_web.guard import Guard
 from livelayer_web.testing import Page, Serve, Web, client_of, code_of
 from starlette.requests import Request
@@ -17,7 +18,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from livelayer_bus import MisuseError
-from livelayer_bus.endpoint import Rate, RateLimiter, bucket_of
 from livelayer_bus.testing import ManualClock, settle
 
 pytestmark = pytest.mark.anyio

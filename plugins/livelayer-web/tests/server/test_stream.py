@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from livelayer_web.events import Info
-from livelayer_web.places import Places
+from livelayer_web.resume_store import Places
 from livelayer_web.stream import EventStream
 from livelayer_web.testing import Frame, Serve, Web, parse_frames, until
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle
 
 pytestmark = pytest.mark.anyio

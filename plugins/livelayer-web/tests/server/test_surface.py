@@ -14,21 +14,14 @@ import anyio
 import httpx
 import pytest
 from livelayer_web import PortTakenError, WebSurface
+from livelayer_web.http.server import serving
 from livelayer_web.testing import Page, Serve, Web, client_of, code_of, until
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from livelayer_bus import BusyError, MisuseError, Session, SurfaceFailed
-from livelayer_bus.config import load_config
-from livelayer_bus.endpoint.running import serving
-from livelayer_bus.plugins import load_surface
-from livelayer_bus.testing import (
-    ManualClock,
-    ScriptedRooms,
-    check_surface,
-    no_leaked_tasks,
-    settle,
-)
+from livelayer_bus.config import load_config, load_surface
+from livelayer_bus.testing import ManualClock, ScriptedRooms, check_surface, no_leaked_tasks, settle
 
 pytestmark = pytest.mark.anyio
 

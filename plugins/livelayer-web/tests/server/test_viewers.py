@@ -6,13 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from livelayer_web import Policy, WebSurface
-from livelayer_web.places import MAX_PLACES, RESUME_SECONDS, Place, Places, digest_of
+from livelayer_web.endpoint import Rate
+from livelayer_web.resume_store import MAX_PLACES, RESUME_SECONDS, Place, Places, digest_of
 from livelayer_web.testing import Serve, Web, client_of, code_of, until
 from livelayer_web.tokens import GRANTS
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
-from livelayer_bus.endpoint import Rate
 from livelayer_bus.testing import ManualClock, ScriptedRooms, no_leaked_tasks, settle
 
 pytestmark = pytest.mark.anyio

@@ -47,7 +47,7 @@ class Site:
     """Serves the harness as the product does: the same policy, nothing but our own files.
 
     A server of its own, not Playwright's routes: those would turn the browser's cache off, and
-    every visit loads some sixty modules.
+    every visit loads some sixty files.
     """
 
     def __init__(self) -> None:

@@ -1,16 +1,10 @@
 """Sound and pictures between one session and its pages: each encoded once, a connection a page."""
 
-from livelayer_web.media.connection import ConnectionStatistics, MediaConnection
-from livelayer_web.media.hub import (
-    Media,
-    MediaFullError,
-    MediaSettings,
-    MediaStatistics,
-    MediaUnavailableError,
-)
-from livelayer_web.media.quality import LADDER, Quality
-from livelayer_web.media.sdp import OfferError, SourceKind
-from livelayer_web.media.uplink import SourceStatistics
+from .connection import ConnectionStatistics, MediaConnection
+from .hub import Media, MediaFullError, MediaSettings, MediaStatistics, MediaUnavailableError
+from .quality import LADDER, Quality
+from .sdp import OfferError, SourceKind
+from .uplink import SourceStatistics
 
 __all__ = [
     "Media",

@@ -15,7 +15,7 @@ from aiortc.rtcconfiguration import RTCBundlePolicy
 
 from livelayer_bus.clock import Clock
 from livelayer_bus.errors import ClosedError
-from livelayer_bus.publishing import Lease
+from livelayer_bus.surfaces import Lease
 
 from .closing import close_peer
 from .downlink import Downlink

@@ -14,13 +14,13 @@ import av
 
 from livelayer_bus.clock import Clock
 from livelayer_bus.errors import ClosedError
-from livelayer_bus.media import VideoChannel, VideoFrame
-from livelayer_bus.media.statistics import TimingWindow
-from livelayer_web.media.key_frames import KeyFrameRequests
-from livelayer_web.media.packets import Packet
-from livelayer_web.media.quality import CodecName, Quality
-from livelayer_web.media.scaling import Scaler
-from livelayer_web.media.video_codecs import VideoEncoder
+from livelayer_bus.media import TimingWindow, VideoChannel, VideoFrame
+
+from .key_frames import KeyFrameRequests
+from .packets import Packet
+from .quality import CodecName, Quality
+from .scaling import Scaler
+from .video_codecs import VideoEncoder
 
 NS_PER_SECOND = 1_000_000_000
 VIDEO_RATE = 90_000  # ticks a second

@@ -10,7 +10,7 @@ from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import BrokenError, BusyError, MisuseError
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import SurfaceSession
 
 from .connection import MediaConnection, answer_offer
 from .downlink import Downlink

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import final
 
 from livelayer_bus.errors import MisuseError
-from livelayer_web.media.quality import LEAST_SHARE, Quality
+
+from .quality import LEAST_SHARE, Quality
 
 ENLARGED = 1.15  # times, that a page may stretch a picture before the next quality is worth it
 SMALLER_AFTER = 3.0  # seconds a smaller picture has to be wanted: animations pass through sizes

@@ -9,7 +9,8 @@ import av
 from av.audio.codeccontext import AudioCodecContext
 
 from livelayer_bus.media import AudioFrame
-from livelayer_web.media.packets import Packet
+
+from .packets import Packet
 
 RATE = 48_000  # samples a second; RTP's clock for sound
 TIME_BASE = Fraction(1, RATE)

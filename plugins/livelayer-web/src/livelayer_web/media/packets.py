@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Self, TypeAlias, final
 import av
 
 from livelayer_bus.errors import BusyError, ClosedError, MisuseError
-from livelayer_web.media.statistics import PacketReaderStatistics
+
+from .statistics import PacketReaderStatistics
 
 Packet: TypeAlias = "av.Packet[Any]"
 

@@ -13,13 +13,14 @@ from weakref import WeakSet
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import VideoChannel
-from livelayer_web.media.encoding import Counters, EncodeRun
-from livelayer_web.media.followed import FollowedSource, Workshop
-from livelayer_web.media.ladder import SharedBitrate
-from livelayer_web.media.packets import VIDEO_CAPACITY, PacketReader
-from livelayer_web.media.quality import LADDER, CodecName, Quality
-from livelayer_web.media.statistics import PictureStatistics, StreamStatistics
-from livelayer_web.media.warming import warm_up
+
+from .codec_warmup import warm_up
+from .encoding import Counters, EncodeRun
+from .ladder import SharedBitrate
+from .on_demand_source import FollowedSource, Workshop
+from .packets import VIDEO_CAPACITY, PacketReader
+from .quality import LADDER, CodecName, Quality
+from .statistics import PictureStatistics, StreamStatistics
 
 WORKERS = max(2, os.cpu_count() or 1)  # threads; a picture takes milliseconds
 

@@ -12,12 +12,12 @@ import av
 
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import MisuseError
-from livelayer_bus.media import AudioChannel, AudioFrame
-from livelayer_bus.media.statistics import TimingWindow
-from livelayer_web.media.followed import FollowedSource, Workshop
-from livelayer_web.media.opus import PACKET_SAMPLES, RATE, OpusEncoder
-from livelayer_web.media.packets import SOUND_CAPACITY, Packet, PacketReader
-from livelayer_web.media.statistics import SoundStatistics
+from livelayer_bus.media import AudioChannel, AudioFrame, TimingWindow
+
+from .on_demand_source import FollowedSource, Workshop
+from .opus import PACKET_SAMPLES, RATE, OpusEncoder
+from .packets import SOUND_CAPACITY, Packet, PacketReader
+from .statistics import SoundStatistics
 
 NS_PER_SECOND = 1_000_000_000
 GAP_NS = 100_000_000  # without sound, from which on the clock goes on by itself

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import final
 
 from livelayer_bus.media import Timing
-from livelayer_web.media.quality import CodecName, Quality
+
+from .quality import CodecName, Quality
 
 
 @final

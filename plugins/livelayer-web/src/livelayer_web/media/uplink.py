@@ -13,7 +13,7 @@ from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
 from livelayer_bus.errors import BusyError, ClosedError, ConnectionLostError, NotConnectedError
 from livelayer_bus.media import AudioFrame, VideoFrame
-from livelayer_bus.publishing import Lease
+from livelayer_bus.surfaces import Lease
 
 from .receiver import PictureIntake, SoundIntake
 from .sdp import SourceKind

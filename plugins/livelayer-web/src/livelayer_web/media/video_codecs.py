@@ -10,8 +10,8 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-from livelayer_web.media.packets import Packet
-from livelayer_web.media.quality import CodecName, Quality
+from .packets import Packet
+from .quality import CodecName, Quality
 
 VIDEO_TIME_BASE = Fraction(1, 90_000)  # of a second; RTP's clock for pictures
 KEY_FRAMES_ONLY_ON_DEMAND = 1 << 20  # frames between two that nobody asked for

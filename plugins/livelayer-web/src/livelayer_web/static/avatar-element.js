@@ -9,7 +9,7 @@ import "./view/languages/ar.js";
 import "./view/languages/de.js";
 import { DISPLAYS } from "./view/memory.js";
 import { listeners, setStrings, translator } from "./view/strings.js";
-import { sheets } from "./view/style/all.js";
+import { stylesheet } from "./view/stylesheet.js";
 import { Surface } from "./view/surface.js";
 import { parseTeam } from "./view/team.js";
 
@@ -52,7 +52,7 @@ export class LiveLayerAvatar extends HTMLElement {
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open" });
-    root.adoptedStyleSheets = sheets;
+    root.adoptedStyleSheets = [stylesheet];
     this.#surface = new Surface({
       element: this,
       settings: () => this.#settings(),

@@ -14,11 +14,10 @@ from typing import Any, Final
 import anyio
 import pytest
 from livekit import rtc
+from livelayer_benchmarks.beeps import Beeper
+from livelayer_benchmarks.picture import Painter, read_stamp
+from livelayer_benchmarks.publisher import beeping
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, async_playwright
-
-from livelayer_bus.bench.beeps import Beeper
-from livelayer_bus.bench.picture import Painter, read_stamp
-from livelayer_bus.bench.publisher import beeping
 
 HERE: Final = Path(__file__).parent
 PATIENCE: Final = 20.0  # seconds until what should have happened counts as missing

@@ -13,12 +13,14 @@ from aiortc.codecs import get_encoder
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from hypothesis import given
 from hypothesis import strategies as st
+from livelayer_web import Quality
+from livelayer_web.media import LADDER
 from livelayer_web.media.packets import Packet
-from livelayer_web.media.quality import LADDER, CodecName, Quality
+from livelayer_web.media.quality import CodecName
 from livelayer_web.media.scaling import Scaler, target_size
 from livelayer_web.media.video_codecs import VIDEO_TIME_BASE, VideoEncoder
 
-from livelayer_bus.testing.frames import mark_of, marked_picture
+from livelayer_bus.testing import mark_of, marked_picture
 
 Gray = npt.NDArray[np.uint8]
 DECODERS: dict[CodecName, Literal["vp8", "h264"]] = {"VP8": "vp8", "H264": "h264"}

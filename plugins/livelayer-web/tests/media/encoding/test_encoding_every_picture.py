@@ -9,13 +9,13 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
+from livelayer_web import Quality
 from livelayer_web.media.ladder import SHARE_UP_AFTER, SHARES, QualityChoice
 from livelayer_web.media.pictures import Pictures
-from livelayer_web.media.quality import CodecName, Quality
+from livelayer_web.media.quality import CodecName
 
 from livelayer_bus.media import VideoWriter
-from livelayer_bus.testing import ManualClock
-from livelayer_bus.testing.frames import marked_picture
+from livelayer_bus.testing import ManualClock, marked_picture
 
 pytestmark = pytest.mark.anyio
 

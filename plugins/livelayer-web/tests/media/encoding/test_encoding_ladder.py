@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from livelayer_web.media import LADDER
 from livelayer_web.media.ladder import (
     DOWN_AFTER,
     SETTLE,
@@ -18,7 +19,6 @@ from livelayer_web.media.ladder import (
     QualityChoice,
     SharedBitrate,
 )
-from livelayer_web.media.quality import LADDER
 
 from livelayer_bus.errors import MisuseError
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from livelayer_web.media.packets import Packet, PacketReader, PacketSource
 
 from livelayer_bus.errors import BusyError, ClosedError, MisuseError
-from livelayer_bus.testing.waiting import settle
+from livelayer_bus.testing import settle
 
 pytestmark = pytest.mark.anyio
 

@@ -14,19 +14,19 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from livelayer_web import Quality
+from livelayer_web.media import LADDER
 from livelayer_web.media.encoding import RETRY_SECONDS
 from livelayer_web.media.key_frames import KEY_FRAME_INTERVAL
 from livelayer_web.media.packets import Packet, PacketReader
 from livelayer_web.media.pictures import Pictures
-from livelayer_web.media.quality import LADDER, CodecName, Quality
+from livelayer_web.media.quality import CodecName
 from livelayer_web.media.statistics import StreamStatistics
 from livelayer_web.media.video_codecs import VideoEncoder
 
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import VideoFrame, VideoWriter
-from livelayer_bus.testing import ManualClock
-from livelayer_bus.testing.frames import mark_of, marked_picture
-from livelayer_bus.testing.waiting import settle
+from livelayer_bus.testing import ManualClock, mark_of, marked_picture, settle
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,7 @@ from livelayer_web.media.sound import RETRY_SECONDS, Sound
 
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import AudioFrame, AudioWriter
-from livelayer_bus.testing import ManualClock
-from livelayer_bus.testing.waiting import settle
+from livelayer_bus.testing import ManualClock, settle
 
 pytestmark = pytest.mark.anyio
 

@@ -1,4 +1,3 @@
-# ruff: noqa: SLF001
 """A session whose agent shows stamped pictures and says a tone, its media, and pages to play it."""
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpTransceiver, RTCSe
 from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtp import RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket, RtpPacket
 from aiortc.sdp import SessionDescription
-from livelayer_web.media import Media, MediaConnection, MediaSettings
+from livelayer_benchmarks.picture import Painter
+from livelayer_web import MediaSettings
+from livelayer_web.media import Media, MediaConnection
 from livelayer_web.media.closing import close_peer
 from playwright.async_api import Page, Route
 
 from livelayer_bus import Session
-from livelayer_bus.bench.picture import Painter
 from livelayer_bus.media import AudioFrame, VideoFrame
-from livelayer_bus.supervision import MountedSurface
-from livelayer_bus.surface import SurfaceSession
+from livelayer_bus.surfaces import MountedSurface, SurfaceSession
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms
 
 ADDRESS = "http://localhost/"  # a secure context, answered by the test itself

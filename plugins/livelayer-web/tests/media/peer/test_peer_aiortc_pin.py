@@ -1,4 +1,3 @@
-# ruff: noqa: SLF001
 """aiortc is pinned, and the private parts the media stand on are as they expect them."""
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from typing import Any
 import aioice.ice
 import psutil
 import pytest
+from livelayer_web import MediaSettings
 from livelayer_web.media import (
     Media,
     MediaConnection,
     MediaFullError,
-    MediaSettings,
     MediaUnavailableError,
     OfferError,
 )

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from aiortc.rtp import RTCP_PSFB_APP, RTCP_PSFB_PLI, RtcpPsfbPacket, pack_remb_fci
-from livelayer_web.media import Media, MediaSettings, Quality
+from livelayer_web import MediaSettings, Quality
+from livelayer_web.media import Media
 from livelayer_web.media.sender import hear_reports
 
 from livelayer_bus.testing import ManualClock

@@ -1,4 +1,3 @@
-# ruff: noqa: SLF001
 """A real Chromium's microphone, camera and screen arrive in the session's leases, when fed."""
 
 from __future__ import annotations

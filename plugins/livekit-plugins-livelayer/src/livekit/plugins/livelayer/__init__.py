@@ -10,28 +10,27 @@ from typing import Final, final
 
 from livekit.agents import Plugin
 
-from livelayer_bus.agent import (
-    Answer,
-    BridgeStatistics,
+from .bridge import SurfaceBridge
+from .command_result import Answer, Outcome
+from .custom_commands import CustomCommand
+from .data_collection import Collection
+from .errors import (
     CapabilityNotGrantedError,
-    Collection,
     CollectionBusyError,
     CollectionEndedError,
     CommandNameError,
-    CustomCommand,
-    FaceAvatar,
-    FaceVideo,
-    Field,
-    FieldKind,
-    Outcome,
-    SurfaceBridge,
 )
-
+from .face_avatar import FaceAvatar
+from .face_video import FaceVideo
+from .form_fields import Field, FieldKind
+from .incoming import is_person
+from .statistics import BridgeStatistics
 from .version import __version__
 
 __all__ = [
     "SurfaceBridge",
     "BridgeStatistics",
+    "is_person",
     "FaceAvatar",
     "FaceVideo",
     "Answer",
@@ -48,7 +47,7 @@ __all__ = [
     "__version__",
 ]
 
-logger: Final = logging.getLogger("livelayer_bus.agent")
+logger: Final = logging.getLogger(__name__)
 
 
 @final

@@ -1,7 +1,8 @@
 // @ts-check
 /** Why something did not work, in one kind of error with a code to act on. */
 
-const REFUSED = new Set(["token", "expired", "replayed", "revoked", "host", "origin"]);
+/** Codes with which the server refuses a page until it has other credentials. */
+export const REFUSED = new Set(["token", "expired", "replayed", "revoked", "host", "origin"]);
 
 /**
  * The server's problem, or the lack of an answer. `code` is one of protocol.md's words, or

@@ -1,8 +1,8 @@
 // @ts-check
-/** What an agent may do to this page: an allow-list of seven words. */
+/** The capabilities that an agent needs to act on this page, and those it has. */
 
-/** @type {Record<string, string>} */
-const GOVERNED = {
+/** As in livelayer_bus/capabilities.py; a test compares them. @type {Record<string, string>} */
+const CAPABILITIES = {
   navigate: "navigate",
   scroll_to: "scroll",
   scroll_page: "scroll",
@@ -16,19 +16,19 @@ const GOVERNED = {
 
 /**
  * @param {string} type of a message
- * @returns {string | null} the capability it needs; null: it is no command
+ * @returns {string | null} the capability it needs; null: it is not a command
  */
 export function capabilityOf(type) {
   if (type.startsWith("task_")) return "collect_data";
-  return Object.hasOwn(GOVERNED, type) ? GOVERNED[type] : null;
+  return Object.hasOwn(CAPABILITIES, type) ? CAPABILITIES[type] : null;
 }
 
 /**
- * What the server allows and the element does too. An element that says nothing allows what the
- * server does; one that says `capabilities=""` allows nothing.
+ * The capabilities that both the server and the element grant. Without the attribute, an element
+ * grants what the server does; with `capabilities=""`, it grants nothing.
  *
  * @param {readonly string[]} served
- * @param {string | null} own the attribute: words parted by white space or commas
+ * @param {string | null} own the attribute: words separated by white space or commas
  * @returns {Set<string>}
  */
 export function allowed(served, own) {

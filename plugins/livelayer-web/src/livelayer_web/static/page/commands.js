@@ -5,9 +5,9 @@ import { allowed, capabilityOf } from "./capabilities.js";
 import { pageContext } from "./context.js";
 import { InvalidTarget, fieldsNamed, find, findForm, isShown } from "./elements.js";
 import { fill } from "./fill.js";
-import { MOST, linkedRoutes } from "./links.js";
+import { MAX_ROUTES, linkedRoutes } from "./links.js";
 import { safeUrl } from "./href.js";
-import { asBehavior, scrollPage, scrollTo } from "./scroll.js";
+import { DIRECTIONS, asBehavior, scrollPage, scrollTo } from "./scroll.js";
 import { submit } from "./submit.js";
 import { trimMessage } from "./trim.js";
 
@@ -82,7 +82,7 @@ export class PageCommands {
       case "scroll_to":
         return withElement(message.selector, (element) => scrollTo(element, message.behavior));
       case "scroll_page":
-        if (!["up", "down", "top", "bottom"].includes(message.direction)) return no("invalid");
+        if (!DIRECTIONS.includes(message.direction)) return no("invalid");
         scrollPage(message.direction, message.behavior);
         return DONE;
       case "click":
@@ -146,8 +146,8 @@ export class PageCommands {
     const source = this.rules.routes();
     const found = source === null ? linkedRoutes() : typeof source === "function" ? await source() : source;
     const routes = [...found].filter((one) => typeof one === "string" || (typeof one === "object" && one !== null));
-    const more = routes.length > MOST ? { truncated: true } : {};
-    return this.#reply({ type: "routes", routes: routes.slice(0, MOST), ...more }, "routes", requestId);
+    const more = routes.length > MAX_ROUTES ? { truncated: true } : {};
+    return this.#reply({ type: "routes", routes: routes.slice(0, MAX_ROUTES), ...more }, "routes", requestId);
   }
 
   /**

@@ -4,7 +4,8 @@
 /** @typedef {import("../client/client.js").SessionClient} SessionClient */
 /** @typedef {import("../client/types.js").SessionEvent} SessionEvent */
 
-const AGENT = new Set([
+/** Messages that are dispatched as `agent-event`. */
+export const AGENT_EVENTS = new Set([
   "avatar_stream_ready",
   "avatar_active",
   "avatar_idle",
@@ -93,7 +94,7 @@ export class SessionEvents {
     const message = is_json === false ? null : payload;
     const base64 = is_json === false ? payload : null;
     this.#dispatch("data-message", { type, message, base64, topic, sender, fromAgent: from_agent });
-    if (from_agent && AGENT.has(type)) this.#dispatch("agent-event", { type, message });
+    if (from_agent && AGENT_EVENTS.has(type)) this.#dispatch("agent-event", { type, message });
   }
 
   /**

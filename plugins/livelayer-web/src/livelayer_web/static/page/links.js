@@ -3,7 +3,8 @@
 
 import { isOwn } from "./elements.js";
 
-export const MOST = 200;
+/** At most this many routes in one message, as in livelayer_bus/messages. */
+export const MAX_ROUTES = 200;
 
 /** @typedef {string | {path: string, title?: string, [member: string]: unknown}} Route */
 
@@ -20,7 +21,7 @@ export function linkedRoutes() {
     if (url.origin !== location.origin || routes.has(url.pathname)) continue;
     const title = (link.getAttribute("aria-label") || link.textContent || "").replace(/\s+/g, " ").trim();
     routes.set(url.pathname, { path: url.pathname, ...(title ? { title } : {}) });
-    if (routes.size > MOST) break;
+    if (routes.size > MAX_ROUTES) break;
   }
   return [...routes.values()];
 }

@@ -1,10 +1,15 @@
 // @ts-check
-/** Scrolling the page, or the part of it that scrolls in the page's place. */
+/** Scrolls the page, or the element that scrolls in its place. */
 
-const STEP = 0.85; // of what is seen
+const STEP = 0.85; // of the visible height
+
+/** @typedef {"up" | "down" | "top" | "bottom"} Direction */
+
+/** @type {readonly Direction[]} */
+export const DIRECTIONS = ["up", "down", "top", "bottom"];
 
 /**
- * @param {"up" | "down" | "top" | "bottom"} direction
+ * @param {Direction} direction
  * @param {unknown} behavior
  */
 export function scrollPage(direction, behavior) {

@@ -1,9 +1,9 @@
 // @ts-check
 /** The row of switches: microphone, camera, screen, sound, transcript, end. */
 
+import { SOURCES } from "../client/peer.js";
 import { h, set, show } from "./dom.js";
 import { icon, turn } from "./icons.js";
-import { SOURCES } from "./notices.js";
 
 /** @typedef {import("./parts.js").Scene} Scene */
 /** @typedef {import("./parts.js").Orders} Orders */

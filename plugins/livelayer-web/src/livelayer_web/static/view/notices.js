@@ -1,6 +1,7 @@
 // @ts-check
 /** What has to be said beside a conversation that goes on: one short line each, the gravest first. */
 
+import { SOURCES } from "../client/peer.js";
 import { waiting } from "./refusals.js";
 
 /** @typedef {import("./parts.js").Client} Client */
@@ -16,9 +17,6 @@ import { waiting } from "./refusals.js";
  * @property {import("./model.js").Action | null} action
  * @property {boolean} dismissable
  */
-
-/** @type {readonly SourceKind[]} */
-export const SOURCES = ["microphone", "camera", "screen"];
 
 /** An owner that is a page: the surface's key and the viewer, which say nothing to a person. */
 const PAGE = /^[^/]+\/v[0-9a-z]+$/i;

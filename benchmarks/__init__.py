@@ -1,1 +1,0 @@
-"""Every number of the project, measured side by side in one run: `python -m benchmarks`."""

@@ -1,1 +1,0 @@
-"""The audio path against the SDK's."""

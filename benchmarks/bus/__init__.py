@@ -1,1 +1,0 @@
-"""The event bus against its peers."""

@@ -1,1 +1,0 @@
-"""Data messages against the bare SDK's."""

@@ -1,1 +1,0 @@
-"""The frame path against its peers."""

@@ -1,1 +1,0 @@
-"""What surfaces that sleep, and one that blocks the loop, cost the others."""

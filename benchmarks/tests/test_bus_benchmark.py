@@ -1,0 +1,32 @@
+"""The benchmark of the bus runs: every rival once, with next to no work."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from livelayer_benchmarks.bus import BusBenchmark, Plan
+from livelayer_benchmarks.bus_report import show
+from livelayer_benchmarks.main_bus import run
+
+TINY = Plan(readers=(1, 16), deliveries=64, burst=2, wake_turns=5, repetitions=1)
+
+
+def test_every_rival_runs_and_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(TINY)
+    measured = {(case.kind, case.readers, case.rival) for case in result.cases}
+    names = {case.rival for case in result.cases} | set(result.skipped)
+    assert len(names) == 12
+    for kind, readers in (("fan_out", 1), ("fan_out", 16), ("fan_out_text", 16)):
+        for rival in ("asyncio.Queue", "livelayer-bus, by item", "livelayer-bus, batches"):
+            assert (kind, readers, rival) in measured
+    assert ("wake", 1, "bare future") in measured
+    assert {goal.wanted for goal in result.goals} >= {
+        ">= 2x asyncio.Queue",
+        "<= 1.3x a bare future",
+    }
+    assert msgspec.json.decode(msgspec.json.encode(result), type=BusBenchmark) == result
+    show(result)
+    shown = capsys.readouterr().out
+    assert "asyncio.Queue" in shown
+    for reason in result.skipped.values():
+        assert "is not installed" in reason

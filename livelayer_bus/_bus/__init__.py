@@ -1,1 +1,0 @@
-"""The inside of the event bus; its public face is `livelayer_bus.bus`."""

@@ -1,1 +1,0 @@
-"""The inside of `livelayer_bus.config`: tables, secrets, and errors that name the key."""

@@ -1,0 +1,9 @@
+"""The event bus: one ring of the latest events, and a cursor for each reader."""
+
+from __future__ import annotations
+
+from .bus import Bus, BusStatistics
+from .reader import Subscription
+from .records import Record, SubscriptionStatistics
+
+__all__ = ["Bus", "BusStatistics", "Record", "Subscription", "SubscriptionStatistics"]

@@ -1,0 +1,32 @@
+"""The configuration file `livelayer.toml`: which agent, with whose token, on which surfaces."""
+
+from __future__ import annotations
+
+from .load import FILE_NAME, Config, load_config
+from .reading import convert, read_agents, read_document
+from .registry import InstalledSurface, SurfaceFactory, installed_surfaces, load_surface
+from .secrets import Environment, Text, reveal
+from .tables import AgentTable, EndpointHead, EndpointTable, RateTable, Table
+
+__all__ = [
+    "FILE_NAME",
+    "Config",
+    "load_config",
+    # Installed surfaces
+    "InstalledSurface",
+    "SurfaceFactory",
+    "installed_surfaces",
+    "load_surface",
+    # For distributions that read tables of their own from the same file
+    "Table",
+    "Text",
+    "Environment",
+    "reveal",
+    "convert",
+    "read_document",
+    "read_agents",
+    "AgentTable",
+    "EndpointTable",
+    "EndpointHead",
+    "RateTable",
+]

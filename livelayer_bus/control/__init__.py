@@ -1,0 +1,28 @@
+"""The control socket: how `livelayer send` and `tail` reach a session that runs elsewhere.
+
+Local and private: a Unix domain socket that only this user's processes can open (`socket_path.py`
+says how that is enforced). One request a connection, JSON lines both ways.
+"""
+
+from __future__ import annotations
+
+from .client import Tail, find_session, list_sessions, send_message, session_status, tail
+from .protocol import SessionStatus
+from .server import serve_control
+from .socket_path import runtime_dir
+
+__all__ = [
+    # In the session's process
+    "serve_control",
+    # In any other of this user
+    "list_sessions",
+    "find_session",
+    "session_status",
+    "send_message",
+    "tail",
+    "Tail",
+    "SessionStatus",
+    "runtime_dir",
+]
+
+Tail.__module__ = __name__

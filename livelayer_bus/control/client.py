@@ -1,0 +1,215 @@
+"""The client of the control socket, for the other processes of this user."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, Self, final
+
+import anyio
+from anyio.abc import SocketStream
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from ..errors import BrokenError, ControlError, MisuseError
+from ..jsonl import Line, decode_line
+from .protocol import (
+    MAX_REPLY,
+    MAX_REQUEST,
+    Ok,
+    Problem,
+    Reply,
+    Request,
+    SendRequest,
+    SessionStatus,
+    StatusRequest,
+    TailRequest,
+    decode_reply,
+    encode,
+)
+from .socket_path import SUFFIX, runtime_dir, socket_path
+
+ANSWER_SECONDS: Final = 5.0
+"""How long a session may take to answer, beyond what the request itself allows."""
+
+
+async def list_sessions() -> tuple[SessionStatus, ...]:
+    """This user's running sessions that serve a control socket, by id.
+
+    Sockets that a crashed process left behind are removed; a session that does not answer is left
+    out.
+
+    Raises:
+        ControlError: the directory of sockets is not this user's alone.
+        NotSupportedError: on Windows.
+    """
+    found: list[SessionStatus] = []
+    for path in await anyio.to_thread.run_sync(_sockets):
+        with suppress(BrokenError):
+            reply = await _ask(path, StatusRequest(), ANSWER_SECONDS)
+            if isinstance(reply, SessionStatus):
+                found.append(reply)
+    return tuple(found)
+
+
+async def find_session(prefix: str | None = None) -> str:
+    """The id of the one running session whose id begins with `prefix` (None: any).
+
+    Raises:
+        ControlError: no session is running.
+        MisuseError: several sessions match; the error lists them.
+        NotSupportedError: on Windows.
+    """
+    ids = [status.id for status in await list_sessions()]
+    matching = [known for known in ids if known.startswith(prefix or "")]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        listed = ", ".join(matching)
+        raise MisuseError(f"{len(matching)} sessions are running ({listed}): name one of them")
+    where = str(await anyio.to_thread.run_sync(lambda: runtime_dir(create=False)))
+    if ids:
+        raise ControlError(where, f"no session {prefix!r}; running: {', '.join(ids)}")
+    raise ControlError(
+        where, "no session is running: start one with 'livelayer run' or 'livelayer demo'"
+    )
+
+
+async def session_status(session_id: str) -> SessionStatus:
+    """Return the status of a running session.
+
+    Raises:
+        ControlError: it cannot be reached.
+    """
+    reply = await _ask(await _path(session_id), StatusRequest(), ANSWER_SECONDS)
+    if not isinstance(reply, SessionStatus):
+        raise ControlError(session_id, "did not answer with a status", retryable=False)
+    return reply
+
+
+async def send_message(
+    session_id: str,
+    message: Mapping[str, Any],
+    *,
+    timeout: float = 5.0,
+    require_agent: bool = True,
+) -> None:
+    """Publish a data message in a running session's room; returns when the transport took it.
+
+    Args:
+        session_id: the whole id, see `find_session`.
+        message: a JSON object with a string `type`.
+        timeout: seconds the session may wait for an active agent.
+        require_agent: False sends also when no agent is there.
+
+    Raises:
+        ControlError: the session cannot be reached.
+        MisuseError: the message is malformed or too large, or the session is not in a room.
+        BrokenError: the session could not send it; the message is the session's own.
+    """
+    request = SendRequest(dict(message), timeout, require_agent)
+    reply = await _ask(await _path(session_id), request, timeout + ANSWER_SECONDS)
+    if not isinstance(reply, Ok):
+        raise ControlError(session_id, "did not confirm the request 'send'", retryable=False)
+
+
+@final
+class Tail:
+    """The lines of a running session, in order; iteration ends when the session does."""
+
+    def __init__(self, where: str, stream: BufferedByteReceiveStream) -> None:
+        self._where = where
+        self._stream = stream
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Line:
+        return decode_line(await self._next())
+
+    async def raw(self) -> AsyncIterator[bytes]:
+        """The lines as they came, each with its line break."""
+        with suppress(StopAsyncIteration):
+            while True:
+                yield await self._next()
+
+    async def _next(self) -> bytes:
+        try:
+            line = await self._stream.receive_until(b"\n", MAX_REPLY)
+        except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
+            raise StopAsyncIteration from exc
+        except anyio.DelimiterNotFound as exc:
+            raise ControlError(self._where, "sent a line that is too long") from exc
+        if line.startswith(b'{"reply":'):
+            reply = decode_reply(line)
+            if isinstance(reply, Problem):
+                raise reply.rebuild()
+        return line + b"\n"
+
+
+@asynccontextmanager
+async def tail(
+    session_id: str, *, after: str | None = None, types: tuple[str, ...] = ()
+) -> AsyncGenerator[Tail]:
+    """Follow a running session: `async with tail(id) as lines: async for line in lines`.
+
+    The first line is a snapshot, unless `after` is a cursor to continue after. A client that reads
+    too slowly gets a lagged line and a new snapshot; the session does not wait.
+
+    Raises:
+        ControlError: the session cannot be reached.
+        MisuseError: while iterating: a stale cursor, or a name in `types` that is not an event.
+    """
+    path = await _path(session_id)
+    async with await _connect(path) as stream:
+        await _send(stream, path, TailRequest(after, types))
+        yield Tail(str(path), BufferedByteReceiveStream(stream))
+
+
+async def _path(session_id: str) -> Path:
+    return await anyio.to_thread.run_sync(lambda: socket_path(session_id, create=False))
+
+
+def _sockets() -> list[Path]:
+    directory = runtime_dir(create=False)
+    return sorted(directory.glob(f"*{SUFFIX}")) if directory.exists() else []
+
+
+async def _ask(path: Path, request: Request, seconds: float) -> Reply:
+    try:
+        with anyio.fail_after(seconds):
+            async with await _connect(path) as stream:
+                await _send(stream, path, request)
+                line = await BufferedByteReceiveStream(stream).receive_until(b"\n", MAX_REPLY)
+    except TimeoutError as exc:
+        reason = f"no answer within {seconds:g} s; is its event loop blocked?"
+        raise ControlError(str(path), reason) from exc
+    except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
+        raise ControlError(str(path), "the session ended before it answered") from exc
+    reply = decode_reply(line)
+    if isinstance(reply, Problem):
+        raise reply.rebuild()
+    return reply
+
+
+async def _connect(path: Path) -> SocketStream:
+    try:
+        return await anyio.connect_unix(path)
+    except FileNotFoundError as exc:
+        raise ControlError(str(path), "no such session is running") from exc
+    except ConnectionRefusedError as exc:
+        # The process crashed: a live session listens before its socket gets its name.
+        await anyio.Path(path).unlink(missing_ok=True)
+        raise ControlError(str(path), "its session ended unexpectedly") from exc
+    except OSError as exc:
+        raise ControlError(str(path), f"cannot connect ({exc.strerror or exc})") from exc
+
+
+async def _send(stream: SocketStream, path: Path, request: Request) -> None:
+    line = encode(request)
+    if len(line) > MAX_REQUEST:
+        raise MisuseError(f"the request is {len(line)} bytes of JSON, the limit is {MAX_REQUEST}")
+    try:
+        await stream.send(line)
+    except anyio.BrokenResourceError as exc:
+        raise ControlError(str(path), "the session closed the connection") from exc

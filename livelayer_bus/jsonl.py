@@ -1,0 +1,199 @@
+"""A session as JSON lines: the one form of the `jsonl` surface, its reader and `livelayer tail`.
+
+Three kinds of line, told apart by `line`: `snapshot` (the state as of a sequence), `event` (one
+event and its place), `lagged` (events this reader lost). After a snapshot the next event is
+`sequence + 1`; where that cannot hold there is a lagged line, and then a new snapshot.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, TypeAlias, final
+
+import msgspec
+
+from .bus.bus import Record, Subscription
+from .contract import ControlledSession
+from .errors import Lagged, MalformedMessageError
+from .events import AnyEvent, Event
+from .state import SessionState
+
+CHUNK = 256  # lines handed out at once
+
+
+class SnapshotLine(msgspec.Struct, frozen=True, tag="snapshot", tag_field="line"):
+    """The session's state, up to and including the event that `sequence` names."""
+
+    cursor: str
+    """`<session id>:<sequence>`: where `tail` can go on."""
+    sequence: int
+    time_ns: int
+    """When this line was made, on this process's monotonic clock."""
+    time: str
+    """The same instant in UTC, ISO 8601."""
+    state: SessionState
+
+    @property
+    def session_id(self) -> str:
+        return self.state.id
+
+
+class EventLine(msgspec.Struct, frozen=True, tag="event", tag_field="line"):
+    """One event of a session."""
+
+    cursor: str
+    sequence: int
+    time_ns: int
+    """When it was published, on that process's monotonic clock."""
+    time: str
+    """The same instant in UTC, ISO 8601."""
+    event: AnyEvent
+
+
+class LaggedLine(msgspec.Struct, frozen=True, tag="lagged", tag_field="line"):
+    """Events that were overwritten before this reader took them; a snapshot follows."""
+
+    missed: int
+    time: str
+
+
+class _EventOut(msgspec.Struct, frozen=True, tag="event", tag_field="line"):
+    """An `EventLine` on its way out: it carries events of an application's own as well."""
+
+    cursor: str
+    sequence: int
+    time_ns: int
+    time: str
+    event: Event
+
+
+Line: TypeAlias = SnapshotLine | EventLine | LaggedLine
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+
+
+def encode_line(line: Line | _EventOut) -> bytes:
+    """The line as JSON, with the line break at its end and none inside."""
+    data = _encoder.encode(line)
+    # A line break inside can only be white space in a payload that travelled like that.
+    if b"\n" in data or b"\r" in data:
+        data = msgspec.json.format(data, indent=-1)
+    return data + b"\n"
+
+
+def decode_line(data: bytes | str) -> Line:
+    """The line that `encode_line` wrote.
+
+    Raises:
+        MalformedMessageError: the line is not of this form, or was cut off.
+    """
+    try:
+        return _decoder.decode(data)
+    except (ValueError, RecursionError) as exc:  # msgspec.DecodeError is a ValueError, too
+        problem = "is of a kind that this version does not know"
+        if not isinstance(exc, msgspec.ValidationError):
+            problem = "is not valid JSON (a line that was cut off?)"
+        raise MalformedMessageError(None, f"the line {problem}") from exc
+
+
+# One anchor a process: an event has the same time in every line that tells it.
+_OFFSET_NS = time.time_ns() - time.monotonic_ns()
+
+
+def utc(time_ns: int) -> str:
+    """A monotonic time of this process as ISO 8601 in UTC, with microseconds."""
+    seconds, nanoseconds = divmod(time_ns + _OFFSET_NS, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds // 1000:06}Z"
+
+
+@final
+class LineReader:
+    """Reads a session as encoded lines: `with LineReader(session) as reader`, then `read()`.
+
+    Guarantee: without `after`, a snapshot first; then every event once and in order. Events lost
+    to a full ring are one lagged line, and a new snapshot follows it. A cancelled `read()` loses
+    nothing.
+
+    Args:
+        session: what to read.
+        after: the sequence, or cursor `<session id>:<sequence>`, to go on after.
+        types: the events to read; all, if empty.
+
+    Raises:
+        StaleCursorError: on entry: `after` lies in the future or in another session.
+    """
+
+    def __init__(
+        self,
+        session: ControlledSession,
+        *,
+        after: int | str | None = None,
+        types: tuple[type[Event], ...] = (),
+    ) -> None:
+        self._id = session.id
+        self._subscription: Subscription[Event, SessionState] = session.subscribe(
+            *types, after=after
+        )
+        self._resumes = after is not None
+        self._ready: list[bytes] = []
+        self._records = self._subscription.records()
+        self.lost = 0
+        """Events missed so far."""
+
+    def __enter__(self) -> Self:
+        self._subscription.__enter__()
+        if not self._resumes:
+            self._ready.append(self._snapshot(self._subscription.snapshot))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._subscription.__exit__(kind, error, traceback)
+
+    @property
+    def waiting(self) -> int:
+        """Lines that `read()` would give now without waiting for an event."""
+        return len(self._ready) + self._subscription.lag
+
+    async def read(self) -> bytes:
+        """The next lines, at least one, as bytes; empty when the session has ended."""
+        if not self._ready:
+            await self._fill()
+        lines, self._ready = self._ready, []
+        return b"".join(lines)
+
+    async def _fill(self) -> None:
+        try:
+            while True:
+                self._ready.append(self._event(await anext(self._records)))
+                if len(self._ready) >= CHUNK or not self._subscription.lag:
+                    return
+        except Lagged as lagged:
+            self._recover(lagged.missed)
+        except StopAsyncIteration:
+            return
+
+    def _recover(self, missed: int) -> None:
+        # The new snapshot stands at the head: what the ring still holds is passed over as well.
+        missed += self._subscription.lag
+        self.lost += missed
+        self._ready.append(encode_line(LaggedLine(missed, utc(time.monotonic_ns()))))
+        self._ready.append(self._snapshot(self._subscription.resync()))
+
+    def _snapshot(self, state: SessionState) -> bytes:
+        now = time.monotonic_ns()
+        cursor = f"{self._id}:{state.sequence}"
+        return encode_line(SnapshotLine(cursor, state.sequence, now, utc(now), state))
+
+    def _event(self, record: Record[Event]) -> bytes:
+        cursor = f"{self._id}:{record.sequence}"
+        moment = utc(record.time_ns)
+        return encode_line(_EventOut(cursor, record.sequence, record.time_ns, moment, record.event))

@@ -1,0 +1,309 @@
+"""What a session publishes: one microphone, camera and screen, each leased to one owner."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar, final
+
+import anyio
+import msgspec
+
+from ..errors import ClosedError, MicrophoneBusyError, MisuseError, SourceBusyError, not_connected
+from ..events import CameraChanged, Event, MicrophoneChanged, ScreenChanged
+from . import AudioFrame, VideoFrame
+from ..state import SessionState
+from ..tasks import TaskOwner
+
+F = TypeVar("F", AudioFrame, VideoFrame)
+SourceName: TypeAlias = Literal["microphone", "camera", "screen"]
+LeaseChanged: TypeAlias = MicrophoneChanged | CameraChanged | ScreenChanged
+F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True)
+
+
+class PublishedTrack(Protocol[F_contra]):
+    """A track of ours that a room has taken."""
+
+    async def push(self, frame: F_contra) -> None:
+        """Return when the frame is taken; waits while the track's bounded buffer is full."""
+        ...
+
+    def set_muted(self, muted: bool) -> None: ...
+
+    async def aclose(self) -> None:
+        """Unpublish."""
+        ...
+
+
+RELEASE_TIMEOUT = 2.0  # seconds that unpublishing the track may take when a lease ends
+
+
+class TrackOpener(Protocol):
+    """A room, as far as publishing into it needs it."""
+
+    async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
+        """Publish a track that takes frames like `frame`, which is not pushed."""
+        ...
+
+
+class CurrentRoom(Protocol):
+    """The session's connection, as far as publishing needs it."""
+
+    @property
+    def state(self) -> SessionState: ...
+    @property
+    def port(self) -> TrackOpener | None:
+        """The room that the session is in; None while there is none."""
+        ...
+
+
+class MediaSource(Protocol[F]):
+    """The session's one microphone, camera or screen, leased to one owner at a time."""
+
+    @property
+    def owner(self) -> str | None:
+        """Who holds the lease; None when it is free."""
+        ...
+
+    @property
+    def muted(self) -> bool: ...
+
+    def acquire(self, owner: str) -> AbstractAsyncContextManager[Lease[F]]:
+        """Hold it for a block; raises `SourceBusyError` while another owner does."""
+        ...
+
+
+class LeaseStatistics(msgspec.Struct, frozen=True):
+    """What became of the frames of one lease."""
+
+    pushed: int
+    """Frames that the room took."""
+    dropped: int
+    """Frames that came while the room was being rejoined: nothing is kept for later."""
+
+
+SOURCES: Final[dict[SourceName, type[LeaseChanged]]] = {
+    "microphone": MicrophoneChanged,
+    "camera": CameraChanged,
+    "screen": ScreenChanged,
+}
+"""What a session can publish, and the event that says who holds it."""
+
+
+@final
+class Lease(Generic[F]):
+    """The right to be heard or seen, from `acquire` until its block ends.
+
+    Frames go out in order. The track is published with the first frame, and again by itself in
+    every room that the session rejoins while the lease holds.
+    """
+
+    def __init__(self, owner: str, publisher: Publisher[F]) -> None:
+        self._publisher: Publisher[F] = publisher
+        self._owner = owner
+        self._muted = False
+        self._pushed = 0
+        self._dropped = 0
+
+    @property
+    def owner(self) -> str:
+        return self._owner
+
+    @property
+    def muted(self) -> bool:
+        return self._muted
+
+    async def push(self, frame: F) -> None:
+        """Return when the room took `frame`, whose memory is not copied on the way to the SDK.
+
+        Waits while the room's buffer is full: 200 ms of sound; pictures go out at most 60 times a
+        second. While the session is rejoining, the frame is dropped and counted.
+
+        Raises:
+            ClosedError: the lease has ended.
+            NotConnectedError, ConnectionLostError: the session is in no room.
+            MisuseError: sound whose sample rate or channel count differs from the first frame's.
+        """
+        if await self._publisher.push(self, frame):
+            self._pushed += 1
+        else:
+            self._dropped += 1
+
+    def revoke(self) -> None:
+        """End the lease without waiting, for an owner that left it behind. Twice is fine."""
+        self._publisher.revoke(self)
+
+    def mute(self) -> None:
+        """Publish silence, or no picture, until `unmute()`; the lease is kept.
+
+        Raises:
+            ClosedError: the lease has ended.
+        """
+        self._set_muted(True)
+
+    def unmute(self) -> None:
+        """Let frames through again.
+
+        Raises:
+            ClosedError: the lease has ended.
+        """
+        self._set_muted(False)
+
+    def statistics(self) -> LeaseStatistics:
+        return LeaseStatistics(pushed=self._pushed, dropped=self._dropped)
+
+    def _set_muted(self, muted: bool) -> None:
+        self._publisher.check(self)
+        if muted != self._muted:
+            self._muted = muted
+            self._publisher.muted_changed(self)
+
+
+@final
+class Publisher(Generic[F]):
+    """The session's microphone, camera or screen: one owner at a time, one track a room."""
+
+    def __init__(
+        self,
+        name: SourceName,
+        room: CurrentRoom,
+        publish: Callable[[Event], None],
+        tasks: TaskOwner,
+    ) -> None:
+        self._name: Final[SourceName] = name
+        self._room = room
+        self._publish = publish
+        self._tasks = tasks
+        self._lease: Lease[F] | None = None
+        self._track: PublishedTrack[F] | None = None
+        self._track_room: TrackOpener | None = None
+        self._format: tuple[int, int] | None = None
+        self._reserved_for: str | None = None
+        self._opening = anyio.Lock()
+
+    @property
+    def owner(self) -> str | None:
+        """Who holds the lease; None when it is free."""
+        return self._lease.owner if self._lease else None
+
+    @property
+    def muted(self) -> bool:
+        return self._lease.muted if self._lease else False
+
+    @asynccontextmanager
+    async def acquire(self, owner: str) -> AsyncGenerator[Lease[F], None]:
+        """Hold it for the block. Nothing is published before the first frame.
+
+        Raises:
+            SourceBusyError: somebody holds it; the error names them. For the microphone it is a
+                `MicrophoneBusyError`.
+        """
+        holder = self._lease.owner if self._lease else self._reserved_for
+        if self._lease is not None or holder not in (None, owner):
+            raise _busy(self._name, str(holder))
+        lease = self._lease = Lease(owner, self)
+        try:
+            self._changed(owner)
+            yield lease
+        finally:
+            await self._release(lease)
+
+    def reserve(self, owner: str) -> None:
+        """Let nobody but `owner` acquire it for as long as the session lives.
+
+        Raises:
+            SourceBusyError: somebody else holds or has reserved it.
+        """
+        holder = self._lease.owner if self._lease else self._reserved_for
+        if holder not in (None, owner):
+            raise _busy(self._name, str(holder))
+        self._reserved_for = owner
+
+    def revoke(self, lease: Lease[F] | None = None) -> None:
+        """End a lease that its owner left behind (None: whichever holds), without waiting."""
+        if self._lease is not None and lease in (None, self._lease):
+            track = self._end()
+            if track is not None:
+                self._tasks.start(track.aclose, f"unpublish the {self._name}")
+
+    async def push(self, lease: Lease[F], frame: F) -> bool:
+        """For a lease: True when the room took the frame, False when it was dropped."""
+        self.check(lease)
+        state = self._room.state
+        if state.connection_state != "connected":
+            raise not_connected(state.connection_state, state.error)
+        if self._room.port is None:
+            return False
+        track = await self._open(lease, frame)
+        await track.push(frame)
+        return True
+
+    def check(self, lease: Lease[F]) -> None:
+        """For a lease: raise ClosedError unless it is the one that holds."""
+        if self._lease is not lease:
+            raise ClosedError(f"the lease of the {self._name}", "acquire it again")
+
+    def muted_changed(self, lease: Lease[F]) -> None:
+        """For a lease: tell the room and everybody else."""
+        track = self._live_track()
+        if track is not None:
+            track.set_muted(lease.muted)
+        self._changed(lease.owner, lease.muted)
+
+    async def _open(self, lease: Lease[F], frame: F) -> PublishedTrack[F]:
+        form = _form(frame)
+        async with self._opening:
+            if self._format not in (None, form):
+                raise MisuseError(
+                    f"the microphone was opened with (sample_rate, num_channels) {self._format}, "
+                    f"not {form}: resample, or release and acquire it again"
+                )
+            track = self._live_track()
+            if track is None:
+                room = self._room.port
+                if room is None:
+                    raise not_connected(self._room.state.connection_state, "the room is gone")
+                track = await room.open_track(self._name, frame)
+                if self._lease is not lease or self._room.port is not room:
+                    await track.aclose()
+                    self.check(lease)
+                    raise not_connected(
+                        self._room.state.connection_state, "the room changed meanwhile"
+                    )
+                track.set_muted(lease.muted)
+                self._track, self._track_room, self._format = track, room, form
+            return track
+
+    def _live_track(self) -> PublishedTrack[F] | None:
+        # A track goes with the room it was opened in.
+        return self._track if self._track_room is self._room.port else None
+
+    async def _release(self, lease: Lease[F]) -> None:
+        if self._lease is not lease:
+            return
+        track = self._end()
+        if track is not None:
+            with anyio.move_on_after(RELEASE_TIMEOUT, shield=True):
+                await track.aclose()
+
+    def _end(self) -> PublishedTrack[F] | None:
+        track = self._live_track()
+        self._track = self._track_room = self._lease = self._format = None
+        self._changed(None)
+        return track
+
+    def _changed(self, owner: str | None, muted: bool = False) -> None:
+        self._publish(SOURCES[self._name](owner, muted))
+
+
+def _busy(name: SourceName, owner: str) -> SourceBusyError:
+    return MicrophoneBusyError(owner) if name == "microphone" else SourceBusyError(name, owner)
+
+
+def _form(frame: AudioFrame | VideoFrame) -> tuple[int, int] | None:
+    # A track of sound is opened for one form; pictures may change their size.
+    return (frame.sample_rate, frame.num_channels) if isinstance(frame, AudioFrame) else None
+
+
+Microphone: TypeAlias = Publisher[AudioFrame]
+MicrophoneLease: TypeAlias = Lease[AudioFrame]

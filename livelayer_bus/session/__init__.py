@@ -1,0 +1,16 @@
+"""One live agent session, owned by the application: see `Session`."""
+
+from __future__ import annotations
+
+from .commands import CommandStream
+from .provider import AgentSessionProvider, standalone, use_agent_session
+from .session import Session, SessionOptions
+
+__all__ = [
+    "Session",
+    "SessionOptions",
+    "CommandStream",
+    "AgentSessionProvider",
+    "use_agent_session",
+    "standalone",
+]

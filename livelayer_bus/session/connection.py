@@ -1,0 +1,315 @@
+"""Joining a room, leaving it, and coming back with a new token: the session's one connection."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, final
+
+import anyio
+import msgspec
+
+from ..clock import Backoff
+from ..clock import Clock
+from ..errors import BrokenError, ConnectError, LivelayerError, NotConnectedError, RefusedError, TokenSourceError, describe, readable
+from ..events import AgentConfigChanged, ConnectionStateChanged, DataReceived, EpochStarted, HandlerFailed, Reconnected, Reconnecting, ResumeWindowClosed, SessionFailed, TranscriptCleared
+from ..rooms.port import RoomLost, RoomPort
+from ..state import SessionState
+from ..tasks import RootTask, TaskOwner, Timer, fault_of
+from ..tokens import RoomAccess, TokenRequest
+from .agent_commands import AgentCommands
+from .room_events import RoomEventHandler, SessionWriters
+from .store import Store
+from .target import Target
+
+ANNOUNCE_SECONDS = 1.0  # that an active agent has to say that it speaks LiveLayer's messages
+
+EndState: TypeAlias = Literal["disconnected", "error"]
+
+
+class _Joined(msgspec.Struct, frozen=True):
+    port: RoomPort
+    handler: RoomEventHandler
+    access: RoomAccess
+
+
+@final
+class Connection:
+    """At most one room at a time. Every change of it is an event."""
+
+    def __init__(
+        self,
+        store: Store,
+        tasks: TaskOwner,
+        clock: Clock,
+        media: SessionWriters,
+        commands: AgentCommands,
+        target: Target,
+        *,
+        reconnect: Backoff | None,
+        resume_window: float,
+        close_timeout: float,
+    ) -> None:
+        self.target = target
+        self._store = store
+        self._tasks = tasks
+        self._clock = clock
+        self._media = media
+        self._commands = commands
+        self._last_stream = 0
+        self._reconnect = reconnect
+        self._resume_window = resume_window
+        self._close_timeout = close_timeout
+        self._joined: _Joined | None = None
+        self._attempt: RootTask | None = None  # the first join, or a rejoin
+        self._waiting = 0  # callers of connect()
+        self._leaving: RootTask | None = None
+        self._prior_room: str | None = None
+        self._resume_until = 0.0  # on the clock: until then `_prior_room` can be returned to
+        self._resume_timer = Timer(self._resume_expired, "resume window", tasks, clock)
+
+    @property
+    def state(self) -> SessionState:
+        """What the session knows."""
+        return self._store.state
+
+    @property
+    def port(self) -> RoomPort | None:
+        """The room that the session is in; None while there is none."""
+        return self._joined.port if self._joined else None
+
+    async def agent_speaks_livelayer(self) -> bool:
+        """Whether the agent announced itself by a data message of LiveLayer's.
+
+        An agent that has not is given `ANNOUNCE_SECONDS` for it, once: its readiness as a
+        participant can be heard before its `bot_ready` is.
+        """
+        if self._joined is None:
+            return False
+        handler = self._joined.handler
+        if handler.dialect is None and self._store.state.agent_active:
+            with anyio.move_on_after(ANNOUNCE_SECONDS):
+                await self._store.wait_until(lambda _: handler.dialect is not None, DataReceived)
+            handler.settle_dialect()
+        return handler.dialect == "livelayer"
+
+    async def connect(self) -> None:
+        """Return when joined; several callers share one attempt, the last to give up ends it.
+
+        Raises:
+            RefusedError: the token endpoint or the server turned us down.
+            BrokenError: one of them could not be reached.
+        """
+        if self._joined is not None and self._attempt is None:
+            return
+        attempt = self._attempt
+        if attempt is None:
+            self._resume_timer.stop()
+            self._store.publish(ConnectionStateChanged("connecting"))
+            attempt = self._attempt = self._tasks.start(self._join_first, "connect")
+        self._waiting += 1
+        try:
+            await attempt.wait()
+        finally:
+            self._waiting -= 1
+            if not attempt.ended and not self._waiting:
+                self._give_up(attempt)
+        if attempt.error is not None:
+            raise attempt.error
+        if self._store.state.connection_state != "connected":
+            reason = "connecting was ended by disconnect() or a change of agent"
+            raise NotConnectedError(self._store.state.connection_state, reason)
+
+    async def disconnect(self) -> None:
+        """Leave the room and clear the transcript; the resume window opens."""
+        state = self._store.state.connection_state
+        leaving = self._leave()
+        if state in ("connecting", "connected", "error"):
+            self._store.publish(TranscriptCleared())
+            self._ended("disconnected", None)
+        await self._left(leaving)
+
+    async def switch(self, target: Target, news: EpochStarted) -> None:
+        """Leave whatever there is for another target; connect to it if we were connected."""
+        live = self._store.state.connection_state in ("connecting", "connected")
+        leaving = self._leave()
+        self._forget_room()
+        self._media.video.discard()
+        self._media.audio.discard()
+        self.target = target
+        self._store.publish(news)
+        await self._left(leaving)
+        if live:
+            await self.connect()
+
+    async def aclose(self) -> None:
+        """Leave the room without a word: the session closes."""
+        leaving = self._leave()
+        self._resume_timer.stop()
+        if self._store.state.connection_state in ("connecting", "connected"):
+            self._store.publish(ConnectionStateChanged("disconnected"))
+        await self._left(leaving)
+
+    def _leave(self) -> RoomPort | None:
+        """Stop everything about the room at once; what is returned has yet to be closed."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.cancel()
+        return self._drop_room()
+
+    def _drop_room(self) -> RoomPort | None:
+        joined, self._joined = self._joined, None
+        if joined is None:
+            return None
+        self._prior_room = joined.port.room_name or joined.access.room_name
+        self._resume_until = self._clock.now() + self._resume_window
+        joined.handler.close()
+        self._last_stream = joined.handler.last_stream
+        return joined.port
+
+    async def _close_port(self, port: RoomPort) -> None:
+        fault = None
+        with anyio.move_on_after(self._close_timeout, shield=True):
+            fault = await fault_of(port.aclose)
+        if fault is not None:
+            # The room is left all the same: whoever disconnects has nothing to do about it.
+            self._store.publish_late(HandlerFailed("leaving the room", describe(fault)))
+
+    async def _left(self, port: RoomPort | None) -> None:
+        """Close the room that was left; the next join waits for it, so that two never overlap."""
+        if port is not None:
+            self._leaving = self._tasks.start(lambda: self._close_port(port), "leave the room")
+        await self._wait_left()
+
+    async def _wait_left(self) -> None:
+        if self._leaving is not None:
+            await self._leaving.wait()
+
+    # Joining --------------------------------------------------------------------------------
+
+    async def _join_first(self) -> None:
+        try:
+            joined = await self._open()
+        except LivelayerError as error:
+            self._attempt = None
+            self._fail(readable(str(error)), retryable=_retryable(error))
+            raise
+        self._attempt = None
+        self._enter(joined, ConnectionStateChanged("connected"))
+
+    async def _open(self) -> _Joined:
+        """A room that is joined but not heard of yet."""
+        await self._wait_left()
+        target, state = self.target, self._store.state
+        request = TokenRequest(state.agent_id, state.base_url, self._prior_room)
+        try:
+            access = await target.tokens(request)
+        except LivelayerError:
+            raise
+        except Exception as error:
+            raise TokenSourceError("the application's token source", describe(error)) from error
+        try:
+            return await self._join(target.rooms(), access)
+        except LivelayerError:
+            raise
+        except Exception as error:
+            # An application's own room adapter may raise anything.
+            raise ConnectError(access.url, describe(error), retryable=False) from error
+
+    async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
+        handler = RoomEventHandler(
+            self._store,
+            self._commands,
+            self._media,
+            lambda loss: self._lost(port, loss),
+            self._last_stream,
+        )
+        joined = False
+        try:
+            await port.connect(access, handler, self._media)
+            joined = True
+        finally:
+            if not joined:
+                handler.close()
+                await self._close_port(port)
+        return _Joined(port, handler, access)
+
+    def _enter(self, joined: _Joined, news: ConnectionStateChanged | Reconnected) -> None:
+        self._joined = joined
+        self._store.publish(news)
+        config = joined.access.agent_config
+        if config is not None and config != self._store.state.agent_config:
+            self._store.publish(AgentConfigChanged(config))
+        joined.handler.open()
+
+    def _give_up(self, attempt: RootTask) -> None:
+        if self._attempt is attempt and self._store.state.connection_state == "connecting":
+            self._attempt = None
+            attempt.cancel()
+            self._ended("disconnected", None)
+
+    # Losing and coming back -----------------------------------------------------------------
+
+    def _lost(self, port: RoomPort, loss: RoomLost) -> None:
+        if self._joined is None or self._joined.port is not port:
+            return
+        gone = self._drop_room()
+        if gone is not None:
+            self._tasks.start(lambda: self._close_port(gone), "close a lost room")
+        if not loss.fault:
+            self._forget_room()
+            self._ended("disconnected", loss.reason)
+        elif loss.rejoin and self._reconnect is not None:
+            self._store.publish(Reconnecting(loss.reason, attempt=1))
+            backoff = self._reconnect
+            self._attempt = self._tasks.start(lambda: self._rejoin(backoff), "rejoin")
+        else:
+            self._fail(loss.reason, retryable=loss.rejoin)
+
+    async def _rejoin(self, backoff: Backoff) -> None:
+        error: LivelayerError = BrokenError("no attempt was made")
+        for attempt, pause in enumerate(backoff.pauses(), 1):
+            if attempt > 1:
+                self._store.publish(Reconnecting(readable(str(error)), attempt))
+            await self._clock.sleep(pause)
+            try:
+                joined = await self._open()
+            except LivelayerError as fault:
+                error = fault
+                if not _retryable(error):
+                    break
+            else:
+                self._attempt = None
+                self._enter(joined, Reconnected(rejoined=True))
+                return
+        self._attempt = None
+        self._fail(readable(str(error)), retryable=_retryable(error))
+        raise error
+
+    def _fail(self, reason: str, *, retryable: bool) -> None:
+        self._ended("error", reason)
+        self._store.publish(SessionFailed(reason, retryable))
+
+    # The resume window ----------------------------------------------------------------------
+
+    def _ended(self, state: EndState, reason: str | None) -> None:
+        seconds_left = self._resume_until - self._clock.now()
+        can_resume = self._prior_room is not None and seconds_left > 0
+        self._store.publish(ConnectionStateChanged(state, reason, can_resume))
+        self._resume_timer.stop()
+        if can_resume:
+            self._resume_timer.start(seconds_left)
+        else:
+            self._prior_room = None
+
+    def _resume_expired(self) -> None:
+        self._forget_room()
+        self._store.publish(ResumeWindowClosed())
+
+    def _forget_room(self) -> None:
+        self._prior_room = None
+        self._resume_timer.stop()
+
+
+def _retryable(error: LivelayerError) -> bool:
+    if isinstance(error, RefusedError):
+        return False
+    return error.retryable if isinstance(error, BrokenError) else False

@@ -1,0 +1,94 @@
+"""Ways to own a session: a provider for the tasks below it, or one stand-alone surface."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Unpack, final
+
+from ..errors import NoProviderError
+from ..surfaces.surface import Surface, SurfaceFunction
+from .session import Session, SessionOptions
+
+_current: ContextVar[Session | None] = ContextVar("livelayer_session", default=None)
+
+
+@final
+class AgentSessionProvider:
+    """`async with AgentSessionProvider(agent_id, ...) as session`: open, but not connected.
+
+    Every task started inside the block finds the session with `use_agent_session()`. The arguments
+    are those of `Session`.
+
+    In an ASGI application a context variable set in the lifespan task does not reach request
+    tasks. Enter the provider there, put the session into `app.state`, and take it from
+    `request.app.state` in the endpoints.
+    """
+
+    def __init__(self, agent_id: str, **options: Unpack[SessionOptions]) -> None:
+        self._session = Session(agent_id, **options)
+        self._token: Token[Session | None] | None = None
+
+    async def __aenter__(self) -> Session:
+        session = await self._session.__aenter__()
+        self._token = _current.set(session)
+        return session
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._token is not None:
+            try:
+                _current.reset(self._token)
+            except ValueError:
+                # Left in another context than entered (a generator fixture): nothing to undo here.
+                self._token = None
+        await self._session.__aexit__(exc_type, exc, traceback)
+
+
+def use_agent_session() -> Session:
+    """The session of the nearest provider around this task.
+
+    Raises:
+        NoProviderError: there is none; the error names the pattern for ASGI applications.
+    """
+    session = _current.get()
+    if session is None:
+        raise NoProviderError
+    return session
+
+
+@asynccontextmanager
+async def standalone(
+    surface: Surface | SurfaceFunction,
+    agent_id: str,
+    *,
+    microphone: bool = True,
+    key: str = "standalone",
+    capabilities: Iterable[str] = (),
+    **options: Unpack[SessionOptions],
+) -> AsyncGenerator[Session, None]:
+    """One surface that owns its session, connected for the block.
+
+    Args:
+        surface: what shows the agent.
+        agent_id: the agent.
+        microphone: keep the microphone for this surface alone.
+        key: the surface's key.
+        capabilities: what the agent may do to it.
+        options: as for `Session`.
+
+    Raises:
+        RefusedError, BrokenError: the session could not connect.
+    """
+    async with Session(agent_id, **options) as session:
+        if microphone:
+            session.microphone.reserve(key)
+        session.mount(surface, key=key, capabilities=capabilities)
+        await session.connect()
+        yield session

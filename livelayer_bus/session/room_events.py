@@ -1,0 +1,234 @@
+"""What one room reports, turned into events of the session."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Literal, TypeAlias, final
+
+import msgspec
+
+from ..messages.capabilities import capability_of
+from ..errors import ClosedError, describe, place_of
+from ..events import AgentAvailabilityChanged, AgentState, AgentStateChanged, CommandRefusedReason, DataReceived, HandlerFailed, MalformedMessage, Reconnected, Reconnecting, TrackChanged, TranscriptEntry, TranscriptUpdated, carrying, packet_payload
+from ..media import AudioWriter, VideoWriter
+from ..messages import AgentError, AgentStateMessage, BotReady, Message, is_command, read
+from ..rooms.listeners import report
+from ..rooms.port import AgentPresence, AgentStateReported, ConnectionInterrupted, ConnectionRestored, MediaWriters, PacketReceived, RoomEvent, RoomLost, TrackKind, TrackReported, UtteranceHeard
+from .agent_commands import AgentCommands
+from .store import Store
+
+# The participant attribute's values beyond AgentState, and what they mean for a surface.
+_STATES: dict[str, AgentState] = {
+    "idle": "idle",
+    "listening": "listening",
+    "thinking": "thinking",
+    "speaking": "speaking",
+    "initializing": "idle",
+    "failed": "idle",
+}
+MAX_HELD = 1024  # events held back until the join is announced
+
+
+class SessionWriters(MediaWriters, frozen=True):
+    """The session's own channels, as a room adapter fills them."""
+
+    video: VideoWriter
+    audio: AudioWriter
+
+
+Dialect: TypeAlias = Literal["livelayer", "plain"]
+"""What an agent understands: our data messages, or livekit-agents' text streams alone."""
+
+
+@final
+class RoomEventHandler:
+    """The `RoomSink` of one room.
+
+    Events reported while the room is still being joined are held back, in order, until `open()`,
+    so that `connected` is published first; after `close()` every event is ignored. An event that
+    fails is a `HandlerFailed` event and does not affect the others.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        commands: AgentCommands,
+        media: SessionWriters,
+        on_lost: Callable[[RoomLost], None],
+        last_stream: int,
+    ) -> None:
+        self._store = store
+        self._commands = commands
+        self._media = media
+        self._on_lost = on_lost
+        self._held: deque[RoomEvent] | None = deque()
+        self._closed = False
+        self._tracks: set[TrackKind] = set()
+        self._streams_before = last_stream
+        self.last_stream = last_stream
+        """The highest number of a transcription stream so far, counted over all rooms."""
+        self.dialect: Dialect | None = None
+
+    def open(self) -> None:
+        """The room is joined: handle what was held back, and everything from now on."""
+        held, self._held = self._held or (), None
+        for event in held:
+            self._deliver(event)
+
+    def report(self, event: RoomEvent) -> None:
+        """See `RoomSink`."""
+        if self._held is None:
+            self._deliver(event)
+        elif len(self._held) < MAX_HELD:
+            self._held.append(event)
+        else:
+            # A room this lively before its join is announced: handle what it reported already.
+            self.open()
+            self._deliver(event)
+
+    def settle_dialect(self) -> None:
+        """Take an agent that has not announced itself for a plain one; it may still do so."""
+        self.dialect = self.dialect or "plain"
+
+    def close(self) -> None:
+        """The room is no longer ours."""
+        for kind in tuple(self._tracks):
+            self._deliver(TrackReported(kind, available=False))
+        self._closed = True
+        self._held = None
+
+    def _deliver(self, event: RoomEvent) -> None:
+        # One event that fails must not take the others with it, nor reach the SDK's callback.
+        if self._closed:
+            return
+        try:
+            self._handle(event)
+        except ClosedError:
+            pass  # the session closed first
+        except Exception as error:  # noqa: BLE001 - see above
+            kind = type(event).__name__
+            report(f"handling {kind}", error)
+            self._store.publish_late(
+                HandlerFailed(f"room event {kind}", describe(error), place_of(error))
+            )
+
+    # What the events mean -------------------------------------------------------------------
+
+    def _handle(self, event: RoomEvent) -> None:
+        match event:
+            case ConnectionInterrupted(reason):
+                self._store.publish(Reconnecting(reason))
+            case ConnectionRestored():
+                self._store.publish(Reconnected())
+            case RoomLost():
+                self._on_lost(event)
+            case AgentPresence(identity, active):
+                self._agent(identity, active)
+            case AgentStateReported(raw):
+                self._agent_state(raw)
+            case PacketReceived():
+                self._packet(event)
+            case UtteranceHeard(entry):
+                self._utterance(entry)
+            case TrackReported():
+                self._track(event)
+
+    def _agent(self, identity: str | None, active: bool) -> None:
+        state = self._store.state
+        if identity != state.agent_identity:
+            self.dialect = None
+        ready = state.agent_ready and identity is not None and identity == state.agent_identity
+        self._availability(identity, active, ready)
+
+    def _availability(self, identity: str | None, active: bool, ready: bool) -> None:
+        state = self._store.state
+        if (identity, active, ready) != (
+            state.agent_identity,
+            state.agent_active,
+            state.agent_ready,
+        ):
+            self._store.publish(AgentAvailabilityChanged(active, ready, identity))
+
+    def _ready(self) -> None:
+        state = self._store.state
+        self._availability(state.agent_identity, state.agent_active, True)
+
+    def _agent_state(self, raw: str) -> None:
+        state = self._store.state
+        if raw == state.raw_agent_state:
+            return
+        if raw != "initializing":
+            self._ready()
+        error = "the agent failed" if raw == "failed" else None
+        known = _STATES.get(raw, state.agent_state)
+        self._store.publish(AgentStateChanged(known, raw, error))
+
+    def _packet(self, packet: PacketReceived) -> None:
+        found = read(packet.data)
+        message, kind, topic = found.message, found.type, packet.topic or None
+        payload, is_json = msgspec.Raw(packet.data), True
+        if kind is None:
+            payload, is_json = packet_payload(packet.data)
+        event = DataReceived(
+            payload=payload,
+            is_json=is_json,
+            type=kind,
+            topic=topic,
+            sender=packet.sender,
+            from_agent=packet.from_agent,
+        )
+        # What other participants send is decoded for those who ask: their number is unbounded.
+        self._store.publish(carrying(event, message) if packet.from_agent else event)
+        if message is None:
+            problem = found.problem or ""
+            # On a topic of its own it is an application's protocol, which the raw listeners know.
+            if kind is not None or topic is None:
+                self._store.publish(MalformedMessage(problem, kind, packet.sender, topic))
+            if kind is not None and capability_of(kind) is not None:
+                reason: CommandRefusedReason = "invalid" if packet.from_agent else "sender"
+                self._commands.refuse(kind, reason, problem, found.request_id, packet.sender)
+        elif packet.from_agent:
+            self._from_agent(message, packet, found.request_id)
+        elif is_command(message):
+            detail = "only an agent's participant can command"
+            self._commands.refuse(
+                message.wire_type(), "sender", detail, found.request_id, packet.sender
+            )
+
+    def _from_agent(self, message: Message, packet: PacketReceived, request: str | None) -> None:
+        if isinstance(message, AgentStateMessage | BotReady):
+            self.dialect = "livelayer"
+        match message:
+            case AgentStateMessage(state=raw):
+                self._agent_state(raw)
+            case BotReady():
+                self._ready()
+            case AgentError(message=text):
+                state = self._store.state
+                error = text or "the agent reported an error"
+                self._store.publish(
+                    AgentStateChanged(state.agent_state, state.raw_agent_state or "", error)
+                )
+            case _ if is_command(message):
+                self._commands.route(message, packet.data, request, packet.sender)
+            case _:
+                pass  # told by DataReceived
+
+    def _utterance(self, entry: TranscriptEntry) -> None:
+        # An adapter counts its own streams from 1; the session's rooms follow one another.
+        before = self._streams_before
+        self.last_stream = max(self.last_stream, before + entry.stream)
+        numbered = msgspec.structs.replace(
+            entry, opened=before + entry.opened, stream=before + entry.stream
+        )
+        self._store.publish(TranscriptUpdated(numbered))
+
+    def _track(self, track: TrackReported) -> None:
+        writer = self._media.video if track.kind == "video" else self._media.audio
+        writer.set_available(track.available)
+        if track.available:
+            self._tracks.add(track.kind)
+        else:
+            self._tracks.discard(track.kind)
+        self._store.publish(TrackChanged(track.kind, track.available, track.sid, track.participant))

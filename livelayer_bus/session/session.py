@@ -1,0 +1,431 @@
+"""One live agent session, owned by the application and shared by any number of surfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Final, Self, TypedDict, final, overload
+from uuid import uuid4
+
+import anyio
+from livekit import rtc
+
+from .agent_commands import AgentCommands
+from .commands import CommandStream, report_results
+from .connection import Connection
+from .handlers import Handlers
+from .lifetime import Lifetime
+from .outbox import Outbox
+from .room_events import SessionWriters
+from .store import Store
+from .target import Borrow, Target, target_of
+from ..clock import Backoff
+from ..bus.bus import Subscription
+from ..clock import Clock, SystemClock
+from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
+from ..errors import MisuseError, SurfaceFailedError
+from ..events import DataReceived, EpochStarted, Event
+from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
+from ..messages import Message, UserMessage, WireMessage
+from ..media.publishing import SOURCES, Publisher, SourceName
+from ..rooms.port import RoomFactory
+from ..state import SessionState
+from ..surfaces.supervision import MountedSurface, OnFault, Supervisor
+from ..surfaces.surface import Surface, SurfaceFunction
+from ..tasks import TaskOwner, Timer
+from ..tokens import SessionEndpoint, TokenSource
+
+CHAT_TOPIC = "lk.chat"  # where an agent without our plugin listens for typed text
+SURFACES_SHARE = 0.8  # of close_timeout: what is left closes the rest of the session
+
+
+class SessionOptions(TypedDict, total=False):
+    """The keyword arguments of `Session`."""
+
+    base_url: str | None
+    tokens: TokenSource | None
+    room: rtc.Room | RoomFactory | None
+    resume_window: float
+    reconnect: Backoff | None
+    linger: float | None
+    close_timeout: float
+    capacity: int
+    max_bytes: int
+    max_message_bytes: int
+    clock: Clock | None
+
+
+@final
+class Session(ControlledSession):
+    """One live agent, any number of surfaces; `async with` owns every task of it.
+
+    Guarantee: state and events agree at every instant (`subscribe` explains), nothing sent is lost
+    without an error, a surface's fault stays its own, and leaving the block takes at most
+    `close_timeout`. Nothing is connected, and nothing billed, before `connect()`.
+
+    Args:
+        agent_id: the agent to talk to.
+        base_url: LiveLayer's address; without `tokens`, its session endpoint gives the tokens.
+        tokens: where to get a room and a token, asked anew for every connection.
+        room: a connected `rtc.Room` to borrow (never disconnected by us), or a function that makes
+            `RoomPort`s; LiveKit's SDK if None.
+        resume_window: seconds after a disconnect in which `connect()` returns to the same room.
+        reconnect: how to rejoin with a new token when the SDK gave up; None to fail instead.
+        linger: seconds after the last surface left until the session disconnects; None: never.
+        close_timeout: seconds that closing may take.
+        capacity, max_bytes: what the bus keeps for slow readers: events, and their bytes.
+        max_message_bytes: of encoded JSON in one data message; LiveKit's documented limit.
+        clock: what `resume_window`, `linger` and pauses are measured on; for tests.
+
+    Raises:
+        MisuseError: there is no way to get a token, or a value is out of range.
+    """
+
+    def __init__(
+        self,
+        agent_id: str,
+        *,
+        base_url: str | None = None,
+        tokens: TokenSource | None = None,
+        room: rtc.Room | RoomFactory | None = None,
+        resume_window: float = 300.0,
+        reconnect: Backoff | None = Backoff(),  # noqa: B008 - frozen
+        linger: float | None = None,
+        close_timeout: float = 5.0,
+        capacity: int = 4096,
+        max_bytes: int = 16 * 1024 * 1024,
+        max_message_bytes: int = 15_360,
+        clock: Clock | None = None,
+    ) -> None:
+        _check_range(
+            resume_window=resume_window,
+            linger=linger,
+            close_timeout=close_timeout,
+            max_message_bytes=max_message_bytes,
+        )
+        target = target_of(base_url, tokens, room)
+        self._clock: Final[Clock] = clock or SystemClock()
+        self._close_timeout: Final = close_timeout
+        self._tasks: Final = TaskOwner()
+        state = SessionState(id=uuid4().hex, agent_id=agent_id, base_url=base_url)
+        self._store: Final = Store(state, capacity=capacity, max_bytes=max_bytes)
+        self._video: Final = VideoWriter()
+        self._audio: Final = AudioWriter()
+        mounted: dict[str, MountedSurface] = {}
+        self._commands: Final = AgentCommands(
+            self._store, mounted.values(), self._tasks, self._clock
+        )
+        self._supervisor: Final = Supervisor(
+            self,
+            publish=self._store.publish_late,
+            mounted=mounted,
+            router=self._commands.router,
+            on_ended=self._surface_ended,
+            clock=self._clock,
+            close_timeout=close_timeout,
+        )
+        self._connection: Final = Connection(
+            self._store,
+            self._tasks,
+            self._clock,
+            SessionWriters(self._video, self._audio),
+            self._commands,
+            target,
+            reconnect=reconnect,
+            resume_window=resume_window,
+            close_timeout=close_timeout,
+        )
+        self._sources: Final[dict[SourceName, Publisher[Any]]] = {
+            name: Publisher(name, self._connection, self._store.publish_late, self._tasks)
+            for name in SOURCES
+        }
+        self._outbox: Final = Outbox(self._store, self._connection, max_message_bytes)
+        self._handlers: Final = Handlers(self._store, self._tasks)
+        self._linger: Final = linger
+        self._linger_timer: Final = Timer(self._part, "linger", self._tasks, self._clock)
+        self._lifetime: Final = Lifetime()
+
+    # Opening and closing --------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._lifetime.open()
+        self._store.publish(EpochStarted(1, self.agent_id, self.base_url))
+        self._tasks.start(lambda: report_results(self._store, self._outbox), "command results")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self.aclose()
+        except SurfaceFailedError as fault:
+            if exc is None:
+                raise
+            exc.add_note(f"while closing: {fault}")
+
+    async def aclose(self) -> None:
+        """Unmount every surface, leave the room, end every task; at most `close_timeout` seconds.
+
+        On trio it waits for a surface that ignores its cancellation. A closed session stays
+        closed; closing twice does nothing.
+
+        Raises:
+            SurfaceFailedError: a surface mounted with `on_fault="raise"` failed, and nobody waited.
+        """
+        if self._lifetime.closed or self._lifetime.forked:
+            return
+        self._lifetime.check_loop()
+        self._lifetime.closed = True
+        deadline = anyio.current_time() + self._close_timeout
+        with anyio.CancelScope(shield=True):
+            try:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._connection.aclose)
+                    await self._supervisor.aclose(SURFACES_SHARE * self._close_timeout)
+            finally:
+                await self._tasks.aclose(max(0.0, deadline - anyio.current_time()))
+                self._video.close()
+                self._audio.close()
+                self._store.bus.close()
+        self._supervisor.raise_faults()
+
+    # What is known --------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        """What is known, as of `state.sequence`. Immutable; readable from anywhere, at any time."""
+        return self._store.state
+
+    @property
+    def video(self) -> VideoChannel:
+        """The agent's picture: there before a track is, and while an avatar is renewed."""
+        return self._video.channel
+
+    @property
+    def audio(self) -> AudioChannel:
+        """The agent's voice: there before a track is."""
+        return self._audio.channel
+
+    @property
+    def room(self) -> rtc.Room | None:
+        """The SDK's room while connected, for what this package does not wrap."""
+        native = self._connection.port.native if self._connection.port else None
+        return native if isinstance(native, rtc.Room) else None
+
+    @property
+    def microphone(self) -> Publisher[AudioFrame]:
+        """The session's one microphone; nothing is published before somebody acquires it."""
+        return self._sources["microphone"]
+
+    @property
+    def camera(self) -> Publisher[VideoFrame]:
+        """The session's one camera, leased as the microphone is."""
+        return self._sources["camera"]
+
+    @property
+    def screen(self) -> Publisher[VideoFrame]:
+        """The session's one shared screen, leased as the microphone is."""
+        return self._sources["screen"]
+
+    @overload
+    def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
+    @overload
+    def subscribe(
+        self, *types: type[E], after: int | str | None = None
+    ) -> Subscription[E, SessionState]: ...
+    def subscribe(
+        self, *types: type[Any], after: int | str | None = None
+    ) -> Subscription[Any, SessionState]:
+        """Read events of these types (none: all), each once and in order.
+
+        On entering the subscription's block, `snapshot` is the state as of its `sequence`, and the
+        first event is the one after it: no gap, no duplicate.
+
+        Args:
+            types: classes of events, as for `isinstance`.
+            after: go on after this sequence, or after this cursor `<session id>:<sequence>`.
+
+        Raises:
+            StaleCursorError: the cursor belongs to another session, or lies in the future.
+            ClosedError: the session is closed.
+        """
+        self._lifetime.check()
+        return self._store.bus.subscribe(*types, after=self._store.sequence_after(after))
+
+    # The connection -------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Return when the room is joined; does nothing when it is. Several callers share one join.
+
+        Cancelled, the join is ended unless somebody else waits for it.
+
+        Raises:
+            RefusedError: the token endpoint or the server turned us down.
+            BrokenError: one of them could not be reached; `connection_state` is `error` then.
+            NotConnectedError: `disconnect()` or `switch_agent()` ended the attempt.
+        """
+        self._lifetime.check()
+        await self._connection.connect()
+
+    async def disconnect(self) -> None:
+        """Leave the room, clear the transcript, open the resume window; surfaces stay mounted."""
+        self._lifetime.check()
+        self._commands.router.forget()
+        await self._connection.disconnect()
+
+    async def switch_agent(self, agent_id: str) -> None:
+        """Turn the session to another agent; short for `reconfigure(agent_id=...)`."""
+        await self.reconfigure(agent_id=agent_id)
+
+    async def reconfigure(
+        self,
+        *,
+        agent_id: str | None = None,
+        base_url: str | None = None,
+        tokens: TokenSource | None = None,
+    ) -> None:
+        """Turn the session to another agent, address or token source: a new `epoch`.
+
+        State is reset and the old room left, before anything of the new one is heard; surfaces
+        stay mounted and see `EpochStarted`. A session that was connected connects again.
+
+        Raises:
+            MisuseError: the session borrows a room.
+            RefusedError, BrokenError: as `connect()`; the new epoch holds all the same.
+        """
+        self._lifetime.check()
+        target = self._connection.target
+        if isinstance(target.rooms, Borrow):
+            raise MisuseError("a borrowed room belongs to one agent: open another session")
+        state = self.state
+        if tokens is None and base_url is not None:
+            tokens = SessionEndpoint.at(base_url)
+        self._commands.router.forget()
+        await self._connection.switch(
+            Target(tokens or target.tokens, target.rooms),
+            EpochStarted(state.epoch + 1, agent_id or state.agent_id, base_url or state.base_url),
+        )
+
+    # Data messages --------------------------------------------------------------------------
+
+    async def send_data(
+        self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
+    ) -> None:
+        """Send a data message to the agent; return when the transport took it.
+
+        Messages go out in the order of the calls. While connecting, reconnecting or until the
+        agent is active, the call waits. Cancelled, the message may or may not have been sent.
+
+        Args:
+            message: a typed message, or any JSON object with a string `type`.
+            timeout: seconds to wait in all.
+            require_agent: send to the active agent only. False: to everybody in the room.
+
+        Raises:
+            NotConnectedError: the session is in no room, left it, or was switched meanwhile.
+            ConnectionLostError: the room was lost for good.
+            SendTimeoutError: it had to wait too long; the error says for what.
+            MessageTooLargeError: the JSON exceeds `max_message_bytes`.
+            MalformedMessageError: it is no message.
+            BrokenError: the transport refused it.
+        """
+        self._lifetime.check()
+        await self._outbox.send(message, timeout, require_agent)
+
+    async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
+        """Say what a person typed, in the way the agent understands.
+
+        An agent that speaks LiveLayer's messages gets a `user_message`, any other livekit-agents
+        agent a text stream on `lk.chat`. Which of them it is has been heard by its first second
+        in the room; a text that is quicker waits for that.
+
+        Raises:
+            NotConnectedError, SendTimeoutError, MessageTooLargeError, BrokenError: as `send_data`.
+        """
+        self._lifetime.check()
+        if await self._connection.agent_speaks_livelayer():
+            await self._outbox.send(UserMessage(text), timeout, require_agent=True)
+        else:
+            await self._outbox.send_text(text, CHAT_TOPIC, timeout)
+
+    async def request(
+        self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0
+    ) -> Message:
+        """Send `message` and return the agent's answer: the `reply` with the same `requestId`.
+
+        Args:
+            message: as for `send_data`; a `requestId` is added if it has none.
+            reply: the answer's class, or its `type`.
+            timeout: seconds for sending and answer together.
+
+        Raises:
+            RequestTimeoutError: no such answer came in time.
+            NotConnectedError, SendTimeoutError, MessageTooLargeError, BrokenError: as `send_data`.
+        """
+        self._lifetime.check()
+        return await self._outbox.request(message, reply, timeout)
+
+    def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
+        """Have `handler` called with every data packet from now on; call the result to end it.
+
+        Each handler, sync or async, runs in a task of its own behind its own cursor, one packet at
+        a time. What it raises is a `HandlerFailed` event; it stays subscribed.
+        """
+        self._lifetime.check()
+        return self._handlers.add(handler)
+
+    def data_messages(self) -> Subscription[DataReceived, SessionState]:
+        """Every data packet from now on, as it came, with sender and topic; attached already."""
+        return self.subscribe(DataReceived).__enter__()
+
+    def commands(self) -> CommandStream:
+        """The agent's commands from now on, and its messages of unknown type as `RawMessage`.
+
+        Malformed ones and those of other participants are never among them. To be routed commands
+        and to answer for them, mount a surface.
+        """
+        return CommandStream(self.data_messages())
+
+    # Surfaces -------------------------------------------------------------------------------
+
+    def mount(
+        self,
+        surface: Surface | SurfaceFunction,
+        *,
+        key: str,
+        capabilities: Iterable[str] = (),
+        on_fault: OnFault = "restart",
+    ) -> MountedSurface:
+        """Attach a surface, now or at any time; see `livelayer_bus.mount`.
+
+        Raises:
+            DuplicateSurfaceError: a surface with this key is mounted.
+            MisuseError: `surface` is none, or a capability does not exist.
+        """
+        self._lifetime.check()
+        mounted = self._supervisor.mount(
+            surface, key=key, capabilities=capabilities, on_fault=on_fault
+        )
+        self._linger_timer.stop()
+        return mounted
+
+    # What the parts ask of the whole --------------------------------------------------------
+
+    def _surface_ended(self, surface: MountedSurface) -> None:
+        self._commands.router.target_ended(surface.key, ok=surface.status == "ended")
+        idle = not self._supervisor.surfaces and not self._lifetime.closed
+        if idle and self._linger is not None:
+            self._linger_timer.start(self._linger)
+
+    async def _part(self) -> None:
+        if not self._supervisor.surfaces:
+            await self.disconnect()
+
+
+def _check_range(**seconds: float | None) -> None:
+    for name, value in seconds.items():
+        if value is not None and not value >= 0:
+            raise MisuseError(f"Session({name}={value}): it cannot be negative")

@@ -1,0 +1,283 @@
+"""Mounts surfaces, keeps their faults to themselves, and ends them in bounded time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Literal, Protocol, TypeAlias, final, runtime_checkable
+from weakref import WeakKeyDictionary
+
+import anyio
+
+from ..clock import Backoff
+from ..messages.capabilities import Capability, check_capabilities
+from ..clock import Clock, SystemClock
+from .commands import CommandRouter
+from ..contract import ControlledSession
+from ..errors import DuplicateSurfaceError, MisuseError, SurfaceFailedError, describe, place_of
+from ..events import Event, SurfaceDidNotStop, SurfaceFailed, SurfaceMounted, SurfaceUnmounted
+from .surface import Surface, SurfaceFunction, SurfaceSession, surface_function
+from ..tasks import RootTask, fault_of, log_fault, start
+
+logger = logging.getLogger(__name__)
+
+OnFault: TypeAlias = Literal["restart", "unmount", "raise"]
+SurfaceStatus: TypeAlias = Literal[
+    "running", "restarting", "ended", "failed", "unmounted", "abandoned"
+]
+
+RESTARTS = Backoff(initial=0.1, maximum=5.0, attempts=8)
+STEADY = 60.0  # seconds of running after which earlier faults are forgiven
+CLOSE_TIMEOUT = 5.0  # seconds until a surface that ignores its cancellation is abandoned
+
+
+@final
+class MountedSurface:
+    """A surface that is attached to a session, from `mount` until it ended or was unmounted."""
+
+    def __init__(
+        self, function: SurfaceFunction, view: SurfaceSession, on_fault: OnFault, host: Supervisor
+    ) -> None:
+        self._function = function
+        self._view = view
+        self._on_fault: Final = on_fault
+        self._host = host
+        self._status: SurfaceStatus = "running"
+        self._error: BaseException | None = None  # kept only to be raised
+        self._stopping = False
+        self._ended = anyio.Event()
+        self._task: RootTask = start(self._supervise, f"surface {view.key}", self._on_end)
+
+    @property
+    def key(self) -> str:
+        return self._view.key
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self._view.capabilities
+
+    @property
+    def status(self) -> SurfaceStatus:
+        return self._status
+
+    @property
+    def last_used(self) -> int:
+        """Orders surfaces by when a person last used them; 0 for never."""
+        return self._view.last_used
+
+    async def wait(self) -> None:
+        """Return when the surface has ended, for whatever reason.
+
+        Raises:
+            SurfaceFailedError: it failed and was mounted with `on_fault="raise"`.
+        """
+        await self._ended.wait()
+        self.raise_fault()
+
+    async def unmount(self) -> None:
+        """End the surface; the session goes on. Returns when it has ended.
+
+        A surface that ignores its cancellation is abandoned after the session's `close_timeout`
+        on asyncio, and named in `SurfaceDidNotStop`; on trio this call waits for it. Called by
+        the surface itself, it takes effect at the surface's next wait. Unmounting twice is fine.
+        """
+        await self.end(self._host.close_timeout)
+
+    async def end(self, seconds: float) -> None:
+        """Unmount, waiting `seconds` before the surface is abandoned."""
+        self.cancel()
+        if self._task.is_current():
+            return
+        if not await self._task.wait(seconds):
+            self._host.publish(SurfaceDidNotStop(self.key, seconds))
+            if self._task.can_be_abandoned:
+                self._finish("abandoned")
+            else:
+                await self._task.wait()
+
+    def cancel(self) -> None:
+        """Ask the surface to end, without waiting."""
+        self._stopping = True
+        self._task.cancel()
+
+    @property
+    def raises(self) -> bool:
+        """Whether a fault is raised to whoever waits, or closes the session."""
+        return self._on_fault == "raise"
+
+    def raise_fault(self) -> None:
+        """Raise the fault of a surface that was mounted with `on_fault="raise"`, once."""
+        if self.raises and self._error is not None:
+            error, self._error = self._error, None
+            raise SurfaceFailedError(self.key, describe(error)) from error
+
+    async def _supervise(self) -> None:
+        pauses = RESTARTS.pauses()
+        while not self._stopping:
+            began = self._host.clock.now()
+            fault = await fault_of(lambda: self._function(self._view))
+            if fault is None:
+                self._status = "ended"
+                return
+            if self._host.clock.now() - began > STEADY:
+                pauses = RESTARTS.pauses()
+            # A fault while it was being cancelled has used the cancellation up.
+            restarts = self._on_fault == "restart" and not self._stopping
+            # What is no Exception asks for an end, not for another run.
+            pause = next(pauses, None) if restarts and isinstance(fault, Exception) else None
+            self._error = fault if self.raises else None
+            self._status = "failed" if pause is None else "restarting"
+            self._view.fail_commands()
+            self._host.failed(self, fault, restarting=pause is not None)
+            del fault  # its traceback keeps what the surface held, frames too
+            if pause is None:
+                return
+            await self._host.clock.sleep(pause)
+            self._status = "running"
+
+    def _on_end(self, _: RootTask) -> None:
+        self._finish("unmounted" if self._status in ("running", "restarting") else self._status)
+
+    def _finish(self, status: SurfaceStatus) -> None:
+        if not self._ended.is_set():
+            self._status = status
+            self._ended.set()
+            self._view.detach()
+            self._host.ended(self)
+
+
+@final
+class Supervisor:
+    """The surfaces of one session."""
+
+    def __init__(
+        self,
+        session: ControlledSession,
+        *,
+        publish: Callable[[Event], None],
+        mounted: dict[str, MountedSurface] | None = None,
+        router: CommandRouter[Any] | None = None,
+        on_ended: Callable[[MountedSurface], None] | None = None,
+        clock: Clock | None = None,
+        close_timeout: float = CLOSE_TIMEOUT,
+    ) -> None:
+        self.publish: Final = publish
+        self.clock: Final[Clock] = clock or SystemClock()
+        self.close_timeout: Final = close_timeout
+        self._session = session
+        self._router = router
+        self._on_ended = on_ended
+        self._mounted: Final = {} if mounted is None else mounted
+        self._faults: list[MountedSurface] = []
+
+    @property
+    def surfaces(self) -> tuple[MountedSurface, ...]:
+        """What is mounted now, in mount order."""
+        return tuple(self._mounted.values())
+
+    def mount(
+        self,
+        surface: Surface | SurfaceFunction,
+        *,
+        key: str,
+        capabilities: Iterable[str] = (),
+        on_fault: OnFault = "restart",
+    ) -> MountedSurface:
+        """See `mount`."""
+        if key in self._mounted:
+            raise DuplicateSurfaceError(key)
+        if on_fault not in ("restart", "unmount", "raise"):
+            raise MisuseError(f"on_fault is 'restart', 'unmount' or 'raise', not {on_fault!r}")
+        function = surface_function(surface)
+        allowed = check_capabilities(capabilities)
+        self.publish(SurfaceMounted(key))
+        view = SurfaceSession(self._session, key, allowed, self._router)
+        mounted = self._mounted[key] = MountedSurface(function, view, on_fault, self)
+        return mounted
+
+    def failed(self, surface: MountedSurface, error: BaseException, *, restarting: bool) -> None:
+        """A surface ended with an exception. Called by the surface's own task."""
+        log_fault(logger, f"surface {surface.key!r}", error)
+        if surface.raises:
+            self._faults.append(surface)
+        self.publish(SurfaceFailed(surface.key, describe(error), restarting, place_of(error)))
+
+    def ended(self, surface: MountedSurface) -> None:
+        """A surface is gone. Called once for each."""
+        del self._mounted[surface.key]
+        if self._on_ended is not None:
+            self._on_ended(surface)
+        self.publish(SurfaceUnmounted(surface.key))
+
+    async def aclose(self, seconds: float) -> None:
+        """Unmount everything, side by side, within `seconds`."""
+        async with anyio.create_task_group() as group:
+            for surface in self.surfaces:
+                group.start_soon(surface.end, seconds)
+
+    def raise_faults(self) -> None:
+        """Raise the first fault that nobody waited for.
+
+        Raises:
+            SurfaceFailedError: a surface mounted with `on_fault="raise"` failed.
+        """
+        for surface in self._faults:
+            surface.raise_fault()
+
+
+@runtime_checkable
+class _Mounts(Protocol):
+    def mount(
+        self,
+        surface: Surface | SurfaceFunction,
+        *,
+        key: str,
+        capabilities: Iterable[str] = (),
+        on_fault: OnFault = "restart",
+    ) -> MountedSurface: ...
+
+
+_supervisors: WeakKeyDictionary[ControlledSession, Supervisor] = WeakKeyDictionary()
+
+
+def mount(
+    surface: Surface | SurfaceFunction,
+    session: ControlledSession,
+    *,
+    key: str,
+    capabilities: Iterable[str] = (),
+    on_fault: OnFault = "restart",
+) -> MountedSurface:
+    """Attach `surface` to any session: the same as `session.mount` where the session has one.
+
+    Args:
+        surface: an object with `async def run(session)`, or such a function.
+        session: what it shows.
+        key: its name, unique among the session's mounted surfaces.
+        capabilities: what the agent may do to it; nothing by default.
+        on_fault: `restart` it with growing pauses, `unmount` it, or `raise` the fault from
+            `MountedSurface.wait()` (and from closing the session, if nobody waited).
+
+    Raises:
+        DuplicateSurfaceError: a surface with this key is mounted.
+        MisuseError: `surface` is none, or a capability does not exist.
+    """
+    if isinstance(session, _Mounts):
+        return session.mount(surface, key=key, capabilities=capabilities, on_fault=on_fault)
+    supervisor = _supervisors.get(session)
+    if supervisor is None:
+        supervisor = Supervisor(session, publish=_nowhere, on_ended=lambda _: _forget(session))
+    mounted = supervisor.mount(surface, key=key, capabilities=capabilities, on_fault=on_fault)
+    _supervisors[session] = supervisor
+    return mounted
+
+
+def _forget(session: ControlledSession) -> None:
+    """A supervisor refers to its session: keep it only while something is mounted."""
+    supervisor = _supervisors.get(session)
+    if supervisor is not None and not supervisor.surfaces:
+        del _supervisors[session]
+
+
+def _nowhere(event: Event) -> None:
+    """A session of somebody else's has no place for our events."""

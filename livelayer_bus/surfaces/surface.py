@@ -1,0 +1,321 @@
+"""What shows a session: the `Surface` protocol, and the session as one surface sees it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
+
+from ..bus.bus import Subscription
+from ..messages.capabilities import Capability
+from .commands import CommandRouter
+from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
+from ..errors import Lagged, MisuseError, NotSupportedError
+from ..events import CommandReceived, DataReceived, Event, RefusalReason
+from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
+from ..messages import Command, Message, RawMessage, UserMessage, WireMessage, is_command
+from ..media.publishing import Lease, MediaSource
+from ..state import SessionState
+
+F = TypeVar("F", AudioFrame, VideoFrame)
+
+
+class Surface(Protocol):
+    """Shows a session for as long as `run` runs.
+
+    `run` is cancelled when the surface is unmounted, and may end by itself before. What it raises
+    is a `SurfaceFailed` event and concerns nobody else. An async function of one argument will do
+    instead of an object.
+    """
+
+    async def run(self, session: SurfaceSession) -> None: ...
+
+
+SurfaceFunction: TypeAlias = Callable[["SurfaceSession"], Awaitable[None]]
+
+
+@final
+class SurfacePublisher(Generic[F]):
+    """The session's microphone, camera or screen in the hands of one surface.
+
+    The lease ends with the surface.
+    """
+
+    def __init__(self, publisher: MediaSource[F], key: str) -> None:
+        self._publisher: MediaSource[F] = publisher
+        self._key = key
+        self._lease: Lease[F] | None = None
+
+    @property
+    def owner(self) -> str | None:
+        """Who holds the lease; None when it is free."""
+        return self._publisher.owner
+
+    @property
+    def muted(self) -> bool:
+        return self._publisher.muted
+
+    def acquire(self, owner: str | None = None) -> AbstractAsyncContextManager[Lease[F]]:
+        """Hold it for a block, under the surface's key unless `owner` is given.
+
+        Raises:
+            SourceBusyError: somebody holds it; the error names them. For the microphone it is a
+                `MicrophoneBusyError`.
+        """
+        return self._acquire(owner or self._key)
+
+    def revoke(self) -> None:
+        """End a lease that the surface left behind. Called by its supervisor."""
+        if self._lease is not None:
+            self._lease.revoke()
+
+    @asynccontextmanager
+    async def _acquire(self, owner: str) -> AsyncGenerator[Lease[F], None]:
+        async with self._publisher.acquire(owner) as lease:
+            self._lease = lease
+            try:
+                yield lease
+            finally:
+                self._lease = None
+
+
+Taken: TypeAlias = dict[int, tuple[Command | RawMessage, int]]
+"""The commands that a surface took and has not settled: by identity, with their numbers."""
+
+
+@final
+class SurfaceCommands:
+    """The commands given to one surface, one at a time, each answered exactly once.
+
+    Iteration yields typed commands, and messages of unknown type as `RawMessage`. Asking for the
+    next one says that the last one was carried out, unless `finish` said otherwise before. A
+    command that is not settled within ten seconds is answered with `timeout`; one that was
+    answered, or whose agent is gone, before the surface took it is never yielded.
+    """
+
+    def __init__(
+        self,
+        inbox: Subscription[Event, SessionState],
+        key: str,
+        router: CommandRouter[Any],
+        taken: Taken,
+        auto: bool,
+    ) -> None:
+        self._inbox = inbox
+        self._key = key
+        self._router = router
+        self._taken = taken
+        self._auto = auto
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Command | RawMessage:
+        for command, number in tuple(self._taken.values()):
+            if self._auto or not self._router.is_open(number):
+                self.finish(command)
+        while True:
+            try:
+                event = await anext(self._inbox)
+            except Lagged:
+                continue  # what was lost has been answered with `timeout`
+            message = self._take(event)
+            if message is not None:
+                return message
+
+    def finish(
+        self, command: Command | RawMessage, *, ok: bool = True, reason: RefusalReason | None = None
+    ) -> None:
+        """Settle `command`, an object that this iteration yielded; twice changes nothing."""
+        _, number = self._taken.pop(id(command), (None, None))
+        if number is not None:
+            self._router.finish(number, ok, reason if not ok else None)
+
+    def _take(self, event: Event) -> Command | RawMessage | None:
+        match event:
+            case CommandReceived(surface=self._key):
+                command = event.message
+                if is_command(command) and self._router.is_open(event.number):
+                    self._taken[id(command)] = command, event.number
+                    return command
+            case DataReceived(from_agent=True, message=RawMessage() as message):
+                return message
+            case _:
+                pass
+        return None
+
+
+@final
+class SurfaceSession(ControlledSession):
+    """A session as one surface has it: every `ControlledSession` member, and its own.
+
+    `key` and `capabilities` are what it was mounted with; `commands()` are the commands that it
+    was given; what it holds of `microphone`, `camera` and `screen` ends with the surface. What
+    the session behind does not offer raises its `NotSupportedError`.
+    """
+
+    def __init__(
+        self,
+        session: ControlledSession,
+        key: str,
+        capabilities: frozenset[Capability],
+        router: CommandRouter[Any] | None,
+    ) -> None:
+        """`router`: gives the surface its commands; None: the session routes none."""
+        self._session = session
+        self._key = key
+        self._capabilities = capabilities
+        self._router = router
+        self._sources: dict[str, SurfacePublisher[Any]] = {}
+        # Opened at mount: a command that comes before `commands()` is called is not lost.
+        self._inbox: Subscription[Event, SessionState] | None = (
+            session.subscribe(CommandReceived, DataReceived).__enter__()
+            if router is not None
+            else None
+        )
+        # The session's channel, and the same one under this surface's key.
+        self._video: tuple[VideoChannel, VideoChannel] | None = None
+        self._audio: tuple[AudioChannel, AudioChannel] | None = None
+        self._taken: Taken = {}
+        self.last_used = 0
+
+    @property
+    def key(self) -> str:
+        return self._key
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self._capabilities
+
+    @property
+    def state(self) -> SessionState:
+        return self._session.state
+
+    @overload
+    def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
+    @overload
+    def subscribe(
+        self, *types: type[E], after: int | str | None = None
+    ) -> Subscription[E, SessionState]: ...
+    def subscribe(
+        self, *types: type[Any], after: int | str | None = None
+    ) -> Subscription[Any, SessionState]:
+        """See `ControlledSession.subscribe`."""
+        return self._session.subscribe(*types, after=after)
+
+    @property
+    def video(self) -> VideoChannel:
+        channel = self._session.video
+        if self._video is None or self._video[0] is not channel:
+            self._video = channel, channel.with_label(self._key)
+        return self._video[1]
+
+    @property
+    def audio(self) -> AudioChannel:
+        channel = self._session.audio
+        if self._audio is None or self._audio[0] is not channel:
+            self._audio = channel, channel.with_label(self._key)
+        return self._audio[1]
+
+    @property
+    def microphone(self) -> SurfacePublisher[AudioFrame]:
+        """The microphone; nothing is published before it is acquired and a frame is pushed."""
+        return self._source("microphone", self._session.microphone)
+
+    @property
+    def camera(self) -> SurfacePublisher[VideoFrame]:
+        """Our camera, leased as the microphone is."""
+        return self._source("camera", self._session.camera)
+
+    @property
+    def screen(self) -> SurfacePublisher[VideoFrame]:
+        """Our shared screen, leased as the microphone is."""
+        return self._source("screen", self._session.screen)
+
+    def commands(self, *, auto: bool = True) -> SurfaceCommands:
+        """The commands given to this surface since it was mounted; one reader at a time.
+
+        Args:
+            auto: asking for the next command says that the last one was carried out. False: call
+                `finish` for each.
+
+        Raises:
+            NotSupportedError: the session routes no commands.
+        """
+        if self._router is None or self._inbox is None:
+            raise NotSupportedError("commands", type(self._session).__name__)
+        return SurfaceCommands(self._inbox, self._key, self._router, self._taken, auto)
+
+    def mark_used(self) -> None:
+        """A person used this surface: commands go to it first from now on."""
+        if self._router is not None:
+            self.last_used = self._router.next_use()
+
+    async def connect(self) -> None:
+        """See `ControlledSession.connect`."""
+        await self._session.connect()
+
+    async def disconnect(self) -> None:
+        """See `ControlledSession.disconnect`."""
+        await self._session.disconnect()
+
+    async def switch_agent(self, agent_id: str) -> None:
+        """Turn the session to another agent, as a person chose; see `Session`."""
+        self.mark_used()
+        await self._session.switch_agent(agent_id)
+
+    async def send_data(
+        self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
+    ) -> None:
+        """See `ControlledSession.send_data`. What a person typed makes this the active surface."""
+        if isinstance(message, UserMessage):
+            self.mark_used()
+        await self._session.send_data(message, timeout=timeout, require_agent=require_agent)
+
+    async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
+        """Send what a person typed, in the way that the agent understands; see `Session`."""
+        self.mark_used()
+        await self._session.send_text(text, timeout=timeout)
+
+    async def request(
+        self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0
+    ) -> Message:
+        """See `ControlledSession.request`."""
+        return await self._session.request(message, reply=reply, timeout=timeout)
+
+    def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
+        """See `ControlledSession.subscribe_to_data_messages`."""
+        return self._session.subscribe_to_data_messages(handler)
+
+    def fail_commands(self) -> None:
+        """Settle what the surface had taken when it failed. Called by its supervisor."""
+        for _, number in self._taken.values():
+            if self._router is not None:
+                self._router.finish(number, False, "failed")
+        self._taken.clear()
+
+    def detach(self) -> None:
+        """Give back what the surface held. Called by its supervisor when it has ended."""
+        if self._inbox is not None:
+            self._inbox.__exit__(None, None, None)
+        for source in self._sources.values():
+            source.revoke()
+
+    def _source(self, name: str, source: MediaSource[F]) -> SurfacePublisher[F]:
+        return self._sources.setdefault(name, SurfacePublisher(source, self._key))
+
+
+def surface_function(surface: object) -> SurfaceFunction:
+    """The async function that a surface runs.
+
+    Raises:
+        MisuseError: `surface` is neither a Surface nor an async function.
+    """
+    if isinstance(surface, type):
+        raise MisuseError(f"mount an instance: {surface.__name__}(...), not the class itself")
+    run = getattr(surface, "run", surface)
+    if not callable(run):
+        raise MisuseError(
+            f"{type(surface).__name__} is no surface: it needs 'async def run(self, session)'"
+        )
+    return cast("SurfaceFunction", run)

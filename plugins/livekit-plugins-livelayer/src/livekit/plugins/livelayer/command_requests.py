@@ -1,0 +1,226 @@
+"""What was asked of surfaces and is not answered yet: who may answer, and which answer fits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final, final
+
+from livelayer_bus.messages import (
+    CommandResult,
+    FormSubmitBlocked,
+    FormSubmitted,
+    PageContext,
+    PageContextPending,
+    RawMessage,
+    Routes,
+    request_id,
+)
+
+from .command_result import Answer, Outcome
+from .incoming import FromSurface
+from .statistics import Counts
+
+PENDING_SECONDS: Final = 10.0
+"""How long a page's context is waited for once the page said that it is coming."""
+VALUE_SECONDS: Final = 1.0
+"""How long the value is waited for once a surface said that it carried the request out."""
+LATE_SECONDS: Final = 15.0
+"""How long an answer that comes too late is still known for what it is."""
+
+_REASONS: Final = {
+    "capability": Outcome.REFUSED,
+    "invalid": Outcome.INVALID,
+    "timeout": Outcome.TIMEOUT,
+}
+_REPLIES: Final = {"request_page_context": PageContext, "request_routes": Routes}
+
+
+@final
+class Pending:
+    """One command under way, and the participants it was sent to."""
+
+    def __init__(
+        self, command: str, identity: str | None, asked: Iterable[str], reply: str | None = None
+    ) -> None:
+        """
+        Args:
+            command: The command's type.
+            identity: Its `requestId`, if it carries one.
+            asked: Who may answer.
+            reply: The type of an application's own reply, which then is the answer.
+        """
+        self.command = command
+        self.request_id = identity
+        self.asked = set(asked)
+        self.reply = reply
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.deadline: asyncio.Timeout | None = None
+        self.expires: float | None = None
+        self.accepted = False
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether "carried out" is not the whole answer."""
+        return self.command in _REPLIES or self.command == "submit_form" or self.reply is not None
+
+    def settle(self, answer: Answer) -> None:
+        """Take an answer: the first success counts, a failure only when all have failed."""
+        if answer.participant is not None:
+            self.asked.discard(answer.participant)
+        if not self.answer.done() and (answer or not self.asked):
+            self.answer.set_result(answer)
+
+    def extend(self, seconds: float) -> None:
+        """Wait `seconds` from now, whatever was left."""
+        if self.deadline is not None and not self.answer.done():
+            self.deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
+@final
+class Requests:
+    """Gives every answer to whom it belongs: by its `requestId`, else to the oldest that fits.
+
+    An answer counts only from somebody who was asked. Answers that come too late are known and
+    swallowed, so that they are not taken for those of a later, equal command.
+    """
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self._pending: list[Pending] = []
+
+    @property
+    def waiting(self) -> int:
+        """Requests whose answer is awaited."""
+        return sum(not pending.answer.done() for pending in self._pending)
+
+    def add(self, pending: Pending) -> None:
+        """Expect answers to `pending`."""
+        self._forget_old()
+        self._pending.append(pending)
+
+    async def wait(self, pending: Pending, timeout: float) -> Answer:
+        """The answer, or `SILENCE` after `timeout` seconds."""
+        answered = False
+        try:
+            async with asyncio.timeout(timeout) as pending.deadline:
+                answer = await pending.answer
+            answered = True
+        except TimeoutError:
+            answered = pending.accepted
+            # It was said to be done, but no more than that.
+            done = answered and pending.command == "submit_form"
+            answer = Answer(Outcome.DONE if done else Outcome.SILENCE)
+        finally:
+            if answered:
+                self._pending.remove(pending)
+            else:
+                pending.expires = asyncio.get_running_loop().time() + LATE_SECONDS
+        return answer
+
+    def take(self, message: FromSurface, sender: str) -> bool:
+        """Give an answer to whoever asked; False if it is news that nobody asked for."""
+        match message:
+            case CommandResult():
+                self._take_result(message, sender)
+                return True
+            case PageContextPending():
+                for pending in self._asked("request_page_context", sender, request_id(message)):
+                    pending.extend(PENDING_SECONDS)
+                return True
+            case PageContext():
+                return self._resolve("request_page_context", message, message.context, sender)
+            case Routes():
+                return self._resolve("request_routes", message, message.routes, sender)
+            case FormSubmitted() | FormSubmitBlocked():
+                return self._take_form(message, sender)
+            case RawMessage():
+                return self._take_reply(message, sender)
+            case _:
+                return False
+
+    def left(self, identity: str) -> None:
+        """Somebody has left the room and will not answer."""
+        for pending in self._pending:
+            if identity in pending.asked:
+                pending.settle(Answer(Outcome.GONE, participant=identity))
+
+    def close(self) -> None:
+        """Whoever waits is told that there will be no answer."""
+        for pending in self._pending:
+            pending.asked.clear()
+            pending.settle(Answer(Outcome.SILENCE))
+
+    def _forget_old(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._pending = [
+            pending for pending in self._pending if pending.expires is None or pending.expires > now
+        ]
+
+    def _asked(self, command: str, sender: str, identity: str | None) -> list[Pending]:
+        """What `sender` was asked with this command, oldest first; by id, if there is one."""
+        self._forget_old()
+        return [
+            pending
+            for pending in self._pending
+            if pending.command == command
+            and sender in pending.asked
+            and identity in (None, pending.request_id)
+        ]
+
+    def _give(self, pending: Pending, answer: Answer) -> None:
+        if pending.expires is not None:
+            self._pending.remove(pending)
+            return
+        pending.settle(answer)
+
+    def _take_result(self, result: CommandResult, sender: str) -> None:
+        asked = self._asked(result.command, sender, result.request_id)
+        pending = next((one for one in asked if not (one.accepted and result.ok)), None)
+        if pending is None:
+            if not asked:
+                self._counts["forged"] += 1
+            return
+        if result.ok and pending.wants_more and pending.expires is None:
+            pending.accepted = True
+            pending.extend(VALUE_SECONDS)
+            return
+        failed = _REASONS.get(result.reason or "", Outcome.FAILED)
+        outcome = Outcome.DONE if result.ok else failed
+        self._give(pending, Answer(outcome, surface=result.surface, participant=sender))
+
+    def _resolve(
+        self, command: str, message: PageContext | Routes, value: object, sender: str
+    ) -> bool:
+        asked = self._asked(command, sender, message.request_id)
+        if not asked:
+            if message.request_id is not None:
+                self._counts["forged"] += 1
+            return False
+        self._give(asked[0], Answer(Outcome.DONE, value, participant=sender))
+        return True
+
+    def _take_form(self, message: FormSubmitted | FormSubmitBlocked, sender: str) -> bool:
+        if message.request_id is None:
+            return False
+        asked = self._asked("submit_form", sender, message.request_id)
+        if not asked:
+            self._counts["forged"] += 1
+            return False
+        outcome = Outcome.DONE
+        if isinstance(message, FormSubmitBlocked):
+            outcome = Outcome.BLOCKED if message.reason == "validation" else Outcome.FAILED
+        self._give(asked[0], Answer(outcome, participant=sender))
+        return True
+
+    def _take_reply(self, message: RawMessage, sender: str) -> bool:
+        identity = request_id(message)
+        for pending in self._pending:
+            if (
+                pending.reply == message.type
+                and sender in pending.asked
+                and identity in (None, pending.request_id)
+            ):
+                self._give(pending, Answer(Outcome.DONE, message.fields, participant=sender))
+                return True
+        return False

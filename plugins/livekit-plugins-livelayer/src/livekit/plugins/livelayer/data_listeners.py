@@ -1,0 +1,83 @@
+"""Handlers of the application: each behind its own bounded queue, so that none holds up another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, TypeAlias, TypeVar, final
+
+from livelayer_bus.messages import RawMessage, WireMessage
+from livelayer_bus.tasks import TaskOwner, fault_of
+
+from .incoming import FromSurface
+from .statistics import Counts
+
+QUEUE_LIMIT: Final = 64
+"""Messages that wait for one handler; those that come beyond that are dropped and counted."""
+
+M = TypeVar("M", bound=WireMessage | RawMessage)
+Handler: TypeAlias = Callable[[M, str], Awaitable[object] | object]
+"""Called with a message and the identity of the participant who sent it; sync or async."""
+_LOG = logging.getLogger(__name__)
+
+
+@final
+class Listeners:
+    """Calls the handlers of each message type, one message at a time a handler, in order."""
+
+    def __init__(self, tasks: TaskOwner, counts: Counts) -> None:
+        self._tasks = tasks
+        self._counts = counts
+        self._queues: dict[str, list[asyncio.Queue[tuple[FromSurface, str]]]] = {}
+        self._waiting: list[Callable[[], None]] = []
+        self._running = False
+
+    def add(self, kind: str, handler: Handler[Any]) -> None:
+        """Have `handler` called with every message of this type from now on."""
+        queue: asyncio.Queue[tuple[FromSurface, str]] = asyncio.Queue(QUEUE_LIMIT)
+        self._queues.setdefault(kind, []).append(queue)
+
+        def start() -> None:
+            self._tasks.start(lambda: self._serve(kind, queue, handler), f"handler of {kind}")
+
+        if self._running:
+            start()
+        else:
+            self._waiting.append(start)
+
+    def start(self) -> None:
+        """Begin to call handlers."""
+        self._running = True
+        for start in self._waiting:
+            start()
+        self._waiting.clear()
+
+    def tell(self, message: FromSurface, sender: str) -> None:
+        """Pass a message on to whoever listens; never waits."""
+        kind = message.type if isinstance(message, RawMessage) else message.wire_type()
+        for queue in self._queues.get(kind, ()):
+            try:
+                queue.put_nowait((message, sender))
+            except asyncio.QueueFull:
+                self._counts["notices_dropped"] += 1
+
+    async def _serve(
+        self,
+        kind: str,
+        queue: asyncio.Queue[tuple[FromSurface, str]],
+        handler: Handler[Any],
+    ) -> None:
+        while True:
+            message, sender = await queue.get()
+            fault = await fault_of(partial(_call, handler, message, sender))
+            if fault is not None:
+                self._counts["handler_failures"] += 1
+                _LOG.warning("a handler of %r raised %s", kind, type(fault).__name__)
+
+
+async def _call(handler: Handler[Any], message: FromSurface, sender: str) -> None:
+    result = handler(message, sender)
+    if isinstance(result, Awaitable):
+        await result

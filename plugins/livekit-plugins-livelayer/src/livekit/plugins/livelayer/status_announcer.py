@@ -1,0 +1,84 @@
+"""The agent's state on the wire: told once when it changes, and to late joiners as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, final
+
+from livelayer_bus.events import AgentState
+from livelayer_bus.messages import (
+    AgentMessage,
+    AgentStateMessage,
+    AvatarActive,
+    AvatarIdle,
+    AvatarStreamReady,
+    BotReady,
+)
+
+_STATES: Final[dict[str, AgentState]] = {
+    "listening": "listening",
+    "thinking": "thinking",
+    "speaking": "speaking",
+}
+
+
+@final
+class Presence:
+    """Knows what everybody in the room should know of the agent, and says it.
+
+    Nothing is said before the agent is ready; then everything once, in this order: that it is
+    ready, that its avatar streams, its state.
+    """
+
+    def __init__(self, send: Callable[[AgentMessage, str | None], object]) -> None:
+        """
+        Args:
+            send: Sends a message to everybody (None) or to one participant.
+        """
+        self._send = send
+        self._ready = False
+        self._avatar = False
+        self._state: AgentState = "idle"
+
+    @property
+    def ready(self) -> bool:
+        """Whether the agent said that it is ready."""
+        return self._ready
+
+    def set_ready(self) -> None:
+        """The agent can answer from now on."""
+        if not self._ready:
+            self._ready = True
+            self.introduce(None)
+
+    def set_avatar(self, streams: bool) -> None:
+        """Whether an avatar's video can be seen."""
+        if streams == self._avatar:
+            return
+        self._avatar = streams
+        if self._ready and streams:
+            self._send(AvatarStreamReady(), None)
+
+    def set_state(self, agent_state: str) -> None:
+        """Follow the agent's state; `initializing` and unknown ones count as idle."""
+        state = _STATES.get(agent_state, "idle")
+        if state == self._state:
+            return
+        spoke = "speaking" in (state, self._state)
+        self._state = state
+        if not self._ready:
+            return
+        self._send(AgentStateMessage(state), None)
+        if spoke and self._avatar:
+            self._send(AvatarActive() if state == "speaking" else AvatarIdle(), None)
+
+    def introduce(self, to: str | None) -> None:
+        """Tell somebody who just came all that the others know."""
+        if not self._ready:
+            return
+        self._send(BotReady(), to)
+        if self._avatar:
+            self._send(AvatarStreamReady(), to)
+        self._send(AgentStateMessage(self._state), to)
+        if self._avatar and self._state == "speaking":
+            self._send(AvatarActive(), to)

@@ -1,0 +1,131 @@
+"""An agent on a rehearsal stage: its session, its bridge and a scripted surface, in a real room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from livekit import api, rtc
+from livekit.agents import Agent, AgentSession
+from livekit.agents.voice import room_io
+from livekit.agents.voice.avatar import AvatarSession
+from livelayer_embedded import EmbeddedServer
+
+from livelayer_bus.messages import ALL
+
+from .. import SurfaceBridge
+from .model import Script, ScriptedModel
+from .surface import PATIENCE, ScriptedSurface
+
+ROOM = "rehearsal"
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What is on the stage: everything is real but the surface and, by default, the model."""
+
+    session: AgentSession[Any]
+    bridge: SurfaceBridge
+    surface: ScriptedSurface
+    room: rtc.Room
+    server: EmbeddedServer
+
+    async def join(self, surface: ScriptedSurface, identity: str) -> ScriptedSurface:
+        """Let another participant with a page of its own come in; the caller closes it."""
+        await surface.connect(self.server.url, self.server.token(identity, room=ROOM))
+        return surface
+
+
+@asynccontextmanager
+async def rehearse(
+    agent: Agent,
+    script: Script | None = None,
+    *,
+    session: AgentSession[Any] | None = None,
+    surface: ScriptedSurface | None = None,
+    capabilities: Iterable[str] = ALL,
+    room_options: room_io.RoomOptions | None = None,
+    command_timeout: float = 2.0,
+    leave_after: float | None = None,
+    avatar: AvatarSession[Any] | None = None,
+) -> AsyncGenerator[Rehearsal]:
+    """Run an agent in a room on this machine, without a key, a model or a browser.
+
+    Inside the block the agent has started and the surface knows that it is ready. Leaving ends
+    everything. asyncio only; needs `livelayer-embedded` and livekit-agents.
+
+    Args:
+        agent: The agent to test.
+        script: What the model answers; unless `session` has a model of its own.
+        session: A session to use; by default one with a `ScriptedModel`, text only.
+        surface: The page; by default one that lets the agent do everything.
+        capabilities: What the bridge is told that surfaces grant.
+        room_options: Of `session.start`; by default without sound.
+        command_timeout: Seconds the bridge waits for answers.
+        leave_after: Of the bridge.
+        avatar: Started before the session, closed with the stage.
+    """
+    page = surface or ScriptedSurface()
+    model = ScriptedModel(script or (lambda prompt: prompt.result or "Yes."))
+    talk = session or AgentSession(llm=model, user_away_timeout=None)
+    options = room_options or room_io.RoomOptions(audio_input=False, audio_output=False)
+    room = rtc.Room()
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(EmbeddedServer())
+        stack.push_async_callback(room.disconnect)
+        await room.connect(server.url, _agent_token(server), _two_connections())
+        stack.push_async_callback(page.aclose)
+        async with _arrival(room):
+            await page.connect(server.url, server.token("user", room=ROOM))
+        bridge = SurfaceBridge(
+            talk,
+            room,
+            capabilities=capabilities,
+            command_timeout=command_timeout,
+            leave_after=leave_after,
+        )
+        stack.push_async_callback(talk.aclose)
+        await stack.enter_async_context(bridge)
+        if avatar is not None:
+            stack.push_async_callback(avatar.aclose)
+            await avatar.start(talk, room)
+        await talk.start(agent, room=room, room_options=options, record=False)
+        await page.until(lambda: "agent_state" in page.types())
+        yield Rehearsal(talk, bridge, page, room, server)
+
+
+@asynccontextmanager
+async def _arrival(room: rtc.Room) -> AsyncGenerator[None]:
+    """Leave the block when somebody is active: until then messages come twice, or not at all."""
+    active = asyncio.Event()
+
+    def on_active(_participant: rtc.RemoteParticipant) -> None:
+        active.set()
+
+    room.on("participant_active", on_active)
+    try:
+        yield
+        with anyio.fail_after(PATIENCE):
+            await active.wait()
+    finally:
+        room.off("participant_active", on_active)
+
+
+def _two_connections() -> rtc.RoomOptions:
+    # What every server offers; a single one warns where it is unknown.
+    return rtc.RoomOptions(single_peer_connection=False)
+
+
+def _agent_token(server: EmbeddedServer) -> str:
+    grants = api.VideoGrants(room_join=True, room=ROOM, agent=True, can_update_own_metadata=True)
+    return (
+        api.AccessToken(server.key, server.secret)
+        .with_identity("agent")
+        .with_kind("agent")
+        .with_grants(grants)
+        .to_jwt()
+    )

@@ -1,0 +1,159 @@
+"""The face as anybody's avatar: seen and heard, its mouth in step with the voice."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import anyio
+import numpy as np
+import pytest
+from livekit import rtc
+from livekit.agents import Agent, AgentSession
+from livekit.agents.voice import room_io
+from livekit.agents.voice.avatar import AudioSegmentEnd
+from livekit.plugins.livelayer import FaceAvatar, FaceVideo
+from livekit.plugins.livelayer.face import HEIGHT, WIDTH, Expression, Face
+from livekit.plugins.livelayer.face_video import AUDIO_RATE, FRAMES_PER_SECOND
+from livekit.plugins.livelayer.testing import HummingVoice, ScriptedModel, ScriptedSurface, rehearse
+from livekit.plugins.livelayer.testing.model import hum
+
+from livelayer_bus.errors import MisuseError
+
+pytestmark = pytest.mark.anyio
+
+MOUTH = (slice(208, 274), slice(272, 368))
+PATIENCE = 20.0
+
+
+def darkness(frame: rtc.VideoFrame) -> float:
+    """How much of the mouth's region is dark: an open mouth is."""
+    luma = np.frombuffer(frame.data, dtype=np.uint8)[: WIDTH * HEIGHT].reshape(HEIGHT, WIDTH)
+    return float((luma[MOUTH] < 100).sum())
+
+
+def tone(seconds: float) -> rtc.AudioFrame:
+    pcm = hum(seconds)
+    return rtc.AudioFrame(pcm, AUDIO_RATE, 1, len(pcm) // 2)
+
+
+@pytest.fixture(scope="module")
+def face() -> Face:
+    return Face()
+
+
+async def parts(video: FaceVideo, number: int) -> list[Any]:
+    found: list[Any] = []
+    async for part in video:
+        found.append(part)
+        if len(found) == number:
+            break
+    return found
+
+
+async def test_sound_and_pictures_leave_in_equal_measure_and_the_end_is_told(face: Face) -> None:
+    video = FaceVideo(face, Expression())
+    await video.push_audio(tone(1.0))
+    await video.push_audio(AudioSegmentEnd())
+    found = await parts(video, 2 * FRAMES_PER_SECOND + 2)
+    sounds = [part for part in found if isinstance(part, rtc.AudioFrame)]
+    pictures = [part for part in found if isinstance(part, rtc.VideoFrame)]
+    assert sum(sound.samples_per_channel for sound in sounds) == AUDIO_RATE
+    assert len(sounds) == FRAMES_PER_SECOND
+    assert len(pictures) in (FRAMES_PER_SECOND, FRAMES_PER_SECOND + 1)
+    assert sum(isinstance(part, AudioSegmentEnd) for part in found) == 1
+    for picture, sound in zip(found[0:20:2], found[1:20:2], strict=True):
+        assert isinstance(picture, rtc.VideoFrame)
+        assert isinstance(sound, rtc.AudioFrame)
+
+
+async def test_the_mouth_opens_with_the_voice_and_closes_without(face: Face) -> None:
+    video = FaceVideo(face, Expression())
+    silent = [darkness(part) for part in await parts(video, 10)]
+    await video.push_audio(tone(1.0))
+    speaking = [
+        darkness(part) for part in await parts(video, 40) if isinstance(part, rtc.VideoFrame)
+    ]
+    video.clear_buffer()
+    after = [darkness(part) for part in await parts(video, 5)]
+    assert max(speaking) > max(silent) + 150
+    assert max(after) < max(speaking) - 150
+
+
+async def test_too_much_sound_waits(face: Face) -> None:
+    video = FaceVideo(face, Expression())
+    with anyio.move_on_after(0.2) as scope:
+        for _ in range(100):
+            await video.push_audio(tone(0.02))
+    assert scope.cancelled_caught
+
+
+class Watcher:
+    """Sees and hears the agent as a person would."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self.mouths: list[float] = []
+        self.loudness: list[tuple[float, float]] = []
+        self.seen: list[tuple[float, float]] = []
+        self.changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        room.on("track_subscribed", self._on_track)
+
+    def _on_track(self, track: rtc.RemoteTrack, *_: Any) -> None:
+        watch = self._look if track.kind == rtc.TrackKind.KIND_VIDEO else self._listen
+        self._tasks.append(asyncio.create_task(watch(track)))
+
+    async def _look(self, track: rtc.RemoteTrack) -> None:
+        stream = rtc.VideoStream(track, capacity=2, format=rtc.VideoBufferType.I420)
+        async for event in stream:
+            self.seen.append((asyncio.get_running_loop().time(), darkness(event.frame)))
+            self.changed.set()
+
+    async def _listen(self, track: rtc.RemoteTrack) -> None:
+        async for event in rtc.AudioStream(track, capacity=100):
+            samples = np.frombuffer(event.frame.data, dtype=np.int16).astype(np.float64)
+            loud = float(np.sqrt(np.mean(samples * samples)))
+            self.loudness.append((asyncio.get_running_loop().time(), loud))
+            self.changed.set()
+
+    async def aclose(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def test_a_stranger_sees_and_hears_the_agent_in_step() -> None:
+    surface = ScriptedSurface()
+    watcher = Watcher(surface.room)
+    avatar = FaceAvatar()
+    session: AgentSession[Any] = AgentSession(
+        llm=ScriptedModel(lambda _: "This is a long sentence for a face to say aloud."),
+        tts=HummingVoice(),
+        user_away_timeout=None,
+    )
+    options = room_io.RoomOptions(audio_input=False)
+    async with rehearse(
+        Agent(instructions="-"),
+        session=session,
+        surface=surface,
+        room_options=options,
+        avatar=avatar,
+    ):
+        await surface.type("speak")
+        await surface.next("avatar_active")
+        await surface.next("avatar_idle")
+        assert watcher.seen
+        assert "avatar_stream_ready" in surface.types()
+        heard = first(watcher.loudness, 1_000)
+        opened = first(watcher.seen, min(dark for _, dark in watcher.seen) + 150)
+        await watcher.aclose()
+    assert abs(heard - opened) < 0.5
+
+
+def first(values: list[tuple[float, float]], threshold: float) -> float:
+    return next(at for at, value in values if value > threshold)
+
+
+async def test_a_face_needs_a_connected_room_and_starts_once() -> None:
+    with pytest.raises(MisuseError, match="connect the room first"):
+        await FaceAvatar().start(AgentSession(), rtc.Room())

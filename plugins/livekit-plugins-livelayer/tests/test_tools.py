@@ -1,0 +1,124 @@
+"""The page as tools: carried out, refused, malformed, silent; and the agent says which."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from livekit.agents import Agent
+from livekit.plugins.livelayer.testing import Call, Prompt, ScriptedSurface, rehearse
+
+pytestmark = pytest.mark.anyio
+
+
+def guide(prompt: Prompt) -> str | Call:
+    """Calls the tool that the user names, and reads its result out."""
+    if prompt.result is not None:
+        return prompt.result
+    name, _, argument = prompt.user.partition(" ")
+    arguments: dict[str, dict[str, Any]] = {
+        "navigate": {"href": argument},
+        "scroll_to": {"selector": argument},
+        "scroll_page": {"direction": argument},
+        "click": {"selector": argument},
+        "fill_form": {"form_id": "contact", "values": [{"name": "name", "value": argument}]},
+        "focus_field": {"form_id": "contact", "field_name": argument},
+        "submit_form": {"form_id": "contact"},
+    }
+    if name in prompt.tools:
+        return Call(name, arguments.get(name, {}))
+    return f"I have no tool for {name}."
+
+
+def agent() -> Agent:
+    return Agent(instructions="Guide the user.")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("navigate /pricing", {"type": "navigate", "href": "/pricing"}),
+        ("scroll_to #faq", {"type": "scroll_to", "selector": "#faq", "behavior": "smooth"}),
+        ("scroll_page down", {"type": "scroll_page", "direction": "down", "behavior": "smooth"}),
+        ("click #buy", {"type": "click", "selector": "#buy"}),
+        (
+            "fill_form Ada",
+            {"type": "fill_form", "formId": "contact", "values": {"name": "Ada"}},
+        ),
+        (
+            "focus_field name",
+            {"type": "focus_field", "formId": "contact", "fieldName": "name"},
+        ),
+    ],
+)
+async def test_a_tool_sends_its_command_and_says_that_it_was_done(
+    line: str, message: dict[str, Any]
+) -> None:
+    async with rehearse(agent(), guide) as stage:
+        await stage.surface.type(line)
+        assert await stage.surface.next(str(message["type"])) == message
+        assert await stage.surface.hear("Done.") == "Done."
+
+
+async def test_a_refusal_is_told_and_withdraws_the_tool() -> None:
+    surface = ScriptedSurface(capabilities=["scroll"])
+    async with rehearse(agent(), guide, surface=surface) as stage:
+        await surface.type("navigate /pricing")
+        await surface.hear("you may not do that here")
+        assert "navigate" not in stage.bridge.capabilities
+        await surface.type("navigate /pricing")
+        await surface.hear("I have no tool for navigate.")
+        await surface.type("scroll_page down")
+        await surface.hear("Done.")
+    assert surface.types().count("navigate") == 1
+
+
+async def test_only_what_was_granted_is_offered() -> None:
+    async with rehearse(agent(), guide, capabilities=["scroll"]) as stage:
+        await stage.surface.type("navigate /pricing")
+        await stage.surface.hear("I have no tool for navigate.")
+        stage.bridge.grant("navigate")
+        await stage.surface.type("navigate /pricing")
+        await stage.surface.hear("Done.")
+
+
+@pytest.mark.parametrize("href", ["javascript:alert(1)", "//evil.example", "data:text/html,x"])
+async def test_a_dangerous_address_is_never_sent(href: str) -> None:
+    async with rehearse(agent(), guide) as stage:
+        await stage.surface.type(f"navigate {href}")
+        await stage.surface.hear("Not done, and not sent: href")
+    assert "navigate" not in stage.surface.types()
+
+
+async def test_a_page_and_its_routes_are_read() -> None:
+    surface = ScriptedSurface(
+        page={"title": "Pricing"}, routes=["/", "javascript:alert(1)", "/docs"]
+    )
+    async with rehearse(agent(), guide, surface=surface):
+        await surface.type("read_page")
+        await surface.hear('{"title": "Pricing"}')
+        await surface.type("list_routes")
+        assert await surface.hear("pages are") == "The pages are: /, /docs"
+
+
+async def test_a_form_that_is_blocked_is_not_called_sent() -> None:
+    surface = ScriptedSurface(
+        replies={
+            "submit_form": lambda asked: {
+                "type": "form_submit_blocked",
+                "formId": "contact",
+                "reason": "validation",
+                "requestId": asked["requestId"],
+            }
+        }
+    )
+    async with rehearse(agent(), guide, surface=surface):
+        await surface.type("submit_form")
+        await surface.hear("missing or not valid")
+
+
+async def test_silence_is_not_called_success() -> None:
+    surface = ScriptedSurface(replies={"navigate": lambda _: None})
+    async with rehearse(agent(), guide, surface=surface, command_timeout=0.2):
+        await surface.type("navigate /pricing")
+        await surface.hear("Do not claim that it worked")

@@ -1,0 +1,141 @@
+"""The surfaces of the demo that are not built in: a page made of prints, and a counting wrapper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, final
+
+import anyio
+import msgspec
+
+from livelayer_bus.contract import Outgoing
+from livelayer_bus.messages import (
+    Capability,
+    Click,
+    Command,
+    FillForm,
+    FocusField,
+    FormSubmitted,
+    Navigate,
+    PageContext,
+    RawMessage,
+    RequestPageContext,
+    RequestRoutes,
+    Routes,
+    ScrollPage,
+    ScrollTo,
+    SubmitForm,
+)
+from livelayer_bus.surfaces import Surface, SurfaceSession
+
+PAGE_CAN: Final[tuple[Capability, ...]] = (
+    "navigate",
+    "scroll",
+    "click",
+    "fill_forms",
+    "submit_forms",
+    "read_page",
+)
+
+
+class Received(msgspec.Struct):
+    """Frames of one surface over all its mounts."""
+
+    video: int = 0
+    audio: int = 0
+    mounts: int = 0
+
+
+@final
+class Counted:
+    """A surface as it is, with the frames counted that arrive where it is mounted."""
+
+    def __init__(self, surface: Surface, received: Received) -> None:
+        self._surface = surface
+        self._received = received
+
+    async def run(self, session: SurfaceSession) -> None:
+        """Run the surface and count beside it."""
+        self._received.mounts += 1
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._count_video, session)
+                group.start_soon(self._count_audio, session)
+                await self._surface.run(session)
+                group.cancel_scope.cancel()
+        except ExceptionGroup as error:
+            # One task's fault is the surface's fault: name it, not the group.
+            raise error.exceptions[0] from error
+
+    async def _count_video(self, session: SurfaceSession) -> None:
+        with session.video.subscribe() as frames:
+            async for _ in frames:
+                self._received.video += 1
+
+    async def _count_audio(self, session: SurfaceSession) -> None:
+        with session.audio.subscribe() as frames:
+            async for _ in frames:
+                self._received.audio += 1
+
+
+@final
+class Page:
+    """A page that exists only in words: carries out commands by saying what it did."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._place = "/"
+        self._session: SurfaceSession | None = None
+        self.done: list[str] = []
+        """Types of the commands carried out."""
+
+    async def run(self, session: SurfaceSession) -> None:
+        """Carry out commands until cancelled; asking for the next one settles the last one."""
+        self._session = session
+        async for command in session.commands():
+            if isinstance(command, RawMessage):
+                continue
+            self._say(self._carry_out(command))
+            answer = self._answer(command)
+            if answer is not None:
+                await session.send_data(answer)
+            self.done.append(command.wire_type())
+
+    def mark_used(self) -> None:
+        """A person turns to this page: commands go here first from now on."""
+        if self._session is not None:
+            self._session.mark_used()
+
+    def _carry_out(self, command: Command) -> str:
+        match command:
+            case Navigate():
+                self._place = command.href
+                return f"page: now at {command.href}"
+            case ScrollPage():
+                return f"page: scrolled {command.direction}"
+            case ScrollTo() | Click():
+                return f"page: {command.wire_type()} {command.selector}"
+            case FillForm():
+                return f"page: filled in {', '.join(command.values)} of {command.form_id}"
+            case FocusField():
+                return f"page: waiting in {command.field_name} of {command.form_id}"
+            case SubmitForm():
+                return f"page: submitted {command.form_id}"
+            case _:
+                return f"page: asked for {command.wire_type().removeprefix('request_')}"
+
+    def _answer(self, command: Command) -> Outgoing | None:
+        match command:
+            case RequestPageContext():
+                context = {
+                    "title": "livelayer demo",
+                    "path": self._place,
+                    "text": "A page made of words: it navigates, scrolls and has one form.",
+                }
+                return PageContext(context, request_id=command.request_id)
+            case RequestRoutes():
+                return Routes(("/", "/pricing", "/docs"), request_id=command.request_id)
+            case SubmitForm():
+                return FormSubmitted(command.form_id, request_id=command.request_id)
+            case _:
+                return None

@@ -1,0 +1,38 @@
+"""What can go wrong in the demo agent that is nobody else's error."""
+
+from __future__ import annotations
+
+from livelayer_bus.errors import BrokenError
+
+
+class DemoDependencyError(BrokenError):
+    """A library of the `demo` extra is missing, or does not work on this machine."""
+
+    def __init__(self, distribution: str, reason: str) -> None:
+        super().__init__(
+            f"the demo agent needs {distribution}: {reason}; "
+            "pip install --force-reinstall livelayer-demo",
+            retryable=False,
+        )
+        self.distribution = distribution
+        self.reason = reason
+
+
+class SpeechFailedError(BrokenError):
+    """espeak-ng did not turn a text into speech."""
+
+    def __init__(self, operation: str, code: int) -> None:
+        super().__init__(
+            f"espeak-ng failed in {operation} (code {code}); the sentence stays unspoken",
+            retryable=True,
+        )
+        self.operation = operation
+        self.code = code
+
+
+class DemoAgentFailedError(BrokenError):
+    """The demo agent stopped on its own (its cause, if any, says why)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the demo agent stopped: {reason}; start a new one", retryable=True)
+        self.reason = reason

@@ -1,0 +1,262 @@
+"""The demo as a whole: a server, an agent, one session, its surfaces, a conversation, a report."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final, final
+from uuid import uuid4
+
+import anyio
+import msgspec
+from livelayer_embedded import EmbeddedServer
+
+from livelayer_bus.control import serve_control
+from livelayer_bus.errors import ControlError, MisuseError, NotSupportedError
+from livelayer_bus.events import AgentStateChanged, DataSent, TranscriptUpdated
+from livelayer_bus.session import Session
+from livelayer_bus.surfaces import MountedSurface
+from livelayer_bus.surfaces.console import ConsoleSurface
+from livelayer_bus.surfaces.jsonl import JsonlSurface
+from livelayer_bus.tokens import LocalKeys
+
+from .access import demo_agent_token
+from .agent import DemoAgent
+from .demo_surfaces import PAGE_CAN, Counted, Page, Received
+from .report import DemoReport, Observer
+from .script import SCRIPT, ScriptLine
+from .web import KEY as WEB
+from .web import WebPlace, check_port, mount_site
+
+READY_SECONDS: Final = 20.0
+GREETING_SECONDS: Final = 10.0
+SETTLED_SECONDS: Final = 0.7
+"""How long the agent must listen before its answer counts as finished."""
+FULL_SECONDS: Final = 12.0
+"""From here on there is time for the greeting and a line of the script."""
+AWAY_SECONDS: Final = 0.6
+"""How long the recorder is away when it is unmounted in the middle of a sentence."""
+
+Say = Callable[[str], None]
+
+
+class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run the demo with."""
+
+    url: str | None = None
+    """A LiveKit server; None: an embedded one, on this machine's loopback."""
+    key: str | None = None
+    secret: str | None = None
+    seconds: float | None = None
+    """How long the conversation may take; None: as long as it takes."""
+    recording: Path | None = None
+    """Where the events are written; None: a new file in the temporary directory."""
+    interactive: bool = False
+    """A person types, instead of the script."""
+    port: int | None = None
+    """The site's TCP port; None: 8080, or a free one if that is taken."""
+
+    def __repr__(self) -> str:
+        return f"DemoOptions(url={self.url!r}, interactive={self.interactive})"
+
+
+async def run_demo(options: DemoOptions, say: Say, stop: anyio.Event | None = None) -> DemoReport:
+    """Hold a conversation on two surfaces and, where livelayer-web is installed, on a site.
+
+    Args:
+        options: see there.
+        say: prints a line for a person.
+        stop: set to end an interactive conversation.
+
+    Raises:
+        MisuseError: a url without key and secret, or a port that is taken.
+        ConnectError, RoomRefusedError: the server cannot be reached, or refuses the token.
+        DemoDependencyError: the voice library is missing.
+    """
+    check_port(options.port)  # now, while nothing is started yet
+    room = f"demo-{uuid4().hex[:8]}"
+    async with AsyncExitStack() as stack:
+        url, key, secret = await stack.enter_async_context(_server(options))
+        say(f"room {room} on {url}")
+        token = demo_agent_token(key, secret, room)
+        agent = await stack.enter_async_context(DemoAgent(url, token))
+        say(agent.models.message)
+        tokens = LocalKeys(url, key, secret, room_name=room, name="You")
+        session = await stack.enter_async_context(Session("demo", tokens=tokens))
+        try:
+            await stack.enter_async_context(serve_control(session))
+        except (ControlError, NotSupportedError) as exc:
+            say(f"'livelayer tail' and 'send' cannot reach this session: {exc}")
+        else:
+            say("from another terminal: livelayer tail | jq -c .event")
+        demo = _Demo(options, session, say)
+        await demo.play(stop or anyio.Event())
+        # Inside the block: once the session is closed its state says so.
+        return demo.report(url, agent.models.kind == "offline")
+
+
+@asynccontextmanager
+async def _server(options: DemoOptions) -> AsyncGenerator[tuple[str, str, str]]:
+    if options.url is None:
+        async with EmbeddedServer() as server:
+            yield server.url, server.key, server.secret
+        return
+    if not options.key or not options.secret:
+        raise MisuseError(
+            f"the demo needs an API key and secret for {options.url}: set LIVEKIT_API_KEY and "
+            "LIVEKIT_API_SECRET"
+        )
+    yield options.url, options.key, options.secret
+
+
+@final
+class _Demo:
+    def __init__(self, options: DemoOptions, session: Session, say: Say) -> None:
+        self._options = options
+        self._session = session
+        self._say = say
+        self._id = session.id
+        folder = Path(tempfile.gettempdir())
+        self._path = options.recording or folder / f"livelayer-demo-{session.id[:8]}.jsonl"
+        self._received = {"console": Received(), "jsonl": Received()}
+        self._console = Counted(
+            ConsoleSurface(interactive=options.interactive), self._received["console"]
+        )
+        self._recorder = Counted(JsonlSurface(self._path), self._received["jsonl"])
+        self._page = Page(say)
+        self._observer = Observer(session)
+        self._asked = 0
+        self._answered = 0
+        self._site: str | None = None
+
+    async def play(self, stop: anyio.Event) -> None:
+        session = self._session
+        async with anyio.create_task_group() as group:
+            await group.start(self._observer.run)
+            console = session.mount(self._console, key="console")
+            recorder = session.mount(self._recorder, key="jsonl")
+            # Before the site: commands are the printed page's until a person uses the other one.
+            session.mount(self._page.run, key="page", capabilities=PAGE_CAN)
+            place = await mount_site(session, self._options.port)
+            self._site = place.url
+            group.start_soon(self._turn_to_printed_page, place)
+            await session.connect()
+            self._say(place.message)
+            with anyio.move_on_after(self._options.seconds):
+                await self._until(lambda: session.state.agent_ready, READY_SECONDS)
+                await self._remount_while_speaking(recorder)
+                if self._options.interactive:
+                    await self._wait_for_person(console, stop)
+                else:
+                    await self._play_script()
+            await self._let_finish()
+            group.cancel_scope.cancel()
+
+    def report(self, url: str, offline: bool) -> DemoReport:
+        """What happened until now."""
+        seconds = self._options.seconds
+        return DemoReport(
+            url=url,
+            session_id=self._session.id,
+            same_session=self._session.id == self._id,
+            changes=tuple(self._observer.changes),
+            faults=tuple(self._observer.faults),
+            joins=self._observer.joins,
+            said=self._observer.said,
+            received=self._received,
+            commands=tuple(self._page.done),
+            site=self._site,
+            site_commands=tuple(self._observer.carried_out.get(WEB, ())),
+            recording=self._path,
+            asked=self._asked,
+            answered=self._answered,
+            offline=offline,
+            scripted=not self._options.interactive and (seconds is None or seconds >= FULL_SECONDS),
+        )
+
+    async def _turn_to_printed_page(self, site: WebPlace) -> None:
+        """Who speaks while the site is open nowhere means the page that is printed here."""
+        with self._session.subscribe(DataSent) as sent:
+            async for message in sent:
+                if message.type == "user_message" and not site.viewers():
+                    self._page.mark_used()
+
+    async def _remount_while_speaking(self, recorder: MountedSurface) -> None:
+        """Take the recorder away in the middle of the greeting and put it back."""
+        await self._until(lambda: self._session.agent_state == "speaking", GREETING_SECONDS)
+        await anyio.sleep(1.0)
+        await recorder.unmount()
+        await anyio.sleep(AWAY_SECONDS)
+        self._session.mount(self._recorder, key="jsonl")
+        self._say("the recorder was unmounted and mounted again, in the middle of a sentence")
+        await self._until_quiet(GREETING_SECONDS)
+
+    async def _wait_for_person(self, console: MountedSurface, stop: anyio.Event) -> None:
+        """Return when the person has had enough: Ctrl-D in the console, or `stop`."""
+        async with anyio.create_task_group() as group:
+
+            async def watch_console() -> None:
+                await console.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch_console)
+            await stop.wait()
+            group.cancel_scope.cancel()
+
+    async def _play_script(self) -> None:
+        limit = self._options.seconds
+        end = time.monotonic() + limit if limit is not None else None
+        for line in SCRIPT:
+            if end is not None and self._asked and time.monotonic() + line.listen_seconds > end:
+                return
+            await self._ask(line)
+
+    async def _ask(self, line: ScriptLine) -> None:
+        self._asked += 1
+        spoken = len(self._said())
+        await self._session.send_text(line.text)
+        bound = 10.0 + 2 * line.listen_seconds
+        try:
+            heard = await self._until(lambda: self._heard(line, spoken), bound)
+        except anyio.get_cancelled_exc_class():
+            self._answered += 1  # the time is up: whether an answer was coming, nobody can tell
+            raise
+        if heard:
+            self._answered += 1
+        await self._until_quiet(bound)
+
+    def _said(self) -> str:
+        entries = self._session.transcript
+        return " ".join(entry.text for entry in entries if entry.role == "agent").lower()
+
+    def _heard(self, line: ScriptLine, before: int) -> bool:
+        fresh = self._said()[before:]
+        return all(words in fresh for words in line.answer_has)
+
+    async def _until(self, true: Callable[[], bool], seconds: float) -> bool:
+        """Wait for something about the session's state; whether it came in time."""
+        with self._session.subscribe() as changes, anyio.move_on_after(seconds):
+            while not true():
+                await anext(changes)
+        return true()
+
+    async def _until_quiet(self, seconds: float) -> None:
+        """Wait until the agent has been listening for a moment."""
+        with (
+            self._session.subscribe(AgentStateChanged, TranscriptUpdated) as changes,
+            anyio.move_on_after(seconds),
+        ):
+            while True:
+                with anyio.move_on_after(SETTLED_SECONDS):
+                    await anext(changes)
+                    continue
+                if self._session.agent_state == "listening":
+                    return
+
+    async def _let_finish(self) -> None:
+        """A moment for the last sentence, so that the recording does not end within it."""
+        if self._session.connection_state == "connected" and not self._options.interactive:
+            await self._until_quiet(3.0)

@@ -1,0 +1,63 @@
+"""The demo's site as `livelayer demo` serves it: a real room, the offline agent, and WebRTC."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, Callable
+
+import anyio
+import msgspec
+import pytest
+from livelayer_demo import DemoAgent, demo_agent_token
+from livelayer_demo.web import SITE
+from livelayer_embedded import EmbeddedServer
+from livelayer_web import Agent, WebSurface
+
+from livelayer_bus import LocalKeys, Session
+from livelayer_bus.messages import ALL, Capability
+
+PATIENCE = 20.0  # seconds
+
+
+class Site(msgspec.Struct):
+    """A running demo."""
+
+    url: str
+    session: Session
+    surface: WebSurface
+
+    def said(self) -> str:
+        """What the agent said so far."""
+        return " ".join(e.text for e in self.session.transcript if e.role == "agent")
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something about the session."""
+        with self.session.subscribe() as changes, anyio.fail_after(PATIENCE):
+            while not condition():
+                await anext(changes)
+
+    async def until_said(self, words: str) -> None:
+        """Wait until the agent has said this."""
+        await self.until(lambda: words in self.said())
+
+
+@pytest.fixture
+def capabilities() -> frozenset[Capability]:
+    """What the agent may do to the site."""
+    return ALL
+
+
+@pytest.fixture
+async def site(capabilities: frozenset[Capability]) -> AsyncGenerator[Site]:
+    room = f"site-{uuid.uuid4().hex[:8]}"
+    async with EmbeddedServer() as server:
+        token = demo_agent_token(server.key, server.secret, room)
+        keys = LocalKeys(server.url, server.key, server.secret, room_name=room)
+        async with (
+            DemoAgent(server.url, token, greeting=None, thinking_seconds=0.0),
+            Session("demo", tokens=keys) as session,
+        ):
+            surface = WebSurface(port=0, site=SITE, agents=[Agent("demo", "Lumi", "Guide")])
+            session.mount(surface, key="web", capabilities=capabilities)
+            url = await surface.wait_url()
+            yield Site(url, session, surface)

@@ -1,0 +1,197 @@
+"""Data between participants: packets stamped and routed, data tracks relayed by handle."""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError
+from livekit.protocol.models import DataPacket, DataTrackInfo
+from livekit.protocol.rtc import (
+    DataTrackSubscriberHandles,
+    PublishDataTrackRequest,
+    PublishDataTrackResponse,
+    RequestResponse,
+    SignalResponse,
+    UnpublishDataTrackResponse,
+    UpdateDataSubscription,
+)
+
+from .faults import Faults
+from .participant import Participant, new_sid
+from .room import Room
+from .transport import PeerTransport
+
+RELIABLE = "_reliable"
+LOSSY = "_lossy"
+DATA_TRACK = "_data_track"
+
+_SERVER_ONLY = ("speaker",)
+
+
+class DataRouter:
+    """One participant's outgoing data packets."""
+
+    def __init__(self, room: Room, participant: Participant, faults: Faults) -> None:
+        self._room = room
+        self._participant = participant
+        self._faults = faults
+        self.last_sequence = 0
+        self.malformed = 0
+        self.not_allowed = 0
+
+    def received(self, label: str, data: bytes) -> None:
+        """Deliver a packet that came on `_reliable` or `_lossy`."""
+        try:
+            packet = DataPacket.FromString(data)
+        except DecodeError:
+            self.malformed += 1
+            return
+        reliable = label == RELIABLE
+        kind = packet.WhichOneof("value")
+        if not self._participant.permission.can_publish_data or kind in _SERVER_ONLY:
+            self.not_allowed += 1
+            return
+        if reliable and packet.sequence:
+            if packet.sequence <= self.last_sequence:
+                return
+            self.last_sequence = packet.sequence
+        if kind == "stream_trailer" and not self._faults.takes_trailer():
+            return
+        self._deliver(packet, reliable)
+        self._faults.data_delivered(self._room)
+
+    def _deliver(self, packet: DataPacket, reliable: bool) -> None:
+        sender = self._participant
+        identities = list(packet.destination_identities)
+        sids: list[str] = []
+        packet.kind = DataPacket.RELIABLE if reliable else DataPacket.LOSSY
+        # An agent may speak for somebody else: that is how it sends a user's transcript.
+        speaks_for = packet.participant_identity if sender.is_agent else ""
+        if not sender.hidden and speaks_for in ("", sender.identity):
+            packet.participant_identity = sender.identity
+            packet.participant_sid = sender.sid
+        if packet.HasField("user"):
+            if not sender.hidden:
+                packet.user.participant_identity = sender.identity
+                packet.user.participant_sid = sender.sid
+            identities += packet.user.destination_identities
+            sids += packet.user.destination_sids
+        self._room.send_data(
+            packet, reliable=reliable, identities=identities, sids=sids, exclude=sender
+        )
+
+
+class DataTracks:
+    """One participant's data tracks, published and received."""
+
+    def __init__(
+        self,
+        room: Room,
+        participant: Participant,
+        subscriber: PeerTransport,
+        peers: dict[str, DataTracks],
+    ) -> None:
+        self._room = room
+        self._participant = participant
+        self._subscriber = subscriber
+        self._peers = peers
+        self._handles: dict[str, int] = {}
+        self._owners: dict[str, str] = {}
+        self._next = 1
+
+    def publish(self, request: PublishDataTrackRequest) -> None:
+        """Answer a request to publish a data track."""
+        problem = self._problem(request)
+        if problem is not None:
+            self._participant.signal(
+                SignalResponse(
+                    request_response=RequestResponse(reason=problem, publish_data_track=request)
+                )
+            )
+            return
+        info = DataTrackInfo(
+            pub_handle=request.pub_handle,
+            sid=new_sid("DTR_"),
+            name=request.name,
+            encryption=request.encryption,
+        )
+        if request.HasField("frame_encoding"):
+            info.frame_encoding.CopyFrom(request.frame_encoding)
+        if request.HasField("schema"):
+            info.schema.CopyFrom(request.schema)
+        self._room.publish_data_track(self._participant, info)
+        self._participant.signal(
+            SignalResponse(publish_data_track_response=PublishDataTrackResponse(info=info))
+        )
+
+    def _problem(self, request: PublishDataTrackRequest) -> RequestResponse.Reason | None:
+        published = self._participant.data_tracks
+        if not self._participant.permission.can_publish_data:
+            return RequestResponse.NOT_ALLOWED
+        if not 0 < request.pub_handle < 65536:
+            return RequestResponse.INVALID_HANDLE
+        if request.pub_handle in published:
+            return RequestResponse.DUPLICATE_HANDLE
+        if not request.name or len(request.name) > 256:
+            return RequestResponse.INVALID_NAME
+        if any(info.name == request.name for info in published.values()):
+            return RequestResponse.DUPLICATE_NAME
+        return None
+
+    def unpublish(self, pub_handle: int) -> None:
+        """Take a data track back."""
+        info = self._room.unpublish_data_track(self._participant, pub_handle)
+        if info is not None:
+            self._participant.signal(
+                SignalResponse(unpublish_data_track_response=UnpublishDataTrackResponse(info=info))
+            )
+
+    def update(self, request: UpdateDataSubscription) -> None:
+        """Subscribe to and unsubscribe from data tracks as the client asks."""
+        for item in request.updates:
+            found = self._room.find_data_track(item.track_sid)
+            if item.subscribe and found is not None:
+                self._subscribe(*found)
+            else:
+                self._handles.pop(item.track_sid, None)
+                self._owners.pop(item.track_sid, None)
+        self._tell_handles()
+
+    def forget(self, sid: str) -> None:
+        """A data track is gone."""
+        if self._handles.pop(sid, None) is not None:
+            self._owners.pop(sid, None)
+            self._tell_handles()
+
+    def received(self, data: bytes) -> None:
+        """Relay a packet of a published data track to its subscribers."""
+        if len(data) < 12:
+            return
+        info = self._participant.data_tracks.get(int.from_bytes(data[2:4], "big"))
+        if info is None:
+            return
+        for peer in self._peers.values():
+            peer.deliver(info.sid, data)
+
+    def deliver(self, sid: str, data: bytes) -> None:
+        """Send a packet on under this subscriber's own handle, if it subscribed."""
+        handle = self._handles.get(sid)
+        if handle is not None:
+            self._subscriber.send_message(
+                DATA_TRACK, data[:2] + handle.to_bytes(2, "big") + data[4:], lossy=True
+            )
+
+    def _subscribe(self, publisher: Participant, info: DataTrackInfo) -> None:
+        if info.sid in self._handles or not self._participant.permission.can_subscribe:
+            return
+        self._handles[info.sid] = self._next
+        self._owners[info.sid] = publisher.identity
+        self._next = self._next % 65535 + 1
+
+    def _tell_handles(self) -> None:
+        message = DataTrackSubscriberHandles()
+        for sid, handle in self._handles.items():
+            entry = message.sub_handles[handle]
+            entry.track_sid = sid
+            entry.publisher_identity = self._owners[sid]
+            owner = self._room.participants.get(self._owners[sid])
+            entry.publisher_sid = owner.sid if owner is not None else ""
+        self._participant.signal(SignalResponse(data_track_subscriber_handles=message))

@@ -1,0 +1,187 @@
+"""A participant and its tracks as plain state, and the live connection that hangs on it."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Mapping
+from typing import Protocol
+
+from livekit.protocol.models import (
+    DataTrackInfo,
+    DisconnectReason,
+    ParticipantInfo,
+    ParticipantPermission,
+    TrackInfo,
+    TrackSource,
+)
+from livekit.protocol.rtc import LeaveRequest, SignalResponse, TrackSubscribed
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+def new_sid(prefix: str) -> str:
+    """A fresh identifier such as `PA_` and twelve random letters and digits."""
+    return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(12))
+
+
+class ParticipantLink(Protocol):
+    """A participant's live connection; every call returns at once and never raises."""
+
+    def send_signal(self, message: SignalResponse) -> None:
+        """Queue one signalling message."""
+        ...
+
+    def send_packet(self, packet: bytes, *, reliable: bool) -> None:
+        """Queue one encoded DataPacket on the subscriber connection."""
+        ...
+
+    def subscribe(self, track: Track) -> None:
+        """Start delivering a track (after its participant update was sent)."""
+        ...
+
+    def unsubscribe(self, track_sid: str) -> None:
+        """Stop delivering a track."""
+        ...
+
+    def unsubscribe_data_track(self, sid: str) -> None:
+        """Stop delivering a data track."""
+        ...
+
+    def permission_changed(self) -> None:
+        """Drop what the participant may publish no more, and renew its token."""
+        ...
+
+    def close(self, reason: DisconnectReason) -> None:
+        """Tell the client why and end the connection; the model has removed it already."""
+        ...
+
+
+class Track:
+    """One published media track."""
+
+    def __init__(self, publisher: Participant, info: TrackInfo, cid: str) -> None:
+        self.publisher = publisher
+        self.info = info
+        self.cid = cid
+        self._told_subscribed = False
+
+    @property
+    def sid(self) -> str:
+        """The `TR_` identifier."""
+        return self.info.sid
+
+    def tell_subscribed(self) -> None:
+        """Tell the publisher that a visible participant receives the track; once a track."""
+        if not self._told_subscribed:
+            self._told_subscribed = True
+            message = SignalResponse(track_subscribed=TrackSubscribed(track_sid=self.sid))
+            self.publisher.signal(message)
+
+
+class Participant:
+    """One member of a room, from its join until it leaves; survives a resumed connection."""
+
+    def __init__(
+        self, room_name: str, info: ParticipantInfo, *, auto_subscribe: bool = True
+    ) -> None:
+        self.room_name = room_name
+        self._info = info
+        self.auto_subscribe = auto_subscribe
+        self.link: ParticipantLink | None = None
+        self.tracks: dict[str, Track] = {}
+        self.data_tracks: dict[int, DataTrackInfo] = {}
+        self.receivers: dict[str, frozenset[str] | None] = {}  # None: all tracks
+        self.open_to_all = True
+
+    @property
+    def sid(self) -> str:
+        """The `PA_` identifier."""
+        return self._info.sid
+
+    @property
+    def identity(self) -> str:
+        """The identity its token carries; unique in the room."""
+        return self._info.identity
+
+    @property
+    def permission(self) -> ParticipantPermission:
+        """What it may do now."""
+        return self._info.permission
+
+    @property
+    def active(self) -> bool:
+        """Whether its data channels are up and others see it."""
+        return self._info.state == ParticipantInfo.ACTIVE
+
+    @property
+    def is_agent(self) -> bool:
+        """Whether its token says that it is an agent."""
+        return self._info.kind == ParticipantInfo.AGENT
+
+    @property
+    def hidden(self) -> bool:
+        """Whether others must not see it."""
+        return self._info.permission.hidden
+
+    def info(self) -> ParticipantInfo:
+        """A full copy of its state, tracks included."""
+        info = ParticipantInfo()
+        info.CopyFrom(self._info)
+        info.tracks.extend(track.info for track in self.tracks.values())
+        info.data_tracks.extend(self.data_tracks.values())
+        return info
+
+    def may_publish(self, source: TrackSource) -> bool:
+        """Whether its permission allows a track of this source."""
+        sources = self.permission.can_publish_sources
+        return self.permission.can_publish and (not sources or source in sources)
+
+    def touch(self) -> None:
+        """Count a change, so that clients take the next update for newer."""
+        self._info.version += 1
+
+    def set_state(self, state: ParticipantInfo.State) -> None:
+        """Enter a state; says nothing to anybody."""
+        self._info.state = state
+        self.touch()
+
+    def set_publisher(self) -> None:
+        """Mark it as one that has published."""
+        self._info.is_publisher = True
+
+    def apply(
+        self,
+        *,
+        metadata: str | None = None,
+        name: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        permission: ParticipantPermission | None = None,
+    ) -> None:
+        """Change what is given; an empty attribute value deletes the attribute."""
+        if metadata is not None:
+            self._info.metadata = metadata
+        if name is not None:
+            self._info.name = name
+        for key, value in (attributes or {}).items():
+            if value:
+                self._info.attributes[key] = value
+            elif key in self._info.attributes:
+                del self._info.attributes[key]
+        if permission is not None:
+            self._info.permission.CopyFrom(permission)
+        self.touch()
+
+    def signal(self, message: SignalResponse) -> None:
+        """Send it a signalling message if it is connected."""
+        if self.link is not None:
+            self.link.send_signal(message)
+
+
+def leave_message(reason: DisconnectReason, action: LeaveRequest.Action) -> SignalResponse:
+    """The message that ends a client's connection or sends it to reconnect."""
+    return SignalResponse(
+        leave=LeaveRequest(
+            reason=reason, action=action, can_reconnect=action != LeaveRequest.DISCONNECT
+        )
+    )

@@ -1,0 +1,240 @@
+"""What a client asks over its signalling socket, and what the server does about it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from livekit.protocol.models import DisconnectReason, SpeakerInfo, SubscriptionError
+from livekit.protocol.rtc import (
+    AddTrackRequest,
+    LeaveRequest,
+    MuteTrackRequest,
+    Ping,
+    Pong,
+    PublishDataTrackRequest,
+    RequestResponse,
+    SessionDescription,
+    SignalRequest,
+    SignalResponse,
+    SimulateScenario,
+    SpeakersChanged,
+    SubscriptionPermission,
+    SubscriptionPermissionUpdate,
+    SubscriptionResponse,
+    SyncState,
+    TrackPublishedResponse,
+    UnpublishDataTrackRequest,
+    UpdateDataSubscription,
+    UpdateParticipantMetadata,
+    UpdateSubscription,
+    UpdateTrackSettings,
+)
+
+from .participant import leave_message
+from .session import Session
+
+logger = logging.getLogger(__name__)
+
+MAX_METADATA = 64_000  # bytes of metadata, of a name's or of all attributes' text
+
+
+def handle(session: Session, request: SignalRequest) -> None:
+    """Do what one request asks; malformed ones are logged and otherwise ignored."""
+    kind = request.WhichOneof("message")
+    handler = _HANDLERS.get(kind or "")
+    if handler is None or kind is None or session.closed:
+        return
+    try:
+        handler(session, getattr(request, kind))
+    except (ValueError, LookupError) as exc:
+        logger.warning("malformed %s request: %s", kind, type(exc).__name__)
+
+
+def _offer(session: Session, offer: SessionDescription) -> None:
+    answer = session.publishing.answer(offer.sdp)
+    session.send_signal(
+        SignalResponse(answer=SessionDescription(type="answer", sdp=answer, id=offer.id))
+    )
+    session.publishing.publish_offered()
+
+
+def _answer(session: Session, answer: SessionDescription) -> None:
+    session.subscribing.answered(answer)
+
+
+def _add_track(session: Session, request: AddTrackRequest) -> None:
+    info = session.publishing.announce(request)
+    if info is None:
+        session.send_signal(
+            SignalResponse(
+                request_response=RequestResponse(
+                    reason=RequestResponse.NOT_ALLOWED,
+                    message="this token may not publish that source",
+                    add_track=request,
+                )
+            )
+        )
+        return
+    session.send_signal(
+        SignalResponse(track_published=TrackPublishedResponse(cid=request.cid, track=info))
+    )
+
+
+def _mute(session: Session, request: MuteTrackRequest) -> None:
+    session.publishing.set_muted(request.sid, request.muted)
+
+
+def _subscription(session: Session, request: UpdateSubscription) -> None:
+    sids = list(request.track_sids)
+    for item in request.participant_tracks:
+        sids += [sid for sid in item.track_sids if sid not in sids]
+    for sid in sids:
+        track = session.room.find_track(sid)
+        if not request.subscribe:
+            session.unsubscribe(sid)
+        elif track is None or not session.room.subscribe(session.participant, track):
+            session.send_signal(
+                SignalResponse(
+                    subscription_response=SubscriptionResponse(
+                        track_sid=sid, err=SubscriptionError.SE_TRACK_NOTFOUND
+                    )
+                )
+            )
+
+
+def _track_setting(session: Session, request: UpdateTrackSettings) -> None:
+    for sid in request.track_sids:
+        sink = session.subscribing.sink_of(sid)
+        if sink is not None:
+            sink.settle(
+                disabled=request.disabled,
+                quality=request.quality,
+                width=request.width,
+                height=request.height,
+            )
+
+
+def _leave(session: Session, request: LeaveRequest) -> None:
+    session.leave(request.reason or DisconnectReason.CLIENT_INITIATED)
+
+
+def _subscription_permission(session: Session, request: SubscriptionPermission) -> None:
+    publisher = session.participant
+    before = {
+        (other.sid, track.sid): session.room.may_receive(other, track)
+        for other in session.room.others(publisher)
+        for track in publisher.tracks.values()
+    }
+    publisher.open_to_all = request.all_participants
+    publisher.receivers = {
+        item.participant_identity or item.participant_sid: (
+            None if item.all_tracks else frozenset(item.track_sids)
+        )
+        for item in request.track_permissions
+    }
+    for other in session.room.others(publisher):
+        for track in publisher.tracks.values():
+            allowed = session.room.may_receive(other, track)
+            if allowed == before[other.sid, track.sid]:
+                continue
+            update = SubscriptionPermissionUpdate(
+                participant_sid=publisher.sid, track_sid=track.sid, allowed=allowed
+            )
+            other.signal(SignalResponse(subscription_permission_update=update))
+            if allowed:
+                session.room.offer_track(track, other)
+            elif other.link is not None:
+                other.link.unsubscribe(track.sid)
+
+
+def _sync_state(session: Session, request: SyncState) -> None:
+    # All state of a resumed session is still here; only wishes may have changed meanwhile.
+    for sid in request.track_sids_disabled:
+        sink = session.subscribing.sink_of(sid)
+        if sink is not None:
+            sink.disabled = True
+
+
+def _update_metadata(session: Session, request: UpdateParticipantMetadata) -> None:
+    participant = session.participant
+    response = RequestResponse(request_id=request.request_id, update_metadata=request)
+    size = len(request.metadata) + sum(len(k) + len(v) for k, v in request.attributes.items())
+    if not participant.permission.can_update_metadata:
+        response.reason = RequestResponse.NOT_ALLOWED
+        response.message = "does not have permission to update own metadata"
+    elif size > MAX_METADATA or len(request.name) > MAX_METADATA:
+        response.reason = RequestResponse.LIMIT_EXCEEDED
+        response.message = "metadata or attributes are too large"
+    else:
+        participant.apply(
+            metadata=request.metadata or None,
+            name=request.name or None,
+            attributes=request.attributes,
+        )
+        session.room.announce(participant)
+    session.send_signal(SignalResponse(request_response=response))
+
+
+def _ping_req(session: Session, request: Ping) -> None:
+    session.send_signal(
+        SignalResponse(
+            pong_resp=Pong(
+                last_ping_timestamp=request.timestamp, timestamp=time.time_ns() // 1_000_000
+            )
+        )
+    )
+
+
+def _ping(session: Session, timestamp: int) -> None:
+    del timestamp
+    session.send_signal(SignalResponse(pong=time.time_ns() // 1_000_000))
+
+
+def _simulate(session: Session, request: SimulateScenario) -> None:
+    kind = request.WhichOneof("scenario")
+    if kind == "speaker_update":
+        speaker = SpeakerInfo(sid=session.participant.sid, level=0.9, active=True)
+        message = SignalResponse(speakers_changed=SpeakersChanged(speakers=[speaker]))
+        for member in session.room.participants.values():
+            member.signal(message)
+    elif kind in ("node_failure", "disconnect_signal_on_resume"):
+        session.drop_socket()
+    elif kind == "server_leave":
+        session.leave(DisconnectReason.SERVER_SHUTDOWN)
+    elif kind == "leave_request_full_reconnect":
+        session.send_signal(leave_message(DisconnectReason.STATE_MISMATCH, LeaveRequest.RECONNECT))
+
+
+def _publish_data_track(session: Session, request: PublishDataTrackRequest) -> None:
+    session.data_tracks.publish(request)
+
+
+def _unpublish_data_track(session: Session, request: UnpublishDataTrackRequest) -> None:
+    session.data_tracks.unpublish(request.pub_handle)
+
+
+def _update_data_subscription(session: Session, request: UpdateDataSubscription) -> None:
+    session.data_tracks.update(request)
+
+
+_HANDLERS: dict[str, Callable[[Session, Any], None]] = {
+    "offer": _offer,
+    "answer": _answer,
+    "add_track": _add_track,
+    "mute": _mute,
+    "subscription": _subscription,
+    "track_setting": _track_setting,
+    "leave": _leave,
+    "subscription_permission": _subscription_permission,
+    "sync_state": _sync_state,
+    "simulate": _simulate,
+    "ping": _ping,
+    "ping_req": _ping_req,
+    "update_metadata": _update_metadata,
+    "publish_data_track_request": _publish_data_track,
+    "unpublish_data_track_request": _unpublish_data_track,
+    "update_data_subscription": _update_data_subscription,
+}

@@ -1,0 +1,295 @@
+"""One room as plain state: who is in it, what they publish, and who is told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from livekit.protocol.models import (
+    DataPacket,
+    DataTrackInfo,
+    DisconnectReason,
+    ParticipantInfo,
+)
+from livekit.protocol.models import Room as RoomInfo
+from livekit.protocol.room import RoomConfiguration
+from livekit.protocol.rtc import ParticipantUpdate, RoomUpdate, SignalResponse
+
+from .participant import Participant, Track
+
+HELD_UPDATES = 256  # participant updates a fault may hold back
+
+
+class Timer(Protocol):
+    """A scheduled call that can be taken back."""
+
+    def cancel(self) -> None: ...
+
+
+class RoomOwner(Protocol):
+    """What a room needs of the registry that holds it."""
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer: ...
+
+    def expire(self, room: Room) -> None: ...
+
+    def notify_joined(self, room: Room, participant: Participant) -> None: ...
+
+    def notify_left(self, room: Room, participant: Participant) -> None: ...
+
+    def notify_track(self, room: Room, track: Track) -> None: ...
+
+
+class Room:
+    """One room: its participants and what they publish."""
+
+    def __init__(self, owner: RoomOwner, info: RoomInfo, config: RoomConfiguration | None) -> None:
+        self._owner = owner
+        self._info = info
+        self.config = config
+        self.participants: dict[str, Participant] = {}
+        self.closed = False
+        self.held_updates: list[ParticipantUpdate] | None = None
+        self._timer: Timer | None = None
+        self._expire_after(info.empty_timeout)
+
+    @property
+    def name(self) -> str:
+        """The room's name."""
+        return self._info.name
+
+    @property
+    def sid(self) -> str:
+        """The `RM_` identifier."""
+        return self._info.sid
+
+    def info(self) -> RoomInfo:
+        """A copy of its state with the counts of visible participants and publishers."""
+        info = RoomInfo()
+        info.CopyFrom(self._info)
+        seen = [p for p in self.participants.values() if not p.hidden]
+        info.num_participants = len(seen)
+        info.num_publishers = sum(1 for p in seen if p.tracks)
+        return info
+
+    def add(self, participant: Participant) -> None:
+        """Take in a participant; others see it once it is activated."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.participants[participant.identity] = participant
+
+    def activate(self, participant: Participant) -> None:
+        """Show a participant to the others and give it what they publish."""
+        if participant.active:
+            return
+        participant.set_state(ParticipantInfo.ACTIVE)
+        self.announce(participant)
+        self.notify_room_changed()
+        self._owner.notify_joined(self, participant)
+        for other in self.others(participant):
+            for track in other.tracks.values():
+                self.offer_track(track, participant)
+            for track in participant.tracks.values():
+                self.offer_track(track, other)
+
+    def remove(
+        self, participant: Participant, reason: DisconnectReason, *, replaced: bool = False
+    ) -> None:
+        """Drop a participant and close its link; the room expires after its last one.
+
+        The others are not told of one that is replaced: they see the identity's next participant
+        and take the change of its sid for a reconnection.
+        """
+        if self.participants.get(participant.identity) is not participant:
+            return
+        del self.participants[participant.identity]
+        was_active = participant.active
+        for track in list(participant.tracks.values()):
+            self.unpublish(track, announce=False)
+        for info in list(participant.data_tracks.values()):
+            self.unpublish_data_track(participant, info.pub_handle, announce=False)
+        participant.set_state(ParticipantInfo.DISCONNECTED)
+        last = participant.info()
+        last.disconnect_reason = reason
+        if was_active and not participant.hidden and not replaced:
+            self._send_update(ParticipantUpdate(participants=[last]))
+        link, participant.link = participant.link, None
+        if link is not None:
+            link.close(reason)
+        if was_active:
+            self._owner.notify_left(self, participant)
+        if not self.participants and not self.closed:
+            self._expire_after(self._info.departure_timeout)
+        self.notify_room_changed()
+
+    def others(self, participant: Participant) -> list[Participant]:
+        """Everybody else who is active."""
+        return [p for p in self.participants.values() if p is not participant and p.active]
+
+    def visible_to(self, participant: Participant) -> list[ParticipantInfo]:
+        """The others, as their clients show them."""
+        return [p.info() for p in self.others(participant) if not p.hidden]
+
+    def announce(self, participant: Participant) -> None:
+        """Send a participant's full state to everyone, itself included."""
+        update = ParticipantUpdate(participants=[participant.info()])
+        if participant.active and not participant.hidden:
+            self._send_update(update)
+        else:
+            participant.signal(SignalResponse(update=update))
+
+    def _send_update(self, update: ParticipantUpdate) -> None:
+        if self.held_updates is not None and len(self.held_updates) < HELD_UPDATES:
+            self.held_updates.append(update)
+            return
+        message = SignalResponse(update=update)
+        for member in self.participants.values():
+            member.signal(message)
+
+    def release_updates(self) -> None:
+        """Send the participant updates that were held back and hold back no more."""
+        held, self.held_updates = self.held_updates, None
+        for update in held or ():
+            self._send_update(update)
+
+    def publish(self, track: Track) -> None:
+        """Make a track known and deliver it to all who want it.
+
+        Others are told of the publisher first: clients crash on tracks of somebody unknown.
+        """
+        publisher = track.publisher
+        self.release_updates()
+        publisher.tracks[track.sid] = track
+        publisher.set_publisher()
+        publisher.touch()
+        self.announce(publisher)
+        self.notify_room_changed()
+        self._owner.notify_track(self, track)
+        if publisher.active:
+            for other in self.others(publisher):
+                self.offer_track(track, other)
+
+    def offer_track(self, track: Track, to: Participant) -> None:
+        """Subscribe a participant to a track if it wants and may."""
+        if to.auto_subscribe:
+            self.subscribe(to, track)
+
+    def may_receive(self, participant: Participant, track: Track) -> bool:
+        """Whether its own permission and the publisher's allow it to have the track."""
+        publisher = track.publisher
+        allowed = publisher.open_to_all
+        for name in (participant.identity, participant.sid):
+            if name in publisher.receivers:
+                tracks = publisher.receivers[name]
+                allowed = allowed or tracks is None or track.sid in tracks
+        if publisher.hidden or participant is publisher:
+            return False
+        return allowed and participant.permission.can_subscribe
+
+    def subscribe(self, participant: Participant, track: Track) -> bool:
+        """Deliver a track to a participant; False if it may not have it."""
+        if not self.may_receive(participant, track):
+            return False
+        if participant.link is not None:
+            participant.link.subscribe(track)
+        return True
+
+    def unpublish(self, track: Track, *, announce: bool = True) -> None:
+        """Take a track back from everyone."""
+        publisher = track.publisher
+        publisher.tracks.pop(track.sid, None)
+        if announce:
+            publisher.touch()
+            self.announce(publisher)
+        for other in self.participants.values():
+            if other is not publisher and other.link is not None:
+                other.link.unsubscribe(track.sid)
+
+    def publish_data_track(self, publisher: Participant, info: DataTrackInfo) -> None:
+        """Make a data track known."""
+        publisher.data_tracks[info.pub_handle] = info
+        publisher.touch()
+        self.announce(publisher)
+
+    def unpublish_data_track(
+        self, publisher: Participant, pub_handle: int, *, announce: bool = True
+    ) -> DataTrackInfo | None:
+        """Take a data track back from everyone; None if there is no such handle."""
+        info = publisher.data_tracks.pop(pub_handle, None)
+        if info is None:
+            return None
+        if announce:
+            publisher.touch()
+            self.announce(publisher)
+        for other in self.participants.values():
+            if other.link is not None:
+                other.link.unsubscribe_data_track(info.sid)
+        return info
+
+    def find_track(self, track_sid: str) -> Track | None:
+        """The track with this identifier, whoever publishes it."""
+        for participant in self.participants.values():
+            track = participant.tracks.get(track_sid)
+            if track is not None:
+                return track
+        return None
+
+    def find_data_track(self, sid: str) -> tuple[Participant, DataTrackInfo] | None:
+        """The data track with this identifier and who publishes it."""
+        for participant in self.participants.values():
+            for info in participant.data_tracks.values():
+                if info.sid == sid:
+                    return participant, info
+        return None
+
+    def set_muted(self, track: Track, muted: bool) -> None:
+        """Record a track's muted flag and tell everyone."""
+        if track.info.muted == muted:
+            return
+        track.info.muted = muted
+        track.publisher.touch()
+        self.announce(track.publisher)
+
+    def set_metadata(self, metadata: str) -> None:
+        """Change the room's metadata and tell everyone."""
+        self._info.metadata = metadata
+        self.notify_room_changed()
+
+    def notify_room_changed(self) -> None:
+        """Send the room's state to everyone who is active."""
+        message = SignalResponse(room_update=RoomUpdate(room=self.info()))
+        for member in self.participants.values():
+            if member.active:
+                member.signal(message)
+
+    def send_data(
+        self,
+        packet: DataPacket,
+        *,
+        reliable: bool,
+        identities: Iterable[str] = (),
+        sids: Iterable[str] = (),
+        exclude: Participant | None = None,
+    ) -> None:
+        """Deliver a packet to those named, or to all but `exclude` when nobody is named."""
+        to_identities, to_sids = set(identities), set(sids)
+        everyone = not to_identities and not to_sids
+        encoded = packet.SerializeToString()
+        for member in self.participants.values():
+            if member is exclude or member.link is None:
+                continue
+            if everyone or member.identity in to_identities or member.sid in to_sids:
+                member.link.send_packet(encoded, reliable=reliable)
+
+    def close(self, reason: DisconnectReason) -> None:
+        """Remove everybody and end the room."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for participant in list(self.participants.values()):
+            self.remove(participant, reason)
+
+    def _expire_after(self, seconds: float) -> None:
+        self._timer = self._owner.call_later(seconds, lambda: self._owner.expire(self))

@@ -1,0 +1,242 @@
+"""All rooms of one server as plain state, and the operations the server APIs offer on them.
+
+No sockets, no HTTP, no media: a participant's live connection hangs on it as a
+`ParticipantLink`. Everything runs in one event loop and returns at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from livekit.protocol.models import (
+    DataPacket,
+    DisconnectReason,
+    ParticipantInfo,
+    ParticipantPermission,
+    TrackInfo,
+    UserPacket,
+)
+from livekit.protocol.models import Room as RoomInfo
+from livekit.protocol.room import RoomConfiguration
+from livekit.protocol.rtc import MuteTrackRequest, SignalResponse
+
+from livelayer_bus.errors import ServerRequestError
+
+from .participant import Participant, Track, new_sid
+from .room import Room, Timer
+
+EMPTY_TIMEOUT = 300  # seconds an empty room lives before anybody has joined
+DEPARTURE_TIMEOUT = 20  # seconds a room lives after its last participant left
+
+
+class RoomObserver(Protocol):
+    """Hears what happens in all rooms; agent dispatch is built on it."""
+
+    def room_started(self, room: Room) -> None: ...
+
+    def room_finished(self, room: Room) -> None: ...
+
+    def participant_joined(self, room: Room, participant: Participant) -> None: ...
+
+    def participant_left(self, room: Room, participant: Participant) -> None: ...
+
+    def track_published(self, room: Room, track: Track) -> None: ...
+
+
+class RoomRegistry:
+    """All rooms of one server, and the operations the server APIs offer on them.
+
+    Operations that name a room, participant or track that is not there raise
+    `ServerRequestError` with the code "not_found".
+    """
+
+    def __init__(self, call_later: Callable[[float, Callable[[], None]], Timer]) -> None:
+        self._call_later = call_later
+        self._rooms: dict[str, Room] = {}
+        self.observers: list[RoomObserver] = []
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Schedule a call of the server's event loop."""
+        return self._call_later(seconds, call)
+
+    def create_room(
+        self,
+        name: str,
+        *,
+        empty_timeout: int = 0,
+        departure_timeout: int = 0,
+        max_participants: int = 0,
+        metadata: str = "",
+        config: RoomConfiguration | None = None,
+    ) -> Room:
+        """The room of this name, made if it is not there; timeouts are in seconds, 0 is default."""
+        room = self._rooms.get(name)
+        if room is not None:
+            if metadata:
+                room.set_metadata(metadata)
+            return room
+        if not name:
+            raise ServerRequestError("invalid_argument", "a room needs a name")
+        now_ms = time.time_ns() // 1_000_000
+        info = RoomInfo(
+            sid=new_sid("RM_"),
+            name=name,
+            empty_timeout=empty_timeout or (config.empty_timeout if config else 0) or EMPTY_TIMEOUT,
+            departure_timeout=departure_timeout
+            or (config.departure_timeout if config else 0)
+            or DEPARTURE_TIMEOUT,
+            max_participants=max_participants or (config.max_participants if config else 0),
+            metadata=metadata or (config.metadata if config else ""),
+            creation_time=now_ms // 1000,
+            creation_time_ms=now_ms,
+        )
+        room = Room(self, info, config)
+        self._rooms[name] = room
+        for observer in self.observers:
+            observer.room_started(room)
+        return room
+
+    def get_room(self, name: str) -> Room:
+        """The room of this name."""
+        room = self._rooms.get(name)
+        if room is None:
+            raise ServerRequestError("not_found", f"no room {name!r}")
+        return room
+
+    def list_rooms(self, names: Iterable[str] = ()) -> list[Room]:
+        """All rooms, or those of the given names that are there."""
+        wanted = set(names)
+        return [room for room in self._rooms.values() if not wanted or room.name in wanted]
+
+    def delete_room(self, name: str) -> None:
+        """End a room; its participants are told that it was deleted."""
+        self._finish(self.get_room(name), DisconnectReason.ROOM_DELETED)
+
+    def expire(self, room: Room) -> None:
+        """End a room that stayed empty for its timeout."""
+        if not room.participants and self._rooms.get(room.name) is room:
+            self._finish(room, DisconnectReason.ROOM_CLOSED)
+
+    def close(self) -> None:
+        """End all rooms because the server stops."""
+        for room in list(self._rooms.values()):
+            self._finish(room, DisconnectReason.SERVER_SHUTDOWN)
+
+    def _finish(self, room: Room, reason: DisconnectReason) -> None:
+        self._rooms.pop(room.name, None)
+        room.close(reason)
+        for observer in self.observers:
+            observer.room_finished(room)
+
+    def get_participant(self, room: str, identity: str) -> Participant:
+        """A participant by its room's name and its identity."""
+        participant = self.get_room(room).participants.get(identity)
+        if participant is None:
+            raise ServerRequestError("not_found", f"no participant {identity!r} in room {room!r}")
+        return participant
+
+    def remove_participant(self, room: str, identity: str) -> None:
+        """Kick a participant out."""
+        participant = self.get_participant(room, identity)
+        self.get_room(room).remove(participant, DisconnectReason.PARTICIPANT_REMOVED)
+
+    def mute_track(self, room: str, identity: str, track_sid: str, muted: bool) -> TrackInfo:
+        """Mute a track at its publisher; its new state."""
+        participant = self.get_participant(room, identity)
+        track = participant.tracks.get(track_sid)
+        if track is None:
+            raise ServerRequestError("not_found", f"no track {track_sid!r} of {identity!r}")
+        participant.signal(SignalResponse(mute=MuteTrackRequest(sid=track_sid, muted=muted)))
+        self.get_room(room).set_muted(track, muted)
+        return track.info
+
+    def update_participant(
+        self,
+        room: str,
+        identity: str,
+        *,
+        metadata: str | None = None,
+        name: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        permission: ParticipantPermission | None = None,
+    ) -> ParticipantInfo:
+        """Change what is given and tell everyone; its new state."""
+        participant = self.get_participant(room, identity)
+        before = ParticipantPermission()
+        before.CopyFrom(participant.permission)
+        participant.apply(
+            metadata=metadata, name=name, attributes=attributes, permission=permission
+        )
+        found = self.get_room(room)
+        found.announce(participant)
+        if permission is not None and participant.link is not None:
+            participant.link.permission_changed()
+            for other in found.others(participant):
+                for track in other.tracks.values():
+                    if before.can_subscribe and not permission.can_subscribe:
+                        participant.link.unsubscribe(track.sid)
+                    elif permission.can_subscribe and not before.can_subscribe:
+                        found.offer_track(track, participant)
+        return participant.info()
+
+    def update_subscriptions(
+        self, room: str, identity: str, track_sids: Iterable[str], subscribe: bool
+    ) -> None:
+        """Deliver tracks to a participant, or stop delivering them."""
+        participant, found = self.get_participant(room, identity), self.get_room(room)
+        for sid in track_sids:
+            track = found.find_track(sid)
+            if track is None:
+                raise ServerRequestError("not_found", f"no track {sid!r} in room {room!r}")
+            if subscribe:
+                found.subscribe(participant, track)
+            elif participant.link is not None:
+                participant.link.unsubscribe(sid)
+
+    def update_room_metadata(self, room: str, metadata: str) -> RoomInfo:
+        """Change a room's metadata and tell everyone; its new state."""
+        found = self.get_room(room)
+        found.set_metadata(metadata)
+        return found.info()
+
+    def send_data(
+        self,
+        room: str,
+        data: bytes,
+        *,
+        reliable: bool = True,
+        topic: str | None = None,
+        destination_identities: Iterable[str] = (),
+        destination_sids: Iterable[str] = (),
+    ) -> None:
+        """Deliver a user data message that comes from the server, not from a participant."""
+        packet = DataPacket(user=UserPacket(payload=data), kind=_kind(reliable))
+        if topic is not None:
+            packet.user.topic = topic
+        self.get_room(room).send_data(
+            packet,
+            reliable=reliable,
+            identities=destination_identities,
+            sids=destination_sids,
+        )
+
+    def notify_joined(self, room: Room, participant: Participant) -> None:
+        """Tell the observers that a participant became active."""
+        for observer in self.observers:
+            observer.participant_joined(room, participant)
+
+    def notify_left(self, room: Room, participant: Participant) -> None:
+        """Tell the observers that a participant left."""
+        for observer in self.observers:
+            observer.participant_left(room, participant)
+
+    def notify_track(self, room: Room, track: Track) -> None:
+        """Tell the observers that a track was published."""
+        for observer in self.observers:
+            observer.track_published(room, track)
+
+
+def _kind(reliable: bool) -> DataPacket.Kind:
+    return DataPacket.RELIABLE if reliable else DataPacket.LOSSY

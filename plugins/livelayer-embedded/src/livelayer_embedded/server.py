@@ -1,0 +1,343 @@
+"""`EmbeddedServer`: a LiveKit-protocol server for this machine's loopback, in this event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets as random_secrets
+import socket
+from collections.abc import Coroutine, Iterable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
+from livekit import api
+from livekit.protocol.room import RoomConfiguration
+
+from livelayer_bus.errors import ClosedError, EmbeddedServerError, LoopbackOnlyError
+
+from .agents.dispatcher import Dispatcher
+from .agents.pool import WorkerPool
+from .agents.socket import AgentSockets
+from .aiortc_private import Certificate
+from .api import api_routes
+from .auth import Kind, TokenAuthority
+from .faults import Faults
+from .ice import LOOPBACK
+from .rooms import RoomRegistry
+from .session import Hub
+from .signalling import Signalling
+from .ticker import Ticker
+
+logger = logging.getLogger(__name__)
+
+CLOSE_WITHIN = 5.0  # seconds `aclose()` takes at most
+TASKS_WITHIN = 2.0  # seconds connections get to say goodbye
+MAX_LINE = 1 << 16  # bytes of a request line or a header: tokens and join requests are long
+
+http_logger = logging.getLogger(f"{__name__}.http")
+
+
+class EmbeddedServer:
+    """A LiveKit-protocol server that real LiveKit SDKs connect to unchanged.
+
+    Listens on 127.0.0.1 only, whatever is asked of it. Everything it starts ends with
+    `aclose()`, within five seconds. Key and secret are made up unless given; the secret shows in
+    no repr and no log. Belongs to the event loop it was started in and shares that loop's stalls.
+
+    Args:
+        port: TCP port of the HTTP and WebSocket side; 0 takes a free one.
+        key: API key, the `iss` of tokens.
+        secret: API secret tokens are signed with.
+        host: only "127.0.0.1" and "localhost" are taken.
+
+    Raises:
+        LoopbackOnlyError: another host was asked for.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        key: str | None = None,
+        secret: str | None = None,
+        host: str = LOOPBACK,
+    ) -> None:
+        if host not in (LOOPBACK, "localhost"):
+            raise LoopbackOnlyError(host)
+        self.key: Final = key or "API" + random_secrets.token_hex(6)
+        self.secret: Final = secret or random_secrets.token_urlsafe(32)
+        self.authority = TokenAuthority(self.key, self.secret)
+        self._port = port
+        self._certificate: Certificate | None = None
+        self._running: _Running | None = None
+        self._held: socket.socket | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        state = self.url if self._running is not None else "not running"
+        return f"<EmbeddedServer {state}>"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def url(self) -> str:
+        """The address for SDKs, such as `ws://127.0.0.1:7880`."""
+        return f"ws://{LOOPBACK}:{self._port}"
+
+    @property
+    def port(self) -> int:
+        """The TCP port; the one that was found if 0 was asked for."""
+        return self._port
+
+    @property
+    def rooms(self) -> RoomRegistry:
+        """The rooms, and what server APIs do to them.
+
+        Raises:
+            ClosedError: the server is not running.
+        """
+        return self._state().registry
+
+    @property
+    def faults(self) -> Faults:
+        """Faults on demand, for tests.
+
+        Raises:
+            ClosedError: the server is not running.
+        """
+        return self._state().faults
+
+    def token(
+        self,
+        identity: str,
+        room: str = "",
+        *,
+        name: str = "",
+        metadata: str = "",
+        attributes: dict[str, str] | None = None,
+        kind: Kind = "standard",
+        ttl: float = 6 * 3600,
+        room_config: RoomConfiguration | None = None,
+        **grants: Any,
+    ) -> str:
+        """A token this server takes.
+
+        Args:
+            identity: who its bearer is.
+            room: the room it may join; without one it joins none.
+            name: the display name.
+            metadata: the participant's first metadata.
+            attributes: the participant's first attributes.
+            kind: "standard" or "agent" and so on.
+            ttl: seconds until it expires; negative for one that has.
+            room_config: what the room is made with if this token makes it.
+            grants: fields of `livekit.api.VideoGrants`, such as `can_publish=False`.
+        """
+        grants.setdefault("room_join", bool(room))
+        grants.setdefault("can_update_own_metadata", True)
+        return self.authority.mint(
+            identity,
+            api.VideoGrants(room=room, **grants),
+            name=name,
+            metadata=metadata,
+            attributes=attributes,
+            kind=kind,
+            ttl=ttl,
+            room_config=room_config,
+        )
+
+    async def start(self) -> None:
+        """Listen; does nothing if it does already.
+
+        Raises:
+            EmbeddedServerError: the port cannot be had.
+            ClosedError: the server was closed.
+        """
+        if self._closed:
+            raise ClosedError("the embedded server")
+        if self._running is not None:
+            return
+        if self._certificate is None:
+            self._certificate = Certificate()
+        running = _Running(self.authority, self._certificate)
+        self._let_go()
+        try:
+            self._port = await running.listen(self._port)
+        except OSError as exc:
+            await running.aclose(graceful=False)
+            raise EmbeddedServerError(self._port, exc.strerror or type(exc).__name__) from exc
+        self._running = running
+
+    async def restart(self) -> None:
+        """Die without a goodbye and come back on the same port with the same keys.
+
+        All rooms and connections are lost, as when a server process is killed and started again.
+        """
+        await self.stop()
+        await self.start()
+
+    async def stop(self) -> None:
+        """Die without a goodbye; `start()` brings the server back on the same port.
+
+        Until then the port stays this server's, and whoever connects to it is refused.
+        """
+        running, self._running = self._running, None
+        if running is not None:
+            await running.aclose(graceful=False)
+            if not self._closed:  # meanwhile
+                self._hold()
+
+    async def aclose(self) -> None:
+        """Say goodbye to all clients and end, in bounded time; a second call does nothing."""
+        self._closed = True
+        self._let_go()
+        running, self._running = self._running, None
+        if running is not None:
+            await running.aclose(graceful=True)
+
+    def _hold(self) -> None:
+        # Bound but not listening: another program that asks for any free port gets another one.
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # taken this very moment: `start()` says so
+            self._held.bind((LOOPBACK, self._port))
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
+
+    def _state(self) -> _Running:
+        if self._running is None:
+            raise ClosedError("the embedded server", "start() it first")
+        return self._running
+
+
+class _Running:
+    """Everything that lives from one start to the next stop."""
+
+    def __init__(self, authority: TokenAuthority, certificate: Certificate) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        loop = asyncio.get_running_loop()
+        self.registry = RoomRegistry(loop.call_later)
+        self.faults = Faults(self.registry)
+        self.hub = Hub(authority, self.registry, self.faults, certificate, self.spawn)
+        self._ticker = Ticker(self.hub)
+        workers = WorkerPool(authority)
+        dispatcher = Dispatcher(workers, self.spawn, loop.call_later)
+        self.registry.observers.append(dispatcher)
+        self._agents = AgentSockets(authority, workers, dispatcher)
+        app = application(
+            Signalling(authority, self.hub).routes(),
+            self._agents.routes(),
+            api_routes(authority, self.registry, dispatcher),
+        )
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=http_logger,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+            shutdown_timeout=TASKS_WITHIN,
+        )
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something to its end; `aclose()` waits for it, then cancels it."""
+        task = asyncio.get_running_loop().create_task(work, name="livelayer embedded task")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def listen(self, port: int) -> int:
+        """Bind the TCP port and begin; the port that was bound."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, LOOPBACK, port, reuse_address=True)
+        await site.start()
+        self._ticker.start()
+        return int(self._runner.addresses[0][1])
+
+    async def aclose(self, *, graceful: bool) -> None:
+        """End everything: with a goodbye, or as a process that is killed."""
+        await self._ticker.aclose()
+        if not graceful:
+            self._agents.vanish()
+            for session in list(self.hub.sessions.values()):
+                session.vanish()
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN):
+                self.registry.close()
+                await self._settle()
+                await self._agents.aclose()
+                await self._runner.cleanup()
+        except TimeoutError:
+            logger.warning("the embedded server's connections did not end in time")
+        await self._settle()
+
+    async def _settle(self) -> None:
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=TASKS_WITHIN)
+        rest = list(self._tasks)
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+
+def application(*parts: Iterable[web.RouteDef]) -> web.Application:
+    """The HTTP side: every route of the server is added here and nowhere else."""
+    app = web.Application(client_max_size=1 << 20, middlewares=[_preflight])
+    app.on_response_prepare.append(_allow_cross_origin)
+    app.add_routes([web.get("/", _alive)])
+    for routes in parts:
+        app.add_routes(routes)
+    return app
+
+
+async def _alive(request: web.Request) -> web.Response:
+    del request
+    return web.Response(text="OK")
+
+
+# Pages of any origin may call, as on a LiveKit server: the token says who may do what, and no
+# cookie does.
+
+
+@web.middleware
+async def _preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+        return await handler(request)
+    allowed = {
+        "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
+        "Access-Control-Allow-Headers": request.headers.get("Access-Control-Request-Headers", "*"),
+        "Access-Control-Max-Age": "86400",
+    }
+    return web.Response(status=204, headers=allowed)
+
+
+async def _allow_cross_origin(request: web.Request, response: web.StreamResponse) -> None:
+    del request
+    response.headers["Access-Control-Allow-Origin"] = "*"
+
+
+def _without_request_line(record: logging.LogRecord) -> bool:
+    # aiohttp quotes a request that it cannot parse, and its URL may hold an access token.
+    exc = record.exc_info[1] if record.exc_info else None
+    if isinstance(exc, HttpProcessingError):
+        record.exc_info = None
+        record.msg += f": {type(exc).__name__}"
+    return True
+
+
+http_logger.addFilter(_without_request_line)

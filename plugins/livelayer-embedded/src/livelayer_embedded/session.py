@@ -1,0 +1,260 @@
+"""One participant's live connection: two peer connections, and a socket that may come and go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from livekit.protocol.models import DisconnectReason
+from livekit.protocol.rtc import LeaveRequest, SignalResponse
+
+from .aiortc_private import Certificate
+from .auth import Access, TokenAuthority
+from .data import DATA_TRACK, LOSSY, RELIABLE, DataRouter, DataTracks
+from .faults import Faults
+from .participant import Participant, Track, leave_message
+from .publishing import Publishing
+from .relay import Source
+from .room import Room, Timer
+from .rooms import RoomRegistry
+from .sink import Loss
+from .subscribing import Subscribing
+from .transport import PeerTransport
+
+SILENT_AFTER = 7.0  # seconds without a datagram after which a client without socket is gone
+GONE_AFTER = 1.0  # seconds after which a client that ended its connections is gone
+RESUME_WINDOW = 40.0  # seconds a client may stay away from its socket
+EARLY_PACKETS = 512  # reliable packets kept for a client whose channel is not open yet
+TOKEN_REFRESH = 300.0  # seconds between two tokens for one client
+JOIN_WINDOW = 20.0  # seconds a joined client has to bring its connections up
+
+
+class Signal(Protocol):
+    """The socket of one client."""
+
+    def send(self, message: SignalResponse) -> None:
+        """Queue a message; never blocks."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the socket without a goodbye."""
+        ...
+
+    async def aclose(self) -> None:
+        """Send what is queued, then close, in bounded time."""
+        ...
+
+
+class Hub:
+    """What all sessions of one server share."""
+
+    def __init__(
+        self,
+        authority: TokenAuthority,
+        registry: RoomRegistry,
+        faults: Faults,
+        certificate: Certificate,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self.authority = authority
+        self.registry = registry
+        self.faults = faults
+        self.certificate = certificate
+        self.spawn = spawn
+        self.sources: dict[str, Source] = {}
+        self.sessions: dict[str, Session] = {}
+        self.data_tracks: dict[str, dict[str, DataTracks]] = {}
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Schedule a call of the server's event loop."""
+        return asyncio.get_running_loop().call_later(seconds, call)
+
+
+class Session:
+    """The live connection of one participant; survives its signalling socket."""
+
+    def __init__(self, hub: Hub, room: Room, participant: Participant, access: Access) -> None:
+        self.hub = hub
+        self.room = room
+        self.participant = participant
+        self._access = access
+        self._token_sent = 0.0
+        self._signal: Signal | None = None
+        self._since = asyncio.get_running_loop().time()
+        self._closed = False
+        name = participant.sid
+        self._publisher = PeerTransport(hub.certificate, f"{name} publisher")
+        self._subscriber = PeerTransport(hub.certificate, f"{name} subscriber")
+        self.publishing = Publishing(
+            room, participant, self._publisher, hub.sources, hub.call_later
+        )
+        self.subscribing = Subscribing(participant, self._subscriber)
+        self.data = DataRouter(room, participant, hub.faults)
+        peers = hub.data_tracks.setdefault(room.sid, {})
+        self.data_tracks = DataTracks(room, participant, self._subscriber, peers)
+        peers[name] = self.data_tracks
+        self._publisher.on_message = self._message_received
+        self._publisher.on_closed = self._connection_closed
+        self._subscriber.on_closed = self._connection_closed
+        self._subscriber.on_open = self._channel_opened
+        self._gone = False
+        self._early: list[bytes] = []
+        self.dropped_early = 0
+
+    async def open(self) -> None:
+        """Bind the sockets and open the data channels to the client."""
+        await self._publisher.ice.open()
+        await self._subscriber.ice.open()
+        if self._closed:
+            return  # replaced or removed while it was opening
+        self._subscriber.open_channel(RELIABLE, ordered=True, retransmits=None)
+        self._subscriber.open_channel(LOSSY, ordered=False, retransmits=0)
+        self._subscriber.open_channel(DATA_TRACK, ordered=False, retransmits=0)
+        self.hub.sessions[self.participant.sid] = self
+        self.hub.faults.register(self.room.name, self.participant.identity, self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it ended for good."""
+        return self._closed
+
+    @property
+    def lost(self) -> bool:
+        """Whether its media connections ended, so that resuming it makes no sense."""
+        return self._gone
+
+    def attach(self, signal: Signal) -> None:
+        """Use this socket from now on; one that is still there is cut."""
+        old, self._signal = self._signal, signal
+        if old is not None:
+            old.abort()
+
+    def detach(self, signal: Signal) -> None:
+        """The socket is gone; the client has a while to come back."""
+        if self._signal is signal:
+            self._signal = None
+            self._since = asyncio.get_running_loop().time()
+
+    def leave(self, reason: DisconnectReason) -> None:
+        """The client says goodbye."""
+        self.room.remove(self.participant, reason)
+
+    def refresh_token(self) -> None:
+        """Send the client a token to reconnect with: its own may expire during the session."""
+        self._token_sent = asyncio.get_running_loop().time()
+        token = self.hub.authority.renew(self._access, self.participant.info())
+        self.send_signal(SignalResponse(refresh_token=token))
+
+    def check(self, now: float) -> None:
+        """Remove the participant if its client is gone without a word."""
+        if self._closed:
+            return
+        if now - self._token_sent > TOKEN_REFRESH:
+            self.refresh_token()
+        heard = max(self._publisher.ice.last_heard, self._subscriber.ice.last_heard)
+        away = now - self._since
+        if self._signal is None:
+            silent = self._gone or now - max(heard, self._since) > SILENT_AFTER
+            if (silent and away > GONE_AFTER) or away > RESUME_WINDOW:
+                self.room.remove(self.participant, DisconnectReason.SIGNAL_CLOSE)
+        elif not self.participant.active and away > JOIN_WINDOW:
+            self.room.remove(self.participant, DisconnectReason.JOIN_FAILURE)
+
+    # What the model asks of it (ParticipantLink).
+
+    def send_signal(self, message: SignalResponse) -> None:
+        if self._signal is not None:
+            self._signal.send(message)
+
+    def send_packet(self, packet: bytes, *, reliable: bool) -> None:
+        if not self.participant.active:
+            # A client counts as connected a moment before its channel is open here.
+            if reliable and len(self._early) < EARLY_PACKETS:
+                self._early.append(packet)
+            else:
+                self.dropped_early += 1
+            return
+        self._subscriber.send_message(RELIABLE if reliable else LOSSY, packet, lossy=not reliable)
+
+    def subscribe(self, track: Track) -> None:
+        source = self.hub.sources.get(track.sid)
+        if source is not None and not self._closed:
+            self.subscribing.subscribe(source)
+
+    def unsubscribe(self, track_sid: str) -> None:
+        self.subscribing.unsubscribe(track_sid)
+
+    def unsubscribe_data_track(self, sid: str) -> None:
+        self.data_tracks.forget(sid)
+
+    def permission_changed(self) -> None:
+        self.publishing.permission_changed()
+        if not self.participant.permission.can_publish_data:
+            for handle in list(self.participant.data_tracks):
+                self.data_tracks.unpublish(handle)
+        self.refresh_token()
+
+    def close(self, reason: DisconnectReason) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self.hub.sessions.pop(self.participant.sid, None)
+        self.hub.faults.unregister(self.room.name, self.participant.identity, self)
+        self.hub.data_tracks.get(self.room.sid, {}).pop(self.participant.sid, None)
+        if not self.room.participants:
+            self.hub.data_tracks.pop(self.room.sid, None)
+        self.publishing.close()
+        self.subscribing.close()
+        signal, self._signal = self._signal, None
+        if signal is not None:
+            signal.send(leave_message(reason, LeaveRequest.DISCONNECT))
+        self.hub.spawn(self._finish(signal))
+
+    async def _finish(self, signal: Signal | None) -> None:
+        # The goodbye goes first: a client that sees its connections end before it reads why
+        # would try to resume.
+        if signal is not None:
+            await signal.aclose()
+        await self._publisher.aclose()
+        await self._subscriber.aclose()
+
+    # Faults (FaultyConnection).
+
+    def drop_socket(self) -> None:
+        if self._signal is not None:
+            self._signal.abort()
+
+    def vanish(self) -> None:
+        self.drop_socket()
+        self._gone = True
+        self._publisher.ice.close()
+        self._subscriber.ice.close()
+
+    def set_loss(self, loss: Loss | None) -> None:
+        self.subscribing.set_loss(loss)
+
+    def set_delay(self, seconds: float) -> None:
+        self._publisher.ice.delay = seconds
+        self._subscriber.ice.delay = seconds
+
+    # Events of the connections.
+
+    def _message_received(self, label: str, data: bytes) -> None:
+        if self._closed:
+            return
+        if label in (RELIABLE, LOSSY):
+            self.data.received(label, data)
+        elif label == DATA_TRACK:
+            self.data_tracks.received(data)
+
+    def _channel_opened(self, label: str) -> None:
+        if label != RELIABLE or self._closed:
+            return
+        self.room.activate(self.participant)
+        early, self._early = self._early, []
+        for packet in early:
+            self.send_packet(packet, reliable=True)
+
+    def _connection_closed(self) -> None:
+        self._gone = True

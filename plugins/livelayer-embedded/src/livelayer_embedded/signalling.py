@@ -1,0 +1,286 @@
+"""The signalling WebSocket: who may open it, joining, resuming, and its bounded send queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import deque
+
+from aiohttp import WSMsgType, web
+from google.protobuf.message import DecodeError, Message
+from livekit.protocol.models import ClientInfo, Codec, DisconnectReason, ParticipantInfo, ServerInfo
+from livekit.protocol.rtc import (
+    JoinResponse,
+    LeaveRequest,
+    ParticipantUpdate,
+    ReconnectResponse,
+    RoomUpdate,
+    SignalRequest,
+    SignalResponse,
+)
+
+from livelayer_bus.errors import AccessDeniedError
+
+from .auth import Access, TokenAuthority
+from .participant import Participant, leave_message, new_sid
+from .requests import handle
+from .session import Hub, Session
+
+logger = logging.getLogger(__name__)
+
+SEND_QUEUE = 2048  # messages; a client that lets more pile up is cut off and resumes
+CLOSE_WITHIN = 1.0  # seconds to send what is queued when closing
+PING_INTERVAL = 5  # seconds
+PING_TIMEOUT = 15  # seconds
+SERVER_VERSION = "1.11.0"  # the LiveKit server whose behaviour is followed
+PROTOCOL = 17
+
+_CAPABILITIES = {
+    "CAP_PACKET_TRAILER": ClientInfo.CAP_PACKET_TRAILER,
+    "CAP_COMPRESSION_DEFLATE_RAW": ClientInfo.CAP_COMPRESSION_DEFLATE_RAW,
+}
+_PUBLISH_CODECS = ("video/VP8", "video/H264", "video/VP9", "video/AV1", "audio/opus")
+
+
+class SignalSocket:
+    """One WebSocket's sending side: a bounded queue and the one task that empties it.
+
+    Messages arrive in the order they were sent, or the socket is cut; `dropped` counts those
+    that were still queued then.
+    """
+
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
+        self._socket = socket
+        self._transport = request.transport
+        self._queue: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task = asyncio.get_running_loop().create_task(
+            self._write(), name="livelayer embedded signal writer"
+        )
+        self.dropped = 0
+
+    def send(self, message: Message) -> None:
+        if self._closing:
+            return
+        if len(self._queue) >= SEND_QUEUE:
+            self.dropped += len(self._queue)
+            self.abort()
+            return
+        self._queue.append(message.SerializeToString())
+        self._wake.set()
+
+    def abort(self) -> None:
+        self._closing = True
+        self._queue.clear()
+        self._wake.set()
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def aclose(self) -> None:
+        self._closing = True
+        self._wake.set()
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await asyncio.wait([self._task])
+                await self._socket.close()
+        except TimeoutError:
+            self.abort()
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                while self._queue:
+                    await self._socket.send_bytes(self._queue.popleft())
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+        except (ConnectionError, RuntimeError):
+            # The client is gone; the reading side ends the socket.
+            self._queue.clear()
+
+
+class Signalling:
+    """The routes below `/rtc`."""
+
+    def __init__(self, authority: TokenAuthority, hub: Hub) -> None:
+        self._authority = authority
+        self._hub = hub
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes to add to the server's application.
+
+        `/rtc/v1` (one peer connection) is not served: on its 404, and only then, clients use
+        `/rtc` (two). A token that is refused is refused there too, as clients do not ask again.
+        """
+        return [
+            web.get("/rtc", self.serve),
+            web.get("/rtc/validate", self.validate),
+            web.get("/rtc/v1", self.refuse_single_connection),
+            web.get("/rtc/v1/validate", self.refuse_single_connection),
+        ]
+
+    async def validate(self, request: web.Request) -> web.Response:
+        """Say whether a token is valid; clients show the text as the reason."""
+        try:
+            self._access(request)
+        except AccessDeniedError as exc:
+            return web.Response(status=401, text=exc.reason)
+        return web.Response(text="success")
+
+    async def refuse_single_connection(self, request: web.Request) -> web.Response:
+        """Send a client with a valid token to `/rtc`."""
+        answer = await self.validate(request)
+        if answer.status != 200:
+            return answer
+        return web.Response(status=404, text="single peer connection mode is not supported")
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """One client's socket, from its join or resume to its end."""
+        try:
+            access = self._access(request)
+        except AccessDeniedError as exc:
+            return web.Response(status=401, text=exc.reason)
+        if not self._hub.faults.takes_join():
+            return web.Response(status=503, text="refused on purpose")
+        room = self._hub.registry.list_rooms([access.video.room])
+        limit = room[0].info().max_participants if room else 0
+        resuming = request.query.get("reconnect") == "1"
+        if limit and not resuming and len(room[0].participants) >= limit:
+            return web.Response(status=403, text="the room is full")
+        socket = web.WebSocketResponse(
+            compress=False, max_msg_size=1 << 22, autoping=True, heartbeat=None
+        )
+        await socket.prepare(request)
+        signal = SignalSocket(socket, request)
+        try:
+            if resuming:
+                session = self._resume(request, access, signal)
+            else:
+                session = await self._join(request, access, signal)
+            if session is not None:
+                try:
+                    await self._read(socket, session)
+                finally:
+                    session.detach(signal)
+        finally:
+            await signal.aclose()
+        return socket
+
+    def _access(self, request: web.Request) -> Access:
+        header = request.headers.get("Authorization", "")
+        token = header.removeprefix("Bearer ").strip() or request.query.get("access_token", "")
+        access = self._authority.verify(token)
+        access.require_join()
+        return access
+
+    async def _join(
+        self, request: web.Request, access: Access, signal: SignalSocket
+    ) -> Session | None:
+        room = self._hub.registry.create_room(access.video.room, config=access.room_config)
+        previous = room.participants.get(access.identity)
+        if previous is not None:
+            room.remove(previous, DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
+        participant = Participant(
+            room.name,
+            _participant_info(request, access),
+            auto_subscribe=request.query.get("auto_subscribe", "1") != "0",
+        )
+        room.add(participant)
+        session = Session(self._hub, room, participant, access)
+        participant.link = session
+        await session.open()
+        if session.closed:
+            return None
+        session.attach(signal)
+        participant.set_state(ParticipantInfo.JOINED)
+        signal.send(SignalResponse(join=_join_response(session)))
+        session.refresh_token()
+        session.subscribing.negotiate()
+        return session
+
+    def _resume(self, request: web.Request, access: Access, signal: SignalSocket) -> Session | None:
+        session = self._hub.sessions.get(request.query.get("sid", ""))
+        known = (
+            session is not None
+            and not session.lost
+            and session.participant.identity == access.identity
+            and session.room.name == access.video.room
+        )
+        if session is None or not known:
+            signal.send(leave_message(DisconnectReason.STATE_MISMATCH, LeaveRequest.RECONNECT))
+            return None
+        session.attach(signal)
+        participant, room = session.participant, session.room
+        signal.send(
+            SignalResponse(
+                reconnect=ReconnectResponse(
+                    server_info=_server_info(), last_message_seq=session.data.last_sequence
+                )
+            )
+        )
+        everyone = [participant.info(), *room.visible_to(participant)]
+        signal.send(SignalResponse(update=ParticipantUpdate(participants=everyone)))
+        signal.send(SignalResponse(room_update=RoomUpdate(room=room.info())))
+        session.subscribing.renegotiate()
+        return session
+
+    async def _read(self, socket: web.WebSocketResponse, session: Session) -> None:
+        async for message in socket:
+            if message.type is not WSMsgType.BINARY:
+                continue
+            try:
+                request = SignalRequest.FromString(message.data)
+            except DecodeError:
+                logger.warning("a client sent a signalling message that is not protobuf")
+                continue
+            handle(session, request)
+
+
+def _participant_info(request: web.Request, access: Access) -> ParticipantInfo:
+    now_ms = time.time_ns() // 1_000_000
+    query = request.query
+    info = ParticipantInfo(
+        sid=new_sid("PA_"),
+        identity=access.identity,
+        name=access.name,
+        metadata=access.metadata,
+        attributes=access.attributes,
+        kind=access.kind,
+        permission=access.permission(),
+        joined_at=now_ms // 1000,
+        joined_at_ms=now_ms,
+    )
+    if query.get("client_protocol", "").isdecimal():
+        info.client_protocol = int(query["client_protocol"])
+    names = query.get("capabilities", "").split(",")
+    info.capabilities.extend(_CAPABILITIES[name] for name in names if name in _CAPABILITIES)
+    return info
+
+
+def _join_response(session: Session) -> JoinResponse:
+    participant, room = session.participant, session.room
+    return JoinResponse(
+        room=room.info(),
+        participant=participant.info(),
+        other_participants=room.visible_to(participant),
+        server_version=SERVER_VERSION,
+        server_info=_server_info(),
+        subscriber_primary=True,
+        ping_interval=PING_INTERVAL,
+        ping_timeout=PING_TIMEOUT,
+        fast_publish=participant.permission.can_publish,
+        sif_trailer=secrets.token_bytes(32),
+        enabled_publish_codecs=[Codec(mime=mime) for mime in _PUBLISH_CODECS],
+    )
+
+
+def _server_info() -> ServerInfo:
+    return ServerInfo(
+        edition=ServerInfo.Standard, version=SERVER_VERSION, protocol=PROTOCOL, agent_protocol=1
+    )

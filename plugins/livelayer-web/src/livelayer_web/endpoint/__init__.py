@@ -1,0 +1,24 @@
+"""The server's side of `SessionEndpoint` and `TokenEndpoint`: an ASGI app that gives out tokens."""
+
+from __future__ import annotations
+
+from ..http.rates import Rate, RateLimiter, bucket_of
+from .agents import ServedAgent
+from .app import EndpointSettings, create_app
+from .auth import ApiKeys, Auth, Caller, anyone
+from .config import EndpointConfig, load_endpoint_config
+
+__all__ = [
+    "create_app",
+    "EndpointSettings",
+    "ServedAgent",
+    "ApiKeys",
+    "Auth",
+    "Caller",
+    "anyone",
+    "Rate",
+    "RateLimiter",
+    "bucket_of",
+    "EndpointConfig",
+    "load_endpoint_config",
+]

@@ -1,0 +1,70 @@
+"""The agents that the endpoint serves."""
+
+from __future__ import annotations
+
+from typing import Any, Final, final
+
+import msgspec
+
+from livelayer_bus.errors import ConfigError
+from livelayer_bus.events import AgentConfig
+
+MAX_ID: Final = 256  # characters of an agent's id
+MAX_METADATA: Final = 1024  # bytes of an agent's metadata as JSON: tokens travel in headers
+
+
+class ServedAgent(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent: its published face, and how its worker is called.
+
+    `metadata` reaches the agent inside the token, which the token's bearer can read: no secrets.
+    """
+
+    id: str
+    config: AgentConfig
+    dispatch: str | None = None
+    """The `agent_name` its worker registers with; None: the id. Empty: workers without a name,
+    which come to every new room by themselves."""
+    metadata: dict[str, Any] = {}
+
+    @property
+    def worker(self) -> str:
+        """The name its worker registers with; empty for a worker without one."""
+        return self.id if self.dispatch is None else self.dispatch
+
+
+@final
+class AgentDirectory:
+    """The agents by id and by the name of their worker.
+
+    Raises:
+        ConfigError: there is none, two share an id, or an id or metadata cannot be used.
+    """
+
+    def __init__(self, agents: tuple[ServedAgent, ...]) -> None:
+        if not agents:
+            raise ConfigError("agents", "there is none: add a table [agents.<id>]")
+        self._by_id: dict[str, ServedAgent] = {}
+        self._by_worker: dict[str, ServedAgent] = {}
+        for agent in agents:
+            if not agent.id or len(agent.id) > MAX_ID or not agent.id.isprintable():
+                raise ConfigError("agents", f"{agent.id[:40]!r} is no id for an agent")
+            if agent.id in self._by_id:
+                raise ConfigError("agents", f"there are two with the id {agent.id!r}")
+            if len(msgspec.json.encode(agent.metadata)) > MAX_METADATA:
+                problem = f"it is longer than {MAX_METADATA} bytes of JSON: shorten it"
+                raise ConfigError(f"agents.{agent.id}.metadata", problem)
+            self._by_id[agent.id] = agent
+            self._by_worker.setdefault(agent.worker, agent)
+
+    @property
+    def only(self) -> ServedAgent | None:
+        """The one agent there is; None when there are several."""
+        return next(iter(self._by_id.values())) if len(self._by_id) == 1 else None
+
+    def get(self, agent_id: str) -> ServedAgent | None:
+        """The agent of this id."""
+        return self._by_id.get(agent_id)
+
+    def find(self, name: str) -> ServedAgent | None:
+        """The agent of this id or, as LiveKit's clients ask, of this worker's name."""
+        return self._by_id.get(name) or self._by_worker.get(name)

@@ -1,0 +1,156 @@
+"""The endpoint's part of `livelayer.toml`: who is served, and with which keys.
+
+    [agents.agt_abc123]                        # one table an agent; its name is the id
+    name = "Lumi"
+    avatar_image_url = "https://example.com/lumi.png"
+    idle_loop_url = "https://example.com/lumi.mp4"
+    dispatch = "lumi"                          # the worker's agent_name; the id, if not given
+    metadata = { voice = "calm" }              # for the worker; visitors can read it, too
+
+    [endpoint]
+    url = "wss://rooms.example.com"            # not given: a server of its own, on this machine
+    api_key = { env = "LIVEKIT_API_KEY" }
+    api_secret = { env = "LIVEKIT_API_SECRET" }
+    keys = { shop = { env = "SHOP_KEY" } }     # who may ask; names are for the log
+    origins = ["https://shop.example.com"]
+    resume_window = 300.0
+    address_rate = { per_minute = 120.0, burst = 60 }
+
+A file without a table of agents serves its `agent_id`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from livelayer_bus.config import (
+    AgentTable,
+    EndpointHead,
+    EndpointTable,
+    Environment,
+    RateTable,
+    Text,
+    convert,
+    read_agents,
+    read_document,
+)
+from livelayer_bus.errors import ConfigError
+from livelayer_bus.events import AgentConfig
+
+from ..http.rates import Rate
+from .agents import ServedAgent
+from .app import EndpointSettings
+
+_LIMITS: Final = (
+    "origins",
+    "token_seconds",
+    "resume_window",
+    "max_body",
+    "max_session",
+    "address_rate",
+    "caller_rate",
+)
+
+
+class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file says of the endpoint, secrets resolved; its repr shows none."""
+
+    agents: tuple[ServedAgent, ...]
+    url: str | None = None
+    """The LiveKit server; None: the file names none."""
+    api_key: str | None = None
+    api_secret: str | None = None
+    api_url: str | None = None
+    keys: dict[str, str] = {}
+    limits: dict[str, Any] = {}
+    """Keywords of `EndpointSettings` that the file sets."""
+
+    def settings(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        api_secret: str | None = None,
+        *,
+        origins: tuple[str, ...] = (),
+    ) -> EndpointSettings:
+        """The settings, with what is given here before what the file says; origins are added.
+
+        Raises:
+            ConfigError: a value cannot be used, or there is no server's address, key or secret.
+        """
+        limits = dict(self.limits)
+        limits["origins"] = (*limits.get("origins", ()), *origins)
+        return EndpointSettings(
+            url=url or self.url or "",
+            api_key=api_key or self.api_key or "",
+            api_secret=api_secret or self.api_secret or "",
+            api_url=None if url else self.api_url,
+            **limits,
+        )
+
+    def __repr__(self) -> str:
+        names = ", ".join(agent.id for agent in self.agents)
+        return f"EndpointConfig(agents=({names}), ...)"
+
+
+def load_endpoint_config(
+    path: str | os.PathLike[str], environ: Environment = os.environ
+) -> EndpointConfig:
+    """Read the endpoint's part of a configuration file.
+
+    Raises:
+        ConfigError: the file cannot be read, a value cannot be used, or an environment variable
+            is missing; the error names the file and the key.
+    """
+    path = Path(path)
+    file = str(path)
+    head = convert(read_document(path), EndpointHead, file, "")
+    table = convert(head.endpoint, EndpointTable, file, "endpoint")
+    agents = tuple(_agent(name, entry) for name, entry in read_agents(head, file).items())
+    if not agents and head.agent_id is not None:
+        agents = (ServedAgent(id=head.agent_id, config=AgentConfig(head.agent_id)),)
+    if not agents:
+        raise ConfigError(f"{file}: agents", "there is none: add a table [agents.<id>]")
+    try:
+        return EndpointConfig(
+            agents=agents,
+            url=_revealed(table.url, environ),
+            api_key=_revealed(table.api_key, environ),
+            api_secret=_revealed(table.api_secret, environ),
+            api_url=_revealed(table.api_url, environ),
+            keys={name: text.reveal(environ) for name, text in table.keys.items()},
+            limits=_limits(table),
+        )
+    except LookupError as exc:
+        raise ConfigError(f"{file}: endpoint", str(exc)) from exc
+    except ConfigError as exc:
+        raise ConfigError(f"{file}: endpoint.{exc.where}", exc.problem) from exc
+
+
+def _agent(name: str, entry: AgentTable) -> ServedAgent:
+    config = AgentConfig(entry.name, entry.avatar_image_url, entry.idle_loop_url)
+    return ServedAgent(id=name, config=config, dispatch=entry.dispatch, metadata=entry.metadata)
+
+
+def _limits(table: EndpointTable) -> dict[str, Any]:
+    given = {name: getattr(table, name) for name in _LIMITS}
+    return {name: _plain(value) for name, value in given.items() if value is not UNSET}
+
+
+def _plain(value: object) -> object:
+    match value:
+        case RateTable():
+            return Rate(value.per_minute, value.burst)
+        case list():
+            return tuple(value)
+        case _:
+            return value
+
+
+def _revealed(text: Text | None, environ: Environment) -> str | None:
+    return text.reveal(environ) if text is not None else None

@@ -1,0 +1,118 @@
+"""The endpoint's OpenAPI 3.1 description, its schemas made from the records it decodes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from livelayer_bus.events import AgentConfig
+
+from ..http.problems import ErrorBody
+from .bodies import SessionAnswer, SessionRequest, TokenAnswer, TokenBody
+
+VERSION: Final = "1"
+_REF: Final = "#/components/schemas/{name}"
+_KINDS: Final = (SessionRequest, SessionAnswer, TokenBody, TokenAnswer, AgentConfig, ErrorBody)
+
+_PROBLEMS: Final = {
+    "400": "The body cannot be used.",
+    "401": "The API key is missing or wrong.",
+    "403": "Pages of this origin may not ask.",
+    "404": "There is no such agent for this caller.",
+    "413": "The body is too long.",
+    "429": "Too many requests; the header Retry-After says when to come back.",
+    "503": "The LiveKit server cannot be reached; try again.",
+}
+
+
+@cache
+def openapi() -> dict[str, Any]:
+    """The whole description, as JSON values; made once."""
+    _, schemas = msgspec.json.schema_components(_KINDS, ref_template=_REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "livelayer-bus session endpoint",
+            "version": VERSION,
+            "description": "Gives out rooms and tokens for sessions with LiveKit agents.",
+        },
+        "paths": {
+            "/api/widget/session": {
+                "post": _post(
+                    "createSession",
+                    "A room with an agent, and the token to join it (LiveLayer's request)",
+                    "SessionRequest",
+                    "SessionAnswer",
+                )
+            },
+            "/api/token": {
+                "post": _post(
+                    "createToken",
+                    "A token for a room with an agent (LiveKit's standard request)",
+                    "TokenBody",
+                    "TokenAnswer",
+                )
+            },
+            "/api/agents/{agentId}/config": {"get": _config()},
+            "/health": {"get": _plain("health", "Whether the process serves")},
+            "/openapi.json": {"get": _plain("describe", "This description")},
+        },
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
+
+
+def _post(operation: str, summary: str, request: str, answer: str) -> dict[str, Any]:
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "security": [{"apiKey": []}, {"bearer": []}],
+        "requestBody": {"required": True, "content": _content(request)},
+        "responses": {
+            "200": {"description": "The token.", "content": _content(answer)},
+            **_problems(*_PROBLEMS),
+        },
+    }
+
+
+def _config() -> dict[str, Any]:
+    agent = {"name": "agentId", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "operationId": "getAgentConfig",
+        "summary": "An agent's published configuration",
+        "parameters": [agent],
+        "responses": {
+            "200": {"description": "The configuration.", "content": _content("AgentConfig")},
+            **_problems("403", "404", "429"),
+        },
+    }
+
+
+def _plain(operation: str, summary: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"type": "object"}}}
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "responses": {
+            "200": {"description": "It does.", "content": content},
+            **_problems("403", "429"),
+        },
+    }
+
+
+def _problems(*statuses: str) -> dict[str, Any]:
+    return {
+        status: {"description": _PROBLEMS[status], "content": _content("ErrorBody")}
+        for status in statuses
+    }
+
+
+def _content(schema: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REF.format(name=schema)}}}

@@ -1,0 +1,253 @@
+"""Sessions that pages open for themselves: one for each stand-alone avatar, within a limit."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Final, TypeAlias, final
+
+import anyio
+import anyio.abc
+import msgspec
+
+from livelayer_bus import LivelayerError, MisuseError, Session
+from livelayer_bus.clock import Clock
+from livelayer_bus.messages import Capability, check_capabilities
+from livelayer_bus.surfaces import SurfaceSession
+
+from .options import Memory, ShowingOptions
+from .problems import Problem, full, not_connecting, unknown_agent, unmounted
+from .session_view import Showing
+
+LOGGER: Final = logging.getLogger("livelayer_web.opening")
+KEY: Final = "web"
+"""Of the surface in each session that was opened."""
+
+OpenSession: TypeAlias = Callable[[str], AbstractAsyncContextManager[Session]]
+"""Opens a session with an agent, by its id: `lambda agent_id: Session(agent_id, tokens=...)`."""
+
+
+class OpeningStatistics(msgspec.Struct, frozen=True):
+    """The sessions that pages opened."""
+
+    open: int
+    opened: int
+    failed: int
+    """Could not be opened, or ended with an error."""
+
+
+@final
+class SessionsOnDemand:
+    """What a page may open: a session of its own with one of these agents.
+
+    Args:
+        open: makes a session; called with the id of one of `agents`.
+        agents: whom a page may talk to.
+        capabilities: what the agents may do to the page; nothing by default.
+        limit: sessions at once.
+        linger: seconds after its last page has gone until a session is closed.
+
+    Raises:
+        MisuseError: there are no agents, a capability does not exist, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        open: OpenSession,  # noqa: A002 - a keyword that reads well
+        *,
+        agents: Iterable[str],
+        capabilities: Iterable[str] = (),
+        limit: int = 16,
+        linger: float = 10.0,
+    ) -> None:
+        if isinstance(agents, str):
+            raise MisuseError(f"agents is the text {agents!r}: give a list, as in [{agents!r}]")
+        self.agents: Final = frozenset(agents)
+        self.open: Final = open
+        self.capabilities: Final[frozenset[Capability]] = check_capabilities(capabilities)
+        self.limit: Final = limit
+        self.linger: Final = linger
+        if not self.agents or limit < 1 or not linger >= 0:
+            raise MisuseError(
+                "sessions on demand need at least one agent, a limit of at least 1 and a linger "
+                "that is not negative"
+            )
+
+
+@final
+class _Opened:
+    """One session that a page opened."""
+
+    def __init__(self, agent_id: str, token_id: str | None, now: float) -> None:
+        self.id: Final = secrets.token_urlsafe(16)
+        self.agent_id: Final = agent_id
+        self.token_id: Final = token_id
+        self.showing: Showing | None = None
+        self.idle_since: float | None = now
+        self.settled: Final = anyio.Event()
+        """Set when it is shown, or could not be opened."""
+        self.error: Exception | None = None
+        self.scope: Final = anyio.CancelScope()
+
+
+@final
+class Opening:
+    """The sessions that pages of one surface have open.
+
+    Guarantee: a session is closed `linger` seconds after its last page has gone (or was opened
+    for nobody), with the surface, and when the token that opened it is revoked. Its pages' streams
+    end with `closed`; with the surface they end with `unmounted`: a page then opens another session
+    as soon as there is a surface again.
+
+    Args:
+        wish: what may be opened.
+        options: how sessions are shown.
+    """
+
+    def __init__(self, wish: SessionsOnDemand, options: ShowingOptions) -> None:
+        self._wish = wish
+        self._options = options
+        self._clock: Clock = options.clock
+        self._opened: dict[str, _Opened] = {}
+        self._group: anyio.abc.TaskGroup | None = None
+        self._ending = False
+        self._total = 0
+        self._failed = 0
+
+    async def run(self) -> None:
+        """Open sessions when asked, until cancelled; then close them all."""
+        tokens = self._options.tokens
+        forget = tokens.on_revoke(self._revoke) if tokens is not None else None
+        self._ending = False
+        try:
+            async with anyio.create_task_group() as self._group:
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    self._ending = True
+                    # Pages are not to hear of their sessions' ends: they go on with others.
+                    for showing in self.showings():
+                        showing.close()
+        finally:
+            self._group = None
+            if forget is not None:
+                forget()
+
+    def check(self, agent_id: str) -> None:
+        """Whether a session with the agent could be opened now.
+
+        Raises:
+            Problem: there is no such agent, or no place for another session.
+        """
+        if agent_id not in self._wish.agents:
+            raise unknown_agent()
+        if self._group is None:
+            raise unmounted()
+        if len(self._opened) >= self._wish.limit:
+            raise full("session")
+
+    async def open(self, agent_id: str, token_id: str | None) -> tuple[str, str]:
+        """A session with the agent: its name in addresses, and its id.
+
+        Raises:
+            Problem: there is no such agent, no place, or it could not be opened.
+        """
+        self.check(agent_id)
+        group = self._group
+        if group is None:
+            raise unmounted()
+        opened = _Opened(agent_id, token_id, self._clock.now())
+        self._opened[opened.id] = opened
+        group.start_soon(self._live, opened)
+        await opened.settled.wait()
+        if opened.showing is None:
+            if isinstance(opened.error, LivelayerError):
+                raise not_connecting(opened.error)
+            raise Problem(502, "connect", "the session could not be opened: it is in the log")
+        return opened.id, opened.showing.session.id
+
+    def find(self, name: str) -> Showing:
+        """The session of this name.
+
+        Raises:
+            Problem: there is none, or not any more.
+        """
+        opened = self._opened.get(name)
+        if opened is None or opened.showing is None:
+            raise Problem(404, "session", "this session is over: open another")
+        return opened.showing
+
+    def showings(self) -> Sequence[Showing]:
+        """Every session that is shown."""
+        return [o.showing for o in self._opened.values() if o.showing is not None]
+
+    def statistics(self) -> OpeningStatistics:
+        """What was opened so far."""
+        return OpeningStatistics(open=len(self._opened), opened=self._total, failed=self._failed)
+
+    def _revoke(self, token_id: str) -> None:
+        for opened in tuple(self._opened.values()):
+            if opened.token_id == token_id:
+                opened.scope.cancel()
+
+    async def _live(self, opened: _Opened) -> None:
+        try:
+            with opened.scope:
+                async with self._wish.open(opened.agent_id) as session:
+                    await self._show(opened, session)
+        except Exception as error:  # noqa: BLE001 - one session's fault must not end the others
+            opened.error = error
+            self._failed += 1
+            LOGGER.error("a session on demand failed: %s", type(error).__name__)
+        finally:
+            del self._opened[opened.id]
+            opened.settled.set()
+
+    async def _show(self, opened: _Opened, session: Session) -> None:
+        memory = Memory(self._clock)
+
+        async def surface(view: SurfaceSession) -> None:
+            showing = Showing(
+                view,
+                self._options,
+                memory,
+                last_word=lambda: "unmounted" if self._ending else "closed",
+                changed=lambda: self._look(opened),
+            )
+            opened.showing = showing
+            await showing.run(started=opened.settled.set)
+
+        mounted = session.mount(
+            surface, key=KEY, capabilities=self._wish.capabilities, on_fault="unmount"
+        )
+        self._total += 1
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                await self._until_left(opened)
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            await mounted.wait()
+            group.cancel_scope.cancel()
+        opened.showing = None
+
+    def _look(self, opened: _Opened) -> None:
+        showing = opened.showing
+        if showing is None or len(showing.viewers):
+            opened.idle_since = None
+        elif opened.idle_since is None:
+            opened.idle_since = self._clock.now()
+
+    async def _until_left(self, opened: _Opened) -> None:
+        linger = self._wish.linger
+        while True:
+            # Left while this sleeps, it is due after it wakes: never before.
+            since = opened.idle_since
+            due = linger if since is None else since + linger - self._clock.now()
+            await self._clock.sleep(max(0.0, due))
+            since = opened.idle_since
+            if since is not None and self._clock.now() >= since + linger:
+                return

@@ -1,0 +1,321 @@
+"""One session and its pages, from the mounting of the surface until it ends."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar, final
+
+import anyio
+import anyio.abc
+
+from livelayer_bus import ClosedError
+from livelayer_bus.surfaces import SurfaceSession
+
+from .events import Bye, Info
+from .media import Media, MediaConnection
+from .messages import Messages
+from .options import Memory, ShowingOptions
+from .pages import Pages
+from .problems import full, no_token, unmounted
+from .shutdown import foreign_server_is_leaving
+from .sources import Sources, Work
+from .stream import EventStream
+from .tokens import GRANTS, Grant
+from .viewers import BEAT_SECONDS, Viewer, ViewerInfo, Viewers, Wants
+
+T = TypeVar("T")
+
+
+@final
+class Showing:
+    """What the pages of one mounted session have in common.
+
+    Guarantee: pages are served while `run` runs. When it ends, every request that waits, every
+    event stream (with a last word), every lease and every media connection ends with it.
+
+    Args:
+        session: what is shown.
+        options: how.
+        memory: what outlives a restart of the surface.
+        last_word: says why event streams end, when this does.
+        changed: called when a page came or went.
+    """
+
+    def __init__(
+        self,
+        session: SurfaceSession,
+        options: ShowingOptions,
+        memory: Memory,
+        *,
+        last_word: Callable[[], Bye] = lambda: "unmounted",
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.session: Final = session
+        self.options: Final = options
+        self.instance: Final = secrets.token_hex(8)
+        self.media: Final = Media(session, options.media, clock=options.clock)
+        self.viewers: Final = Viewers(
+            session.id, memory.places, options.clock, options.max_viewers, self._viewers_changed
+        )
+        self.messages: Final = Messages(session, memory.messages, options.max_message_bytes)
+        self.pages: Final = Pages(
+            session,
+            self.viewers,
+            self._ready_stream_of,
+            memory.numbers,
+            options.clock,
+            options.max_message_bytes,
+        )
+        self.sources: Final = Sources(session, self._start)
+        self._last_word = last_word
+        self._changed = changed
+        self._streams: dict[Viewer, EventStream] = {}
+        self._connections: dict[str, tuple[Viewer, MediaConnection]] = {}
+        self._requests: set[anyio.CancelScope] = set()
+        self._group: anyio.abc.TaskGroup | None = None
+        self._events_written = 0
+        self._events_missed = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether pages are served."""
+        return self._group is not None
+
+    # The life of it ---------------------------------------------------------------------------
+
+    async def run(self, started: Callable[[], object] = lambda: None) -> None:
+        """Serve pages until cancelled, or until the session ends; `started` is called first."""
+        tokens = self.options.tokens
+        forget = tokens.on_revoke(self.viewers.revoke) if tokens is not None else None
+        try:
+            async with anyio.create_task_group() as group:
+                try:
+                    group.start_soon(self.media.run)
+                    group.start_soon(self.viewers.run)
+                    group.start_soon(self._beat)
+                    self._group = group
+                    started()
+                    await self.pages.run()
+                finally:
+                    # At once: media may take a while to end.
+                    self.close()
+                group.cancel_scope.cancel()
+        finally:
+            if forget is not None:
+                forget()
+
+    def close(self) -> None:
+        """End every page's stream and requests now; `run` still ends by itself."""
+        self._group = None
+        for scope in tuple(self._requests):
+            scope.cancel()
+        self.viewers.close("closed")
+
+    async def serve(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Run a request's work; it ends with this.
+
+        Raises:
+            Problem: this is over, or ended meanwhile.
+        """
+        if self._group is None:
+            raise unmounted()
+        scope = anyio.CancelScope()
+        self._requests.add(scope)
+        try:
+            with scope:
+                return await call()
+        finally:
+            self._requests.discard(scope)
+        raise unmounted()
+
+    # Joining ------------------------------------------------------------------------------------
+
+    def admit(self, bearer: str | None) -> tuple[frozenset[Grant], str | None]:
+        """What a bearer may do here, and the id of the token that it is.
+
+        Raises:
+            ViewerTokenError: it is a token that is turned down.
+            Problem: tokens are on, and there is none.
+        """
+        tokens = self.options.tokens
+        if tokens is None:
+            return GRANTS, None
+        if bearer is None:
+            raise no_token()
+        claims = tokens.verify(bearer, self.options.name or self.session.id)
+        return claims.grants, claims.token_id
+
+    def join(
+        self, bearer: str | None, previous: str | None, *, silent: bool = False
+    ) -> tuple[Viewer, str]:
+        """A page and its key: at its place, if it had one.
+
+        Raises:
+            ViewerTokenError: a token was turned down.
+            Problem: a token is missing, or there is no place.
+        """
+        for key in (previous, bearer):
+            if key is not None and (found := self.viewers.resume(key)) is not None:
+                viewer, fresh = found
+                break
+        else:
+            if self.viewers.full:
+                raise full("page")
+            viewer, fresh = self.viewers.join(*self.admit(bearer), silent=silent)
+        viewer.on_end(partial(self._viewer_ended, viewer))
+        return viewer, fresh
+
+    def use(self, viewer: Viewer) -> None:
+        """A person used the page: commands go to it, and to this surface."""
+        self.viewers.use(viewer)
+        self.session.mark_used()
+
+    def want(self, viewer: Viewer, wants: Wants) -> None:
+        """What the page can use from now on."""
+        viewer.wants = wants
+        if viewer.connection is not None:
+            _apply(wants, viewer.connection)
+
+    # Event streams ------------------------------------------------------------------------------
+
+    def stream(self, viewer: Viewer, after: str | None) -> EventStream:
+        """A page's event stream, to be run; an earlier one of the page ends."""
+        if (earlier := self._streams.get(viewer)) is not None:
+            earlier.end()
+        stream = self._streams[viewer] = EventStream(
+            self.session,
+            viewer,
+            after,
+            info=partial(self._info, viewer),
+            opened=self._stream_opened,
+            closed=self._stream_closed,
+        )
+        return stream
+
+    @property
+    def streams(self) -> int:
+        """Event streams that are open."""
+        return len(self._streams)
+
+    @property
+    def events_written(self) -> int:
+        """Over all event streams."""
+        return self._events_written + sum(s.written for s in self._streams.values())
+
+    @property
+    def events_missed(self) -> int:
+        """Over all event streams: those that the ring lost for one of them."""
+        return self._events_missed + sum(s.missed for s in self._streams.values())
+
+    # Media --------------------------------------------------------------------------------------
+
+    async def connect_media(self, viewer: Viewer, offer: str) -> MediaConnection:
+        """Answer a page's offer; an earlier connection of the page ends.
+
+        Raises:
+            OfferError: the offer cannot be answered.
+            MediaFullError, MediaUnavailableError: see `Media.connect`.
+            Problem: the page has gone meanwhile.
+        """
+        connection = await self.media.connect(offer, allow_sources="talk" in viewer.grants)
+        if viewer.ended is not None:
+            await connection.aclose()
+            raise unmounted()
+        earlier, viewer.connection = viewer.connection, connection
+        self._connections[connection.id] = viewer, connection
+        if earlier is not None:
+            self._start(earlier.aclose)
+        if not viewer.silent:
+            _apply(viewer.wants, connection)
+        connection.on_end(partial(self._connection_ended, viewer, connection))
+        self._look()
+        return connection
+
+    def connection(self, connection_id: str) -> tuple[Viewer, MediaConnection] | None:
+        """Whose connection it is; None if it has ended."""
+        return self._connections.get(connection_id)
+
+    # For the application --------------------------------------------------------------------------
+
+    def viewer_infos(self) -> tuple[ViewerInfo, ...]:
+        """The pages, in the order of joining."""
+        active = self.viewers.active
+        return tuple(
+            ViewerInfo(
+                id=viewer.id,
+                grants=viewer.grants,
+                page=viewer.page,
+                active=viewer is active,
+                streaming=viewer in self._streams,
+                connected=viewer.connection is not None,
+            )
+            for viewer in self.viewers
+        )
+
+    # What the parts tell each other ---------------------------------------------------------------
+
+    def _start(self, work: Work) -> None:
+        if self._group is None:
+            raise ClosedError("this surface", "mount it again")
+        self._group.start_soon(work)
+
+    async def _beat(self) -> None:
+        while True:
+            await self.options.clock.sleep(BEAT_SECONDS)
+            leaving = foreign_server_is_leaving()
+            for stream in tuple(self._streams.values()):
+                if leaving:
+                    stream.end("unmounted")
+                else:
+                    stream.beat()
+
+    def _look(self) -> None:
+        for stream in tuple(self._streams.values()):
+            stream.look()
+
+    def _viewers_changed(self) -> None:
+        self._look()
+        self._changed()
+
+    def _viewer_ended(self, viewer: Viewer) -> None:
+        stream = self._streams.get(viewer)
+        if stream is not None:
+            words: dict[str | None, Bye] = {"revoked": "revoked", "closed": self._last_word()}
+            stream.end(words.get(viewer.ended))
+        self.sources.end(viewer)
+        if viewer.connection is not None and self._group is not None:
+            self._group.start_soon(viewer.connection.aclose)
+
+    def _connection_ended(self, viewer: Viewer, connection: MediaConnection) -> None:
+        self._connections.pop(connection.id, None)
+        self.sources.end(viewer, connection)
+        if viewer.connection is connection:
+            viewer.connection = None
+            if viewer.silent:
+                self.viewers.leave(viewer)
+            self._look()
+
+    def _ready_stream_of(self, viewer: Viewer) -> EventStream | None:
+        stream = self._streams.get(viewer)
+        return stream if stream is not None and stream.ready else None
+
+    def _stream_opened(self, stream: EventStream) -> None:
+        if self._streams.get(stream.viewer) is stream:
+            self.pages.stream_opened(stream)
+
+    def _stream_closed(self, stream: EventStream) -> None:
+        self._events_written += stream.written
+        self._events_missed += stream.missed
+        if self._streams.get(stream.viewer) is stream:
+            del self._streams[stream.viewer]
+            self.pages.stream_closed(stream.viewer)
+
+    def _info(self, viewer: Viewer) -> Info:
+        quality = viewer.connection.quality if viewer.connection is not None else None
+        return Info.of(len(self.viewers), self.viewers.active is viewer, quality)
+
+
+def _apply(wants: Wants, connection: MediaConnection) -> None:
+    connection.want(video=wants.video, audio=wants.audio, height=wants.height)

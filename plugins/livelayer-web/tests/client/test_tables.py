@@ -1,0 +1,121 @@
+"""The tables that JavaScript and Python both hold are the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import livelayer_web
+import msgspec
+import pytest
+from livelayer_bus.capabilities import capability_of
+from livelayer_web.bodies import Joined
+from livelayer_web.media import SourceKind
+from livelayer_web.pages import Reason
+from livelayer_web.tokens import ViewerTokenError
+from livelayer_web.viewers import Wants
+from playwright.async_api import Page
+
+from livelayer_bus.events import AgentConfig, AgentState, ConnectionState, Role, TranscriptEntry
+from livelayer_bus.messages import (
+    MAX_ROUTES,
+    AgentMessage,
+    AgentStateMessage,
+    Command,
+    FormSubmitBlocked,
+    ScrollDirection,
+    SurfaceMessage,
+)
+from livelayer_bus.state import LeaseState, SessionState
+
+STATIC = Path(livelayer_web.__file__).parent / "static"
+TYPES = (STATIC / "client" / "types.js").read_text()
+
+
+def wire_types(union: Any) -> set[str]:
+    return {one.wire_type() for one in get_args(union)}
+
+
+async def table(page: Page, module: str, name: str) -> Any:
+    """What a module exports, as JSON; a set or map becomes a list."""
+    return await page.evaluate(
+        """async ([module, name]) => {
+            const value = (await import(`/livelayer/js/${module}`))[name];
+            return typeof value === "object" ? [...value] : value;
+        }""",
+        [module, name],
+    )
+
+
+@pytest.mark.anyio
+async def test_a_message_needs_the_same_capability_on_both_sides(modules: Page) -> None:
+    types = sorted(wire_types(AgentMessage) | wire_types(SurfaceMessage))
+    types += ["task_of_tomorrow", "toString", "", "unknown"]
+    found = await modules.evaluate(
+        """async (types) => {
+            const { capabilityOf } = await import("/livelayer/js/page/capabilities.js");
+            return Object.fromEntries(types.map((type) => [type, capabilityOf(type)]));
+        }""",
+        types,
+    )
+    assert found == {name: capability_of(name) for name in types}
+
+
+@pytest.mark.anyio
+async def test_lists_of_words_are_the_same_on_both_sides(modules: Page) -> None:
+    events = wire_types(AgentMessage) - wire_types(Command) - {AgentStateMessage.wire_type()}
+    errors: list[type[ViewerTokenError]] = [ViewerTokenError, *ViewerTokenError.__subclasses__()]
+    refused = {error.code for error in errors}
+    assert await table(modules, "page/links.js", "MAX_ROUTES") == MAX_ROUTES
+    assert await table(modules, "page/scroll.js", "DIRECTIONS") == list(get_args(ScrollDirection))
+    assert await table(modules, "client/peer.js", "SOURCES") == list(get_args(SourceKind))
+    assert set(await table(modules, "page/events.js", "AGENT_EVENTS")) == events
+    assert set(await table(modules, "client/errors.js", "REFUSED")) == refused | {"host", "origin"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ConnectionState", ConnectionState),
+        ("AgentState", AgentState),
+        ("SourceKind", SourceKind),
+        ("Reason", Reason),
+    ],
+)
+def test_a_union_of_types_js_has_python_s_words(name: str, words: Any) -> None:
+    found = re.search(rf"@typedef \{{([^}}]*)\}} {name}\b", TYPES)
+    assert found is not None
+    assert re.findall(r'"(\w+)"', found[1]) == list(get_args(words))
+
+
+def test_the_reasons_of_a_blocked_form_are_python_s() -> None:
+    [reasons] = [f.type for f in msgspec.structs.fields(FormSubmitBlocked) if f.name == "reason"]
+    source = (STATIC / "page" / "submit.js").read_text()
+    found = re.search(r"@typedef \{([^}]*)\} Submission\b", source)
+    assert found is not None
+    assert re.findall(r'"(\w+)"', found[1]) == ["submitted", *get_args(reasons)]
+
+
+@pytest.mark.parametrize("record", [SessionState, Joined, TranscriptEntry])
+def test_a_record_of_types_js_has_python_s_fields(record: type[msgspec.Struct]) -> None:
+    found = re.search(rf"@typedef \{{object\}} {record.__name__}\b(.*?)\*/", TYPES, re.DOTALL)
+    assert found is not None
+    assert re.findall(r"@property \{.*\} (\w+)", found[1]) == list(record.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("record", "file"),
+    [(LeaseState, "types.js"), (AgentConfig, "types.js"), (Wants, "beat.js")],
+)
+def test_a_short_record_has_python_s_fields(record: type[msgspec.Struct], file: str) -> None:
+    source = (STATIC / "client" / file).read_text()
+    found = re.search(rf"@typedef \{{\{{(.*)\}}\}} {record.__name__}\b", source)
+    assert found is not None
+    names = [field.encode_name for field in msgspec.structs.fields(record)]
+    assert re.findall(r"(\w+)\??:", found[1]) == names
+
+
+def test_a_line_of_the_transcript_has_python_s_roles() -> None:
+    roles = " | ".join(f'"{role}"' for role in get_args(Role))
+    assert f"@property {{{roles}}} role" in TYPES
