@@ -10,8 +10,8 @@ from .bus import Subscription
 from .errors import NotSupportedError
 from .events import AgentConfig, AgentState, ConnectionState, DataReceived, Event, TranscriptEntry
 from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
-from .messages import Command, Message, RawMessage, WireMessage
 from .media.publishing import MediaSource
+from .messages import Command, Message, RawMessage, WireMessage
 from .state import SessionState
 
 E = TypeVar("E", bound=Event)

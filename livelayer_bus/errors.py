@@ -11,6 +11,10 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
+OURS = "livelayer-bus"
+EXTRAS = {"rich": "cli", "typer": "cli", "opentelemetry": "telemetry"}
+"""Modules of other distributions, and the extra of livelayer-bus that installs them."""
+
 
 class LivelayerError(Exception):
     """The root of all errors of this package."""

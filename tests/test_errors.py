@@ -9,7 +9,17 @@ from contextlib import suppress
 import pytest
 
 import livelayer_bus
-from livelayer_bus.errors import BrokenError, BusyError, ClosedError, ConnectionLostError, LivelayerError, MisuseError, NotConnectedError, RefusedError, not_connected
+from livelayer_bus.errors import (
+    BrokenError,
+    BusyError,
+    ClosedError,
+    ConnectionLostError,
+    LivelayerError,
+    MisuseError,
+    NotConnectedError,
+    RefusedError,
+    not_connected,
+)
 
 KINDS = (ClosedError, BrokenError, BusyError, MisuseError, RefusedError)
 

@@ -11,9 +11,9 @@ import msgspec
 
 from ..errors import ClosedError, MicrophoneBusyError, MisuseError, SourceBusyError, not_connected
 from ..events import CameraChanged, Event, MicrophoneChanged, ScreenChanged
-from . import AudioFrame, VideoFrame
 from ..state import SessionState
 from ..tasks import TaskOwner
+from . import AudioFrame, VideoFrame
 
 F = TypeVar("F", AudioFrame, VideoFrame)
 SourceName: TypeAlias = Literal["microphone", "camera", "screen"]

@@ -116,7 +116,6 @@ __all__ = [
     "FormSubmitBlocked",
     "CommandResult",
     "RefusalReason",
-    "AgentState",
     "MAX_DEPTH",
     "nests_too_deeply",
 ]

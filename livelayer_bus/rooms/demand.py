@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, Final, final
 
 from ..clock import Clock
-from .port import FrameTarget
 from ..tasks import TaskOwner, Timer
+from .port import FrameTarget
 
 PAUSE_AFTER: Final = 2.0  # seconds without a reader; surfaces that change places take less
 

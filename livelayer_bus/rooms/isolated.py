@@ -17,11 +17,11 @@ import msgspec
 
 from ..errors import BrokenError, ClosedError, MisuseError
 from ..media.publishing import F, PublishedTrack, SourceName
+from ..tokens import RoomAccess
 from .demand import PAUSE_AFTER
 from .livekit import LiveKitRoom
 from .port import MediaWriters, RoomSink
 from .thread_bridge import AudioBridge, Inbox, LoopHandle, SinkBridge, VideoBridge, run_there
-from ..tokens import RoomAccess
 
 SETTLE_SECONDS: Final = 4.0  # for what the SDK still does after the room was left
 

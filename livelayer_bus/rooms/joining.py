@@ -8,10 +8,10 @@ from typing import Final, final
 from livekit import rtc
 
 from ..errors import ConnectError
+from ..tasks import RootTask
 from .errors import join_error, redact_sdk_log, shown_url, without_secrets
 from .listeners import report
 from .sdk_private import run_to_end
-from ..tasks import RootTask
 
 JOIN_SECONDS: Final = 15.0  # for a join as a whole; the SDK alone would try for over 30 s
 SIGNAL_SECONDS: Final = 5.0  # for each of the SDK's own attempts

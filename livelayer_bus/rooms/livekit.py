@@ -13,6 +13,8 @@ from livekit import rtc
 from ..clock import Clock, SystemClock
 from ..errors import BrokenError, ClosedError, ConnectError, MisuseError
 from ..media.publishing import F, PublishedTrack, SourceName
+from ..tasks import RootTask, TaskOwner
+from ..tokens import RoomAccess
 from .demand import PAUSE_AFTER
 from .errors import broken, room_loss, shown_url
 from .joining import LEAVE_SECONDS, Joining, leaving
@@ -21,8 +23,6 @@ from .publishing import Publications
 from .room_events import RoomEvents
 from .sdk_private import keep
 from .track_readers import Pausing
-from ..tasks import RootTask, TaskOwner
-from ..tokens import RoomAccess
 
 READER_SECONDS: Final = 2.0  # for the readers of streams to end, each bounded by itself
 

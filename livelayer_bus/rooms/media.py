@@ -6,10 +6,10 @@ from typing import Final, final
 
 from livekit import rtc
 
+from ..tasks import TaskOwner
 from .agent import ON_BEHALF_ATTRIBUTE, AgentWatch
 from .port import MediaWriters, RoomSink, TrackKind
 from .track_readers import AudioTrackReader, Pausing, TrackRef, VideoTrackReader
-from ..tasks import TaskOwner
 
 _Source = rtc.TrackSource
 _SOURCES: Final = {  # what speaks or shows a face comes before what merely accompanies it

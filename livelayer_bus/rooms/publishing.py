@@ -11,9 +11,9 @@ from livekit import rtc
 from ..errors import BrokenError, ClosedError, MisuseError
 from ..media import AudioFrame, FrameMetadata, VideoFrame
 from ..media.publishing import PublishedTrack, SourceName
+from ..tasks import RootTask, TaskOwner
 from .errors import broken
 from .listeners import report
-from ..tasks import RootTask, TaskOwner
 
 QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
 MAX_FPS: Final = 60  # pictures a second; `push` waits so that no burst reaches the encoder

@@ -8,13 +8,13 @@ from typing import Final, final
 
 from livekit import rtc
 
+from ..tasks import TaskOwner
 from .agent import AgentWatch
 from .listeners import Listeners
 from .media import AgentMedia
 from .port import ConnectionInterrupted, ConnectionRestored, MediaWriters, PacketReceived, RoomSink
 from .track_readers import Pausing
 from .transcription import Transcriptions
-from ..tasks import TaskOwner
 
 SILENCE_SECONDS: Final = 0.5  # from the state "disconnected" to its reason, if there is one
 

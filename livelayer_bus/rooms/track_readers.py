@@ -17,11 +17,11 @@ from livekit import rtc
 from ..clock import Clock
 from ..errors import ClosedError
 from ..media import AudioFrame, FrameMetadata, VideoFrame
+from ..tasks import RootTask, TaskOwner
 from .demand import Demand
 from .listeners import report
 from .port import FrameTarget, RoomSink, TrackKind, TrackReported
 from .sdk_private import run_to_end, set_enabled
-from ..tasks import RootTask, TaskOwner
 
 SAMPLE_RATE: Final = 48_000  # Hz; what WebRTC decodes to, so nothing is resampled
 CHANNELS: Final = 1

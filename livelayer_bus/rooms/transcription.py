@@ -11,9 +11,9 @@ from livekit import rtc
 
 from ..errors import BusyError
 from ..events import Role, TranscriptEntry
+from ..tasks import RootTask, TaskOwner
 from .listeners import report
 from .port import RoomSink, UtteranceHeard
-from ..tasks import RootTask, TaskOwner
 
 TOPIC: Final = "lk.transcription"
 SEGMENT_ATTRIBUTE: Final = "lk.segment_id"

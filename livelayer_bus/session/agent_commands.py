@@ -7,11 +7,18 @@ from typing import Final, final
 
 import msgspec
 
-from ..messages.capabilities import capability_of
 from ..clock import Clock
-from ..surfaces.commands import CommandRouter, RoutedCommand, Target
-from ..events import CommandFinished, CommandReceived, CommandRefused, CommandRefusedReason, RefusalReason, carrying
+from ..events import (
+    CommandFinished,
+    CommandReceived,
+    CommandRefused,
+    CommandRefusedReason,
+    RefusalReason,
+    carrying,
+)
 from ..messages import Command
+from ..messages.capabilities import capability_of
+from ..surfaces.commands import CommandRouter, RoutedCommand, Target
 from ..tasks import TaskOwner
 from .store import Store
 

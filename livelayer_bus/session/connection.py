@@ -7,10 +7,29 @@ from typing import Literal, TypeAlias, final
 import anyio
 import msgspec
 
-from ..clock import Backoff
-from ..clock import Clock
-from ..errors import BrokenError, ConnectError, LivelayerError, NotConnectedError, RefusedError, TokenSourceError, describe, readable
-from ..events import AgentConfigChanged, ConnectionStateChanged, DataReceived, EpochStarted, HandlerFailed, Reconnected, Reconnecting, ResumeWindowClosed, SessionFailed, TranscriptCleared
+from ..clock import Backoff, Clock
+from ..errors import (
+    BrokenError,
+    ConnectError,
+    LivelayerError,
+    NotConnectedError,
+    RefusedError,
+    TokenSourceError,
+    describe,
+    readable,
+)
+from ..events import (
+    AgentConfigChanged,
+    ConnectionStateChanged,
+    DataReceived,
+    EpochStarted,
+    HandlerFailed,
+    Reconnected,
+    Reconnecting,
+    ResumeWindowClosed,
+    SessionFailed,
+    TranscriptCleared,
+)
 from ..rooms.port import RoomLost, RoomPort
 from ..state import SessionState
 from ..tasks import RootTask, TaskOwner, Timer, fault_of

@@ -10,8 +10,25 @@ import anyio
 import msgspec
 
 from ..contract import Outgoing
-from ..errors import ClosedError, MessageTooLargeError, MisuseError, NotConnectedError, RequestTimeoutError, SendTimeoutError, not_connected
-from ..events import AgentAvailabilityChanged, ConnectionStateChanged, DataReceived, DataSent, EpochStarted, Event, Reconnected, Reconnecting
+from ..errors import (
+    ClosedError,
+    MessageTooLargeError,
+    MisuseError,
+    NotConnectedError,
+    RequestTimeoutError,
+    SendTimeoutError,
+    not_connected,
+)
+from ..events import (
+    AgentAvailabilityChanged,
+    ConnectionStateChanged,
+    DataReceived,
+    DataSent,
+    EpochStarted,
+    Event,
+    Reconnected,
+    Reconnecting,
+)
 from ..messages import Message, RawMessage, WireMessage, encode, request_id, type_of
 from ..rooms.port import RoomPort
 from ..state import SessionState

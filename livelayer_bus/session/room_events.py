@@ -8,13 +8,40 @@ from typing import Literal, TypeAlias, final
 
 import msgspec
 
-from ..messages.capabilities import capability_of
 from ..errors import ClosedError, describe, place_of
-from ..events import AgentAvailabilityChanged, AgentState, AgentStateChanged, CommandRefusedReason, DataReceived, HandlerFailed, MalformedMessage, Reconnected, Reconnecting, TrackChanged, TranscriptEntry, TranscriptUpdated, carrying, packet_payload
+from ..events import (
+    AgentAvailabilityChanged,
+    AgentState,
+    AgentStateChanged,
+    CommandRefusedReason,
+    DataReceived,
+    HandlerFailed,
+    MalformedMessage,
+    Reconnected,
+    Reconnecting,
+    TrackChanged,
+    TranscriptEntry,
+    TranscriptUpdated,
+    carrying,
+    packet_payload,
+)
 from ..media import AudioWriter, VideoWriter
 from ..messages import AgentError, AgentStateMessage, BotReady, Message, is_command, read
+from ..messages.capabilities import capability_of
 from ..rooms.listeners import report
-from ..rooms.port import AgentPresence, AgentStateReported, ConnectionInterrupted, ConnectionRestored, MediaWriters, PacketReceived, RoomEvent, RoomLost, TrackKind, TrackReported, UtteranceHeard
+from ..rooms.port import (
+    AgentPresence,
+    AgentStateReported,
+    ConnectionInterrupted,
+    ConnectionRestored,
+    MediaWriters,
+    PacketReceived,
+    RoomEvent,
+    RoomLost,
+    TrackKind,
+    TrackReported,
+    UtteranceHeard,
+)
 from .agent_commands import AgentCommands
 from .store import Store
 

@@ -10,6 +10,20 @@ from uuid import uuid4
 import anyio
 from livekit import rtc
 
+from ..bus.bus import Subscription
+from ..clock import Backoff, Clock, SystemClock
+from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
+from ..errors import MisuseError, SurfaceFailedError
+from ..events import DataReceived, EpochStarted, Event
+from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
+from ..media.publishing import SOURCES, Publisher, SourceName
+from ..messages import Message, UserMessage, WireMessage
+from ..rooms.port import RoomFactory
+from ..state import SessionState
+from ..surfaces.supervision import MountedSurface, OnFault, Supervisor
+from ..surfaces.surface import Surface, SurfaceFunction
+from ..tasks import TaskOwner, Timer
+from ..tokens import SessionEndpoint, TokenSource
 from .agent_commands import AgentCommands
 from .commands import CommandStream, report_results
 from .connection import Connection
@@ -19,21 +33,6 @@ from .outbox import Outbox
 from .room_events import SessionWriters
 from .store import Store
 from .target import Borrow, Target, target_of
-from ..clock import Backoff
-from ..bus.bus import Subscription
-from ..clock import Clock, SystemClock
-from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
-from ..errors import MisuseError, SurfaceFailedError
-from ..events import DataReceived, EpochStarted, Event
-from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
-from ..messages import Message, UserMessage, WireMessage
-from ..media.publishing import SOURCES, Publisher, SourceName
-from ..rooms.port import RoomFactory
-from ..state import SessionState
-from ..surfaces.supervision import MountedSurface, OnFault, Supervisor
-from ..surfaces.surface import Surface, SurfaceFunction
-from ..tasks import TaskOwner, Timer
-from ..tokens import SessionEndpoint, TokenSource
 
 CHAT_TOPIC = "lk.chat"  # where an agent without our plugin listens for typed text
 SURFACES_SHARE = 0.8  # of close_timeout: what is left closes the rest of the session

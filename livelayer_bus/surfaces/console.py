@@ -15,11 +15,28 @@ from rich.console import Console
 from rich.live import Live
 
 from ..errors import Lagged, LivelayerError, MisuseError, NotSupportedError
-from ..events import CommandRefused, DataReceived, DataSent, Event, HandlerFailed, MalformedMessage, SurfaceFailed
+from ..events import (
+    CommandRefused,
+    DataReceived,
+    DataSent,
+    Event,
+    HandlerFailed,
+    MalformedMessage,
+    SurfaceFailed,
+)
 from ..media import AudioSubscription, VideoFrame, VideoSubscription
 from ..messages import UserMessage
 from .console_plain import opening_line, plain_line, typed_text
-from .console_view import AudioFacts, ConsoleScreen, ConsoleView, Direction, MessageFacts, TypedLine, VideoFacts, in_encoding
+from .console_view import (
+    AudioFacts,
+    ConsoleScreen,
+    ConsoleView,
+    Direction,
+    MessageFacts,
+    TypedLine,
+    VideoFacts,
+    in_encoding,
+)
 from .keyboard import LineEditor, keyboard, keys_one_by_one
 from .surface import SurfaceSession
 from .writing import BackgroundWriter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from livelayer_bus import events
+
 from ..events import Event
 from ..messages import UserMessage
 from ..state import SessionState

@@ -9,15 +9,14 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
-from ..clock import Backoff
-from ..messages.capabilities import Capability, check_capabilities
-from ..clock import Clock, SystemClock
-from .commands import CommandRouter
+from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession
 from ..errors import DuplicateSurfaceError, MisuseError, SurfaceFailedError, describe, place_of
 from ..events import Event, SurfaceDidNotStop, SurfaceFailed, SurfaceMounted, SurfaceUnmounted
-from .surface import Surface, SurfaceFunction, SurfaceSession, surface_function
+from ..messages.capabilities import Capability, check_capabilities
 from ..tasks import RootTask, fault_of, log_fault, start
+from .commands import CommandRouter
+from .surface import Surface, SurfaceFunction, SurfaceSession, surface_function
 
 logger = logging.getLogger(__name__)
 

@@ -7,15 +7,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
 
 from ..bus.bus import Subscription
-from ..messages.capabilities import Capability
-from .commands import CommandRouter
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
 from ..errors import Lagged, MisuseError, NotSupportedError
 from ..events import CommandReceived, DataReceived, Event, RefusalReason
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
-from ..messages import Command, Message, RawMessage, UserMessage, WireMessage, is_command
 from ..media.publishing import Lease, MediaSource
+from ..messages import Command, Message, RawMessage, UserMessage, WireMessage, is_command
+from ..messages.capabilities import Capability
 from ..state import SessionState
+from .commands import CommandRouter
 
 F = TypeVar("F", AudioFrame, VideoFrame)
 

@@ -7,7 +7,22 @@ from typing import Final, TypeAlias, final
 
 from ..bus.bus import Subscription
 from ..events import Event
-from ..messages import BotReady, Click, Command, FillForm, FocusField, Navigate, RequestPageContext, RequestRoutes, ScrollPage, ScrollTo, SubmitForm, TaskCompleted, TaskFieldUpdated, TaskResult
+from ..messages import (
+    BotReady,
+    Click,
+    Command,
+    FillForm,
+    FocusField,
+    Navigate,
+    RequestPageContext,
+    RequestRoutes,
+    ScrollPage,
+    ScrollTo,
+    SubmitForm,
+    TaskCompleted,
+    TaskFieldUpdated,
+    TaskResult,
+)
 from ..messages.capabilities import Capability
 from ..session.session import Session
 from ..state import SessionState

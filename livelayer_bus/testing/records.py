@@ -9,8 +9,8 @@ from typing import Any, Final, Generic, TypeVar, final
 import msgspec
 
 from ..media import AudioFrame, VideoFrame
-from ..messages import Message, decode, message_type
 from ..media.publishing import SourceName
+from ..messages import Message, decode, message_type
 from .gate import Gate
 from .waiting import Signal
 

@@ -8,9 +8,22 @@ from typing import cast, final
 from ..errors import BrokenError
 from ..events import Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
-from ..messages import Message, encode
 from ..media.publishing import F, PublishedTrack, SourceName
-from ..rooms.port import AgentPresence, AgentStateReported, ConnectionInterrupted, ConnectionRestored, MediaWriters, PacketReceived, RoomEvent, RoomLost, RoomSink, TrackKind, TrackReported, UtteranceHeard
+from ..messages import Message, encode
+from ..rooms.port import (
+    AgentPresence,
+    AgentStateReported,
+    ConnectionInterrupted,
+    ConnectionRestored,
+    MediaWriters,
+    PacketReceived,
+    RoomEvent,
+    RoomLost,
+    RoomSink,
+    TrackKind,
+    TrackReported,
+    UtteranceHeard,
+)
 from ..tokens import RoomAccess
 from .errors import ScriptError
 from .frames import grey_picture, silence

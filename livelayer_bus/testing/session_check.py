@@ -12,7 +12,15 @@ import anyio.lowlevel
 
 from ..bus.bus import Record, Subscription
 from ..contract import ControlledSession, E
-from ..errors import ClosedError, ConnectionLostError, Lagged, LivelayerError, NotConnectedError, NotSupportedError, StaleCursorError
+from ..errors import (
+    ClosedError,
+    ConnectionLostError,
+    Lagged,
+    LivelayerError,
+    NotConnectedError,
+    NotSupportedError,
+    StaleCursorError,
+)
 from ..events import Event, SessionFailed, TranscriptUpdated
 from ..media import AudioChannel, VideoChannel
 from ..messages import UserMessage

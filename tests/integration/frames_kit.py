@@ -13,7 +13,6 @@ from livekit import rtc
 from livelayer_benchmarks.picture import Painter, Sampler, read_stamp
 
 from livelayer_bus import Session, SurfaceSession
-from livelayer_bus.rooms import RoomFactory
 from livelayer_bus.media import AudioFrame, VideoFrame, VideoSubscription
 from livelayer_bus.rooms import LiveKitRoom, RoomFactory
 from livelayer_bus.testing import no_leaked_tasks

@@ -15,10 +15,21 @@ from livekit import api, rtc
 from livekit.rtc._ffi_client import FfiClient
 from livelayer_embedded import EmbeddedServer
 
-from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.media import AudioWriter, VideoWriter
-from livelayer_bus.rooms import AgentPresence, AgentStateReported, ConnectionInterrupted, ConnectionRestored, LiveKitRoom, MediaWriters, PacketReceived, RoomEvent, RoomLost, TrackReported, UtteranceHeard
+from livelayer_bus.rooms import (
+    AgentPresence,
+    AgentStateReported,
+    ConnectionInterrupted,
+    ConnectionRestored,
+    LiveKitRoom,
+    MediaWriters,
+    PacketReceived,
+    RoomEvent,
+    RoomLost,
+    TrackReported,
+    UtteranceHeard,
+)
 from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import RoomAccess
 

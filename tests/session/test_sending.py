@@ -6,11 +6,25 @@ import anyio
 import pytest
 
 from livelayer_bus.contract import Outgoing
-from livelayer_bus.errors import BrokenError, ConnectionLostError, MalformedMessageError, MessageTooLargeError, NotConnectedError, SendTimeoutError
+from livelayer_bus.errors import (
+    BrokenError,
+    ConnectionLostError,
+    MalformedMessageError,
+    MessageTooLargeError,
+    NotConnectedError,
+    SendTimeoutError,
+)
 from livelayer_bus.events import DataSent
 from livelayer_bus.messages import Navigate, RawMessage, UserMessage, encode
 from livelayer_bus.session import Session
-from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, SentPacket, SentText, settle
+from livelayer_bus.testing import (
+    ManualClock,
+    ScriptedRoom,
+    ScriptedRooms,
+    SentPacket,
+    SentText,
+    settle,
+)
 
 pytestmark = pytest.mark.anyio
 HELLO = UserMessage("hello")

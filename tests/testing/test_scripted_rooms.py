@@ -8,7 +8,18 @@ from livelayer_bus.errors import BrokenError, ConnectError
 from livelayer_bus.events import AgentConfig, TranscriptEntry
 from livelayer_bus.media import AudioWriter, VideoWriter
 from livelayer_bus.messages import BotReady, UserMessage, encode
-from livelayer_bus.rooms import AgentPresence, AgentStateReported, MediaWriters, PacketReceived, RoomEvent, RoomFactory, RoomLost, RoomPort, TrackReported, UtteranceHeard
+from livelayer_bus.rooms import (
+    AgentPresence,
+    AgentStateReported,
+    MediaWriters,
+    PacketReceived,
+    RoomEvent,
+    RoomFactory,
+    RoomLost,
+    RoomPort,
+    TrackReported,
+    UtteranceHeard,
+)
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, ScriptError, settle, silence
 from livelayer_bus.tokens import RoomAccess, TokenRequest, TokenSource
 

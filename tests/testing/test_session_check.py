@@ -9,7 +9,12 @@ import pytest
 from livelayer_bus.bus import Bus, Subscription
 from livelayer_bus.contract import ControlledSession, E, Outgoing
 from livelayer_bus.errors import NotConnectedError, NotSupportedError, StaleCursorError
-from livelayer_bus.events import ConnectionStateChanged, Event, ResumeWindowClosed, TranscriptCleared
+from livelayer_bus.events import (
+    ConnectionStateChanged,
+    Event,
+    ResumeWindowClosed,
+    TranscriptCleared,
+)
 from livelayer_bus.media import AudioChannel, AudioWriter, VideoChannel, VideoWriter
 from livelayer_bus.state import SessionState, reduce
 from livelayer_bus.tasks import RootTask, start

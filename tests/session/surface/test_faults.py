@@ -9,15 +9,20 @@ from itertools import pairwise
 
 import anyio
 import pytest
+from ..conftest import MakeSession
 
 from livelayer_bus.errors import SurfaceFailedError
-from livelayer_bus.events import SurfaceDidNotStop, SurfaceFailed, SurfaceUnmounted, decode_event, encode_event
+from livelayer_bus.events import (
+    SurfaceDidNotStop,
+    SurfaceFailed,
+    SurfaceUnmounted,
+    decode_event,
+    encode_event,
+)
 from livelayer_bus.media import VideoWriter
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRooms, settle
-
-from session.conftest import MakeSession
 
 pytestmark = pytest.mark.anyio
 ON_ASYNCIO = pytest.mark.parametrize(

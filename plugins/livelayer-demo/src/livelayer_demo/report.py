@@ -29,7 +29,7 @@ from livelayer_bus.events import (
     TranscriptUpdated,
 )
 from livelayer_bus.jsonl import EventLine, LaggedLine, SnapshotLine
-from livelayer_bus.messages import UserMessage, decode
+from livelayer_bus.messages import UserMessage
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces.jsonl import UnreadableLine, read_jsonl
 

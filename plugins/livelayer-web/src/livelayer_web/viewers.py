@@ -10,8 +10,8 @@ from typing import Annotated, Final, final
 import msgspec
 from msgspec import Meta
 
-from livelayer_bus.messages import ALL, Capability
 from livelayer_bus.clock import Clock
+from livelayer_bus.messages import ALL, Capability
 from livelayer_bus.surfaces import last_used
 
 from .media import MediaConnection
