@@ -24,6 +24,7 @@ from livelayer_bus.testing.agents import (
     ScriptedSurface,
     rehearse,
 )
+from livelayer_bus.testing.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -118,7 +119,7 @@ async def test_a_command_for_somebody_who_left_ends_at_once() -> None:
         silent = ScriptedSurface(replies={"navigate": lambda _: None})
         other = await stage.join(silent, "second")
         await other.next("bot_ready")
-        with anyio.fail_after(10.0):
+        with anyio.fail_after(PATIENCE):
             async with asyncio.TaskGroup() as group:
                 asked = group.create_task(stage.bridge.command(Navigate("/"), to="second"))
                 await other.next("navigate")
@@ -221,7 +222,7 @@ async def test_handlers_get_typed_messages_in_order_and_do_not_hold_each_other_u
 
         for form in ("a", "b", "c"):
             await stage.surface.send({"type": "form_submitted", "formId": form})
-        with anyio.fail_after(5.0):
+        with anyio.fail_after(PATIENCE):
             await done.wait()
         assert forms == ["user:a", "user:b", "user:c"]
         assert stage.bridge.statistics().handler_failures == 3

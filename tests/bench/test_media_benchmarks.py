@@ -17,7 +17,7 @@ from livelayer_bus.errors import ConfigError
 
 WIDTH, HEIGHT = 320, 180
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.realtime]
 
 
 def shown(area: str, result: msgspec.Struct, directory: Path) -> dict[str, Any]:

@@ -15,8 +15,10 @@ import pytest
 from livekit import api, rtc
 
 from livelayer_bus.embedded import EmbeddedServer
+from livelayer_bus.rooms.keeping import keep
+from livelayer_bus.testing.waiting import PATIENCE, every
 
-PATIENCE = 15.0  # seconds; a bound for waiting, never a delay
+LEAVE_SECONDS = 5.0
 
 EVENTS = (
     "participant_connected",
@@ -215,12 +217,13 @@ async def join_at() -> AsyncIterator[Callable[..., Awaitable[Member]]]:
         options.setdefault("single_peer_connection", False)
         with anyio.fail_after(PATIENCE):
             await member.room.connect(url, token, rtc.RoomOptions(**options))
+        keep(member.room)
         members.append(member)
         return member
 
     yield connect
     for member in members:
-        with anyio.move_on_after(5):
+        with anyio.move_on_after(LEAVE_SECONDS):  # a server that is gone never answers it
             await member.room.disconnect()
 
 
@@ -280,12 +283,11 @@ class Camera:
         plane = np.tile(np.arange(width, dtype=np.uint8), (height, 1))
         chroma = np.full(width * height // 2, 128, np.uint8).tobytes()
         count = 0
-        while True:
+        async for _ in every(1 / self._fps):
             luma = np.roll(plane, count * 4, axis=1).tobytes()
             frame = rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, luma + chroma)
             self.source.capture_frame(frame, metadata=self.metadata)
             count += 1
-            await asyncio.sleep(1 / self._fps)
 
 
 class Microphone:

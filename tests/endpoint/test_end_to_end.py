@@ -23,12 +23,12 @@ from livelayer_bus.endpoint.running import serving
 from livelayer_bus.events import AgentConfig, CommandFinished
 from livelayer_bus.messages import Navigate
 from livelayer_bus.testing import ManualClock
+from livelayer_bus.testing.waiting import PATIENCE
 from livelayer_bus.tokens import SessionEndpoint
 
 from .conftest import KEY, Make
 
 pytestmark = pytest.mark.anyio
-PATIENCE = 30.0  # seconds; a bound for waiting, never a delay
 EXAMPLE = Path(__file__).parents[2] / "examples" / "agent_worker.py"
 
 

@@ -15,11 +15,11 @@ from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.embedded.room import Room
 from livelayer_bus.endpoint.grants import MAX_TOKEN
 from livelayer_bus.testing import ManualClock
+from livelayer_bus.testing.waiting import PATIENCE
 
 from .conftest import LUMI, OTHER_KEY, SECRET, SESSION, Ask, Make, claims, error_of
 
 pytestmark = pytest.mark.anyio
-PATIENCE = 15.0  # seconds; a bound for waiting, never a delay
 
 
 @pytest.fixture

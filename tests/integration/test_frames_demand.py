@@ -9,17 +9,17 @@ import pytest
 
 from livelayer_bus import SurfaceSession, TrackChanged
 from livelayer_bus.rooms import LiveKitRoom
+from livelayer_bus.testing.waiting import PATIENCE, polled
 from tests.integration.frames_kit import (
-    PATIENCE,
     Listener,
     Watcher,
     session_in,
     showing,
     speaking,
 )
-from tests.rooms.kit import Stage, polled
+from tests.rooms.kit import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 TURNS = 5
 at_once = partial(LiveKitRoom, pause_after=0.0)

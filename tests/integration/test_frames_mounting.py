@@ -19,8 +19,8 @@ from livelayer_bus import (
 )
 from livelayer_bus.media import AudioFrame, AudioSubscription, VideoFrame, VideoSubscription
 from livelayer_bus.testing import settle
+from livelayer_bus.testing.waiting import PATIENCE
 from tests.integration.frames_kit import (
-    PATIENCE,
     Listener,
     Watcher,
     session_in,
@@ -29,7 +29,7 @@ from tests.integration.frames_kit import (
 )
 from tests.rooms.kit import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 FRAMES = VideoFrame, AudioFrame
 ROUNDS, AT_ONCE = 100, 10  # a thousand mounts

@@ -11,7 +11,8 @@ import gc
 from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.rooms import LiveKitRoom
 from livelayer_bus.testing import settle
-from tests.rooms.kit import PATIENCE, RecordingSink, Speaker, embedded_stage, new_writers
+from livelayer_bus.testing.waiting import PATIENCE
+from tests.rooms.kit import RecordingSink, Speaker, embedded_stage, new_writers
 
 
 async def main() -> None:

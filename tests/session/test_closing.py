@@ -24,6 +24,7 @@ from livelayer_bus.session import Session
 from livelayer_bus.surface import SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRooms, settle
 from livelayer_bus.testing.tasks import running_tasks
+from livelayer_bus.testing.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 CLOSE_TIMEOUT = 0.2  # seconds
@@ -87,7 +88,7 @@ async def test_whoever_waits_is_told_when_the_session_closes(
         told.append("ask")
 
     session = Session("agt", tokens=scripted_rooms.tokens, room=scripted_rooms)
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group, session:
             group.start_soon(connect, session)
             await scripted_rooms.joining.wait_held()

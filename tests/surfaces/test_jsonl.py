@@ -16,6 +16,7 @@ from livelayer_bus.lines import EventLine, LaggedLine, Line, SnapshotLine
 from livelayer_bus.surfaces import jsonl
 from livelayer_bus.surfaces.jsonl import JsonlSurface, UnreadableLine, read_jsonl
 from livelayer_bus.testing import ScriptedRooms, check_surface, settle
+from livelayer_bus.testing.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -130,7 +131,7 @@ async def test_a_slow_disk_costs_events_that_are_told_and_holds_nobody_up(
         mounted = session.mount(surface, key="rec")
         await session.connect()
         room = await scripted_rooms.next()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await anyio.to_thread.run_sync(file.writing.wait)
             for number in range(200):
                 room.transcribes(f"u{number}", "words")
@@ -168,7 +169,7 @@ async def test_a_file_that_cannot_be_opened_is_a_fault_that_says_so(
         mounted = session.mount(
             JsonlSurface(tmp_path / "file" / "s.jsonl"), key="rec", on_fault="unmount"
         )
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await mounted.wait()
         assert mounted.status == "failed"
 

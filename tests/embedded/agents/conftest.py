@@ -12,8 +12,7 @@ from livekit import api
 from livekit.protocol import agent
 
 from livelayer_bus.embedded import EmbeddedServer
-
-from ..conftest import PATIENCE
+from livelayer_bus.testing.waiting import PATIENCE
 
 
 def agent_token(server: EmbeddedServer) -> str:

@@ -16,8 +16,9 @@ from livekit.agents import AgentServer, JobContext, JobExecutorType, JobRequest
 from livekit.protocol import agent
 
 from livelayer_bus.embedded import EmbeddedServer
+from livelayer_bus.testing.waiting import PATIENCE
 
-from ..conftest import PATIENCE, Embedded, Join, Member, Server
+from ..conftest import Embedded, Join, Member, Server
 
 pytestmark = pytest.mark.anyio
 

@@ -17,8 +17,8 @@ from livelayer_bus.embedded.agents.pool import WorkerPool
 from livelayer_bus.embedded.agents.worker import Worker
 from livelayer_bus.embedded.auth import TokenAuthority
 from livelayer_bus.embedded.rooms import RoomRegistry
+from livelayer_bus.testing.waiting import PATIENCE
 
-from ..conftest import PATIENCE
 from .conftest import Desk, Hire, RawWorker
 
 pytestmark = pytest.mark.anyio

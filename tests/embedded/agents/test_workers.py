@@ -12,8 +12,9 @@ from livekit.protocol import agent
 from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.embedded.agents import socket as agent_socket
 from livelayer_bus.embedded.agents import worker as agent_worker
+from livelayer_bus.testing.waiting import PATIENCE
 
-from ..conftest import PATIENCE, Join, Microphone
+from ..conftest import Join, Microphone
 from .conftest import Desk, Hire, RawWorker
 
 pytestmark = pytest.mark.anyio

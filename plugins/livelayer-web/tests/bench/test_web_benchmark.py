@@ -18,8 +18,8 @@ from benchmarks.web.harness import OURS, Plan, run_web_benchmark
 from livelayer_bus.bench.charts import save_charts
 from livelayer_bus.bench.report import show
 from livelayer_bus.errors import BrokenError
+from livelayer_bus.testing.waiting import PATIENCE
 
-PATIENCE = 20.0  # seconds; never reached where the code is right
 MARGIN = 0.7  # of the pictures painted: a machine that does other things too loses some
 
 

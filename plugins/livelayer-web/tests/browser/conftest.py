@@ -23,10 +23,9 @@ from livelayer_bus.capabilities import ALL
 from livelayer_bus.demo import DemoAgent, demo_agent_token
 from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.events import AgentConfig
-from livelayer_bus.testing.waiting import Signal
+from livelayer_bus.testing.waiting import PATIENCE, Signal
 from livelayer_bus.tokens import TokenRequest
 
-PATIENCE = 20.0  # seconds until what should have happened counts as missing
 LOOK = 0.02  # seconds between two looks at a page
 PAGES = Path(__file__).parent / "pages"
 """A site of three pages that are really left and loaded: `/`, `/pricing`, `/sign-up`."""

@@ -19,8 +19,9 @@ from livelayer_bus import AgentStateChanged
 from livelayer_bus.demo import guide, parts, performance
 from livelayer_bus.demo.speech import Voice
 from livelayer_bus.demo.web import SITE
+from livelayer_bus.testing.waiting import PATIENCE
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 RATE = 48_000  # samples a second
 SENTENCE = "Go to pricing."
@@ -139,7 +140,7 @@ async def test_spoken_go_to_pricing_is_heard_thought_about_done_and_answered(
 async def states_until(events: Any, last: str) -> list[str]:
     """The agent's states up to this one."""
     states: list[str] = []
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         while not states or states[-1] != last:
             states.append((await anext(events)).state)
     return states
@@ -211,7 +212,7 @@ async def test_muting_keeps_the_microphone_and_leaving_gives_it_back(
 
 async def published(stage: Any, *sources: str) -> None:
     """Wait until people publish exactly these."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         while stage.published() != list(sources):  # noqa: ASYNC110 - the server does not announce it
             await anyio.sleep(0.02)
 
@@ -328,7 +329,7 @@ async def test_pictures_of_a_person_move_in_the_room(
 
     track = next_track(stage.agent.room)
     await button(page, on).click()
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         stream = rtc.VideoStream(await track, format=rtc.VideoBufferType.I420, capacity=2)
         frames = [(await anext(stream)).frame for _ in range(2)]
     await stream.aclose()

@@ -13,6 +13,7 @@ from playwright.async_api import BrowserContext, Page
 
 from livelayer_bus import Session
 from livelayer_bus.testing import ScriptedRooms
+from livelayer_bus.testing.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -144,7 +145,7 @@ async def test_a_frozen_tab_comes_back_to_its_place(web: Any, page: Page, until:
 
 
 async def until_gone(web: Any) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         while web.surface.viewers():  # noqa: ASYNC110 - the surface tells nobody
             await anyio.sleep(0.05)
 

@@ -12,8 +12,9 @@ from playwright.async_api import Browser, Page
 
 from livelayer_bus import MicrophoneChanged
 from livelayer_bus.testing import grey_picture
+from livelayer_bus.testing.waiting import PATIENCE
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 COUNT = """
 window.peers = [];
@@ -165,7 +166,7 @@ async def test_a_microphone_is_sent_when_asked_and_outlives_its_connection(
 
 async def leased_and_given_back(web: Any, seen: Page) -> None:
     """Let the held request through: the session grants the lease, and sees it end again."""
-    with anyio.fail_after(10), web.session.subscribe(MicrophoneChanged) as changes:
+    with anyio.fail_after(PATIENCE), web.session.subscribe(MicrophoneChanged) as changes:
         await seen.evaluate("held()")
         assert (await anext(changes)).owner is not None
         assert (await anext(changes)).owner is None

@@ -15,8 +15,7 @@ from livelayer_bus.capabilities import ALL, Capability
 from livelayer_bus.demo import DemoAgent, demo_agent_token
 from livelayer_bus.demo.web import SITE
 from livelayer_bus.embedded import EmbeddedServer
-
-PATIENCE = 20.0  # seconds
+from livelayer_bus.testing.waiting import PATIENCE
 
 
 class Site(msgspec.Struct):

@@ -10,11 +10,11 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from livelayer_bus.capabilities import Capability
+from livelayer_bus.testing.waiting import PATIENCE
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 expect.set_options(timeout=20_000)  # milliseconds: a bound for a busy machine
 
-PATIENCE = 20.0  # seconds
 COUNTING = """
 window.peers = 0;
 window.RTCPeerConnection = class extends RTCPeerConnection {

@@ -11,10 +11,10 @@ from playwright.async_api import Page
 
 from livelayer_bus.demo.report import DemoReport, check_recording
 from livelayer_bus.demo.run import DemoOptions, run_demo
+from livelayer_bus.testing.waiting import PATIENCE
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
-PATIENCE = 20.0  # seconds
 SECONDS = 20.0  # for the script to reach its first command
 
 

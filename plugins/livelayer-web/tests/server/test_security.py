@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from livelayer_bus import MisuseError
 from livelayer_bus.endpoint import Rate, RateLimiter, bucket_of
 from livelayer_bus.testing import ManualClock, settle
+from livelayer_bus.testing.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -405,6 +406,6 @@ async def test_a_page_cannot_hold_another_one_up(web: Web) -> None:
         await started.wait()
         assert (await page.beat()).status_code == 204
         await settle()
-        await asyncio.wait_for(web.mounted.unmount(), 5)
+        await asyncio.wait_for(web.mounted.unmount(), PATIENCE)
         group.cancel_scope.cancel()
     assert web.mounted.status == "unmounted"

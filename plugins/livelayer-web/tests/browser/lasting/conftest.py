@@ -19,9 +19,9 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response,
 from livelayer_bus.bench.beeps import Beeper
 from livelayer_bus.bench.picture import Painter, read_stamp
 from livelayer_bus.bench.publisher import beeping
+from livelayer_bus.testing.waiting import PATIENCE
 
 HERE: Final = Path(__file__).parent
-PATIENCE: Final = 20.0  # seconds until what should have happened counts as missing
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS: Final = (
     "--headless",

@@ -14,7 +14,7 @@ from playwright.async_api import BrowserContext
 from livelayer_bus import RoomAccess, Session
 from livelayer_bus.tokens import TokenRequest
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 LINGER = 3.0  # seconds: more than a reload takes here
 

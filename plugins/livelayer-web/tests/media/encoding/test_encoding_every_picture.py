@@ -16,6 +16,7 @@ from livelayer_web.media.quality import CodecName, Quality
 from livelayer_bus.media import VideoWriter
 from livelayer_bus.testing import ManualClock
 from livelayer_bus.testing.frames import marked_picture
+from livelayer_bus.testing.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,6 @@ FPS = 30
 FRAME_NS = 1_000_000_000 // FPS
 FRAME_SECONDS = 1 / FPS
 ASKED_AT = 20  # of the pictures of a second: the limit on key frames has passed by then
-PATIENCE = 20.0  # seconds; never reached where the code is right
 
 
 @pytest.fixture

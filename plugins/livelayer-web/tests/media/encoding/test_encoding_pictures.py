@@ -26,13 +26,12 @@ from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import VideoFrame, VideoWriter
 from livelayer_bus.testing import ManualClock
 from livelayer_bus.testing.frames import mark_of, marked_picture
-from livelayer_bus.testing.waiting import settle
+from livelayer_bus.testing.waiting import PATIENCE, settle
 
 pytestmark = pytest.mark.anyio
 
 BEST, MIDDLE, LEAST = LADDER
 FRAME_NS = 1_000_000_000 // 25
-PATIENCE = 20.0  # seconds; never reached where the code is right
 DECODERS: dict[CodecName, Literal["vp8", "h264"]] = {"VP8": "vp8", "H264": "h264"}
 
 

@@ -19,7 +19,7 @@ from livelayer_web.media.sound import RETRY_SECONDS, Sound
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import AudioFrame, AudioWriter
 from livelayer_bus.testing import ManualClock
-from livelayer_bus.testing.waiting import settle
+from livelayer_bus.testing.waiting import PATIENCE, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,6 @@ def anyio_backend() -> str:
 
 
 NS_PER_MS = 1_000_000
-PATIENCE = 20.0  # seconds
 
 
 def tone(

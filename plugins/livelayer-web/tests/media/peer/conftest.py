@@ -25,6 +25,7 @@ from livelayer_bus.media import AudioFrame, VideoFrame
 from livelayer_bus.supervision import MountedSurface
 from livelayer_bus.surface import SurfaceSession
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms
+from livelayer_bus.testing.waiting import PATIENCE
 
 ADDRESS = "http://localhost/"  # a secure context, answered by the test itself
 SAMPLE_RATE = 48_000
@@ -320,7 +321,7 @@ def until() -> Until:
     """Waits for what nobody announces; a test that waits for ever fails by its time limit."""
 
     async def wait(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not condition():  # noqa: ASYNC110 - nobody announces it
                 await asyncio.sleep(0.01)
 

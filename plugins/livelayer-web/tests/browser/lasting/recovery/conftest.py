@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import anyio
 import pytest
 from livelayer_web import WebSurface
 
-PATIENCE: Final = 20.0  # seconds
+from livelayer_bus.testing.waiting import PATIENCE
 
 
 class Relay(asyncio.DatagramProtocol):
