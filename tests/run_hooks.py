@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 try:
     from xdist.scheduler import LoadFileScheduling
@@ -20,6 +21,13 @@ except ImportError:  # a run in one process needs no xdist
 
 MARK: Final = "realtime"
 REALTIME: Final = "the tests of real-time media"  # one scope of the scheduler
+
+
+# How long an example takes is no fault, and the same examples come in every run;
+# `--hypothesis-profile explore` looks for others.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("tests", settings.get_profile("explore"), derandomize=True)
+settings.load_profile("tests")
 
 
 class Reported(Protocol):

@@ -71,5 +71,6 @@ async def every(seconds: float) -> AsyncGenerator[None]:
     due = anyio.current_time()
     while True:
         yield
-        due = max(due + seconds, anyio.current_time())
-        await anyio.sleep(due - anyio.current_time())
+        now = anyio.current_time()
+        due = max(due + seconds, now)
+        await anyio.sleep(due - now)

@@ -160,7 +160,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     """The embedded server, and a real one if LIVEKIT_URL, _API_KEY and _API_SECRET are set."""
     if request.param == "real":
         if not os.environ.get("LIVEKIT_URL"):
-            pytest.skip("LIVEKIT_URL is not set")
+            pytest.skip("need LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
         yield Real()
         return
     async with EmbeddedServer() as running:

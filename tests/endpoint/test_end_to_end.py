@@ -52,7 +52,7 @@ async def site(request: pytest.FixtureRequest, anyio_backend: object) -> AsyncGe
         return
     names = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
     if not all(os.environ.get(name) for name in names):
-        pytest.skip("no real LiveKit server in the environment")
+        pytest.skip("need LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
     yield Site(*(os.environ[name] for name in names))
 
 

@@ -39,7 +39,7 @@ def real_stage() -> Stage:
         os.environ.get(f"LIVEKIT_{name}", "") for name in ("URL", "API_KEY", "API_SECRET")
     )
     if not (url and key and secret):
-        pytest.skip("LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET name no server")
+        pytest.skip("need LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
     return Stage(RealServer(url, key, secret), key, secret)
 
 

@@ -67,7 +67,7 @@ async def test_it_keeps_the_contract_of_surfaces(
     file: type[io.StringIO], anyio_backend_name: str
 ) -> None:
     if anyio_backend_name == "trio":
-        pytest.skip("check_surface asks to be run on asyncio")
+        pytest.skip("run on asyncio alone (check_surface)")
     await check_surface(lambda: ConsoleSurface(file(), refresh=50))
 
 

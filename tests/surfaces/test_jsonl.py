@@ -62,7 +62,7 @@ class SlowFile(io.RawIOBase):
 
 async def test_it_keeps_the_contract_of_surfaces(tmp_path: Path, anyio_backend_name: str) -> None:
     if anyio_backend_name == "trio":
-        pytest.skip("check_surface asks to be run on asyncio")
+        pytest.skip("run on asyncio alone (check_surface)")
     names = iter(range(1000))
     await check_surface(lambda: JsonlSurface(tmp_path / f"{next(names)}.jsonl"))
 

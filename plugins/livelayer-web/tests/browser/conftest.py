@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -23,10 +22,10 @@ from livelayer_bus.capabilities import ALL
 from livelayer_bus.demo import DemoAgent, demo_agent_token
 from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.events import AgentConfig
-from livelayer_bus.testing.waiting import PATIENCE, Signal
+from livelayer_bus.rooms.keeping import keep
+from livelayer_bus.testing.waiting import PATIENCE, Signal, polled
 from livelayer_bus.tokens import TokenRequest
 
-LOOK = 0.02  # seconds between two looks at a page
 PAGES = Path(__file__).parent / "pages"
 """A site of three pages that are really left and loaded: `/`, `/pricing`, `/sign-up`."""
 
@@ -51,6 +50,7 @@ class Puppet:
         """Enter the room, and say that it listens."""
         # A single connection is not what every server offers, and warns.
         await self.room.connect(url, token, rtc.RoomOptions(single_peer_connection=False))
+        keep(self.room)
         await self.room.local_participant.set_attributes({"lk.agent.state": "listening"})
 
     async def leave(self) -> None:
@@ -200,7 +200,7 @@ def show() -> Show:
 
 
 class Until(Protocol):
-    async def __call__(self, page: Page, expression: str, seconds: float = ...) -> Any: ...
+    async def __call__(self, page: Page, expression: str) -> Any: ...
 
 
 @pytest.fixture(scope="module")
@@ -211,18 +211,20 @@ def until() -> Until:
     `client` in the expression is the page's.
     """
 
-    async def until(page: Page, expression: str, seconds: float = PATIENCE) -> Any:
+    async def until(page: Page, expression: str) -> Any:
         guard = "client === undefined ? null : " if "client" in expression else ""
         asked = f"(() => {{ const client = {CLIENT}; return {guard}({expression}); }})()"
-        with anyio.move_on_after(seconds):
-            while True:
-                try:
-                    if value := await page.evaluate(asked):
-                        return value
-                except Error as error:
-                    if not any(word in error.message for word in LEAVING):
-                        raise
-                await asyncio.sleep(LOOK)
-        raise AssertionError(f"never true on {page.url}: {expression}")
+
+        async def look() -> Any:
+            try:
+                return await page.evaluate(asked)
+            except Error as error:
+                if not any(word in error.message for word in LEAVING):
+                    raise
+
+        try:
+            return await polled(look)
+        except TimeoutError:
+            raise AssertionError(f"never true on {page.url}: {expression}") from None
 
     return until

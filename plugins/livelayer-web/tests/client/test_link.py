@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import jwt
 import pytest
 from livelayer_web.opening import SessionsOnDemand
@@ -13,7 +12,7 @@ from playwright.async_api import BrowserContext, Page
 
 from livelayer_bus import Session
 from livelayer_bus.testing import ScriptedRooms
-from livelayer_bus.testing.waiting import PATIENCE
+from livelayer_bus.testing.waiting import polled
 
 pytestmark = pytest.mark.anyio
 
@@ -145,9 +144,7 @@ async def test_a_frozen_tab_comes_back_to_its_place(web: Any, page: Page, until:
 
 
 async def until_gone(web: Any) -> None:
-    with anyio.fail_after(PATIENCE):
-        while web.surface.viewers():  # noqa: ASYNC110 - the surface tells nobody
-            await anyio.sleep(0.05)
+    await polled(lambda: not web.surface.viewers())
 
 
 async def test_a_page_from_the_back_forward_cache_joins_again(

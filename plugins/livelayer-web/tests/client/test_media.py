@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page
 
 from livelayer_bus import MicrophoneChanged
 from livelayer_bus.testing import grey_picture
-from livelayer_bus.testing.waiting import PATIENCE
+from livelayer_bus.testing.waiting import PATIENCE, every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
@@ -77,9 +77,8 @@ async def seen(web: Any, page: Page, until: Any) -> AsyncGenerator[Page]:
     room.track_starts("audio")
 
     async def move() -> None:
-        while True:
+        async for _ in every(1 / 30):
             room.push_video(grey_picture(320, 180))
-            await asyncio.sleep(1 / 30)
 
     moving = asyncio.create_task(move())
     await until(page, "window.client?.link.phase === 'live'")
@@ -132,7 +131,7 @@ async def test_a_connection_that_ends_is_made_anew_behind_the_same_stream(
     await seen.evaluate("window.before = client.media.stream")
     await seen.evaluate(END)
     # A connection that just stops is noticed after some seconds.
-    await until(seen, "peers.length === 2 && client.media.phase === 'live'", 20)
+    await until(seen, "peers.length === 2 && client.media.phase === 'live'")
     assert await seen.evaluate("client.media.stream === window.before") is True
     assert await seen.evaluate("client.media.stream.getTracks().length") == 1
     frames = await seen.evaluate(f"{PLAYING}.panel")

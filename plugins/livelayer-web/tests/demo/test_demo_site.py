@@ -13,7 +13,6 @@ from livelayer_bus.capabilities import Capability
 from livelayer_bus.testing.waiting import PATIENCE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
-expect.set_options(timeout=20_000)  # milliseconds: a bound for a busy machine
 
 COUNTING = """
 window.peers = 0;
