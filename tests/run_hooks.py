@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 try:
-    from xdist.scheduler import LoadFileScheduling
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 except ImportError:  # a run in one process needs no xdist
     LoadFileScheduling = object
 

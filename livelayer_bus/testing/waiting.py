@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from inspect import isawaitable
-from typing import Final, TypeVar, final
+from typing import Final, TypeVar, cast, final
 
 import anyio
 import anyio.lowlevel
@@ -55,9 +55,8 @@ async def polled(look: Callable[[], T | Awaitable[T]]) -> T:
     """
     with anyio.fail_after(PATIENCE):
         while True:
-            value = look()
-            if isawaitable(value):
-                value = await value
+            found = look()
+            value = cast(T, await found if isawaitable(found) else found)
             if value:
                 return value
             await anyio.sleep(_LOOK)

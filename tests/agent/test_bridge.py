@@ -14,6 +14,7 @@ from livekit.agents import Agent, AgentSession, function_tool
 
 from livelayer_bus.agent import CustomCommand, Outcome, SurfaceBridge
 from livelayer_bus.agent.outbox import OUTBOX_LIMIT
+from livelayer_bus.agent.requests import PENDING_SECONDS
 from livelayer_bus.errors import ClosedError, MessageTooLargeError, MisuseError
 from livelayer_bus.messages import FormSubmitted, Navigate, RequestPageContext, SubmitForm
 from livelayer_bus.testing.agents import (
@@ -24,7 +25,7 @@ from livelayer_bus.testing.agents import (
     ScriptedSurface,
     rehearse,
 )
-from livelayer_bus.testing.waiting import PATIENCE
+from livelayer_bus.testing.waiting import PATIENCE, polled
 
 pytestmark = pytest.mark.anyio
 
@@ -144,12 +145,14 @@ async def test_a_late_answer_is_not_taken_for_that_of_the_next_command() -> None
 async def test_a_page_that_says_it_is_coming_is_waited_for() -> None:
     surface = ScriptedSurface(replies={"request_page_context": lambda _: None})
     async with rehearse(agent(), surface=surface) as stage, asyncio.TaskGroup() as group:
-        asked = group.create_task(stage.bridge.command(RequestPageContext(), timeout=0.5))
+        asked = group.create_task(stage.bridge.command(RequestPageContext(), timeout=PATIENCE))
         identity = (await surface.next("request_page_context"))["requestId"]
+        (pending,) = stage.bridge._requests._pending
+        assert pending.deadline is not None
+        soon = asyncio.get_running_loop().time() + PENDING_SECONDS / 2
+        pending.deadline.reschedule(soon)
         await surface.send({"type": "page_context_pending"})
-        # Past the bound that would have ended the wait.
-        await asyncio.wait({asked}, timeout=0.7)
-        assert not asked.done()
+        await polled(lambda: (pending.deadline.when() or 0) > soon)
         await surface.send({"type": "page_context", "context": {"a": 1}, "requestId": identity})
         assert (await asked).value == {"a": 1}
 

@@ -16,6 +16,7 @@ from livekit import api, rtc
 
 from livelayer_bus.embedded import EmbeddedServer
 from livelayer_bus.rooms.keeping import keep
+from livelayer_bus.testing.ports import lasting_port
 from livelayer_bus.testing.waiting import PATIENCE, every
 
 LEAVE_SECONDS = 5.0
@@ -151,7 +152,7 @@ class Real:
 @pytest.fixture
 async def embedded() -> AsyncIterator[EmbeddedServer]:
     """A running embedded server."""
-    async with EmbeddedServer() as server:
+    async with EmbeddedServer(port=lasting_port()) as server:
         yield server
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from livelayer_bus import LocalKeys
 from livelayer_bus.embedded import EmbeddedServer
+from livelayer_bus.testing.ports import lasting_port
 from tests.rooms.kit import RealServer, Stage, embedded_stage, nothing_left
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.livekit)]
@@ -24,7 +25,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
 
 @pytest.fixture
 async def server(anyio_backend: object) -> AsyncGenerator[EmbeddedServer, None]:
-    async with EmbeddedServer() as server:
+    async with EmbeddedServer(port=lasting_port()) as server:
         yield server
 
 

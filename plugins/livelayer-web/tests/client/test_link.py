@@ -16,6 +16,8 @@ from livelayer_bus.testing.waiting import polled
 
 pytestmark = pytest.mark.anyio
 
+IDLE = "new Promise((resolve) => setTimeout(resolve)).then(() => fetch('/blank')).then(() => null)"
+"""A turn of the page's loop, and a way to the server and back: what was asked for is under way."""
 PHASES = "log.filter(([kind]) => kind === 'client:link').length"
 
 
@@ -164,7 +166,7 @@ async def test_a_moved_element_keeps_its_connection_and_a_removed_one_leaves(
 ) -> None:
     before = await live.evaluate(f"[client.joined.key, {PHASES}]")
     await live.evaluate("document.querySelector('main').append(session)")
-    await live.evaluate("new Promise((resolve) => setTimeout(resolve, 50))")
+    await live.evaluate("new Promise((resolve) => setTimeout(resolve))")  # as the element itself
     assert await live.evaluate(f"[client.joined.key, {PHASES}]") == before
     assert len(web.surface.viewers()) == 1
     await live.evaluate("session.remove()")
@@ -245,7 +247,7 @@ async def test_an_automatic_connect_waits_for_a_surface_and_respects_an_end(
     web: Any, live: Page, until: Any
 ) -> None:
     await live.evaluate("session.setAttribute('auto-connect', '')")
-    await live.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")
+    await live.evaluate(IDLE)
     assert web.session.state.connection_state == "idle"
     await live.evaluate("client.retainSurface('panel')")
     await until(live, "client.state.connection_state === 'connected'")
@@ -255,7 +257,7 @@ async def test_an_automatic_connect_waits_for_a_surface_and_respects_an_end(
     await live.reload()
     await until(live, "window.client?.link.phase === 'live'")
     await live.evaluate("session.setAttribute('auto-connect', ''), client.retainSurface('panel')")
-    await live.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")
+    await live.evaluate(IDLE)
     assert web.session.state.connection_state == "disconnected"
 
 

@@ -12,6 +12,7 @@ import anyio
 import pytest
 from livelayer_web import WebSurface
 
+from livelayer_bus.testing.ports import lasting_port
 from livelayer_bus.testing.waiting import PATIENCE
 
 
@@ -135,7 +136,7 @@ class Restarts:
     def __init__(self, session: Any, site: Path) -> None:
         self._session = session
         self._site = site
-        self.surface = WebSurface(port=0, site=site)
+        self.surface = WebSurface(port=lasting_port(), site=site)
         self._mounted: Any = None
         self.url = ""
 
