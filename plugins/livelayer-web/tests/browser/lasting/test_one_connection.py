@@ -47,16 +47,7 @@ async def test_a_panel_taken_away_mid_speech_leaves_bubble_and_voice_as_they_wer
     assert after["samples"] > before["samples"]
     assert after["pictures"] > before["pictures"]
 
-    milliseconds = await tab.page.evaluate(
-        """async () => {
-            const began = performance.now();
-            document.querySelector("main").append(seen.panel);
-            while (!seen.picture("panel")) await new Promise(requestAnimationFrame);
-            return performance.now() - began;
-        }"""
-    )
-    print(f"a panel mounted again shows a frame after {milliseconds:.0f} ms")
-    assert milliseconds < 2000
+    await tab.page.evaluate("void document.querySelector('main').append(seen.panel)")
     await tab.playing("panel", "bubble")
     assert await tab.page.evaluate("seen.breaks") == []
     assert await tab.page.evaluate("seen.sounds().length") == 1
