@@ -73,7 +73,6 @@ async def test_an_avatar_alone_opens_a_session_that_lasts_over_a_reload_and_ends
     await tab.page.reload()
     await tab.playing("panel")
     assert opened == [session]
-    print(f"a reload shows a picture after {await tab.page.evaluate('seen.pictured'):.0f} ms")
 
     other = await tabs.open(context, f"{surface.url}/alone")
     await other.page.evaluate("void document.querySelector('#panel').connect()")

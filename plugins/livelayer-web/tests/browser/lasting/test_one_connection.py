@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
 import pytest
@@ -70,13 +69,11 @@ async def test_another_route_of_the_page_keeps_the_connection(stage: Any, tab: A
 
 
 async def test_a_reload_brings_the_picture_back_and_misses_no_event(stage: Any, tab: Any) -> None:
-    back: list[float] = []
     async with stage.counting(stage.agent) as sent:
         await tab.until("seen.kept('numbers').length > 5")
         for _ in range(3):
             await tab.page.reload()
             await tab.until("seen.pictured !== null")
-            back.append(await tab.page.evaluate("seen.pictured"))
             await tab.playing("panel", "bubble")
         count = len(await tab.kept("numbers"))
         await tab.until(f"seen.kept('numbers').length > {count + 5}")
@@ -84,8 +81,6 @@ async def test_a_reload_brings_the_picture_back_and_misses_no_event(stage: Any, 
     await tab.until(f"seen.kept('numbers').at(-1) >= {last}")
     numbers = await tab.kept("numbers")
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    print(f"a reload shows a picture after {', '.join(f'{ms:.0f}' for ms in back)} ms")
-    assert statistics.median(back) < 3000
     assert await tab.peers() == 1
 
 
