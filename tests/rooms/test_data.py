@@ -9,7 +9,8 @@ import pytest
 from livekit import api, rtc
 
 from livelayer_bus.errors import BrokenError
-from tests.rooms.kit import ON_BEHALF, PATIENCE, Joined, RecordingSink, Stage, polled
+from livelayer_bus.testing import PATIENCE, polled
+from tests.rooms.kit import ON_BEHALF, Joined, RecordingSink, Stage
 
 pytestmark = pytest.mark.anyio
 

@@ -12,6 +12,7 @@ import pytest
 from livekit import rtc
 from livekit.agents import Agent, AgentSession, function_tool
 from livekit.plugins.livelayer import CustomCommand, Outcome, SurfaceBridge
+from livekit.plugins.livelayer.command_requests import PENDING_SECONDS
 from livekit.plugins.livelayer.message_sender import OUTBOX_LIMIT
 from livekit.plugins.livelayer.testing import (
     Call,
@@ -24,6 +25,7 @@ from livekit.plugins.livelayer.testing import (
 
 from livelayer_bus.errors import ClosedError, MessageTooLargeError, MisuseError
 from livelayer_bus.messages import FormSubmitted, Navigate, RequestPageContext, SubmitForm
+from livelayer_bus.testing import PATIENCE, polled
 
 pytestmark = pytest.mark.anyio
 
@@ -118,7 +120,7 @@ async def test_a_command_for_somebody_who_left_ends_at_once() -> None:
         silent = ScriptedSurface(replies={"navigate": lambda _: None})
         other = await stage.join(silent, "second")
         await other.next("bot_ready")
-        with anyio.fail_after(10.0):
+        with anyio.fail_after(PATIENCE):
             async with asyncio.TaskGroup() as group:
                 asked = group.create_task(stage.bridge.command(Navigate("/"), to="second"))
                 await other.next("navigate")
@@ -143,12 +145,15 @@ async def test_a_late_answer_is_not_taken_for_that_of_the_next_command() -> None
 async def test_a_page_that_says_it_is_coming_is_waited_for() -> None:
     surface = ScriptedSurface(replies={"request_page_context": lambda _: None})
     async with rehearse(agent(), surface=surface) as stage, asyncio.TaskGroup() as group:
-        asked = group.create_task(stage.bridge.command(RequestPageContext(), timeout=0.5))
+        asked = group.create_task(stage.bridge.command(RequestPageContext(), timeout=PATIENCE))
         identity = (await surface.next("request_page_context"))["requestId"]
+        (pending,) = stage.bridge._requests._pending
+        deadline = pending.deadline
+        assert deadline is not None
+        soon = asyncio.get_running_loop().time() + PENDING_SECONDS / 2
+        deadline.reschedule(soon)
         await surface.send({"type": "page_context_pending"})
-        # Past the bound that would have ended the wait.
-        await asyncio.wait({asked}, timeout=0.7)
-        assert not asked.done()
+        await polled(lambda: (deadline.when() or 0) > soon)
         await surface.send({"type": "page_context", "context": {"a": 1}, "requestId": identity})
         assert (await asked).value == {"a": 1}
 
@@ -221,7 +226,7 @@ async def test_handlers_get_typed_messages_in_order_and_do_not_hold_each_other_u
 
         for form in ("a", "b", "c"):
             await stage.surface.send({"type": "form_submitted", "formId": form})
-        with anyio.fail_after(5.0):
+        with anyio.fail_after(PATIENCE):
             await done.wait()
         assert forms == ["user:a", "user:b", "user:c"]
         assert stage.bridge.statistics().handler_failures == 3

@@ -11,10 +11,10 @@ from livekit.agents import Agent, ConversationItemAddedEvent
 from livekit.plugins.livelayer.testing import Prompt, Rehearsal, rehearse
 
 from livelayer_bus import Event, Session
+from livelayer_bus.testing import PATIENCE
 from livelayer_bus.tokens import LocalKeys
 
 pytestmark = pytest.mark.anyio
-PATIENCE = 20.0  # seconds; a bound for waiting, never a delay
 SAID = [
     ("user", "one"),
     ("agent", "You said one."),

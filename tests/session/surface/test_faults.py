@@ -11,7 +11,7 @@ from livelayer_bus.errors import SurfaceFailedError
 from livelayer_bus.events import SurfaceDidNotStop, SurfaceFailed, SurfaceUnmounted
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces import SurfaceSession
-from livelayer_bus.testing import ManualClock, ScriptedRooms, settle
+from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRooms, settle
 
 from ...session.conftest import MakeSession
 
@@ -205,7 +205,7 @@ async def test_a_surface_that_swallows_cancellation_is_abandoned_and_named(
         surface = session.mount(stubborn, key="panel")
         await settle()
         with session.subscribe(SurfaceDidNotStop, SurfaceUnmounted) as events:
-            with anyio.fail_after(2):
+            with anyio.fail_after(PATIENCE):
                 await surface.unmount()
             assert await anext(events) == SurfaceDidNotStop("panel", 0.1)
             assert await anext(events) == SurfaceUnmounted("panel")
@@ -250,7 +250,7 @@ async def test_a_surface_that_keeps_the_loop_busy_in_small_steps_can_be_unmounte
 
     surface = session.mount(busy, key="panel")
     await settle()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         await surface.unmount()
     assert surface.status == "unmounted"
 
@@ -277,7 +277,7 @@ async def test_a_reader_under_load_can_be_unmounted(
     async with anyio.create_task_group() as group:
         group.start_soon(publish)
         await settle()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await surface.unmount()
         stop = True
     assert surface.status == "unmounted"

@@ -10,9 +10,11 @@ import pytest
 from livekit import rtc
 from livekit.rtc._proto.track_publication_pb2 import VideoQuality
 
-from .conftest import PATIENCE, Camera, Join, Member, Microphone, Server, frames, loud
+from livelayer_bus.testing import PATIENCE
 
-pytestmark = pytest.mark.anyio
+from .conftest import Camera, Join, Member, Microphone, Server, frames, loud
+
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 CAMERA = rtc.TrackSource.SOURCE_CAMERA
 MICROPHONE = rtc.TrackSource.SOURCE_MICROPHONE
@@ -190,7 +192,7 @@ async def test_the_subscriber_chooses_among_simulcast_layers(join: Join) -> None
 async def _width_becomes(track: rtc.Track, width: int) -> None:
     stream = rtc.VideoStream(track)
     try:
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             async for event in stream:
                 if event.frame.width == width:
                     return

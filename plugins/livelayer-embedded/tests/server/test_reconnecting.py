@@ -7,9 +7,11 @@ import pytest
 from livekit import rtc
 from livelayer_embedded import EmbeddedServer
 
+from livelayer_bus.testing import PATIENCE
+
 from .conftest import Camera, Join, Member, Microphone, frames, loud
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 MICROPHONE = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
 CAMERA = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA, simulcast=True)
@@ -93,7 +95,7 @@ async def test_clients_survive_a_server_restart(embedded: EmbeddedServer, enter:
         await _reconnected(alice)
         await _reconnected(bob)
         assert await loud((await bob.next("track_subscribed", 30))[0])
-        with anyio.fail_after(15):
+        with anyio.fail_after(PATIENCE):
             await alice.sees("bob")
         await bob.me.publish_data(b"after the restart")
         assert (await alice.data()).data == b"after the restart"

@@ -10,6 +10,8 @@ import anyio
 import pytest
 from playwright.async_api import Page
 
+from livelayer_bus.testing import PATIENCE
+
 pytestmark = pytest.mark.anyio
 
 FORM = """() => {
@@ -65,7 +67,7 @@ async def ask(web: Any, live: Page, until: Any) -> Ask:
     async def say(message: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
         room.agent_says(message)
         replies: list[Any] = []
-        with anyio.fail_after(15):
+        with anyio.fail_after(PATIENCE):
             while True:
                 sent = json.loads((await room.next_sent()).data)
                 if sent["type"] == "command_result":

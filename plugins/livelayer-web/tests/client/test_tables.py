@@ -9,11 +9,10 @@ from typing import Any, get_args
 import livelayer_web
 import msgspec
 import pytest
-from livelayer_bus.capabilities import capability_of
+from livelayer_web import ViewerTokenError
 from livelayer_web.bodies import Joined
 from livelayer_web.media import SourceKind
 from livelayer_web.pages import Reason
-from livelayer_web.tokens import ViewerTokenError
 from livelayer_web.viewers import Wants
 from playwright.async_api import Page
 
@@ -26,6 +25,7 @@ from livelayer_bus.messages import (
     FormSubmitBlocked,
     ScrollDirection,
     SurfaceMessage,
+    capability_of,
 )
 from livelayer_bus.state import LeaseState, SessionState
 

@@ -49,7 +49,7 @@ async def rehearse(
     surface: ScriptedSurface | None = None,
     capabilities: Iterable[str] = ALL,
     room_options: room_io.RoomOptions | None = None,
-    command_timeout: float = 2.0,
+    command_timeout: float = 20.0,
     leave_after: float | None = None,
     avatar: AvatarSession[Any] | None = None,
 ) -> AsyncGenerator[Rehearsal]:
