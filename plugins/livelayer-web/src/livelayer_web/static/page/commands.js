@@ -7,6 +7,7 @@ import { InvalidTarget, fieldsNamed, find, findForm, isShown } from "./elements.
 import { fill } from "./fill.js";
 import { MAX_ROUTES, linkedRoutes } from "./links.js";
 import { safeUrl } from "./href.js";
+import { isPrivate } from "./privacy.js";
 import { DIRECTIONS, asBehavior, scrollPage, scrollTo } from "./scroll.js";
 import { submit } from "./submit.js";
 import { trimMessage } from "./trim.js";
@@ -128,17 +129,16 @@ export class PageCommands {
   /** @param {Message} message */
   async #context({ requestId }) {
     const provider = this.rules.context();
-    let context;
-    if (provider === null) context = pageContext();
-    else {
-      const slow = setTimeout(() => this.rules.pending({ type: "page_context_pending" }), PENDING);
-      try {
-        context = await provider();
-      } finally {
-        clearTimeout(slow);
-      }
+    if (provider === null) {
+      const { context, truncated } = pageContext();
+      return this.#reply({ type: "page_context", context, ...(truncated ? { truncated } : {}) }, "context", requestId);
     }
-    return this.#reply({ type: "page_context", context }, "context", requestId);
+    const slow = setTimeout(() => this.rules.pending({ type: "page_context_pending" }), PENDING);
+    try {
+      return this.#reply({ type: "page_context", context: await provider() }, "context", requestId);
+    } finally {
+      clearTimeout(slow);
+    }
   }
 
   /** @param {Message} message */
@@ -211,6 +211,9 @@ function withElement(selector, act) {
 function click(selector) {
   const element = find(selector);
   if (element === null || !isShown(element) || element.matches(":disabled, [aria-disabled=true]")) return no("failed");
+  // A click on a label changes its field.
+  const control = element.closest("label")?.control ?? null;
+  if (control !== null && isPrivate(control)) return no("failed");
   element.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
   press(element);
   return DONE;
