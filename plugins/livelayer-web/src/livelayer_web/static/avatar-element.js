@@ -4,6 +4,7 @@
 import { watchPath } from "./page/path.js";
 import { isShown, parsePatterns } from "./page/routes.js";
 import { bringSession, forgetSession, keepSession, wasBrought } from "./view/alone.js";
+import { takesText } from "./view/dom.js";
 import { findSession, watchSessions } from "./view/find.js";
 import "./view/languages/ar.js";
 import "./view/languages/de.js";
@@ -63,6 +64,14 @@ export class LiveLayerAvatar extends HTMLElement {
   }
 
   // What a page may ask ----------------------------------------------------------------------
+
+  /**
+   * Whether somebody types into one of its fields: to the page, such a key comes from this element,
+   * and shortcut handlers that listen early leave editable elements alone.
+   */
+  get isContentEditable() {
+    return takesText(this.shadowRoot?.activeElement);
+  }
 
   /** The client that is shown; set one's own here, or null to look for the page's again. */
   get client() {

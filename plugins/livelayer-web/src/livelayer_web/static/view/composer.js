@@ -24,8 +24,9 @@ export class Composer {
       "aria-describedby": "limit",
       oninput: () => this.#measure(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        // While an input method composes, Enter only takes its suggestion.
-        if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+        // Enter that accepts an input method's suggestion does not send; Safari ends the
+        // composition before that event, and marks it with this code alone.
+        if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
         event.preventDefault();
         this.#send();
       },

@@ -60,6 +60,15 @@ export function show(element, shown) {
 }
 
 /**
+ * Whether an element is a field in which a person types.
+ *
+ * @param {EventTarget | null | undefined} target
+ */
+export function takesText(target) {
+  return target instanceof HTMLTextAreaElement || target instanceof HTMLInputElement;
+}
+
+/**
  * Whether a person can see and so focus it now.
  *
  * @param {Element} element

@@ -1,6 +1,7 @@
 // @ts-check
 /** One surface at work: follows a client, draws it, and carries out what a person asks for. */
 
+import { takesText } from "./dom.js";
 import { Drag } from "./drag.js";
 import { Level } from "./level.js";
 import { Memory } from "./memory.js";
@@ -73,6 +74,10 @@ export class Surface {
     });
     for (const handle of [bubble.element, stage.element, head]) this.drag.by(handle);
     element.addEventListener("keydown", (event) => this.#pressed(event));
+    // A page's single-key shortcuts would take letters from what is typed here.
+    for (const kind of ["keydown", "keypress", "keyup"]) {
+      element.addEventListener(kind, (event) => takesText(event.target) && event.stopPropagation());
+    }
     element.addEventListener("pointerdown", () => this.#client?.markUsed());
   }
 
