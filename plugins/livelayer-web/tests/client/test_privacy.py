@@ -173,7 +173,7 @@ async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -
         room.agent_says(message)
         with anyio.fail_after(15):
             while True:
-                data = json.loads((await room.next_sent()).data)
+                data: dict[str, Any] = json.loads((await room.next_sent()).data)
                 sent.append(json.dumps(data))
                 if data["type"] == "command_result":
                     return data

@@ -1,5 +1,5 @@
 // @ts-check
-/** Carries an agent's commands out on this page, as far as it is allowed to. */
+/** Carries out an agent's commands on this page, as far as its capabilities allow. */
 
 import { allowed, capabilityOf } from "./capabilities.js";
 import { pageContext } from "./context.js";
@@ -20,7 +20,7 @@ import { trimMessage } from "./trim.js";
 /** @typedef {readonly Route[] | (() => readonly Route[] | Promise<readonly Route[]>)} RouteSource */
 
 /**
- * What a page is asked about itself, each time anew.
+ * What depends on the page; asked again for each command.
  *
  * @typedef {object} PageRules
  * @property {() => {capabilities: readonly string[], max_message_bytes: number} | null} joined
@@ -32,7 +32,7 @@ import { trimMessage } from "./trim.js";
  */
 
 const PENDING = 500; // milliseconds an application's context may take before the agent is told
-const ROOM = 256; // bytes left for what others write around a message
+const ROOM = 256; // bytes left for the envelope of a message
 
 /** @type {Outcome} */
 const DONE = { ok: true };
@@ -112,7 +112,7 @@ export class PageCommands {
     const here = url.origin === location.origin;
     if (!here && !this.rules.origins().includes(url.origin)) return no("capability");
     if (url.href === location.href) return DONE;
-    // The answer goes first: nobody is here to give it afterwards.
+    // The answer goes first: this page is gone afterwards.
     return { ...DONE, leave: () => location.assign(url.href) };
   }
 
@@ -172,7 +172,7 @@ export class PageCommands {
   /**
    * @param {string} name
    * @param {Record<string, unknown>} detail
-   * @returns {Promise<Outcome | null>} null: the application left it to us
+   * @returns {Promise<Outcome | null>} null: the application did not take over
    */
   async #offer(name, detail) {
     /** @type {unknown} */

@@ -1,5 +1,5 @@
 // @ts-check
-/** What happens in a session, as DOM events of the element that owns it. */
+/** Dispatches what happens in a session as DOM events of the element that owns it. */
 
 /** @typedef {import("../client/client.js").SessionClient} SessionClient */
 /** @typedef {import("../client/types.js").SessionEvent} SessionEvent */

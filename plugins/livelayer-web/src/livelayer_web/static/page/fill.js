@@ -110,7 +110,7 @@ function type(field, value) {
   else if ("value" in field) field.value = value;
   else return false;
   notify(field, value);
-  // A date or number field empties itself of what it cannot be.
+  // A date or number field clears a value that is not valid.
   return !("value" in field) || value === "" || field.value !== "";
 }
 

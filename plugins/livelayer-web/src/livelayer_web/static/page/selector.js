@@ -1,5 +1,5 @@
 // @ts-check
-/** The selectors that an agent may use: none that answers what the content of a field is. */
+/** The selectors that an agent may use: none that could read the value of a field. */
 
 const NAME = String.raw`(?:[\w\u0080-\uffff-]|\\[0-9a-f]{1,6}\s?|\\[^0-9a-f\s])+`;
 const VALUE = String.raw`(?:[~|^$*]?=\s*(?:"[^"\\]*"|'[^'\\]*'|[\w-]+)\s*[is]?\s*)?`;

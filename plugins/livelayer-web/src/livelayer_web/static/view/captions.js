@@ -1,10 +1,10 @@
 // @ts-check
-/** The latest line of each side over the picture; the voice says the same to a screen reader. */
+/** The latest line of each side over the picture; the announcer reads them to screen readers. */
 
 import { h, show, text } from "./dom.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
-/** @typedef {import("./parts.js").Entry} Entry */
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").Entry} Entry */
 
 export class Captions {
   constructor() {

@@ -1,5 +1,5 @@
 // @ts-check
-/** Elements in one expression: no markup is ever parsed, so no text can become markup. */
+/** Creates and updates elements; never parses markup, so no text can become markup. */
 
 /** @typedef {Node | string | null | undefined | false} Child */
 /** @typedef {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} Properties */

@@ -1,9 +1,9 @@
 // @ts-check
-/** What the agent collects: each field as it becomes known, then one result. */
+/** The data that the agent collects: each field as it becomes known, then one result. */
 
 import { h, set, show, text } from "./dom.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {{name: string, value: string}} Field */
 
 const KEPT = 60; // fields; a task that has more shows its latest ones

@@ -1,14 +1,14 @@
 // @ts-check
-/** What a session's facts mean to a person: the phase, what to say about it and what can be done. */
+/** What the session's state means to a person: the phase, its texts, and the possible actions. */
 
 import { noticesOf, recoveringHint } from "./notices.js";
-import { refusal } from "./refusals.js";
+import { refusal } from "./notices.js";
 
 /** @typedef {import("./strings.js").Translate} Translate */
 /** @typedef {import("./strings.js").Key} Key */
-/** @typedef {import("./parts.js").Client} Client */
-/** @typedef {import("./parts.js").State} State */
-/** @typedef {import("./parts.js").Member} Member */
+/** @typedef {import("./types.js").Client} Client */
+/** @typedef {import("./types.js").State} State */
+/** @typedef {import("./types.js").Member} Member */
 
 /**
  * @typedef {"missing" | "idle" | "connecting" | "joining" | "ready" | "listening" | "thinking"
@@ -57,7 +57,7 @@ const TITLES = {
 const CALM = new Set(["ready", "listening", "thinking", "speaking"]);
 
 /**
- * The model of a client as it is now; pure, and total over whatever a client says.
+ * The model of a client as it is now; a pure function of any client.
  *
  * @param {Client | null} client
  * @param {Translate} t
@@ -184,7 +184,7 @@ function hintOf(phase, client, t, { name, control, now }) {
   }
 }
 
-/** @param {import("./parts.js").Agent} agent @returns {Member} */
+/** @param {import("./types.js").Agent} agent @returns {Member} */
 function offered(agent) {
   return {
     id: agent.id,

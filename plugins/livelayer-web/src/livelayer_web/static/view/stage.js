@@ -1,9 +1,9 @@
 // @ts-check
-/** The picture: live, idle loop, portrait or a drawn one, with the state's own motion around it. */
+/** The picture: live video, idle loop, portrait or a drawn one, with the state's animation around it. */
 
 import { h, set, show, text } from "./dom.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./types.js").Scene} Scene */
 
 export class Stage {
   #painted = false;
@@ -60,7 +60,7 @@ export class Stage {
     play(this.live, awake && this.live.srcObject !== null);
   }
 
-  /** Lets go of the picture, so that a stage without a page decodes nothing. */
+  /** Releases the picture, so that a stage outside of the page decodes nothing. */
   release() {
     this.#forget();
     this.loop.pause();
@@ -80,7 +80,7 @@ export class Stage {
 }
 
 /**
- * A silent video: the session's sound is played once for the page, not by each picture.
+ * A muted video: the page plays the session's audio once, not in each picture.
  *
  * @param {string} name
  * @param {string} [part]
@@ -138,7 +138,7 @@ function picturable(address) {
   return url !== null && ["http:", "https:", "data:", "blob:"].includes(url.protocol);
 }
 
-/** Whether this person asked for little motion. */
+/** Whether the user prefers reduced motion. */
 export function still() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }

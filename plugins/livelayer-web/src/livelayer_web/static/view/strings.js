@@ -1,5 +1,5 @@
 // @ts-check
-/** Every text that the avatar shows or speaks, in English, and how another language replaces it. */
+/** Every string that the avatar shows or announces, in English, and how to replace them. */
 
 /** `{name}` and its like are filled in; a translation may leave them out. */
 export const ENGLISH = Object.freeze({
@@ -147,7 +147,7 @@ export const ENGLISH = Object.freeze({
 /** @type {Map<string, Strings>} */
 const languages = new Map();
 
-/** Called when a language was added, so that what is on show follows. @type {Set<() => void>} */
+/** Called when a language was added, to redraw. @type {Set<() => void>} */
 export const listeners = new Set();
 
 /**

@@ -1,13 +1,13 @@
 // @ts-check
-/** The agent's loudness as the custom property `--_level`, and nothing at all while nobody looks. */
+/** The agent's loudness as the custom property `--_level`; it does not run while nobody can see it. */
 
 import { still } from "./stage.js";
 
-/** @typedef {import("./parts.js").Client} Client */
+/** @typedef {import("./types.js").Client} Client */
 
 const STEP = 0.02; // a change smaller than this is not worth a style recalculation
 
-export class Level {
+export class LevelAnimation {
   #frame = 0;
   #shown = -1;
   /** @type {Client | null} */

@@ -1,12 +1,12 @@
 // @ts-check
-/** What was typed, as lines of the conversation: an agent answers it, but seldom transcribes it. */
+/** Typed messages as lines of the conversation: an agent answers them but seldom transcribes them. */
 
-/** @typedef {import("./parts.js").Entry} Entry */
+/** @typedef {import("./types.js").Entry} Entry */
 /** @typedef {{id: string, text: string, after: string | null, mine: boolean, told: boolean}} Line */
 
 const KEPT = 100; // lines; older ones are dropped
 
-export class Typed {
+export class TypedLines {
   /** @type {Line[]} */
   #lines = [];
   #number = 0;
@@ -125,7 +125,7 @@ function read(key) {
     const kept = JSON.parse(sessionStorage.getItem(key) ?? "[]");
     return Array.isArray(kept) ? kept.filter((one) => typeof one?.text === "string") : [];
   } catch {
-    return []; // forbidden by the browser, or not ours
+    return []; // not allowed by the browser, or not valid JSON
   }
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
-/** Whether somebody can see a picture and how tall it is, as the session wants to know. */
+/** Whether a picture is visible, and its height, as the session needs to know. */
 
-export class Sight {
+export class Visibility {
   #intersecting = false;
   height = 0;
 
