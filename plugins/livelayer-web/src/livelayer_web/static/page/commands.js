@@ -31,7 +31,7 @@ import { trimMessage } from "./trim.js";
  * @property {(message: Message) => void} pending tells the agent that an answer takes longer
  */
 
-const PENDING = 500; // milliseconds an application's context may take before the agent is told
+const PENDING = 500; // milliseconds that the application's context may take before the agent is told to wait
 const ROOM = 256; // bytes left for the envelope of a message
 
 /** @type {Outcome} */

@@ -115,7 +115,7 @@ function type(field, value) {
 }
 
 /**
- * Past a framework's own property, which would hide the change from it.
+ * Bypasses a framework's own property, which would hide the change from the framework.
  *
  * @param {HTMLElement} field
  * @param {object} prototype

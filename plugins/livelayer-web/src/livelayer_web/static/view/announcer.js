@@ -10,7 +10,7 @@ import { h, text } from "./dom.js";
 const SETTLED = 350; // ms: shorter states are not announced
 const SPOKEN_KEPT = 6; // lines in the log; a screen reader has read older ones
 
-/** The announcers of each client, in the order in which they came. @type {WeakMap<Client, Set<Announcer>>} */
+/** The announcers of each client, in order of creation. @type {WeakMap<Client, Set<Announcer>>} */
 const announcers = new WeakMap();
 
 export class Announcer {

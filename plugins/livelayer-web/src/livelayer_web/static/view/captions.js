@@ -38,7 +38,7 @@ export class Captions {
     line.classList.toggle("partial", Boolean(entry && !entry.final));
     const words = /** @type {Element} */ (line.firstElementChild);
     text(words, entry ? entry.text : "");
-    // A long line shows its end: that is where it grows.
+    // A long line shows its end, where it grows.
     words.scrollTop = words.scrollHeight;
   }
 }

@@ -14,7 +14,7 @@ const NEAR_END = 40; // px
 export class Debug {
   /** @type {SessionLog | null} */
   #log = null;
-  /** What is shown while it is held still. @type {readonly Line[] | null} */
+  /** The lines that are shown while it is paused. @type {readonly Line[] | null} */
   #held = null;
   #filter = "";
   #frame = 0;
@@ -105,7 +105,7 @@ export class Debug {
     try {
       await navigator.clipboard.writeText(`${lines.join("\n")}\n`);
     } catch {
-      return; // not allowed: the lines can still be selected by hand
+      return; // not allowed: a person can still select the lines
     }
     turn(this.copy.icon, "check");
     if (this.#t) name(this.copy.element, this.#t("debugCopied"));
@@ -124,7 +124,7 @@ export class Debug {
     return lines.filter(({ kind, body }) => `${kind} ${body}`.toLowerCase().includes(filter));
   }
 
-  /** Adds what is new and removes what is gone: rows are kept, so that a selection survives. */
+  /** Adds new rows and removes old ones; keeps the others, so that a selection survives. */
   #draw() {
     if (!this.open) return;
     const wanted = this.#wanted();

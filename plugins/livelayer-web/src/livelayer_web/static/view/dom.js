@@ -69,7 +69,7 @@ export function takesText(target) {
 }
 
 /**
- * Whether a person can see and so focus it now.
+ * Whether an element is visible, and so can have the focus.
  *
  * @param {Element} element
  */

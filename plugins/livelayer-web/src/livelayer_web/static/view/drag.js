@@ -3,8 +3,8 @@
 
 /** @typedef {import("./preferences.js").Place} Place */
 
-const SLOP = 6; // px a pointer may stray before a press is a drag
-const SNAP = 0.08; // of the way: nearer to a corner than this is in it
+const SLOP = 6; // px that a pointer may move before a press is a drag
+const SNAP = 0.08; // of the way: a widget that is nearer to a corner snaps to it
 const STEP = 0.25; // of the way: one arrow key
 
 /**
@@ -39,7 +39,7 @@ export class Drag {
   }
 
   /**
-   * Moves one step; whether the key was one that moves.
+   * Moves one step; returns whether the key moves the widget.
    *
    * @param {string} key
    * @returns {boolean}

@@ -101,7 +101,7 @@ const PATHS = /** @type {const} */ ({
 /** @typedef {keyof typeof PATHS} IconName */
 
 /**
- * A decoration: hidden from assistive technology, which hears the name of the button around it.
+ * A decoration: hidden from assistive technology, which reads the label of the button around it.
  *
  * @param {IconName} name
  * @returns {SVGSVGElement}

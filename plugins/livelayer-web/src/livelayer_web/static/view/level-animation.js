@@ -44,7 +44,7 @@ export class LevelAnimation {
 
   /** @param {number} level */
   #show(level) {
-    // Speech sits low on a linear scale: a root spreads it over what the eye can tell apart.
+    // Speech is low on a linear scale: a square root makes its changes visible.
     const value = Math.sqrt(Math.min(1, Math.max(0, level)));
     if (Math.abs(value - this.#shown) < STEP && value !== 0) return;
     this.#shown = value;

@@ -14,7 +14,7 @@ const SIGNS = { info: "info", warn: "retry", error: "alert" };
 export class NoticeBar {
   /** @type {Map<string, Row>} */
   #rows = new Map();
-  /** What was put away, by its words: the same matter in other words shows again. @type {Map<string, string>} */
+  /** The dismissed notices, by text: a notice with another text shows again. @type {Map<string, string>} */
   #away = new Map();
 
   /** @param {import("./types.js").PanelActions} actions */

@@ -10,10 +10,10 @@ import { SOURCES } from "../client/peer.js";
 
 /**
  * @typedef {object} Notice
- * @property {string} id stays the same while the matter does
+ * @property {string} id the same as long as its cause lasts
  * @property {"info" | "warn" | "error"} tone
  * @property {string} text
- * @property {string} spoken the same without what counts down
+ * @property {string} spoken the text without a countdown
  * @property {import("./model.js").Action | null} action
  * @property {boolean} dismissable
  */
@@ -36,7 +36,7 @@ const WAITS = new Map([
   ["unmounted", "waitUnmounted"],
 ]);
 
-/** An owner that is a page: the surface's key and the viewer, which say nothing to a person. */
+/** The owner's name if it is a page: the surface's key and the viewer, meaningless to a person. */
 const PAGE = /^[^/]+\/v[0-9a-z]+$/i;
 
 /**

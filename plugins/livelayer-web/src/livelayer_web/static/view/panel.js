@@ -131,7 +131,7 @@ export class Panel {
   }
 
   /**
-   * Puts the focus where a person goes on after the display changed under it.
+   * Moves the focus to where a person continues after the display has changed.
    *
    * @param {import("./preferences.js").Display} display
    */
@@ -144,7 +144,7 @@ export class Panel {
     }
   }
 
-  /** What shows a picture now. */
+  /** The elements that show a picture now. */
   get picture() {
     return this.bubble.element.hidden ? this.stage.element : this.bubble.element;
   }

@@ -69,7 +69,7 @@ const REASONS = {
 /**
  * @param {string} code the server's
  * @param {import("./strings.js").Translate} t
- * @returns {string} what a person can make of it; nothing for a code that is ours alone
+ * @returns {string} a sentence for a person; empty for an internal code
  */
 function reasonOf(code, t) {
   const key = REASONS[code];

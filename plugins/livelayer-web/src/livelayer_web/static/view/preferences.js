@@ -58,7 +58,7 @@ export class Preferences {
     try {
       localStorage.setItem(this.#key, JSON.stringify(this.#choices));
     } catch {
-      // Storage may be forbidden or full; the choice then lasts as long as the page.
+      // Storage is full or not allowed: the choice lasts as long as the page.
     }
     for (const other of all) {
       if (other === this || other.#key !== this.#key) continue;
@@ -67,7 +67,7 @@ export class Preferences {
     }
   }
 
-  /** Ends the sharing; what was remembered stays remembered. */
+  /** Ends the sharing; stored preferences stay. */
   close() {
     all.delete(this);
   }

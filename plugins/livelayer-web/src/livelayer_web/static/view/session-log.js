@@ -10,7 +10,7 @@ import { TypedLines } from "./typed-lines.js";
 const KEPT = 500; // events; older ones are dropped and counted
 const LONGEST = 4000; // characters of one event's JSON
 
-/** One for each client, whoever of its panels asks first. @type {WeakMap<Client, SessionLog>} */
+/** One for each client, shared by its panels. @type {WeakMap<Client, SessionLog>} */
 const logs = new WeakMap();
 
 /** Dispatches `change` after each event. */
@@ -32,7 +32,7 @@ export class SessionLog extends EventTarget {
   }
 
   /**
-   * The client's log, begun when it was first asked for.
+   * The client's log; created when it is first needed.
    *
    * @param {Client} client
    */

@@ -27,8 +27,8 @@ import { Visibility } from "./visibility.js";
  * @typedef {object} Host
  * @property {HTMLElement} element
  * @property {() => Settings} settings
- * @property {() => Client | null} open the client to connect with, made if need be
- * @property {() => void} forget a person ended the conversation: a reload begins nothing
+ * @property {() => Client | null} open the client to connect with, created if necessary
+ * @property {() => void} forget a person ended the conversation: a reload opens nothing
  */
 
 const CHANGES = ["state", "link", "media", "sources", "info", "pending", "speaker", "event"];
@@ -92,7 +92,7 @@ export class Surface {
 
   start() {
     this.#running = true;
-    this.draw(); // so that there is a size to see
+    this.draw(); // so that it has a size
     for (const picture of this.pictures) picture.watch();
     this.draw();
   }
@@ -108,9 +108,9 @@ export class Surface {
   }
 
   /**
-   * Keeps choices under a key from now on.
+   * Stores choices under a key from now on.
    *
-   * @param {string} key empty: nowhere
+   * @param {string} key empty: nothing is stored
    * @param {import("./preferences.js").Display} display where nothing was kept
    */
   remember(key, display) {
@@ -162,13 +162,13 @@ export class Surface {
   }
 
   /**
-   * Carries out what a button offers; what fails shows in the client's state.
+   * Carries out the action of a button; the client's state shows a failure.
    *
    * @param {import("./model.js").Action} action
    */
   async act(action) {
     this.#client?.markUsed();
-    this.#client?.unblockSound(); // a press is the gesture that sound has waited for
+    this.#client?.unblockSound(); // a press is the gesture that audio needs
     if (action === "hear") return;
     const begins = action !== "cancel" && action !== "end";
     this.#asked = begins;
@@ -180,7 +180,7 @@ export class Surface {
         await this.#client?.disconnect();
       }
     } catch {
-      // The link or the session's state says why.
+      // The state of the link or the session shows the reason.
     } finally {
       this.#asked = false;
       this.schedule();
@@ -231,7 +231,7 @@ export class Surface {
     return t("movedTo", { place: `${t(row)}, ${t(column)}` });
   }
 
-  /** Draws once, soon, however many changes ask for it. */
+  /** Draws once, soon, for any number of changes. */
   schedule() {
     if (this.#scheduled || !this.#running) return;
     this.#scheduled = true;
@@ -265,7 +265,7 @@ export class Surface {
     }
   }
 
-  /** @param {boolean} shown people can get at this surface: an automatic connect waits for one */
+  /** @param {boolean} shown whether a person can reach this surface: an automatic connect waits for one */
   #show(shown) {
     if (this.#client === null || shown === this.#retained) return;
     this.#retained = shown;
@@ -274,7 +274,7 @@ export class Surface {
   }
 
   /**
-   * Tells the client whether a picture is wanted and how high, in device pixels; -1: none.
+   * Tells the client the height of the picture that is wanted, in device pixels; -1: none.
    *
    * @param {number} height
    */

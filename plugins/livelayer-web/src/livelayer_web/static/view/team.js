@@ -63,7 +63,7 @@ export class Team {
 }
 
 /**
- * The members that a page names, as an attribute's JSON or a property; null: none that can be used.
+ * The members in an attribute's JSON or a property; null: none is valid.
  *
  * @param {unknown} given
  * @returns {Member[] | null}

@@ -27,7 +27,7 @@ export class TranscriptList {
       const { scrollHeight, scrollTop, clientHeight } = this.element;
       this.#sticks = scrollHeight - scrollTop - clientHeight < NEAR_END;
     });
-    // It may be opened, or made smaller, while nothing is said.
+    // It may be opened or resized while nothing is said.
     const size = new ResizeObserver(() => this.#stick());
     size.observe(this.element);
     size.observe(this.list);

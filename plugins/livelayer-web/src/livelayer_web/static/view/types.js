@@ -49,10 +49,10 @@
  * @typedef {object} Scene
  * @property {Client | null} client null before there is one
  * @property {import("./model.js").Model} model
- * @property {readonly Entry[]} entries the conversation, what was typed included
+ * @property {readonly Entry[]} entries the conversation, with typed lines
  * @property {import("./strings.js").Translate} t
  * @property {import("./preferences.js").Choices} choices what this person chose
- * @property {boolean} awake somebody can see it: nothing moves or plays otherwise
+ * @property {boolean} awake whether it is visible: otherwise nothing moves or plays
  * @property {boolean} widget
  */
 

@@ -31,7 +31,7 @@ export class Visibility {
     return this.#intersecting && document.visibilityState === "visible";
   }
 
-  /** Begins with what can be told at once, so that the first picture need not wait for a frame. */
+  /** Starts with a measurement, so that the first picture does not wait for a frame. */
   watch() {
     const box = this.element.getBoundingClientRect();
     this.height = Math.round(box.height * devicePixelRatio);
