@@ -106,7 +106,7 @@ def test_a_record_of_types_js_has_python_s_fields(record: type[msgspec.Struct]) 
 
 @pytest.mark.parametrize(
     ("record", "file"),
-    [(LeaseState, "types.js"), (AgentConfig, "types.js"), (Wants, "beat.js")],
+    [(LeaseState, "types.js"), (AgentConfig, "types.js"), (Wants, "heartbeat.js")],
 )
 def test_a_short_record_has_python_s_fields(record: type[msgspec.Struct], file: str) -> None:
     source = (STATIC / "client" / file).read_text()

@@ -1,5 +1,5 @@
 // @ts-check
-/** What a person chose for a widget, kept under its key; widgets that share a key choose together. */
+/** A person's preferences for a widget, stored under its key; widgets with the same key share them. */
 
 /** @typedef {"hidden" | "minimized" | "expanded"} Display */
 
@@ -20,10 +20,10 @@
 /** @type {readonly Display[]} */
 export const DISPLAYS = ["hidden", "minimized", "expanded"];
 
-/** Every live memory, so that those of one key can tell each other. @type {Set<Memory>} */
-const memories = new Set();
+/** All that are in use: those with the same key update each other. @type {Set<Preferences>} */
+const all = new Set();
 
-export class Memory {
+export class Preferences {
   /** @type {Choices} */
   #choices;
   /** @type {string} */
@@ -32,8 +32,8 @@ export class Memory {
   #changed;
 
   /**
-   * Guarantee: what was remembered wins over `start`; a storage that is full, forbidden or holds
-   * nonsense is as good as none.
+   * Guarantee: what was remembered wins over `start`; a storage that is full, not allowed or
+   * not valid is ignored.
    *
    * @param {string} key empty: nothing is remembered
    * @param {Choices} start
@@ -43,7 +43,7 @@ export class Memory {
     this.#key = key;
     this.#changed = changed;
     this.#choices = { ...start, ...read(key) };
-    if (key !== "") memories.add(this);
+    if (key !== "") all.add(this);
   }
 
   /** @returns {Choices} */
@@ -58,18 +58,18 @@ export class Memory {
     try {
       localStorage.setItem(this.#key, JSON.stringify(this.#choices));
     } catch {
-      // Storage may be forbidden or full; the choice then lasts as long as the page.
+      // Storage is full or not allowed: the choice lasts as long as the page.
     }
-    for (const other of memories) {
+    for (const other of all) {
       if (other === this || other.#key !== this.#key) continue;
       other.#choices = { ...this.#choices };
       other.#changed();
     }
   }
 
-  /** Ends the sharing; what was remembered stays remembered. */
+  /** Ends the sharing; stored preferences stay. */
   close() {
-    memories.delete(this);
+    all.delete(this);
   }
 }
 

@@ -1,14 +1,14 @@
 // @ts-check
-/** The whole conversation as a list that stays at its end unless a person scrolled up. */
+/** The whole conversation as a list that stays at its end unless a person scrolls up. */
 
 import { h, set, show, text } from "./dom.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {{row: HTMLLIElement, who: HTMLElement, words: HTMLElement}} Row */
 
 const NEAR_END = 48; // px
 
-export class Transcript {
+export class TranscriptList {
   /** @type {Map<string, Row>} */
   #rows = new Map();
   #sticks = true;
@@ -16,7 +16,7 @@ export class Transcript {
   constructor() {
     this.list = h("ol", { class: "lines" });
     this.empty = h("p", { class: "empty" });
-    // A log that announces nothing: the voice says each final line, once for all panels.
+    // A log that announces nothing: the announcer reads each final line, once for all panels.
     this.element = h(
       "div",
       { class: "transcript", part: "transcript", role: "log", "aria-live": "off", tabindex: "0" },
@@ -27,7 +27,7 @@ export class Transcript {
       const { scrollHeight, scrollTop, clientHeight } = this.element;
       this.#sticks = scrollHeight - scrollTop - clientHeight < NEAR_END;
     });
-    // It may be opened, or made smaller, while nothing is said.
+    // It may be opened or resized while nothing is said.
     const size = new ResizeObserver(() => this.#stick());
     size.observe(this.element);
     size.observe(this.list);
@@ -63,7 +63,7 @@ export class Transcript {
     this.#stick();
   }
 
-  /** @param {import("./parts.js").Entry} entry */
+  /** @param {import("./types.js").Entry} entry */
   #add(entry) {
     const who = h("span", { class: "who", dir: "auto" });
     const words = h("span", { class: "words", dir: "auto" });

@@ -1,5 +1,5 @@
 // @ts-check
-/** The agent's commands to this page: each carried out once and answered once, also over a reload. */
+/** Receives the agent's commands to this page: each is carried out and answered once, also across a reload. */
 
 import { asSessionError } from "./errors.js";
 
@@ -9,22 +9,22 @@ import { asSessionError } from "./errors.js";
 /** @typedef {{mark: string, ok: boolean, reason?: import("./types.js").Reason}} Done */
 
 const KEPT = 64; // answers remembered
-const LEAVE = 1; // seconds the answer may take before the page is left all the same
+const LEAVE = 1; // seconds to wait for the answer before the page navigates away
 
-export class Commands {
-  /** What carries commands out; without it they are refused. @type {CarryOut | null} */
+export class CommandReceiver {
+  /** Carries out commands; without it they are refused. @type {CarryOut | null} */
   carryOut = null;
   /** @type {Set<string>} */
   #running = new Set();
 
   /**
    * @param {import("./http.js").Http} http
-   * @param {import("./record.js").TabRecord} record
+   * @param {import("./tab-storage.js").TabStorage} storage
    * @param {(message: Message, outcome: Outcome) => void} told
    */
-  constructor(http, record, told) {
+  constructor(http, storage, told) {
     this.http = http;
-    this.record = record;
+    this.storage = storage;
     this.told = told;
   }
 
@@ -62,7 +62,7 @@ export class Commands {
   }
 
   /**
-   * An answer that does not arrive is asked for again: the server repeats the command.
+   * Answers a command. An answer that is lost is asked for again: the server repeats the command.
    *
    * @param {number} number
    * @param {Outcome} outcome
@@ -74,7 +74,7 @@ export class Commands {
       await this.http.send("POST", `commands/${number}`, { json, keepalive: true, limit: 4 });
     } catch (error) {
       const { code, status } = asSessionError(error);
-      // What the agent would not take, it is told without.
+      // The replies were refused: answer without them.
       if (again && replies?.length && (status === 400 || status === 413)) {
         await this.#answer(number, { ok: false, reason: "failed" }, false);
       } else if (again && (code === "network" || code === "timeout")) {
@@ -85,11 +85,11 @@ export class Commands {
 
   /** @returns {Done[]} */
   #done() {
-    return this.record.read("commands", /** @type {Done[]} */ ([]));
+    return this.storage.read("commands", /** @type {Done[]} */ ([]));
   }
 
   /** @param {Done} done */
   #remember(done) {
-    this.record.write("commands", [...this.#done(), done].slice(-KEPT));
+    this.storage.write("commands", [...this.#done(), done].slice(-KEPT));
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** What a tab remembers over a reload, in its session storage. */
+/** What a tab keeps across a reload, in its session storage. */
 
 /**
  * @typedef {object} Left where a page stood when it was left
@@ -8,9 +8,9 @@
  * @property {boolean} media it had a media connection
  */
 
-export class TabRecord {
+export class TabStorage {
   /**
-   * @param {string} name one a session of a page
+   * @param {string} name one for each session of a page
    * @param {Storage | null} storage null: nothing is remembered
    */
   constructor(name, storage) {
@@ -19,8 +19,8 @@ export class TabRecord {
   }
 
   /**
-   * What was left here, which is taken away: a tab that is duplicated while its page lives must
-   * not pass for that page.
+   * Returns and removes what was left: the duplicate of a tab whose page is still open must not
+   * take that page's place.
    *
    * @returns {Left | null}
    */
@@ -46,7 +46,7 @@ export class TabRecord {
       const text = this.storage?.getItem(`${this.name}:${part}`) ?? null;
       return text === null ? otherwise : JSON.parse(text);
     } catch {
-      return otherwise; // forbidden by the browser, or not ours
+      return otherwise; // not allowed by the browser, or not valid JSON
     }
   }
 
@@ -61,7 +61,7 @@ export class TabRecord {
       else this.storage?.setItem(`${this.name}:${part}`, JSON.stringify(value));
       return this.storage !== null;
     } catch {
-      return false; // full, or forbidden
+      return false; // full, or not allowed
     }
   }
 }

@@ -1,25 +1,25 @@
 // @ts-check
-/** What a session said since this page looked: its latest events, what was typed, what was collected. */
+/** A session's events since this page was opened, its typed lines and collected fields. */
 
 import { Fields } from "./fields.js";
-import { Typed } from "./typed.js";
+import { TypedLines } from "./typed-lines.js";
 
-/** @typedef {import("./parts.js").Client} Client */
+/** @typedef {import("./types.js").Client} Client */
 /** @typedef {{number: number, sequence: number | null, time: string, kind: string, body: string}} Line */
 
 const KEPT = 500; // events; older ones are dropped and counted
 const LONGEST = 4000; // characters of one event's JSON
 
-/** One for each client, whoever of its panels asks first. @type {WeakMap<Client, Journal>} */
-const journals = new WeakMap();
+/** One for each client, shared by its panels. @type {WeakMap<Client, SessionLog>} */
+const logs = new WeakMap();
 
 /** Dispatches `change` after each event. */
-export class Journal extends EventTarget {
+export class SessionLog extends EventTarget {
   /** @type {Line[]} */
   lines = [];
   dropped = 0;
   fields = new Fields();
-  typed = new Typed();
+  typed = new TypedLines();
   #number = 0;
 
   /** @param {Client} client */
@@ -32,14 +32,14 @@ export class Journal extends EventTarget {
   }
 
   /**
-   * The client's journal, begun when it was first asked for.
+   * The client's log; created when it is first needed.
    *
    * @param {Client} client
    */
   static of(client) {
-    const journal = journals.get(client) ?? new Journal(client);
-    journals.set(client, journal);
-    return journal;
+    const log = logs.get(client) ?? new SessionLog(client);
+    logs.set(client, log);
+    return log;
   }
 
   clear() {

@@ -1,13 +1,13 @@
 // @ts-check
-/** The agent's loudness as the custom property `--_level`, and nothing at all while nobody looks. */
+/** The agent's loudness as the custom property `--_level`; it does not run while nobody can see it. */
 
 import { still } from "./stage.js";
 
-/** @typedef {import("./parts.js").Client} Client */
+/** @typedef {import("./types.js").Client} Client */
 
 const STEP = 0.02; // a change smaller than this is not worth a style recalculation
 
-export class Level {
+export class LevelAnimation {
   #frame = 0;
   #shown = -1;
   /** @type {Client | null} */
@@ -44,7 +44,7 @@ export class Level {
 
   /** @param {number} level */
   #show(level) {
-    // Speech sits low on a linear scale: a root spreads it over what the eye can tell apart.
+    // Speech is low on a linear scale: a square root makes its changes visible.
     const value = Math.sqrt(Math.min(1, Math.max(0, level)));
     if (Math.abs(value - this.#shown) < STEP && value !== 0) return;
     this.#shown = value;

@@ -1,7 +1,7 @@
 // @ts-check
-/** Whether somebody can see a picture and how tall it is, as the session wants to know. */
+/** Whether a picture is visible, and its height, as the session needs to know. */
 
-export class Sight {
+export class Visibility {
   #intersecting = false;
   height = 0;
 
@@ -31,7 +31,7 @@ export class Sight {
     return this.#intersecting && document.visibilityState === "visible";
   }
 
-  /** Begins with what can be told at once, so that the first picture need not wait for a frame. */
+  /** Starts with a measurement, so that the first picture does not wait for a frame. */
   watch() {
     const box = this.element.getBoundingClientRect();
     this.height = Math.round(box.height * devicePixelRatio);

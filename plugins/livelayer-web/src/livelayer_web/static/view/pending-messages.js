@@ -1,14 +1,14 @@
 // @ts-check
-/** Messages that the server has not taken yet: on their way, or failed with a choice. */
+/** Messages that the server has not taken yet: being sent, or failed, with a choice. */
 
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
-/** @typedef {import("./parts.js").Client} Client */
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").Client} Client */
 /** @typedef {{row: HTMLLIElement, words: HTMLElement, word: HTMLElement, again: HTMLButtonElement, drop: HTMLButtonElement}} Row */
 
-export class Outbox {
+export class PendingMessages {
   /** @type {Map<string, Row>} */
   #rows = new Map();
   /** @type {Client | null} */
@@ -69,7 +69,7 @@ const REASONS = {
 /**
  * @param {string} code the server's
  * @param {import("./strings.js").Translate} t
- * @returns {string} what a person can make of it; nothing for a code that is ours alone
+ * @returns {string} a sentence for a person; empty for an internal code
  */
 function reasonOf(code, t) {
   const key = REASONS[code];

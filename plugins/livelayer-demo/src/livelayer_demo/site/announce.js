@@ -1,5 +1,5 @@
 // @ts-check
-/** What is owed to people who listen to the page, or are busy typing. */
+/** Announcements to screen readers, and whether a person is talking to the agent. */
 
 const polite = document.createElement("p");
 polite.className = "unseen";
@@ -7,7 +7,7 @@ polite.setAttribute("role", "status");
 document.body.append(polite);
 
 /**
- * Has a screen reader say something when it fits.
+ * Has a screen reader announce a text politely.
  *
  * @param {string} text
  */
@@ -15,7 +15,7 @@ export function announce(text) {
   polite.textContent = text;
 }
 
-/** Whether the keyboard belongs to a conversation with the agent: then nothing may take it away. */
+/** Whether the focus is in the avatar: it must stay there. */
 export function isTalking() {
   return document.activeElement?.closest("livelayer-avatar") != null;
 }

@@ -1,14 +1,13 @@
 // @ts-check
-/** The heartbeat: that somebody is here, what is wanted now, and that a person used the page. */
+/** The heartbeat: keeps this viewer alive, and reports which media it wants and whether it is used. */
 
 import { asSessionError } from "./errors.js";
-import { pageInfo } from "./page-info.js";
 
 /** @typedef {{video: boolean, audio: boolean, height?: number}} Wants */
 
-const SOON = 30; // milliseconds in which changes are gathered
+const SOON = 30; // milliseconds in which changes are collected
 
-export class Beat {
+export class Heartbeat {
   #seconds = 0;
   #used = false;
   #flying = false;
@@ -28,11 +27,11 @@ export class Beat {
     this.lost = lost;
   }
 
-  /** @param {number} seconds between two beats at most */
+  /** @param {number} seconds between two heartbeats, at most */
   start(seconds) {
     this.#seconds = seconds;
     this.#page = JSON.stringify(pageInfo());
-    this.now();
+    this.soon();
   }
 
   stop() {
@@ -40,26 +39,26 @@ export class Beat {
     clearTimeout(this.#timer);
   }
 
-  /** What is wanted has changed. */
-  now() {
+  /** Sends one at once: what is wanted has changed. */
+  soon() {
     if (this.#seconds === 0) return;
     if (this.#flying) this.#again = true;
     else this.#after(SOON);
   }
 
-  /** A person used this page: commands come here. */
-  used() {
+  /** Reports that a person used this page: commands go to it. */
+  markUsed() {
     this.#used = true;
-    this.now();
+    this.soon();
   }
 
   /** @param {number} milliseconds */
   #after(milliseconds) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#beat(), milliseconds);
+    this.#timer = setTimeout(() => void this.#send(), milliseconds);
   }
 
-  async #beat() {
+  async #send() {
     if (this.#seconds === 0 || this.http.key === null) return;
     const key = this.http.key;
     const used = this.#used;
@@ -77,11 +76,20 @@ export class Beat {
       this.#page = page;
     } catch (error) {
       this.#used ||= used;
-      // Everything else is the event stream's to notice.
+      // The event stream notices every other error.
       if (asSessionError(error).stranger && this.http.key === key) this.lost();
     } finally {
       this.#flying = false;
     }
     if (this.#seconds > 0) this.#after(this.#again ? SOON : this.#seconds * 1000);
   }
+}
+
+/**
+ * What the server learns of a page: no query and no fragment, where secrets may be.
+ *
+ * @returns {{url: string, title: string}}
+ */
+export function pageInfo() {
+  return { url: `${location.origin}${location.pathname}`.slice(0, 2000), title: document.title.slice(0, 200) };
 }

@@ -1,21 +1,21 @@
 // @ts-check
-/** What was typed, as lines of the conversation: an agent answers it, but seldom transcribes it. */
+/** Typed messages as lines of the conversation: an agent answers them but seldom transcribes them. */
 
-/** @typedef {import("./parts.js").Entry} Entry */
+/** @typedef {import("./types.js").Entry} Entry */
 /** @typedef {{id: string, text: string, after: string | null, mine: boolean, told: boolean}} Line */
 
 const KEPT = 100; // lines; older ones are dropped
 
-export class Typed {
+export class TypedLines {
   /** @type {Line[]} */
   #lines = [];
   #number = 0;
-  /** Whose lines these are: a session's, in one epoch of it. */
+  /** The session and epoch of these lines. */
   #of = "";
 
   /**
-   * Follows a session; what another one, or an earlier epoch, left behind is dropped. What this
-   * tab knew before it was reloaded comes back.
+   * Follows a session; drops the lines of another session or an earlier epoch. The lines of this
+   * tab survive a reload.
    *
    * @param {{id?: string, epoch?: number} | null} state
    */
@@ -29,7 +29,7 @@ export class Typed {
   }
 
   /**
-   * Takes an event of the session, whatever it is.
+   * Handles any event of the session.
    *
    * @param {any} event
    * @param {readonly Entry[]} transcript as it stands
@@ -41,7 +41,7 @@ export class Typed {
   }
 
   /**
-   * This page sent a text: it may not be told by an event, where the agent is spoken to otherwise.
+   * Adds a text that this page sent: not every agent's messages come back as an event.
    *
    * @param {string} text
    * @param {readonly Entry[]} transcript
@@ -51,8 +51,8 @@ export class Typed {
   }
 
   /**
-   * The transcript with what was typed in its places; a line that the agent transcribed is not
-   * there twice.
+   * The transcript with the typed lines in their places; a line that the agent transcribed is not
+   * repeated.
    *
    * @param {readonly Entry[]} transcript
    * @returns {readonly Entry[]}
@@ -80,7 +80,7 @@ export class Typed {
   }
 
   /**
-   * One line for a text, whether the page or the session says first that it went.
+   * Keeps one line for a text, whether the page or the session reports it first.
    *
    * @param {unknown} text
    * @param {readonly Entry[]} transcript
@@ -125,7 +125,7 @@ function read(key) {
     const kept = JSON.parse(sessionStorage.getItem(key) ?? "[]");
     return Array.isArray(kept) ? kept.filter((one) => typeof one?.text === "string") : [];
   } catch {
-    return []; // forbidden by the browser, or not ours
+    return []; // not allowed by the browser, or not valid JSON
   }
 }
 
@@ -138,7 +138,7 @@ function write(key, lines) {
   try {
     sessionStorage.setItem(key, JSON.stringify(lines));
   } catch {
-    // Full or forbidden: the lines then last as long as the page.
+    // Storage is full or not allowed: the lines last as long as the page.
   }
 }
 
@@ -148,6 +148,6 @@ function forget(key) {
   try {
     sessionStorage.removeItem(key);
   } catch {
-    // Then it was not kept either.
+    // Storage is not allowed: nothing was kept.
   }
 }

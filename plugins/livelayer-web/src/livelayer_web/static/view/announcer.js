@@ -1,22 +1,22 @@
 // @ts-check
-/** What is said to a screen reader, by one panel of a session however many there are. */
+/** Announces a session to screen readers, from one panel however many there are. */
 
 import { h, text } from "./dom.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
-/** @typedef {import("./parts.js").Client} Client */
-/** @typedef {import("./parts.js").Entry} Entry */
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").Client} Client */
+/** @typedef {import("./types.js").Entry} Entry */
 
-const SETTLED = 350; // ms: states that flit by in less are not worth a word
-const SPOKEN_KEPT = 6; // lines in the log; a screen reader has long said older ones
+const SETTLED = 350; // ms: shorter states are not announced
+const SPOKEN_KEPT = 6; // lines in the log; a screen reader has read older ones
 
-/** The voices of each client, in the order in which they came. @type {WeakMap<Client, Set<Voice>>} */
-const voices = new WeakMap();
+/** The announcers of each client, in order of creation. @type {WeakMap<Client, Set<Announcer>>} */
+const announcers = new WeakMap();
 
-export class Voice {
+export class Announcer {
   /** @type {Client | null} */
   #client = null;
-  /** What was final already, and so is history. @type {Set<string> | null} */
+  /** The entries that were final before: they are not announced. @type {Set<string> | null} */
   #said = null;
   #next = "";
   #last = "";
@@ -28,9 +28,9 @@ export class Voice {
     this.log = h("div", { class: "unseen", role: "log", "aria-live": "polite" });
   }
 
-  /** Whether this one speaks for its session: the first that somebody can see. */
+  /** Whether this one announces for its session: the first visible one does. */
   get leads() {
-    const all = this.#client && voices.get(this.#client);
+    const all = this.#client && announcers.get(this.#client);
     return [...(all ?? [])].find((one) => one.awake) === this;
   }
 
@@ -48,17 +48,17 @@ export class Voice {
 
   /** @param {Client | null} client */
   follow(client) {
-    if (this.#client) voices.get(this.#client)?.delete(this);
+    if (this.#client) announcers.get(this.#client)?.delete(this);
     this.#client = client;
     this.#said = null;
     if (!client) return;
-    const all = voices.get(client) ?? new Set();
+    const all = announcers.get(client) ?? new Set();
     all.add(this);
-    voices.set(client, all);
+    announcers.set(client, all);
   }
 
   /**
-   * Says a text once it has stood for a moment; what was said last is not said again.
+   * Announces a text that has lasted for a moment; the last one is not repeated.
    *
    * @param {string} message
    */
@@ -79,7 +79,7 @@ export class Voice {
   }
 
   /**
-   * Adds what became final; what still grows is shown, not said.
+   * Adds entries that became final; partial ones are only shown.
    *
    * @param {readonly Entry[]} entries
    * @param {string} name

@@ -1,5 +1,5 @@
 // @ts-check
-/** The event stream of a session, read by fetch: six seconds of silence are a dead server. */
+/** Reads the event stream of a session with fetch; six seconds of silence mean a dead server. */
 
 import { SessionError } from "./errors.js";
 import { SseParser } from "./sse.js";
@@ -9,7 +9,7 @@ import { SseParser } from "./sse.js";
 const SILENCE = 6; // seconds; the server sends something every two
 
 /**
- * Reads until the stream ends. An event is given on in the turn in which it arrived.
+ * Reads until the stream ends; passes each event on in the turn in which it arrives.
  */
 export class EventStream {
   #end = new AbortController();
@@ -45,7 +45,7 @@ export class EventStream {
       });
       const type = answer.headers.get("content-type") ?? "";
       if (!type.startsWith("text/event-stream") || answer.body === null) {
-        throw new SessionError("http", "the answer is no event stream", { status: answer.status });
+        throw new SessionError("http", "the answer is not an event stream", { status: answer.status });
       }
       this.#heard = performance.now();
       await this.#read(answer.body.getReader());
@@ -62,7 +62,7 @@ export class EventStream {
   /** Ends the stream if it has been silent for too long, as it has after a sleep. */
   look() {
     if (performance.now() - this.#heard < SILENCE * 1000) return;
-    this.stop(new SessionError("timeout", "the server has fallen silent"));
+    this.stop(new SessionError("timeout", "the server sends nothing"));
   }
 
   /** @param {SessionError} why what `run` throws */

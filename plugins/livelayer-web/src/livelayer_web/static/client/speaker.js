@@ -1,17 +1,17 @@
 // @ts-check
-/** The agent's voice: one audio element for the session, however many surfaces show it. */
+/** Plays the agent's voice: one audio element for the session, however many surfaces show it. */
 
-import { LevelMeter } from "./level.js";
+import { LevelMeter } from "./audio-level.js";
 
 /** @typedef {import("./types.js").SpeakerState} SpeakerState */
 
 const GESTURES = ["pointerup", "click", "keydown", "touchend"];
 
 /**
- * Plays aloud where the browser allows it. Where it first wants a gesture, the sound waits and
- * `state.blocked` says so; the next gesture anywhere on the page, or `unblock()`, turns it on.
+ * Plays as soon as the browser allows it. If it requires a gesture first, `state.blocked` is true
+ * until the next gesture anywhere on the page, or `unblock()`.
  */
-export class Sound {
+export class Speaker {
   /** @type {SpeakerState} */
   state;
   meter = new LevelMeter();
@@ -47,14 +47,14 @@ export class Sound {
     if (!muted && this.state.blocked) void this.unblock();
   }
 
-  /** To be called in a gesture of the user's. */
+  /** Call this in a user gesture. */
   async unblock() {
     this.meter.resume();
     if (this.#stream === null) return;
     await this.#play();
   }
 
-  /** Takes the element off the page. */
+  /** Removes the element from the page. */
   close() {
     this.#gestures.abort();
     this.attach(null);
@@ -82,7 +82,7 @@ export class Sound {
     return element;
   }
 
-  /** What was refused is not asked for again before there was a gesture. */
+  /** After a refusal, playing is not tried again before a gesture. */
   get #mayTry() {
     return !this.state.blocked || (navigator.userActivation?.hasBeenActive ?? false);
   }

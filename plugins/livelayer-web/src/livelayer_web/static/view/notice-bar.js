@@ -1,10 +1,10 @@
 // @ts-check
-/** The notices of a conversation as lines above the controls; a person can put some away. */
+/** The notices of a conversation as lines above the controls; a person can dismiss some. */
 
 import { h, set, show, text } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {import("./notices.js").Notice} Notice */
 /** @typedef {{row: HTMLElement, sign: SVGSVGElement, words: HTMLElement, act: HTMLButtonElement, away: HTMLButtonElement}} Row */
 
@@ -14,12 +14,12 @@ const SIGNS = { info: "info", warn: "retry", error: "alert" };
 export class NoticeBar {
   /** @type {Map<string, Row>} */
   #rows = new Map();
-  /** What was put away, by its words: the same matter in other words shows again. @type {Map<string, string>} */
+  /** The dismissed notices, by text: a notice with another text shows again. @type {Map<string, string>} */
   #away = new Map();
 
-  /** @param {import("./parts.js").Orders} orders */
-  constructor(orders) {
-    this.orders = orders;
+  /** @param {import("./types.js").PanelActions} actions */
+  constructor(actions) {
+    this.actions = actions;
     this.element = h("div", { class: "notices", part: "notices", hidden: true });
   }
 
@@ -63,7 +63,7 @@ export class NoticeBar {
       type: "button",
       class: "text-button",
       onclick: () => {
-        this.orders.act(/** @type {import("./model.js").Action} */ (act.dataset.action));
+        this.actions.act(/** @type {import("./model.js").Action} */ (act.dataset.action));
       },
     });
     const away = h(

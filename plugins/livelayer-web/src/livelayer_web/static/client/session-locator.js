@@ -1,17 +1,17 @@
 // @ts-check
-/** Where a session is: at its surface's base, or below it at an address opened for one agent. */
+/** Finds the address of a session: the surface's base, or one opened below it for an agent. */
 
 import { SessionError } from "./errors.js";
 
-export class Place {
+export class SessionLocator {
   /**
    * @param {import("./http.js").Http} http whose base is set
-   * @param {import("./record.js").TabRecord} record
+   * @param {import("./tab-storage.js").TabStorage} storage
    * @param {string | null} agent null: the base is the session's
    */
-  constructor(http, record, agent) {
+  constructor(http, storage, agent) {
     this.http = http;
-    this.record = record;
+    this.storage = storage;
     this.agent = agent;
     this.root = http.base;
   }
@@ -20,7 +20,7 @@ export class Place {
    * Sets the base; a reload finds the session that it had.
    *
    * @param {AbortSignal} signal
-   * @param {boolean} anew the last one is gone
+   * @param {boolean} anew the last session is gone
    * @param {() => Promise<string | null>} bearer a token to open a session with
    * @returns {Promise<string | null>} a token to join the session with, if one came with it
    * @throws {SessionError}
@@ -29,12 +29,12 @@ export class Place {
     if (this.agent === null) return null;
     const { root } = this;
     this.http.base = root;
-    const known = anew ? null : this.record.read("base", /** @type {string | null} */ (null));
+    const known = anew ? null : this.storage.read("base", /** @type {string | null} */ (null));
     const { base, token = null } = known === null ? await this.#open(signal, await bearer()) : { base: known };
     const place = new URL(String(base), root);
-    // Keys are sent there: it has to be the same server.
-    if (place.origin !== new URL(root).origin) throw new SessionError("http", "the session is elsewhere");
-    this.record.write("base", place.href);
+    // Keys are sent there: it must be the same server.
+    if (place.origin !== new URL(root).origin) throw new SessionError("http", "the session is on another server");
+    this.storage.write("base", place.href);
     this.http.base = place.href;
     return token;
   }

@@ -1,7 +1,7 @@
 // @ts-check
-/** Which surfaces a page shows, and how large a picture the largest of them wants. */
+/** The surfaces that a page shows, and the height of the largest picture that they want. */
 
-export class Watchers {
+export class ShownSurfaces {
   /** The surfaces shown now, small or large. @type {Set<string>} */
   shown = new Set();
   /** @type {Map<string, number>} */
@@ -26,7 +26,7 @@ export class Watchers {
   /**
    * @param {string} key
    * @param {boolean} shown
-   * @returns {boolean} whether that is news
+   * @returns {boolean} whether that is a change
    */
   show(key, shown) {
     if (this.shown.has(key) === shown) return false;
@@ -35,9 +35,9 @@ export class Watchers {
     return true;
   }
 
-  /** @returns {import("./beat.js").Wants} */
+  /** @returns {import("./heartbeat.js").Wants} */
   get wants() {
-    // Sound goes on behind another tab; pictures are for who looks.
+    // Audio continues in a hidden tab; video is for visible pages.
     const video = this.#heights.size > 0 && document.visibilityState === "visible";
     if (!video) return { video, audio: true };
     return { video, audio: true, height: Math.max(1, Math.ceil(Math.max(...this.#heights.values()))) };

@@ -1,5 +1,5 @@
 // @ts-check
-/** Where a page stands in its session: the state, and the last event its listeners were told. */
+/** The session's state on this page, and the cursor of the last event that listeners got. */
 
 import { reduce } from "./state.js";
 
@@ -9,10 +9,10 @@ import { reduce } from "./state.js";
 /** @typedef {import("./types.js").EventLine} EventLine */
 
 /**
- * Guarantee: an event changes the state once and is told once and in order, however often the
- * stream is opened again; after a snapshot that did not resume, telling goes on behind it.
+ * Guarantee: an event changes the state once and reaches listeners once and in order, however often
+ * the stream is reopened. After a snapshot that did not resume, listeners continue behind it.
  */
-export class Follower {
+export class SessionStore {
   /** @type {SessionState | null} */
   state = null;
 
@@ -21,12 +21,12 @@ export class Follower {
   /** @type {number} */
   told;
 
-  /** @param {string | null} cursor where an earlier page of this tab stood */
+  /** @param {string | null} cursor of an earlier page of this tab */
   constructor(cursor = null) {
     [this.session, this.told] = parse(cursor);
   }
 
-  /** `<session id>:<sequence>` of the last event told; null before the first snapshot. */
+  /** `<session id>:<sequence>` of the last event that listeners got; null before the first snapshot. */
   get cursor() {
     return this.session === null ? null : `${this.session}:${this.told}`;
   }
@@ -40,11 +40,11 @@ export class Follower {
 
   /**
    * @param {EventLine} line
-   * @returns {SessionEvent | null} the event, if it is to be told
+   * @returns {SessionEvent | null} the event, if listeners have not got it yet
    */
   event({ sequence, event }) {
     if (this.state !== null && sequence > this.state.sequence) {
-      // A gap cannot be: the server says `lagged` and sends a snapshot. The number is the server's.
+      // There is no gap: the server reports `lagged` and sends a snapshot. The number is the server's.
       this.state = { ...reduce(this.state, event), sequence };
     }
     if (sequence <= this.told) return null;

@@ -1,9 +1,12 @@
 // @ts-check
-/** How loud a stream is, 0 to 1, as an ear would say; 0 while the browser keeps sound suspended. */
+/** The loudness of a stream, 0 to 1 on a logarithmic scale, and reports of its changes. */
 
 const QUIET = -55; // dB below full scale that count as silence
 const LOUD = -12; // dB below full scale that count as 1
+const LOOK = 66; // milliseconds between two reports
+const STEP = 0.01; // a smaller change is not reported
 
+/** Measures a stream; 0 while the browser suspends audio. */
 export class LevelMeter {
   /** @type {AudioContext | null} */
   #context = null;
@@ -23,7 +26,7 @@ export class LevelMeter {
     if (this.#context !== null) this.#connect(this.#context);
   }
 
-  /** To be called once the page was used: before, browsers allow no audio context. */
+  /** Call this after a user gesture: browsers allow no audio context before one. */
   resume() {
     if (this.#context === null) {
       this.#context = new AudioContext();
@@ -56,5 +59,41 @@ export class LevelMeter {
     if (this.#stream === null || this.#analyser === null) return;
     this.#source = context.createMediaStreamSource(this.#stream);
     this.#source.connect(this.#analyser);
+  }
+}
+
+/** Reports a loudness a few times a second while it is watched, when it has changed. */
+export class LevelTicker {
+  #last = 0;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #timer;
+
+  /**
+   * @param {() => number} level
+   * @param {(level: number) => void} tell
+   */
+  constructor(level, tell) {
+    this.level = level;
+    this.tell = tell;
+  }
+
+  /** @param {boolean} on */
+  watch(on) {
+    if (on === (this.#timer !== undefined)) return;
+    clearInterval(this.#timer);
+    this.#timer = on ? setInterval(() => this.#look(), LOOK) : undefined;
+    if (!on) this.#say(0);
+  }
+
+  #look() {
+    const level = this.level();
+    if (Math.abs(level - this.#last) >= STEP || (level === 0 && this.#last > 0)) this.#say(level);
+  }
+
+  /** @param {number} level */
+  #say(level) {
+    if (level === this.#last) return;
+    this.#last = level;
+    this.tell(level);
   }
 }
