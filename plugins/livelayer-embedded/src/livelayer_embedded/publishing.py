@@ -85,6 +85,7 @@ class Publishing:
         self._pending: dict[str, TrackInfo] = {}
         self._by_mid: dict[str, Source] = {}
         self._layers: dict[int, Layer] = {}
+        self._offered: set[str] = set()
         self._ufrag = ""
         self._session_id = secrets.randbits(62)
         self._version = 0
@@ -121,6 +122,7 @@ class Publishing:
         if self._ufrag and offer.ufrag != self._ufrag:
             self._transport.ice.restart()
         self._ufrag = offer.ufrag
+        self._offered = {media.track_id for media in offer.media if media.sends}
         lines = self._transport.lines("passive")
         mids: list[str] = []
         sections: list[list[str]] = []
@@ -150,7 +152,9 @@ class Publishing:
     ) -> tuple[list[str], Source | None]:
         if media.kind == "application":
             return sdp.application_section(media.mid, lines), None
-        codec = media.codec(self._wanted_codec(media.track_id))
+        announced = self._pending.get(self._announced(media), TrackInfo())
+        # A client announces which codec it will use; it lists in the offer all that it has.
+        codec = media.codec(announced.codecs[0].mime_type.split("/")[1] if announced.codecs else "")
         if media.port == 0 or codec is None:
             formats = " ".join(media.formats)
             return sdp.rejected_section(media.kind, media.protocol, formats, media.mid), None
@@ -168,12 +172,14 @@ class Publishing:
             section.append(f"a=simulcast:recv {';'.join(media.rids)}")
         return section, source
 
-    def _wanted_codec(self, cid: str) -> str:
-        # A client announces which codec it will use; it lists in the offer all that it has.
-        info = self._pending.get(cid)
-        return (
-            info.codecs[0].mime_type.partition("/")[2] if info is not None and info.codecs else ""
-        )
+    def _announced(self, media: sdp.Media) -> str:
+        # The cid of an m-line's track. A track that is published a second time keeps its cid and
+        # gets another id in the offer: it is the one of its kind that no other m-line names.
+        if media.track_id in self._pending:
+            return media.track_id
+        kind = TrackType.AUDIO if media.kind == "audio" else TrackType.VIDEO
+        others = (cid for cid, info in self._pending.items() if info.type == kind)
+        return next((cid for cid in others if cid not in self._offered), "")
 
     def _source_of(self, media: sdp.Media, codec: sdp.Codec) -> Source | None:
         known = self._by_mid.get(media.mid)
@@ -181,7 +187,7 @@ class Publishing:
             return known
         if known is not None:
             self._unpublish(known)
-        info = self._pending.pop(media.track_id, None)
+        info = self._pending.pop(self._announced(media), None)
         if info is None:
             return None
         rids = sdp.lowest_first(media.rids)

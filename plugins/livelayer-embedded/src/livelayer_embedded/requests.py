@@ -20,7 +20,6 @@ from livekit.protocol.rtc import (
     SignalRequest,
     SignalResponse,
     SimulateScenario,
-    SpeakersChanged,
     SubscriptionPermission,
     SubscriptionPermissionUpdate,
     SubscriptionResponse,
@@ -196,10 +195,11 @@ def _ping(session: Session, timestamp: int) -> None:
 def _simulate(session: Session, request: SimulateScenario) -> None:
     kind = request.WhichOneof("scenario")
     if kind == "speaker_update":
-        speaker = SpeakerInfo(sid=session.participant.sid, level=0.9, active=True)
-        message = SignalResponse(speakers_changed=SpeakersChanged(speakers=[speaker]))
-        for member in session.room.participants.values():
-            member.signal(message)
+        sid, room = session.participant.sid, session.room
+        room.send_speakers([SpeakerInfo(sid=sid, level=0.9, active=True)])
+        session.hub.call_later(
+            request.speaker_update, lambda: room.send_speakers([SpeakerInfo(sid=sid)])
+        )
     elif kind in ("node_failure", "disconnect_signal_on_resume"):
         session.drop_socket()
     elif kind == "server_leave":

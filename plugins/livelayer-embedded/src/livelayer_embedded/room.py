@@ -10,10 +10,11 @@ from livekit.protocol.models import (
     DataTrackInfo,
     DisconnectReason,
     ParticipantInfo,
+    SpeakerInfo,
 )
 from livekit.protocol.models import Room as RoomInfo
 from livekit.protocol.room import RoomConfiguration
-from livekit.protocol.rtc import ParticipantUpdate, RoomUpdate, SignalResponse
+from livekit.protocol.rtc import ParticipantUpdate, RoomUpdate, SignalResponse, SpeakersChanged
 
 from .participant import Participant, Track
 
@@ -50,6 +51,7 @@ class Room:
         self.participants: dict[str, Participant] = {}
         self.closed = False
         self.held_updates: list[ParticipantUpdate] | None = None
+        self._replaced: dict[str, ParticipantInfo] = {}  # last state, until the successor is active
         self._timer: Timer | None = None
         self._expire_after(info.empty_timeout)
 
@@ -84,6 +86,7 @@ class Room:
         if participant.active:
             return
         participant.set_state(ParticipantInfo.ACTIVE)
+        self._replaced.pop(participant.identity, None)
         self.announce(participant)
         self.notify_room_changed()
         self._owner.notify_joined(self, participant)
@@ -98,8 +101,8 @@ class Room:
     ) -> None:
         """Drop a participant and close its link; the room expires after its last one.
 
-        The others are not told of one that is replaced: they see the identity's next participant
-        and take the change of its sid for a reconnection.
+        The others are not told of one that is replaced, unless its successor leaves before it is
+        active: they see the successor and take the change of the sid for a reconnection.
         """
         if self.participants.get(participant.identity) is not participant:
             return
@@ -112,8 +115,11 @@ class Room:
         participant.set_state(ParticipantInfo.DISCONNECTED)
         last = participant.info()
         last.disconnect_reason = reason
-        if was_active and not participant.hidden and not replaced:
-            self._send_update(ParticipantUpdate(participants=[last]))
+        gone = last if was_active else self._replaced.pop(participant.identity, None)
+        if gone is not None and replaced:
+            self._replaced[participant.identity] = gone
+        elif gone is not None and not gone.permission.hidden:
+            self._send_update(ParticipantUpdate(participants=[gone]))
         link, participant.link = participant.link, None
         if link is not None:
             link.close(reason)
@@ -250,6 +256,12 @@ class Room:
         track.info.muted = muted
         track.publisher.touch()
         self.announce(track.publisher)
+
+    def send_speakers(self, speakers: Iterable[SpeakerInfo]) -> None:
+        """Tell everyone who began or ceased to speak."""
+        message = SignalResponse(speakers_changed=SpeakersChanged(speakers=speakers))
+        for member in self.participants.values():
+            member.signal(message)
 
     def set_metadata(self, metadata: str) -> None:
         """Change the room's metadata and tell everyone."""

@@ -11,7 +11,6 @@ from livekit.protocol.rtc import (
     ConnectionQualityInfo,
     ConnectionQualityUpdate,
     SignalResponse,
-    SpeakersChanged,
 )
 
 from .relay import SILENCE, SPEAKING
@@ -86,9 +85,7 @@ class Ticker:
         if not changed:
             return
         self._speakers[room.sid] = levels
-        message = SignalResponse(speakers_changed=SpeakersChanged(speakers=changed))
-        for member in room.participants.values():
-            member.signal(message)
+        room.send_speakers(changed)
 
 
 def _tell_quality(room: Room) -> None:
