@@ -1,4 +1,4 @@
-"""A track on its way out: one subscriber's continuous stream, whatever layer feeds it."""
+"""A track as one subscriber receives it: a continuous stream, whichever layer feeds it."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from livekit.protocol.models import VideoQuality
 
 from . import rtp
 from .aiortc_private import nack, sender_report
-from .relay import WORD, Layer, Source
 from .sdp import DEPENDENCY_EXTENSION
 from .svc import DependencyDescriptor, SpatialFilter
+from .up_track import WORD, Layer, UpTrack
 
 _head = struct.Struct("!BBHII")
 
 
 @dataclass
 class Loss:
-    """Loss on purpose: a share of the packets that go out, drawn from a seeded generator."""
+    """Simulated loss: a share of the outgoing packets, drawn from a seeded generator."""
 
     share: float
     random: random.Random
     dropped: int = 0
 
-    def strikes(self) -> bool:
-        """Whether the next packet is to be lost."""
+    def drops_next(self) -> bool:
+        """Whether the next packet is dropped; counts it."""
         if self.random.random() < self.share:
             self.dropped += 1
             return True
         return False
 
 
-class Sink:
+class DownTrack:
     """One subscriber's stream of a track: one SSRC, continuous numbers, whatever layer feeds it.
 
     `payload_types` maps those of the publisher to those of the subscriber.
@@ -43,17 +43,17 @@ class Sink:
 
     def __init__(
         self,
-        source: Source,
+        up_track: UpTrack,
         ssrc: int,
         payload_types: dict[int, int],
         send_rtp: Callable[[bytes], None],
         send_rtcp: Callable[[bytes], None],
     ) -> None:
-        self.source = source
+        self.up_track = up_track
         self.ssrc = ssrc
         self.unwrap = -1  # payload type of redundant audio that the subscriber cannot take
         self.loss: Loss | None = None
-        self.wanted = max(len(source.rids), len(source.track.info.layers)) - 1
+        self.wanted = max(len(up_track.rids), len(up_track.track.info.layers)) - 1
         self.disabled = False
         self.packets = 0
         self.octets = 0
@@ -70,8 +70,8 @@ class Sink:
         self._last_number = -1
         self._last_time = 0
         self._last_sent = 0.0
-        number_of = source.extensions.get(DEPENDENCY_EXTENSION)
-        scalable = source.codec_name in ("vp9", "av1") and not source.rids and self.wanted > 0
+        number_of = up_track.extensions.get(DEPENDENCY_EXTENSION)
+        scalable = up_track.codec_name in ("vp9", "av1") and not up_track.rids and self.wanted > 0
         self._filter: SpatialFilter | None = None
         if scalable and number_of is not None:
             self._filter = SpatialFilter(DependencyDescriptor(number_of), self.wanted)
@@ -82,24 +82,26 @@ class Sink:
         return self._layer
 
     def start(self) -> None:
-        """Begin to relay, at the next key frame if it is video."""
-        self.source.sinks.append(self)
+        """Start relaying, at the next key frame if it is video."""
+        self.up_track.receivers.append(self)
         self.choose()
 
     def stop(self) -> None:
-        """Relay no more."""
-        if self in self.source.sinks:
-            self.source.sinks.remove(self)
+        """Stop relaying."""
+        if self in self.up_track.receivers:
+            self.up_track.receivers.remove(self)
 
-    def settle(self, *, disabled: bool, quality: VideoQuality, width: int, height: int) -> None:
-        """Take the subscriber's wishes: pause, or a quality, or a size in pixels to fill."""
+    def set_preferences(
+        self, *, disabled: bool, quality: VideoQuality, width: int, height: int
+    ) -> None:
+        """Apply what the subscriber asks for: a pause, a quality, or a size in pixels to fill."""
         if self.disabled and not disabled:
             self._layer = None
         self.disabled = disabled or quality == VideoQuality.OFF
-        top = max(0, len(self.source.rids) - 1, len(self.source.track.info.layers) - 1)
+        top = max(0, len(self.up_track.rids) - 1, len(self.up_track.track.info.layers) - 1)
         self.wanted = min(top, int(quality))
         if width and height:
-            sizes = sorted((item.width, item.height) for item in self.source.track.info.layers)
+            sizes = sorted((item.width, item.height) for item in self.up_track.track.info.layers)
             fitting = [i for i, (w, h) in enumerate(sizes) if w >= width and h >= height]
             self.wanted = min(top, fitting[0] if fitting else top)
         if self._filter is not None:
@@ -110,20 +112,20 @@ class Sink:
         """Aim at the best layer that is being sent; switch at its next key frame."""
         if self.disabled:
             return
-        target = self.source.best_layer(self.wanted, time.monotonic())
+        target = self.up_track.best_layer(self.wanted, time.monotonic())
         if target is None or (target is self._target and target is self._layer):
             return
         self._target = target
         if target is self._layer:
             return
-        if self.source.kind == "video":
+        if self.up_track.kind == "video":
             target.request_keyframe()
 
     def refresh(self) -> None:
         """Choose again, and ask again for the key frame that is still awaited."""
         self.choose()
         target = self._target
-        if target is None or self.disabled or self.source.kind != "video":
+        if target is None or self.disabled or self.up_track.kind != "video":
             return
         awaited = target is not self._layer or (
             self._filter is not None and self._filter.needs_keyframe
@@ -150,12 +152,14 @@ class Sink:
             self._emit(packet, number, timestamp, now)
 
     def _may_switch(self, packet: bytes) -> bool:
-        return self.source.kind == "audio" or rtp.starts_keyframe(self.source.codec_name, packet)
+        return self.up_track.kind == "audio" or rtp.starts_keyframe(
+            self.up_track.codec_name, packet
+        )
 
     def _switch(self, layer: Layer, number: int, timestamp: int, now: float) -> None:
         self._layer = layer
         if self._last_number >= 0:
-            elapsed = int((now - self._last_sent) * self.source.codec.clock_rate)
+            elapsed = int((now - self._last_sent) * self.up_track.codec.clock_rate)
             follow = (self._last_time + max(1, elapsed)) & 0xFFFFFFFF
             self._number_shift = (self._last_number + 1 - number) & 0xFFFF
             self._time_shift = (follow - timestamp) & 0xFFFFFFFF
@@ -163,7 +167,7 @@ class Sink:
 
     def _emit(self, packet: bytes, number: int, timestamp: int, now: float) -> None:
         if packet[1] & 0x7F == self.unwrap:
-            packet = rtp.without_redundancy(packet, self.source.codec.payload_type)
+            packet = rtp.without_redundancy(packet, self.up_track.codec.payload_type)
         if self._number_shift or self._time_shift or self._rewrite or self._filter is not None:
             number = (number + self._number_shift) & 0xFFFF
             timestamp = (timestamp + self._time_shift) & 0xFFFFFFFF
@@ -185,11 +189,11 @@ class Sink:
             self._last_number, self._last_time, self._last_sent = number, timestamp, now
         self.packets += 1
         self.octets += len(packet)
-        if self.loss is None or not self.loss.strikes():
+        if self.loss is None or not self.loss.drops_next():
             self._send_rtp(out)
 
     def resend(self, numbers: list[int]) -> None:
-        """Send lost packets again; those no longer at hand are asked of the publisher."""
+        """Send lost packets again; request those that are not cached from the publisher."""
         layer = self._layer
         if layer is None:
             return
@@ -207,10 +211,10 @@ class Sink:
             else:
                 self._emit(packet, inner, WORD.unpack_from(packet, 2)[1], time.monotonic())
         if missing:
-            self.source.send_rtcp(nack(layer.ssrc, missing))
+            self.up_track.send_rtcp(nack(layer.ssrc, missing))
 
     def sender_reported(self, layer: Layer, ntp: int, timestamp: int) -> None:
-        """Pass on which wall-clock time a timestamp has."""
+        """Relay a sender report."""
         if layer is self._layer and self.packets:
             self._send_rtcp(
                 sender_report(
@@ -219,7 +223,7 @@ class Sink:
             )
 
     def request_keyframe(self) -> None:
-        """The subscriber lost the picture."""
+        """Request a key frame for the subscriber."""
         layer = self._layer or self._target
         if layer is not None:
             layer.request_keyframe()

@@ -1,4 +1,4 @@
-"""What one participant publishes: its offers answered, its RTP taken in, its sender steered."""
+"""What one participant publishes: its offers, its RTP and the feedback that it gets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from livekit.protocol.rtc import AddTrackRequest, SignalResponse, TrackUnpublish
 from . import rtp, sdp
 from .aiortc_private import parse_rtcp, receiver_report, sender_time
 from .participant import Participant, Track, new_sid
-from .relay import Layer, Source
-from .room import Room, Timer
+from .room import Room, TimerHandle
 from .transport import PeerTransport
+from .up_track import Layer, UpTrack
 
-BANDWIDTH = 20_000_000  # bits a second each publisher is told it may send
+BANDWIDTH = 20_000_000  # bits a second that each publisher may send
 PENDING_TRACKS = 64  # announced but not offered yet
 
 _STREAMS = {
@@ -63,10 +63,10 @@ def track_info(request: AddTrackRequest) -> TrackInfo:
     return info
 
 
-class Publishing:
+class Publisher:
     """The publisher connection of one participant.
 
-    `sources` is shared by the whole server: every published track's media by its sid.
+    `up_tracks` is shared by the whole server: every published track's media by its sid.
     """
 
     def __init__(
@@ -74,17 +74,18 @@ class Publishing:
         room: Room,
         participant: Participant,
         transport: PeerTransport,
-        sources: dict[str, Source],
-        call_later: Callable[[float, Callable[[], None]], Timer],
+        up_tracks: dict[str, UpTrack],
+        call_later: Callable[[float, Callable[[], None]], TimerHandle],
     ) -> None:
         self._room = room
         self._participant = participant
         self._transport = transport
-        self._sources = sources
+        self._up_tracks = up_tracks
         self._call_later = call_later
         self._pending: dict[str, TrackInfo] = {}
-        self._by_mid: dict[str, Source] = {}
+        self._by_mid: dict[str, UpTrack] = {}
         self._layers: dict[int, Layer] = {}
+        self._offered: set[str] = set()
         self._ufrag = ""
         self._session_id = secrets.randbits(62)
         self._version = 0
@@ -93,7 +94,7 @@ class Publishing:
         transport.on_rtcp = self._rtcp_received
 
     def announce(self, request: AddTrackRequest) -> TrackInfo | None:
-        """Take note of a track the client is about to offer; None if it may not publish it."""
+        """Register a track that the client is about to offer; None if it may not publish it."""
         allowed = self._participant.may_publish(request.source)
         if not allowed or len(self._pending) >= PENDING_TRACKS:
             return None
@@ -112,7 +113,7 @@ class Publishing:
                 info.muted = muted
 
     def answer(self, offer_text: str) -> str:
-        """The answer to the client's offer; tracks in it are published, gone ones taken back.
+        """The answer to the client's offer; its new tracks are published, missing ones unpublished.
 
         Raises:
             ValueError: the offer is malformed.
@@ -121,42 +122,45 @@ class Publishing:
         if self._ufrag and offer.ufrag != self._ufrag:
             self._transport.ice.restart()
         self._ufrag = offer.ufrag
+        self._offered = {media.track_id for media in offer.media if media.sends}
         lines = self._transport.lines("passive")
         mids: list[str] = []
         sections: list[list[str]] = []
-        offered: list[Source] = []
+        offered: list[UpTrack] = []
         for media in offer.media:
-            section, source = self._answer_media(media, lines)
+            section, up_track = self._answer_media(media, lines)
             sections.append(section)
             if media.port:
                 mids.append(media.mid)
-            if source is not None:
-                offered.append(source)
-        for source in list(self._by_mid.values()):
-            if source not in offered:
-                self._unpublish(source)
+            if up_track is not None:
+                offered.append(up_track)
+        for up_track in list(self._by_mid.values()):
+            if up_track not in offered:
+                self._unpublish(up_track)
         self._version += 1
         self._transport.start(*offer.fingerprint)
         return sdp.compose(self._session_id, self._version, mids, sections)
 
     def publish_offered(self) -> None:
         """Make the tracks of the answered offer known; call it once the answer was sent."""
-        for source in list(self._by_mid.values()):
-            if source.track.sid not in self._participant.tracks:
-                self._room.publish(source.track)
+        for up_track in list(self._by_mid.values()):
+            if up_track.track.sid not in self._participant.tracks:
+                self._room.publish(up_track.track)
 
     def _answer_media(
         self, media: sdp.Media, lines: sdp.TransportLines
-    ) -> tuple[list[str], Source | None]:
+    ) -> tuple[list[str], UpTrack | None]:
         if media.kind == "application":
             return sdp.application_section(media.mid, lines), None
-        codec = media.codec(self._wanted_codec(media.track_id))
+        announced = self._pending.get(self._announced(media), TrackInfo())
+        # A client announces which codec it will use; it lists in the offer all that it has.
+        codec = media.codec(announced.codecs[0].mime_type.split("/")[1] if announced.codecs else "")
         if media.port == 0 or codec is None:
             formats = " ".join(media.formats)
             return sdp.rejected_section(media.kind, media.protocol, formats, media.mid), None
-        source = self._source_of(media, codec) if media.sends else None
-        direction = "recvonly" if source is not None else "inactive"
-        codecs = [codec] if source is None else _receivable(source)
+        up_track = self._source_of(media, codec) if media.sends else None
+        direction = "recvonly" if up_track is not None else "inactive"
+        codecs = [codec] if up_track is None else _receivable(up_track)
         section = sdp.media_section(media.kind, media.mid, codecs, direction, lines)
         # Inactive m-lines keep their extensions and stream ids: what one answer leaves out, the
         # client can offer on no later m-line, and then it cannot publish simulcast.
@@ -166,28 +170,30 @@ class Publishing:
         if media.rids:
             section += [f"a=rid:{rid} recv" for rid in media.rids]
             section.append(f"a=simulcast:recv {';'.join(media.rids)}")
-        return section, source
+        return section, up_track
 
-    def _wanted_codec(self, cid: str) -> str:
-        # A client announces which codec it will use; it lists in the offer all that it has.
-        info = self._pending.get(cid)
-        return (
-            info.codecs[0].mime_type.partition("/")[2] if info is not None and info.codecs else ""
-        )
+    def _announced(self, media: sdp.Media) -> str:
+        # The cid of an m-line's track. A track that is published a second time keeps its cid and
+        # gets another id in the offer: it is the one of its kind that no other m-line names.
+        if media.track_id in self._pending:
+            return media.track_id
+        kind = TrackType.AUDIO if media.kind == "audio" else TrackType.VIDEO
+        others = (cid for cid, info in self._pending.items() if info.type == kind)
+        return next((cid for cid in others if cid not in self._offered), "")
 
-    def _source_of(self, media: sdp.Media, codec: sdp.Codec) -> Source | None:
+    def _source_of(self, media: sdp.Media, codec: sdp.Codec) -> UpTrack | None:
         known = self._by_mid.get(media.mid)
         if known is not None and known.track.cid == media.track_id:
             return known
         if known is not None:
             self._unpublish(known)
-        info = self._pending.pop(media.track_id, None)
+        info = self._pending.pop(self._announced(media), None)
         if info is None:
             return None
         rids = sdp.lowest_first(media.rids)
         red = media.red(codec) if media.kind == "audio" and not info.disable_red else None
         _describe(info, media, red or codec, rids)
-        source = Source(
+        up_track = UpTrack(
             Track(self._participant, info, media.track_id),
             codec,
             red,
@@ -198,42 +204,42 @@ class Publishing:
             self._transport.send_rtcp,
             self._call_later,
         )
-        self._by_mid[media.mid] = source
-        self._sources[info.sid] = source
+        self._by_mid[media.mid] = up_track
+        self._up_tracks[info.sid] = up_track
         if not rids and media.ssrcs:
             ssrc = media.ssrcs[0]
-            self._layers[ssrc] = source.add_layer(ssrc, "")
-        return source
+            self._layers[ssrc] = up_track.add_layer(ssrc, "")
+        return up_track
 
-    def _unpublish(self, source: Source) -> None:
-        self._by_mid.pop(source.mid, None)
-        self._sources.pop(source.track.sid, None)
-        for layer in source.layers:
+    def _unpublish(self, up_track: UpTrack) -> None:
+        self._by_mid.pop(up_track.mid, None)
+        self._up_tracks.pop(up_track.track.sid, None)
+        for layer in up_track.layers:
             self._layers.pop(layer.ssrc, None)
-        self._room.unpublish(source.track)
-        source.close()
+        self._room.unpublish(up_track.track)
+        up_track.close()
 
     def permission_changed(self) -> None:
-        """Take back the tracks that the participant may publish no more, and tell its client."""
+        """Unpublish the tracks that are not permitted any more, and notify the client."""
         allowed = self._participant.may_publish
         self._pending = {cid: info for cid, info in self._pending.items() if allowed(info.source)}
-        for source in list(self._by_mid.values()):
-            track = source.track
+        for up_track in list(self._by_mid.values()):
+            track = up_track.track
             if not allowed(track.info.source):
-                self._unpublish(source)
+                self._unpublish(up_track)
                 response = TrackUnpublishedResponse(track_sid=track.sid)
                 self._participant.signal(SignalResponse(track_unpublished=response))
 
     def close(self) -> None:
         """Forget all media; the model has dropped the tracks already."""
-        for source in self._by_mid.values():
-            self._sources.pop(source.track.sid, None)
-            source.close()
+        for up_track in self._by_mid.values():
+            self._up_tracks.pop(up_track.track.sid, None)
+            up_track.close()
         self._by_mid.clear()
         self._layers.clear()
         self._pending.clear()
 
-    def sources(self) -> list[Source]:
+    def up_tracks(self) -> list[UpTrack]:
         """The media being published."""
         return list(self._by_mid.values())
 
@@ -245,26 +251,26 @@ class Publishing:
             if layer is None:
                 self.unknown_packets += 1
                 return
-        source = layer.source
-        if source.level_extension:
-            source.hear(packet)
+        up_track = layer.up_track
+        if up_track.level_extension:
+            up_track.observe_level(packet)
         first = layer.packets == 0
         layer.received(packet, time.monotonic())
         if first:
             self.report()
 
     def _learn(self, ssrc: int, packet: bytes) -> Layer | None:
-        for source in self._by_mid.values():
-            mid = rtp.extension(packet, source.extensions.get(sdp.MID_EXTENSION, 0))
-            if mid is None or mid.decode("ascii", "replace") != source.mid:
+        for up_track in self._by_mid.values():
+            mid = rtp.extension(packet, up_track.extensions.get(sdp.MID_EXTENSION, 0))
+            if mid is None or mid.decode("ascii", "replace") != up_track.mid:
                 continue
-            name = rtp.extension(packet, source.extensions.get(sdp.RID_EXTENSION, 0)) or b""
+            name = rtp.extension(packet, up_track.extensions.get(sdp.RID_EXTENSION, 0)) or b""
             rid = name.decode("ascii", "replace")
-            if source.rids and rid not in source.rids:
+            if up_track.rids and rid not in up_track.rids:
                 return None
-            layer = source.add_layer(ssrc, rid)
+            layer = up_track.add_layer(ssrc, rid)
             self._layers[ssrc] = layer
-            for described in source.track.info.layers:
+            for described in up_track.track.info.layers:
                 if described.rid == rid:
                     described.ssrc = ssrc
             return layer
@@ -277,7 +283,7 @@ class Publishing:
                 layer.sender_reported(*reported[1:])
 
     def report(self) -> None:
-        """Tell the client what arrived and how much it may send."""
+        """Send the client receiver reports and its bandwidth."""
         if not self._layers or not self._transport.connected:
             return
         now = time.monotonic()
@@ -288,11 +294,11 @@ class Publishing:
         self._transport.send_rtcp(receiver_report(blocks, BANDWIDTH, ssrcs))
 
 
-def _receivable(source: Source) -> list[sdp.Codec]:
+def _receivable(up_track: UpTrack) -> list[sdp.Codec]:
     """What a publisher may send for a track, the preferred form first."""
-    codec = source.codec
-    if source.kind == "audio":
-        features = source.track.info.audio_features
+    codec = up_track.codec
+    if up_track.kind == "audio":
+        features = up_track.track.info.audio_features
         stereo = ("stereo=1", "maxaveragebitrate=510000")
         codec = sdp.with_parameters(
             codec,
@@ -300,7 +306,7 @@ def _receivable(source: Source) -> list[sdp.Codec]:
             *(stereo if AudioTrackFeature.TF_STEREO in features else ()),
             without=("usedtx", "stereo"),
         )
-    return [codec] if source.red is None else [source.red, codec]
+    return [codec] if up_track.red is None else [up_track.red, codec]
 
 
 def _describe(info: TrackInfo, media: sdp.Media, codec: sdp.Codec, rids: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the server does by the clock: reports to publishers, speakers, quality, lost clients."""
+"""What the server does periodically: reports to publishers, speakers, quality, lost clients."""
 
 from __future__ import annotations
 
@@ -11,37 +11,36 @@ from livekit.protocol.rtc import (
     ConnectionQualityInfo,
     ConnectionQualityUpdate,
     SignalResponse,
-    SpeakersChanged,
 )
 
-from .relay import SILENCE, SPEAKING
 from .room import Room
-from .session import Hub
+from .session import ServerState
+from .up_track import SILENCE, SPEAKING
 
 logger = logging.getLogger(__name__)
 
 PERIOD = 0.5  # seconds between two rounds
 QUALITY_ROUNDS = 10  # rounds between two connection quality updates
-SPEAKING_STEP = 0.1  # change of level that is worth telling
+SPEAKING_STEP = 0.1  # change of level that is sent to clients
 
 
-class Ticker:
-    """One task that makes the rounds over all rooms and sessions."""
+class Housekeeping:
+    """One task that visits all rooms and sessions periodically."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
         self._task: asyncio.Task[None] | None = None
         self._speakers: dict[str, dict[str, float]] = {}
         self._round = 0
 
     def start(self) -> None:
-        """Begin the rounds."""
+        """Start the task."""
         self._task = asyncio.get_running_loop().create_task(
-            self._run(), name="livelayer embedded ticker"
+            self._run(), name="livelayer embedded housekeeping"
         )
 
     async def aclose(self) -> None:
-        """End the rounds."""
+        """End the task."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -54,26 +53,26 @@ class Ticker:
             await asyncio.sleep(PERIOD)
             self._round += 1
             now = loop.time()
-            for session in list(self._hub.sessions.values()):
+            for session in list(self._server.sessions.values()):
                 session.publishing.report()
                 session.subscribing.refresh()
                 session.check(now)
-            for room in self._hub.registry.list_rooms():
-                self._tell_speakers(room)
+            for room in self._server.registry.list_rooms():
+                self._send_speakers(room)
                 if self._round % QUALITY_ROUNDS == 0:
-                    _tell_quality(room)
-            rooms = {room.sid for room in self._hub.registry.list_rooms()}
+                    _send_quality(room)
+            rooms = {room.sid for room in self._server.registry.list_rooms()}
             for sid in [sid for sid in self._speakers if sid not in rooms]:
                 del self._speakers[sid]
 
-    def _tell_speakers(self, room: Room) -> None:
+    def _send_speakers(self, room: Room) -> None:
         levels: dict[str, float] = {}
         for participant in room.participants.values():
             loudest = SILENCE
             for sid in participant.tracks:
-                source = self._hub.sources.get(sid)
-                if source is not None and source.kind == "audio":
-                    loudest = min(loudest, source.take_level())
+                up_track = self._server.up_tracks.get(sid)
+                if up_track is not None and up_track.kind == "audio":
+                    loudest = min(loudest, up_track.take_level())
             if loudest <= SPEAKING:
                 levels[participant.sid] = 10 ** (-loudest / 20)
         before = self._speakers.get(room.sid, {})
@@ -86,13 +85,11 @@ class Ticker:
         if not changed:
             return
         self._speakers[room.sid] = levels
-        message = SignalResponse(speakers_changed=SpeakersChanged(speakers=changed))
-        for member in room.participants.values():
-            member.signal(message)
+        room.send_speakers(changed)
 
 
-def _tell_quality(room: Room) -> None:
-    # On loopback the connection is as good as it gets; loss on purpose is not graded.
+def _send_quality(room: Room) -> None:
+    # On loopback the connection is always excellent; simulated loss is not graded.
     message = SignalResponse(
         connection_quality=ConnectionQualityUpdate(
             updates=[

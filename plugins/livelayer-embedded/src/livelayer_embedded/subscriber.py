@@ -12,10 +12,10 @@ from livekit.protocol.rtc import SessionDescription, SignalResponse
 
 from . import sdp
 from .aiortc_private import keyframe_targets, lost_packets, parse_rtcp
+from .down_track import DownTrack, Loss
 from .participant import Participant, Track
-from .relay import Source
-from .sink import Loss, Sink
 from .transport import PeerTransport
+from .up_track import UpTrack
 
 _PAYLOAD_TYPES = (*range(96, 128), *range(35, 64))
 
@@ -25,14 +25,14 @@ class _Section:
     """One media m-line of the subscriber connection, for one subscription.
 
     It ends with port 0; once the client has answered that, its place takes another one with a
-    fresh mid, so that descriptions do not grow for ever.
+    fresh mid, so that descriptions do not grow without bound.
     """
 
     mid: str
     kind: str
     codecs: list[sdp.Codec]
     track: Track
-    sink: Sink
+    down_track: DownTrack
     live: bool = True
     started: bool = False
     ended: bool = False
@@ -46,18 +46,18 @@ class _Section:
         stream = f"{self.track.publisher.sid}|{self.track.sid}"
         section += sdp.extmap_lines(self.extensions, sdp.END_TO_END_EXTENSIONS)
         section.append(f"a=msid:{stream} {self.track.sid}")
-        section.append(f"a=ssrc:{self.sink.ssrc} cname:{stream}")
-        section.append(f"a=ssrc:{self.sink.ssrc} msid:{stream} {self.track.sid}")
+        section.append(f"a=ssrc:{self.down_track.ssrc} cname:{stream}")
+        section.append(f"a=ssrc:{self.down_track.ssrc} msid:{stream} {self.track.sid}")
         return section
 
     def limit_to(self, accepted: list[str]) -> None:
         """Send only payload types that the client's answer holds."""
-        red = self.sink.source.red
+        red = self.down_track.up_track.red
         taken = len(self.codecs) > 1 and str(self.codecs[1].payload_type) in accepted
-        self.sink.unwrap = -1 if red is None or taken else red.payload_type
+        self.down_track.unwrap = -1 if red is None or taken else red.payload_type
 
 
-class Subscribing:
+class Subscriber:
     """The subscriber connection of one participant; one offer is in flight at a time."""
 
     def __init__(self, participant: Participant, transport: PeerTransport) -> None:
@@ -65,7 +65,7 @@ class Subscribing:
         self._transport = transport
         self._sections: list[_Section] = []
         self._by_track: dict[str, _Section] = {}
-        self._by_ssrc: dict[int, Sink] = {}
+        self._by_ssrc: dict[int, DownTrack] = {}
         self._payload_types: dict[tuple[str, str], int] = {}
         self._extensions: dict[str, int] = {}
         self._mids = itertools.count(1)
@@ -80,22 +80,24 @@ class Subscribing:
         self.loss: Loss | None = None
         transport.on_rtcp = self._rtcp_received
 
-    def subscribe(self, source: Source) -> None:
+    def subscribe(self, up_track: UpTrack) -> None:
         """Offer a track; does nothing if it is offered already."""
-        sid = source.track.sid
+        sid = up_track.track.sid
         if sid in self._by_track or self._closed:
             return
-        codecs = self._codecs_for(source)
-        published = [codec for codec in (source.codec, source.red) if codec is not None]
+        codecs = self._codecs_for(up_track)
+        published = [codec for codec in (up_track.codec, up_track.red) if codec is not None]
         numbers = {
             codec.payload_type: own.payload_type
             for codec, own in zip(published, codecs, strict=False)
         }
         ssrc = secrets.randbits(31) + 2
-        sink = Sink(source, ssrc, numbers, self._transport.send_rtp, self._transport.send_rtcp)
-        sink.loss = self.loss
-        section = _Section(str(next(self._mids)), source.kind, codecs, source.track, sink)
-        section.extensions = self._extensions_for(source)
+        down_track = DownTrack(
+            up_track, ssrc, numbers, self._transport.send_rtp, self._transport.send_rtcp
+        )
+        down_track.loss = self.loss
+        section = _Section(str(next(self._mids)), up_track.kind, codecs, up_track.track, down_track)
+        section.extensions = self._extensions_for(up_track)
         for place, old in enumerate(self._sections):
             if old.ended:
                 self._sections[place] = section
@@ -103,7 +105,7 @@ class Subscribing:
         else:
             self._sections.append(section)
         self._by_track[sid] = section
-        self._by_ssrc[ssrc] = sink
+        self._by_ssrc[ssrc] = down_track
         self.negotiate()
 
     def unsubscribe(self, track_sid: str) -> None:
@@ -112,18 +114,18 @@ class Subscribing:
         if section is None:
             return
         section.live = False
-        section.sink.stop()
-        self._by_ssrc.pop(section.sink.ssrc, None)
+        section.down_track.stop()
+        self._by_ssrc.pop(section.down_track.ssrc, None)
         self.negotiate()
 
-    def sink_of(self, track_sid: str) -> Sink | None:
+    def down_track(self, track_sid: str) -> DownTrack | None:
         """The stream of a subscribed track."""
         section = self._by_track.get(track_sid)
-        return section.sink if section is not None else None
+        return section.down_track if section is not None else None
 
-    def sinks(self) -> list[Sink]:
+    def down_tracks(self) -> list[DownTrack]:
         """The streams of all subscribed tracks."""
-        return [section.sink for section in self._by_track.values()]
+        return [section.down_track for section in self._by_track.values()]
 
     def negotiate(self) -> None:
         """Send an offer in this turn of the loop, or after the answer that is awaited."""
@@ -159,9 +161,9 @@ class Subscribing:
             if section.live and not section.started and accepted.get(section.mid):
                 section.started = True
                 section.limit_to(accepted[section.mid])
-                section.sink.start()
+                section.down_track.start()
                 if not self._participant.hidden:
-                    section.track.tell_subscribed()
+                    section.track.notify_subscribed()
         if self._dirty:
             self.negotiate()
 
@@ -169,13 +171,13 @@ class Subscribing:
         """Let every stream choose its layer again."""
         for section in self._by_track.values():
             if section.started:
-                section.sink.refresh()
+                section.down_track.refresh()
 
     def set_loss(self, loss: Loss | None) -> None:
         """Lose a share of the packets sent to this participant, from now on."""
         self.loss = loss
-        for sink in self.sinks():
-            sink.loss = loss
+        for down_track in self.down_tracks():
+            down_track.loss = loss
 
     def close(self) -> None:
         """Stop all streams."""
@@ -184,7 +186,7 @@ class Subscribing:
             self._scheduled.cancel()
             self._scheduled = None
         for section in self._sections:
-            section.sink.stop()
+            section.down_track.stop()
         self._by_track.clear()
         self._by_ssrc.clear()
         self._sections.clear()
@@ -216,18 +218,18 @@ class Subscribing:
             )
         )
 
-    def _codecs_for(self, source: Source) -> list[sdp.Codec]:
+    def _codecs_for(self, up_track: UpTrack) -> list[sdp.Codec]:
         # Opus stands first and its redundant form second, as on a LiveKit server. Redundant audio
         # names the payload type of what is in it, so that it is offered only under that number.
-        codec = source.codec
-        if source.kind == "audio":
-            stereo = AudioTrackFeature.TF_STEREO in source.track.info.audio_features
+        codec = up_track.codec
+        if up_track.kind == "audio":
+            stereo = AudioTrackFeature.TF_STEREO in up_track.track.info.audio_features
             parameters = ("sprop-stereo=1",) if stereo else ()
             codec = sdp.with_parameters(codec, *parameters, without=("stereo",))
         codec = self._numbered(codec)
-        if source.red is None or codec.payload_type != source.codec.payload_type:
+        if up_track.red is None or codec.payload_type != up_track.codec.payload_type:
             return [codec]
-        return [codec, self._numbered(source.red)]
+        return [codec, self._numbered(up_track.red)]
 
     def _numbered(self, codec: sdp.Codec) -> sdp.Codec:
         name = (codec.rtpmap.lower(), codec.fmtp)
@@ -240,12 +242,12 @@ class Subscribing:
             self._payload_types[name] = number
         return replace(codec, payload_type=number)
 
-    def _extensions_for(self, source: Source) -> dict[str, int]:
+    def _extensions_for(self, up_track: UpTrack) -> dict[str, int]:
         # One id means one extension in the whole bundle: what collides with an earlier track's
-        # numbering is not offered, and clients skip ids they were not told.
+        # numbering is not offered, and clients skip ids that were not offered.
         usable: dict[str, int] = {}
         for uri in sdp.END_TO_END_EXTENSIONS:
-            number = source.extensions.get(uri)
+            number = up_track.extensions.get(uri)
             if number is None:
                 continue
             known = self._extensions.get(uri)
@@ -257,8 +259,8 @@ class Subscribing:
     def _rtcp_received(self, data: bytes) -> None:
         for packet in parse_rtcp(data):
             for target in keyframe_targets(packet):
-                if (sink := self._by_ssrc.get(target)) is not None:
-                    sink.request_keyframe()
+                if (down_track := self._by_ssrc.get(target)) is not None:
+                    down_track.request_keyframe()
             media, numbers = lost_packets(packet)
-            if numbers and (sink := self._by_ssrc.get(media)) is not None:
-                sink.resend(numbers)
+            if numbers and (down_track := self._by_ssrc.get(media)) is not None:
+                down_track.resend(numbers)

@@ -7,18 +7,18 @@ import time
 
 import pytest
 from livekit.protocol.models import ParticipantInfo, TrackInfo
+from livelayer_embedded.down_track import DownTrack
 from livelayer_embedded.participant import Participant, Track
-from livelayer_embedded.relay import SILENCE, Source
 from livelayer_embedded.sdp import AUDIO_LEVEL_EXTENSION, Codec
-from livelayer_embedded.sink import Sink
+from livelayer_embedded.up_track import SILENCE, UpTrack
 
 OPUS, RED = Codec(111, "opus", 48000, "2"), Codec(63, "red", 48000, "2", "111/111")
 STEP = 960  # clock ticks of 20 ms
 
 
-def source_of_audio() -> Source:
+def audio_track() -> UpTrack:
     track = Track(Participant("r", ParticipantInfo()), TrackInfo(), "cid")
-    return Source(
+    return UpTrack(
         track,
         OPUS,
         RED,
@@ -37,24 +37,24 @@ def packet(number: int, timestamp: int, level: int = 5, payload: bytes = b"\x6fx
 
 
 def test_a_beep_is_not_speech_and_speech_ends() -> None:
-    source = source_of_audio()
+    up_track = audio_track()
     start = (1 << 32) - 5 * STEP  # the timestamps wrap around
     levels = []
     for loud in (3, 25, 0):
         for _ in range(25):
             level = 20 if loud > 0 else 90
-            source.hear(packet(0, start, level))
+            up_track.observe_level(packet(0, start, level))
             start += STEP
             loud -= 1
-        levels.append(source.take_level())
+        levels.append(up_track.take_level())
     assert levels == [SILENCE, 20, SILENCE]
 
 
 def test_a_pause_between_two_loud_packets_is_not_speech() -> None:
-    source = source_of_audio()
+    up_track = audio_track()
     for index in range(3):
-        source.hear(packet(index, index * 48000))
-    assert source.take_level() == SILENCE
+        up_track.observe_level(packet(index, index * 48000))
+    assert up_track.take_level() == SILENCE
 
 
 @pytest.mark.parametrize(
@@ -69,12 +69,12 @@ def test_a_pause_between_two_loud_packets_is_not_speech() -> None:
 def test_redundant_audio_reaches_a_subscriber_in_a_form_it_takes(
     unwrap: int, numbers: dict[int, int], sent: tuple[int, bytes]
 ) -> None:
-    source = source_of_audio()
+    up_track = audio_track()
     out: list[bytes] = []
-    sink = Sink(source, 9, numbers, out.append, out.append)
-    sink.unwrap = unwrap
-    layer = source.add_layer(7, "")
-    sink.start()
+    down_track = DownTrack(up_track, 9, numbers, out.append, out.append)
+    down_track.unwrap = unwrap
+    layer = up_track.add_layer(7, "")
+    down_track.start()
     layer.received(packet(1, 0), time.monotonic())
     (only,) = out
     assert (only[1], only[20:]) == sent

@@ -1,4 +1,4 @@
-"""A published track's media on its way in: its layers, their reports and their key frames."""
+"""A track as its publisher sends it: its layers, their reports and their key frames."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Protocol
 from . import rtp
 from .aiortc_private import ReceiverReport, pli
 from .participant import Track
-from .room import Timer
+from .room import TimerHandle
 from .sdp import AUDIO_LEVEL_EXTENSION, Codec
 
 CACHE = 512  # packets a video layer keeps for lost ones to be sent again; a power of two
 KEYFRAME_INTERVAL = 0.3  # seconds between two requests to one publisher's layer
 SILENCE = 127  # dB below full scale
-SPEAKING = 35  # dB below full scale; what is as loud or louder may be speech
+SPEAKING = 35  # dB below full scale; audio of this level or louder may be speech
 PAUSE = 0.125  # seconds between two packets of one publisher
-SPEECH = 0.2  # seconds of loud audio between two looks that make speech
+SPEECH = 0.2  # seconds of loud audio between two calls of `take_level()` that count as speech
 LAYER_SILENT = 2.0  # seconds without a packet after which a simulcast layer counts as off
 
 WORD = struct.Struct("!HII")  # sequence number, timestamp, SSRC: bytes 2 to 11
 
 
-class Outlet(Protocol):
-    """Where a source's packets go: one subscriber's stream."""
+class Receiver(Protocol):
+    """Where an up track's packets go: one subscriber's stream."""
 
     def choose(self) -> None:
         """Aim at the best layer that is being sent."""
@@ -43,8 +43,8 @@ class Outlet(Protocol):
 class Layer:
     """One incoming RTP stream: a track's only one, or one of its simulcast layers."""
 
-    def __init__(self, source: Source, ssrc: int, rid: str) -> None:
-        self.source = source
+    def __init__(self, up_track: UpTrack, ssrc: int, rid: str) -> None:
+        self.up_track = up_track
         self.ssrc = ssrc
         self.rid = rid
         self.last_packet = 0.0
@@ -52,47 +52,47 @@ class Layer:
         self._first = self._highest = -1
         self._reported = (0, 0)
         self._cache: list[tuple[int, bytes]] = []
-        if source.kind == "video":
+        if up_track.kind == "video":
             self._cache = [(-1, b"")] * CACHE
         self._report_middle = 0
         self._report_arrival = 0.0
         self._asked = 0.0
-        self._retry: Timer | None = None
+        self._retry: TimerHandle | None = None
 
     def received(self, packet: bytes, now: float) -> None:
-        """Take a packet in and pass it to the track's subscribers."""
+        """Receive a packet and pass it to the track's subscribers."""
         number, timestamp, _ = WORD.unpack_from(packet, 2)
         self.last_packet = now
         self.packets += 1
         if self._highest < 0:
             self._first = self._highest = number
-            self.source.layer_woke()
+            self.up_track.layer_woke()
         else:
             ahead = (number - self._highest) & 0xFFFF
             if ahead < 0x8000:
                 self._highest += ahead
         if self._cache:
             self._cache[number & (CACHE - 1)] = (number, packet)
-        for sink in self.source.sinks:
-            sink.forward(self, packet, number, timestamp, now)
+        for receiver in self.up_track.receivers:
+            receiver.forward(self, packet, number, timestamp, now)
 
     def cached(self, number: int) -> bytes | None:
-        """A packet that came a moment ago."""
+        """A recent packet, or None if it is not cached."""
         if not self._cache:
             return None
         held, packet = self._cache[number & (CACHE - 1)]
         return packet if held == number else None
 
     def live(self, now: float) -> bool:
-        """Whether packets have come lately."""
+        """Whether a packet arrived within `LAYER_SILENT` seconds."""
         return self.packets > 0 and now - self.last_packet < LAYER_SILENT
 
     def sender_reported(self, ntp: int, timestamp: int) -> None:
-        """The publisher said which wall-clock time a timestamp has."""
+        """Receive a sender report of the publisher."""
         self._report_middle = ntp >> 16 & 0xFFFFFFFF
         self._report_arrival = time.monotonic()
-        for sink in self.source.sinks:
-            sink.sender_reported(self, ntp, timestamp)
+        for receiver in self.up_track.receivers:
+            receiver.sender_reported(self, ntp, timestamp)
 
     def report(self, now: float) -> ReceiverReport | None:
         """This layer's block for the next receiver report."""
@@ -115,15 +115,15 @@ class Layer:
         )
 
     def request_keyframe(self) -> None:
-        """Ask the publisher for a key frame; asked too soon again, it is asked a little later."""
+        """Request a key frame from the publisher, at most one per `KEYFRAME_INTERVAL`."""
         now = time.monotonic()
         wait = self._asked + KEYFRAME_INTERVAL - now
         if wait > 0:
             if self._retry is None:
-                self._retry = self.source.call_later(wait, self._ask_again)
+                self._retry = self.up_track.call_later(wait, self._ask_again)
             return
         self._asked = now
-        self.source.send_rtcp(pli(self.ssrc))
+        self.up_track.send_rtcp(pli(self.ssrc))
 
     def _ask_again(self) -> None:
         self._retry = None
@@ -137,7 +137,7 @@ class Layer:
         self._cache = []
 
 
-class Source:
+class UpTrack:
     """A published track's media: its layers, and who gets them.
 
     `rids` and `layers` are in the order of their quality, lowest first.
@@ -153,7 +153,7 @@ class Source:
         rids: list[str],
         extensions: dict[str, int],
         send_rtcp: Callable[[bytes], None],
-        call_later: Callable[[float, Callable[[], None]], Timer],
+        call_later: Callable[[float, Callable[[], None]], TimerHandle],
     ) -> None:
         self.track = track
         self.codec = codec
@@ -166,22 +166,22 @@ class Source:
         self.send_rtcp = send_rtcp
         self.call_later = call_later
         self.layers: list[Layer] = []
-        self.sinks: list[Outlet] = []
+        self.receivers: list[Receiver] = []
         self.level_extension = extensions.get(AUDIO_LEVEL_EXTENSION, 0) if kind == "audio" else 0
         self._loudest = SILENCE
         self._loud = 0.0
         self._heard_until = 0
 
     def add_layer(self, ssrc: int, rid: str) -> Layer:
-        """Take note of a stream that belongs to this track."""
+        """Add a stream that belongs to this track."""
         layer = Layer(self, ssrc, rid)
         self.layers.append(layer)
         order = {name: index for index, name in enumerate(self.rids)}
         self.layers.sort(key=lambda item: order.get(item.rid, 0))
         return layer
 
-    def hear(self, packet: bytes) -> None:
-        """Take note of how loud an audio packet says it is, and of how long it lasts."""
+    def observe_level(self, packet: bytes) -> None:
+        """Record the level and the duration of an audio packet."""
         level = rtp.extension(packet, self.level_extension)
         if not level:
             return
@@ -198,16 +198,16 @@ class Source:
     def take_level(self) -> int:
         """The loudest level since the last call, in dB below full scale; 127 is silence.
 
-        Audio that was loud for a shorter time than speech is silence.
+        Audio that was loud for less than `SPEECH` seconds counts as silence.
         """
         level = self._loudest if self._loud >= SPEECH else SILENCE
         self._loudest, self._loud = SILENCE, 0.0
         return level
 
     def layer_woke(self) -> None:
-        """A layer has its first packet: subscribers may want it."""
-        for sink in list(self.sinks):
-            sink.choose()
+        """Let subscribers choose again: a layer received its first packet."""
+        for receiver in list(self.receivers):
+            receiver.choose()
 
     def best_layer(self, wanted: int, now: float) -> Layer | None:
         """The live layer nearest to the wanted index from below, else from above."""
@@ -219,7 +219,7 @@ class Source:
         return below[-1] if below else live[0]
 
     def close(self) -> None:
-        """Release the layers; subscribers are told through the model."""
+        """Release the layers; the room model notifies subscribers."""
         for layer in self.layers:
             layer.close()
-        self.sinks.clear()
+        self.receivers.clear()
