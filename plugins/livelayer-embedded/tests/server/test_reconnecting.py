@@ -13,7 +13,7 @@ from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.testing import PATIENCE
 
-from .conftest import PATIENCE, Camera, Join, Member, Microphone, frames, loud
+from .conftest import Camera, Join, Member, Microphone, frames, loud
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 

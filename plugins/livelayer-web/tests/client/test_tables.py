@@ -19,12 +19,12 @@ from playwright.async_api import Page
 from livelayer_bus.events import AgentConfig, AgentState, ConnectionState, Role, TranscriptEntry
 from livelayer_bus.messages import (
     MAX_ROUTES,
-    AgentMessage,
     AgentStateMessage,
     Command,
     FormSubmitBlocked,
+    FromAgent,
     ScrollDirection,
-    SurfaceMessage,
+    ToAgent,
     capability_of,
 )
 from livelayer_bus.state import LeaseState, SessionState
@@ -50,7 +50,7 @@ async def table(page: Page, module: str, name: str) -> Any:
 
 @pytest.mark.anyio
 async def test_a_message_needs_the_same_capability_on_both_sides(modules: Page) -> None:
-    types = sorted(wire_types(AgentMessage) | wire_types(SurfaceMessage))
+    types = sorted(wire_types(FromAgent) | wire_types(ToAgent))
     types += ["task_of_tomorrow", "toString", "", "unknown"]
     found = await modules.evaluate(
         """async (types) => {
@@ -64,7 +64,7 @@ async def test_a_message_needs_the_same_capability_on_both_sides(modules: Page) 
 
 @pytest.mark.anyio
 async def test_lists_of_words_are_the_same_on_both_sides(modules: Page) -> None:
-    events = wire_types(AgentMessage) - wire_types(Command) - {AgentStateMessage.wire_type()}
+    events = wire_types(FromAgent) - wire_types(Command) - {AgentStateMessage.wire_type()}
     errors: list[type[ViewerTokenError]] = [ViewerTokenError, *ViewerTokenError.__subclasses__()]
     refused = {error.code for error in errors}
     assert await table(modules, "page/links.js", "MAX_ROUTES") == MAX_ROUTES
