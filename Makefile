@@ -23,8 +23,13 @@ setup: .venv/ready
 demo: setup
 	$(BIN)/livelayer demo $(DEMO_ARGS)
 
-test: setup
+test: setup .venv/browser
 	$(BIN)/python -m pytest $(TEST_ARGS)
+
+# Tried once for each environment; tests that need a browser skip where there is none.
+.venv/browser: .venv/ready
+	@$(BIN)/python -m tests.browser
+	@touch $@
 
 lint: setup
 	$(BIN)/ruff check .

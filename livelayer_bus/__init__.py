@@ -104,7 +104,7 @@ if TYPE_CHECKING:
     from .tokens import TokenRequest as TokenRequest
     from .tokens import TokenSource as TokenSource
 
-__all__ = list(_MODULE_OF)
+__all__ = list(_MODULE_OF)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:

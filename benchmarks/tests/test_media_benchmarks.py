@@ -17,7 +17,7 @@ from livelayer_bus.errors import ConfigError
 
 WIDTH, HEIGHT = 320, 180
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.realtime]
 
 
 def shown(area: str, result: msgspec.Struct, directory: Path) -> dict[str, Any]:
@@ -66,9 +66,9 @@ def test_audio(tmp_path: Path) -> None:
 
     assert [case.rival for case in result.cases] == ["livelayer-bus", "n AudioStreams"]
     assert all(case.cpu > 0 and case.frames > 0 for case in result.cases)
-    assert all(0 < case.p50 < 500 for case in result.cases)
-    assert 0 < result.together.picture < 500
-    assert 0 < result.together.voice < 500
+    assert all(0 < case.p50 <= case.p99 for case in result.cases)
+    assert result.together.picture > 0
+    assert result.together.voice > 0
     assert shown("audio", result, tmp_path)["goals"]
 
 

@@ -1,13 +1,17 @@
-"""What travels on the data channel: typed messages of both sides, their codec, raw pass-through."""
+"""What travels on the data channel: typed messages in both directions, their codec, raw ones."""
 
 from __future__ import annotations
 
-from .base import RawMessage, WireMessage
-from .capabilities import ALL, Capability, capability_of, check_capabilities
+from .base import Command, CommandTool, FromAgent, RawMessage, ToAgent, WireMessage
+from .capabilities import ALL, Capability, check_capabilities
 from .codec import (
+    COMMANDS,
+    FROM_AGENT,
+    TO_AGENT,
     Decoded,
     Message,
     by_type,
+    capability_of,
     decode,
     encode,
     is_command,
@@ -18,7 +22,6 @@ from .codec import (
 )
 from .from_agent import (
     AgentError,
-    AgentMessage,
     AgentState,
     AgentStateMessage,
     AvatarActive,
@@ -26,7 +29,6 @@ from .from_agent import (
     AvatarStreamReady,
     BotReady,
     Click,
-    Command,
     FieldSource,
     FillForm,
     FocusField,
@@ -54,7 +56,6 @@ from .to_agent import (
     PageContextPending,
     RefusalReason,
     Routes,
-    SurfaceMessage,
     UserMessage,
 )
 
@@ -78,9 +79,13 @@ __all__ = [
     "check_capabilities",
     # Kinds
     "Message",
-    "AgentMessage",
-    "SurfaceMessage",
+    "FromAgent",
+    "ToAgent",
     "Command",
+    "CommandTool",
+    "FROM_AGENT",
+    "TO_AGENT",
+    "COMMANDS",
     "WireMessage",
     "RawMessage",
     # From the agent
@@ -107,7 +112,7 @@ __all__ = [
     "FieldSource",
     "TaskCompleted",
     "TaskResult",
-    # From a surface
+    # To the agent
     "UserMessage",
     "PageContext",
     "PageContextPending",

@@ -16,8 +16,7 @@ from ..events import (
     RefusalReason,
     carrying,
 )
-from ..messages import Command
-from ..messages.capabilities import capability_of
+from ..messages import Command, capability_of
 from ..surfaces.commands import CommandRouter, RoutedCommand, Target
 from ..tasks import TaskOwner
 from .store import Store

@@ -26,8 +26,15 @@ from ..events import (
     packet_payload,
 )
 from ..media import AudioWriter, VideoWriter
-from ..messages import AgentError, AgentStateMessage, BotReady, Message, is_command, read
-from ..messages.capabilities import capability_of
+from ..messages import (
+    AgentError,
+    AgentStateMessage,
+    BotReady,
+    Message,
+    capability_of,
+    is_command,
+    read,
+)
 from ..rooms.listeners import report
 from ..rooms.port import (
     AgentPresence,

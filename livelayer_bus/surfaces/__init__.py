@@ -5,8 +5,15 @@ The built-in surfaces `console` and `jsonl` are modules of their own, imported w
 
 from __future__ import annotations
 
-from ..media.publishing import Lease, LeaseStatistics, Microphone, MicrophoneLease, Publisher
-from .commands import COMMAND_TIMEOUT, CommandRouter
+from ..media.publishing import (
+    Lease,
+    LeaseStatistics,
+    MediaSource,
+    Microphone,
+    MicrophoneLease,
+    Publisher,
+)
+from .commands import COMMAND_TIMEOUT, CommandRouter, RoutedCommand, Target, last_used
 from .supervision import MountedSurface, OnFault, SurfaceStatus, mount
 from .surface import Surface, SurfaceCommands, SurfaceFunction, SurfacePublisher, SurfaceSession
 

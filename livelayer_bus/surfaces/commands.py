@@ -12,8 +12,7 @@ from itertools import count
 from typing import Final, Generic, Protocol, TypeVar, final
 
 from ..clock import Clock
-from ..messages import Command, RefusalReason
-from ..messages.capabilities import Capability, capability_of
+from ..messages import Capability, Command, RefusalReason, capability_of
 from ..tasks import TaskOwner, Timer
 
 COMMAND_TIMEOUT: Final = 10.0  # seconds that a target has to carry out one command

@@ -12,7 +12,7 @@ from .rooms import ScriptedRooms, ScriptedTokens
 from .session_check import check_controlled_session
 from .surface_check import check_surface
 from .tasks import no_leaked_tasks
-from .waiting import settle
+from .waiting import PATIENCE, polled, settle
 
 __all__ = [
     # Checks
@@ -31,6 +31,8 @@ __all__ = [
     # Time and tasks
     "ManualClock",
     "settle",
+    "polled",
+    "PATIENCE",
     "no_leaked_tasks",
     # Frames
     "grey_picture",

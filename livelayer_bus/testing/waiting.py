@@ -1,12 +1,18 @@
-"""Waiting for a condition without polling: every change is signalled."""
+"""Waiting for an event; the one deadline, and the one poll for what has no event."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import final
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from inspect import isawaitable
+from typing import Final, TypeVar, cast, final
 
 import anyio
 import anyio.lowlevel
+
+T = TypeVar("T")
+
+PATIENCE: Final = 60.0  # seconds; a deadline for what must happen, never a delay
+_LOOK: Final = 0.02  # seconds between two looks at what has no event
 
 
 @final
@@ -37,3 +43,33 @@ async def settle(rounds: int = 50) -> None:
     """
     for _ in range(rounds):
         await anyio.lowlevel.checkpoint()
+
+
+async def polled(look: Callable[[], T | Awaitable[T]]) -> T:
+    """Return the first true value that `look` gives; for what has no event.
+
+    That is the state of another process (a browser, a server) or of a foreign library.
+
+    Raises:
+        TimeoutError: there was none within `PATIENCE`.
+    """
+    with anyio.fail_after(PATIENCE):
+        while True:
+            found = look()
+            value = cast(T, await found if isawaitable(found) else found)
+            if value:
+                return value
+            await anyio.sleep(_LOOK)
+
+
+async def every(seconds: float) -> AsyncGenerator[None]:
+    """The pace of a source of real-time media, such as a camera; what is late is not made up for.
+
+    Never a way to wait for something.
+    """
+    due = anyio.current_time()
+    while True:
+        yield
+        now = anyio.current_time()
+        due = max(due + seconds, now)
+        await anyio.sleep(due - now)

@@ -11,6 +11,7 @@ import pytest
 
 from livelayer_bus.bus import Bus
 from livelayer_bus.errors import Lagged, MisuseError
+from livelayer_bus.testing import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +79,7 @@ async def test_others_events_do_not_wake_a_reader(idle: Idle) -> None:
             assert events.sequence == 101
             assert events.statistics().wakeups == 1
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             await idle(bus, 1)
@@ -98,7 +99,7 @@ async def test_others_events_never_push_a_reader_out(waiting: bool, idle: Idle) 
         seen.append(await anext(events))
 
     wanted = A()
-    with anyio.fail_after(5), bus.subscribe(A) as events:
+    with anyio.fail_after(PATIENCE), bus.subscribe(A) as events:
         async with anyio.create_task_group() as tasks:
             if waiting:
                 tasks.start_soon(read, events)

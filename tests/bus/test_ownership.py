@@ -16,6 +16,7 @@ import pytest
 
 from livelayer_bus.bus import Bus
 from livelayer_bus.errors import BusyError, ClosedError, ForkedError, WrongLoopError
+from livelayer_bus.testing import PATIENCE
 
 Idle = Callable[[Bus[Any, Any], int], Awaitable[None]]
 
@@ -64,7 +65,7 @@ async def test_threads_come_in_through_the_door_in_order(idle: Idle) -> None:
                 if len(received) == 400:
                     break
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             await idle(bus, 1)
@@ -82,7 +83,7 @@ async def test_the_door_is_bounded_and_says_so() -> None:
     with pytest.raises(BusyError):
         bus.publish_from_thread(4)
     assert (bus.statistics().handed_over, bus.statistics().refused) == (4, 1)
-    with bus.subscribe(after=0) as events, anyio.fail_after(5):
+    with bus.subscribe(after=0) as events, anyio.fail_after(PATIENCE):
         assert [await anext(events) for _ in range(4)] == [0, 1, 2, 3]
     bus.publish_from_thread(5)
     bus.close()
@@ -115,7 +116,7 @@ def test_a_second_run_takes_the_bus_over(backend: str) -> None:
         async def publish() -> None:
             bus.publish(wanted)
 
-        with bus.subscribe() as events, anyio.fail_after(5):
+        with bus.subscribe() as events, anyio.fail_after(PATIENCE):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(publish)
                 seen.append(await anext(events))
@@ -130,7 +131,7 @@ def test_one_subscription_can_be_read_in_a_second_run() -> None:
 
     async def read_one(events: Any) -> int:
         asyncio.get_running_loop().call_soon(bus.publish, bus.sequence)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             result: int = await anext(events)
         return result
 

@@ -18,6 +18,7 @@ from livelayer_bus.errors import (
     NotSupportedError,
     StaleCursorError,
 )
+from livelayer_bus.testing import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +75,7 @@ async def test_closing_ends_a_reader_that_waits(idle: Idle) -> None:
         with bus.subscribe() as events:
             seen.extend([event async for event in events])
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             await idle(bus, 1)
@@ -245,7 +246,7 @@ async def test_leaving_the_block_ends_a_task_that_waits_inside(idle: Idle) -> No
             await anext(events)
         ended.append(True)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             with bus.subscribe() as events:
                 tasks.start_soon(read, events)
@@ -255,7 +256,7 @@ async def test_leaving_the_block_ends_a_task_that_waits_inside(idle: Idle) -> No
 
 async def test_a_second_task_in_one_reader_is_busy(idle: Idle) -> None:
     bus = new_bus()
-    with anyio.fail_after(5), bus.subscribe() as events:
+    with anyio.fail_after(PATIENCE), bus.subscribe() as events:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(anext, events)
             await idle(bus, 1)

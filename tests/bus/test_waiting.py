@@ -12,6 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from livelayer_bus.bus import Bus
+from livelayer_bus.testing import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +30,7 @@ async def test_one_wake_up_a_drain(form: str, idle: Idle) -> None:
             async for _ in getattr(events, form)():
                 pass
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
                 tasks.start_soon(read)
@@ -69,7 +70,7 @@ async def test_a_cancelled_wait_loses_nothing(form: str, idle: Idle) -> None:
             if not woken_first:
                 bus.publish(bus.sequence)
             assert len(got) + events.lag == bus.sequence
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 while events.lag:
                     await take(getattr(events, form)())
     assert got == [0, 1]
@@ -130,7 +131,7 @@ async def test_other_tasks_run_at_least_every_256_events() -> None:
             seen.append(taken)
             await anyio.lowlevel.checkpoint()
 
-    with anyio.fail_after(5), bus.subscribe() as events:
+    with anyio.fail_after(PATIENCE), bus.subscribe() as events:
         for n in range(2000):
             bus.publish(n)
         async with anyio.create_task_group() as tasks:
@@ -193,7 +194,7 @@ async def test_ten_thousand_attaches_under_load_have_no_gap_and_no_duplicate() -
             if turn % 7 == 0:
                 await anyio.lowlevel.checkpoint()
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             for _ in range(at_once):
                 tasks.start_soon(attach_again_and_again, attaches // at_once)

@@ -51,7 +51,10 @@ def by_source(path: Path) -> dict[str, list[str]]:
     return told | {"tracks": sorted(tracks)}
 
 
-@pytest.mark.skipif(not all(name in os.environ for name in NEEDED), reason="needs a LiveKit server")
+@pytest.mark.skipif(
+    not all(name in os.environ for name in NEEDED),
+    reason="need LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+)
 def test_both_servers_give_the_same_events_in_the_same_order(
     livelayer: Livelayer, tmp_path: Path
 ) -> None:

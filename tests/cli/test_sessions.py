@@ -16,6 +16,7 @@ from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.jsonl import EventLine, SnapshotLine
 from livelayer_bus.surfaces.jsonl import read_jsonl
+from livelayer_bus.testing import PATIENCE
 
 Livelayer = Callable[..., "subprocess.CompletedProcess[str]"]
 CONFIG = """
@@ -41,7 +42,7 @@ def anyio_backend() -> str:
 async def line_of(process: asyncio.subprocess.Process) -> str:
     if process.stdout is None:
         pytest.fail("no pipe")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         return (await process.stdout.readline()).decode()
 
 
@@ -73,7 +74,7 @@ async def test_a_session_is_run_followed_spoken_into_and_ended(
         assert snapshot["line"] == "snapshot"
         sent = await asyncio.to_thread(livelayer, "send", "quiz_response", "answer=42", "name=Ada")
         assert (sent.returncode, sent.stderr) == (0, "")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             packet = await heard.get()
         assert json.loads(packet.data) == {"type": "quiz_response", "answer": 42, "name": "Ada"}
         event = json.loads(await line_of(tail))
@@ -92,7 +93,7 @@ async def test_a_session_is_run_followed_spoken_into_and_ended(
         assert large.returncode == 1
         assert "the limit is 15360" in large.stderr
         run.send_signal(signal.SIGINT)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             assert await run.wait() == 130
             assert await again.wait() == 0
     finally:

@@ -22,13 +22,13 @@ from livelayer_bus.control.protocol import MAX_REQUEST
 from livelayer_bus.control.server import MAX_CLIENTS
 from livelayer_bus.errors import ControlError, MessageTooLargeError, NotConnectedError
 from livelayer_bus.jsonl import EventLine, LaggedLine, Line, SnapshotLine
-from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, settle
+from livelayer_bus.testing import PATIENCE, ScriptedRoom, ScriptedRooms, settle
 
 pytestmark = pytest.mark.anyio
 
 
 async def read(lines: control.Tail, number: int) -> list[Line]:
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         return [await anext(lines) for _ in range(number)]
 
 
@@ -183,7 +183,7 @@ async def test_a_bad_request_is_answered_with_what_is_wrong(
     async with control.serve_control(session) as path:
         async with await anyio.connect_unix(path) as stream:
             await stream.send(line)
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 answer = await BufferedByteReceiveStream(stream).receive_until(b"\n", 10_000)
         assert msgspec.json.decode(answer)["reply"] == "problem"
         assert problem in msgspec.json.decode(answer)["message"]
@@ -273,7 +273,7 @@ async def test_a_client_that_does_not_read_holds_nobody_up(
         await sleeper.send(b'{"request": "tail"}\n')
         async with control.tail(session.id) as lines:
             await read(lines, 1)
-            with anyio.fail_after(20):
+            with anyio.fail_after(PATIENCE):
                 for _ in range(30):
                     for _ in range(10):
                         room.agent_says(RawMessage("news", {"text": "x" * 10_000}))
@@ -285,7 +285,7 @@ async def test_a_client_that_does_not_read_holds_nobody_up(
         await session.send_data({"type": "still_here"})
         stream = BufferedByteReceiveStream(sleeper)
         kinds: list[str] = []
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             while "lagged" not in kinds:
                 told = await stream.receive_until(b"\n", 64_000_000)
                 kinds.append(msgspec.json.decode(told)["line"])
@@ -300,12 +300,12 @@ async def test_clients_are_bounded_and_places_become_free(session: Session) -> N
             await control.session_status("nobody")
         answer = b""
         async with await anyio.connect_unix(path) as one_more:
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 answer = await BufferedByteReceiveStream(one_more).receive_until(b"\n", 10_000)
         assert msgspec.json.decode(answer)["kind"] == "busy"
         for stream in streams:
             await stream.aclose()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             while True:
                 try:
                     status = await control.session_status(session.id)
@@ -320,7 +320,7 @@ async def test_a_tail_that_leaves_is_forgotten_though_nothing_happens(session: S
         async with control.tail(session.id) as lines:
             await read(lines, 1)
             assert (await control.session_status(session.id)).tails == 1
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             while (await control.session_status(session.id)).tails:
                 await anyio.lowlevel.checkpoint()
 
@@ -338,7 +338,7 @@ async def test_the_end_of_the_session_ends_its_tails_and_removes_the_socket(
                     seen.append(line)
                     following.set()
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             async with control.serve_control(session) as path:
                 group.start_soon(follow)
                 await following.wait()

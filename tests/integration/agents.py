@@ -10,6 +10,8 @@ from livekit import rtc
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import AgentAvailabilityChanged, Session
+from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.testing import PATIENCE
 
 
 @asynccontextmanager
@@ -23,7 +25,8 @@ async def agent_in(
     token = server.token(identity, room=room.name, kind="agent")
     with session.subscribe(AgentAvailabilityChanged) as changes:
         await agent.connect(server.url, token, rtc.RoomOptions(single_peer_connection=False))
-        with anyio.fail_after(10):
+        keep(agent)
+        with anyio.fail_after(PATIENCE):
             while not session.state.agent_active:
                 await anext(changes)
     try:

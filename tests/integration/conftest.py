@@ -10,6 +10,7 @@ import pytest
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import LocalKeys
+from livelayer_bus.testing.ports import lasting_port
 from tests.rooms.kit import RealServer, Stage, embedded_stage, nothing_left
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.livekit)]
@@ -24,7 +25,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
 
 @pytest.fixture
 async def server(anyio_backend: object) -> AsyncGenerator[EmbeddedServer, None]:
-    async with EmbeddedServer() as server:
+    async with EmbeddedServer(port=lasting_port()) as server:
         yield server
 
 
@@ -39,7 +40,7 @@ def real_stage() -> Stage:
         os.environ.get(f"LIVEKIT_{name}", "") for name in ("URL", "API_KEY", "API_SECRET")
     )
     if not (url and key and secret):
-        pytest.skip("LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET name no server")
+        pytest.skip("need LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
     return Stage(RealServer(url, key, secret), key, secret)
 
 

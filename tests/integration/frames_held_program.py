@@ -15,6 +15,7 @@ from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import LiteralToken, Session
 from livelayer_bus.media import AudioFrame, VideoFrame
+from livelayer_bus.testing import PATIENCE
 from tests.integration.frames_kit import number_of, showing, speaking
 
 PICTURES, STRETCHES, THREADS = 12, 40, 4
@@ -73,7 +74,7 @@ async def main(go: threading.Event) -> None:
         token = LiteralToken(server.url, server.token("user", room="held"))
         async with showing(agent), speaking(agent), Session("agt", tokens=token) as session:
             await session.connect()
-            async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
                 group.create_task(watch(session))
                 group.create_task(listen(session))
             assert len({number for _, number, _ in pictures}) == PICTURES

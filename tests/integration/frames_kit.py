@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -15,12 +14,11 @@ from livelayer_benchmarks.picture import Painter, Sampler, read_stamp
 from livelayer_bus import Session, SurfaceSession
 from livelayer_bus.media import AudioFrame, VideoFrame, VideoSubscription
 from livelayer_bus.rooms import LiveKitRoom, RoomFactory
-from livelayer_bus.testing import no_leaked_tasks
-from livelayer_bus.testing.waiting import Signal
+from livelayer_bus.testing import PATIENCE, no_leaked_tasks
+from livelayer_bus.testing.waiting import Signal, every
 from livelayer_bus.tokens import RoomAccess, TokenRequest
 from tests.rooms.kit import Speaker, Stage
 
-PATIENCE = 20.0  # seconds; how long a test waits for what must happen
 WIDTH, HEIGHT = 320, 192  # blocks of ten pixels carry the picture's number through the codec
 FPS = 30
 BITRATE = 2_500_000  # bits a second
@@ -47,10 +45,29 @@ async def session_in(stage: Stage, rooms: RoomFactory = LiveKitRoom) -> AsyncGen
         yield session
 
 
+class Shown:
+    """What has been shown of a picture so far."""
+
+    def __init__(self) -> None:
+        self.number = -1
+        """Of the newest picture."""
+        self._signal = Signal()
+
+    def note(self, number: int) -> None:
+        self.number = number
+        self._signal.notify()
+
+    async def shows(self, more: int) -> None:
+        """Return when so many more pictures have been shown."""
+        goal = self.number + more
+        with anyio.fail_after(PATIENCE):
+            await self._signal.wait_for(lambda: self.number >= goal)
+
+
 @asynccontextmanager
-async def showing(room: rtc.Room, fps: int = FPS) -> AsyncGenerator[Painter]:
+async def showing(room: rtc.Room, fps: int = FPS) -> AsyncGenerator[Shown]:
     """A moving, numbered picture, published for the length of the block."""
-    source, painter = rtc.VideoSource(WIDTH, HEIGHT), Painter(WIDTH, HEIGHT)
+    source, painter, shown = rtc.VideoSource(WIDTH, HEIGHT), Painter(WIDTH, HEIGHT), Shown()
     track = rtc.LocalVideoTrack.create_video_track("face", source)
     options = rtc.TrackPublishOptions(
         source=rtc.TrackSource.SOURCE_CAMERA,
@@ -61,16 +78,14 @@ async def showing(room: rtc.Room, fps: int = FPS) -> AsyncGenerator[Painter]:
     publication = await room.local_participant.publish_track(track, options)
 
     async def paint() -> None:
-        due = time.monotonic()
-        while True:
+        async for _ in every(1 / fps):
             picture = painter.paint()
             source.capture_frame(rtc.VideoFrame(WIDTH, HEIGHT, rtc.VideoBufferType.I420, picture))
-            due = max(due + 1 / fps, time.monotonic())
-            await asyncio.sleep(due - time.monotonic())
+            shown.note(painter.number)
 
     painting = asyncio.create_task(paint())
     try:
-        yield painter
+        yield shown
     finally:
         painting.cancel()
         await asyncio.wait([painting])

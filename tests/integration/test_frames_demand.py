@@ -9,10 +9,11 @@ import pytest
 
 from livelayer_bus import SurfaceSession, TrackChanged
 from livelayer_bus.rooms import LiveKitRoom
-from tests.integration.frames_kit import PATIENCE, Listener, Watcher, session_in, showing, speaking
-from tests.rooms.kit import Stage, polled
+from livelayer_bus.testing import PATIENCE, polled
+from tests.integration.frames_kit import Listener, Watcher, session_in, showing, speaking
+from tests.rooms.kit import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 TURNS = 5
 at_once = partial(LiveKitRoom, pause_after=0.0)

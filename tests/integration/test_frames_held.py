@@ -14,11 +14,12 @@ import pytest
 
 from livelayer_bus.media import PixelFormat, VideoFrame
 from livelayer_bus.media.pixels import Pixels
+from livelayer_bus.testing import PATIENCE
 from tests.integration import frames_held_program as program
-from tests.integration.frames_kit import PATIENCE, session_in, showing
+from tests.integration.frames_kit import session_in, showing
 from tests.rooms.kit import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 THREADS = 8
 LAYOUTS: tuple[PixelFormat, ...] = ("rgb24", "bgra", "gray", "i420")

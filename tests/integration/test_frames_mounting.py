@@ -18,11 +18,11 @@ from livelayer_bus import (
     SurfaceSession,
 )
 from livelayer_bus.media import AudioFrame, AudioSubscription, VideoFrame, VideoSubscription
-from livelayer_bus.testing import settle
-from tests.integration.frames_kit import PATIENCE, Listener, Watcher, session_in, showing, speaking
+from livelayer_bus.testing import PATIENCE, settle
+from tests.integration.frames_kit import Listener, Watcher, session_in, showing, speaking
 from tests.rooms.kit import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 FRAMES = VideoFrame, AudioFrame
 ROUNDS, AT_ONCE = 100, 10  # a thousand mounts

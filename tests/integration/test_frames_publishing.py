@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -16,11 +15,12 @@ from livelayer_benchmarks.picture import Painter
 from livelayer_bus import SurfaceSession
 from livelayer_bus.errors import MicrophoneBusyError, SourceBusyError
 from livelayer_bus.media import AudioFrame, VideoFrame
-from livelayer_bus.testing.waiting import Signal
-from tests.integration.frames_kit import FPS, HEIGHT, PATIENCE, WIDTH, number_of, session_in
+from livelayer_bus.testing import PATIENCE
+from livelayer_bus.testing.waiting import Signal, every
+from tests.integration.frames_kit import FPS, HEIGHT, WIDTH, number_of, session_in
 from tests.rooms.kit import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 Up = Literal["camera", "screen"]
 
@@ -163,9 +163,8 @@ async def test_the_agent_sees_our_pictures_until_they_are_muted_or_released(
         async with publisher.acquire() as lease, anyio.create_task_group() as group:
 
             async def show() -> None:
-                while True:
+                async for _ in every(1 / FPS):
                     await lease.push(VideoFrame(bytes(painter.paint()), WIDTH, HEIGHT))
-                    await asyncio.sleep(1 / FPS)
 
             group.start_soon(show)
             track = await agent.has(source)

@@ -17,9 +17,9 @@ from livelayer_bus import (
     TrackChanged,
 )
 from livelayer_bus.media import VideoChannel
+from livelayer_bus.testing import PATIENCE
 from livelayer_bus.testing.waiting import Signal
 from tests.integration.frames_kit import (
-    PATIENCE,
     Listener,
     Watcher,
     leaving,
@@ -29,7 +29,7 @@ from tests.integration.frames_kit import (
 )
 from tests.rooms.kit import Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 RENEWALS = 10
 

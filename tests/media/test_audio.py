@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import AudioFrame, AudioSubscription, AudioWriter
+from livelayer_bus.testing import PATIENCE
 
 pytestmark = pytest.mark.anyio
 MS = 1_000_000  # nanoseconds
@@ -91,7 +92,7 @@ async def test_frames_come_in_order_to_every_reader() -> None:
     async def read(into: list[int]) -> None:
         into.extend([frame.received_ns async for frame in writer.channel.subscribe()])
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             for into in got:
                 tasks.start_soon(read, into)
@@ -111,7 +112,7 @@ async def test_a_reader_starts_with_the_sound_from_now_on() -> None:
         assert frames.statistics().waiting == 0
         frame = sound()
         writer.push(frame)
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             assert await anext(frames) is frame
 
 

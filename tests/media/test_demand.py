@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from livelayer_bus.media import AudioFrame, AudioWriter, VideoFrame, VideoWriter
+from livelayer_bus.testing import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +52,7 @@ async def test_a_paused_reader_counts_nothing_and_goes_on_from_now() -> None:
             got.append(frame.received_ns)  # noqa: PERF401 - looked at while it grows
 
     frames = writer.channel.subscribe()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             await anyio.wait_all_tasks_blocked()
@@ -75,7 +76,7 @@ async def test_resuming_does_not_deliver_a_picture_twice() -> None:
     writer.set_available(True)
     with writer.channel.subscribe() as frames:
         writer.push(VideoFrame(bytes(24), 4, 4))
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await anext(frames)
         frames.pause()
         frames.resume()

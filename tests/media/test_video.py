@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from livelayer_bus.errors import BusyError, ClosedError, MisuseError, WrongLoopError
 from livelayer_bus.media import Timing, VideoFrame, VideoSubscription, VideoWriter
+from livelayer_bus.testing import PATIENCE
 
 pytestmark = pytest.mark.anyio
 MS = 1_000_000  # nanoseconds
@@ -30,7 +31,7 @@ def live() -> VideoWriter:
 
 
 async def next_of(frames: VideoSubscription) -> VideoFrame:
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         return await anext(frames)
 
 
@@ -140,7 +141,7 @@ async def test_a_track_that_vanishes_and_returns_does_not_end_the_iteration() ->
     async def read() -> None:
         got.extend([frame.received_ns async for frame in writer.channel.subscribe()])
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             for number in range(10):
@@ -176,7 +177,7 @@ async def test_waiting_for_a_track_and_for_its_end() -> None:
             await writer.channel.wait_available()
         seen.append("closed")
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch)
             await anyio.wait_all_tasks_blocked()
@@ -198,7 +199,7 @@ async def test_closing_delivers_what_is_kept_and_then_ends_every_reader() -> Non
         writer.push(picture(5))
         writer.close()
         writer.close()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             assert [frame.received_ns async for frame in frames] == [5]
             assert [frame async for frame in paused] == []
     assert writer.channel.statistics().frames_alive == 0
@@ -206,7 +207,7 @@ async def test_closing_delivers_what_is_kept_and_then_ends_every_reader() -> Non
         writer.push(picture())
     with pytest.raises(ClosedError):
         writer.set_available(True)
-    with writer.channel.subscribe() as late, anyio.fail_after(5):
+    with writer.channel.subscribe() as late, anyio.fail_after(PATIENCE):
         assert [frame async for frame in late] == []
 
 
@@ -219,7 +220,7 @@ async def test_closing_wakes_parked_readers_paused_ones_too() -> None:
                 frames.pause()
             assert [frame async for frame in frames] == []
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read, False)
             tasks.start_soon(read, True)
@@ -237,7 +238,7 @@ async def test_closing_a_subscription_ends_the_task_that_waits_on_it() -> None:
         assert [frame async for frame in frames] == []
         ended = True
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read, frames)
             await anyio.wait_all_tasks_blocked()
@@ -299,7 +300,7 @@ async def test_max_fps_holds_on_average_whatever_the_jitter(
             seen = frames.statistics()
             assert seen.received == 10 * fps == seen.delivered + seen.dropped
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             await anyio.wait_all_tasks_blocked()

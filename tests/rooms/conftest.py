@@ -41,7 +41,7 @@ async def stage(request: pytest.FixtureRequest, anyio_backend: object) -> AsyncI
             os.environ.get(f"LIVEKIT_{name}", "") for name in ("URL", "API_KEY", "API_SECRET")
         )
         if not (url and key and secret):
-            pytest.skip("LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET name no server")
+            pytest.skip("need LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
         async with nothing_left():
             stage = Stage(RealServer(url, key, secret), key, secret)
             yield stage

@@ -11,8 +11,8 @@ import gc
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.rooms import LiveKitRoom
-from livelayer_bus.testing import settle
-from tests.rooms.kit import PATIENCE, RecordingSink, Speaker, embedded_stage, new_writers
+from livelayer_bus.testing import PATIENCE, settle
+from tests.rooms.kit import RecordingSink, Speaker, embedded_stage, new_writers
 
 
 async def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -30,10 +31,11 @@ from livelayer_bus.rooms import (
     TrackReported,
     UtteranceHeard,
 )
-from livelayer_bus.testing.waiting import Signal
+from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.testing import PATIENCE, polled
+from livelayer_bus.testing.waiting import Signal, every
 from livelayer_bus.tokens import RoomAccess
 
-PATIENCE = 15.0  # seconds; how long a test waits for what must happen
 WIDTH, HEIGHT = 64, 48
 ON_BEHALF = {"lk.publish_on_behalf": "agent"}
 
@@ -104,6 +106,7 @@ class Stage:
         options = rtc.RoomOptions(single_peer_connection=False)
         jwt = self.server.token(identity, self.room, **token)
         await room.connect(self.server.url, jwt, options)
+        keep(room)
         self.peers.append(room)
         return room
 
@@ -187,6 +190,8 @@ class Painter:
         self.track = rtc.LocalVideoTrack.create_video_track("face", self._source)
         self._task: asyncio.Task[None] | None = None
         self._sid = ""
+        self._number = 0
+        self._painted = Signal()
 
     async def start(self, **options: Any) -> None:
         """Publish and paint until stopped."""
@@ -197,15 +202,20 @@ class Painter:
         self._task = asyncio.create_task(self._paint())
 
     async def _paint(self) -> None:
-        number = 0
-        while True:
-            number += 1
+        async for _ in every(1 / 30):
+            self._number = number = self._number + 1
             frame = rtc.VideoFrame(WIDTH, HEIGHT, rtc.VideoBufferType.I420, self._data)
             metadata = rtc.FrameMetadata(user_timestamp=1_000_000 + number, frame_id=number)
             self._source.capture_frame(
                 frame, rotation=rtc.VideoRotation.VIDEO_ROTATION_90, metadata=metadata
             )
-            await asyncio.sleep(1 / 30)
+            self._painted.notify()
+
+    async def sends(self, more: int) -> None:
+        """Return when it has sent so many more pictures."""
+        goal = self._number + more
+        with anyio.fail_after(PATIENCE):
+            await self._painted.wait_for(lambda: self._number >= goal)
 
     async def stop(self, *, unpublish: bool = True) -> None:
         """Stop painting and unpublish."""
@@ -225,6 +235,8 @@ class Speaker:
         self._source = rtc.AudioSource(48_000, 1, queue_size_ms=100)
         self.track = rtc.LocalAudioTrack.create_audio_track("voice", self._source)
         self._task: asyncio.Task[None] | None = None
+        self._number = 0
+        self._spoken = Signal()
 
     async def start(self) -> None:
         """Publish and speak until stopped."""
@@ -236,6 +248,14 @@ class Speaker:
         square = (b"\x00\x20" * 40 + b"\x00\xe0" * 40) * 6
         while True:
             await self._source.capture_frame(rtc.AudioFrame(square, 48_000, 1, 480))
+            self._number += 1
+            self._spoken.notify()
+
+    async def sends(self, more: int) -> None:
+        """Return when it has sent so many more stretches of 10 ms."""
+        goal = self._number + more
+        with anyio.fail_after(PATIENCE):
+            await self._spoken.wait_for(lambda: self._number >= goal)
 
     async def stop(self) -> None:
         """Stop speaking."""
@@ -246,16 +266,9 @@ class Speaker:
         await self._source.aclose()
 
 
-async def polled(condition: Callable[[], bool]) -> None:
-    """Return once the condition holds; for state of the SDK that nobody announces."""
-    with anyio.fail_after(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - see above
-            await anyio.sleep(0.01)
-
-
 @asynccontextmanager
-async def nothing_left(seconds: float = 2.0) -> AsyncGenerator[None]:
-    """Fail if a task or an SDK queue of the block is there `seconds` after it; for fixtures.
+async def nothing_left() -> AsyncGenerator[None]:
+    """Fail if a task or an SDK queue of the block does not end after it; for fixtures.
 
     Unlike `no_leaked_tasks` it knows the runner's own task, which is another one at teardown.
     """
@@ -268,11 +281,11 @@ async def nothing_left(seconds: float = 2.0) -> AsyncGenerator[None]:
         names = [repr(task.get_coro()) for task in asyncio.all_tasks() - before]
         return [name for name in names if "_call_in_runner_task" not in name]
 
-    with anyio.move_on_after(seconds):
-        while left() or len(queues._subscribers) > subscribed:  # noqa: ASYNC110 - nobody announces the end of a foreign task
-            await asyncio.sleep(0.01)
-    assert left() == []
     # The SDK copies every event into each queue that is subscribed: one left behind grows for ever.
+    # Nobody announces the end of a foreign task.
+    with contextlib.suppress(TimeoutError):
+        await polled(lambda: not left() and len(queues._subscribers) <= subscribed)
+    assert left() == []
     assert len(queues._subscribers) <= subscribed
 
 

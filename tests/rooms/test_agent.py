@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from livelayer_bus.rooms import LiveKitRoom
-from tests.rooms.kit import Joined, RecordingSink, Stage, new_writers, polled
+from livelayer_bus.testing import polled
+from tests.rooms.kit import Joined, RecordingSink, Stage, new_writers
 
 pytestmark = pytest.mark.anyio
 

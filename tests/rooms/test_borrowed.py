@@ -12,7 +12,8 @@ from livekit import rtc
 
 from livelayer_bus.errors import BusyError
 from livelayer_bus.rooms import BorrowedRoom
-from tests.rooms.kit import PATIENCE, Painter, RecordingSink, Stage, new_writers, polled
+from livelayer_bus.testing import PATIENCE, polled
+from tests.rooms.kit import Painter, RecordingSink, Stage, new_writers
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ from livekit import api, rtc
 
 from livelayer_bus.errors import BrokenError
 from livelayer_bus.rooms import PacketReceived, RoomEvent
-from livelayer_bus.testing import silence
-from tests.rooms.kit import ON_BEHALF, PATIENCE, Joined, RecordingSink, Stage, polled
+from livelayer_bus.testing import PATIENCE, polled, silence
+from tests.rooms.kit import ON_BEHALF, Joined, RecordingSink, Stage
 
 pytestmark = pytest.mark.anyio
 

@@ -20,8 +20,9 @@ from livelayer_bus.errors import (
     RoomRefusedError,
 )
 from livelayer_bus.rooms import BorrowedRoom, LiveKitRoom, joining, livekit
+from livelayer_bus.testing import PATIENCE, polled
 from livelayer_bus.tokens import RoomAccess
-from tests.rooms.kit import PATIENCE, RecordingSink, Stage, new_writers, nothing_left, polled
+from tests.rooms.kit import RecordingSink, Stage, new_writers, nothing_left
 
 pytestmark = pytest.mark.anyio
 
@@ -187,14 +188,14 @@ async def test_a_server_that_never_answers_is_given_up_in_bounded_time(
         callers.append(writer)
         called.set()
 
-    async with nothing_left(PATIENCE):
+    async with nothing_left():
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         room = LiveKitRoom()
         with anyio.fail_after(PATIENCE), pytest.raises(ConnectError, match="no answer") as failed:
             await room.connect(RoomAccess(url, "token"), sink, new_writers()[2])
         assert failed.value.retryable
-        with anyio.fail_after(2):
+        with anyio.fail_after(PATIENCE):
             await room.aclose()
         # The SDK goes on trying; once it has failed, nothing of the attempt is left.
         server.close()

@@ -8,10 +8,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from livelayer_bus.testing import PATIENCE
 from tests.rooms import keeping_program as program
-from tests.rooms.kit import PATIENCE
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 
 @pytest.fixture

@@ -12,9 +12,11 @@ from livekit import rtc
 from livelayer_bus.errors import ClosedError, MisuseError
 from livelayer_bus.media import AudioFrame
 from livelayer_bus.rooms import PublishedTrack
-from tests.rooms.kit import PATIENCE, Joined, RecordingSink, Stage, polled
+from livelayer_bus.rooms.publishing import QUEUE_MS, LiveKitMicrophone
+from livelayer_bus.testing import PATIENCE, polled
+from tests.rooms.kit import Joined, RecordingSink, Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 RATE = 24_000
 LOUD = AudioFrame((b"\x00\x20" * 20 + b"\x00\xe0" * 20) * 6, RATE, 1, 240)
@@ -77,11 +79,11 @@ async def test_what_is_pushed_is_heard_until_it_is_muted_or_closed(
 
 async def test_pushing_waits_for_the_bounded_buffer(joined: Joined) -> None:
     microphone = await joined.room.open_track("microphone", LOUD)
-    start = asyncio.get_running_loop().time()
-    for _ in range(50):
+    assert isinstance(microphone, LiveKitMicrophone)
+    source = microphone._source
+    for _ in range(100):  # a second of sound: five times what may be queued
         await microphone.push(LOUD)
-    # 500 ms of sound, of which at most the buffer's 200 ms (and one frame) need not wait.
-    assert asyncio.get_running_loop().time() - start > 0.2
+        assert source.queued_duration < 2 * QUEUE_MS / 1000
     await microphone.aclose()
 
 

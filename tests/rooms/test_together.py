@@ -1,10 +1,6 @@
-"""The agent's picture and voice reach a reader together."""
+"""The agent's picture and voice reach a reader together; `livelayer bench audio` measures it."""
 
 from __future__ import annotations
-
-import asyncio
-import statistics
-import time
 
 import anyio
 import numpy as np
@@ -12,26 +8,24 @@ import pytest
 from livekit import rtc
 
 from livelayer_bus.media import AudioChannel, VideoChannel
+from livelayer_bus.testing import PATIENCE
+from livelayer_bus.testing.waiting import Signal, every
 from tests.rooms.kit import Joined, Stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 WIDTH, HEIGHT, RATE = 320, 240, 48_000
-BOUND = 0.2  # seconds, as long as a signal; how close they are, `livelayer bench audio` measures
-SIGNALS = 5  # that are measured, one a second, after the first two
+SIGNALS = 5
 
 
 class Signals:
-    """A flash and a beep at the same instants: the first fifth of each second."""
+    """A flash and a beep that begin and end at the same instants."""
 
     def __init__(self, room: rtc.Room) -> None:
+        self.on = False
         self._room = room
-        self._start = time.monotonic()
         self._picture = rtc.VideoSource(WIDTH, HEIGHT)
         self._sound = rtc.AudioSource(RATE, 1, queue_size_ms=20)
-
-    def _on(self) -> bool:
-        return (time.monotonic() - self._start) % 1 < 0.2
 
     async def publish(self) -> None:
         """Publish both tracks."""
@@ -48,9 +42,8 @@ class Signals:
         """Send pictures, thirty a second."""
         grey = b"\x80" * (WIDTH * HEIGHT // 2)
         shades = [bytes([luma]) * (WIDTH * HEIGHT) + grey for luma in (40, 210)]
-        for number in range(1_000_000):
-            await asyncio.sleep(max(0.0, self._start + number / 30 - time.monotonic()))
-            shade = shades[self._on()]
+        async for _ in every(1 / 30):
+            shade = shades[self.on]
             self._picture.capture_frame(
                 rtc.VideoFrame(WIDTH, HEIGHT, rtc.VideoBufferType.I420, shade)
             )
@@ -60,47 +53,49 @@ class Signals:
         wave = np.sin(np.arange(480) * 2 * np.pi * 1_000 / RATE) * 12_000
         sounds = [bytes(960), wave.astype(np.int16).tobytes()]
         while True:
-            await self._sound.capture_frame(rtc.AudioFrame(sounds[self._on()], RATE, 1, 480))
+            await self._sound.capture_frame(rtc.AudioFrame(sounds[self.on], RATE, 1, 480))
 
     async def aclose(self) -> None:
         """Free the sound's source."""
         await self._sound.aclose()
 
 
-async def flashes(channel: VideoChannel, seen: list[float]) -> None:
-    """Note when the picture turned light."""
-    light = True
-    with channel.subscribe() as frames:
-        async for frame in frames:
-            was, light = light, frame.planes[0][frame.width] > 120
-            if light and not was:
-                seen.append(time.monotonic())
+class Reader:
+    """What a reader sees and hears at the moment."""
 
+    def __init__(self) -> None:
+        self.light = self.loud = False
+        self._signal = Signal()
 
-async def beeps(channel: AudioChannel, heard: list[float]) -> None:
-    """Note when the sound turned loud."""
-    loud = True
-    with channel.subscribe() as sound:
-        async for frame in sound:
-            was, loud = loud, bool(np.abs(frame.to_ndarray().astype(np.int32)).max() > 3_000)
-            if loud and not was:
-                heard.append(time.monotonic())
+    async def looks(self, channel: VideoChannel) -> None:
+        with channel.subscribe() as frames:
+            async for frame in frames:
+                self.light = frame.planes[0][frame.width] > 120
+                self._signal.notify()
+
+    async def listens(self, channel: AudioChannel) -> None:
+        with channel.subscribe() as sound:
+            async for frame in sound:
+                self.loud = bool(np.abs(frame.to_ndarray().astype(np.int32)).max() > 3_000)
+                self._signal.notify()
+
+    async def notices(self, on: bool) -> None:
+        """Return when both have begun, or both have ended."""
+        with anyio.fail_after(PATIENCE):
+            await self._signal.wait_for(lambda: self.light == self.loud == on)
 
 
 async def test_a_flash_and_a_beep_are_delivered_together(stage: Stage, joined: Joined) -> None:
-    signals = Signals(await stage.agent())
+    signals, reader = Signals(await stage.agent()), Reader()
     await signals.publish()
-    seen: list[float] = []
-    heard: list[float] = []
-    with anyio.fail_after(30):
-        async with anyio.create_task_group() as group:
-            for work in (signals.flash, signals.beep):
-                group.start_soon(work)
-            group.start_soon(flashes, joined.video.channel, seen)
-            group.start_soon(beeps, joined.audio.channel, heard)
-            while len(seen) < SIGNALS + 2:  # noqa: ASYNC110 - the signals are seconds apart
-                await anyio.sleep(0.3)
-            group.cancel_scope.cancel()
-    offsets = [min((at - flash for at in heard), key=abs) for flash in seen[2:]]
-    assert abs(statistics.median(offsets)) < BOUND
+    async with anyio.create_task_group() as group:
+        group.start_soon(signals.flash)
+        group.start_soon(signals.beep)
+        group.start_soon(reader.looks, joined.video.channel)
+        group.start_soon(reader.listens, joined.audio.channel)
+        for _ in range(SIGNALS):
+            for on in (True, False):
+                signals.on = on
+                await reader.notices(on)
+        group.cancel_scope.cancel()
     await signals.aclose()

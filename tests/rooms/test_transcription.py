@@ -9,7 +9,8 @@ from livekit import rtc
 
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.rooms import transcription
-from tests.rooms.kit import Joined, RecordingSink, Stage, polled
+from livelayer_bus.testing import polled
+from tests.rooms.kit import Joined, RecordingSink, Stage
 
 pytestmark = pytest.mark.anyio
 

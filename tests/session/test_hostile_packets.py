@@ -26,8 +26,7 @@ from livelayer_bus.events import (
     decode_event,
     encode_event,
 )
-from livelayer_bus.messages import is_command, read
-from livelayer_bus.messages.capabilities import ALL, capability_of
+from livelayer_bus.messages import ALL, capability_of, is_command, read
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces.surface import SurfaceSession
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, settle

@@ -18,7 +18,7 @@ from livelayer_bus import MisuseError, Session
 from livelayer_bus.messages import BotReady, Navigate
 from livelayer_bus.surfaces.console import ConsoleSurface
 from livelayer_bus.surfaces.keyboard import MAX_LINE, LineEditor, keys_one_by_one
-from livelayer_bus.testing import ScriptedRooms, check_surface, settle
+from livelayer_bus.testing import PATIENCE, ScriptedRooms, check_surface, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +66,7 @@ async def test_it_keeps_the_contract_of_surfaces(
     file: type[io.StringIO], anyio_backend_name: str
 ) -> None:
     if anyio_backend_name == "trio":
-        pytest.skip("check_surface asks to be run on asyncio")
+        pytest.skip("run on asyncio alone (check_surface)")
     await check_surface(lambda: ConsoleSurface(file(), refresh=50))
 
 
@@ -86,7 +86,7 @@ async def test_without_a_terminal_every_change_is_a_plain_line(
         room.agent_state("speaking")
         room.agent_says(Navigate("/pricing"))
         await session.send_data({"type": "user_message", "text": "go on"})
-        with anyio.fail_after(15):
+        with anyio.fail_after(PATIENCE):
             assert await anyio.to_thread.run_sync(file.shows, "go on")
         await mounted.unmount()
     told = [line.split("  ", 1)[1] for line in file.getvalue().splitlines()]
@@ -116,7 +116,7 @@ async def test_on_a_terminal_a_picture_follows_the_session_and_goes_when_unmount
         room.transcribes("1", "These are the words.")
         room.track_starts("video")
         room.push_video()
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE):
             for words in ("connected", "lumi", "These are the words.", "fps"):
                 assert await anyio.to_thread.run_sync(file.shows, words)
         await mounted.unmount()
@@ -133,7 +133,7 @@ async def test_a_terminal_that_takes_nothing_holds_nobody_up(
         mounted = session.mount(ConsoleSurface(file, refresh=50), key="console")
         await session.connect()
         room = await scripted_rooms.next()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             for number in range(500):
                 room.transcribes(f"u{number}", "words")
                 await anyio.lowlevel.checkpoint()
@@ -171,7 +171,7 @@ async def test_what_is_typed_is_said_to_the_agent_and_ctrl_d_ends_it(
         room.agent_joins()
         room.agent_says(BotReady())
         mounted = session.mount(ConsoleSurface(file, interactive=True, refresh=50), key="console")
-        with anyio.fail_after(15):
+        with anyio.fail_after(PATIENCE):
             assert await anyio.to_thread.run_sync(file.shows, "type to the agent")
             os.write(typist, "go too\x7f to pricing é\r".encode())
             packet = await room.next_sent("user_message")

@@ -17,7 +17,7 @@ from livelayer_bus.events import encode_event
 from livelayer_bus.jsonl import EventLine, LaggedLine, Line, SnapshotLine
 from livelayer_bus.surfaces import jsonl
 from livelayer_bus.surfaces.jsonl import JsonlSurface, UnreadableLine, read_jsonl
-from livelayer_bus.testing import ScriptedRooms, check_surface, settle
+from livelayer_bus.testing import PATIENCE, ScriptedRooms, check_surface, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +63,7 @@ class SlowFile(io.RawIOBase):
 
 async def test_it_keeps_the_contract_of_surfaces(tmp_path: Path, anyio_backend_name: str) -> None:
     if anyio_backend_name == "trio":
-        pytest.skip("check_surface asks to be run on asyncio")
+        pytest.skip("run on asyncio alone (check_surface)")
     names = iter(range(1000))
     await check_surface(lambda: JsonlSurface(tmp_path / f"{next(names)}.jsonl"))
 
@@ -132,7 +132,7 @@ async def test_a_slow_disk_costs_events_that_are_told_and_holds_nobody_up(
         mounted = session.mount(surface, key="rec")
         await session.connect()
         room = await scripted_rooms.next()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await anyio.to_thread.run_sync(file.writing.wait)
             for number in range(200):
                 room.transcribes(f"u{number}", "words")
@@ -170,7 +170,7 @@ async def test_a_file_that_cannot_be_opened_is_a_fault_that_says_so(
         mounted = session.mount(
             JsonlSurface(tmp_path / "file" / "s.jsonl"), key="rec", on_fault="unmount"
         )
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await mounted.wait()
         assert mounted.status == "failed"
 

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from livelayer_bus.errors import MisuseError
-from livelayer_bus.testing import ManualClock, settle
+from livelayer_bus.testing import PATIENCE, ManualClock, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +16,7 @@ async def test_a_sleeper_wakes_only_when_its_time_has_come(manual_clock: ManualC
         await manual_clock.sleep(10)
         woken.set()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
             group.start_soon(sleeper)
             await manual_clock.wait_for_sleepers()
@@ -40,7 +40,7 @@ async def test_elapse_wakes_in_order_of_time_and_follows_those_who_sleep_again(
             await manual_clock.sleep(seconds)
             heard.append((name, manual_clock.now() - start))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
             group.start_soon(tick, "slow", 3, 1)
             group.start_soon(tick, "fast", 2, 3)
@@ -51,7 +51,7 @@ async def test_elapse_wakes_in_order_of_time_and_follows_those_who_sleep_again(
 
 
 async def test_a_cancelled_sleeper_is_forgotten(manual_clock: ManualClock) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
             group.start_soon(manual_clock.sleep, 10)
             await manual_clock.wait_for_sleepers()
@@ -61,7 +61,7 @@ async def test_a_cancelled_sleeper_is_forgotten(manual_clock: ManualClock) -> No
 
 
 async def test_a_sleep_that_is_due_does_not_wait(manual_clock: ManualClock) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         await manual_clock.sleep(0)
         await manual_clock.sleep(-1)
     assert manual_clock.now() == 1000.0

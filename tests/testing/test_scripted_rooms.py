@@ -20,7 +20,14 @@ from livelayer_bus.rooms import (
     TrackReported,
     UtteranceHeard,
 )
-from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, ScriptError, settle, silence
+from livelayer_bus.testing import (
+    PATIENCE,
+    ScriptedRoom,
+    ScriptedRooms,
+    ScriptError,
+    settle,
+    silence,
+)
 from livelayer_bus.tokens import RoomAccess, TokenRequest, TokenSource
 
 pytestmark = pytest.mark.anyio
@@ -106,7 +113,7 @@ async def test_sent_packets_are_kept_and_taken_one_by_one() -> None:
 async def test_a_held_send_waits_and_a_failing_one_is_not_taken() -> None:
     room, _ = await joined()
     room.sending.hold()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
             group.start_soon(room.send, b"{}")
             await room.sending.wait_held()
@@ -158,7 +165,7 @@ async def test_a_microphone_keeps_its_frames_and_can_be_full() -> None:
     (microphone,) = room.microphones
     assert track is microphone
     microphone.pushing.hold()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
             group.start_soon(microphone.push, silence())
             await microphone.pushing.wait_held()
@@ -177,7 +184,7 @@ async def test_rooms_are_handed_out_in_the_order_they_were_joined() -> None:
     with pytest.raises(ConnectError):
         await refused.connect(ACCESS, heard, writers())
     good = rooms()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
             group.start_soon(good.connect, ACCESS, heard, writers())
             assert await rooms.next() is good
@@ -189,7 +196,7 @@ async def test_rooms_are_handed_out_in_the_order_they_were_joined() -> None:
 async def test_a_slow_close_is_under_the_tests_control() -> None:
     room, _ = await joined()
     room.closing.hold()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
             group.start_soon(room.aclose)
             await room.closing.wait_held()

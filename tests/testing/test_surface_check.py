@@ -9,7 +9,7 @@ import pytest
 from livelayer_bus.errors import Lagged
 from livelayer_bus.messages import ALL
 from livelayer_bus.surfaces import SurfaceFunction, SurfaceSession
-from livelayer_bus.testing import CheckFailedError, check_surface
+from livelayer_bus.testing import PATIENCE, CheckFailedError, check_surface
 
 pytestmark = pytest.mark.anyio
 
@@ -150,6 +150,9 @@ async def test_a_surface_that_swallows_its_cancellation_is_found_in_bounded_time
             with suppress(BaseException):
                 await over.wait()
 
-    with anyio.fail_after(10), pytest.raises(CheckFailedError, match="ends when it is unmounted"):
+    with (
+        anyio.fail_after(PATIENCE),
+        pytest.raises(CheckFailedError, match="ends when it is unmounted"),
+    ):
         await check_surface(lambda: stubborn, seconds=0.2)
     over.set()

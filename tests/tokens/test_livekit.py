@@ -14,7 +14,8 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.livekit,
     pytest.mark.skipif(
-        any(name not in os.environ for name in NEEDED), reason=f"needs {', '.join(NEEDED)}"
+        any(name not in os.environ for name in NEEDED),
+        reason="need LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
     ),
 ]
 

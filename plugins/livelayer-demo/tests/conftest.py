@@ -54,5 +54,5 @@ async def stage(request: pytest.FixtureRequest, embedded: Stage) -> Stage:
     names = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
     url, key, secret = (os.environ.get(name, "") for name in names)
     if not (url and key and secret):
-        pytest.skip("needs LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
+        pytest.skip("need LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
     return Stage(url, key, secret)

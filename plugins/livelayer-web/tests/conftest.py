@@ -1,15 +1,17 @@
-"""A real browser: Debian's Chromium, driven by Playwright; without one, these tests skip."""
+"""A real browser, the system's or Playwright's own, driven by Playwright; else these tests skip."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 from typing import Protocol
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+from livelayer_bus.testing import PATIENCE
+
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -26,6 +28,20 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def _chromium(playwright: Playwright) -> str:
+    system = shutil.which("chromium") or shutil.which("chromium-browser")
+    found = system or playwright.chromium.executable_path
+    if not Path(found).exists():
+        pytest.skip("need Chromium (make test installs it where it can)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> Callable[[Playwright], str]:
+    """Where the browser is; without one, the test is skipped."""
+    return _chromium
+
+
 class Launch(Protocol):
     """Starts a browser of one's own, for flags that the shared one does not have."""
 
@@ -35,14 +51,13 @@ class Launch(Protocol):
 @pytest.fixture(scope="module")
 async def launch(anyio_backend: str) -> AsyncGenerator[Launch]:
     """Starts browsers with further flags; all are closed at the end of the module."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
     started: list[Browser] = []
     async with async_playwright() as playwright:
+        path = _chromium(playwright)
 
         async def start(*flags: str) -> Browser:
             browser = await playwright.chromium.launch(
-                executable_path=CHROMIUM, headless=True, args=[*FLAGS, *flags]
+                executable_path=path, headless=True, args=[*FLAGS, *flags]
             )
             started.append(browser)
             return browser
@@ -60,7 +75,7 @@ async def browser(launch: Launch) -> Browser:
 @pytest.fixture
 async def context(browser: Browser) -> AsyncGenerator[BrowserContext]:
     context = await browser.new_context()
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(1000 * PATIENCE)
     yield context
     await context.close()
 

@@ -6,7 +6,7 @@ import anyio
 
 from livelayer_bus.messages import Command, CommandResult, RawMessage
 from livelayer_bus.surfaces import SurfaceSession
-from livelayer_bus.testing import ScriptedRoom
+from livelayer_bus.testing import PATIENCE, ScriptedRoom
 
 COMMAND_TIMEOUT = 10.0  # seconds
 
@@ -44,7 +44,7 @@ async def idle(session: SurfaceSession) -> None:
 
 async def result(room: ScriptedRoom) -> CommandResult:
     """The next answer that the agent gets."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         message = (await room.next_sent("command_result")).message
     assert isinstance(message, CommandResult)
     return message

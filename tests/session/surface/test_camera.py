@@ -12,6 +12,7 @@ from livelayer_bus.session import Session
 from livelayer_bus.state import LeaseState
 from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import (
+    PATIENCE,
     ManualClock,
     ScriptedRoom,
     ScriptedRooms,
@@ -127,7 +128,7 @@ async def test_everything_a_surface_publishes_ends_with_it(
     await session.mount(shows, key="panel").wait()
     owners = (session.microphone.owner, session.camera.owner, session.screen.owner)
     assert owners == (None, None, None)
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         for pictures in room.pictures:
             await pictures.wait_closed()
         await room.microphones[0].wait_closed()

@@ -9,7 +9,6 @@ from itertools import pairwise
 
 import anyio
 import pytest
-from ..conftest import MakeSession
 
 from livelayer_bus.errors import SurfaceFailedError
 from livelayer_bus.events import (
@@ -22,7 +21,9 @@ from livelayer_bus.events import (
 from livelayer_bus.media import VideoWriter
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces import SurfaceSession
-from livelayer_bus.testing import ManualClock, ScriptedRooms, settle
+from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRooms, settle
+
+from ..conftest import MakeSession
 
 pytestmark = pytest.mark.anyio
 ON_ASYNCIO = pytest.mark.parametrize(
@@ -218,7 +219,7 @@ async def test_a_surface_that_swallows_cancellation_is_abandoned_and_named(
         surface = session.mount(stubborn, key="panel")
         await settle()
         with session.subscribe(SurfaceDidNotStop, SurfaceUnmounted) as events:
-            with anyio.fail_after(2):
+            with anyio.fail_after(PATIENCE):
                 await surface.unmount()
             assert await anext(events) == SurfaceDidNotStop("panel", 0.1)
             assert await anext(events) == SurfaceUnmounted("panel")
@@ -263,7 +264,7 @@ async def test_a_surface_that_keeps_the_loop_busy_in_small_steps_can_be_unmounte
 
     surface = session.mount(busy, key="panel")
     await settle()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         await surface.unmount()
     assert surface.status == "unmounted"
 
@@ -290,7 +291,7 @@ async def test_a_reader_under_load_can_be_unmounted(
     async with anyio.create_task_group() as group:
         group.start_soon(publish)
         await settle()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await surface.unmount()
         stop = True
     assert surface.status == "unmounted"

@@ -10,7 +10,14 @@ from livelayer_bus.events import MicrophoneChanged
 from livelayer_bus.session import Session, standalone
 from livelayer_bus.state import MicrophoneState
 from livelayer_bus.surfaces import MicrophoneLease, SurfaceSession
-from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle, silence
+from livelayer_bus.testing import (
+    PATIENCE,
+    ManualClock,
+    ScriptedRoom,
+    ScriptedRooms,
+    settle,
+    silence,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -228,7 +235,7 @@ async def test_a_lease_that_a_surface_never_gave_back_ends_with_it(
 
     await session.mount(forgets, key="panel").wait()
     assert session.microphone.owner is None
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         await room.microphones[0].wait_closed()
     async with session.microphone.acquire(owner="bubble"):
         await contexts[0].__aexit__(None, None, None)  # too late to take it from the next owner

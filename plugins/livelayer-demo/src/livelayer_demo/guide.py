@@ -146,8 +146,10 @@ def page_text(context: object) -> str:
     """What the guide says about a page context of any shape."""
     if isinstance(context, Mapping):
         title = _first_text(context, "title", "name", "heading")
-        place = _first_text(context, "path", "url", "href", "route")
-        body = _first_text(context, "summary", "description", "text", "content", "body")
+        place = _first_text(context, "pathname", "path", "url", "href", "route")
+        body = _first_text(
+            context, "summary", "description", "visibleText", "text", "content", "body"
+        )
     else:
         title, place = "", ""
         body = _excerpt(context) if isinstance(context, str) else ""

@@ -15,8 +15,7 @@ from livelayer_web import Agent, WebSurface
 
 from livelayer_bus import LocalKeys, Session
 from livelayer_bus.messages import ALL, Capability
-
-PATIENCE = 20.0  # seconds
+from livelayer_bus.testing import PATIENCE
 
 
 class Site(msgspec.Struct):

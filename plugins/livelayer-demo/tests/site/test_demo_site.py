@@ -10,11 +10,10 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from livelayer_bus.messages import Capability
+from livelayer_bus.testing import PATIENCE
 
-pytestmark = pytest.mark.anyio
-expect.set_options(timeout=20_000)  # milliseconds: a bound for a busy machine
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
-PATIENCE = 20.0  # seconds
 COUNTING = """
 window.peers = 0;
 window.RTCPeerConnection = class extends RTCPeerConnection {

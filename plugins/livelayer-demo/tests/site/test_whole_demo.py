@@ -11,9 +11,10 @@ from livelayer_demo.report import DemoReport, check_recording
 from livelayer_demo.run import DemoOptions, run_demo
 from playwright.async_api import Page
 
-pytestmark = pytest.mark.anyio
+from livelayer_bus.testing import PATIENCE
 
-PATIENCE = 20.0  # seconds
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
+
 SECONDS = 20.0  # for the script to reach its first command
 
 

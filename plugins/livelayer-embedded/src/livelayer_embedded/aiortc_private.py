@@ -95,7 +95,7 @@ class Dtls(RTCDtlsTransport):
         return self._rx_srtp, self._tx_srtp
 
     async def _send_data(self, data: bytes) -> None:
-        # aiortc's SCTP sends from tasks nobody awaits: what they still have after the end is lost.
+        # aiortc's SCTP sends from tasks that are never awaited; after the end that is lost.
         with contextlib.suppress(ConnectionError):
             await super()._send_data(data)
 

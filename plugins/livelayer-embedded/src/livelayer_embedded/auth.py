@@ -149,7 +149,7 @@ class TokenAuthority:
             AccessDeniedError: bad signature, other key, expired, or not a token at all.
         """
         if not token:
-            raise AccessDeniedError("none was given")
+            raise AccessDeniedError("no token was given")
         try:
             claims = jwt.decode(
                 token,

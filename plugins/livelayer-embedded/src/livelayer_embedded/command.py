@@ -20,7 +20,7 @@ def command(
     key: Annotated[str, typer.Option(help="API key.")] = "devkey",
     secret: Annotated[
         str | None,
-        typer.Option(help="API secret; made up if not given.", envvar="LIVEKIT_API_SECRET"),
+        typer.Option(help="API secret; random if not given.", envvar="LIVEKIT_API_SECRET"),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print url, key and secret as one JSON line.")

@@ -63,7 +63,7 @@ class DataRouter:
         identities = list(packet.destination_identities)
         sids: list[str] = []
         packet.kind = DataPacket.RELIABLE if reliable else DataPacket.LOSSY
-        # An agent may speak for somebody else: that is how it sends a user's transcript.
+        # An agent may send for another participant: that is how it sends a user's transcript.
         speaks_for = packet.participant_identity if sender.is_agent else ""
         if not sender.hidden and speaks_for in ("", sender.identity):
             packet.participant_identity = sender.identity
@@ -137,7 +137,7 @@ class DataTracks:
         return None
 
     def unpublish(self, pub_handle: int) -> None:
-        """Take a data track back."""
+        """Unpublish a data track."""
         info = self._room.unpublish_data_track(self._participant, pub_handle)
         if info is not None:
             self._participant.signal(
@@ -153,13 +153,13 @@ class DataTracks:
             else:
                 self._handles.pop(item.track_sid, None)
                 self._owners.pop(item.track_sid, None)
-        self._tell_handles()
+        self._send_handles()
 
     def forget(self, sid: str) -> None:
-        """A data track is gone."""
+        """Forget a data track that was unpublished."""
         if self._handles.pop(sid, None) is not None:
             self._owners.pop(sid, None)
-            self._tell_handles()
+            self._send_handles()
 
     def received(self, data: bytes) -> None:
         """Relay a packet of a published data track to its subscribers."""
@@ -186,7 +186,7 @@ class DataTracks:
         self._owners[info.sid] = publisher.identity
         self._next = self._next % 65535 + 1
 
-    def _tell_handles(self) -> None:
+    def _send_handles(self) -> None:
         message = DataTrackSubscriberHandles()
         for sid, handle in self._handles.items():
             entry = message.sub_handles[handle]

@@ -1,4 +1,4 @@
-"""Faults on demand, so that tests can meet on purpose what a network does by chance."""
+"""Simulated faults, so that tests can rely on what a network does by chance."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Protocol
 
 from livekit.protocol.models import DisconnectReason
 
+from .down_track import Loss
 from .room import Room
 from .rooms import RoomRegistry
-from .sink import Loss
 
 BEHIND_SECONDS = 0.1  # that updates follow the data packet they were held back for
 
@@ -20,11 +20,11 @@ class FaultyConnection(Protocol):
     """What a fault can do to one participant's connection."""
 
     def drop_socket(self) -> None:
-        """Cut the signalling socket without a goodbye; media and data go on."""
+        """Abort the signalling socket without a leave message; media and data go on."""
         ...
 
     def vanish(self) -> None:
-        """Cut socket and media as if the machine lost its network."""
+        """Abort socket and media as if the machine lost its network."""
         ...
 
     def set_loss(self, loss: Loss | None) -> None:
@@ -70,7 +70,7 @@ class Faults:
         self._connection(room, identity).drop_socket()
 
     def vanish(self, room: str, identity: str) -> None:
-        """Cut a participant off entirely, without a goodbye."""
+        """Disconnect a participant entirely, without a leave message."""
         self._connection(room, identity).vanish()
 
     def lose_rtp(self, room: str, identity: str, share: float, *, seed: int = 0) -> Loss:
@@ -123,9 +123,9 @@ class Faults:
         return True
 
     def data_delivered(self, room: Room) -> None:
-        """A data packet went out: updates that were held back for it follow."""
+        """Send the updates that were held back for the data packet that was delivered."""
         if room.held_updates is not None:
-            # They take another way, and would now and then be there first.
+            # They take another connection and might otherwise arrive first.
             self._registry.call_later(BEHIND_SECONDS, room.release_updates)
 
     def register(self, room: str, identity: str, connection: FaultyConnection) -> None:

@@ -100,7 +100,7 @@ class IceSocket(asyncio.DatagramProtocol):
             self.rejected += 1
 
     def error_received(self, exc: Exception) -> None:
-        # A closed client port answers with ICMP; the session's own timers notice it is gone.
+        # A closed client port answers with ICMP; the session's timers remove the client.
         del exc
 
     def _stun_received(self, data: bytes, addr: Address) -> None:

@@ -49,11 +49,11 @@ class ParticipantLink(Protocol):
         ...
 
     def permission_changed(self) -> None:
-        """Drop what the participant may publish no more, and renew its token."""
+        """Unpublish what the participant may not publish any more, and renew its token."""
         ...
 
     def close(self, reason: DisconnectReason) -> None:
-        """Tell the client why and end the connection; the model has removed it already."""
+        """Send the client the reason and end the connection; the model has removed it already."""
         ...
 
 
@@ -64,17 +64,17 @@ class Track:
         self.publisher = publisher
         self.info = info
         self.cid = cid
-        self._told_subscribed = False
+        self._subscribed_sent = False
 
     @property
     def sid(self) -> str:
         """The `TR_` identifier."""
         return self.info.sid
 
-    def tell_subscribed(self) -> None:
-        """Tell the publisher that a visible participant receives the track; once a track."""
-        if not self._told_subscribed:
-            self._told_subscribed = True
+    def notify_subscribed(self) -> None:
+        """Notify the publisher that a visible participant receives the track; once a track."""
+        if not self._subscribed_sent:
+            self._subscribed_sent = True
             message = SignalResponse(track_subscribed=TrackSubscribed(track_sid=self.sid))
             self.publisher.signal(message)
 
@@ -142,7 +142,7 @@ class Participant:
         self._info.version += 1
 
     def set_state(self, state: ParticipantInfo.State) -> None:
-        """Enter a state; says nothing to anybody."""
+        """Enter a state, without notifying anyone."""
         self._info.state = state
         self.touch()
 

@@ -1,4 +1,4 @@
-"""What a client asks over its signalling socket, and what the server does about it."""
+"""The requests that a client sends over its signalling socket, and their handlers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from livekit.protocol.rtc import (
     SignalRequest,
     SignalResponse,
     SimulateScenario,
-    SpeakersChanged,
     SubscriptionPermission,
     SubscriptionPermissionUpdate,
     SubscriptionResponse,
@@ -42,7 +41,7 @@ MAX_METADATA = 64_000  # bytes of metadata, of a name's or of all attributes' te
 
 
 def handle(session: Session, request: SignalRequest) -> None:
-    """Do what one request asks; malformed ones are logged and otherwise ignored."""
+    """Handle one request; a malformed one is logged and otherwise ignored."""
     kind = request.WhichOneof("message")
     handler = _HANDLERS.get(kind or "")
     if handler is None or kind is None or session.closed:
@@ -107,9 +106,9 @@ def _subscription(session: Session, request: UpdateSubscription) -> None:
 
 def _track_setting(session: Session, request: UpdateTrackSettings) -> None:
     for sid in request.track_sids:
-        sink = session.subscribing.sink_of(sid)
-        if sink is not None:
-            sink.settle(
+        down_track = session.subscribing.down_track(sid)
+        if down_track is not None:
+            down_track.set_preferences(
                 disabled=request.disabled,
                 quality=request.quality,
                 width=request.width,
@@ -151,11 +150,11 @@ def _subscription_permission(session: Session, request: SubscriptionPermission) 
 
 
 def _sync_state(session: Session, request: SyncState) -> None:
-    # All state of a resumed session is still here; only wishes may have changed meanwhile.
+    # The server kept the state of a resumed session; only what the client disabled may be new.
     for sid in request.track_sids_disabled:
-        sink = session.subscribing.sink_of(sid)
-        if sink is not None:
-            sink.disabled = True
+        down_track = session.subscribing.down_track(sid)
+        if down_track is not None:
+            down_track.disabled = True
 
 
 def _update_metadata(session: Session, request: UpdateParticipantMetadata) -> None:
@@ -196,10 +195,11 @@ def _ping(session: Session, timestamp: int) -> None:
 def _simulate(session: Session, request: SimulateScenario) -> None:
     kind = request.WhichOneof("scenario")
     if kind == "speaker_update":
-        speaker = SpeakerInfo(sid=session.participant.sid, level=0.9, active=True)
-        message = SignalResponse(speakers_changed=SpeakersChanged(speakers=[speaker]))
-        for member in session.room.participants.values():
-            member.signal(message)
+        sid, room = session.participant.sid, session.room
+        room.send_speakers([SpeakerInfo(sid=sid, level=0.9, active=True)])
+        session.server.call_later(
+            request.speaker_update, lambda: room.send_speakers([SpeakerInfo(sid=sid)])
+        )
     elif kind in ("node_failure", "disconnect_signal_on_resume"):
         session.drop_socket()
     elif kind == "server_leave":

@@ -1,4 +1,4 @@
-"""One room as plain state: who is in it, what they publish, and who is told about it."""
+"""One room as plain state: its participants, what they publish, and the updates about it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from livekit.protocol.models import (
     DataTrackInfo,
     DisconnectReason,
     ParticipantInfo,
+    SpeakerInfo,
 )
 from livekit.protocol.models import Room as RoomInfo
 from livekit.protocol.room import RoomConfiguration
-from livekit.protocol.rtc import ParticipantUpdate, RoomUpdate, SignalResponse
+from livekit.protocol.rtc import ParticipantUpdate, RoomUpdate, SignalResponse, SpeakersChanged
 
 from .participant import Participant, Track
 
 HELD_UPDATES = 256  # participant updates a fault may hold back
 
 
-class Timer(Protocol):
-    """A scheduled call that can be taken back."""
+class TimerHandle(Protocol):
+    """A scheduled call that can be cancelled."""
 
     def cancel(self) -> None: ...
 
@@ -29,7 +30,7 @@ class Timer(Protocol):
 class RoomOwner(Protocol):
     """What a room needs of the registry that holds it."""
 
-    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer: ...
+    def call_later(self, seconds: float, call: Callable[[], None]) -> TimerHandle: ...
 
     def expire(self, room: Room) -> None: ...
 
@@ -50,7 +51,8 @@ class Room:
         self.participants: dict[str, Participant] = {}
         self.closed = False
         self.held_updates: list[ParticipantUpdate] | None = None
-        self._timer: Timer | None = None
+        self._replaced: dict[str, ParticipantInfo] = {}  # last state, until the successor is active
+        self._timer: TimerHandle | None = None
         self._expire_after(info.empty_timeout)
 
     @property
@@ -73,7 +75,7 @@ class Room:
         return info
 
     def add(self, participant: Participant) -> None:
-        """Take in a participant; others see it once it is activated."""
+        """Add a participant; others see it once it is active."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -84,6 +86,7 @@ class Room:
         if participant.active:
             return
         participant.set_state(ParticipantInfo.ACTIVE)
+        self._replaced.pop(participant.identity, None)
         self.announce(participant)
         self.notify_room_changed()
         self._owner.notify_joined(self, participant)
@@ -98,8 +101,8 @@ class Room:
     ) -> None:
         """Drop a participant and close its link; the room expires after its last one.
 
-        The others are not told of one that is replaced: they see the identity's next participant
-        and take the change of its sid for a reconnection.
+        The others are not notified of one that is replaced, unless its successor leaves before it
+        is active: they see the successor and take the change of the sid for a reconnection.
         """
         if self.participants.get(participant.identity) is not participant:
             return
@@ -112,8 +115,11 @@ class Room:
         participant.set_state(ParticipantInfo.DISCONNECTED)
         last = participant.info()
         last.disconnect_reason = reason
-        if was_active and not participant.hidden and not replaced:
-            self._send_update(ParticipantUpdate(participants=[last]))
+        gone = last if was_active else self._replaced.pop(participant.identity, None)
+        if gone is not None and replaced:
+            self._replaced[participant.identity] = gone
+        elif gone is not None and not gone.permission.hidden:
+            self._send_update(ParticipantUpdate(participants=[gone]))
         link, participant.link = participant.link, None
         if link is not None:
             link.close(reason)
@@ -124,7 +130,7 @@ class Room:
         self.notify_room_changed()
 
     def others(self, participant: Participant) -> list[Participant]:
-        """Everybody else who is active."""
+        """All other active participants."""
         return [p for p in self.participants.values() if p is not participant and p.active]
 
     def visible_to(self, participant: Participant) -> list[ParticipantInfo]:
@@ -154,9 +160,9 @@ class Room:
             self._send_update(update)
 
     def publish(self, track: Track) -> None:
-        """Make a track known and deliver it to all who want it.
+        """Publish a track and deliver it to all that subscribe automatically.
 
-        Others are told of the publisher first: clients crash on tracks of somebody unknown.
+        The update about the publisher goes first: clients crash on tracks of unknown participants.
         """
         publisher = track.publisher
         self.release_updates()
@@ -171,7 +177,7 @@ class Room:
                 self.offer_track(track, other)
 
     def offer_track(self, track: Track, to: Participant) -> None:
-        """Subscribe a participant to a track if it wants and may."""
+        """Subscribe a participant to a track if it subscribes automatically and is allowed to."""
         if to.auto_subscribe:
             self.subscribe(to, track)
 
@@ -196,7 +202,7 @@ class Room:
         return True
 
     def unpublish(self, track: Track, *, announce: bool = True) -> None:
-        """Take a track back from everyone."""
+        """Unpublish a track."""
         publisher = track.publisher
         publisher.tracks.pop(track.sid, None)
         if announce:
@@ -215,7 +221,7 @@ class Room:
     def unpublish_data_track(
         self, publisher: Participant, pub_handle: int, *, announce: bool = True
     ) -> DataTrackInfo | None:
-        """Take a data track back from everyone; None if there is no such handle."""
+        """Unpublish a data track; None if there is no such handle."""
         info = publisher.data_tracks.pop(pub_handle, None)
         if info is None:
             return None
@@ -228,7 +234,7 @@ class Room:
         return info
 
     def find_track(self, track_sid: str) -> Track | None:
-        """The track with this identifier, whoever publishes it."""
+        """The track with this identifier, of any publisher."""
         for participant in self.participants.values():
             track = participant.tracks.get(track_sid)
             if track is not None:
@@ -244,15 +250,21 @@ class Room:
         return None
 
     def set_muted(self, track: Track, muted: bool) -> None:
-        """Record a track's muted flag and tell everyone."""
+        """Record a track's muted flag and notify everyone."""
         if track.info.muted == muted:
             return
         track.info.muted = muted
         track.publisher.touch()
         self.announce(track.publisher)
 
+    def send_speakers(self, speakers: Iterable[SpeakerInfo]) -> None:
+        """Notify everyone of who started or stopped speaking."""
+        message = SignalResponse(speakers_changed=SpeakersChanged(speakers=speakers))
+        for member in self.participants.values():
+            member.signal(message)
+
     def set_metadata(self, metadata: str) -> None:
-        """Change the room's metadata and tell everyone."""
+        """Change the room's metadata and notify everyone."""
         self._info.metadata = metadata
         self.notify_room_changed()
 
@@ -272,7 +284,7 @@ class Room:
         sids: Iterable[str] = (),
         exclude: Participant | None = None,
     ) -> None:
-        """Deliver a packet to those named, or to all but `exclude` when nobody is named."""
+        """Deliver a packet to the named participants, or to all but `exclude` if none is named."""
         to_identities, to_sids = set(identities), set(sids)
         everyone = not to_identities and not to_sids
         encoded = packet.SerializeToString()
@@ -283,7 +295,7 @@ class Room:
                 member.link.send_packet(encoded, reliable=reliable)
 
     def close(self, reason: DisconnectReason) -> None:
-        """Remove everybody and end the room."""
+        """Remove all participants and end the room."""
         self.closed = True
         if self._timer is not None:
             self._timer.cancel()

@@ -25,14 +25,14 @@ from livekit.protocol.rtc import MuteTrackRequest, SignalResponse
 from livelayer_bus.errors import ServerRequestError
 
 from .participant import Participant, Track, new_sid
-from .room import Room, Timer
+from .room import Room, TimerHandle
 
-EMPTY_TIMEOUT = 300  # seconds an empty room lives before anybody has joined
+EMPTY_TIMEOUT = 300  # seconds an empty room lives before its first participant joins
 DEPARTURE_TIMEOUT = 20  # seconds a room lives after its last participant left
 
 
 class RoomObserver(Protocol):
-    """Hears what happens in all rooms; agent dispatch is built on it."""
+    """Notified of what happens in all rooms; agent dispatch is built on it."""
 
     def room_started(self, room: Room) -> None: ...
 
@@ -52,12 +52,12 @@ class RoomRegistry:
     `ServerRequestError` with the code "not_found".
     """
 
-    def __init__(self, call_later: Callable[[float, Callable[[], None]], Timer]) -> None:
+    def __init__(self, call_later: Callable[[float, Callable[[], None]], TimerHandle]) -> None:
         self._call_later = call_later
         self._rooms: dict[str, Room] = {}
         self.observers: list[RoomObserver] = []
 
-    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
+    def call_later(self, seconds: float, call: Callable[[], None]) -> TimerHandle:
         """Schedule a call of the server's event loop."""
         return self._call_later(seconds, call)
 
@@ -111,7 +111,7 @@ class RoomRegistry:
         return [room for room in self._rooms.values() if not wanted or room.name in wanted]
 
     def delete_room(self, name: str) -> None:
-        """End a room; its participants are told that it was deleted."""
+        """End a room; its participants are disconnected with ROOM_DELETED."""
         self._finish(self.get_room(name), DisconnectReason.ROOM_DELETED)
 
     def expire(self, room: Room) -> None:
@@ -138,7 +138,7 @@ class RoomRegistry:
         return participant
 
     def remove_participant(self, room: str, identity: str) -> None:
-        """Kick a participant out."""
+        """Remove a participant from its room."""
         participant = self.get_participant(room, identity)
         self.get_room(room).remove(participant, DisconnectReason.PARTICIPANT_REMOVED)
 
@@ -162,7 +162,7 @@ class RoomRegistry:
         attributes: Mapping[str, str] | None = None,
         permission: ParticipantPermission | None = None,
     ) -> ParticipantInfo:
-        """Change what is given and tell everyone; its new state."""
+        """Change what is given and notify everyone; its new state."""
         participant = self.get_participant(room, identity)
         before = ParticipantPermission()
         before.CopyFrom(participant.permission)
@@ -196,7 +196,7 @@ class RoomRegistry:
                 participant.link.unsubscribe(sid)
 
     def update_room_metadata(self, room: str, metadata: str) -> RoomInfo:
-        """Change a room's metadata and tell everyone; its new state."""
+        """Change a room's metadata and notify everyone; its new state."""
         found = self.get_room(room)
         found.set_metadata(metadata)
         return found.info()

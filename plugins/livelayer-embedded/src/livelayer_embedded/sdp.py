@@ -259,7 +259,7 @@ def with_parameters(codec: Codec, *parameters: str, without: Iterable[str] = ())
 
 
 def rejected_section(kind: str, protocol: str, formats: str, mid: str) -> list[str]:
-    """An m-line that is turned down, or ended for good."""
+    """An m-line that is rejected, or that has ended."""
     return [f"m={kind} 0 {protocol} {formats}", "c=IN IP4 0.0.0.0", f"a=mid:{mid}", "a=inactive"]
 
 

@@ -26,16 +26,16 @@ from .aiortc_private import Certificate
 from .api import api_routes
 from .auth import Kind, TokenAuthority
 from .faults import Faults
+from .housekeeping import Housekeeping
 from .ice import LOOPBACK
 from .rooms import RoomRegistry
-from .session import Hub
+from .session import ServerState
 from .signalling import Signalling
-from .ticker import Ticker
 
 logger = logging.getLogger(__name__)
 
 CLOSE_WITHIN = 5.0  # seconds `aclose()` takes at most
-TASKS_WITHIN = 2.0  # seconds connections get to say goodbye
+TASKS_WITHIN = 2.0  # seconds connections have to send their leave messages
 MAX_LINE = 1 << 16  # bytes of a request line or a header: tokens and join requests are long
 
 http_logger = logging.getLogger(f"{__name__}.http")
@@ -44,15 +44,15 @@ http_logger = logging.getLogger(f"{__name__}.http")
 class EmbeddedServer:
     """A LiveKit-protocol server that real LiveKit SDKs connect to unchanged.
 
-    Listens on 127.0.0.1 only, whatever is asked of it. Everything it starts ends with
-    `aclose()`, within five seconds. Key and secret are made up unless given; the secret shows in
+    Listens on 127.0.0.1 only; no setting changes that. Everything it starts ends with
+    `aclose()`, within five seconds. Key and secret are random unless given; the secret shows in
     no repr and no log. Belongs to the event loop it was started in and shares that loop's stalls.
 
     Args:
         port: TCP port of the HTTP and WebSocket side; 0 takes a free one.
         key: API key, the `iss` of tokens.
         secret: API secret tokens are signed with.
-        host: only "127.0.0.1" and "localhost" are taken.
+        host: "127.0.0.1" or "localhost".
 
     Raises:
         LoopbackOnlyError: another host was asked for.
@@ -74,7 +74,7 @@ class EmbeddedServer:
         self._port = port
         self._certificate: Certificate | None = None
         self._running: _Running | None = None
-        self._held: socket.socket | None = None
+        self._reserved: socket.socket | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -100,12 +100,12 @@ class EmbeddedServer:
 
     @property
     def port(self) -> int:
-        """The TCP port; the one that was found if 0 was asked for."""
+        """The TCP port; the free one that was taken if 0 was given."""
         return self._port
 
     @property
     def rooms(self) -> RoomRegistry:
-        """The rooms, and what server APIs do to them.
+        """The rooms, and the operations of the server APIs.
 
         Raises:
             ClosedError: the server is not running.
@@ -114,7 +114,7 @@ class EmbeddedServer:
 
     @property
     def faults(self) -> Faults:
-        """Faults on demand, for tests.
+        """Simulated faults, for tests.
 
         Raises:
             ClosedError: the server is not running.
@@ -134,17 +134,17 @@ class EmbeddedServer:
         room_config: RoomConfiguration | None = None,
         **grants: Any,
     ) -> str:
-        """A token this server takes.
+        """A token that this server accepts.
 
         Args:
-            identity: who its bearer is.
-            room: the room it may join; without one it joins none.
+            identity: the bearer's identity.
+            room: the room that it may join; an empty name allows none.
             name: the display name.
             metadata: the participant's first metadata.
             attributes: the participant's first attributes.
-            kind: "standard" or "agent" and so on.
-            ttl: seconds until it expires; negative for one that has.
-            room_config: what the room is made with if this token makes it.
+            kind: "standard", "agent" and so on.
+            ttl: seconds until it expires; negative for an expired token.
+            room_config: the room's configuration if this token creates it.
             grants: fields of `livekit.api.VideoGrants`, such as `can_publish=False`.
         """
         grants.setdefault("room_join", bool(room))
@@ -164,7 +164,7 @@ class EmbeddedServer:
         """Listen; does nothing if it does already.
 
         Raises:
-            EmbeddedServerError: the port cannot be had.
+            EmbeddedServerError: the port cannot be bound.
             ClosedError: the server was closed.
         """
         if self._closed:
@@ -174,7 +174,7 @@ class EmbeddedServer:
         if self._certificate is None:
             self._certificate = Certificate()
         running = _Running(self.authority, self._certificate)
-        self._let_go()
+        self._release_port()
         try:
             self._port = await running.listen(self._port)
         except OSError as exc:
@@ -183,7 +183,7 @@ class EmbeddedServer:
         self._running = running
 
     async def restart(self) -> None:
-        """Die without a goodbye and come back on the same port with the same keys.
+        """Stop without leave messages and start again on the same port with the same keys.
 
         All rooms and connections are lost, as when a server process is killed and started again.
         """
@@ -191,35 +191,35 @@ class EmbeddedServer:
         await self.start()
 
     async def stop(self) -> None:
-        """Die without a goodbye; `start()` brings the server back on the same port.
+        """Stop without leave messages; `start()` restarts the server on the same port.
 
-        Until then the port stays this server's, and whoever connects to it is refused.
+        Until then the port stays reserved, and connections to it are refused.
         """
         running, self._running = self._running, None
         if running is not None:
             await running.aclose(graceful=False)
             if not self._closed:  # meanwhile
-                self._hold()
+                self._reserve_port()
 
     async def aclose(self) -> None:
-        """Say goodbye to all clients and end, in bounded time; a second call does nothing."""
+        """Send leave messages and stop, in bounded time; a second call does nothing."""
         self._closed = True
-        self._let_go()
+        self._release_port()
         running, self._running = self._running, None
         if running is not None:
             await running.aclose(graceful=True)
 
-    def _hold(self) -> None:
+    def _reserve_port(self) -> None:
         # Bound but not listening: another program that asks for any free port gets another one.
-        self._held = socket.socket()
-        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):  # taken this very moment: `start()` says so
-            self._held.bind((LOOPBACK, self._port))
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # taken by another program: `start()` raises
+            self._reserved.bind((LOOPBACK, self._port))
 
-    def _let_go(self) -> None:
-        held, self._held = self._held, None
-        if held is not None:
-            held.close()
+    def _release_port(self) -> None:
+        reserved, self._reserved = self._reserved, None
+        if reserved is not None:
+            reserved.close()
 
     def _state(self) -> _Running:
         if self._running is None:
@@ -235,14 +235,14 @@ class _Running:
         loop = asyncio.get_running_loop()
         self.registry = RoomRegistry(loop.call_later)
         self.faults = Faults(self.registry)
-        self.hub = Hub(authority, self.registry, self.faults, certificate, self.spawn)
-        self._ticker = Ticker(self.hub)
+        self.state = ServerState(authority, self.registry, self.faults, certificate, self.spawn)
+        self._housekeeping = Housekeeping(self.state)
         workers = WorkerPool(authority)
         dispatcher = Dispatcher(workers, self.spawn, loop.call_later)
         self.registry.observers.append(dispatcher)
         self._agents = AgentSockets(authority, workers, dispatcher)
         app = application(
-            Signalling(authority, self.hub).routes(),
+            Signalling(authority, self.state).routes(),
             self._agents.routes(),
             api_routes(authority, self.registry, dispatcher),
         )
@@ -256,7 +256,7 @@ class _Running:
         )
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something to its end; `aclose()` waits for it, then cancels it."""
+        """Run a task; `aclose()` waits for it, then cancels it."""
         task = asyncio.get_running_loop().create_task(work, name="livelayer embedded task")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -266,15 +266,15 @@ class _Running:
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, port, reuse_address=True)
         await site.start()
-        self._ticker.start()
+        self._housekeeping.start()
         return int(self._runner.addresses[0][1])
 
     async def aclose(self, *, graceful: bool) -> None:
-        """End everything: with a goodbye, or as a process that is killed."""
-        await self._ticker.aclose()
+        """End everything: with leave messages, or as a process that is killed."""
+        await self._housekeeping.aclose()
         if not graceful:
             self._agents.vanish()
-            for session in list(self.hub.sessions.values()):
+            for session in list(self.state.sessions.values()):
                 session.vanish()
         try:
             async with asyncio.timeout(CLOSE_WITHIN):

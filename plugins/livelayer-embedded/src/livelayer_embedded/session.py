@@ -12,18 +12,18 @@ from livekit.protocol.rtc import LeaveRequest, SignalResponse
 from .aiortc_private import Certificate
 from .auth import Access, TokenAuthority
 from .data import DATA_TRACK, LOSSY, RELIABLE, DataRouter, DataTracks
+from .down_track import Loss
 from .faults import Faults
 from .participant import Participant, Track, leave_message
-from .publishing import Publishing
-from .relay import Source
-from .room import Room, Timer
+from .publisher import Publisher
+from .room import Room, TimerHandle
 from .rooms import RoomRegistry
-from .sink import Loss
-from .subscribing import Subscribing
+from .subscriber import Subscriber
 from .transport import PeerTransport
+from .up_track import UpTrack
 
-SILENT_AFTER = 7.0  # seconds without a datagram after which a client without socket is gone
-GONE_AFTER = 1.0  # seconds after which a client that ended its connections is gone
+SILENT_AFTER = 7.0  # seconds without a datagram after which a client without a socket is removed
+GONE_AFTER = 1.0  # seconds after which a client that closed its connections is removed
 RESUME_WINDOW = 40.0  # seconds a client may stay away from its socket
 EARLY_PACKETS = 512  # reliable packets kept for a client whose channel is not open yet
 TOKEN_REFRESH = 300.0  # seconds between two tokens for one client
@@ -38,7 +38,7 @@ class Signal(Protocol):
         ...
 
     def abort(self) -> None:
-        """Cut the socket without a goodbye."""
+        """Abort the socket without a close frame."""
         ...
 
     async def aclose(self) -> None:
@@ -46,7 +46,7 @@ class Signal(Protocol):
         ...
 
 
-class Hub:
+class ServerState:
     """What all sessions of one server share."""
 
     def __init__(
@@ -62,11 +62,11 @@ class Hub:
         self.faults = faults
         self.certificate = certificate
         self.spawn = spawn
-        self.sources: dict[str, Source] = {}
+        self.up_tracks: dict[str, UpTrack] = {}
         self.sessions: dict[str, Session] = {}
         self.data_tracks: dict[str, dict[str, DataTracks]] = {}
 
-    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
+    def call_later(self, seconds: float, call: Callable[[], None]) -> TimerHandle:
         """Schedule a call of the server's event loop."""
         return asyncio.get_running_loop().call_later(seconds, call)
 
@@ -74,8 +74,10 @@ class Hub:
 class Session:
     """The live connection of one participant; survives its signalling socket."""
 
-    def __init__(self, hub: Hub, room: Room, participant: Participant, access: Access) -> None:
-        self.hub = hub
+    def __init__(
+        self, server: ServerState, room: Room, participant: Participant, access: Access
+    ) -> None:
+        self.server = server
         self.room = room
         self.participant = participant
         self._access = access
@@ -84,14 +86,14 @@ class Session:
         self._since = asyncio.get_running_loop().time()
         self._closed = False
         name = participant.sid
-        self._publisher = PeerTransport(hub.certificate, f"{name} publisher")
-        self._subscriber = PeerTransport(hub.certificate, f"{name} subscriber")
-        self.publishing = Publishing(
-            room, participant, self._publisher, hub.sources, hub.call_later
+        self._publisher = PeerTransport(server.certificate, f"{name} publisher")
+        self._subscriber = PeerTransport(server.certificate, f"{name} subscriber")
+        self.publishing = Publisher(
+            room, participant, self._publisher, server.up_tracks, server.call_later
         )
-        self.subscribing = Subscribing(participant, self._subscriber)
-        self.data = DataRouter(room, participant, hub.faults)
-        peers = hub.data_tracks.setdefault(room.sid, {})
+        self.subscribing = Subscriber(participant, self._subscriber)
+        self.data = DataRouter(room, participant, server.faults)
+        peers = server.data_tracks.setdefault(room.sid, {})
         self.data_tracks = DataTracks(room, participant, self._subscriber, peers)
         peers[name] = self.data_tracks
         self._publisher.on_message = self._message_received
@@ -111,8 +113,8 @@ class Session:
         self._subscriber.open_channel(RELIABLE, ordered=True, retransmits=None)
         self._subscriber.open_channel(LOSSY, ordered=False, retransmits=0)
         self._subscriber.open_channel(DATA_TRACK, ordered=False, retransmits=0)
-        self.hub.sessions[self.participant.sid] = self
-        self.hub.faults.register(self.room.name, self.participant.identity, self)
+        self.server.sessions[self.participant.sid] = self
+        self.server.faults.register(self.room.name, self.participant.identity, self)
 
     @property
     def closed(self) -> bool:
@@ -131,23 +133,23 @@ class Session:
             old.abort()
 
     def detach(self, signal: Signal) -> None:
-        """The socket is gone; the client has a while to come back."""
+        """Detach a socket that ended; the client may resume within `RESUME_WINDOW`."""
         if self._signal is signal:
             self._signal = None
             self._since = asyncio.get_running_loop().time()
 
     def leave(self, reason: DisconnectReason) -> None:
-        """The client says goodbye."""
+        """Handle the client's leave request."""
         self.room.remove(self.participant, reason)
 
     def refresh_token(self) -> None:
         """Send the client a token to reconnect with: its own may expire during the session."""
         self._token_sent = asyncio.get_running_loop().time()
-        token = self.hub.authority.renew(self._access, self.participant.info())
+        token = self.server.authority.renew(self._access, self.participant.info())
         self.send_signal(SignalResponse(refresh_token=token))
 
     def check(self, now: float) -> None:
-        """Remove the participant if its client is gone without a word."""
+        """Remove the participant if its client disappeared without leaving."""
         if self._closed:
             return
         if now - self._token_sent > TOKEN_REFRESH:
@@ -178,9 +180,9 @@ class Session:
         self._subscriber.send_message(RELIABLE if reliable else LOSSY, packet, lossy=not reliable)
 
     def subscribe(self, track: Track) -> None:
-        source = self.hub.sources.get(track.sid)
-        if source is not None and not self._closed:
-            self.subscribing.subscribe(source)
+        up_track = self.server.up_tracks.get(track.sid)
+        if up_track is not None and not self._closed:
+            self.subscribing.subscribe(up_track)
 
     def unsubscribe(self, track_sid: str) -> None:
         self.subscribing.unsubscribe(track_sid)
@@ -199,20 +201,20 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        self.hub.sessions.pop(self.participant.sid, None)
-        self.hub.faults.unregister(self.room.name, self.participant.identity, self)
-        self.hub.data_tracks.get(self.room.sid, {}).pop(self.participant.sid, None)
+        self.server.sessions.pop(self.participant.sid, None)
+        self.server.faults.unregister(self.room.name, self.participant.identity, self)
+        self.server.data_tracks.get(self.room.sid, {}).pop(self.participant.sid, None)
         if not self.room.participants:
-            self.hub.data_tracks.pop(self.room.sid, None)
+            self.server.data_tracks.pop(self.room.sid, None)
         self.publishing.close()
         self.subscribing.close()
         signal, self._signal = self._signal, None
         if signal is not None:
             signal.send(leave_message(reason, LeaveRequest.DISCONNECT))
-        self.hub.spawn(self._finish(signal))
+        self.server.spawn(self._finish(signal))
 
     async def _finish(self, signal: Signal | None) -> None:
-        # The goodbye goes first: a client that sees its connections end before it reads why
+        # The leave message goes first: a client whose connections end before it reads the reason
         # would try to resume.
         if signal is not None:
             await signal.aclose()

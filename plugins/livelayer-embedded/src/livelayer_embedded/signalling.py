@@ -26,11 +26,11 @@ from livelayer_bus.errors import AccessDeniedError
 from .auth import Access, TokenAuthority
 from .participant import Participant, leave_message, new_sid
 from .requests import handle
-from .session import Hub, Session
+from .session import ServerState, Session
 
 logger = logging.getLogger(__name__)
 
-SEND_QUEUE = 2048  # messages; a client that lets more pile up is cut off and resumes
+SEND_QUEUE = 2048  # messages; a client that lets more pile up is disconnected and resumes
 CLOSE_WITHIN = 1.0  # seconds to send what is queued when closing
 PING_INTERVAL = 5  # seconds
 PING_TIMEOUT = 15  # seconds
@@ -101,16 +101,16 @@ class SignalSocket:
                 self._wake.clear()
                 await self._wake.wait()
         except (ConnectionError, RuntimeError):
-            # The client is gone; the reading side ends the socket.
+            # The client disconnected; the reading side ends the socket.
             self._queue.clear()
 
 
 class Signalling:
     """The routes below `/rtc`."""
 
-    def __init__(self, authority: TokenAuthority, hub: Hub) -> None:
+    def __init__(self, authority: TokenAuthority, server: ServerState) -> None:
         self._authority = authority
-        self._hub = hub
+        self._server = server
 
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to the server's application.
@@ -146,9 +146,9 @@ class Signalling:
             access = self._access(request)
         except AccessDeniedError as exc:
             return web.Response(status=401, text=exc.reason)
-        if not self._hub.faults.takes_join():
-            return web.Response(status=503, text="refused on purpose")
-        room = self._hub.registry.list_rooms([access.video.room])
+        if not self._server.faults.takes_join():
+            return web.Response(status=503, text="refused by a simulated fault")
+        room = self._server.registry.list_rooms([access.video.room])
         limit = room[0].info().max_participants if room else 0
         resuming = request.query.get("reconnect") == "1"
         if limit and not resuming and len(room[0].participants) >= limit:
@@ -182,7 +182,7 @@ class Signalling:
     async def _join(
         self, request: web.Request, access: Access, signal: SignalSocket
     ) -> Session | None:
-        room = self._hub.registry.create_room(access.video.room, config=access.room_config)
+        room = self._server.registry.create_room(access.video.room, config=access.room_config)
         previous = room.participants.get(access.identity)
         if previous is not None:
             room.remove(previous, DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
@@ -192,7 +192,7 @@ class Signalling:
             auto_subscribe=request.query.get("auto_subscribe", "1") != "0",
         )
         room.add(participant)
-        session = Session(self._hub, room, participant, access)
+        session = Session(self._server, room, participant, access)
         participant.link = session
         await session.open()
         if session.closed:
@@ -205,7 +205,7 @@ class Signalling:
         return session
 
     def _resume(self, request: web.Request, access: Access, signal: SignalSocket) -> Session | None:
-        session = self._hub.sessions.get(request.query.get("sid", ""))
+        session = self._server.sessions.get(request.query.get("sid", ""))
         known = (
             session is not None
             and not session.lost

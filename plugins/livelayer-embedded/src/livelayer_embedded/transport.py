@@ -26,7 +26,7 @@ class PeerTransport:
     """One peer connection's transport, always DTLS-passive.
 
     `on_rtp` and `on_rtcp` get decrypted packets, `on_message(label, data)` data channel messages,
-    `on_open(label)` hears of channels that came up, `on_closed()` of a connection the client
+    `on_open(label)` is called when a channel opens, `on_closed()` when the client closes the
     shut. All are called in the event loop and must return quickly.
     """
 
@@ -160,12 +160,12 @@ class PeerTransport:
 
 
 def _ignore(_: object) -> None:
-    """The handler of a transport nobody listens to yet."""
+    """The handler until another one is set."""
 
 
 def _ignore_two(_: object, __: object) -> None:
-    """The handler of a transport nobody listens to yet."""
+    """The handler until another one is set."""
 
 
 def _ignore_none() -> None:
-    """The handler of a transport nobody listens to yet."""
+    """The handler until another one is set."""

@@ -15,7 +15,12 @@ import pytest
 from livekit import api, rtc
 from livelayer_embedded import EmbeddedServer
 
-PATIENCE = 15.0  # seconds; a bound for waiting, never a delay
+from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.testing import PATIENCE
+from livelayer_bus.testing.ports import lasting_port
+from livelayer_bus.testing.waiting import every
+
+LEAVE_SECONDS = 5.0
 
 EVENTS = (
     "participant_connected",
@@ -148,7 +153,7 @@ class Real:
 @pytest.fixture
 async def embedded() -> AsyncIterator[EmbeddedServer]:
     """A running embedded server."""
-    async with EmbeddedServer() as server:
+    async with EmbeddedServer(port=lasting_port()) as server:
         yield server
 
 
@@ -157,7 +162,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     """The embedded server, and a real one if LIVEKIT_URL, _API_KEY and _API_SECRET are set."""
     if request.param == "real":
         if not os.environ.get("LIVEKIT_URL"):
-            pytest.skip("LIVEKIT_URL is not set")
+            pytest.skip("need LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
         yield Real()
         return
     async with EmbeddedServer() as running:
@@ -214,12 +219,13 @@ async def join_at() -> AsyncIterator[Callable[..., Awaitable[Member]]]:
         options.setdefault("single_peer_connection", False)
         with anyio.fail_after(PATIENCE):
             await member.room.connect(url, token, rtc.RoomOptions(**options))
+        keep(member.room)
         members.append(member)
         return member
 
     yield connect
     for member in members:
-        with anyio.move_on_after(5):
+        with anyio.move_on_after(LEAVE_SECONDS):  # a server that is gone never answers it
             await member.room.disconnect()
 
 
@@ -279,12 +285,11 @@ class Camera:
         plane = np.tile(np.arange(width, dtype=np.uint8), (height, 1))
         chroma = np.full(width * height // 2, 128, np.uint8).tobytes()
         count = 0
-        while True:
+        async for _ in every(1 / self._fps):
             luma = np.roll(plane, count * 4, axis=1).tobytes()
             frame = rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, luma + chroma)
             self.source.capture_frame(frame, metadata=self.metadata)
             count += 1
-            await asyncio.sleep(1 / self._fps)
 
 
 class Microphone:

@@ -10,10 +10,11 @@ from livekit import rtc
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.errors import ServerRequestError
+from livelayer_bus.testing import PATIENCE, settle
 
 from .conftest import Camera, Join, frames
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 
 async def test_a_picture_survives_the_loss_of_packets(
@@ -24,8 +25,9 @@ async def test_a_picture_survives_the_loss_of_packets(
     async with Camera(640, 360) as camera:
         await alice.me.publish_track(camera.track, rtc.TrackPublishOptions(simulcast=False))
         track = (await bob.next("track_subscribed"))[0]
-        assert len(await frames(track, 60)) == 60
-    assert loss.dropped > 5
+        while loss.dropped <= 5:
+            await frames(track, 20)
+        await frames(track, 20)
 
 
 async def test_a_stream_whose_trailer_is_lost_never_ends(
@@ -40,13 +42,16 @@ async def test_a_stream_whose_trailer_is_lost_never_ends(
         writer = await alice.me.stream_text(topic="t")
         await writer.write(text)
         await writer.aclose()
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         first, second = await opened.get(), await opened.get()
         assert await second.read_all() == "two"
         assert await first.__anext__() == "one"
-    with anyio.move_on_after(0.3) as scope:
-        await first.__anext__()
-    assert scope.cancelled_caught
+    # The second stream's trailer came; the first one's would have come before it.
+    ending = asyncio.ensure_future(first.__anext__())
+    await settle()
+    assert not ending.done()
+    ending.cancel()
+    await asyncio.wait([ending])
     assert embedded.faults.statistics().trailers_lost == 1
 
 
@@ -65,14 +70,15 @@ async def test_data_can_arrive_before_its_sender_is_known(
 async def test_datagrams_can_be_delayed(
     embedded: EmbeddedServer, enter: Join, room_name: str
 ) -> None:
-    alice, bob = await enter("alice"), await enter("bob")
-    await alice.sees("bob")
-    embedded.faults.delay(room_name, "bob", 0.3)
-    loop = asyncio.get_running_loop()
-    started = loop.time()
+    alice, bob, carol = await enter("alice"), await enter("bob"), await enter("carol")
+    for member in (bob, carol):
+        await alice.sees(member.name)
+    embedded.faults.delay(room_name, "bob", PATIENCE)
     await alice.me.publish_data(b"late")
-    await bob.data()
-    assert 0.3 <= loop.time() - started < 2
+    assert (await carol.data()).data == b"late"
+    assert bob.seen("data_received") == 0
+    embedded.faults.delay(room_name, "bob", 0)  # and it is sent again
+    assert (await bob.data()).data == b"late"
 
 
 async def test_an_identity_can_be_taken_over(

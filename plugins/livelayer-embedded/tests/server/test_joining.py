@@ -85,7 +85,7 @@ async def test_validate_names_the_reason_in_plain_text(embedded: EmbeddedServer)
         async with client.get(address, headers=expired) as answer:
             assert (answer.status, await answer.text()) == (401, "it has expired")
         async with client.get(address) as answer:
-            assert (answer.status, await answer.text()) == (401, "none was given")
+            assert (answer.status, await answer.text()) == (401, "no token was given")
 
 
 async def test_a_full_room_takes_nobody_more(

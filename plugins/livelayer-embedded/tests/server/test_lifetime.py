@@ -14,6 +14,7 @@ from livekit import rtc
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.errors import ClosedError, EmbeddedServerError, LoopbackOnlyError
+from livelayer_bus.testing import PATIENCE
 
 from .conftest import Join, Microphone
 
@@ -45,7 +46,7 @@ async def test_closing_is_bounded_and_final(join_at: Any) -> None:
     server = EmbeddedServer()
     await server.start()
     clients = [await join_at(server.url, server.token(f"m{i}", "room"), f"m{i}") for i in range(3)]
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         await server.aclose()
         await server.aclose()
     for client in clients:
@@ -74,11 +75,11 @@ async def test_joins_and_leaves_leave_nothing_behind(
             await alice.next("track_subscribed")
             await bob.room.disconnect()
             await alice.next("participant_disconnected")
-        hub = embedded._state().hub
+        state = embedded._state().state
         closing = [t for t in asyncio.all_tasks() if t.get_name() == "livelayer embedded task"]
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await asyncio.gather(*closing)
-        assert (len(hub.sessions), len(hub.sources)) == (1, 0)
+        assert (len(state.sessions), len(state.up_tracks)) == (1, 0)
         gc.collect()
         ours = [t for t in asyncio.all_tasks() if "embedded" in t.get_name()]
         now = (len(ours), _descriptors())

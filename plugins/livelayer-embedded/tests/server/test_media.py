@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import Any
 
 import anyio
 import pytest
 from livekit import rtc
+from livekit.protocol.models import ParticipantPermission
 from livekit.rtc._proto.track_publication_pb2 import VideoQuality
 
-from .conftest import PATIENCE, Camera, Join, Member, Microphone, Server, frames, loud
+from livelayer_bus.testing import PATIENCE
 
-pytestmark = pytest.mark.anyio
+from .conftest import Camera, Join, Member, Microphone, Server, frames, loud
+
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 CAMERA = rtc.TrackSource.SOURCE_CAMERA
 MICROPHONE = rtc.TrackSource.SOURCE_MICROPHONE
@@ -190,7 +194,7 @@ async def test_the_subscriber_chooses_among_simulcast_layers(join: Join) -> None
 async def _width_becomes(track: rtc.Track, width: int) -> None:
     stream = rtc.VideoStream(track)
     try:
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             async for event in stream:
                 if event.frame.width == width:
                     return
@@ -246,3 +250,47 @@ async def test_connection_quality_is_reported(join: Join) -> None:
     bob = await join("bob")
     quality = (await bob.next("connection_quality_changed"))[1]
     assert quality == rtc.ConnectionQuality.QUALITY_EXCELLENT
+
+
+async def test_a_hidden_viewer_is_not_a_subscriber(join: Join) -> None:
+    alice = await join("alice")
+    watcher = await join("watcher", hidden=True)
+    async with Microphone() as microphone:
+        publication = await publish(alice, microphone.track, source=MICROPHONE)
+        assert await loud((await subscribed(watcher))[0])
+        waiting = asyncio.ensure_future(publication.wait_for_subscription())
+        await alice.me.publish_data(b"later", destination_identities=["watcher"])
+        await watcher.data()
+        assert not waiting.done()
+        bob = await join("bob")
+        await subscribed(bob)
+        with anyio.fail_after(PATIENCE):
+            await waiting
+
+
+async def test_a_publisher_that_lost_and_regained_its_permission_is_seen_again(
+    server: Server, join: Join, room_name: str
+) -> None:
+    alice, bob = await join("alice"), await join("bob")
+    permission = ParticipantPermission(can_subscribe=True, can_publish=True, can_publish_data=True)
+    silenced = ParticipantPermission(can_subscribe=True, can_publish_data=True)
+    async with Camera(320, 180) as camera:
+        await publish(alice, camera.track, source=CAMERA, simulcast=False)
+        assert await frames((await subscribed(bob))[0], 3)
+        await server.permit(room_name, "alice", silenced)
+        gone = (await bob.next("track_unpublished"))[0]
+        await alice.next("participant_permissions_changed")
+        await alice.me.unpublish_track(gone.sid)
+        await server.permit(room_name, "alice", permission)
+        await alice.next("participant_permissions_changed")
+        await publish(alice, camera.track, source=CAMERA, simulcast=False)
+        assert await frames((await subscribed(bob))[0], 3)
+
+
+async def test_the_codec_of_audio_is_its_redundant_form(join: Join) -> None:
+    alice, bob = await join("alice"), await join("bob")
+    async with Microphone() as microphone:
+        await publish(alice, microphone.track, source=MICROPHONE, red=True)
+        track, publication = await subscribed(bob)
+        assert publication.mime_type.lower() == "audio/red"
+        assert await loud(track)

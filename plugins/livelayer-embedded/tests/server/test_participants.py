@@ -7,7 +7,9 @@ import pytest
 from livekit import rtc
 from livekit.protocol.models import ParticipantPermission
 
-from .conftest import PATIENCE, Join, Member, Server
+from livelayer_bus.testing import PATIENCE
+
+from .conftest import Join, Member, Server
 
 pytestmark = pytest.mark.anyio
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import aiohttp
 import anyio
+import jwt
 import pytest
 from livekit import rtc
+from livekit.protocol.models import ParticipantPermission, TrackSource
+from livekit.protocol.rtc import SignalResponse
 from livelayer_embedded import EmbeddedServer
+
+from livelayer_bus.testing import PATIENCE
 
 from .conftest import Camera, Join, Member, Microphone, frames, loud
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 MICROPHONE = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
 CAMERA = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA, simulcast=True)
@@ -93,7 +99,7 @@ async def test_clients_survive_a_server_restart(embedded: EmbeddedServer, enter:
         await _reconnected(alice)
         await _reconnected(bob)
         assert await loud((await bob.next("track_subscribed", 30))[0])
-        with anyio.fail_after(15):
+        with anyio.fail_after(PATIENCE):
             await alice.sees("bob")
         await bob.me.publish_data(b"after the restart")
         assert (await alice.data()).data == b"after the restart"
@@ -132,3 +138,36 @@ async def test_refused_joins_are_counted_and_end(embedded: EmbeddedServer, enter
     assert embedded.faults.statistics().joins_refused > 0
     embedded.faults.refuse_joins(0)
     assert (await enter("alice")).room.isconnected()
+
+
+async def _refreshed(socket: aiohttp.ClientWebSocketResponse) -> str:
+    with anyio.fail_after(PATIENCE):
+        while True:
+            message = SignalResponse.FromString(await socket.receive_bytes())
+            if message.HasField("refresh_token"):
+                return message.refresh_token
+
+
+async def test_a_client_outlives_its_token_with_the_ones_it_is_sent(
+    embedded: EmbeddedServer, room_name: str
+) -> None:
+    token = embedded.token("alice", room_name, ttl=1, attributes={"a": "b"}, kind="agent")
+    async with (
+        aiohttp.ClientSession() as client,
+        client.ws_connect(f"{embedded.url}/rtc?access_token={token}") as socket,
+    ):
+        first = await _refreshed(socket)
+        permission = ParticipantPermission(
+            can_subscribe=True, can_publish_sources=[TrackSource.MICROPHONE], hidden=True
+        )
+        embedded.rooms.update_participant(
+            room_name, "alice", permission=permission, metadata="new", attributes={"c": "d"}
+        )
+        second = await _refreshed(socket)
+    old, fresh = embedded.authority.verify(first), embedded.authority.verify(second)
+    assert (old.identity, old.video.room, old.kind) == ("alice", room_name, fresh.kind)
+    assert old.permission().can_publish
+    assert (fresh.metadata, fresh.attributes) == ("new", {"a": "b", "c": "d"})
+    assert fresh.permission() == permission
+    claims = jwt.decode(second, options={"verify_signature": False})
+    assert claims["exp"] - claims["nbf"] == 600

@@ -192,3 +192,27 @@ def test_leaving_is_final_and_told_once(registry: RoomRegistry) -> None:
     with pytest.raises(ServerRequestError) as caught:
         registry.get_participant("r", "alice")
     assert caught.value.code == "not_found"
+
+
+def test_the_others_see_a_successor_instead_of_a_departure(registry: RoomRegistry) -> None:
+    room = registry.create_room("r")
+    old, _ = enter(room, "alice")
+    _, at_bob = enter(room, "bob")
+    room.remove(old, DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
+    new, _ = enter(room, "alice")
+    states = [(info.sid, info.state) for info in at_bob.updates() if info.identity == "alice"]
+    assert states[-1] == (new.sid, ParticipantInfo.ACTIVE)
+    assert (old.sid, ParticipantInfo.DISCONNECTED) not in states
+
+
+def test_a_successor_that_fails_to_join_ends_its_predecessor(registry: RoomRegistry) -> None:
+    room = registry.create_room("r")
+    old, _ = enter(room, "alice")
+    _, at_bob = enter(room, "bob")
+    room.remove(old, DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
+    for _ in range(2):
+        failed = Participant("r", ParticipantInfo(sid="PA_failed", identity="alice"))
+        room.add(failed)
+        room.remove(failed, DisconnectReason.JOIN_FAILURE)
+    gone = [(info.sid, info.state) for info in at_bob.updates() if info.state == info.DISCONNECTED]
+    assert gone == [(old.sid, ParticipantInfo.DISCONNECTED)]

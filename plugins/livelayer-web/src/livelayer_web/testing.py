@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import anyio
 import httpx
 from starlette.types import ASGIApp
 
 from livelayer_bus import MisuseError, MountedSurface, Session
-from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms
+from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms, polled
 
 from .problems import MEDIA_TYPE
 from .surface import WebSurface
-
-PATIENCE: Final = 10.0
-"""Seconds until something that should have happened counts as missing."""
 
 
 @final
@@ -232,6 +228,4 @@ def code_of(answer: httpx.Response) -> tuple[int, str]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what the server does on its own account, in the same loop."""
-    with anyio.fail_after(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - nobody announces it
-            await asyncio.sleep(0.005)
+    await polled(condition)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -23,11 +22,11 @@ from playwright.async_api import Error, Page
 from livelayer_bus import RoomAccess, Session
 from livelayer_bus.events import AgentConfig
 from livelayer_bus.messages import ALL
+from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.testing import PATIENCE, polled
 from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import TokenRequest
 
-PATIENCE = 20.0  # seconds until what should have happened counts as missing
-LOOK = 0.02  # seconds between two looks at a page
 PAGES = Path(__file__).parent / "pages"
 """A site of three pages that are really left and loaded: `/`, `/pricing`, `/sign-up`."""
 
@@ -52,6 +51,7 @@ class Puppet:
         """Enter the room, and say that it listens."""
         # A single connection is not what every server offers, and warns.
         await self.room.connect(url, token, rtc.RoomOptions(single_peer_connection=False))
+        keep(self.room)
         await self.room.local_participant.set_attributes({"lk.agent.state": "listening"})
 
     async def leave(self) -> None:
@@ -201,7 +201,7 @@ def show() -> Show:
 
 
 class Until(Protocol):
-    async def __call__(self, page: Page, expression: str, seconds: float = ...) -> Any: ...
+    async def __call__(self, page: Page, expression: str) -> Any: ...
 
 
 @pytest.fixture(scope="module")
@@ -212,18 +212,20 @@ def until() -> Until:
     `client` in the expression is the page's.
     """
 
-    async def until(page: Page, expression: str, seconds: float = PATIENCE) -> Any:
+    async def until(page: Page, expression: str) -> Any:
         guard = "client === undefined ? null : " if "client" in expression else ""
         asked = f"(() => {{ const client = {CLIENT}; return {guard}({expression}); }})()"
-        with anyio.move_on_after(seconds):
-            while True:
-                try:
-                    if value := await page.evaluate(asked):
-                        return value
-                except Error as error:
-                    if not any(word in error.message for word in LEAVING):
-                        raise
-                await asyncio.sleep(LOOK)
-        raise AssertionError(f"never true on {page.url}: {expression}")
+
+        async def look() -> Any:
+            try:
+                return await page.evaluate(asked)
+            except Error as error:
+                if not any(word in error.message for word in LEAVING):
+                    raise
+
+        try:
+            return await polled(look)
+        except TimeoutError:
+            raise AssertionError(f"never true on {page.url}: {expression}") from None
 
     return until

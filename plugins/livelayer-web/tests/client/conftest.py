@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import anyio
 import pytest
 from livelayer_web import ViewerTokens, WebSurface
 from playwright.async_api import Error as PlaywrightError
@@ -17,10 +17,9 @@ from playwright.async_api import Page
 
 from livelayer_bus import Session
 from livelayer_bus.messages import ALL
-from livelayer_bus.testing import ScriptedRoom, ScriptedRooms
+from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, polled
 
 LEAVING = ("context was destroyed", "navigat", "Cannot find context")
-LOOK = 0.02  # seconds between two looks at a page
 PAGES = Path(__file__).parent / "pages"
 
 
@@ -145,7 +144,7 @@ class Web:
 
 
 class Until(Protocol):
-    async def __call__(self, page: Page, expression: str, seconds: float = 10.0) -> Any: ...
+    async def __call__(self, page: Page, expression: str) -> Any: ...
 
 
 class MakeWeb(Protocol):
@@ -204,15 +203,15 @@ async def live(web: Web, page: Page) -> Page:
     return page
 
 
-async def _until(page: Page, expression: str, seconds: float = 10.0) -> Any:
-    with anyio.move_on_after(seconds):
-        while True:
-            try:
-                if value := await page.evaluate(expression):
-                    return value
-            except PlaywrightError as error:
-                if not any(word in str(error) for word in LEAVING):
-                    raise
-            await asyncio.sleep(LOOK)
+async def _until(page: Page, expression: str) -> Any:
+    async def look() -> Any:
+        try:
+            return await page.evaluate(expression)
+        except PlaywrightError as error:
+            if not any(word in str(error) for word in LEAVING):
+                raise
+
+    with contextlib.suppress(TimeoutError):
+        return await polled(look)
     last = await page.evaluate("JSON.stringify(window.log?.slice(-5) ?? null)")
     raise AssertionError(f"never true: {expression}; the last of the log: {last}")

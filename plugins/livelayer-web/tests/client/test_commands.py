@@ -10,6 +10,8 @@ import anyio
 import pytest
 from playwright.async_api import Page
 
+from livelayer_bus.testing import PATIENCE
+
 pytestmark = pytest.mark.anyio
 
 FORM = """() => {
@@ -65,7 +67,7 @@ async def ask(web: Any, live: Page, until: Any) -> Ask:
     async def say(message: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
         room.agent_says(message)
         replies: list[Any] = []
-        with anyio.fail_after(15):
+        with anyio.fail_after(PATIENCE):
             while True:
                 sent = json.loads((await room.next_sent()).data)
                 if sent["type"] == "command_result":
@@ -197,24 +199,111 @@ async def test_a_page_tells_what_it_shows_and_no_secrets(ask: Ask, live: Page) -
     assert reply["requestId"] == "c1"
     assert "truncated" not in reply
     context = reply["context"]
-    assert (context["title"], context["path"], context["language"]) == ("Home", "/", "en")
-    assert context["headings"] == [{"level": 1, "text": "Home"}]
-    assert context["text"] == "Home Words on the home page. Pricing"
+    assert (context["title"], context["pathname"]) == ("Home", "/")
+    assert context["url"] == live.url
+    assert context["visibleText"] == "Home Words on the home page. Pricing"
+    assert context["visibleLinks"] == [{"href": "/pricing", "text": "Pricing"}]
+    assert {"label": "Alpha", "type": "radio"} not in context["visibleFields"]
+    assert {"label": "Name", "type": "text"} in context["visibleFields"]
     [form] = context["forms"]
-    names = [one["name"] for one in form["fields"]]
-    assert names == [
+    fields = {one["name"]: one for one in form["fields"]}
+    assert list(fields) == [
         *("name", "email", "words", "day", "fixed", "team", "plan", "terms", "also", "notes"),
     ]
-    assert form["fields"][0] == {
+    assert fields["name"] == {
         "name": "name",
         "label": "Name",
         "type": "text",
         "required": True,
-        "value": "",
+        "validationMessage": "is required",
     }
+    assert fields["email"]["autocomplete"] == "email"
+    assert fields["team"]["options"] == [
+        {"value": "s", "label": "Small"},
+        {"value": "l", "label": "Large"},
+    ]
+    assert fields["plan"]["options"] == [
+        {"value": "a", "label": "Alpha"},
+        {"value": "b", "label": "Beta"},
+    ]
+    assert not any("value" in field for field in form["fields"])
     told = json.dumps(reply)
-    for secret in ("hunter2", "csrf", "4111", "unseen", "private", "code"):
+    for secret in ("hunter2", "csrf", "4111", "as it is", "unseen", "private", "code"):
         assert secret not in told
+
+
+async def test_a_page_is_described_by_what_its_author_marked(ask: Ask, live: Page) -> None:
+    await live.evaluate("""() => {
+  document.querySelector("main").innerHTML = `
+    <section data-ll-region="plans" data-ll-intent="compare">Two <b>plans</b>
+      <i data-ll-private>yours</i></section>
+    <div data-ll-form="start" data-ll-intent="sign up">
+      <label>Size <input type="number" data-ll-field="size" min="1" max="9" step="2" value="12">
+      </label>
+      <input aria-label="Code" name="code" minlength="2" maxlength="4" pattern="[a-z]+"
+        placeholder="abcd">
+      <select name="team" aria-label="Team"><option value="">Choose</option><option>A</option>
+      </select>
+    </div>`;
+}""")
+    _, [reply] = await ask({"type": "request_page_context"})
+    context = reply["context"]
+    assert context["regions"] == [{"id": "plans", "intent": "compare", "text": "Two plans"}]
+    [form] = context["forms"]
+    assert (form["id"], form["intent"]) == ("start", "sign up")
+    size, code, team = form["fields"]
+    assert size == {
+        "name": "size",
+        "label": "Size",
+        "type": "number",
+        "min": "1",
+        "max": "9",
+        "step": "2",
+        "validationMessage": "is more than max",
+    }
+    assert code == {
+        "name": "code",
+        "label": "Code",
+        "type": "text",
+        "placeholder": "abcd",
+        "minLength": 2,
+        "maxLength": 4,
+        "pattern": "[a-z]+",
+    }
+    assert team == {
+        "name": "team",
+        "label": "Team",
+        "type": "select",
+        "options": [{"value": "A", "label": "A"}],
+        "placeholderOption": "Choose",
+        "hasEmptyOption": True,
+    }
+
+
+async def test_a_long_page_is_cut_fields_first_then_links_then_text(ask: Ask, live: Page) -> None:
+    cut: list[tuple[int, int, int]] = []
+    for words in (0, 450, 700):
+        await live.evaluate(
+            """(words) => {
+  const links = Array.from({ length: 20 }, (_, n) => `<a href="/page/${n}">The page ${n}</a>`);
+  const fields = Array.from({ length: 30 }, (_, n) => `<input aria-label="The field ${n}">`);
+  document.querySelector("main").innerHTML =
+    `${links.join(" ")} ${fields.join(" ")} <p>${"words ".repeat(words)}</p>`;
+}""",
+            words,
+        )
+        _, [reply] = await ask({"type": "request_page_context"})
+        context = reply["context"]
+        size = len(json.dumps(context, ensure_ascii=False, separators=(",", ":")).encode())
+        assert size <= 4096
+        assert ("truncated" in reply) is (words > 0)
+        lengths = [len(context[one]) for one in ("visibleFields", "visibleLinks", "visibleText")]
+        cut.append((lengths[0], lengths[1], lengths[2]))
+    assert cut[0][:2] == (30, 20)
+    assert 0 <= cut[1][0] < 30
+    assert cut[1][1] == 20
+    assert cut[2][0] == 0
+    assert cut[2][1] < 20
 
 
 async def test_a_large_context_is_cut_and_the_application_may_give_its_own(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import jwt
 import pytest
 from livelayer_web import SessionsOnDemand, ViewerTokens
 from playwright.async_api import BrowserContext, Page
 
 from livelayer_bus import Session
-from livelayer_bus.testing import ScriptedRooms
+from livelayer_bus.testing import ScriptedRooms, polled
 
 pytestmark = pytest.mark.anyio
 
+IDLE = "new Promise((resolve) => setTimeout(resolve)).then(() => fetch('/blank')).then(() => null)"
+"""A turn of the page's loop, and a way to the server and back: what was asked for is under way."""
 PHASES = "log.filter(([kind]) => kind === 'client:link').length"
 
 
@@ -143,9 +144,7 @@ async def test_a_frozen_tab_comes_back_to_its_place(web: Any, page: Page, until:
 
 
 async def until_gone(web: Any) -> None:
-    with anyio.fail_after(10):
-        while web.surface.viewers():  # noqa: ASYNC110 - the surface tells nobody
-            await anyio.sleep(0.05)
+    await polled(lambda: not web.surface.viewers())
 
 
 async def test_a_page_from_the_back_forward_cache_joins_again(
@@ -165,7 +164,7 @@ async def test_a_moved_element_keeps_its_connection_and_a_removed_one_leaves(
 ) -> None:
     before = await live.evaluate(f"[client.joined.key, {PHASES}]")
     await live.evaluate("document.querySelector('main').append(session)")
-    await live.evaluate("new Promise((resolve) => setTimeout(resolve, 50))")
+    await live.evaluate("new Promise((resolve) => setTimeout(resolve))")  # as the element itself
     assert await live.evaluate(f"[client.joined.key, {PHASES}]") == before
     assert len(web.surface.viewers()) == 1
     await live.evaluate("session.remove()")
@@ -246,7 +245,7 @@ async def test_an_automatic_connect_waits_for_a_surface_and_respects_an_end(
     web: Any, live: Page, until: Any
 ) -> None:
     await live.evaluate("session.setAttribute('auto-connect', '')")
-    await live.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")
+    await live.evaluate(IDLE)
     assert web.session.state.connection_state == "idle"
     await live.evaluate("client.retainSurface('panel')")
     await until(live, "client.state.connection_state === 'connected'")
@@ -256,7 +255,7 @@ async def test_an_automatic_connect_waits_for_a_surface_and_respects_an_end(
     await live.reload()
     await until(live, "window.client?.link.phase === 'live'")
     await live.evaluate("session.setAttribute('auto-connect', ''), client.retainSurface('panel')")
-    await live.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")
+    await live.evaluate(IDLE)
     assert web.session.state.connection_state == "disconnected"
 
 

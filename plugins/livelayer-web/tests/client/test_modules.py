@@ -139,7 +139,7 @@ async def test_changes_of_the_path_are_noticed_however_they_come(modules: Page) 
     """With the Navigation API, and without it, where the address is compared."""
     seen = await modules.evaluate("""
 async () => {
-  const { watchPath } = await import("/livelayer/js/page/path.js");
+  const { watchPath } = await import("/livelayer/js/page/routes.js");
   const seen = [];
   const stop = watchPath((path) => seen.push(path));
   const push = history.pushState;
@@ -158,7 +158,7 @@ async () => {
     slow = await modules.evaluate("""
 async () => {
   Object.defineProperty(window, "navigation", { value: undefined });
-  const { watchPath } = await import("/livelayer/js/page/path.js?without");
+  const { watchPath } = await import("/livelayer/js/page/routes.js?without");
   return await new Promise((resolve) => {
     const stop = watchPath((path) => resolve([path, stop()]));
     history.pushState({}, "", "/four");

@@ -9,23 +9,23 @@ from typing import Any, get_args
 import livelayer_web
 import msgspec
 import pytest
-from livelayer_bus.capabilities import capability_of
+from livelayer_web import ViewerTokenError
 from livelayer_web.bodies import Joined
 from livelayer_web.media import SourceKind
 from livelayer_web.pages import Reason
-from livelayer_web.tokens import ViewerTokenError
 from livelayer_web.viewers import Wants
 from playwright.async_api import Page
 
 from livelayer_bus.events import AgentConfig, AgentState, ConnectionState, Role, TranscriptEntry
 from livelayer_bus.messages import (
     MAX_ROUTES,
-    AgentMessage,
     AgentStateMessage,
     Command,
     FormSubmitBlocked,
+    FromAgent,
     ScrollDirection,
-    SurfaceMessage,
+    ToAgent,
+    capability_of,
 )
 from livelayer_bus.state import LeaseState, SessionState
 
@@ -50,7 +50,7 @@ async def table(page: Page, module: str, name: str) -> Any:
 
 @pytest.mark.anyio
 async def test_a_message_needs_the_same_capability_on_both_sides(modules: Page) -> None:
-    types = sorted(wire_types(AgentMessage) | wire_types(SurfaceMessage))
+    types = sorted(wire_types(FromAgent) | wire_types(ToAgent))
     types += ["task_of_tomorrow", "toString", "", "unknown"]
     found = await modules.evaluate(
         """async (types) => {
@@ -64,7 +64,7 @@ async def test_a_message_needs_the_same_capability_on_both_sides(modules: Page) 
 
 @pytest.mark.anyio
 async def test_lists_of_words_are_the_same_on_both_sides(modules: Page) -> None:
-    events = wire_types(AgentMessage) - wire_types(Command) - {AgentStateMessage.wire_type()}
+    events = wire_types(FromAgent) - wire_types(Command) - {AgentStateMessage.wire_type()}
     errors: list[type[ViewerTokenError]] = [ViewerTokenError, *ViewerTokenError.__subclasses__()]
     refused = {error.code for error in errors}
     assert await table(modules, "page/links.js", "MAX_ROUTES") == MAX_ROUTES
@@ -106,7 +106,7 @@ def test_a_record_of_types_js_has_python_s_fields(record: type[msgspec.Struct]) 
 
 @pytest.mark.parametrize(
     ("record", "file"),
-    [(LeaseState, "types.js"), (AgentConfig, "types.js"), (Wants, "beat.js")],
+    [(LeaseState, "types.js"), (AgentConfig, "types.js"), (Wants, "heartbeat.js")],
 )
 def test_a_short_record_has_python_s_fields(record: type[msgspec.Struct], file: str) -> None:
     source = (STATIC / "client" / file).read_text()

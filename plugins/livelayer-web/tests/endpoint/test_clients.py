@@ -11,6 +11,7 @@ from livelayer_web.http.server import serving
 
 from livelayer_bus import BrokenError, TokenRequest
 from livelayer_bus.errors import TokenRefusedError, TokenSourceError
+from livelayer_bus.testing import PATIENCE
 from livelayer_bus.tokens import SessionEndpoint, TokenEndpoint, fetch_agent_config
 from livelayer_bus.tokens.access import read_claims
 
@@ -95,7 +96,7 @@ async def test_of_a_thousand_requests_at_once_none_is_lost(base: str) -> None:
         assert status == b"HTTP/1.1 200 OK"
         rooms.add(json.loads(rest.partition(b"\r\n\r\n")[2])["roomName"])
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
             for _ in range(1000):
                 group.start_soon(one)

@@ -22,13 +22,12 @@ from livelayer_web.http.server import serving
 from livelayer_bus import Event, Session, SurfaceSession
 from livelayer_bus.events import AgentConfig, CommandFinished
 from livelayer_bus.messages import Navigate
-from livelayer_bus.testing import ManualClock
+from livelayer_bus.testing import PATIENCE, ManualClock
 from livelayer_bus.tokens import SessionEndpoint
 
 from .conftest import KEY, Make
 
 pytestmark = pytest.mark.anyio
-PATIENCE = 30.0  # seconds; a bound for waiting, never a delay
 EXAMPLE = Path(__file__).parents[4] / "examples" / "agent_worker.py"
 
 
@@ -52,7 +51,7 @@ async def site(request: pytest.FixtureRequest, anyio_backend: object) -> AsyncGe
         return
     names = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
     if not all(os.environ.get(name) for name in names):
-        pytest.skip("no real LiveKit server in the environment")
+        pytest.skip("need LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
     yield Site(*(os.environ[name] for name in names))
 
 

@@ -14,12 +14,11 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_embedded.room import Room
 from livelayer_web.endpoint.tokens import MAX_TOKEN
 
-from livelayer_bus.testing import ManualClock
+from livelayer_bus.testing import PATIENCE, ManualClock
 
 from .conftest import LUMI, OTHER_KEY, SECRET, SESSION, Ask, Make, claims, error_of
 
 pytestmark = pytest.mark.anyio
-PATIENCE = 15.0  # seconds; a bound for waiting, never a delay
 
 
 @pytest.fixture

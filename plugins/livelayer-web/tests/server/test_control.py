@@ -9,6 +9,7 @@ from livelayer_web import Agent
 from livelayer_web.testing import Serve, Web, code_of
 
 from livelayer_bus.errors import ConnectError
+from livelayer_bus.testing import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +72,7 @@ async def test_a_join_under_way_ends_with_the_surface(web: Web) -> None:
     web.rooms.joining.hold()
     asking = asyncio.create_task(page.ask("POST", "control/connect"))
     await web.rooms.joining.wait_held()
-    await asyncio.wait_for(web.mounted.unmount(), 5)
+    await asyncio.wait_for(web.mounted.unmount(), PATIENCE)
     assert code_of(await asking) == (503, "unmounted")
     web.rooms.joining.open()
 

@@ -14,7 +14,7 @@ from livelayer_web.testing import Page, Serve, Web, code_of, until
 
 from livelayer_bus import Session
 from livelayer_bus.errors import MicrophoneBusyError
-from livelayer_bus.testing import ScriptedRoom, settle
+from livelayer_bus.testing import PATIENCE, ScriptedRoom, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ def connections(web: Web) -> int:
 
 async def hold_open(session: Session, room: ScriptedRoom) -> None:
     """Wait until the room has a microphone of ours."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         await room.wait_microphones()
 
 
@@ -205,7 +205,7 @@ async def test_a_lease_ends_with_its_page_its_connection_and_the_surface(
             case "connection":
                 await page.ask("DELETE", location)
             case _:
-                await asyncio.wait_for(web.mounted.unmount(), 5)
+                await asyncio.wait_for(web.mounted.unmount(), PATIENCE)
         await until(lambda: web.session.microphone.owner is None)
         assert web.session.screen.owner is None
         async with web.session.microphone.acquire("somebody else"):

@@ -10,7 +10,7 @@ import pytest
 from livelayer_web.messages import MAX_REMEMBERED, MessageMemory
 from livelayer_web.testing import Serve, Web, code_of
 
-from livelayer_bus.testing import settle
+from livelayer_bus.testing import PATIENCE, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ async def test_an_agent_that_knows_no_livelayer_gets_the_text_as_chat(web: Web) 
     room = await web.rooms.next()
     page = await web.page()
     saying = asyncio.create_task(page.say(TYPED))
-    await asyncio.wait_for(room.wait_texts(), 10)
+    await asyncio.wait_for(room.wait_texts(), PATIENCE)
     assert (await saying).status_code == 202
     assert [text.text for text in room.sent_texts] == [TYPED["text"]]
 
@@ -166,6 +166,6 @@ async def test_a_message_that_waits_ends_with_the_surface(web: Web) -> None:
     room.sending.hold()
     waiting = asyncio.create_task(page.say(TYPED))
     await room.sending.wait_held()
-    await asyncio.wait_for(web.mounted.unmount(), 5)
+    await asyncio.wait_for(web.mounted.unmount(), PATIENCE)
     assert code_of(await waiting) == (503, "unmounted")
     room.sending.open()

@@ -15,7 +15,7 @@ from livelayer_web.testing import Page, client_of, code_of, until
 
 from livelayer_bus import MisuseError, Session
 from livelayer_bus.errors import TokenRefusedError
-from livelayer_bus.testing import ManualClock, ScriptedRooms, no_leaked_tasks, settle
+from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRooms, no_leaked_tasks, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -202,7 +202,7 @@ async def test_beside_a_session_of_the_applications_own(agency: Agency) -> None:
         assert (await join(http, "")).joined["session"] == session.id
         base = (await http.post("/sessions", json={"agent_id": "lumi"})).json()["base"]
         assert (await join(http, base)).joined["session"] == agency.open[0].id
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await mounted.unmount()
         assert agency.open == []
         refused = await http.post("/sessions", json={"agent_id": "lumi"})

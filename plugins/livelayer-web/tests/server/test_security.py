@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from livelayer_bus import MisuseError
-from livelayer_bus.testing import ManualClock, settle
+from livelayer_bus.testing import PATIENCE, ManualClock, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -405,6 +405,6 @@ async def test_a_page_cannot_hold_another_one_up(web: Web) -> None:
         await started.wait()
         assert (await page.beat()).status_code == 204
         await settle()
-        await asyncio.wait_for(web.mounted.unmount(), 5)
+        await asyncio.wait_for(web.mounted.unmount(), PATIENCE)
         group.cancel_scope.cancel()
     assert web.mounted.status == "unmounted"

@@ -20,7 +20,7 @@ from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
 from livelayer_bus.surfaces import SurfaceSession
-from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle
+from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -198,7 +198,7 @@ async def test_a_page_that_does_not_read_piles_nothing_up_and_is_cut_off_at_its_
                 assert statistics is not None
                 written = statistics.events
             assert said < 5000  # it waits for the page: what is not written is in no queue of its
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 if end == "silence":
                     await web.clock.elapse(SILENCE_SECONDS)
                     assert web.surface.viewers() == ()

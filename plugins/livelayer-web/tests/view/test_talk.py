@@ -175,6 +175,49 @@ async def test_messages_are_typed_sent_and_kept_within_the_limit(visit: Visit) -
     await expect(page.get_by_role("button", name="Send")).to_have_attribute("aria-disabled", "true")
 
 
+async def test_what_is_typed_is_no_shortcut_of_the_page(visit: Visit) -> None:
+    page = await visit(scene="listening")
+    await page.evaluate("""() => {
+        window.taken = [];
+        const shortcut = (event) => {
+            if (event.target.isContentEditable) return; // as libraries for shortcuts do
+            taken.push(`${event.type} ${event.key}`);
+            event.preventDefault();
+        };
+        for (const kind of ["keydown", "keypress", "keyup"]) {
+            document.addEventListener(kind, (event) => {
+                taken.push(`${event.type} ${event.key}`);
+                event.preventDefault();
+            });
+            window.addEventListener(kind, shortcut, { capture: true });
+        }
+    }""")
+    field = page.get_by_role("textbox", name="Message Ada")
+    await field.click()
+    await page.keyboard.type("just / go?")
+    await expect(field).to_have_value("just / go?")
+    await page.keyboard.press("Enter")
+    assert await calls(page, "sendMessage") == [["sendMessage", "just / go?"]]
+    assert await page.evaluate("() => taken") == []
+    # Outside of its fields, the page's shortcuts work.
+    await page.get_by_role("button", name="Mute sound").focus()
+    await page.keyboard.press("j")
+    assert "keydown j" in await page.evaluate("() => taken")
+
+
+@pytest.mark.parametrize("how", ["{ isComposing: true }", "{ keyCode: 229 }"])
+async def test_an_input_method_s_enter_sends_nothing(visit: Visit, how: str) -> None:
+    page = await visit(scene="listening")
+    field = page.get_by_role("textbox", name="Message Ada")
+    await field.fill("\u306b\u307b")
+    enter = f"""(field) => field.dispatchEvent(new KeyboardEvent("keydown",
+        {{ key: "Enter", bubbles: true, cancelable: true, composed: true, ...{how} }}))"""
+    assert await field.evaluate(enter) is True  # not prevented: the input method goes on
+    assert await calls(page, "sendMessage") == []
+    await field.press("Enter")
+    assert await calls(page, "sendMessage") == [["sendMessage", "\u306b\u307b"]]
+
+
 async def test_messages_on_their_way_say_so_and_failed_ones_can_go_again(visit: Visit) -> None:
     page = await visit(scene="messages")
     rows = page.locator(".outbox li")

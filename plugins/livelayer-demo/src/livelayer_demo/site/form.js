@@ -1,11 +1,11 @@
 // @ts-check
-/** The form: says what is missing beside the field, and thanks instead of sending anything. */
+/** The form: shows what is missing beside each field, and a thank-you text instead of sending data. */
 
-import { announce, isTalking } from "./manners.js";
+import { announce, isTalking } from "./announce.js";
 
 const FORM = "contact";
 
-/** Serves the form of whichever page has one, now or later. */
+/** Handles the form of any page, now or later. */
 export function serveForm() {
   // `invalid` does not bubble.
   document.addEventListener("invalid", (event) => refuse(event), true);
@@ -43,7 +43,7 @@ function isField(target) {
 function refuse(event) {
   const field = event.target;
   if (!isField(field)) return;
-  event.preventDefault(); // our words instead of the browser's bubble
+  event.preventDefault(); // our message instead of the browser's
   const reason = field.validity.valueMissing
     ? "Please fill this in."
     : field.validity.typeMismatch
@@ -69,7 +69,7 @@ function thank(event) {
 }
 
 /**
- * Shows the form, or the thanks in its place.
+ * Shows the form, or the thank-you text in its place.
  *
  * @param {HTMLFormElement} element
  * @param {boolean} open
@@ -83,7 +83,7 @@ function show(element, open) {
 
 /**
  * @param {Field} field
- * @param {string} fault what is wrong with it; empty: nothing
+ * @param {string} fault what is wrong with it; empty if it is valid
  */
 function mark(field, fault) {
   field.toggleAttribute("aria-invalid", false);

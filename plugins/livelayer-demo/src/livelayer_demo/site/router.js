@@ -1,18 +1,18 @@
 // @ts-check
-/** Pages change without a reload: the main part is fetched and swapped, all else stays as it is. */
+/** Changes pages without a reload: fetches the page and replaces the main element only. */
 
-import { announce, isTalking } from "./manners.js";
+import { announce, isTalking } from "./announce.js";
 
-const PATIENCE = 8000; // milliseconds for a page to come
+const PATIENCE = 8000; // milliseconds that a page may take
 
-/** One page is shown at a time; a later `go` ends one that is still on its way. */
+/** Shows one page at a time; a later `go` aborts one that is still loading. */
 export class Router {
   /** @type {AbortController | null} */
   #coming = null;
   #shown = location.pathname;
   #main = /** @type {HTMLElement} */ (document.querySelector("main"));
 
-  /** Takes over links, back and forward. */
+  /** Handles links, back and forward. */
   start() {
     history.scrollRestoration = "manual";
     document.addEventListener("click", (event) => this.#follow(event));
@@ -61,7 +61,7 @@ export class Router {
         link.removeAttribute("aria-current");
       }
     }
-    // Whoever is typing to the agent goes on typing.
+    // A person who is typing to the agent keeps the focus.
     if (!isTalking()) this.#main.focus({ preventScroll: true });
   }
 
@@ -86,7 +86,7 @@ export class Router {
     if (link.hash && link.pathname === location.pathname) return; // within this page
     event.preventDefault();
     this.go(link.href).catch((error) => {
-      // The browser shows what there is instead; a page that was asked for later goes first.
+      // The browser loads the page instead, unless another one was requested since.
       if (this.#coming?.signal.reason !== error) location.assign(link.href);
     });
   }
@@ -116,7 +116,7 @@ async function fetchPage(url, signal) {
   return [new DOMParser().parseFromString(await answer.text(), "text/html"), place];
 }
 
-/** Notes in the history how far this page is scrolled. */
+/** Stores the scroll position in the history. */
 function remember() {
   history.replaceState({ ...history.state, y: Math.round(scrollY) }, "");
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** The demo site: links and the agent's commands change the page, and the connection stays. */
+/** The demo site: links and the agent's commands change the page while the connection stays. */
 
 import { serveForm } from "./form.js";
 import { Router } from "./router.js";
@@ -14,9 +14,9 @@ const session = document.querySelector("livelayer-session");
 
 session?.addEventListener("navigate", (event) => {
   const { url, done } = /** @type {CustomEvent<Navigation>} */ (event).detail;
-  if (new URL(url).origin !== location.origin) return; // another site is the element's business
+  if (new URL(url).origin !== location.origin) return; // the element handles other sites
   event.preventDefault();
-  done(router.go(url)); // the agent is told how that ends
+  done(router.go(url)); // reports the outcome to the agent
 });
 
 document.addEventListener("click", async ({ target }) => {

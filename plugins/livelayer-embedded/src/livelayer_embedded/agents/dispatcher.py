@@ -1,4 +1,4 @@
-"""Which agents a room wants, and what becomes of their jobs as rooms and participants change."""
+"""The agents that are dispatched to rooms, and their jobs as rooms and participants change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from livekit.protocol.models import DisconnectReason, ParticipantInfo
 from livelayer_bus.errors import ServerRequestError
 
 from ..participant import Participant, Track, new_sid
-from ..room import Room, Timer
+from ..room import Room, TimerHandle
 from .job import Dispatch, Job
 from .pool import WorkerPool
 from .worker import Worker
@@ -41,7 +41,7 @@ class Dispatcher:
         self,
         pool: WorkerPool,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        call_later: Callable[[float, Callable[[], None]], Timer],
+        call_later: Callable[[float, Callable[[], None]], TimerHandle],
     ) -> None:
         self._pool = pool
         self._spawn = spawn
@@ -50,9 +50,9 @@ class Dispatcher:
 
     # For the server API.
 
-    def create_dispatch(self, room: Room, wish: RoomAgentDispatch) -> AgentDispatch:
-        """Want an agent in a room."""
-        dispatch = Dispatch(room, wish)
+    def create_dispatch(self, room: Room, request: RoomAgentDispatch) -> AgentDispatch:
+        """Dispatch an agent to a room."""
+        dispatch = Dispatch(room, request)
         self._state(room).dispatches[dispatch.id] = dispatch
         self._launch(dispatch, agent.JT_ROOM)
         for participant in room.participants.values():
@@ -63,7 +63,7 @@ class Dispatcher:
         return dispatch.info()
 
     def delete_dispatch(self, room: Room, dispatch_id: str) -> AgentDispatch:
-        """Want an agent no longer: its jobs end and it has to leave.
+        """Delete a dispatch: its jobs end and its agents have to leave.
 
         Raises:
             ServerRequestError: there is no such dispatch in that room.
@@ -88,7 +88,7 @@ class Dispatcher:
     # For workers.
 
     def adopt_jobs(self, worker: Worker, job_ids: list[str]) -> None:
-        """A worker that lost its socket and came back still runs these jobs."""
+        """Assign these jobs to a worker that reconnected and still runs them."""
         for state in self._rooms.values():
             for dispatch in state.dispatches.values():
                 for job in dispatch.jobs:
@@ -97,7 +97,7 @@ class Dispatcher:
                         worker.jobs[job.id] = job
 
     def simulate_job(self, worker: Worker, request: agent.SimulateJobRequest) -> None:
-        """Give a worker a job of its own wish, outside of any dispatch."""
+        """Give a worker a job that it asks for, outside of any dispatch."""
         with_participant = request.HasField("participant")
         job = Job(
             agent.Job(
@@ -118,9 +118,9 @@ class Dispatcher:
     # What happens in rooms (RoomObserver).
 
     def room_started(self, room: Room) -> None:
-        wishes = room.config.agents if room.config is not None else ()
-        for wish in wishes or (RoomAgentDispatch(),):
-            self.create_dispatch(room, wish)
+        requests = room.config.agents if room.config is not None else ()
+        for request in requests or (RoomAgentDispatch(),):
+            self.create_dispatch(room, request)
 
     def room_finished(self, room: Room) -> None:
         state = self._rooms.pop(room.sid, _RoomState())

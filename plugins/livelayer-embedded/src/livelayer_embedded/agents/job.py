@@ -17,7 +17,7 @@ KEPT_JOBS = 64  # ended jobs a dispatch still lists
 class Job:
     """One job: pending until a worker takes it, then running, then ended.
 
-    The state is a value of its own: `info()` copies it, nobody else changes it.
+    The state belongs to the job alone: `info()` copies it.
     """
 
     def __init__(self, info: agent.Job) -> None:
@@ -76,13 +76,13 @@ class Job:
         return info
 
     def offer_to(self, worker_id: str) -> agent.Job:
-        """Note the worker that is asked now; what it is told."""
+        """Record the worker that is asked now; the message for it."""
         self._info.state.worker_id = worker_id
         self._touch()
         return self.info()
 
     def run_as(self, identity: str) -> None:
-        """The worker took it, for an agent of this identity."""
+        """Record that the worker accepted it, for an agent of this identity."""
         state = self._info.state
         state.status = agent.JS_RUNNING
         state.participant_identity = identity
@@ -90,7 +90,7 @@ class Job:
         self._touch()
 
     def adopt(self, worker_id: str) -> None:
-        """A worker that came back still runs it."""
+        """Record that a worker that reconnected still runs it."""
         state = self._info.state
         state.worker_id = worker_id
         state.status = agent.JS_RUNNING
@@ -100,7 +100,7 @@ class Job:
         self._touch()
 
     def update(self, status: agent.JobStatus, error: str) -> None:
-        """What the worker says of it; an ended job does not come alive again."""
+        """Apply the worker's report; a job that ended stays ended."""
         if status in (agent.JS_SUCCESS, agent.JS_FAILED):
             self.end(status, error, self._info.state.reason)
         elif not self.ended:
@@ -108,7 +108,7 @@ class Job:
             self._touch()
 
     def end(self, status: agent.JobStatus, error: str, reason: agent.JobStateReason) -> None:
-        """It is over; a later word on how it ended replaces an earlier one."""
+        """End it; a later report of how it ended replaces an earlier one."""
         state = self._info.state
         state.status = status
         state.error = error
@@ -123,36 +123,36 @@ class Job:
 class Dispatch:
     """An agent wanted in one room, the jobs that were taken, and those still looking."""
 
-    def __init__(self, room: Room, wish: RoomAgentDispatch) -> None:
+    def __init__(self, room: Room, request: RoomAgentDispatch) -> None:
         self.room = room
         self.id = new_sid("AD_")
         self.closed = False
         self.jobs: list[Job] = []
         self.pending: set[Job] = set()
-        self._wish = wish
+        self._request = request
         self._created = time.time_ns()
         self._deleted = 0
 
     @property
     def agent_name(self) -> str:
         """The name of the agent that is wanted; empty for any that has none."""
-        return self._wish.agent_name
+        return self._request.agent_name
 
     @property
     def deployment(self) -> str:
         """The workers' deployment, mostly empty."""
-        return self._wish.deployment
+        return self._request.deployment
 
     def info(self) -> AgentDispatch:
         """Its state with all its jobs."""
         return AgentDispatch(
             id=self.id,
-            agent_name=self._wish.agent_name,
+            agent_name=self._request.agent_name,
             room=self.room.name,
-            metadata=self._wish.metadata,
-            restart_policy=self._wish.restart_policy,
-            deployment=self._wish.deployment,
-            attributes=self._wish.attributes,
+            metadata=self._request.metadata,
+            restart_policy=self._request.restart_policy,
+            deployment=self._request.deployment,
+            attributes=self._request.attributes,
             state=AgentDispatchState(
                 jobs=[job.info() for job in self.jobs],
                 created_at=self._created,
@@ -172,10 +172,10 @@ class Dispatch:
                 room=self.room.info(),
                 participant=participant,
                 namespace=namespace,
-                metadata=self._wish.metadata,
-                agent_name=self._wish.agent_name,
-                deployment=self._wish.deployment,
-                attributes=self._wish.attributes,
+                metadata=self._request.metadata,
+                agent_name=self._request.agent_name,
+                deployment=self._request.deployment,
+                attributes=self._request.attributes,
                 state=agent.JobState(),
             )
         )
@@ -183,13 +183,13 @@ class Dispatch:
         return job
 
     def taken(self, job: Job) -> None:
-        """List a job that a worker took; of the ended ones only the latest stay."""
+        """List a job that a worker accepted; of the ended ones only the latest stay."""
         self.jobs.append(job)
         ended = [item for item in self.jobs if item.ended]
         for old in ended[: max(len(ended) - KEPT_JOBS, 0)]:
             self.jobs.remove(old)
 
     def close(self) -> None:
-        """It is deleted."""
+        """Mark it as deleted."""
         self.closed = True
         self._deleted = time.time_ns()

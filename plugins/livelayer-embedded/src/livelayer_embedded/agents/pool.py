@@ -20,7 +20,7 @@ TOKEN_TTL = 3600.0  # seconds an agent's token is good for
 class WorkerPool:
     """The workers that are connected now.
 
-    A job goes to the available worker that reports the least load; when it refuses, is gone or
+    A job goes to the available worker that reports the least load; when it refuses, disconnects or
     does not answer in time, to the next; to none when all were asked.
     """
 
@@ -33,10 +33,10 @@ class WorkerPool:
         self._workers[worker.id] = worker
 
     def remove(self, worker: Worker) -> None:
-        """A worker is gone: its jobs have failed, unless it comes back and says otherwise."""
+        """Remove a worker that disconnected; its jobs fail unless it reconnects with them."""
         self._workers.pop(worker.id, None)
         for job in worker.close():
-            job.end(agent.JS_FAILED, "the worker is gone", agent.JSR_UNSPECIFIED)
+            job.end(agent.JS_FAILED, "the worker disconnected", agent.JSR_UNSPECIFIED)
 
     def namespaces(self, dispatch: Dispatch, kind: agent.JobType) -> list[str]:
         """The namespaces with workers of that kind for a dispatch; each gets a job of its own."""
@@ -69,7 +69,7 @@ class WorkerPool:
         return False
 
     def withdraw(self, job: Job) -> None:
-        """Look no longer for a worker; one that accepts nevertheless is not handed the job."""
+        """Stop looking for a worker; one that still accepts is not assigned the job."""
         job.withdrawn = True
         worker = self._workers.get(job.worker_id)
         if worker is not None:

@@ -1,4 +1,4 @@
-"""The `/agent` WebSocket: who may register as a worker, and what workers say."""
+"""The `/agent` WebSocket: registration of workers, and their messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .worker import Worker
 logger = logging.getLogger(__name__)
 
 REGISTER_WITHIN = 10.0  # seconds from the upgrade to the registration
-HEARTBEAT = 15.0  # seconds between pings to a worker; one that does not answer is gone
+HEARTBEAT = 15.0  # seconds between pings to a worker; one that does not answer has disconnected
 AGENT_PROTOCOL = 1
 
 
@@ -44,7 +44,7 @@ class AgentSockets:
         await asyncio.gather(*(socket.aclose() for socket in list(self._sockets)))
 
     def vanish(self) -> None:
-        """Cut all sockets without a goodbye."""
+        """Abort all sockets, without a close frame."""
         for socket in list(self._sockets):
             socket.abort()
 
@@ -89,7 +89,7 @@ class AgentSockets:
                     elif message.HasField("register"):
                         return self._registered(message.register, sender)
                     else:
-                        logger.warning("a worker spoke before it registered")
+                        logger.warning("a worker sent another message before it registered")
                         return None
         except TimeoutError:
             logger.warning("a worker did not register in time")
@@ -99,7 +99,7 @@ class AgentSockets:
         self, request: agent.RegisterWorkerRequest, sender: SignalSocket
     ) -> Worker | None:
         if request.type not in (agent.JT_ROOM, agent.JT_PUBLISHER, agent.JT_PARTICIPANT):
-            logger.warning("a worker asked for an unknown type of job")
+            logger.warning("a worker registered for an unknown type of job")
             return None
         worker = Worker(request, sender.send)
         self._pool.add(worker)

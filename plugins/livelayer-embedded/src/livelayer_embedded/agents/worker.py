@@ -1,4 +1,4 @@
-"""One registered worker: what it offers, how busy it is, and the jobs it has."""
+"""One registered worker: what it offers, its load and its jobs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Worker:
 
     @property
     def available(self) -> bool:
-        """Whether it takes jobs: neither full, nor draining, nor gone."""
+        """Whether it accepts jobs: it is connected, not full and not draining."""
         return self._available and not self._closed
 
     @property
@@ -61,7 +61,7 @@ class Worker:
         return mine == (job.kind, job.agent_name, job.namespace, job.deployment)
 
     async def offer(self, job: Job) -> agent.AvailabilityResponse | None:
-        """Ask whether it takes a job; None if it is gone, too slow, or the job was withdrawn."""
+        """Ask whether it accepts a job; None without an answer in time, or for a withdrawn job."""
         if self._closed:
             return None
         answer: asyncio.Future[agent.AvailabilityResponse | None] = (
@@ -79,11 +79,11 @@ class Worker:
             self._answers.pop(job.id, None)
 
     def answered(self, response: agent.AvailabilityResponse) -> None:
-        """It says whether it takes a job; an answer nobody waits for is ignored."""
+        """Receive its answer to an offer; an unexpected answer is ignored."""
         self._resolve(response.job_id, response)
 
     def withdraw(self, job_id: str) -> None:
-        """Wait no longer for its answer about a job."""
+        """Stop waiting for its answer about a job."""
         self._resolve(job_id, None)
 
     def assign(self, job: Job, token: str) -> None:
@@ -98,7 +98,7 @@ class Worker:
             self._send(agent.ServerMessage(termination=termination))
 
     def job_updated(self, update: agent.UpdateJobStatus) -> None:
-        """It reports how a job of its goes."""
+        """Receive the status of one of its jobs."""
         job = self.jobs.get(update.job_id)
         if job is None:
             return
@@ -107,7 +107,7 @@ class Worker:
             del self.jobs[job.id]
 
     def updated(self, update: agent.UpdateWorkerStatus) -> None:
-        """It reports its load and whether it takes jobs."""
+        """Receive its load and whether it accepts jobs."""
         if update.HasField("status"):
             self._available = update.status == agent.WS_AVAILABLE
         if update.draining:
@@ -115,7 +115,7 @@ class Worker:
         self.load = update.load
 
     def close(self) -> list[Job]:
-        """It is gone; the jobs it had and nobody knows the end of."""
+        """Close a worker that disconnected; the jobs that it had not ended."""
         self._closed = True
         for job_id in list(self._answers):
             self._resolve(job_id, None)

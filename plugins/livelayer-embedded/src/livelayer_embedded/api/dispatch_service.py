@@ -43,14 +43,14 @@ class _DispatchCalls:
         check_metadata(request.metadata)
         check_attributes(request.attributes)
         room = self._registry.create_room(request.room)
-        wish = RoomAgentDispatch(
+        dispatch = RoomAgentDispatch(
             agent_name=request.agent_name,
             metadata=request.metadata,
             restart_policy=request.restart_policy,
             deployment=request.deployment,
             attributes=request.attributes,
         )
-        return self._dispatcher.create_dispatch(room, wish)
+        return self._dispatcher.create_dispatch(room, dispatch)
 
     def delete(self, access: Access, request: DeleteAgentDispatchRequest) -> AgentDispatch:
         require_room_admin(access, request.room)

@@ -133,7 +133,7 @@ class _RoomCalls:
     ) -> MuteRoomTrackResponse:
         require_room_admin(access, request.room)
         if not request.muted:
-            # The default of LiveKit servers: nobody's microphone is opened from afar.
+            # The default of LiveKit servers: a back end cannot unmute a microphone.
             self._registry.get_participant(request.room, request.identity)
             raise ServerRequestError("failed_precondition", "remote unmute not enabled")
         track = self._registry.mute_track(

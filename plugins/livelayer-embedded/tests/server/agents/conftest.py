@@ -12,7 +12,7 @@ from livekit import api
 from livekit.protocol import agent
 from livelayer_embedded import EmbeddedServer
 
-from ..conftest import PATIENCE
+from livelayer_bus.testing import PATIENCE
 
 
 def agent_token(server: EmbeddedServer) -> str:

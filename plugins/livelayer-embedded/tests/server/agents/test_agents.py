@@ -16,7 +16,9 @@ from livekit.agents import AgentServer, JobContext, JobExecutorType, JobRequest
 from livekit.protocol import agent
 from livelayer_embedded import EmbeddedServer
 
-from ..conftest import PATIENCE, Embedded, Join, Member, Server
+from livelayer_bus.testing import PATIENCE
+
+from ..conftest import Embedded, Join, Member, Server
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,8 @@ from livelayer_embedded.agents.worker import Worker
 from livelayer_embedded.auth import TokenAuthority
 from livelayer_embedded.rooms import RoomRegistry
 
-from ..conftest import PATIENCE
+from livelayer_bus.testing import PATIENCE
+
 from .conftest import Desk, Hire, RawWorker
 
 pytestmark = pytest.mark.anyio

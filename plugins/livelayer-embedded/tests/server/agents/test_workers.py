@@ -12,7 +12,9 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_embedded.agents import socket as agent_socket
 from livelayer_embedded.agents import worker as agent_worker
 
-from ..conftest import PATIENCE, Join, Microphone
+from livelayer_bus.testing import PATIENCE
+
+from ..conftest import Join, Microphone
 from .conftest import Desk, Hire, RawWorker
 
 pytestmark = pytest.mark.anyio

@@ -10,6 +10,8 @@ from google.protobuf.message import Message
 from livekit import api
 from livekit.protocol import agent_dispatch, room
 
+from livelayer_bus.testing import PATIENCE
+
 from ..conftest import Join
 from .conftest import DAY, BackEnd, error_of
 
@@ -178,6 +180,6 @@ async def test_tracks_and_rooms_that_are_not_there_are_not_found(
 
 async def test_a_huge_body_is_refused(own: BackEnd) -> None:
     body = room.SendDataRequest(room="here", data=bytes(2 << 20))
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE):
         status, answer = await own.post("RoomService/SendData", own.token(**ADMIN), body)
     assert (status, answer["code"]) == (429, "resource_exhausted")

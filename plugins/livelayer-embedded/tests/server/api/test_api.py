@@ -7,6 +7,8 @@ import pytest
 from livekit import api, rtc
 from livekit.protocol.models import DisconnectReason, ParticipantPermission
 
+from livelayer_bus.testing import PATIENCE
+
 from ..conftest import Join, Microphone
 from .conftest import BackEnd, error_of
 
@@ -235,7 +237,7 @@ async def test_lossy_data_from_a_back_end_arrives_as_lossy(
     arrived = anyio.Event()
     alice.room.on("data_received", lambda packet: arrived.set())
     request = api.SendDataRequest(room=room_name, data=b"quick", kind=api.DataPacket.LOSSY)
-    with anyio.fail_after(15):
+    with anyio.fail_after(PATIENCE):
         while not arrived.is_set():
             await back_end.client.room.send_data(request)
             # What is sent before the lossy channel is open is lost: that is what lossy means.

@@ -1,13 +1,14 @@
 // @ts-check
 /** `<livelayer-avatar>`: a surface of a session on a page; any number of them share one session. */
 
-import { watchPath } from "./page/path.js";
-import { isShown, parsePatterns } from "./page/routes.js";
-import { bringSession, forgetSession, keepSession, wasBrought } from "./view/alone.js";
-import { findSession, watchSessions } from "./view/find.js";
+import { isShown, parsePatterns, watchPath } from "./page/routes.js";
+import { takesText } from "./view/dom.js";
 import "./view/languages/ar.js";
 import "./view/languages/de.js";
-import { DISPLAYS } from "./view/memory.js";
+import { DISPLAYS } from "./view/preferences.js";
+import {
+  bringSession, findSession, forgetSession, keepSession, wasBrought, watchSessions,
+} from "./view/session-lookup.js";
 import { listeners, setStrings, translator } from "./view/strings.js";
 import { stylesheet } from "./view/stylesheet.js";
 import { Surface } from "./view/surface.js";
@@ -17,8 +18,8 @@ export { setStrings };
 
 const PROPERTIES = ["client", "display", "showOn", "hideOn", "teamMembers", "captions", "transcript"];
 
-/** @typedef {import("./view/parts.js").Client} Client */
-/** @typedef {import("./view/memory.js").Display} Display */
+/** @typedef {import("./view/types.js").Client} Client */
+/** @typedef {import("./view/preferences.js").Display} Display */
 /** @typedef {import("./page/routes.js").Patterns} Patterns */
 
 /**
@@ -38,7 +39,7 @@ export class LiveLayerAvatar extends HTMLElement {
   #surface;
   /** A client that the page's own script set. @type {Client | null} */
   #given = null;
-  /** What this surface made for itself. @type {import("./view/find.js").SessionElement | null} */
+  /** The session element that this surface created. @type {import("./view/session-lookup.js").SessionElement | null} */
   #own = null;
   /** Ends everything that connecting began. @type {AbortController | null} */
   #life = null;
@@ -62,9 +63,17 @@ export class LiveLayerAvatar extends HTMLElement {
     root.append(this.#surface.panel.element);
   }
 
-  // What a page may ask ----------------------------------------------------------------------
+  // Public properties and methods --------------------------------------------------------------
 
-  /** The client that is shown; set one's own here, or null to look for the page's again. */
+  /**
+   * Whether one of its fields has the focus. To the page, keys typed there come from this element,
+   * and shortcut handlers in the capturing phase ignore keys of editable elements.
+   */
+  get isContentEditable() {
+    return takesText(this.shadowRoot?.activeElement);
+  }
+
+  /** The client that is shown; null looks for the page's session again. */
   get client() {
     return this.#surface.client;
   }
@@ -83,7 +92,7 @@ export class LiveLayerAvatar extends HTMLElement {
     if (this.#widget && DISPLAYS.includes(display)) this.#surface.choose({ display });
   }
 
-  /** Where it is shown: patterns, expressions or predicates; none is everywhere. */
+  /** The paths on which it is shown: patterns, expressions or predicates; everywhere if empty. */
   get showOn() {
     return this.#showOn;
   }
@@ -93,7 +102,7 @@ export class LiveLayerAvatar extends HTMLElement {
     this.#surface.schedule();
   }
 
-  /** Where it is not shown, whatever `showOn` says. */
+  /** The paths on which it is not shown, whatever `showOn` says. */
   get hideOn() {
     return this.#hideOn;
   }
@@ -122,8 +131,8 @@ export class LiveLayerAvatar extends HTMLElement {
   }
 
   /**
-   * Who can be talked to: `[{id, name, role?, avatarImageUrl?, agentId?}]`, or its JSON; null is
-   * whom the server offers.
+   * The agents to talk to: `[{id, name, role?, avatarImageUrl?, agentId?}]`, or its JSON; null: those
+   * that the server offers.
    *
    * @returns {unknown}
    */
@@ -136,7 +145,7 @@ export class LiveLayerAvatar extends HTMLElement {
     this.#surface.schedule();
   }
 
-  /** Starts the conversation; alone, opens its session first. What fails is told on the surface. */
+  /** Starts the conversation; opens a session of its own first if it has none. Errors are shown. */
   async connect() {
     await this.#surface.act("connect");
   }
@@ -157,7 +166,7 @@ export class LiveLayerAvatar extends HTMLElement {
     await this.#required().sendData(message);
   }
 
-  // Its life ---------------------------------------------------------------------------------
+  // Life cycle ---------------------------------------------------------------------------------
 
   connectedCallback() {
     this.#upgrade();
@@ -243,9 +252,9 @@ export class LiveLayerAvatar extends HTMLElement {
     };
   }
 
-  // Its session ------------------------------------------------------------------------------
+  // Session ------------------------------------------------------------------------------------
 
-  /** Whether it brings a session of its own: it names an agent, and no session of the page. */
+  /** Whether it opens a session of its own: it names an agent, and the page has no session. */
   get #brings() {
     const named = this.hasAttribute("agent-id") && !this.hasAttribute("session");
     return named && this.#given === null && findSession(this) === null;
@@ -258,7 +267,7 @@ export class LiveLayerAvatar extends HTMLElement {
     this.#surface.follow(this.#given ?? element?.client ?? null);
   }
 
-  /** The client to connect with; alone, its session is made now. */
+  /** The client to connect with; creates a session of its own if it has none. */
   #open() {
     if (this.#surface.client === null && this.#life !== null && this.#brings) {
       this.#bring();

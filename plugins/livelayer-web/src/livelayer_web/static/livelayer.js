@@ -6,5 +6,4 @@ export * from "./avatar-element.js";
 export { SessionClient } from "./client/client.js";
 export { SessionError } from "./client/errors.js";
 export { reduce } from "./client/state.js";
-export { isShown, matches, parsePatterns } from "./page/routes.js";
-export { watchPath } from "./page/path.js";
+export { isShown, matches, parsePatterns, watchPath } from "./page/routes.js";

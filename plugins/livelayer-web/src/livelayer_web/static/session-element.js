@@ -13,7 +13,7 @@ import { SessionEvents } from "./page/events.js";
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(":host { display: contents }");
 const PROPERTIES = ["tokenProvider", "contextProvider", "routes"];
-const GOES_ON = 300; // seconds without a server after which a conversation waits to be asked for again
+const GOES_ON = 300; // seconds without a server after which a conversation does not continue by itself
 
 /**
  * Attributes: `base` (where the surface is mounted, `/livelayer`), `agent-id` (a session of one's
@@ -31,15 +31,15 @@ const GOES_ON = 300; // seconds without a server after which a conversation wait
  */
 export class LivelayerSession extends HTMLElement {
   static observedAttributes = ["token", "auto-connect"];
-  /** Fresh viewer tokens, where the first is missing or refused. @type {TokenProvider | null} */
+  /** Provides viewer tokens, if there is none or it was refused. @type {TokenProvider | null} */
   #tokenProvider = null;
-  /** What the agent is told of this page, in place of its text. @type {ContextProvider | null} */
+  /** The page context, instead of ours. @type {ContextProvider | null} */
   contextProvider = null;
-  /** Where this page can go, in place of its links. @type {RouteSource | null} */
+  /** The routes, instead of the page's links. @type {RouteSource | null} */
   routes = null;
   /** @type {SessionClient | null} */
   #client = null;
-  /** The session that was connected by itself. @type {string | null} */
+  /** The session that was connected automatically. @type {string | null} */
   #connected = null;
   /** Whether the link was live when it was last looked at. */
   #live = false;
@@ -142,8 +142,8 @@ export class LivelayerSession extends HTMLElement {
   }
 
   /**
-   * A server that says goodbye takes a session of one's own with it: the conversation goes on with
-   * the next server, unasked. Not after a silence: that may have been a night with the lid closed.
+   * A server that shuts down ends this page's own session: the conversation continues automatically
+   * with the next server. Not after a silence: the machine may have been asleep for a night.
    *
    * @param {SessionClient} client
    */
@@ -163,7 +163,7 @@ export class LivelayerSession extends HTMLElement {
   }
 
   /**
-   * Once a session, and only if it is new: what a person ended stays ended.
+   * Once for each session, and only if it is new: a conversation that a person ended stays ended.
    *
    * @param {SessionClient} client
    */
@@ -174,7 +174,7 @@ export class LivelayerSession extends HTMLElement {
     if (state?.connection_state !== "idle" || this.#connected === state.id) return;
     if (!joined?.grants.includes("control")) return;
     this.#connected = state.id;
-    // What comes of it is the session's state.
+    // The outcome is the session's state.
     client.connect().catch(() => {});
   }
 

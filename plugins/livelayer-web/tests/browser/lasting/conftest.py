@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,9 +17,10 @@ from livelayer_benchmarks.picture import Painter, read_stamp
 from livelayer_benchmarks.publisher import beeping
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, async_playwright
 
+from livelayer_bus.testing import PATIENCE, polled
+from livelayer_bus.testing.waiting import every
+
 HERE: Final = Path(__file__).parent
-PATIENCE: Final = 20.0  # seconds until what should have happened counts as missing
-CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS: Final = (
     "--headless",
     "--remote-debugging-port=0",
@@ -46,14 +45,11 @@ class Picture:
         self._shown = asyncio.Condition()
 
     async def paint(self) -> None:
-        due = time.monotonic()
-        while True:
+        async for _ in every(1 / FPS):
             frame = rtc.VideoFrame(WIDTH, HEIGHT, rtc.VideoBufferType.I420, self.painter.paint())
             self.source.capture_frame(frame)
             async with self._shown:
                 self._shown.notify_all()
-            due = max(due + 1 / FPS, time.monotonic())
-            await asyncio.sleep(due - time.monotonic())
 
     async def shows(self, more: int) -> None:
         """Return when the agent has shown so many more pictures: time, as the agent has it."""
@@ -91,10 +87,9 @@ async def counting(agent: Any) -> AsyncGenerator[list[int]]:
     sent: list[int] = []
 
     async def count() -> None:
-        while True:
+        async for _ in every(EVERY):
             await agent.send({"type": "numbered", "number": len(sent) + 1})
             sent.append(len(sent) + 1)
-            await asyncio.sleep(EVERY)
 
     task = asyncio.create_task(count())
     try:
@@ -145,11 +140,9 @@ class Stage:
         (inbound,) = [one for one in stats if one.WhichOneof("stats") == "inbound_rtp"]
         return int(inbound.inbound_rtp.received.packets_received)
 
-    async def eventually(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    async def eventually(self, condition: Callable[[], bool]) -> None:
         """Wait for something that is counted but not announced."""
-        with anyio.fail_after(seconds):
-            while not condition():  # noqa: ASYNC110 - see above
-                await anyio.sleep(0.02)
+        await polled(condition)
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +170,9 @@ class Tab:
         self.page = page
         self._until = until
 
-    async def until(self, expression: str, seconds: float = PATIENCE) -> Any:
+    async def until(self, expression: str) -> Any:
         """Wait until an expression is true there; `client` is the page's."""
-        return await self._until(self.page, expression, seconds)
+        return await self._until(self.page, expression)
 
     async def kept(self, name: str) -> list[Any]:
         """What was noted over all of this tab's pages: numbers, links, violations."""
@@ -269,11 +262,13 @@ class Chromium:
 
 
 @pytest.fixture
-async def chromium(anyio_backend: str, tmp_path: Path) -> AsyncGenerator[Chromium]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
+async def chromium(
+    anyio_backend: str, tmp_path: Path, chromium_path: Any
+) -> AsyncGenerator[Chromium]:
+    async with async_playwright() as playwright:
+        path = chromium_path(playwright)
     process = await asyncio.create_subprocess_exec(
-        CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", stderr=asyncio.subprocess.PIPE
+        path, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
     try:

@@ -14,7 +14,7 @@ from playwright.async_api import BrowserContext
 from livelayer_bus import RoomAccess, Session
 from livelayer_bus.tokens import TokenRequest
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 LINGER = 3.0  # seconds: more than a reload takes here
 
@@ -73,7 +73,6 @@ async def test_an_avatar_alone_opens_a_session_that_lasts_over_a_reload_and_ends
     await tab.page.reload()
     await tab.playing("panel")
     assert opened == [session]
-    print(f"a reload shows a picture after {await tab.page.evaluate('seen.pictured'):.0f} ms")
 
     other = await tabs.open(context, f"{surface.url}/alone")
     await other.page.evaluate("void document.querySelector('#panel').connect()")

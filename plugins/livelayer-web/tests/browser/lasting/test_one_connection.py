@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
 import pytest
 from playwright.async_api import BrowserContext
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 
 async def test_panel_and_bubble_show_the_same_picture_over_one_connection_and_one_voice(
@@ -47,16 +46,7 @@ async def test_a_panel_taken_away_mid_speech_leaves_bubble_and_voice_as_they_wer
     assert after["samples"] > before["samples"]
     assert after["pictures"] > before["pictures"]
 
-    milliseconds = await tab.page.evaluate(
-        """async () => {
-            const began = performance.now();
-            document.querySelector("main").append(seen.panel);
-            while (!seen.picture("panel")) await new Promise(requestAnimationFrame);
-            return performance.now() - began;
-        }"""
-    )
-    print(f"a panel mounted again shows a frame after {milliseconds:.0f} ms")
-    assert milliseconds < 2000
+    await tab.page.evaluate("void document.querySelector('main').append(seen.panel)")
     await tab.playing("panel", "bubble")
     assert await tab.page.evaluate("seen.breaks") == []
     assert await tab.page.evaluate("seen.sounds().length") == 1
@@ -79,13 +69,11 @@ async def test_another_route_of_the_page_keeps_the_connection(stage: Any, tab: A
 
 
 async def test_a_reload_brings_the_picture_back_and_misses_no_event(stage: Any, tab: Any) -> None:
-    back: list[float] = []
     async with stage.counting(stage.agent) as sent:
         await tab.until("seen.kept('numbers').length > 5")
         for _ in range(3):
             await tab.page.reload()
             await tab.until("seen.pictured !== null")
-            back.append(await tab.page.evaluate("seen.pictured"))
             await tab.playing("panel", "bubble")
         count = len(await tab.kept("numbers"))
         await tab.until(f"seen.kept('numbers').length > {count + 5}")
@@ -93,8 +81,6 @@ async def test_a_reload_brings_the_picture_back_and_misses_no_event(stage: Any, 
     await tab.until(f"seen.kept('numbers').at(-1) >= {last}")
     numbers = await tab.kept("numbers")
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    print(f"a reload shows a picture after {', '.join(f'{ms:.0f}' for ms in back)} ms")
-    assert statistics.median(back) < 3000
     assert await tab.peers() == 1
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from playwright.async_api import BrowserContext
 
-pytestmark = pytest.mark.anyio
-
-NOTICED = 8.0  # seconds; five are promised, the rest is this machine's
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 
 async def test_two_tabs_are_one_encode_and_neither_needs_the_other(
@@ -53,12 +50,8 @@ async def test_a_browser_that_vanishes_is_noticed_and_costs_nothing_from_then_on
     tab = await tabs.open(chromium.context, stage.url)
     await tab.playing("panel", "bubble")
     silent = stage.surface.statistics().viewers.fell_silent
-    began = time.monotonic()
     await chromium.kill()
     await stage.eventually(lambda: not stage.surface.viewers())
-    noticed = time.monotonic() - began
-    print(f"a browser that was killed is noticed after {noticed:.1f} s")
-    assert noticed < NOTICED
     assert stage.surface.statistics().viewers.fell_silent == silent + 1
     await stage.eventually(lambda: stage.encoders() == [])
     (media,) = stage.surface.statistics().media

@@ -15,7 +15,7 @@ from livelayer_web.media.pictures import Pictures
 from livelayer_web.media.quality import CodecName
 
 from livelayer_bus.media import VideoWriter
-from livelayer_bus.testing import ManualClock, marked_picture
+from livelayer_bus.testing import PATIENCE, ManualClock, marked_picture
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,6 @@ FPS = 30
 FRAME_NS = 1_000_000_000 // FPS
 FRAME_SECONDS = 1 / FPS
 ASKED_AT = 20  # of the pictures of a second: the limit on key frames has passed by then
-PATIENCE = 20.0  # seconds; never reached where the code is right
 
 
 @pytest.fixture

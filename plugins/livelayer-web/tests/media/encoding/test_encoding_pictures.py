@@ -26,13 +26,12 @@ from livelayer_web.media.video_codecs import VideoEncoder
 
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import VideoFrame, VideoWriter
-from livelayer_bus.testing import ManualClock, mark_of, marked_picture, settle
+from livelayer_bus.testing import PATIENCE, ManualClock, mark_of, marked_picture, settle
 
 pytestmark = pytest.mark.anyio
 
 BEST, MIDDLE, LEAST = LADDER
 FRAME_NS = 1_000_000_000 // 25
-PATIENCE = 20.0  # seconds; never reached where the code is right
 DECODERS: dict[CodecName, Literal["vp8", "h264"]] = {"VP8": "vp8", "H264": "h264"}
 
 

@@ -18,7 +18,7 @@ from livelayer_web.media.sound import RETRY_SECONDS, Sound
 
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import AudioFrame, AudioWriter
-from livelayer_bus.testing import ManualClock, settle
+from livelayer_bus.testing import PATIENCE, ManualClock, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +29,6 @@ def anyio_backend() -> str:
 
 
 NS_PER_MS = 1_000_000
-PATIENCE = 20.0  # seconds
 
 
 def tone(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Protocol
 
@@ -23,7 +22,8 @@ from playwright.async_api import Page, Route
 from livelayer_bus import Session
 from livelayer_bus.media import AudioFrame, VideoFrame
 from livelayer_bus.surfaces import MountedSurface, SurfaceSession
-from livelayer_bus.testing import ScriptedRoom, ScriptedRooms
+from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, polled
+from livelayer_bus.testing.waiting import every
 
 ADDRESS = "http://localhost/"  # a secure context, answered by the test itself
 SAMPLE_RATE = 48_000
@@ -93,7 +93,7 @@ class Agent:
         await asyncio.wait(self._tasks)
 
     async def _show(self) -> None:
-        async for _ in _beats(1 / 30):
+        async for _ in every(1 / 30):
             picture = bytes(self._painter.paint())
             frame = VideoFrame(picture, self._painter.width, self._painter.height)
             self.room.push_video(frame)
@@ -101,18 +101,10 @@ class Agent:
     async def _speak(self) -> None:
         length = SAMPLE_RATE * FRAME_MS // 1000
         position = 0
-        async for _ in _beats(FRAME_MS / 1000):
+        async for _ in every(FRAME_MS / 1000):
             data = self._tone[position : position + length].tobytes()
             position = (position + length) % len(self._tone)
             self.room.push_audio(AudioFrame(data, SAMPLE_RATE, 1, length))
-
-
-async def _beats(interval: float) -> AsyncGenerator[None]:
-    due = time.monotonic()
-    while True:
-        yield
-        due = max(due + interval, time.monotonic() - 0.1)
-        await asyncio.sleep(due - time.monotonic())
 
 
 @pytest.fixture
@@ -319,8 +311,6 @@ def until() -> Until:
     """Waits for what nobody announces; a test that waits for ever fails by its time limit."""
 
     async def wait(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 - nobody announces it
-                await asyncio.sleep(0.01)
+        await polled(condition)
 
     return wait

@@ -10,7 +10,7 @@ from playwright.async_api import Page
 
 from livelayer_bus.testing import ManualClock
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("agent")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("agent"), pytest.mark.realtime]
 
 Play = Callable[..., Awaitable[MediaConnection]]
 

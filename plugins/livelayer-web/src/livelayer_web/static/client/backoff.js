@@ -1,5 +1,5 @@
 // @ts-check
-/** Waiting longer after each failure, with jitter, so that many pages don't come back at once. */
+/** Waits longer after each failure, with jitter, so that many pages do not come back at once. */
 
 const FIRST = 0.25; // seconds
 const LAST = 5; // seconds
@@ -25,7 +25,7 @@ export class Backoff {
 }
 
 /**
- * Waits, or is woken.
+ * Waits, unless the signal ends the wait.
  *
  * @param {number} seconds
  * @param {AbortSignal} signal ends the wait early

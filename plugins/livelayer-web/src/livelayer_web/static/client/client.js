@@ -1,21 +1,21 @@
 // @ts-check
-/** A page's half of a session: one link, one media connection, one voice, any number of surfaces. */
+/** A page's client of a session: one link, one media connection, any number of surfaces. */
 
-import { Beat } from "./beat.js";
-import { Commands } from "./commands.js";
-import { Follower } from "./follow.js";
+import { Heartbeat } from "./heartbeat.js";
+import { CommandReceiver } from "./command-receiver.js";
+import { SessionStore } from "./session-store.js";
 import { Http } from "./http.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Link } from "./link.js";
-import { live } from "./live.js";
-import { Loudness } from "./loudness.js";
+import { whenLive } from "./link.js";
+import { LevelTicker } from "./audio-level.js";
 import { Media } from "./media.js";
 import { Outbox, uuid } from "./outbox.js";
-import { Place } from "./place.js";
-import { TabRecord, tabStorage } from "./record.js";
-import { Sound } from "./sound.js";
+import { SessionLocator } from "./session-locator.js";
+import { TabStorage, tabStorage } from "./tab-storage.js";
+import { Speaker } from "./speaker.js";
 import { Sources } from "./sources.js";
-import { Watchers } from "./watchers.js";
+import { ShownSurfaces } from "./shown-surfaces.js";
 
 /** @typedef {import("./types.js").SessionState} SessionState */
 /** @typedef {import("./types.js").SourceKind} SourceKind */
@@ -24,12 +24,12 @@ import { Watchers } from "./watchers.js";
 /** @typedef {import("./types.js").Message} Message */
 
 const MESSAGE = 15_360; // bytes, until the server says otherwise
-const CONNECT = 40; // seconds until a connect must have come to something
+const CONNECT = 40; // seconds that connecting may take
 
 /**
- * Guarantee: `state` is the session's, event by event; every event is told once and in order, over
- * cuts and reloads (`event`), unless the server says that some were lost (`lagged`). Nothing is
- * joined before `open()`.
+ * Guarantee: `state` is the session's, event by event. Every event is dispatched once and in order,
+ * across network failures and reloads (`event`), unless the server reports that some were lost
+ * (`lagged`). It joins nothing before `open()`.
  *
  * Events (CustomEvent): `state`, `event` (detail: the event, with its `line` beside it), `lagged`,
  * `link`, `media`, `sources`, `info`, `pending`, `level`, `speaker`, `surfaces`, `command` (detail
@@ -41,51 +41,51 @@ export class SessionClient extends EventTarget {
   /** @type {Info | null} */
   info = null;
   #http;
-  #record;
+  #storage;
   #link;
-  #follower = new Follower();
-  #beat;
+  #store = new SessionStore();
+  #heartbeat;
   #media;
-  #sound;
+  #speaker;
   #sources;
   #outbox;
   #commands;
   #lifecycle;
-  #watchers = new Watchers();
-  #loudness = new Loudness(() => this.level, (level) => this.#tell("level", level));
-  /** Taken up what an earlier page of this tab left. */
+  #shownSurfaces = new ShownSurfaces();
+  #levelTicker = new LevelTicker(() => this.level, (level) => this.#tell("level", level));
+  /** Whether it has resumed what an earlier page of this tab left. */
   #resumed = false;
-  /** There was a media connection before the reload: make one before the state is known. */
+  /** There was a media connection before the reload: connect before the state is known. */
   #hint = false;
   #known = false;
 
   /**
    * @param {{base?: string, token?: string | null, agentId?: string | null, storage?: Storage | null}} [options]
-   *   `base`: where the surface is mounted; `token`: a viewer token; `agentId`: open a session of
-   *   one's own with this agent; `storage`: what outlives a reload (the tab's session storage)
+   *   `base`: where the surface is mounted; `token`: a viewer token; `agentId`: open a
+   *   session of this page's own with this agent; `storage`: survives a reload (the tab's session storage)
    */
   constructor({ base = "/livelayer", token = null, agentId = null, storage = tabStorage() } = {}) {
     super();
     const http = new Http(base);
     this.#http = http;
-    this.#record = new TabRecord(agentId === null ? http.base : `${http.base}#${agentId}`, storage);
-    const place = new Place(http, this.#record, agentId);
+    this.#storage = new TabStorage(agentId === null ? http.base : `${http.base}#${agentId}`, storage);
+    const locator = new SessionLocator(http, this.#storage, agentId);
     this.#link = new Link(http, {
       phase: () => this.#linkChanged(),
       joined: (joined) => this.#joined(joined),
       event: (kind, data) => this.#take(kind, data),
-      cursor: () => this.#follower.cursor,
-      place: (signal, anew, bearer) => place.find(signal, anew, bearer),
+      cursor: () => this.#store.cursor,
+      place: (signal, anew, bearer) => locator.find(signal, anew, bearer),
     });
     this.#link.token = token;
-    this.#beat = new Beat(http, () => this.#watchers.wants, () => this.#link.lost());
-    this.#sound = new Sound(this.#record.read("muted", false), () => this.#tell("speaker"));
+    this.#heartbeat = new Heartbeat(http, () => this.#shownSurfaces.wants, () => this.#link.lost());
+    this.#speaker = new Speaker(this.#storage.read("muted", false), () => this.#tell("speaker"));
     this.#media = new Media(http, {
       changed: () => this.#mediaChanged(),
-      sound: (track) => this.#sound.attach(track),
+      sound: (track) => this.#speaker.attach(track),
       source: (kind) => this.#sources.track(kind),
       renewed: () => void this.#sources.renew(),
-      watched: () => this.#watchers.wants.video,
+      watched: () => this.#shownSurfaces.wants.video,
     });
     this.#sources = new Sources(http, {
       changed: () => this.#sourcesChanged(),
@@ -94,17 +94,17 @@ export class SessionClient extends EventTarget {
       send: (kind) => this.#media.send(kind, this.#sources.track(kind)),
     });
     const pending = () => this.#tell("pending");
-    this.#outbox = new Outbox(http, this.#record, pending, (error) => error.stranger && this.#link.lost());
-    this.#commands = new Commands(http, this.#record, ({ type }, { ok, reason }) =>
+    this.#outbox = new Outbox(http, this.#storage, pending, (error) => error.stranger && this.#link.lost());
+    this.#commands = new CommandReceiver(http, this.#storage, ({ type }, { ok, reason }) =>
       this.#tell("command", { command: type, ok, reason }),
     );
     this.#lifecycle = new Lifecycle({
       leave: () => this.#leave(),
       remember: () => this.#remember(),
-      forget: () => this.#record.take(),
+      forget: () => this.#storage.take(),
       back: () => this.#link.open(),
       wake: () => this.#wake(),
-      seen: () => this.#beat.now(),
+      seen: () => this.#heartbeat.soon(),
       used: () => this.markUsed(),
     });
   }
@@ -125,11 +125,11 @@ export class SessionClient extends EventTarget {
 
   /** The agent's loudness, 0 to 1. */
   get level() {
-    return this.#sound.meter.level;
+    return this.#speaker.meter.level;
   }
 
   get speaker() {
-    return this.#sound.state;
+    return this.#speaker.state;
   }
 
   get sources() {
@@ -146,39 +146,39 @@ export class SessionClient extends EventTarget {
     this.#link.setToken(token);
   }
 
-  /** Asked for a token where there is none, or it was refused. */
+  /** Called for a token if there is none, or it was refused. */
   set tokenProvider(/** @type {import("./link.js").TokenProvider | null} */ provider) {
     this.#link.tokenProvider = provider;
     if (provider !== null && this.link.phase === "refused") this.#link.open();
   }
 
-  /** What carries the agent's commands out on this page. */
-  set carryOut(/** @type {import("./commands.js").CarryOut | null} */ carryOut) {
+  /** Carries out the agent's commands on this page. */
+  set carryOut(/** @type {import("./command-receiver.js").CarryOut | null} */ carryOut) {
     this.#commands.carryOut = carryOut;
   }
 
-  /** Joins the server; while it recovers, was refused or has ended: tries again at once. */
+  /** Joins the server; after a failure, a refusal or the end, tries again at once. */
   open() {
     if (!this.#resumed) {
       this.#resumed = true;
-      const left = this.#record.take();
+      const left = this.#storage.take();
       this.#link.previous = left?.key ?? null;
-      this.#follower = new Follower(left?.cursor ?? null);
+      this.#store = new SessionStore(left?.cursor ?? null);
       this.#hint = left?.media ?? false;
     }
     this.#lifecycle.start();
     this.#link.open();
   }
 
-  /** Leaves the server; the session goes on without this page. */
+  /** Leaves the server; the session continues without this page. */
   close() {
     this.#lifecycle.stop();
-    this.#beat.stop();
+    this.#heartbeat.stop();
     this.#sources.close();
     this.#media.close();
-    this.#sound.close();
+    this.#speaker.close();
     this.#link.close();
-    this.#record.take();
+    this.#storage.take();
     this.#resumed = false;
   }
 
@@ -198,11 +198,11 @@ export class SessionClient extends EventTarget {
   }
 
   /**
-   * Sends a typed message, now or when that is possible again: it outlives cuts and reloads.
+   * Sends a typed message, now or as soon as possible; it survives network failures and reloads.
    *
    * @param {string} text
    * @returns {Promise<string>} its id, when the server has taken it
-   * @throws {SessionError} it was not taken up (`message`, `size`, `full`), or refused for good
+   * @throws {SessionError} not accepted (`message`, `size`, `full`), or refused by the server
    */
   sendMessage(text) {
     this.markUsed();
@@ -231,35 +231,35 @@ export class SessionClient extends EventTarget {
   }
 
   /**
-   * A surface on screen wants pictures.
+   * A visible surface wants video.
    *
-   * @param {string} key one a surface
+   * @param {string} key one for each surface
    * @param {{height: number}} size in device pixels
    */
   retainVideo(key, { height }) {
     this.retainSurface(key);
-    if (this.#watchers.retain(key, height)) this.#beat.now();
+    if (this.#shownSurfaces.retain(key, height)) this.#heartbeat.soon();
   }
 
   /** @param {string} key */
   releaseVideo(key) {
-    if (this.#watchers.release(key)) this.#beat.now();
+    if (this.#shownSurfaces.release(key)) this.#heartbeat.soon();
   }
 
   /** @param {string} key of a surface that is shown, small or large: an automatic connect waits for one */
   retainSurface(key) {
-    if (this.#watchers.show(key, true)) this.#tell("surfaces");
+    if (this.#shownSurfaces.show(key, true)) this.#tell("surfaces");
   }
 
   /** @param {string} key */
   releaseSurface(key) {
     this.releaseVideo(key);
-    if (this.#watchers.show(key, false)) this.#tell("surfaces");
+    if (this.#shownSurfaces.show(key, false)) this.#tell("surfaces");
   }
 
   /** The surfaces shown now. @returns {ReadonlySet<string>} */
   get surfaces() {
-    return this.#watchers.shown;
+    return this.#shownSurfaces.shown;
   }
 
   /** @param {SourceKind} kind asks the user, then the session; see `sources` */
@@ -280,18 +280,18 @@ export class SessionClient extends EventTarget {
 
   /** @param {boolean} muted */
   setSpeakerMuted(muted) {
-    this.#record.write("muted", muted || null);
-    this.#sound.mute(muted);
+    this.#storage.write("muted", muted || null);
+    this.#speaker.mute(muted);
   }
 
-  /** In a gesture of the user's: lets the browser play sound. */
+  /** Lets the browser play audio; call it in a user gesture. */
   async unblockSound() {
-    await this.#sound.unblock();
+    await this.#speaker.unblock();
   }
 
-  /** A person used this page: the agent's commands come here. */
+  /** Reports that a person used this page: the agent's commands go to it. */
   markUsed() {
-    if (this.info?.active !== true) this.#beat.used();
+    if (this.info?.active !== true) this.#heartbeat.markUsed();
   }
 
   /** @returns {Promise<RTCStatsReport> | null} of the media connection */
@@ -306,18 +306,18 @@ export class SessionClient extends EventTarget {
    */
   async #ask(path, json, limit) {
     if (this.link.phase === "idle") this.open();
-    await live(this);
+    await whenLive(this);
     await this.#http.json("POST", path, { json, ...(limit ? { limit } : {}) });
   }
 
   /** @param {Joined} joined */
   #joined(joined) {
-    const { cursor } = this.#follower;
-    if (cursor !== null && !cursor.startsWith(`${joined.session}:`)) this.#follower = new Follower();
+    const { cursor } = this.#store;
+    if (cursor !== null && !cursor.startsWith(`${joined.session}:`)) this.#store = new SessionStore();
     if (this.#known) this.#media.renew();
     this.#known = true;
     this.info = null;
-    this.#beat.start(joined.beat_seconds);
+    this.#heartbeat.start(joined.beat_seconds);
     this.#update();
     this.#sources.suspend();
   }
@@ -325,15 +325,15 @@ export class SessionClient extends EventTarget {
   /** @param {string} kind @param {any} data */
   #take(kind, data) {
     if (kind === "snapshot") {
-      this.#follower.snapshot(data);
+      this.#store.snapshot(data);
       this.#stateChanged();
     } else if (kind === "event") {
-      const { state } = this.#follower;
-      const told = this.#follower.event(data);
-      if (this.#follower.state !== state) this.#stateChanged();
+      const { state } = this.#store;
+      const told = this.#store.event(data);
+      if (this.#store.state !== state) this.#stateChanged();
       if (told !== null) this.dispatchEvent(Object.assign(new CustomEvent("event", { detail: told }), { line: data }));
     } else if (kind === "command") {
-      void this.#commands.take(this.#follower.session ?? "", data);
+      void this.#commands.take(this.#store.session ?? "", data);
     } else if (kind === "info") {
       this.info = data;
       this.#tell("info");
@@ -341,7 +341,7 @@ export class SessionClient extends EventTarget {
   }
 
   #stateChanged() {
-    const { state } = this.#follower;
+    const { state } = this.#store;
     if (state === null) return;
     this.state = state;
     this.#sources.follow(state);
@@ -351,7 +351,7 @@ export class SessionClient extends EventTarget {
 
   #linkChanged() {
     if (this.#link.joined === null) {
-      this.#beat.stop();
+      this.#heartbeat.stop();
       this.info = null;
     }
     this.#update();
@@ -364,11 +364,11 @@ export class SessionClient extends EventTarget {
   }
 
   #mediaChanged() {
-    this.#loudness.watch(this.media.phase === "live");
+    this.#levelTicker.watch(this.media.phase === "live");
     this.#tell("media");
   }
 
-  /** What is done follows from where the link and the session are. */
+  /** Derives what outbox and media do from the states of link and session. */
   #update() {
     const { connection_state: phase, agent_active = false } = this.state ?? {};
     const talk = this.#link.joined?.grants.includes("talk") ?? false;
@@ -379,13 +379,13 @@ export class SessionClient extends EventTarget {
   }
 
   #remember() {
-    const { cursor } = this.#follower;
-    this.#record.leave({ key: this.#http.key ?? this.#link.previous, cursor, media: this.media.phase !== "off" });
+    const { cursor } = this.#store;
+    this.#storage.leave({ key: this.#http.key ?? this.#link.previous, cursor, media: this.media.phase !== "off" });
   }
 
   #leave() {
     this.#remember();
-    this.#beat.stop();
+    this.#heartbeat.stop();
     this.#link.leave();
     this.#sources.close();
     this.#media.close();
@@ -394,7 +394,7 @@ export class SessionClient extends EventTarget {
   #wake() {
     this.#link.wake();
     this.#media.wake();
-    this.#beat.now();
+    this.#heartbeat.soon();
   }
 
   /** @param {string} kind @param {unknown} [detail] */

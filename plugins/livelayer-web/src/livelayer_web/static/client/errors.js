@@ -1,5 +1,5 @@
 // @ts-check
-/** Why something did not work, in one kind of error with a code to act on. */
+/** `SessionError`: the one error of this client, with a code to act on. */
 
 /** Codes with which the server refuses a page until it has other credentials. */
 export const REFUSED = new Set(["token", "expired", "replayed", "revoked", "host", "origin"]);
@@ -24,17 +24,17 @@ export class SessionError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Asking again with the same credentials is of no use. */
+  /** Whether a retry with the same credentials is useless. */
   get refused() {
     return REFUSED.has(this.code) && (this.status === 401 || this.status === 403);
   }
 
-  /** The viewer's key is unknown: join again. */
+  /** Whether the viewer's key is unknown: join again. */
   get stranger() {
     return this.status === 401 && this.code === "viewer";
   }
 
-  /** The same request may succeed later. */
+  /** Whether the same request may succeed later. */
   get retryable() {
     return this.status === 0 ? ["network", "timeout"].includes(this.code) : isPassing(this);
   }

@@ -1,5 +1,5 @@
 // @ts-check
-/** Requests to the server: the key in a header, a limit of time, problems as errors. */
+/** Requests to the server: the key in a header, a time limit, problems as errors. */
 
 import { SessionError } from "./errors.js";
 
@@ -62,7 +62,7 @@ export class Http {
       throw new SessionError("network", "the server cannot be reached");
     } finally {
       clearTimeout(timer);
-      // A body that is still read goes on being stopped by the caller's signal.
+      // The caller's signal still aborts a body that is being read.
       if (!request.headers?.accept) signal?.removeEventListener("abort", stop);
     }
   }
@@ -82,7 +82,7 @@ export class Http {
     try {
       return JSON.parse(text);
     } catch {
-      throw new SessionError("http", "the answer is no JSON", { status: answer.status });
+      throw new SessionError("http", "the answer is not JSON", { status: answer.status });
     }
   }
 

@@ -1,11 +1,11 @@
 // @ts-check
-/** A page's life: hidden, frozen, kept in the back-forward cache, brought back, cut off, left. */
+/** The page's life cycle: hidden, frozen, in the back-forward cache, resumed, offline, left. */
 
 /**
  * @typedef {object} LifecycleHooks
  * @property {() => void} leave the page goes, perhaps to come back
- * @property {() => void} remember it may be thrown away without a word
- * @property {() => void} forget it was not
+ * @property {() => void} remember it may be discarded without notice
+ * @property {() => void} forget it was not discarded
  * @property {() => void} back it came back after `leave`
  * @property {() => void} wake time has passed, or the network is back
  * @property {() => void} seen it is shown, or not any more

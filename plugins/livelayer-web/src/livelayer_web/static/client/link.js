@@ -1,14 +1,16 @@
 // @ts-check
-/** Keeps a page joined to its server and reading its events, whatever comes between. */
+/** Keeps a page joined to its server and reading its events, across network failures. */
 
 import { Backoff, pause } from "./backoff.js";
 import { SessionError, asSessionError } from "./errors.js";
-import { pageInfo } from "./page-info.js";
-import { EventStream } from "./stream.js";
+import { EventStream } from "./event-stream.js";
+import { pageInfo } from "./heartbeat.js";
 
 /** @typedef {import("./types.js").Joined} Joined */
 /** @typedef {import("./types.js").LinkState} LinkState */
 /** @typedef {() => string | null | undefined | Promise<string | null | undefined>} TokenProvider */
+
+const LIVE = 10; // seconds that `whenLive` waits
 
 /**
  * @typedef {object} LinkHooks
@@ -21,8 +23,8 @@ import { EventStream } from "./stream.js";
  */
 
 /**
- * Guarantee: while open, it is joined or tries to be, at the latest five seconds after the last
- * attempt; an unknown key joins again, a refused token is final until there is another one.
+ * Guarantee: while open, it is joined, or tries to join at most five seconds after the last attempt.
+ * After an unknown key it joins again; a refused token is final until there is another one.
  */
 export class Link {
   /** @type {LinkState} */
@@ -54,7 +56,7 @@ export class Link {
     this.hooks = hooks;
   }
 
-  /** Joins, or tries again at once if that is waited for. */
+  /** Joins; ends a wait and tries at once. */
   open() {
     if (this.#run !== null) return this.wake();
     this.#run = new AbortController();
@@ -81,7 +83,7 @@ export class Link {
     if (this.state.phase === "live") this.#set({ phase: "recovering", code: "left" });
   }
 
-  /** Something may have changed: the network, or the page was asleep. */
+  /** The network may have changed, or the page was suspended. */
   wake() {
     this.#stream?.look();
     this.#sleep.abort();
@@ -89,7 +91,7 @@ export class Link {
 
   /** The server does not know this viewer: join again. */
   lost() {
-    this.#stream?.stop(new SessionError("viewer", "this viewer was forgotten", { status: 401 }));
+    this.#stream?.stop(new SessionError("viewer", "the server does not know this viewer", { status: 401 }));
   }
 
   /** @param {string | null} token */
@@ -192,7 +194,7 @@ export class Link {
     try {
       return (await this.tokenProvider()) ?? null;
     } catch {
-      throw new SessionError("network", "no fresh token was to be had");
+      throw new SessionError("network", "the token provider failed");
     }
   }
 
@@ -250,7 +252,34 @@ export class Link {
  * @returns {SessionError}
  */
 function farewell(reason) {
-  if (reason === "revoked") return new SessionError("revoked", "this page may not watch any more", { status: 401 });
+  if (reason === "revoked") return new SessionError("revoked", "this page may no longer watch", { status: 401 });
   if (reason === "unmounted") return new SessionError("unmounted", "the surface is not mounted now", { status: 503 });
   return new SessionError("closed", "the session was closed");
+}
+
+/**
+ * @param {EventTarget & {link: import("./types.js").LinkState}} client
+ * @returns {Promise<void>} when its link is live
+ * @throws {SessionError} it was refused, has ended, or is not back in time
+ */
+export function whenLive(client) {
+  /** @type {(value: void) => void} */
+  let succeed;
+  /** @type {(error: SessionError) => void} */
+  let fail;
+  /** @type {Promise<void>} */
+  const result = new Promise((resolve, reject) => [succeed, fail] = [resolve, reject]);
+  const look = () => {
+    const { phase, code = "closed", detail = "this page has left the server" } = client.link;
+    if (phase === "live") succeed();
+    else if (["refused", "ended", "idle"].includes(phase)) fail(new SessionError(code, detail));
+  };
+  const late = () => fail(new SessionError("timeout", "the server cannot be reached"));
+  const timer = setTimeout(late, LIVE * 1000);
+  client.addEventListener("link", look);
+  look();
+  return result.finally(() => {
+    clearTimeout(timer);
+    client.removeEventListener("link", look);
+  });
 }

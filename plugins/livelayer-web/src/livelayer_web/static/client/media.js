@@ -1,5 +1,5 @@
 // @ts-check
-/** The agent's picture and sound: one connection, made anew when it ends, behind one MediaStream. */
+/** The agent's video and audio: one connection, renewed when it ends, behind one MediaStream. */
 
 import { Backoff, pause } from "./backoff.js";
 import { Peer, SOURCES } from "./peer.js";
@@ -12,13 +12,13 @@ import { Peer, SOURCES } from "./peer.js";
  * @property {() => void} changed
  * @property {(track: MediaStreamTrack | null) => void} sound
  * @property {(kind: SourceKind) => MediaStreamTrack | null} source what this page sends now
- * @property {() => void} renewed another connection took the place of one
- * @property {() => boolean} watched somebody waits for pictures
+ * @property {() => void} renewed the connection was replaced
+ * @property {() => boolean} watched a surface wants video
  */
 
 const HOUR = 3600; // seconds: until something changes
-const LINGER = 5; // seconds a connection is kept that nobody wants, for who comes back
-const READY = 8; // seconds that who wants to send waits for the connection
+const LINGER = 5; // seconds that an unused connection is kept, in case it is wanted again
+const READY = 8; // seconds that a source waits for the connection
 const PICTURE = 3; // seconds for the first picture of a new connection
 
 /**
@@ -41,9 +41,9 @@ export class Media {
   #backoff = new Backoff();
   /** Ends the wait before the next attempt. */
   #rest = new AbortController();
-  /** Aborted while the connection is there: who waits for it goes on. */
+  /** Aborted while there is a connection: ends every wait for one. */
   #live = new AbortController();
-  /** Ends what the loop is at. */
+  /** Ends the current step of the loop. */
   #turn = new AbortController();
 
   /**
@@ -70,7 +70,7 @@ export class Media {
     this.#next();
   }
 
-  /** The server forgot the connection: make another. */
+  /** The server has forgotten the connection: makes another. */
   renew() {
     if (this.#peer !== null) this.#retire(this.#peer);
     this.#backoff.reset();
@@ -89,7 +89,7 @@ export class Media {
     this.#turn.abort();
   }
 
-  /** Try at once what is waited for. */
+  /** Ends a wait and tries at once. */
   wake() {
     this.#rest.abort();
   }
@@ -139,7 +139,7 @@ export class Media {
       return await pause(this.#backoff.next(), AbortSignal.any([signal, this.#rest.signal]));
     }
     if (signal.aborted) return peer.close();
-    // Taken meanwhile: the latest is what is sent.
+    // A source may have been taken meanwhile.
     for (const kind of SOURCES) await peer.send(kind, this.hooks.source(kind));
     this.#backoff.reset();
     const renewed = this.#lived;

@@ -1,5 +1,5 @@
 // @ts-check
-/** Typed messages until the server has taken them: over cuts, restarts and reloads, in order. */
+/** Keeps typed messages until the server has taken them, in order, across network failures and reloads. */
 
 import { Backoff, pause } from "./backoff.js";
 import { SessionError, asSessionError } from "./errors.js";
@@ -11,8 +11,8 @@ import { jsonBytes } from "./text.js";
 const MOST = 50; // messages
 
 /**
- * Guarantee: what `add` took is sent once, in order, or stands in `pending` with the reason why
- * not; a message keeps its id, by which the server knows it. At most 50 wait.
+ * Guarantee: a message that `add` accepts is sent once and in order, or stays in `pending` with the
+ * reason. It keeps its id, so the server does not send it twice. At most 50 wait.
  */
 export class Outbox {
   /** @type {PendingMessage[]} */
@@ -25,23 +25,23 @@ export class Outbox {
 
   /**
    * @param {import("./http.js").Http} http
-   * @param {import("./record.js").TabRecord} record
+   * @param {import("./tab-storage.js").TabStorage} storage
    * @param {() => void} changed
-   * @param {(error: SessionError) => void} failed what the session should know, as an unknown key
+   * @param {(error: SessionError) => void} failed called with errors that concern the link, such as an unknown key
    */
-  constructor(http, record, changed, failed) {
+  constructor(http, storage, changed, failed) {
     this.http = http;
-    this.record = record;
+    this.storage = storage;
     this.changed = changed;
     this.failed = failed;
-    this.pending = record.read("outbox", /** @type {PendingMessage[]} */ ([]));
+    this.pending = storage.read("outbox", /** @type {PendingMessage[]} */ ([]));
   }
 
   /**
    * @param {string} text
    * @param {number} limit bytes of the encoded message
    * @returns {Promise<string>} its id, once the server has taken it
-   * @throws {SessionError} it was not taken up: `message`, `size`, `full`; or the server refused it
+   * @throws {SessionError} not accepted (`message`, `size`, `full`), or refused by the server
    */
   add(text, limit) {
     const problem = this.#problem(text, limit);
@@ -49,7 +49,7 @@ export class Outbox {
     const id = uuid();
     /** @type {Promise<string>} */
     const taken = new Promise((resolve, reject) => this.#waiters.set(id, { resolve, reject }));
-    // Who does not wait for it reads `pending`.
+    // A caller that does not wait for it reads `pending`.
     taken.catch(() => {});
     this.#keep([...this.pending, { id, text }]);
     this.#go();
@@ -70,7 +70,7 @@ export class Outbox {
     this.#go();
   }
 
-  /** @param {string} id of a message that shall not be sent */
+  /** @param {string} id of a message not to send */
   discard(id) {
     this.#keep(this.pending.filter((one) => one.id !== id));
     this.#settle(id, new SessionError("closed", "the message was discarded"));
@@ -137,7 +137,7 @@ export class Outbox {
   /** @param {PendingMessage[]} pending */
   #keep(pending) {
     this.pending = pending;
-    this.record.write("outbox", pending.length > 0 ? pending : null);
+    this.storage.write("outbox", pending.length > 0 ? pending : null);
     this.changed();
   }
 
@@ -146,16 +146,16 @@ export class Outbox {
    * @param {number} limit
    */
   #problem(text, limit) {
-    if (text.trim() === "") return new SessionError("message", "there is nothing to send");
+    if (text.trim() === "") return new SessionError("message", "the message is empty");
     if (jsonBytes({ type: "user_message", text }) > limit) {
       return new SessionError("size", `the message is longer than ${limit} bytes`);
     }
-    if (this.pending.length >= MOST) return new SessionError("full", `${MOST} messages wait already`);
+    if (this.pending.length >= MOST) return new SessionError("full", `${MOST} messages are waiting already`);
     return null;
   }
 }
 
-/** @returns {string} random; `crypto.randomUUID` is there on secure pages only */
+/** @returns {string} random; `crypto.randomUUID` exists on secure pages only */
 export function uuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;

@@ -1,5 +1,5 @@
 // @ts-check
-/** One media connection: an RTCPeerConnection in the order of protocol.md, agreed on by WHEP. */
+/** One media connection: an RTCPeerConnection as protocol.md describes it, negotiated by WHEP. */
 
 import { SessionError } from "./errors.js";
 
@@ -13,12 +13,12 @@ const DISCONNECTED = 2; // seconds a connection may be interrupted
 const ENDED = new Set(["failed", "closed"]);
 
 export class Peer {
-  /** Neither connects nor plays any more. */
+  /** Whether it has ended: it neither connects nor plays. */
   ended = false;
   #connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   /** @type {Record<SourceKind, RTCRtpSender>} */
   #senders;
-  #place = "";
+  #resource = "";
   #closed = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #patience;
@@ -53,7 +53,7 @@ export class Peer {
     } catch (error) {
       this.close();
       if (error instanceof SessionError) throw error;
-      throw new SessionError("sdp", "this browser and the server found no common media");
+      throw new SessionError("sdp", "this browser and the server support no common media format");
     }
   }
 
@@ -72,8 +72,8 @@ export class Peer {
     this.ended = true;
     clearTimeout(this.#patience);
     this.#connection.close();
-    if (this.#place === "" || this.http.key === null) return;
-    void this.http.send("DELETE", this.#place, { keepalive: true }).catch(() => {});
+    if (this.#resource === "" || this.http.key === null) return;
+    void this.http.send("DELETE", this.#resource, { keepalive: true }).catch(() => {});
   }
 
   /** @returns {Promise<RTCStatsReport>} */
@@ -85,15 +85,15 @@ export class Peer {
   async #negotiate(signal) {
     const connection = this.#connection;
     await connection.setLocalDescription();
-    // The server has addresses and finds ours by our checks: nothing to gather, nothing to wait for.
+    // The server lists its addresses and learns ours from the checks: no gathering, no waiting.
     const text = connection.localDescription?.sdp ?? "";
     const answer = await this.http.send("POST", "whep", { text, type: "application/sdp", signal });
     const { base } = this.http;
     const place = new URL(answer.headers.get("location") ?? "", `${base}/whep`).href;
-    // The key goes to no other place than below the base.
-    if (place.startsWith(`${base}/whep/`)) this.#place = place.slice(base.length + 1);
+    // The key is sent to addresses below the base only.
+    if (place.startsWith(`${base}/whep/`)) this.#resource = place.slice(base.length + 1);
     const sdp = await answer.text();
-    if (signal.aborted) throw new SessionError("closed", "not wanted any more");
+    if (signal.aborted) throw new SessionError("closed", "the connection is no longer needed");
     await connection.setRemoteDescription({ type: "answer", sdp });
   }
 
@@ -110,13 +110,13 @@ export class Peer {
       const fail = (code, detail) => reject(new SessionError(code, detail));
       const look = () => {
         if (connection.connectionState === "connected") resolve();
-        if (ENDED.has(connection.connectionState)) fail("network", "media cannot reach the server");
+        if (ENDED.has(connection.connectionState)) fail("network", "the media connection failed");
       };
-      const timer = setTimeout(() => fail("timeout", "media does not come through"), CONNECT * 1000);
+      const timer = setTimeout(() => fail("timeout", "no media arrives from the server"), CONNECT * 1000);
       end.signal.addEventListener("abort", () => clearTimeout(timer));
       const { signal: until } = end;
       connection.addEventListener("connectionstatechange", look, { signal: until });
-      signal.addEventListener("abort", () => fail("closed", "not wanted any more"), { signal: until });
+      signal.addEventListener("abort", () => fail("closed", "the connection is no longer needed"), { signal: until });
       look();
     });
     return connected.finally(() => end.abort());
@@ -132,7 +132,7 @@ export class Peer {
 
   #end() {
     if (this.ended) return;
-    this.ended = true; // its last picture stays on show until there is another: not closed yet
+    this.ended = true; // its last picture stays until there is another: not closed yet
     this.onEnd();
   }
 }

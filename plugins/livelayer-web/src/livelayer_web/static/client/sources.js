@@ -1,8 +1,8 @@
 // @ts-check
-/** Microphone, camera and screen: asked for when the user wants it, the session's lease, then sent. */
+/** Microphone, camera and screen: permission of the user, then the session's lease, then the track. */
 
 import { asSessionError } from "./errors.js";
-import { LevelMeter } from "./level.js";
+import { LevelMeter } from "./audio-level.js";
 import { SOURCES } from "./peer.js";
 
 /** @typedef {import("./types.js").SourceKind} SourceKind */
@@ -17,22 +17,22 @@ import { SOURCES } from "./peer.js";
  * @property {(kind: SourceKind) => Promise<void>} send puts the source's track into the connection
  */
 
-const TRIES = 12; // half a second apart, while the connection is made anew
-const AGAIN = 2; // seconds a lease must have held to be asked for once more
+const TRIES = 12; // half a second apart, while the connection is renewed
+const AGAIN = 2; // seconds a lease must have lasted to be requested again
 
 /** @type {SourceState} */
 const OFF = Object.freeze({ phase: "off", muted: false, owner: null, stream: null });
 
 /**
- * Guarantee: nothing is captured before `take`, nothing is sent before the session's lease is ours,
- * and a device is let go of as soon as it is not used. A source that was on is taken again after
- * the server forgot this page, but not after a reload.
+ * Guarantee: nothing is captured before `take`, nothing is sent before this page has the session's
+ * lease, and a device is released as soon as it is not used. A source that was on is taken again
+ * when the server has forgotten this page, but not after a reload.
  */
 export class Sources {
   /** @type {Record<SourceKind, SourceState>} */
   states = { microphone: OFF, camera: OFF, screen: OFF };
   #meter = new LevelMeter();
-  /** Who has what, as the session says. @type {Record<SourceKind, string | null>} */
+  /** The owner of each source, by the session's state. @type {Record<SourceKind, string | null>} */
   #owners = { microphone: null, camera: null, screen: null };
   /** @type {Record<SourceKind, number>} */
   #turns = { microphone: 0, camera: 0, screen: 0 };
@@ -56,7 +56,7 @@ export class Sources {
     return { ...this.states, microphone: { ...microphone, level } };
   }
 
-  /** Something is sent or about to be. */
+  /** Whether something is sent, or about to be. */
   get busy() {
     return SOURCES.some((kind) => ["asking", "on"].includes(this.states[kind].phase));
   }
@@ -71,7 +71,7 @@ export class Sources {
   }
 
   /**
-   * Asks the user, then the session. What came of it is the source's state; nothing is thrown.
+   * Asks the user, then the session. The outcome is the source's state; it does not throw.
    *
    * @param {SourceKind} kind
    */
@@ -115,12 +115,12 @@ export class Sources {
     await this.http.send("PATCH", `sources/${kind}`, { json: { muted } }).catch(() => {});
   }
 
-  /** The server forgot this page, and with it what it held: that is no loss. */
+  /** The server has forgotten this page and its leases: they are taken again. */
   suspend() {
     for (const kind of this.#on()) this.#set(kind, { ...this.states[kind], owner: null });
   }
 
-  /** There is a new connection: what is on needs its lease again. */
+  /** There is a new connection: each source that is on needs its lease again. */
   async renew() {
     this.suspend();
     for (const kind of this.#on()) {
@@ -130,8 +130,8 @@ export class Sources {
   }
 
   /**
-   * Who owns what, by the session's state. A lease that went to somebody else ends ours; one that
-   * just ended may have done so with its connection, and is asked for once more.
+   * Follows the owners in the session's state. A lease that went to another page ends ours; one
+   * that ended with its connection is requested again.
    *
    * @param {SessionState} state
    */
@@ -148,7 +148,7 @@ export class Sources {
     }
   }
 
-  /** The page leaves: every device is let go of. */
+  /** The page is left: releases every device. */
   close() {
     for (const kind of SOURCES) {
       this.#turns[kind] += 1;
@@ -203,7 +203,7 @@ export class Sources {
   }
 
   /**
-   * Lets go of what nobody waits for any more, unless somebody newer uses it.
+   * Stops a stream that is not needed any more, unless a newer attempt uses it.
    *
    * @param {SourceKind} kind
    * @param {MediaStream} stream
@@ -213,7 +213,7 @@ export class Sources {
   }
 
   /**
-   * The lease came after the user had changed their mind: nobody else could have the source.
+   * The lease arrived after the user had changed their mind: without this it would stay taken.
    *
    * @param {SourceKind} kind
    * @param {MediaStream} stream
@@ -234,7 +234,7 @@ export class Sources {
    */
   #start(kind, state) {
     const tracks = state.stream?.getTracks() ?? [];
-    // The user may end it from the browser's own interface, or pull the plug.
+    // The user may end it in the browser's own interface, or unplug the device.
     const ended = () => {
       if (this.states[kind].stream === state.stream) void this.release(kind);
     };
@@ -247,7 +247,7 @@ export class Sources {
       this.#meter.resume();
     }
     this.#set(kind, state);
-    if (tracks.some((track) => track.readyState === "ended")) ended(); // while the lease was asked for
+    if (tracks.some((track) => track.readyState === "ended")) ended(); // while the lease was requested
   }
 
   /**

@@ -1,5 +1,5 @@
 // @ts-check
-/** Server-sent events, read from pieces of text however they were cut. */
+/** Parses server-sent events from any pieces of text. */
 
 /** @typedef {{event: string, data: string, id: string | null}} ServerSentEvent */
 

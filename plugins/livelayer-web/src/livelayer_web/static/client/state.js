@@ -1,5 +1,5 @@
 // @ts-check
-/** What a session knows, and how each event changes it: the page's half of livelayer_bus/state.py. */
+/** The session's state and how each event changes it, as livelayer_bus/state.py does. */
 
 import { merge } from "./transcript.js";
 
@@ -8,8 +8,8 @@ import { merge } from "./transcript.js";
 /** @typedef {Partial<SessionState>} Changes */
 
 /**
- * The state after `event`: pure, total, and one `sequence` further. Events that this version does
- * not know change nothing else.
+ * The state after `event`: a pure function; `sequence` grows by one. Unknown events change nothing
+ * else.
  *
  * @param {SessionState} state
  * @param {SessionEvent} event
@@ -47,7 +47,7 @@ const CHANGES = {
   },
   ResumeWindowClosed: () => ({ can_resume: false }),
   Reconnecting(event) {
-    // A resume by the SDK keeps our place in the room; a rejoin starts outside of it.
+    // A resume by the SDK stays in the room; a rejoin starts outside of it.
     return { reconnecting: true, ...(event.attempt ? { joined: false, ...WITHOUT_AGENT } : {}) };
   },
   Reconnected: () => ({ reconnecting: false, joined: true }),

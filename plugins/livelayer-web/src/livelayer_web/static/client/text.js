@@ -1,5 +1,5 @@
 // @ts-check
-/** Texts as Python counts and orders them: by code points, not by UTF-16 units. */
+/** Length and order of strings as in Python: by code points, not by UTF-16 units. */
 
 /**
  * @param {string} text
@@ -14,7 +14,7 @@ export function length(text) {
 /**
  * @param {string} one
  * @param {string} two
- * @returns {number} below, at or above zero, as `one` sorts before, with or after `two`
+ * @returns {number} negative, zero or positive, as `one` sorts before, with or after `two`
  */
 export function compare(one, two) {
   const end = Math.min(one.length, two.length);
@@ -25,7 +25,7 @@ export function compare(one, two) {
 }
 
 /**
- * Surrogates stand for what lies above U+FFFF.
+ * Surrogates encode code points above U+FFFF.
  *
  * @param {number} unit
  */

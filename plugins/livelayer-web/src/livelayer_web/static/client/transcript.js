@@ -1,5 +1,5 @@
 // @ts-check
-/** One transcript entry an utterance, whatever order, repetition or loss its segments have: a join. */
+/** One transcript entry for each utterance, in whatever order its segments arrive. */
 
 import { compare, length } from "./text.js";
 

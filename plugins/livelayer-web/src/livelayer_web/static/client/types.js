@@ -1,5 +1,5 @@
 // @ts-check
-/** The records that a page and its server exchange, as `docs/protocol.md` has them; types alone. */
+/** The records that a page and its server exchange, as in `docs/protocol.md`; types only. */
 
 /**
  * @typedef {object} TranscriptEntry
@@ -43,7 +43,7 @@
  */
 
 /**
- * One event of a session; `event` names it, the other members are that event's own.
+ * One event of a session; `event` names it, the other members depend on it.
  *
  * @typedef {{event: string, [member: string]: any}} SessionEvent
  */

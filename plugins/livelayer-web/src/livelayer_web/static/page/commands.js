@@ -1,5 +1,5 @@
 // @ts-check
-/** Carries an agent's commands out on this page, as far as it is allowed to. */
+/** Carries out an agent's commands on this page, as far as its capabilities allow. */
 
 import { allowed, capabilityOf } from "./capabilities.js";
 import { pageContext } from "./context.js";
@@ -7,6 +7,7 @@ import { InvalidTarget, fieldsNamed, find, findForm, isShown } from "./elements.
 import { fill } from "./fill.js";
 import { MAX_ROUTES, linkedRoutes } from "./links.js";
 import { safeUrl } from "./href.js";
+import { isPrivate } from "./privacy.js";
 import { DIRECTIONS, asBehavior, scrollPage, scrollTo } from "./scroll.js";
 import { submit } from "./submit.js";
 import { trimMessage } from "./trim.js";
@@ -19,7 +20,7 @@ import { trimMessage } from "./trim.js";
 /** @typedef {readonly Route[] | (() => readonly Route[] | Promise<readonly Route[]>)} RouteSource */
 
 /**
- * What a page is asked about itself, each time anew.
+ * What depends on the page; asked again for each command.
  *
  * @typedef {object} PageRules
  * @property {() => {capabilities: readonly string[], max_message_bytes: number} | null} joined
@@ -30,8 +31,8 @@ import { trimMessage } from "./trim.js";
  * @property {(message: Message) => void} pending tells the agent that an answer takes longer
  */
 
-const PENDING = 500; // milliseconds an application's context may take before the agent is told
-const ROOM = 256; // bytes left for what others write around a message
+const PENDING = 500; // milliseconds that the application's context may take before the agent is told to wait
+const ROOM = 256; // bytes left for the envelope of a message
 
 /** @type {Outcome} */
 const DONE = { ok: true };
@@ -111,7 +112,7 @@ export class PageCommands {
     const here = url.origin === location.origin;
     if (!here && !this.rules.origins().includes(url.origin)) return no("capability");
     if (url.href === location.href) return DONE;
-    // The answer goes first: nobody is here to give it afterwards.
+    // The answer goes first: this page is gone afterwards.
     return { ...DONE, leave: () => location.assign(url.href) };
   }
 
@@ -128,17 +129,16 @@ export class PageCommands {
   /** @param {Message} message */
   async #context({ requestId }) {
     const provider = this.rules.context();
-    let context;
-    if (provider === null) context = pageContext();
-    else {
-      const slow = setTimeout(() => this.rules.pending({ type: "page_context_pending" }), PENDING);
-      try {
-        context = await provider();
-      } finally {
-        clearTimeout(slow);
-      }
+    if (provider === null) {
+      const { context, truncated } = pageContext();
+      return this.#reply({ type: "page_context", context, ...(truncated ? { truncated } : {}) }, "context", requestId);
     }
-    return this.#reply({ type: "page_context", context }, "context", requestId);
+    const slow = setTimeout(() => this.rules.pending({ type: "page_context_pending" }), PENDING);
+    try {
+      return this.#reply({ type: "page_context", context: await provider() }, "context", requestId);
+    } finally {
+      clearTimeout(slow);
+    }
   }
 
   /** @param {Message} message */
@@ -172,7 +172,7 @@ export class PageCommands {
   /**
    * @param {string} name
    * @param {Record<string, unknown>} detail
-   * @returns {Promise<Outcome | null>} null: the application left it to us
+   * @returns {Promise<Outcome | null>} null: the application did not take over
    */
   async #offer(name, detail) {
     /** @type {unknown} */
@@ -211,6 +211,9 @@ function withElement(selector, act) {
 function click(selector) {
   const element = find(selector);
   if (element === null || !isShown(element) || element.matches(":disabled, [aria-disabled=true]")) return no("failed");
+  // A click on a label changes its field.
+  const control = element.closest("label")?.control ?? null;
+  if (control !== null && isPrivate(control)) return no("failed");
   element.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
   press(element);
   return DONE;

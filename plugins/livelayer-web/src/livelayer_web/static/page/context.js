@@ -1,78 +1,160 @@
 // @ts-check
-/** What a page shows, for an agent to read: never a password, a card, or what is hidden. */
+/** The description of a page that an agent reads: what a person sees, and never a field's value. */
 
-import { fieldName, fieldsOf, formId, isOwn, isShown, labelOf } from "./elements.js";
+import { jsonBytes } from "../client/text.js";
+import { fieldName, fieldsOf, findForms, formId, isShown, labelOf, mark } from "./elements.js";
+import { collapse, isPrivate, publicText } from "./privacy.js";
 
-const TEXT = 8000; // characters looked at
-const HEADINGS = 60;
+const BYTES = 4096; // of a context as JSON; what exceeds it is cut
+const TEXT = 4000; // characters of the page's text
+const REGION = 600; // characters of a region's text
+const REGIONS = 20;
+const LINKS = 20;
+const FIELDS = 40; // visible ones, and those of a form
 const FORMS = 12;
-const FIELDS = 60; // in a form
-const OPTIONS = 40; // of a field
-const SKIPPED = "script, style, noscript, template, textarea, select, svg, canvas, iframe, [aria-hidden=true], [data-livelayer-private]";
+const OPTIONS = 20; // of a field
 
-/** @typedef {{name: string, label: string, type: string, required?: true, value?: string | boolean | string[], options?: string[]}} Field */
-/** @typedef {{id: string, fields: Field[]}} Form */
-/** @typedef {{title: string, path: string, url: string, language?: string, headings: {level: number, text: string}[], forms: Form[], text: string}} Context */
+/** @typedef {{value: string, label: string}} Option */
+/**
+ * @typedef {object} Field
+ * @property {string} name
+ * @property {string} label
+ * @property {string} type
+ * @property {true} [required]
+ * @property {string} [placeholder]
+ * @property {number} [minLength]
+ * @property {number} [maxLength]
+ * @property {string} [min]
+ * @property {string} [max]
+ * @property {string} [step]
+ * @property {string} [pattern]
+ * @property {string} [autocomplete]
+ * @property {Option[]} [options]
+ * @property {string} [placeholderOption] the label of the option that stands for none
+ * @property {true} [hasEmptyOption]
+ * @property {string} [validationMessage]
+ */
+/**
+ * @typedef {object} Context
+ * @property {string} url without query and fragment, where secrets and values may be
+ * @property {string} title
+ * @property {string} pathname
+ * @property {{id: string, intent?: string, text: string}[]} regions
+ * @property {string} visibleText
+ * @property {{href: string, text: string}[]} visibleLinks
+ * @property {{label: string, type: string}[]} visibleFields
+ * @property {{id: string, intent?: string, fields: Field[]}[]} forms
+ */
 
-/** @returns {Context} */
+/**
+ * Guarantee: nothing of it comes from a private part, a private field, the widget or the value of
+ * any field. Where it is too long, `visibleFields`, then `visibleLinks`, then `visibleText` are cut.
+ *
+ * @returns {{context: Context, truncated: boolean}}
+ */
 export function pageContext() {
-  return {
-    title: document.title,
-    path: location.pathname,
+  const context = {
     url: `${location.origin}${location.pathname}`,
-    ...(document.documentElement.lang ? { language: document.documentElement.lang } : {}),
-    headings: headings(),
+    title: document.title,
+    pathname: location.pathname,
+    regions: regions(),
+    visibleText: visibleText(),
+    visibleLinks: visibleLinks(),
+    visibleFields: visibleFields(),
     forms: forms(),
-    text: visibleText(),
   };
+  return { context, truncated: shorten(context) };
 }
 
-function headings() {
+/**
+ * @param {Context} context
+ * @returns {boolean} whether something was cut
+ */
+function shorten(context) {
+  const excess = () => jsonBytes(context) - BYTES;
+  if (excess() <= 0) return false;
+  for (const list of [context.visibleFields, context.visibleLinks]) {
+    while (list.length > 0 && excess() > 0) list.length -= 1;
+  }
+  // A character takes a byte or more.
+  while (context.visibleText !== "" && excess() > 0) context.visibleText = context.visibleText.slice(0, -excess());
+  return true;
+}
+
+function regions() {
   const found = [];
-  for (const heading of document.querySelectorAll("h1, h2, h3, h4, [role=heading]")) {
-    if (isPrivate(heading) || !isShown(heading)) continue;
-    const text = squeeze(heading.textContent ?? "");
-    if (text === "") continue;
-    const level = Number(heading.getAttribute("aria-level") ?? heading.tagName.slice(1));
-    found.push({ level: Number.isFinite(level) ? level : 2, text });
-    if (found.length === HEADINGS) break;
+  for (const region of document.querySelectorAll("[data-ll-region], [data-livelayer-region]")) {
+    const id = mark(region, "region");
+    if (id && !isPrivate(region)) found.push({ id, ...intentOf(region), text: publicText(region, REGION) });
+  }
+  return found.slice(0, REGIONS);
+}
+
+/** @param {Element} element */
+function intentOf(element) {
+  const intent = mark(element, "intent");
+  return intent ? { intent } : {};
+}
+
+function visibleText() {
+  return publicText(document.querySelector("main, [role=main]") ?? document.body, TEXT);
+}
+
+function visibleLinks() {
+  const found = [];
+  for (const link of document.querySelectorAll("a[href]")) {
+    if (isPrivate(link) || !isShown(link)) continue;
+    const { href } = /** @type {HTMLAnchorElement} */ (link);
+    const url = URL.canParse(href) ? new URL(href) : null;
+    const text = publicText(link, 80) || collapse(link.getAttribute("aria-label") ?? "");
+    if (url === null || text === "" || !/^https?:$/.test(url.protocol) || url.username !== "") continue;
+    const here = url.origin === location.origin;
+    found.push({ href: here ? `${url.pathname}${url.search}${url.hash}` : url.href, text });
+    if (found.length === LINKS) break;
   }
   return found;
 }
 
-/** @returns {Form[]} */
+function visibleFields() {
+  const found = fieldsOf(document.body).filter((field) => isDescribed(field) && isShown(field));
+  return groups(found).slice(0, FIELDS).map(([field, ...more]) => ({ label: nameOf(field, more), type: typeOf(field) }));
+}
+
 function forms() {
   const found = [];
-  for (const form of document.querySelectorAll("form, [data-livelayer-form]")) {
-    if (!(form instanceof HTMLElement) || isPrivate(form)) continue;
-    const fields = groups(fieldsOf(form).filter(isOpenToRead)).slice(0, FIELDS).map(describe);
-    if (fields.length > 0) found.push({ id: formId(form), fields });
+  for (const form of findForms()) {
+    const fields = groups(fieldsOf(form).filter((field) => isDescribed(field) && fieldName(field) !== ""));
+    if (fields.length === 0) continue;
+    found.push({ id: formId(form), ...intentOf(form), fields: fields.slice(0, FIELDS).map(describe) });
     if (found.length === FORMS) break;
   }
   return found;
 }
 
+/** @param {HTMLElement} field */
+function isDescribed(field) {
+  return !(field instanceof HTMLOutputElement || field.matches("button, object, input:is([type=submit], [type=button], [type=reset], [type=image])"));
+}
+
 /**
- * Radio buttons and checkboxes of one name are one field.
+ * Radio buttons, and checkboxes, of one name are one field.
  *
  * @param {HTMLElement[]} fields
  * @returns {HTMLElement[][]}
  */
 function groups(fields) {
   /** @type {Map<string, HTMLElement[]>} */
-  const known = new Map();
+  const choices = new Map();
   const result = [];
   for (const field of fields) {
-    const name = fieldName(field);
-    if (name === "") continue;
-    const group = isChoice(field) ? known.get(name) : undefined;
-    if (group !== undefined) {
-      group.push(field);
-      continue;
+    const key = isChoice(field) ? `${field.type} ${fieldName(field)}` : "";
+    const group = key === "" ? undefined : choices.get(key);
+    if (group !== undefined) group.push(field);
+    else {
+      const group = [field];
+      if (key !== "") choices.set(key, group);
+      result.push(group);
     }
-    const own = [field];
-    if (isChoice(field)) known.set(name, own);
-    result.push(own);
   }
   return result;
 }
@@ -85,68 +167,84 @@ function isChoice(field) {
   return field instanceof HTMLInputElement && ["radio", "checkbox"].includes(field.type);
 }
 
-/** @param {HTMLElement} field */
-function isOpenToRead(field) {
-  if (field instanceof HTMLButtonElement || field instanceof HTMLOutputElement || isPrivate(field)) return false;
-  if (field instanceof HTMLInputElement && ["password", "hidden", "file", "submit", "button", "reset", "image"].includes(field.type)) {
-    return false;
-  }
-  const words = (field.getAttribute("autocomplete") ?? "").toLowerCase().split(/\s+/);
-  return !words.some((word) => word.startsWith("cc-") || word.endsWith("-password") || word === "one-time-code");
-}
-
 /**
  * @param {HTMLElement[]} group
  * @returns {Field}
  */
-function describe(group) {
-  const [field] = group;
-  const required = field.matches(":required, [aria-required=true]") ? { required: /** @type {true} */ (true) } : {};
-  const own = { name: fieldName(field), label: group.length > 1 ? legendOf(field) : labelOf(field) };
-  if (isChoice(field)) {
-    const boxes = /** @type {HTMLInputElement[]} */ (group);
-    const chosen = boxes.filter((box) => box.checked).map((box) => box.value);
-    if (field.type === "radio") return { ...own, type: "radio", ...required, value: chosen[0] ?? "", options: boxes.map((box) => box.value) };
-    if (boxes.length === 1) return { ...own, type: "checkbox", ...required, value: field.checked };
-    return { ...own, type: "checkboxes", ...required, value: chosen, options: boxes.map((box) => box.value) };
+function describe([field, ...more]) {
+  /** @type {Field} */
+  const described = { name: fieldName(field), label: nameOf(field, more), type: typeOf(field) };
+  if (field.matches(":required, [aria-required=true]")) described.required = true;
+  for (const name of /** @type {const} */ (["placeholder", "min", "max", "step", "pattern", "autocomplete"])) {
+    const value = field.getAttribute(name);
+    if (value) described[name] = value;
   }
-  if (field instanceof HTMLSelectElement) {
-    const options = [...field.options].slice(0, OPTIONS).map((option) => option.label || option.value);
-    const chosen = [...field.selectedOptions].map((option) => option.label || option.value);
-    return { ...own, type: "select", ...required, value: field.multiple ? chosen : (chosen[0] ?? ""), options };
+  for (const name of /** @type {const} */ (["minLength", "maxLength"])) {
+    const value = Number.parseInt(field.getAttribute(name) ?? "", 10);
+    if (value >= 0) described[name] = value;
   }
-  const value = "value" in field ? String(field.value) : squeeze(field.textContent ?? "");
-  const type = "type" in field ? String(field.type) : "text";
-  return { ...own, type, ...required, value };
+  if (field instanceof HTMLSelectElement) Object.assign(described, optionsOf(field));
+  else if (isChoice(field) && (more.length > 0 || field.type === "radio")) {
+    const boxes = /** @type {HTMLInputElement[]} */ ([field, ...more]);
+    described.options = boxes.slice(0, OPTIONS).map((box) => ({ value: box.value, label: labelOf(box) }));
+  }
+  const problem = problemOf(field);
+  if (problem !== null) described.validationMessage = problem;
+  return described;
+}
+
+/**
+ * @param {HTMLSelectElement} field
+ * @returns {Pick<Field, "options" | "placeholderOption" | "hasEmptyOption">}
+ */
+function optionsOf(field) {
+  const open = [...field.options].filter((option) => !isPrivate(option));
+  const empty = open.find((option) => option.value === "");
+  const options = open.filter((option) => option !== empty).slice(0, OPTIONS).map(({ value, label }) => ({ value, label }));
+  if (empty === undefined) return { options };
+  return { options, ...(empty.label ? { placeholderOption: empty.label } : {}), hasEmptyOption: true };
 }
 
 /** @param {HTMLElement} field */
-function legendOf(field) {
+function typeOf(field) {
+  if (field instanceof HTMLSelectElement) return "select";
+  return "type" in field ? String(field.type) : "text";
+}
+
+/**
+ * @param {HTMLElement} field
+ * @param {HTMLElement[]} more the others of its group
+ */
+function nameOf(field, more) {
+  if (more.length === 0) return labelOf(field);
   const group = field.closest("fieldset, [role=radiogroup], [role=group]");
-  return squeeze(group?.querySelector("legend")?.textContent ?? group?.getAttribute("aria-label") ?? "");
+  const legend = group?.querySelector("legend");
+  return (legend && publicText(legend)) || collapse(group?.getAttribute("aria-label") ?? "");
 }
 
-function visibleText() {
-  const root = document.querySelector("main, [role=main]") ?? document.body;
-  const walker = document.createTreeWalker(root, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT, (node) => {
-    if (!(node instanceof Element)) return NodeFilter.FILTER_ACCEPT;
-    const skipped = node.matches(SKIPPED) || isOwn(node) || node.matches("[contenteditable]:not([contenteditable=false])");
-    return skipped || !(node.checkVisibility?.({ visibilityProperty: true }) ?? true) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_SKIP;
-  });
-  let text = "";
-  while (text.length < TEXT && walker.nextNode()) {
-    const piece = squeeze(walker.currentNode.nodeValue ?? "");
-    if (piece !== "") text += text === "" ? piece : ` ${piece}`;
-  }
-  return text.slice(0, TEXT);
-}
+/** @type {readonly (readonly [keyof ValidityState, string])[]} */
+const PROBLEMS = [
+  ["valueMissing", "is required"],
+  ["badInput", "is not valid for its type"],
+  ["typeMismatch", "is not valid for its type"],
+  ["patternMismatch", "does not match its pattern"],
+  ["tooShort", "is shorter than minLength"],
+  ["tooLong", "is longer than maxLength"],
+  ["rangeUnderflow", "is less than min"],
+  ["rangeOverflow", "is more than max"],
+  ["stepMismatch", "does not fit its step"],
+  ["customError", "was not accepted by the page"],
+];
 
-/** @param {Element} element */
-function isPrivate(element) {
-  return isOwn(element) || element.closest("[data-livelayer-private]") !== null;
-}
-
-/** @param {string} text */
-function squeeze(text) {
-  return text.replace(/\s+/g, " ").trim();
+/**
+ * Why a field is not valid. The browser's own messages quote the value, and a page's may.
+ *
+ * @param {HTMLElement} field
+ * @returns {string | null}
+ */
+function problemOf(field) {
+  const validity = "validity" in field ? /** @type {ValidityState} */ (field.validity) : null;
+  const problem = PROBLEMS.find(([name]) => validity?.[name]);
+  if (problem !== undefined) return problem[1];
+  return field.matches("[aria-invalid=true]") ? "was not accepted by the page" : null;
 }

@@ -1,37 +1,32 @@
 // @ts-check
-/** Finding what an agent names on a page, and never what is livelayer's own. */
+/** Finds the elements that an agent names, except what is private or belongs to the widget. */
 
-const OWN = "livelayer-avatar, [data-livelayer]";
+import { collapse, isPrivate, publicText } from "./privacy.js";
+import { isAllowed } from "./selector.js";
 
-/** A selector, or a form's or field's name, that cannot be used at all. */
+/** A selector, or the name of a form or field, that cannot be used. */
 export class InvalidTarget extends Error {}
 
 /**
- * The first element that is on show, else the first one there is.
+ * The first visible element that matches, else the first one.
  *
  * @param {unknown} selector
  * @returns {HTMLElement | null}
- * @throws {InvalidTarget} it is no selector
+ * @throws {InvalidTarget} it is not a selector that an agent may use
  */
 export function find(selector) {
-  if (typeof selector !== "string" || selector.trim() === "") throw new InvalidTarget("no selector");
+  const text = typeof selector === "string" ? selector.trim() : "";
+  if (text === "" || !isAllowed(text)) throw new InvalidTarget("selector");
   let found;
   try {
-    found = [...document.querySelectorAll(selector)];
+    found = [...document.querySelectorAll(text)];
   } catch {
-    throw new InvalidTarget("no selector");
+    throw new InvalidTarget("selector");
   }
-  const elements = /** @type {HTMLElement[]} */ (found.filter((one) => one instanceof HTMLElement || one instanceof SVGElement));
-  const foreign = elements.filter((one) => !isOwn(one));
-  return foreign.find(isShown) ?? foreign[0] ?? null;
-}
-
-/**
- * @param {Element} element
- * @returns {boolean} whether it is part of livelayer, and not the page's
- */
-export function isOwn(element) {
-  return element.closest(OWN) !== null;
+  const elements = /** @type {HTMLElement[]} */ (
+    found.filter((one) => (one instanceof HTMLElement || one instanceof SVGElement) && !isPrivate(one))
+  );
+  return elements.find(isShown) ?? elements[0] ?? null;
 }
 
 /**
@@ -44,35 +39,82 @@ export function isShown(element) {
 }
 
 /**
- * A form by its id, its name, or `data-livelayer-form` (on a form or around fields without one).
+ * Forms, and elements that the author marked as one around fields without a form.
+ *
+ * @returns {HTMLElement[]}
+ */
+export function findForms() {
+  const found = document.querySelectorAll("form, [data-ll-form], [data-livelayer-form]");
+  return /** @type {HTMLElement[]} */ ([...found].filter((one) => one instanceof HTMLElement && !isPrivate(one)));
+}
+
+/**
+ * A form by its mark (`data-ll-form`), its id or its name, in this order.
  *
  * @param {unknown} id
  * @returns {HTMLElement | null}
- * @throws {InvalidTarget} it is no text
+ * @throws {InvalidTarget} it is not a non-empty string
  */
 export function findForm(id) {
-  if (typeof id !== "string" || id === "") throw new InvalidTarget("no form id");
-  const name = CSS.escape(id);
-  for (const selector of [`[data-livelayer-form="${name}"]`, `form[id="${name}"]`, `form[name="${name}"]`]) {
-    for (const found of document.querySelectorAll(selector)) {
-      if (found instanceof HTMLElement && !isOwn(found)) return found;
-    }
-  }
-  return null;
+  if (typeof id !== "string" || id === "") throw new InvalidTarget("form id");
+  return byName(findForms(), FORM_NAMES, id)[0] ?? null;
 }
 
 /**
- * What a form calls itself.
- *
  * @param {HTMLElement} form
- * @returns {string}
+ * @returns {string} the first of its names, or ""
  */
 export function formId(form) {
-  return form.dataset.livelayerForm || form.getAttribute("id") || form.getAttribute("name") || "";
+  return firstName(form, FORM_NAMES);
 }
 
 /**
- * The fields of a form, in its order: controls, and what can be edited in place.
+ * The value of an author's mark.
+ *
+ * @param {Element} element
+ * @param {"form" | "field" | "region" | "intent"} name of `data-ll-<name>`, or `data-livelayer-<name>`
+ * @returns {string | null}
+ */
+export function mark(element, name) {
+  return element.getAttribute(`data-ll-${name}`) ?? element.getAttribute(`data-livelayer-${name}`);
+}
+
+/** @typedef {(element: Element) => string | null} NameOf */
+
+/** @type {NameOf} */
+const id = (element) => element.getAttribute("id");
+/** @type {NameOf} */
+const name = (element) => element.getAttribute("name");
+/** @type {readonly NameOf[]} */
+const FORM_NAMES = [(element) => mark(element, "form"), id, name];
+/** @type {readonly NameOf[]} */
+const FIELD_NAMES = [(element) => mark(element, "field"), name, id];
+
+/**
+ * @param {Element} element
+ * @param {readonly NameOf[]} names
+ */
+function firstName(element, names) {
+  for (const of of names) if (of(element)) return /** @type {string} */ (of(element));
+  return "";
+}
+
+/**
+ * @param {HTMLElement[]} elements
+ * @param {readonly NameOf[]} names
+ * @param {string} wanted
+ */
+function byName(elements, names, wanted) {
+  for (const of of names) {
+    const found = elements.filter((one) => of(one) === wanted);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+/**
+ * The fields of a form that are not private, in its order: controls, and elements that can be
+ * edited in place.
  *
  * @param {HTMLElement} form
  * @returns {HTMLElement[]}
@@ -85,51 +127,39 @@ export function fieldsOf(form) {
   const editable = [...form.querySelectorAll("[contenteditable]:not([contenteditable=false])")];
   return [...controls, ...editable].filter(
     /** @returns {one is HTMLElement} */ (one) =>
-      one instanceof HTMLElement && !(one instanceof HTMLFieldSetElement) && !isOwn(one),
+      one instanceof HTMLElement && !(one instanceof HTMLFieldSetElement) && !isPrivate(one),
   );
 }
 
 /**
  * @param {HTMLElement} field
- * @returns {string} its name, else its id
+ * @returns {string} its mark (`data-ll-field`), else its name, else its id
  */
 export function fieldName(field) {
-  return field.dataset.livelayerField || field.getAttribute("name") || field.id;
+  return firstName(field, FIELD_NAMES);
 }
 
 /**
  * The fields of that name: one, or the members of a group.
  *
  * @param {HTMLElement} form
- * @param {string} name
+ * @param {string} wanted
  * @returns {HTMLElement[]}
  */
-export function fieldsNamed(form, name) {
-  const fields = fieldsOf(form);
-  /** @type {((field: HTMLElement) => boolean)[]} */
-  const ways = [
-    (field) => field.dataset.livelayerField === name,
-    (field) => field.getAttribute("name") === name,
-    (field) => field.id === name,
-  ];
-  for (const way of ways) {
-    const found = fields.filter(way);
-    if (found.length > 0) return found;
-  }
-  return [];
+export function fieldsNamed(form, wanted) {
+  return byName(fieldsOf(form), FIELD_NAMES, wanted);
 }
 
 /**
  * @param {HTMLElement} field
- * @returns {string} what stands beside it for a person
+ * @returns {string} what names it for a person
  */
 export function labelOf(field) {
   const labels = "labels" in field ? /** @type {NodeListOf<HTMLLabelElement> | null} */ (field.labels) : null;
-  const text =
-    field.getAttribute("aria-label") ||
-    labels?.[0]?.textContent ||
-    field.getAttribute("placeholder") ||
-    (field instanceof HTMLButtonElement ? field.textContent : "") ||
-    "";
-  return text.replace(/\s+/g, " ").trim();
+  return (
+    collapse(field.getAttribute("aria-label") ?? "") ||
+    [...(labels ?? [])].map((label) => publicText(label)).find(Boolean) ||
+    collapse(field.getAttribute("placeholder") ?? "") ||
+    (field instanceof HTMLButtonElement ? publicText(field) : "")
+  );
 }

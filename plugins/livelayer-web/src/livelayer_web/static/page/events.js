@@ -1,5 +1,5 @@
 // @ts-check
-/** What happens in a session, as DOM events of the element that owns it. */
+/** Dispatches what happens in a session as DOM events of the element that owns it. */
 
 /** @typedef {import("../client/client.js").SessionClient} SessionClient */
 /** @typedef {import("../client/types.js").SessionEvent} SessionEvent */
@@ -17,7 +17,7 @@ export const AGENT_EVENTS = new Set([
 
 /**
  * `connection-change {state, previous, link, reconnecting, error}`, `agent-state {state, raw}`,
- * `transcript {entry, transcript}` (`entry` null when it is another transcript altogether),
+ * `transcript {entry, transcript}` (`entry` null when the whole transcript was replaced),
  * `data-message {type, message, base64, sender, topic, fromAgent}` and `agent-event {type, message}`.
  */
 export class SessionEvents {
@@ -52,7 +52,7 @@ export class SessionEvents {
       this.#agent = agent;
       this.#dispatch("agent-state", { state: state.agent_state, raw: state.raw_agent_state });
     }
-    // One new line is told with its event, which follows at once; whole ones are told here.
+    // A new line is dispatched with its event, which follows; a whole transcript here.
     queueMicrotask(() => this.#wholeTranscript());
   }
 

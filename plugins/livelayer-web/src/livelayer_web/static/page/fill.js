@@ -1,7 +1,8 @@
 // @ts-check
-/** Putting values into fields so that a page's framework notices, as if a person had typed them. */
+/** Fills fields so that a page's framework notices, as if a person had typed. */
 
 import { labelOf } from "./elements.js";
+import { isPrivate } from "./privacy.js";
 
 const NO = new Set(["", "false", "0", "off", "no", "unchecked"]);
 const YES = new Set(["true", "1", "on", "yes", "checked"]);
@@ -10,7 +11,7 @@ const YES = new Set(["true", "1", "on", "yes", "checked"]);
  * Fills one field, or a group of radio buttons or checkboxes that share a name.
  *
  * @param {HTMLElement[]} fields
- * @param {string} value several are parted by commas
+ * @param {string} value several are separated by commas
  * @returns {boolean} whether the field has the value now
  */
 export function fill(fields, value) {
@@ -24,14 +25,15 @@ export function fill(fields, value) {
 }
 
 /**
- * What an agent may change: no file, nothing hidden, nothing that is switched off.
+ * Whether an agent may change a field: it is neither private nor disabled nor a button.
  *
  * @param {HTMLElement} field
  */
 function isOpen(field) {
+  if (isPrivate(field)) return false;
   if (field.matches(":disabled, [aria-disabled=true], [readonly], [aria-readonly=true]")) return false;
   const kind = field instanceof HTMLInputElement || field instanceof HTMLButtonElement ? field.type : "";
-  return !["hidden", "file", "submit", "button", "reset", "image"].includes(kind);
+  return !["submit", "button", "reset", "image"].includes(kind);
 }
 
 /** @param {HTMLElement[]} fields */
@@ -108,12 +110,12 @@ function type(field, value) {
   else if ("value" in field) field.value = value;
   else return false;
   notify(field, value);
-  // A date or number field empties itself of what it cannot be.
+  // A date or number field clears a value that is not valid.
   return !("value" in field) || value === "" || field.value !== "";
 }
 
 /**
- * Past a framework's own property, which would hide the change from it.
+ * Bypasses a framework's own property, which would hide the change from the framework.
  *
  * @param {HTMLElement} field
  * @param {object} prototype

@@ -1,11 +1,11 @@
 // @ts-check
-/** Which addresses an agent may send a page to: the page's half of livelayer_bus/messages/href.py. */
+/** The addresses that an agent may send a page to, as in livelayer_bus/messages/href.py. */
 
 const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u; // what Python calls not printable
 
 /**
  * The address, made absolute; null when it is refused: another scheme than http and https, no
- * host, a user name before it, or what a browser would read differently from how it looks.
+ * host, a user name before it, or anything that a browser reads differently from how it looks.
  *
  * @param {unknown} href
  * @returns {URL | null}

@@ -1,7 +1,7 @@
 // @ts-check
-/** Where a page can go: what the application says, else its links within the site. */
+/** The routes of a site where the application lists none: the links of this page. */
 
-import { isOwn } from "./elements.js";
+import { isPrivate, publicText } from "./privacy.js";
 
 /** At most this many routes in one message, as in livelayer_bus/messages. */
 export const MAX_ROUTES = 200;
@@ -16,10 +16,10 @@ export function linkedRoutes() {
   const routes = new Map();
   for (const link of document.querySelectorAll("a[href], area[href]")) {
     const { href } = /** @type {HTMLAnchorElement} */ (link);
-    if (isOwn(link) || link.closest("[data-livelayer-private]") !== null || !URL.canParse(href)) continue;
+    if (isPrivate(link) || !URL.canParse(href)) continue;
     const url = new URL(href);
     if (url.origin !== location.origin || routes.has(url.pathname)) continue;
-    const title = (link.getAttribute("aria-label") || link.textContent || "").replace(/\s+/g, " ").trim();
+    const title = link.getAttribute("aria-label") || publicText(link);
     routes.set(url.pathname, { path: url.pathname, ...(title ? { title } : {}) });
     if (routes.size > MAX_ROUTES) break;
   }

@@ -1,11 +1,13 @@
 // @ts-check
-/** Which paths of a site show a surface: exact, glob, regular expression, predicate; hide wins. */
+/** The page's path, its changes, and the patterns that decide where a surface is shown. */
 
 /** @typedef {string | RegExp | ((path: string) => boolean)} Pattern */
 /** @typedef {Pattern | readonly Pattern[] | null | undefined} Patterns */
 
+const LATER = [0, 50, 250]; // milliseconds after an event that may change the path
+const INTERVAL = 500; // milliseconds between two comparisons
 const LITERAL = /^\/(.+)\/([dgimsuvy]*)$/;
-const MARKS = /[\^$\\()[\]{}+?|]|\.\*/; // what a path or glob does not hold
+const MARKS = /[\^$\\()[\]{}+?|]|\.\*/; // characters of neither a path nor a glob
 
 /**
  * Whether a surface is shown at `path`. Without `showOn` it is shown everywhere; where both match,
@@ -43,14 +45,14 @@ export function matches(path, pattern) {
   }
   const expression = pattern instanceof RegExp ? pattern : expressionOf(pattern);
   if (expression === null) return false;
-  // A global or sticky expression remembers where it stood.
+  // A global or sticky expression keeps its position between calls.
   const fresh = new RegExp(expression.source, expression.flags.replace(/[gy]/g, ""));
   return fresh.test(plain);
 }
 
 /**
- * The patterns of an attribute: a JSON array of texts, or patterns parted by white space or by
- * commas. Commas within a pattern, as in `{1,3}`, part nothing.
+ * The patterns of an attribute: a JSON array of texts, or patterns separated by white space or
+ * commas. A comma within a pattern, as in `{1,3}`, does not separate.
  *
  * @param {string | null | undefined} text
  * @returns {string[]}
@@ -62,7 +64,7 @@ export function parsePatterns(text) {
       const value = JSON.parse(given);
       if (Array.isArray(value)) return value.filter((one) => typeof one === "string");
     } catch {
-      // A pattern may begin with a bracket, too.
+      // A pattern may begin with a bracket.
     }
   }
   return given.split(/\s+|,(?=[\s/*]|$)/).filter((one) => one !== "");
@@ -73,7 +75,7 @@ const known = new Map();
 
 /**
  * @param {string} pattern
- * @returns {RegExp | null} null: it is meant as an expression and is none
+ * @returns {RegExp | null} null: it is not a valid regular expression
  */
 function expressionOf(pattern) {
   let expression = known.get(pattern);
@@ -104,7 +106,7 @@ function glob(pattern) {
     if (segment === "**") source += "(?:/[^/]+)*";
     else source += `/${segment.split(/\*+/).map(escaped).join("[^/]*")}`;
   }
-  // A star alone stands for a segment that is there.
+  // A star on its own requires a segment.
   source = source.replaceAll(/\/\[\^\/\]\*(?=\/|$|\(\?:)/g, "/[^/]+");
   return new RegExp(`^${source}/?$`);
 }
@@ -115,7 +117,7 @@ function escaped(text) {
 }
 
 /**
- * Decoded, with a slash before it and none behind.
+ * Decoded, with a leading slash and no trailing one.
  *
  * @param {string} path
  */
@@ -137,4 +139,36 @@ function normal(path) {
 function list(patterns) {
   if (patterns === null || patterns === undefined || patterns === "") return [];
   return Array.isArray(patterns) ? patterns : [/** @type {Pattern} */ (patterns)];
+}
+
+/**
+ * Reports every change of `location.pathname`, also by a client-side router, and patches no function
+ * of the page: without the Navigation API, the path is compared after events that may change it.
+ *
+ * @param {(path: string) => void} changed
+ * @returns {() => void} stops watching
+ */
+export function watchPath(changed) {
+  let path = location.pathname;
+  const look = () => {
+    if (location.pathname === path) return;
+    path = location.pathname;
+    changed(path);
+  };
+  const end = new AbortController();
+  const { signal } = end;
+  const navigation = /** @type {EventTarget | undefined} */ (Reflect.get(window, "navigation"));
+  addEventListener("popstate", look, { signal });
+  addEventListener("hashchange", look, { signal });
+  if (navigation) {
+    navigation.addEventListener("currententrychange", look, { signal });
+    return () => end.abort();
+  }
+  const soon = () => LATER.forEach((delay) => setTimeout(look, delay));
+  for (const kind of ["click", "keydown", "submit"]) addEventListener(kind, soon, { signal, capture: true });
+  const timer = setInterval(look, INTERVAL);
+  return () => {
+    end.abort();
+    clearInterval(timer);
+  };
 }

@@ -1,13 +1,13 @@
 // @ts-check
-/** Submitting a form as its button would, and telling what came of it. */
+/** Submits a form as its button would, and reports the outcome. */
 
 /** @typedef {"submitted" | "validation" | "exception"} Submission */
 
 /**
- * Submits if the form validates. A page that checks for itself, and marks what is wrong with
- * `aria-invalid`, is believed.
+ * Submits if the form validates. If the page validates by itself and sets
+ * `aria-invalid`, the form counts as blocked.
  *
- * @param {HTMLElement} target a form, or what stands for one
+ * @param {HTMLElement} target a form, or an element that is marked as one
  * @returns {Promise<Submission>}
  */
 export async function submit(target) {
@@ -69,7 +69,7 @@ function isMarked(form) {
 }
 
 /**
- * What the page does about it at once is done. A hidden page paints nothing: it is not waited for.
+ * Waits for the page's immediate reaction; at most 100 ms, since a hidden page does not paint.
  *
  * @returns {Promise<void>}
  */

@@ -1,5 +1,5 @@
 // @ts-check
-/** Cutting a value until it fits into one packet: long texts first, then long lists. */
+/** Shortens a value until it fits into one packet: long strings first, then long lists. */
 
 import { jsonBytes } from "../client/text.js";
 
@@ -52,6 +52,6 @@ function cut(value, characters, entries, depth) {
  */
 function cutText(text, characters) {
   const short = text.length <= characters ? text : `${text.slice(0, characters - 1)}\u2026`;
-  // Half a surrogate pair is no text to others.
+  // A lone surrogate is not valid text elsewhere.
   return short.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "");
 }

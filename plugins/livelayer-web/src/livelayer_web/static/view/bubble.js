@@ -1,12 +1,12 @@
 // @ts-check
-/** The minimised widget: a round picture with the state around it, and the tab of a hidden one. */
+/** The minimised widget: a round picture with the state around it; and the tab of a hidden widget. */
 
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { initial, play, source, video } from "./stage.js";
 import { sign } from "./status.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./types.js").Scene} Scene */
 
 export class Bubble {
   /** @param {() => void} open */

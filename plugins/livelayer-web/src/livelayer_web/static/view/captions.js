@@ -1,10 +1,10 @@
 // @ts-check
-/** The latest line of each side over the picture; the voice says the same to a screen reader. */
+/** The latest line of each side over the picture; the announcer reads them to screen readers. */
 
 import { h, show, text } from "./dom.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
-/** @typedef {import("./parts.js").Entry} Entry */
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").Entry} Entry */
 
 export class Captions {
   constructor() {
@@ -38,7 +38,7 @@ export class Captions {
     line.classList.toggle("partial", Boolean(entry && !entry.final));
     const words = /** @type {Element} */ (line.firstElementChild);
     text(words, entry ? entry.text : "");
-    // A long line shows its end: that is where it grows.
+    // A long line shows its end, where it grows.
     words.scrollTop = words.scrollHeight;
   }
 }

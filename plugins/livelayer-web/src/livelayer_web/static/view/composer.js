@@ -1,14 +1,14 @@
 // @ts-check
-/** Typed messages: the field that grows, its limit in bytes, and what has not arrived yet. */
+/** The composer: a field that grows, its limit in bytes, and messages that are not sent yet. */
 
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
-import { Journal } from "./journal.js";
-import { Outbox } from "./outbox.js";
+import { SessionLog } from "./session-log.js";
+import { PendingMessages } from "./pending-messages.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./types.js").Scene} Scene */
 
-const NEARLY_FULL = 0.8; // of the limit: from here on the rest is told
+const NEARLY_FULL = 0.8; // of the limit: from here on the rest is shown
 const encoder = new TextEncoder();
 const EMPTY = bytes("");
 
@@ -24,15 +24,16 @@ export class Composer {
       "aria-describedby": "limit",
       oninput: () => this.#measure(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        // While an input method composes, Enter only takes its suggestion.
-        if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+        // Enter that accepts an input method's suggestion does not send; Safari ends the
+        // composition before that event, and marks it with this code alone.
+        if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
         event.preventDefault();
         this.#send();
       },
     });
     this.button = h("button", { class: "send", part: "send", type: "submit" }, icon("send"));
     this.limit = h("p", { class: "limit", id: "limit", hidden: true });
-    this.outbox = new Outbox();
+    this.pending = new PendingMessages();
     this.form = h(
       "form",
       {
@@ -46,7 +47,7 @@ export class Composer {
       this.field,
       this.button,
     );
-    this.element = h("div", { class: "writing" }, this.outbox.element, this.form, this.limit);
+    this.element = h("div", { class: "writing" }, this.pending.element, this.form, this.limit);
   }
 
   /** @param {Scene} scene */
@@ -63,7 +64,7 @@ export class Composer {
     // Read-only rather than disabled: what was typed stays there, and so does the focus.
     set(this.field, "readonly", !writable);
     this.form.classList.toggle("off", !writable);
-    this.outbox.update(scene);
+    this.pending.update(scene);
     this.#measure();
   }
 
@@ -89,8 +90,8 @@ export class Composer {
     const client = this.#scene?.client;
     if (!client || words === "" || this.button.getAttribute("aria-disabled") === "true") return;
     client.markUsed();
-    const sent = () => Journal.of(client).typed.sent(words, client.state?.transcript ?? []);
-    client.sendMessage(words).then(sent, () => undefined); // a failure is told by the outbox
+    const sent = () => SessionLog.of(client).typed.sent(words, client.state?.transcript ?? []);
+    client.sendMessage(words).then(sent, () => undefined); // the outbox shows a failure
     this.field.value = "";
     this.#measure();
     this.field.focus();
@@ -98,7 +99,7 @@ export class Composer {
 }
 
 /**
- * What the message weighs as it will travel.
+ * The bytes of the message on the wire.
  *
  * @param {string} words
  */

@@ -1,14 +1,14 @@
 // @ts-check
-/** The row of switches: microphone, camera, screen, sound, transcript, end. */
+/** The row of buttons: microphone, camera, screen, sound, transcript, end. */
 
 import { SOURCES } from "../client/peer.js";
 import { h, set, show } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
-/** @typedef {import("./parts.js").Orders} Orders */
-/** @typedef {import("./parts.js").Client} Client */
-/** @typedef {import("./parts.js").SourceKind} SourceKind */
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").PanelActions} PanelActions */
+/** @typedef {import("./types.js").Client} Client */
+/** @typedef {import("./types.js").SourceKind} SourceKind */
 /** @typedef {{element: HTMLButtonElement, icon: SVGSVGElement}} Button */
 
 /**
@@ -24,7 +24,7 @@ export function button(drawing, part, onclick) {
 }
 
 /**
- * Names a button, for the ear and for the pointer.
+ * Sets a button's label, for assistive technology and as a tooltip.
  *
  * @param {Element} element
  * @param {string} label
@@ -38,8 +38,8 @@ export class Controls {
   /** @type {Client | null} */
   #client = null;
 
-  /** @param {Orders} orders */
-  constructor(orders) {
+  /** @param {PanelActions} actions */
+  constructor(actions) {
     /** @type {Record<SourceKind, Button>} */
     this.sources = {
       microphone: button("microphoneOff", "microphone", () => this.#toggle("microphone")),
@@ -55,9 +55,9 @@ export class Controls {
     });
     this.transcript = button("transcript", "transcript-switch", () => {
       const shown = this.transcript.element.getAttribute("aria-pressed") === "true";
-      orders.choose({ transcript: !shown });
+      actions.choose({ transcript: !shown });
     });
-    this.end = button("hangUp", "end", () => orders.act("end"));
+    this.end = button("hangUp", "end", () => actions.act("end"));
     this.element = h(
       "div",
       { class: "controls", part: "controls", role: "group" },
@@ -89,7 +89,7 @@ export class Controls {
     show(this.end.element, model.control);
   }
 
-  /** How loud this person's own microphone is, beside the switch that turns it on. */
+  /** Draws the level of the user's microphone around its button. */
   showLevel() {
     const source = this.#client?.sources?.microphone;
     const level = source?.phase === "on" && !source.muted ? (source.level ?? 0) : 0;
@@ -98,7 +98,7 @@ export class Controls {
 
   /**
    * @param {SourceKind} kind
-   * @param {import("./parts.js").Source | undefined} source
+   * @param {import("./types.js").Source | undefined} source
    * @param {import("./strings.js").Translate} t
    */
   #source(kind, source, t) {
@@ -132,7 +132,7 @@ export class Controls {
 }
 
 /**
- * Leaves a failure to the notices: the reason stands in `client.sources`.
+ * Ignores a failure: the notices show the reason in `client.sources`.
  *
  * @param {unknown} outcome
  */

@@ -1,19 +1,19 @@
 // @ts-check
-/** What stands under the face while there is no conversation: what is the matter, what to do. */
+/** The text under the picture while there is no conversation: the state, and what to do. */
 
 import { h, set, show, text } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
-/** @typedef {import("./parts.js").Orders} Orders */
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").PanelActions} PanelActions */
 
 /** @type {Partial<Record<import("./model.js").Phase, import("./icons.js").IconName>>} */
 const SIGNS = { error: "alert", refused: "lock", missing: "alert", closed: "lock" };
 const BUSY = new Set(["connecting", "joining", "recovering"]);
 
 export class Curtain {
-  /** @param {Orders} orders */
-  constructor(orders) {
+  /** @param {PanelActions} actions */
+  constructor(actions) {
     this.sign = icon("alert");
     this.badge = h("span", { class: "badge", "aria-hidden": "true", hidden: true }, this.sign);
     this.title = h("p", { class: "title", dir: "auto" });
@@ -25,7 +25,7 @@ export class Curtain {
       type: "button",
       onclick: () => {
         const action = /** @type {import("./model.js").Action} */ (this.button.dataset.action);
-        orders.act(action);
+        actions.act(action);
       },
     });
     this.element = h(

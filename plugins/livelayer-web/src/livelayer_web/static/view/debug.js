@@ -1,20 +1,20 @@
 // @ts-check
-/** The event log: every event of the session as it comes, to filter, hold still and copy. */
+/** The event log: every event of the session, to filter, pause and copy. */
 
 import { button, name } from "./controls.js";
 import { h, set, show, text } from "./dom.js";
 import { turn } from "./icons.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
-/** @typedef {import("./journal.js").Journal} Journal */
-/** @typedef {import("./journal.js").Line} Line */
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./session-log.js").SessionLog} SessionLog */
+/** @typedef {import("./session-log.js").Line} Line */
 
 const NEAR_END = 40; // px
 
 export class Debug {
-  /** @type {Journal | null} */
-  #journal = null;
-  /** What is shown while it is held still. @type {readonly Line[] | null} */
+  /** @type {SessionLog | null} */
+  #log = null;
+  /** The lines that are shown while it is paused. @type {readonly Line[] | null} */
   #held = null;
   #filter = "";
   #frame = 0;
@@ -35,7 +35,7 @@ export class Debug {
     });
     this.pause = button("pause", "debug-pause", () => this.#hold());
     this.copy = button("copy", "debug-copy", () => void this.#copy());
-    this.clear = button("clear", "debug-clear", () => this.#journal?.clear());
+    this.clear = button("clear", "debug-clear", () => this.#log?.clear());
     this.close = button("close", "debug-close", close);
     this.title = h("h2", { class: "heading" });
     this.count = h("p", { class: "count" });
@@ -61,13 +61,13 @@ export class Debug {
     this.#draw();
   }
 
-  /** @param {Journal | null} journal */
-  follow(journal) {
-    if (journal === this.#journal) return;
-    this.#journal?.removeEventListener("change", this.#changed);
-    this.#journal = journal;
+  /** @param {SessionLog | null} log */
+  follow(log) {
+    if (log === this.#log) return;
+    this.#log?.removeEventListener("change", this.#changed);
+    this.#log = log;
     this.#held = null;
-    journal?.addEventListener("change", this.#changed);
+    log?.addEventListener("change", this.#changed);
     this.#draw();
   }
 
@@ -94,7 +94,7 @@ export class Debug {
   };
 
   #hold() {
-    this.#held = this.#held ? null : [...(this.#journal?.lines ?? [])];
+    this.#held = this.#held ? null : [...(this.#log?.lines ?? [])];
     turn(this.pause.icon, this.#held ? "play" : "pause");
     if (this.#t) name(this.pause.element, this.#t(this.#held ? "debugResume" : "debugPause"));
     this.#draw();
@@ -105,7 +105,7 @@ export class Debug {
     try {
       await navigator.clipboard.writeText(`${lines.join("\n")}\n`);
     } catch {
-      return; // not allowed: the lines can still be selected by hand
+      return; // not allowed: a person can still select the lines
     }
     turn(this.copy.icon, "check");
     if (this.#t) name(this.copy.element, this.#t("debugCopied"));
@@ -118,13 +118,13 @@ export class Debug {
   }
 
   #wanted() {
-    const lines = this.#held ?? this.#journal?.lines ?? [];
+    const lines = this.#held ?? this.#log?.lines ?? [];
     const filter = this.#filter;
     if (filter === "") return lines;
     return lines.filter(({ kind, body }) => `${kind} ${body}`.toLowerCase().includes(filter));
   }
 
-  /** Adds what is new and removes what is gone: rows are kept, so that a selection survives. */
+  /** Adds new rows and removes old ones; keeps the others, so that a selection survives. */
   #draw() {
     if (!this.open) return;
     const wanted = this.#wanted();
@@ -143,8 +143,8 @@ export class Debug {
       if (there !== row) this.list.insertBefore(row, there);
     });
     if (atEnd) this.list.scrollTop = this.list.scrollHeight;
-    const kept = (this.#held ?? this.#journal?.lines ?? []).length;
-    const values = { shown: wanted.length, kept, dropped: this.#journal?.dropped ?? 0 };
+    const kept = (this.#held ?? this.#log?.lines ?? []).length;
+    const values = { shown: wanted.length, kept, dropped: this.#log?.dropped ?? 0 };
     if (this.#t) text(this.count, this.#t("debugCount", values));
   }
 }

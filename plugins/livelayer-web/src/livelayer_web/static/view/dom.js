@@ -1,5 +1,5 @@
 // @ts-check
-/** Elements in one expression: no markup is ever parsed, so no text can become markup. */
+/** Creates and updates elements; never parses markup, so no text can become markup. */
 
 /** @typedef {Node | string | null | undefined | false} Child */
 /** @typedef {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} Properties */
@@ -60,7 +60,16 @@ export function show(element, shown) {
 }
 
 /**
- * Whether a person can see and so focus it now.
+ * Whether an element is a field in which a person types.
+ *
+ * @param {EventTarget | null | undefined} target
+ */
+export function takesText(target) {
+  return target instanceof HTMLTextAreaElement || target instanceof HTMLInputElement;
+}
+
+/**
+ * Whether an element is visible, and so can have the focus.
  *
  * @param {Element} element
  */

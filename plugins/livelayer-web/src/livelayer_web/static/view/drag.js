@@ -1,10 +1,10 @@
 // @ts-check
-/** Where a widget sits: carried by pointer or keys, let go at the nearer side, kept in the window. */
+/** Moves a widget by pointer or keys, to the nearer side and within the window. */
 
-/** @typedef {import("./memory.js").Place} Place */
+/** @typedef {import("./preferences.js").Place} Place */
 
-const SLOP = 6; // px a pointer may stray before a press is a drag
-const SNAP = 0.08; // of the way: nearer to a corner than this is in it
+const SLOP = 6; // px that a pointer may move before a press is a drag
+const SNAP = 0.08; // of the way: a widget that is nearer to a corner snaps to it
 const STEP = 0.25; // of the way: one arrow key
 
 /**
@@ -26,7 +26,7 @@ export class Drag {
   }
 
   /**
-   * Makes an element one by which the widget can be carried; a press without a move stays a click.
+   * Makes an element a handle to drag the widget by; a press without a move stays a click.
    *
    * @param {HTMLElement} handle
    */
@@ -39,7 +39,7 @@ export class Drag {
   }
 
   /**
-   * Moves one step; whether the key was one that moves.
+   * Moves one step; returns whether the key moves the widget.
    *
    * @param {string} key
    * @returns {boolean}
@@ -69,7 +69,7 @@ export class Drag {
     const inner = /** @type {Element} */ (event.target).closest("button, a, input, textarea");
     if (inner !== null && inner !== handle) return;
     this.#grip = { id: event.pointerId, x: event.clientX, y: event.clientY, moved: false, handle };
-    handle.setPointerCapture(event.pointerId); // a quick hand leaves it before the next move is told
+    handle.setPointerCapture(event.pointerId); // a fast pointer leaves it before the next move event
   }
 
   /** @param {PointerEvent} event */
@@ -92,7 +92,7 @@ export class Drag {
     const box = this.carrier.element.getBoundingClientRect();
     this.#release();
     if (!grip.moved) return;
-    // The click that ends a drag opens nothing.
+    // The click at the end of a drag does not open the widget.
     grip.handle.addEventListener("click", swallow, { capture: true, once: true });
     setTimeout(() => grip.handle.removeEventListener("click", swallow, { capture: true }));
     const room = Math.max(1, innerHeight - box.height);

@@ -1,9 +1,9 @@
 // @ts-check
-/** What the agent collects: each field as it becomes known, then one result. */
+/** The data that the agent collects: each field as it becomes known, then one result. */
 
 import { h, set, show, text } from "./dom.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {{name: string, value: string}} Field */
 
 const KEPT = 60; // fields; a task that has more shows its latest ones
@@ -17,7 +17,7 @@ export class Fields {
   summary = "";
 
   /**
-   * Takes an event of the session, whatever it is.
+   * Handles any event of the session.
    *
    * @param {any} event
    */
@@ -65,7 +65,7 @@ export class FieldList {
     this.summary = h("p", { class: "summary", dir: "auto", hidden: true });
     this.element = h(
       "div",
-      // No landmark: every surface of the session has one, and landmarks need names of their own.
+      // Not a landmark: each surface of the session has one, and landmarks need distinct names.
       { class: "fields", part: "fields", role: "group", hidden: true, tabindex: "0" },
       h("div", { class: "row" }, this.heading, this.mark),
       this.list,

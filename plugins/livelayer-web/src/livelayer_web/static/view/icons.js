@@ -1,5 +1,5 @@
 // @ts-check
-/** The icons: strokes on a grid of 24, drawn for this project; they take the colour of the text. */
+/** The icons: strokes on a grid of 24, in the colour of the text; drawn for this project. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -101,7 +101,7 @@ const PATHS = /** @type {const} */ ({
 /** @typedef {keyof typeof PATHS} IconName */
 
 /**
- * A decoration: hidden from assistive technology, which hears the name of the button around it.
+ * A decoration: hidden from assistive technology, which reads the label of the button around it.
  *
  * @param {IconName} name
  * @returns {SVGSVGElement}

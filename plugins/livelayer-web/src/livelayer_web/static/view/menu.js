@@ -1,5 +1,5 @@
 // @ts-check
-/** A button that opens a short list of buttons: arrows walk it, Escape and leaving close it. */
+/** A button that opens a list of buttons: arrow keys move in it, Escape and leaving close it. */
 
 import { h, set, show } from "./dom.js";
 import { icon } from "./icons.js";

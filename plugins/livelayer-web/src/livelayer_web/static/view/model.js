@@ -1,14 +1,14 @@
 // @ts-check
-/** What a session's facts mean to a person: the phase, what to say about it and what can be done. */
+/** What the session's state means to a person: the phase, its texts, and the possible actions. */
 
 import { noticesOf, recoveringHint } from "./notices.js";
-import { refusal } from "./refusals.js";
+import { refusal } from "./notices.js";
 
 /** @typedef {import("./strings.js").Translate} Translate */
 /** @typedef {import("./strings.js").Key} Key */
-/** @typedef {import("./parts.js").Client} Client */
-/** @typedef {import("./parts.js").State} State */
-/** @typedef {import("./parts.js").Member} Member */
+/** @typedef {import("./types.js").Client} Client */
+/** @typedef {import("./types.js").State} State */
+/** @typedef {import("./types.js").Member} Member */
 
 /**
  * @typedef {"missing" | "idle" | "connecting" | "joining" | "ready" | "listening" | "thinking"
@@ -20,19 +20,19 @@ import { refusal } from "./refusals.js";
 /**
  * @typedef {object} Model
  * @property {Phase} phase
- * @property {boolean} live a conversation is going on, even if it is interrupted now
- * @property {boolean} calm all is well: nothing has to be said about it
+ * @property {boolean} live there is a conversation, even if it is interrupted
+ * @property {boolean} calm nothing needs the person's attention
  * @property {string} name
- * @property {string} role what the agent is, in its team's words
+ * @property {string} role the agent's role in the team
  * @property {string | null} image
  * @property {string | null} loop
  * @property {string} title
  * @property {string} hint
- * @property {Action | null} action the one thing to do about it
+ * @property {Action | null} action the one thing to do now
  * @property {boolean} talk this page may write and use its microphone
  * @property {boolean} control this page may connect, end and switch
- * @property {readonly Member[]} team who can be talked to; empty where there is no choice
- * @property {string | null} agent whom the session belongs to now
+ * @property {readonly Member[]} team the agents to choose from; empty if there is no choice
+ * @property {string | null} agent the session's agent
  * @property {readonly import("./notices.js").Notice[]} notices
  */
 
@@ -57,15 +57,15 @@ const TITLES = {
 const CALM = new Set(["ready", "listening", "thinking", "speaking"]);
 
 /**
- * The model of a client as it is now; pure, and total over whatever a client says.
+ * The model of a client as it is now; a pure function of any client.
  *
  * @param {Client | null} client
  * @param {Translate} t
  * @param {object} [given]
- * @param {boolean} [given.asked] this view was told to connect and nothing came of it yet
- * @param {readonly Member[] | null} [given.team] whom the page offers; null: whom the server offers
+ * @param {boolean} [given.asked] whether connecting was requested and has not started
+ * @param {readonly Member[] | null} [given.team] the page's agents; null: the server's
  * @param {number} [given.now] as `Date.now()` counts
- * @param {boolean} [given.alone] without a client this view opens a session of its own
+ * @param {boolean} [given.alone] whether the view opens a session of its own
  * @returns {Model}
  */
 export function describe(client, t, { asked = false, team = null, now = 0, alone = false } = {}) {
@@ -98,7 +98,7 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
 }
 
 /**
- * Whether what is known of the session still concerns this page.
+ * Whether the last known state of the session still applies to this page.
  *
  * @param {Client | null} client
  */
@@ -184,7 +184,7 @@ function hintOf(phase, client, t, { name, control, now }) {
   }
 }
 
-/** @param {import("./parts.js").Agent} agent @returns {Member} */
+/** @param {import("./types.js").Agent} agent @returns {Member} */
 function offered(agent) {
   return {
     id: agent.id,

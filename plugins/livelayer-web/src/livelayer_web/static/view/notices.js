@@ -1,24 +1,42 @@
 // @ts-check
-/** What has to be said beside a conversation that goes on: one short line each, the gravest first. */
+/** Notices beside a conversation, the most serious first, and what the server's codes mean to a person. */
 
 import { SOURCES } from "../client/peer.js";
-import { waiting } from "./refusals.js";
 
-/** @typedef {import("./parts.js").Client} Client */
-/** @typedef {import("./parts.js").SourceKind} SourceKind */
+/** @typedef {import("./types.js").Client} Client */
+/** @typedef {import("./types.js").SourceKind} SourceKind */
+/** @typedef {import("./strings.js").Key} Key */
 /** @typedef {import("./strings.js").Translate} Translate */
 
 /**
  * @typedef {object} Notice
- * @property {string} id stays the same while the matter does
+ * @property {string} id the same as long as its cause lasts
  * @property {"info" | "warn" | "error"} tone
  * @property {string} text
- * @property {string} spoken the same without what counts down
+ * @property {string} spoken the text without a countdown
  * @property {import("./model.js").Action | null} action
  * @property {boolean} dismissable
  */
 
-/** An owner that is a page: the surface's key and the viewer, which say nothing to a person. */
+/** @type {ReadonlyMap<string | undefined, Key>} */
+const REFUSALS = new Map([
+  ["expired", "refusedExpired"],
+  ["replayed", "refusedReplayed"],
+  ["token", "refusedToken"],
+  ["revoked", "hintRevoked"],
+  ["origin", "refusedOrigin"],
+  ["host", "refusedHost"],
+  ["grant", "refusedGrant"],
+]);
+
+/** @type {ReadonlyMap<string | undefined, Key>} */
+const WAITS = new Map([
+  ["full", "waitFull"],
+  ["rate", "waitRate"],
+  ["unmounted", "waitUnmounted"],
+]);
+
+/** The owner's name if it is a page: the surface's key and the viewer, meaningless to a person. */
 const PAGE = /^[^/]+\/v[0-9a-z]+$/i;
 
 /**
@@ -55,7 +73,7 @@ export function noticesOf(client, phase, t, { name, now }) {
 }
 
 /**
- * @param {import("./parts.js").Link | undefined} link
+ * @param {import("./types.js").Link | undefined} link
  * @param {Translate} t
  * @param {number} now
  */
@@ -99,4 +117,27 @@ function sourceNotice(client, kind, t) {
  */
 function notice(id, tone, text, action = null) {
   return { id, tone, text, spoken: text, action, dismissable: false };
+}
+
+/**
+ * Why the server refuses this page.
+ *
+ * @param {string | undefined} code
+ * @param {Translate} t
+ * @returns {string} a general sentence for a code that is not known
+ */
+export function refusal(code, t) {
+  return t(REFUSALS.get(code) ?? "hintRefused");
+}
+
+/**
+ * Why the server makes this page wait.
+ *
+ * @param {string | undefined} code
+ * @param {Translate} t
+ * @returns {string} empty for any other code
+ */
+export function waiting(code, t) {
+  const key = WAITS.get(code);
+  return key === undefined ? "" : t(key);
 }

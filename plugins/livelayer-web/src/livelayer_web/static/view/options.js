@@ -1,19 +1,19 @@
 // @ts-check
-/** The menu of what is seldom wanted: giving the microphone back, captions, the log, hiding. */
+/** The menu of rare actions: release the microphone, captions, event log, hide. */
 
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { Menu } from "./menu.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {{element: HTMLElement, button: HTMLButtonElement, words: HTMLElement}} Item */
 
 export class Options {
-  /** @type {import("./parts.js").Client | null} */
+  /** @type {import("./types.js").Client | null} */
   #client = null;
 
-  /** @param {import("./parts.js").Orders} orders */
-  constructor(orders) {
+  /** @param {import("./types.js").PanelActions} actions */
+  constructor(actions) {
     this.menu = new Menu("more", "options");
     this.element = this.menu.element;
     this.microphone = this.#item("microphoneOff", () => {
@@ -21,10 +21,10 @@ export class Options {
       Promise.resolve(this.#client?.release("microphone")).catch(() => undefined);
     });
     this.captions = this.#item("captions", () =>
-      orders.choose({ captions: this.captions.button.getAttribute("aria-pressed") !== "true" }),
+      actions.choose({ captions: this.captions.button.getAttribute("aria-pressed") !== "true" }),
     );
-    this.debug = this.#item("bug", orders.toggleDebug);
-    this.hide = this.#item("eyeOff", () => orders.choose({ display: "hidden" }));
+    this.debug = this.#item("bug", actions.toggleDebug);
+    this.hide = this.#item("eyeOff", () => actions.choose({ display: "hidden" }));
   }
 
   /**

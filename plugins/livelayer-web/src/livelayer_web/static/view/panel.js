@@ -1,5 +1,5 @@
 // @ts-check
-/** A whole surface: its parts, what each is given when something changed, and what they ask for. */
+/** A panel: its parts, what each is given to draw, and what they ask for. */
 
 import { Bubble, Tab } from "./bubble.js";
 import { Captions } from "./captions.js";
@@ -10,29 +10,29 @@ import { Debug } from "./debug.js";
 import { h, set, show, text } from "./dom.js";
 import { FieldList } from "./fields.js";
 import { icon } from "./icons.js";
-import { Journal } from "./journal.js";
-import { NoticeBar } from "./noticebar.js";
+import { SessionLog } from "./session-log.js";
+import { NoticeBar } from "./notice-bar.js";
 import { Options } from "./options.js";
 import { Preview } from "./preview.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
 import { Team } from "./team.js";
-import { Transcript } from "./transcript.js";
-import { Voice } from "./voice.js";
+import { TranscriptList } from "./transcript-list.js";
+import { Announcer } from "./announcer.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
-/** @typedef {import("./parts.js").Orders} Orders */
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").PanelActions} PanelActions */
 
 export class Panel {
-  /** @param {Orders} orders */
-  constructor(orders) {
-    this.orders = orders;
-    this.voice = new Voice();
+  /** @param {PanelActions} actions */
+  constructor(actions) {
+    this.actions = actions;
+    this.announcer = new Announcer();
     this.captions = new Captions();
-    this.curtain = new Curtain(orders);
+    this.curtain = new Curtain(actions);
     this.preview = new Preview();
     this.hearWords = h("span");
-    const hear = { type: "button", class: "hear", part: "action", onclick: () => orders.act("hear") };
+    const hear = { type: "button", class: "hear", part: "action", onclick: () => actions.act("hear") };
     this.hear = h("button", { ...hear, hidden: true }, icon("speakerOff"), this.hearWords);
     this.stage = new Stage(
       this.curtain.element,
@@ -41,15 +41,15 @@ export class Panel {
       this.hear,
     );
     this.status = new Status();
-    this.team = new Team(orders);
-    this.options = new Options(orders);
-    this.minimise = button("down", "minimise", () => orders.choose({ display: "minimized" }));
-    this.transcript = new Transcript();
+    this.team = new Team(actions);
+    this.options = new Options(actions);
+    this.minimise = button("down", "minimise", () => actions.choose({ display: "minimized" }));
+    this.transcript = new TranscriptList();
     this.fields = new FieldList();
-    this.notices = new NoticeBar(orders);
-    this.controls = new Controls(orders);
+    this.notices = new NoticeBar(actions);
+    this.controls = new Controls(actions);
     this.composer = new Composer();
-    this.debug = new Debug(orders.toggleDebug);
+    this.debug = new Debug(actions.toggleDebug);
     this.head = h(
       "div",
       { class: "head", part: "head" },
@@ -75,13 +75,13 @@ export class Panel {
       this.side,
       this.debug.element,
     );
-    this.bubble = new Bubble(() => orders.choose({ display: "expanded" }));
-    this.tab = new Tab(() => orders.choose({ display: "minimized" }));
+    this.bubble = new Bubble(() => actions.choose({ display: "expanded" }));
+    this.tab = new Tab(() => actions.choose({ display: "minimized" }));
     this.element = h(
       "section",
       { class: "root", part: "root" },
-      this.voice.status,
-      this.voice.log,
+      this.announcer.status,
+      this.announcer.log,
       this.panel,
       this.bubble.element,
       this.bubble.hint,
@@ -93,9 +93,9 @@ export class Panel {
   update(given) {
     const { client, model, t, choices, widget } = given;
     const display = widget ? choices.display : "expanded";
-    const journal = client ? Journal.of(client) : null;
+    const log = client ? SessionLog.of(client) : null;
     const said = client?.state?.transcript ?? [];
-    const scene = { ...given, entries: journal?.typed.among(said) ?? said };
+    const scene = { ...given, entries: log?.typed.among(said) ?? said };
     const root = this.element;
     root.classList.toggle("widget", widget);
     set(root, "data-display", widget ? display : null);
@@ -114,7 +114,7 @@ export class Panel {
     name(this.minimise.element, t("minimise"));
     show(this.hear, model.live && Boolean(client?.speaker.blocked) && !client?.speaker.muted);
     text(this.hearWords, t("hear", { name: model.name }));
-    this.debug.follow(journal);
+    this.debug.follow(log);
     const looking = { ...scene, awake: scene.awake && display === "expanded" };
     for (const part of [this.stage, this.preview]) part.update(looking);
     for (const part of [this.captions, this.curtain, this.status, this.team, this.notices]) {
@@ -124,16 +124,16 @@ export class Panel {
       part.update(scene);
     }
     this.options.update(scene, this.debug.open);
-    this.fields.update(scene, journal?.fields ?? null);
+    this.fields.update(scene, log?.fields ?? null);
     this.bubble.update({ ...scene, awake: scene.awake && display === "minimized" });
     this.tab.update(scene);
-    this.voice.update({ ...scene, awake: scene.awake && display !== "hidden" });
+    this.announcer.update({ ...scene, awake: scene.awake && display !== "hidden" });
   }
 
   /**
-   * Puts the focus where a person goes on after the display changed under it.
+   * Moves the focus to where a person continues after the display has changed.
    *
-   * @param {import("./memory.js").Display} display
+   * @param {import("./preferences.js").Display} display
    */
   focus(display) {
     if (display === "minimized") this.bubble.element.focus();
@@ -144,17 +144,17 @@ export class Panel {
     }
   }
 
-  /** What shows a picture now. */
+  /** The elements that show a picture now. */
   get picture() {
     return this.bubble.element.hidden ? this.stage.element : this.bubble.element;
   }
 
-  /** Lets go of pictures, timers and listeners; `update` takes them up again. */
+  /** Releases pictures, timers and listeners; `update` starts them again. */
   release() {
     this.stage.release();
     this.preview.release();
     this.bubble.release();
     this.debug.follow(null);
-    this.voice.close();
+    this.announcer.close();
   }
 }

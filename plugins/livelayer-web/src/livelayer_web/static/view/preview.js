@@ -1,10 +1,10 @@
 // @ts-check
-/** What this page sends of its own: a small picture of the camera and of the shared screen. */
+/** Small previews of this page's own camera and shared screen. */
 
 import { h, set, show } from "./dom.js";
 import { play, video } from "./stage.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./types.js").Scene} Scene */
 
 export class Preview {
   constructor() {

@@ -1,17 +1,17 @@
 // @ts-check
-/** The picture: live, idle loop, portrait or a drawn one, with the state's own motion around it. */
+/** The picture: live video, idle loop, portrait or a drawn one, with the state's animation around it. */
 
 import { h, set, show, text } from "./dom.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./types.js").Scene} Scene */
 
 export class Stage {
   #painted = false;
   #wanted = false;
 
   /**
-   * @param {HTMLElement} curtain what stands under the face
-   * @param {...HTMLElement} above what lies over the picture
+   * @param {HTMLElement} curtain the text under the picture
+   * @param {...HTMLElement} above elements over the picture
    */
   constructor(curtain, ...above) {
     this.live = video("live", "video");
@@ -45,7 +45,7 @@ export class Stage {
   /** @param {Scene} scene */
   update({ client, model, t, awake }) {
     const stream = client?.media.stream ?? null;
-    // Without a new stream the last picture stays, so that a renewed avatar does not flash.
+    // Without a new stream the last picture stays, so a renewed avatar does not flicker.
     if (stream !== null && this.live.srcObject !== stream) this.live.srcObject = stream;
     this.#wanted = model.live;
     if (!model.live) this.#forget();
@@ -60,7 +60,7 @@ export class Stage {
     play(this.live, awake && this.live.srcObject !== null);
   }
 
-  /** Lets go of the picture, so that a stage without a page decodes nothing. */
+  /** Releases the picture, so that a stage outside of the page decodes nothing. */
   release() {
     this.#forget();
     this.loop.pause();
@@ -80,14 +80,14 @@ export class Stage {
 }
 
 /**
- * A silent video: the session's sound is played once for the page, not by each picture.
+ * A muted video: the page plays the session's audio once, not in each picture.
  *
  * @param {string} name
  * @param {string} [part]
  */
 export function video(name, part) {
   const element = h("video", { class: name, part, "aria-hidden": "true", tabindex: "-1" });
-  // As properties: a muted attribute alone does not mute an element that a script made.
+  // Properties: the attribute does not mute an element that a script created.
   element.muted = true;
   element.playsInline = true;
   element.disablePictureInPicture = true;
@@ -96,7 +96,7 @@ export function video(name, part) {
 
 /**
  * @param {string} name
- * @returns {string} what stands for a person without a picture
+ * @returns {string} the letter for a person without a picture
  */
 export function initial(name) {
   return [...name.trim()][0]?.toLocaleUpperCase() ?? "";
@@ -123,13 +123,13 @@ export function play(element, wanted) {
   if (!wanted) {
     if (!element.paused) element.pause();
   } else if (element.paused) {
-    // Refused or interrupted by the next change: the still picture stays, and update() asks again.
+    // Refused, or interrupted by the next change: the still picture stays, and update() tries again.
     element.play().catch(() => undefined);
   }
 }
 
 /**
- * Whether an agent's configuration may name this as a picture: no script, no foreign scheme.
+ * Whether an agent's configuration may use this address as a picture: only safe schemes.
  *
  * @param {string} address
  */
@@ -138,7 +138,7 @@ function picturable(address) {
   return url !== null && ["http:", "https:", "data:", "blob:"].includes(url.protocol);
 }
 
-/** Whether this person asked for little motion. */
+/** Whether the user prefers reduced motion. */
 export function still() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }

@@ -1,13 +1,13 @@
 // @ts-check
-/** The pill that names the agent and what it is doing, with a sign that moves differently for each. */
+/** The pill with the agent's name and state, and a sign with an animation for each state. */
 
 import { h, set, text } from "./dom.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
+/** @typedef {import("./types.js").Scene} Scene */
 
 const BARS = 4;
 
-/** A sign of the phase: one shape in each, so that colour alone never tells them apart. */
+/** A sign of the phase: each has its shape, so that colour is not the only difference. */
 export function sign() {
   const element = h("span", { class: "sign", "aria-hidden": "true" });
   for (let index = 0; index < BARS; index += 1) element.append(h("i"));

@@ -1,7 +1,7 @@
 // @ts-check
-/** Every text that the avatar shows or speaks, in English, and how another language replaces it. */
+/** Every string that the avatar shows or announces, in English, and how to replace them. */
 
-/** `{name}` and its like are filled in; a translation may leave them out. */
+/** Placeholders such as `{name}` are replaced; a translation may omit them. */
 export const ENGLISH = Object.freeze({
   assistant: "Assistant",
   you: "You",
@@ -147,11 +147,11 @@ export const ENGLISH = Object.freeze({
 /** @type {Map<string, Strings>} */
 const languages = new Map();
 
-/** Called when a language was added, so that what is on show follows. @type {Set<() => void>} */
+/** Called when a language was added, to redraw. @type {Set<() => void>} */
 export const listeners = new Set();
 
 /**
- * Offers a language to every avatar whose `lang` begins with it; what is missing stays English.
+ * Adds a language for every avatar whose `lang` begins with it; missing strings stay English.
  *
  * @param {string} language a BCP 47 tag such as "de" or "pt-BR"
  * @param {Strings} strings

@@ -1,15 +1,16 @@
 // @ts-check
-/** One surface at work: follows a client, draws it, and carries out what a person asks for. */
+/** One surface: follows a client, draws it, and carries out what a person asks for. */
 
+import { takesText } from "./dom.js";
 import { Drag } from "./drag.js";
-import { Level } from "./level.js";
-import { Memory } from "./memory.js";
+import { LevelAnimation } from "./level-animation.js";
+import { Preferences } from "./preferences.js";
 import { describe } from "./model.js";
 import { Panel } from "./panel.js";
-import { Sight } from "./sight.js";
+import { Visibility } from "./visibility.js";
 
-/** @typedef {import("./parts.js").Client} Client */
-/** @typedef {import("./memory.js").Choices} Choices */
+/** @typedef {import("./types.js").Client} Client */
+/** @typedef {import("./preferences.js").Choices} Choices */
 
 /**
  * @typedef {object} Settings what the page asks of a surface, read anew for each drawing
@@ -17,7 +18,7 @@ import { Sight } from "./sight.js";
  * @property {boolean} shown its route shows it
  * @property {string} theme
  * @property {import("./strings.js").Translate} t
- * @property {readonly import("./parts.js").Member[] | null} team
+ * @property {readonly import("./types.js").Member[] | null} team
  * @property {boolean} autoConnect
  * @property {boolean} alone it opens a session of its own
  */
@@ -26,8 +27,8 @@ import { Sight } from "./sight.js";
  * @typedef {object} Host
  * @property {HTMLElement} element
  * @property {() => Settings} settings
- * @property {() => Client | null} open the client to connect with, made if need be
- * @property {() => void} forget a person ended the conversation: a reload begins nothing
+ * @property {() => Client | null} open the client to connect with, created if necessary
+ * @property {() => void} forget a person ended the conversation: a reload opens nothing
  */
 
 const CHANGES = ["state", "link", "media", "sources", "info", "pending", "speaker", "event"];
@@ -41,8 +42,8 @@ export class Surface {
   #client = null;
   /** @type {AbortController | null} */
   #following = null;
-  /** @type {Memory} */
-  #memory;
+  /** @type {Preferences} */
+  #preferences;
   #running = false;
   #asked = false;
   #begun = false;
@@ -54,7 +55,7 @@ export class Surface {
   /** @param {Host} host */
   constructor(host) {
     this.host = host;
-    this.#memory = new Memory("", first("minimized"), () => {});
+    this.#preferences = new Preferences("", first("minimized"), () => {});
     this.panel = new Panel({
       act: (action) => void this.act(action),
       choose: (choices) => this.choose(choices),
@@ -62,8 +63,8 @@ export class Surface {
       toggleDebug: () => this.debug(!this.panel.debug.open),
     });
     const { element, stage, bubble, head, controls } = this.panel;
-    this.level = new Level(element, () => controls.showLevel());
-    this.sights = [stage.element, bubble.element].map((one) => new Sight(one, () => this.draw()));
+    this.level = new LevelAnimation(element, () => controls.showLevel());
+    this.pictures = [stage.element, bubble.element].map((one) => new Visibility(one, () => this.draw()));
     this.drag = new Drag({
       element,
       place: () => this.choices.place,
@@ -73,6 +74,10 @@ export class Surface {
     });
     for (const handle of [bubble.element, stage.element, head]) this.drag.by(handle);
     element.addEventListener("keydown", (event) => this.#pressed(event));
+    // A page's single-key shortcuts would take letters from what is typed here.
+    for (const kind of ["keydown", "keypress", "keyup"]) {
+      element.addEventListener(kind, (event) => takesText(event.target) && event.stopPropagation());
+    }
     element.addEventListener("pointerdown", () => this.#client?.markUsed());
   }
 
@@ -82,35 +87,35 @@ export class Surface {
 
   /** @returns {Choices} */
   get choices() {
-    return this.#memory.choices;
+    return this.#preferences.choices;
   }
 
   start() {
     this.#running = true;
-    this.draw(); // so that there is a size to see
-    for (const sight of this.sights) sight.watch();
+    this.draw(); // so that it has a size
+    for (const picture of this.pictures) picture.watch();
     this.draw();
   }
 
   stop() {
     this.#running = false;
-    for (const sight of this.sights) sight.stop();
+    for (const picture of this.pictures) picture.stop();
     this.follow(null);
-    this.#memory.close();
+    this.#preferences.close();
     this.#tick(false);
     this.level.run(null, false);
     this.panel.release();
   }
 
   /**
-   * Keeps choices under a key from now on.
+   * Stores choices under a key from now on.
    *
-   * @param {string} key empty: nowhere
-   * @param {import("./memory.js").Display} display where nothing was kept
+   * @param {string} key empty: nothing is stored
+   * @param {import("./preferences.js").Display} display where nothing was kept
    */
   remember(key, display) {
-    this.#memory.close();
-    this.#memory = new Memory(key, first(display), () => this.schedule());
+    this.#preferences.close();
+    this.#preferences = new Preferences(key, first(display), () => this.schedule());
   }
 
   /** @param {Client | null} client */
@@ -136,7 +141,7 @@ export class Surface {
     const before = this.choices.display;
     const focused = this.panel.element.matches(":focus-within");
     this.#client?.markUsed();
-    this.#memory.choose(choices);
+    this.#preferences.choose(choices);
     this.draw();
     const { display } = this.choices;
     if (display === before) return;
@@ -157,13 +162,13 @@ export class Surface {
   }
 
   /**
-   * Carries out what a button offers; what fails shows in the client's state.
+   * Carries out the action of a button; the client's state shows a failure.
    *
    * @param {import("./model.js").Action} action
    */
   async act(action) {
     this.#client?.markUsed();
-    this.#client?.unblockSound(); // a press is the gesture that sound has waited for
+    this.#client?.unblockSound(); // a press is the gesture that audio needs
     if (action === "hear") return;
     const begins = action !== "cancel" && action !== "end";
     this.#asked = begins;
@@ -175,7 +180,7 @@ export class Surface {
         await this.#client?.disconnect();
       }
     } catch {
-      // The link or the session's state says why.
+      // The state of the link or the session shows the reason.
     } finally {
       this.#asked = false;
       this.schedule();
@@ -213,7 +218,7 @@ export class Surface {
       this.panel.focus("minimized");
     } else if (event.target === this.panel.bubble.element && this.drag.step(event.key)) {
       event.preventDefault();
-      this.panel.voice.say(this.#whereabouts());
+      this.panel.announcer.say(this.#whereabouts());
     }
   }
 
@@ -226,7 +231,7 @@ export class Surface {
     return t("movedTo", { place: `${t(row)}, ${t(column)}` });
   }
 
-  /** Draws once, soon, however many changes ask for it. */
+  /** Draws once, soon, for any number of changes. */
   schedule() {
     if (this.#scheduled || !this.#running) return;
     this.#scheduled = true;
@@ -245,13 +250,13 @@ export class Surface {
     const { element } = this.panel;
     if (theme === "light" || theme === "dark") element.dataset.theme = theme;
     else delete element.dataset.theme;
-    const sight = this.sights.find((one) => one.visible);
-    const awake = shown && sight !== undefined;
+    const visible = this.pictures.find((one) => one.visible);
+    const awake = shown && visible !== undefined;
     const given = { ...settings, asked: this.#asked, now: Date.now() };
     const model = describe(client, t, given);
     this.panel.update({ client, model, t, choices: this.choices, awake, widget });
     this.#show(shown && !(widget && this.choices.display === "hidden"));
-    this.#want(awake ? (sight?.height ?? 0) : -1);
+    this.#want(awake ? (visible?.height ?? 0) : -1);
     this.level.run(client, awake && model.live);
     this.#tick(client?.link.phase === "recovering");
     if (settings.autoConnect && shown && model.phase === "idle" && !this.#begun) {
@@ -260,7 +265,7 @@ export class Surface {
     }
   }
 
-  /** @param {boolean} shown people can get at this surface: an automatic connect waits for one */
+  /** @param {boolean} shown whether a person can reach this surface: an automatic connect waits for one */
   #show(shown) {
     if (this.#client === null || shown === this.#retained) return;
     this.#retained = shown;
@@ -269,7 +274,7 @@ export class Surface {
   }
 
   /**
-   * Tells the client whether a picture is wanted and how high, in device pixels; -1: none.
+   * Tells the client the height of the picture that is wanted, in device pixels; -1: none.
    *
    * @param {number} height
    */
@@ -289,7 +294,7 @@ export class Surface {
 }
 
 /**
- * @param {import("./memory.js").Display} display
+ * @param {import("./preferences.js").Display} display
  * @returns {Choices}
  */
 function first(display) {

@@ -1,20 +1,20 @@
 // @ts-check
-/** Who else can be talked to: a small list; picking one turns the session to that agent. */
+/** The list of agents to talk to: picking one switches the session to it. */
 
 import { h, show } from "./dom.js";
 import { icon } from "./icons.js";
 import { Menu } from "./menu.js";
 import { initial, source } from "./stage.js";
 
-/** @typedef {import("./parts.js").Scene} Scene */
-/** @typedef {import("./parts.js").Member} Member */
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").Member} Member */
 
 export class Team {
   #drawn = "";
 
-  /** @param {import("./parts.js").Orders} orders */
-  constructor(orders) {
-    this.orders = orders;
+  /** @param {import("./types.js").PanelActions} actions */
+  constructor(actions) {
+    this.actions = actions;
     this.menu = new Menu("team", "team");
     this.element = this.menu.element;
   }
@@ -51,7 +51,7 @@ export class Team {
         "aria-current": chosen ? "true" : null,
         onclick: () => {
           this.menu.toggle(false);
-          if (!chosen) this.orders.pickMember(member.agent);
+          if (!chosen) this.actions.pickMember(member.agent);
         },
       },
       face,
@@ -63,7 +63,7 @@ export class Team {
 }
 
 /**
- * The members that a page names, as an attribute's JSON or a property; null: none that can be used.
+ * The members in an attribute's JSON or a property; null: none is valid.
  *
  * @param {unknown} given
  * @returns {Member[] | null}

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import anyio
 import pytest
 from livelayer_web import WebSurface
 
-PATIENCE: Final = 20.0  # seconds
+from livelayer_bus.testing import PATIENCE
+from livelayer_bus.testing.ports import lasting_port
 
 
 class Relay(asyncio.DatagramProtocol):
@@ -135,7 +136,7 @@ class Restarts:
     def __init__(self, session: Any, site: Path) -> None:
         self._session = session
         self._site = site
-        self.surface = WebSurface(port=0, site=site)
+        self.surface = WebSurface(port=lasting_port(), site=site)
         self._mounted: Any = None
         self.url = ""
 

@@ -1,0 +1,127 @@
+// @ts-check
+/** Plays the agent's voice: one audio element for the session, however many surfaces show it. */
+
+import { LevelMeter } from "./audio-level.js";
+
+/** @typedef {import("./types.js").SpeakerState} SpeakerState */
+
+const GESTURES = ["pointerup", "click", "keydown", "touchend"];
+
+/**
+ * Plays as soon as the browser allows it. If it requires a gesture first, `state.blocked` is true
+ * until the next gesture anywhere on the page, or `unblock()`.
+ */
+export class Speaker {
+  /** @type {SpeakerState} */
+  state;
+  meter = new LevelMeter();
+  /** @type {HTMLAudioElement | null} */
+  #element = null;
+  /** @type {MediaStream | null} */
+  #stream = null;
+  #gestures = new AbortController();
+
+  /**
+   * @param {boolean} muted
+   * @param {() => void} changed
+   */
+  constructor(muted, changed) {
+    this.state = { muted, blocked: false };
+    this.changed = changed;
+  }
+
+  /** @param {MediaStreamTrack | null} track null: there is no sound now */
+  attach(track) {
+    this.#stream = track === null ? null : new MediaStream([track]);
+    this.meter.attach(this.#stream);
+    if (this.#stream === null && this.#element === null) return;
+    const element = this.#place();
+    element.srcObject = this.#stream;
+    if (this.#stream !== null && this.#mayTry) void this.#play();
+  }
+
+  /** @param {boolean} muted by the user */
+  mute(muted) {
+    this.#set({ muted });
+    this.#apply();
+    if (!muted && this.state.blocked) void this.unblock();
+  }
+
+  /** Call this in a user gesture. */
+  async unblock() {
+    this.meter.resume();
+    if (this.#stream === null) return;
+    await this.#play();
+  }
+
+  /** Removes the element from the page. */
+  close() {
+    this.#gestures.abort();
+    this.attach(null);
+    this.meter.close();
+    this.#element?.remove();
+    this.#element = null;
+    this.#set({ blocked: false });
+  }
+
+  /** @returns {HTMLAudioElement} */
+  #place() {
+    let element = this.#element;
+    if (element === null) {
+      element = document.createElement("audio");
+      element.dataset.livelayer = "sound";
+      element.autoplay = true;
+      // A page that replaces its body takes the element with it, which pauses it.
+      element.addEventListener("pause", () => {
+        if (this.#stream !== null && this.#mayTry) void this.#play();
+      });
+      this.#element = element;
+    }
+    // Outside of the body, which client-side routers replace.
+    if (!element.isConnected) document.documentElement.append(element);
+    return element;
+  }
+
+  /** After a refusal, playing is not tried again before a gesture. */
+  get #mayTry() {
+    return !this.state.blocked || (navigator.userActivation?.hasBeenActive ?? false);
+  }
+
+  async #play() {
+    const element = this.#place();
+    const { blocked } = this.state;
+    try {
+      element.muted = this.state.muted;
+      await element.play();
+      this.#set({ blocked: false });
+      this.#gestures.abort();
+      // Without a gesture the browser keeps this one silent, and says so in its console.
+      if (blocked || navigator.userActivation?.hasBeenActive) this.meter.resume();
+      else this.#listen();
+    } catch (error) {
+      if (!(error instanceof DOMException) || error.name !== "NotAllowedError") return; // a newer track
+      this.#set({ blocked: true });
+      this.#listen();
+    }
+  }
+
+  #listen() {
+    this.#gestures.abort();
+    this.#gestures = new AbortController();
+    const { signal } = this.#gestures;
+    const turnOn = () => void this.unblock();
+    for (const kind of GESTURES) addEventListener(kind, turnOn, { signal, capture: true, passive: true });
+  }
+
+  #apply() {
+    if (this.#element !== null) this.#element.muted = this.state.muted;
+  }
+
+  /** @param {Partial<SpeakerState>} change */
+  #set(change) {
+    const next = { ...this.state, ...change };
+    if (next.muted === this.state.muted && next.blocked === this.state.blocked) return;
+    this.state = next;
+    this.changed();
+  }
+}

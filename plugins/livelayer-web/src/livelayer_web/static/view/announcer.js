@@ -1,0 +1,100 @@
+// @ts-check
+/** Announces a session to screen readers, from one panel however many there are. */
+
+import { h, text } from "./dom.js";
+
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").Client} Client */
+/** @typedef {import("./types.js").Entry} Entry */
+
+const SETTLED = 350; // ms: shorter states are not announced
+const SPOKEN_KEPT = 6; // lines in the log; a screen reader has read older ones
+
+/** The announcers of each client, in order of creation. @type {WeakMap<Client, Set<Announcer>>} */
+const announcers = new WeakMap();
+
+export class Announcer {
+  /** @type {Client | null} */
+  #client = null;
+  /** The entries that were final before: they are not announced. @type {Set<string> | null} */
+  #said = null;
+  #next = "";
+  #last = "";
+  #timer = 0;
+  awake = false;
+
+  constructor() {
+    this.status = h("div", { class: "unseen", role: "status", "aria-live": "polite" });
+    this.log = h("div", { class: "unseen", role: "log", "aria-live": "polite" });
+  }
+
+  /** Whether this one announces for its session: the first visible one does. */
+  get leads() {
+    const all = this.#client && announcers.get(this.#client);
+    return [...(all ?? [])].find((one) => one.awake) === this;
+  }
+
+  /** @param {Scene} scene */
+  update({ client, model, t, awake }) {
+    if (client !== this.#client) this.follow(client);
+    this.awake = awake;
+    const matters = model.notices.map((one) => one.spoken);
+    const stay = model.calm || model.live ? matters : [model.hint];
+    const hint = model.phase === "recovering" ? t("hintRecovering") : "";
+    const lines = [model.title, ...(hint && !model.live ? [hint] : stay)];
+    if (client === null || this.leads) this.say(lines.filter(Boolean).join(". "));
+    if (client?.state) this.#finals(client.state.transcript ?? [], model.name, t);
+  }
+
+  /** @param {Client | null} client */
+  follow(client) {
+    if (this.#client) announcers.get(this.#client)?.delete(this);
+    this.#client = client;
+    this.#said = null;
+    if (!client) return;
+    const all = announcers.get(client) ?? new Set();
+    all.add(this);
+    announcers.set(client, all);
+  }
+
+  /**
+   * Announces a text that has lasted for a moment; the last one is not repeated.
+   *
+   * @param {string} message
+   */
+  say(message) {
+    if (message === this.#next) return;
+    this.#next = message;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#next === this.#last) return;
+      this.#last = this.#next;
+      text(this.status, this.#next);
+    }, SETTLED);
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    this.follow(null);
+  }
+
+  /**
+   * Adds entries that became final; partial ones are only shown.
+   *
+   * @param {readonly Entry[]} entries
+   * @param {string} name
+   * @param {import("./strings.js").Translate} t
+   */
+  #finals(entries, name, t) {
+    const finals = entries.filter((entry) => entry.final && entry.text);
+    const said = this.#said;
+    this.#said = new Set(finals.map((entry) => entry.id));
+    if (said === null || !this.leads) return;
+    for (const entry of finals) {
+      if (said.has(entry.id)) continue;
+      const who = entry.role === "agent" ? name : t("you");
+      this.log.append(h("p", { dir: "auto" }, `${who}: ${entry.text}`));
+      while (this.log.childElementCount > SPOKEN_KEPT) this.log.firstElementChild?.remove();
+    }
+  }
+}

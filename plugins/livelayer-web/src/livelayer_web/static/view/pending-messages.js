@@ -1,0 +1,94 @@
+// @ts-check
+/** Messages that the server has not taken yet: being sent, or failed, with a choice. */
+
+import { h, set, show, text } from "./dom.js";
+import { icon } from "./icons.js";
+
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").Client} Client */
+/** @typedef {{row: HTMLLIElement, words: HTMLElement, word: HTMLElement, again: HTMLButtonElement, drop: HTMLButtonElement}} Row */
+
+export class PendingMessages {
+  /** @type {Map<string, Row>} */
+  #rows = new Map();
+  /** @type {Client | null} */
+  #client = null;
+
+  constructor() {
+    this.element = h("ul", { class: "outbox", part: "outbox", hidden: true });
+  }
+
+  /** @param {Scene} scene */
+  update({ client, model, t }) {
+    this.#client = client;
+    const pending = client?.pending ?? [];
+    set(this.element, "aria-label", t("outbox"));
+    show(this.element, pending.length > 0);
+    const waiting = client?.link.phase === "live" && model.calm ? "outboxWaiting" : "outboxKept";
+    for (const { id, text: words, failed } of pending) {
+      const row = this.#rows.get(id) ?? this.#add(id);
+      text(row.words, words);
+      text(row.word, failed ? `${t("outboxFailed")}. ${reasonOf(failed, t)}`.trim() : t(waiting));
+      row.row.classList.toggle("failed", Boolean(failed));
+      show(row.again, Boolean(failed) && typeof client?.retryMessage === "function");
+      show(row.drop, Boolean(failed) && typeof client?.discardMessage === "function");
+      label(row.again, t("outboxRetry"));
+      label(row.drop, t("outboxDiscard"));
+    }
+    const ids = new Set(pending.map((one) => one.id));
+    for (const [id, { row }] of this.#rows) {
+      if (ids.has(id)) continue;
+      row.remove();
+      this.#rows.delete(id);
+    }
+  }
+
+  /** @param {string} id */
+  #add(id) {
+    const words = h("span", { class: "words", dir: "auto" });
+    const word = h("span", { class: "word", dir: "auto" });
+    const again = small("retry", () => this.#client?.retryMessage?.(id));
+    const drop = small("close", () => this.#client?.discardMessage?.(id));
+    const row = h("li", {}, h("span", { class: "what" }, words, word), again, drop);
+    this.element.append(row);
+    const parts = { row, words, word, again, drop };
+    this.#rows.set(id, parts);
+    return parts;
+  }
+}
+
+/** @type {Record<string, import("./strings.js").Key>} */
+const REASONS = {
+  size: "failedSize",
+  timeout: "failedTimeout",
+  rate: "failedRate",
+  grant: "failedGrant",
+  not_connected: "failedOffline",
+};
+
+/**
+ * @param {string} code the server's
+ * @param {import("./strings.js").Translate} t
+ * @returns {string} a sentence for a person; empty for an internal code
+ */
+function reasonOf(code, t) {
+  const key = REASONS[code];
+  return key === undefined ? "" : t(key);
+}
+
+/**
+ * @param {import("./icons.js").IconName} drawing
+ * @param {() => void} onclick
+ */
+function small(drawing, onclick) {
+  return h("button", { type: "button", class: "small", onclick }, icon(drawing));
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {string} words
+ */
+function label(element, words) {
+  set(element, "aria-label", words);
+  set(element, "data-tip", words);
+}

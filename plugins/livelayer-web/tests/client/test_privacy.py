@@ -1,0 +1,271 @@
+"""No private text and no value of a field leaves a page, whatever an agent asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import pytest
+from playwright.async_api import Page, Request
+
+pytestmark = pytest.mark.anyio
+
+PAGES = int(os.environ.get("LIVELAYER_PRIVACY_PAGES", "50"))
+
+PRIVATE = ("data-ll-private", "data-ll-skip", "data-livelayer-private", "data-livelayer-skip")
+OFF = (
+    *("off", "OFF", " off ", "cc-number", "cc-csc", "section-a cc-name", "billing CC-EXP"),
+    *("current-password", "new-password", "one-time-code"),
+)
+TYPES = ("text", "email", "tel", "url", "search", "number", "date", "range", "color", "checkbox")
+
+
+@dataclass
+class Generated:
+    """A page: its markup, what a script types into it, what must not leave it, what must."""
+
+    dice: random.Random
+    secrets: list[str] = field(default_factory=list[str])
+    public: list[str] = field(default_factory=list[str])
+    typed: dict[str, str] = field(default_factory=dict[str, str])
+    """The values that a script gives to fields, by id."""
+    guarded: dict[str, str] = field(default_factory=dict[str, str])
+    """The fields that nobody may fill, with the form that they are in, by name."""
+    count: int = 0
+
+    def number(self) -> int:
+        self.count += 1
+        return self.count
+
+    def secret(self) -> str:
+        """Digits, so that it can be the value of any field."""
+        self.secrets.append(str(self.dice.randrange(10**11, 10**12)))
+        return self.secrets[-1]
+
+    def word(self, public: bool) -> str:
+        return self.shown() if public else f"x{self.secret()}"
+
+    def shown(self) -> str:
+        self.public.append(f"public{self.number()}")
+        return self.public[-1]
+
+    def build(self) -> str:
+        title = self.shown()
+        blocks = [self.block(0, public=True) for _ in range(self.dice.randint(2, 5))]
+        return f"<h1>{title}</h1>{''.join(blocks)}{self.form(True)}"
+
+    def block(self, depth: int, public: bool) -> str:
+        kinds = (self.text, self.link, self.form, self.lone_field, self.editable, self.own)
+        if depth < 3 and self.dice.random() < 0.6:
+            now = public and self.dice.random() < 0.7
+            inner = "".join(self.block(depth + 1, now) for _ in range(self.dice.randint(1, 3)))
+            mark = ""
+            if public and not now:
+                mark = self.dice.choice(PRIVATE) + self.dice.choice(("", "=true", "=false", "=''"))
+            elif public and self.dice.random() < 0.3:
+                mark = f"data-ll-region=r{self.number()}"
+            tag = self.dice.choice(("div", "section", "fieldset", "ul", "livelayer-like"))
+            return f"<{tag} {mark}>{inner}</{tag}>"
+        return self.dice.choice(kinds)(public)
+
+    def text(self, public: bool) -> str:
+        tag = self.dice.choice(("p", "h2", "span", "li", "button", "legend", "label"))
+        return f"<{tag}>{self.word(public)}</{tag}>"
+
+    def link(self, public: bool) -> str:
+        word = self.word(public)
+        return f'<a href="/go/{word}" title="{word}">{word}</a>'
+
+    def own(self, _public: bool) -> str:
+        tag = self.dice.choice(("livelayer-avatar", "div data-livelayer=part"))
+        end = tag.partition(" ")[0]
+        return f"<{tag}><p>{self.word(False)}</p><input value={self.secret()}></{end}>"
+
+    def editable(self, _public: bool) -> str:
+        kind = self.dice.choice(
+            ("contenteditable", "contenteditable=plaintext-only", "role=textbox", "role=combobox")
+        )
+        return (
+            f"<div {kind}>{self.word(False)} <b contenteditable=false>{self.word(False)}</b></div>"
+        )
+
+    def form(self, public: bool) -> str:
+        off = self.dice.random() < 0.2
+        name = f"form{self.number()}"
+        mark = "autocomplete=off" if off else ""
+        fields = [self.any_field(public, name, off) for _ in range(self.dice.randint(1, 4))]
+        tag = self.dice.choice((f"form id={name}", f"form name={name}", f"div data-ll-form={name}"))
+        if tag.startswith("div"):
+            fields = [self.any_field(public, name, False) for _ in range(2)]
+        return f"<{tag} {mark}>{''.join(fields)}</{tag.partition(' ')[0]}>"
+
+    def lone_field(self, public: bool) -> str:
+        return self.any_field(public, None, False)
+
+    def any_field(self, public: bool, form: str | None, off: bool) -> str:
+        number = self.number()
+        name, number_id = f"field{number}", f"f{number}"
+        attributes = f"name={name} id={number_id}"
+        guarded = off or not public
+        if self.dice.random() < 0.3:
+            guarded = True
+            if self.dice.random() < 0.5:
+                attributes += f' autocomplete="{self.dice.choice(OFF)}"'
+            elif self.dice.random() < 0.5:
+                attributes += f" {self.dice.choice(PRIVATE)}"
+            else:
+                attributes += f" type={self.dice.choice(('password', 'hidden', 'PASSWORD'))}"
+        if guarded and form is not None:
+            self.guarded[name] = form
+        value = self.secret()
+        label = self.shown() if not guarded else f"label{number}"
+        match 3 if " type=" in attributes else self.dice.randrange(5):
+            case 0:
+                control = f"<textarea {attributes}>{value}</textarea>"
+            case 1:
+                option = f"x{self.secret()}" if guarded else "small"
+                control = (
+                    f"<select {attributes}><option>{option}</option>"
+                    f"<option data-ll-private selected>{self.secret()}</option></select>"
+                )
+            case 2:
+                control = f"<output {attributes}>{value}</output>"
+            case _:
+                kind = "" if " type=" in attributes else f"type={self.dice.choice(TYPES)}"
+                control = f"<input {kind} {attributes} {self.constraint()} value={value}>"
+        if "<textarea" in control or "<input" in control:
+            self.typed[number_id] = self.secret()
+        if self.dice.random() < 0.5:
+            return f"<label>{label} {control}</label>"
+        return f"<label for={number_id}>{label}</label>{control}"
+
+    def constraint(self) -> str:
+        """What the value breaks: a browser's own message may quote it."""
+        return self.dice.choice(("required", "max=5", "step=7", "pattern=[a-z]", "maxlength=3", ""))
+
+
+SHOW = """([html, typed]) => {
+  document.querySelector("main").innerHTML = html;
+  for (const [id, value] of Object.entries(typed)) {
+    const field = document.getElementById(id);
+    if (field !== null && field.type !== "checkbox") field.value = value;
+  }
+}"""
+VALUES = """() => [...document.querySelectorAll("main input, main textarea, main select")]
+  .map((field) => [field.name, field.value, field.checked ?? null])"""
+
+
+async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -> None:
+    room = await web.connected()
+    await until(live, "client.state.agent_active")
+    sent: list[str] = []
+
+    def note(request: Request) -> None:
+        sent.append(f"{request.url} {request.post_data or ''}")
+
+    live.on("request", note)
+
+    async def ask(message: dict[str, Any]) -> dict[str, Any]:
+        room.agent_says(message)
+        with anyio.fail_after(15):
+            while True:
+                data: dict[str, Any] = json.loads((await room.next_sent()).data)
+                sent.append(json.dumps(data))
+                if data["type"] == "command_result":
+                    return data
+
+    shown: list[bool] = []
+    for seed in range(PAGES):
+        page = Generated(random.Random(seed))
+        html = page.build()
+        await live.evaluate(SHOW, [html, page.typed])
+        sent.clear()
+        for kind in ("request_page_context", "request_routes"):
+            assert (await ask({"type": kind}))["ok"] is True, seed
+        told = "\n".join(sent)
+        leaked = [secret for secret in page.secrets if secret in told]
+        assert not leaked, (seed, leaked, html, told)
+        shown.extend(word in told for word in page.public)
+        assert page.public[0] in told, (seed, html, told)
+
+        before = await live.evaluate(VALUES)
+        for name, form in page.guarded.items():
+            fill = {"type": "fill_form", "formId": form, "values": {name: "1"}}
+            assert (await ask(fill))["ok"] is False, (seed, name, html)
+            for act in ("click", "scroll_to"):
+                assert (await ask({"type": act, "selector": f"[name={name}]"}))["ok"] is False
+        assert await live.evaluate(VALUES) == before, (seed, html)
+    # Most of what is public is told: otherwise a page that tells nothing would pass.
+    assert sum(shown) > 0.7 * len(shown)
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        'input[value^="h"]', "[ value ^= h ]", r"[\76 alue^=h]", "input:checked", ":has(input)",
+        "input:invalid", "input:placeholder-shown", ":is(input[value])", "a[href^='/x'] ~ p",
+        "[title^=h] p", "p:not([value])", "input:autofill", "[data-secret^=h]", "*|input[value]",
+        "p, input[value]", "p:nth-child(1 of [value])", "p/**/[value]", "###", "", "p >", "[href",
+    ],
+)  # fmt: skip
+async def test_a_selector_that_could_read_a_value_is_invalid(modules: Page, selector: str) -> None:
+    assert await modules.evaluate(FIND, selector) == "invalid"
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "#buy", ".plan.large", "main > p", "h2 + p, h2 ~ p", "a[href='/pricing']", "*",
+        'button[name="go"]', "li:nth-child(2n + 1) a[href$=x]", r"#\31 st", r"#a\:b", "[role=tab]",
+        "[data-ll-region=plans] a[title]", "p:first-child", "form input[aria-label='Name' i]",
+    ],
+)  # fmt: skip
+async def test_a_selector_of_names_links_and_labels_may_be_used(
+    modules: Page, selector: str
+) -> None:
+    assert await modules.evaluate(FIND, selector) is not None
+    assert await modules.evaluate(FIND, selector) != "invalid"
+
+
+FIND = """async (selector) => {
+  const { InvalidTarget, find } = await import("/livelayer/js/page/elements.js");
+  document.body.innerHTML = "<p>A page</p>";
+  try {
+    return find(selector)?.tagName ?? "none";
+  } catch (error) {
+    return error instanceof InvalidTarget ? "invalid" : String(error);
+  }
+}"""
+
+
+async def test_a_private_field_is_not_changed_by_its_label(modules: Page) -> None:
+    """Nor by anything in it; the label of any other field may be clicked."""
+    found = await modules.evaluate("""async () => {
+  const { PageCommands } = await import("/livelayer/js/page/commands.js");
+  document.body.innerHTML = `
+    <label id="one" for="first"><b id="bold">One</b></label>
+    <div data-ll-private><input type="checkbox" id="first"></div>
+    <label id="two">Two <input type="checkbox" id="second" autocomplete="off"></label>
+    <label id="three">Three <input type="checkbox" id="third"></label>`;
+  const commands = new PageCommands(document.body, {
+    joined: () => ({ capabilities: ["click"], max_message_bytes: 15360 }),
+    capabilities: () => null,
+    origins: () => [],
+    context: () => null,
+    routes: () => null,
+    pending: () => {},
+  });
+  const results = [];
+  for (const id of ["one", "bold", "two", "three"]) {
+    const { ok } = await commands.carryOut({ type: "click", selector: `#${id}` });
+    results.push([id, ok]);
+  }
+  return [results, [...document.querySelectorAll("input")].map((box) => box.checked)];
+}""")
+    results, checked = found
+    assert results == [["one", False], ["bold", False], ["two", False], ["three", True]]
+    assert checked == [False, False, True]
