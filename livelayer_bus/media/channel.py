@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Generic, Self
 
-from livelayer_bus._bus.owner import Slot
+from livelayer_bus._bus.loop_guard import Slot
 from livelayer_bus.errors import BusyError, ClosedError
 from livelayer_bus.media.flow import (
     NO_TIME,

@@ -25,6 +25,10 @@ pytestmark = pytest.mark.anyio
 Idle = Callable[[Bus[Any, Any], int], Awaitable[None]]
 
 
+def add(total: int, n: int) -> int:
+    return total + n
+
+
 def new_bus(capacity: int = 4096, **options: Any) -> Bus[Any, None]:
     return Bus(capacity, **options)
 
@@ -269,14 +273,8 @@ async def test_a_second_task_in_one_reader_is_busy(idle: Idle) -> None:
 
 
 async def test_snapshots_belong_to_the_attach_point_and_to_resync() -> None:
-    total = 0
-
-    def publish(n: int) -> None:
-        nonlocal total
-        total += n
-        bus.publish(n)
-
-    bus: Bus[int, int] = Bus(4, snapshot=lambda: total)
+    bus: Bus[int, int] = Bus(4, state=0, reducers={int: add})
+    publish = bus.publish
     publish(5)
     with bus.subscribe() as events:
         assert (events.snapshot, events.sequence) == (5, 1)
