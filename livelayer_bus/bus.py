@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Final, Generic, TypeVar, overload
 from weakref import WeakMethod
 
 import msgspec
@@ -89,7 +89,7 @@ class Bus(Generic[B, S]):
         MisuseError: `capacity` or `max_bytes` is below 1.
     """
 
-    __slots__ = ("__weakref__", "_inbox", "_ring")
+    __slots__ = ("__weakref__", "_inbox", "_ring", "publish")
 
     @overload
     def __init__(self: Bus[Any, None], capacity: int = ..., max_bytes: int = ...) -> None: ...
@@ -113,6 +113,14 @@ class Bus(Generic[B, S]):
         as_of: Callable[[S, int], S] | None = None,
     ) -> None:
         self._ring = ring = Ring(capacity, max_bytes, state, reducers or {}, as_of)
+        self.publish: Final[Callable[[B], int]] = ring.append
+        """Append an event and return its sequence; on error nothing was published.
+
+        Raises:
+            WrongLoopError: called from another thread than the bus's.
+            ClosedError: the bus is closed.
+            ForkedError: the bus was made before this process was forked.
+        """
         self._inbox: Inbox[B] = Inbox(ring.append, ring.guard.call_soon, capacity)
         ring.guard.on_adopt = WeakMethod(self._inbox.schedule)
         ring.guard.adopt_running_loop("Bus()")
@@ -132,16 +140,6 @@ class Bus(Generic[B, S]):
     def closed(self) -> bool:
         """Whether `close()` was called."""
         return self._ring.closed
-
-    def publish(self, event: B) -> int:
-        """Append an event and return its sequence; on error nothing was published.
-
-        Raises:
-            WrongLoopError: called from another thread than the bus's.
-            ClosedError: the bus is closed.
-            ForkedError: the bus was made before this process was forked.
-        """
-        return self._ring.append(event)
 
     def publish_from_thread(self, event: B) -> None:
         """Hand an event to the bus's event loop, from any thread, and return at once.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from functools import partial
 from operator import length_hint
 from threading import get_ident
 from types import TracebackType
@@ -57,18 +56,19 @@ class SubscriptionStatistics(msgspec.Struct, frozen=True):
 
 
 class _Pull(Generic[E]):
-    """An async iterator over the results of one coroutine function, call after call."""
+    """An async iterator over the results of one coroutine function, called with `limit` each time."""
 
-    __slots__ = ("_pull",)
+    __slots__ = ("_limit", "_pull")
 
-    def __init__(self, pull: Callable[[], Awaitable[E]]) -> None:
+    def __init__(self, pull: Callable[[int], Awaitable[E]], limit: int) -> None:
         self._pull = pull
+        self._limit = limit
 
     def __aiter__(self) -> AsyncIterator[E]:
         return self
 
     def __anext__(self) -> Awaitable[E]:
-        return self._pull()
+        return self._pull(self._limit)
 
 
 @final
@@ -136,10 +136,11 @@ class Subscription(Generic[E_co, S_co]):
                 str(after), f"the bus has published {ring.published} events so far"
             )
         self._last = after
-        self._floor = max(after, ring.tail)
-        self._owed = self._floor - after
-        self._group = ring.join(self._types, self._floor, self)
-        self._taken = self._origin = self._group.number_at(self._floor)
+        start = max(after, ring.tail)
+        self._owed = start - after
+        self._floor = -1 if self._owed else start  # -1: the first read must report what is owed
+        self._group = ring.join(self._types, start, self)
+        self._taken = self._origin = self._group.number_at(start)
         if self._after is None:
             self._snapshot = (ring.state,)
         self._state = _OPEN
@@ -222,7 +223,7 @@ class Subscription(Generic[E_co, S_co]):
             skipped=self._skipped,
             lag=lag,
             peak_lag=max(self._peak_lag, lag),
-            wakeups=self._wakeups - (self._pause is not None),
+            wakeups=self._wakeups,
         )
 
     def __aiter__(self) -> Self:
@@ -251,8 +252,9 @@ class Subscription(Generic[E_co, S_co]):
                 self._pause = None
                 if not woken_by:
                     self._unpark(pause)
+            self._wakeups += woken_by > 0
             ring = self._ring
-            if ring.tail < woken_by and self._state is _OPEN:  # the event is there: take it
+            if ring.tail < woken_by and self._state is _OPEN:  # it is there, and the next to take
                 lag = self._group.published - self._taken
                 if lag > self._peak_lag:
                     self._peak_lag = lag
@@ -265,7 +267,7 @@ class Subscription(Generic[E_co, S_co]):
 
     def records(self) -> AsyncIterator[Record[E_co]]:
         """Iterate over events with their sequence and time; raises what iteration raises."""
-        return _Pull(self._next_record)
+        return _Pull(self._next_record, 1)
 
     def batches(self, limit: int | None = None) -> AsyncIterator[list[E_co]]:
         """Iterate over non-empty lists of everything there is: the fastest way to read.
@@ -283,9 +285,9 @@ class Subscription(Generic[E_co, S_co]):
             limit = self._ring.capacity
         elif limit < 1:
             raise MisuseError(f"limit must be at least 1, got {limit}")
-        return _Pull(partial(self._next_batch, limit))
+        return _Pull(self._next_batch, limit)
 
-    async def _next_record(self) -> Record[E_co]:
+    async def _next_record(self, _limit: int) -> Record[E_co]:
         event = await self.__anext__()
         self._settle()
         ring, sequence = self._ring, self._last
@@ -302,37 +304,40 @@ class Subscription(Generic[E_co, S_co]):
                 self._pause = None
                 if not woken_by:
                     self._unpark(pause)
-        self._drop_chunk()
-        number = self._taken
-        count = min(self._group.published - number, limit)
-        positions = self._group.locate(number, count)
+            self._wakeups += woken_by > 0
+            if self._ring.tail < woken_by and self._state is _OPEN:
+                break  # what `_prepare` would find
+        group, number = self._group, self._taken
+        count = group.published - number
+        if count > self._peak_lag:
+            self._peak_lag = count
+        if count > limit:
+            count = limit
+        self._credit = self._credit - count if count < self._credit else 0
         self._taken = number + count
-        self._last = self._floor = positions[-1] + 1
-        self._credit = max(0, self._credit - count)
-        return self._ring.fetch(positions)
+        batch, self._last = group.fetch(number, count)
+        self._floor = self._last
+        return batch
 
     def _prepare(self) -> Slot | None:
         """Return None if there is a wanted event and credit to hand it out, or what to wait for."""
-        ring, group = self._ring, self._group
+        ring = self._ring
         if self._pause is not None or self._state is not _OPEN or get_ident() != ring.guard.thread:
             self._refuse()
-        self._settle()
-        if self._floor < ring.tail or self._owed:
+        if self._positions:
+            self._drop_chunk()
+        if self._floor < ring.tail:
             self._fall_out()
-        lag = group.published - self._taken
-        if lag and self._credit:
-            if lag > self._peak_lag:
-                self._peak_lag = lag
+        group, guard = self._group, ring.guard
+        is_behind = group.published > self._taken
+        if is_behind and self._credit:
             return None
-        if not lag and ring.closed:
+        if ring.closed and not is_behind:
             raise StopAsyncIteration
-        guard = ring.guard
         if not guard.waits_check_the_loop:
             guard.require_running_loop("a subscription")
-        self._drop_chunk()
         self._credit = TURN
-        self._wakeups += 1  # unless no event ends the wait: see `_unpark`
-        if lag:
+        if is_behind:
             self._pause = pause = cast(Slot, guard.checkpoint())  # never parked: only awaited
         else:
             self._floor = ring.published
@@ -344,13 +349,15 @@ class Subscription(Generic[E_co, S_co]):
         """Clean up after a wait that no event ended: it was cancelled, or a turn of the loop."""
         if pause in self._group.parked:
             self._group.parked.remove(pause)
-        self._wakeups -= 1
 
     def _fill(self) -> None:
         """Set up the chunk: as far as the credit, the wanted events and the ring's end allow."""
         ring, group, number = self._ring, self._group, self._taken
         capacity = ring.capacity
-        count = min(group.published - number, self._credit)
+        lag = group.published - number
+        if lag > self._peak_lag:
+            self._peak_lag = lag
+        count = min(lag, self._credit)
         positions = group.locate(number, count)
         slots: Sequence[int]
         if isinstance(positions, range):
@@ -389,7 +396,6 @@ class Subscription(Generic[E_co, S_co]):
         ring = self._ring
         if ring.forked:
             raise ForkedError("this bus")
-        self._drop_chunk()
         missed = self._owed
         self._owed = 0
         self._floor = max(self._floor, ring.tail)

@@ -34,10 +34,11 @@ class Group:
     of the wanted events from number `dropped` on; the ring drops what it has overwritten.
     """
 
-    __slots__ = ("dropped", "parked", "positions", "readers", "since", "types")
+    __slots__ = ("_events", "dropped", "parked", "positions", "readers", "since", "types")
 
-    def __init__(self, types: Types, since: int) -> None:
+    def __init__(self, types: Types, since: int, events: list[Any]) -> None:
         self.types = types
+        self._events = events  # the ring's own
         self.since = since  # the position from which on `positions` is complete
         self.dropped = 0
         self.positions: list[int] = []
@@ -57,6 +58,12 @@ class Group:
         """Return the positions of `count` wanted events from `number` on."""
         first = number - self.dropped
         return self.positions[first : first + count]
+
+    def fetch(self, number: int, count: int) -> tuple[list[Any], int]:
+        """Return `count` wanted events from `number` on, all kept, and the sequence of the last."""
+        events, capacity = self._events, len(self._events)
+        positions = self.locate(number, count)
+        return [events[position % capacity] for position in positions], positions[-1] + 1
 
     def drop_before(self, tail: int) -> None:
         """Forget positions that the ring has overwritten."""
@@ -168,17 +175,17 @@ class Ring:
             weight, weigh, reducer, groups = self._add_rule(event)
         if weigh is not None:
             weight += weigh(event)
-        position = self.published
+        position, capacity = self.published, self.capacity
         if reducer is not None:
             self._version = reducer(self._version[0], event), position + 1
-        slot = position % self.capacity
+        slot = position % capacity
         weights = self._weights
         self.bytes = held = self.bytes + weight - weights[slot]
         weights[slot] = weight
         self.events[slot] = event
         self.times[slot] = monotonic_ns()
         self.published = sequence = position + 1
-        if sequence - self.tail > self.capacity:
+        if sequence - self.tail > capacity:
             self.tail += 1
         if not slot:
             self._drop_positions()
@@ -259,16 +266,13 @@ class Ring:
         """Return the positions of `count` events from `number` on: see `Group`."""
         return range(number, number + count)
 
-    def fetch(self, positions: Sequence[int]) -> list[Any]:
-        """Return the kept events at these positions."""
-        events, capacity = self.events, self.capacity
-        if not isinstance(positions, range):
-            return [events[position % capacity] for position in positions]
-        first = positions.start % capacity
-        stop = first + len(positions)
-        if stop <= capacity:
-            return events[first:stop]
-        return events[first:] + events[: stop - capacity]
+    def fetch(self, number: int, count: int) -> tuple[list[Any], int]:
+        """Return `count` events from `number` on, and the sequence of the last: see `Group`."""
+        events, first = self.events, number % self.capacity
+        stop = first + count
+        if stop <= self.capacity:
+            return events[first:stop], number + count
+        return events[first:] + events[: stop - self.capacity], number + count
 
     def _event(self, position: int) -> Any:
         return self.events[position % self.capacity]
@@ -310,7 +314,7 @@ class Ring:
 
     def _add_group(self, types: Types) -> Group:
         self._drop_empty_groups()
-        group = self.filtered[types] = Group(types, self.published)
+        group = self.filtered[types] = Group(types, self.published, self.events)
         self._refresh_rules()
         return group
 
