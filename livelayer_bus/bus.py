@@ -10,7 +10,7 @@ import msgspec
 
 from ._bus.inbox import Inbox
 from ._bus.reader import Record, Subscription, SubscriptionStatistics
-from ._bus.ring import Ring
+from ._bus.ring import Group, Ring
 from .errors import BusyError, ClosedError, ForkedError, Lagged, MisuseError
 
 __all__ = ["Bus", "BusStatistics", "Lagged", "Record", "Subscription", "SubscriptionStatistics"]
@@ -232,7 +232,7 @@ class Bus(Generic[B, S]):
         if ring.forked:
             raise ForkedError("this bus")
         kept = ring.published - ring.tail
-        groups = (ring, *ring.filtered.values())
+        groups: list[Ring | Group] = [ring, *ring.filtered.values()]
         return BusStatistics(
             published=ring.published,
             kept=kept,

@@ -49,16 +49,16 @@ def _insert(
 
 def _join(known: TranscriptEntry, entry: TranscriptEntry) -> TranscriptEntry:
     """Return the newer wording with the earlier opening; `known` itself if it has both."""
-    if entry.final != known.final:
-        is_newer = entry.final
-    elif entry.stream != known.stream:
-        is_newer = entry.stream > known.stream
-    elif len(entry.text) != len(known.text):
-        is_newer = len(entry.text) > len(known.text)
+    if entry.stream == known.stream and entry.final == known.final:
+        text, other = entry.text, known.text
+        is_newer = len(text) > len(other) or (
+            len(text) == len(other) and (text, entry.role) > (other, known.role)
+        )
     else:
-        is_newer = (entry.text, entry.role) > (known.text, known.role)
-    newest, other = (entry, known) if is_newer else (known, entry)
-    return newest if newest.opened <= other.opened else replace(newest, opened=other.opened)
+        is_newer = (entry.final, entry.stream) > (known.final, known.stream)
+    if is_newer:
+        return entry if entry.opened <= known.opened else replace(entry, opened=known.opened)
+    return known if known.opened <= entry.opened else replace(known, opened=entry.opened)
 
 
 def _place(entry: TranscriptEntry) -> tuple[int, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from itertools import islice
 from operator import length_hint
 from threading import get_ident
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast, final
+from typing import Any, Generic, Protocol, Self, TypeVar, cast, final
 
 import msgspec
 
@@ -55,8 +56,14 @@ class SubscriptionStatistics(msgspec.Struct, frozen=True):
     """Times the reader waited and an event woke it."""
 
 
+class _Seekable(Protocol):
+    """What the iterator of a list offers beside iteration."""
+
+    def __setstate__(self, index: int, /) -> None: ...
+
+
 class _Pull(Generic[E]):
-    """An async iterator over the results of one coroutine function, called with `limit` each time."""
+    """An async iterator over the results of a coroutine function, called once for each item."""
 
     __slots__ = ("_limit", "_pull")
 
@@ -88,12 +95,13 @@ class Subscription(Generic[E_co, S_co]):
 
     # `_taken` is the number of the next event to take (see `Group`), as of the last `_settle`.
     # `_chunk` looks events up in the ring's own list as they are asked for, so nothing is copied
-    # and nothing overwritten stays alive. `_index` feeds it: its length tells how many of
-    # `_positions` were handed out. No event before position `_floor` is wanted any more.
+    # and nothing overwritten stays alive. `_index` feeds it: what is left of it, compared with
+    # `_left`, tells how many of `_positions` were handed out. No event before position `_floor` is
+    # wanted any more.
     __slots__ = (
         "__weakref__", "_after", "_chunk", "_credit", "_filled", "_floor", "_group", "_index",
-        "_last", "_missed", "_origin", "_owed", "_pause", "_peak_lag", "_positions", "_ring",
-        "_skipped", "_snapshot", "_state", "_taken", "_types", "_wakeups",
+        "_last", "_left", "_missed", "_origin", "_owed", "_pause", "_peak_lag", "_positions",
+        "_ring", "_skipped", "_snapshot", "_state", "_taken", "_types", "_wakeups",
     )  # fmt: skip
 
     def __init__(self, ring: Ring, types: Types, after: int | None) -> None:
@@ -104,9 +112,9 @@ class Subscription(Generic[E_co, S_co]):
         self._state = _NEW
         self._group: Group | Ring = ring
         self._chunk: Iterator[E_co] = _EMPTY
-        self._index: Iterator[int] = _EMPTY
+        self._index: Iterator[Any] = _EMPTY
         self._positions: Sequence[int] = ()
-        self._filled = self._taken = self._origin = 0
+        self._left = self._filled = self._taken = self._origin = 0
         self._floor = self._last = 0
         self._owed = 0  # events that `after` asked for and the ring had lost before
         self._credit = TURN  # events to hand out before the event loop must run
@@ -269,14 +277,14 @@ class Subscription(Generic[E_co, S_co]):
         """Iterate over events with their sequence and time; raises what iteration raises."""
         return _Pull(self._next_record, 1)
 
-    def batches(self, limit: int | None = None) -> AsyncIterator[list[E_co]]:
-        """Iterate over non-empty lists of everything there is: the fastest way to read.
+    def batches(self, limit: int | None = None) -> AsyncIterator[tuple[E_co, ...]]:
+        """Iterate over non-empty batches of everything there is: the fastest way to read.
 
-        The event loop runs between two lists once 256 events were handed out since it last ran.
-        Raises what iteration raises.
+        Readers that are equally far share one tuple. The event loop runs between two batches once
+        256 events were handed out since it last ran. Raises what iteration raises.
 
         Args:
-            limit: The most events in a list; by default as many as the ring holds.
+            limit: The most events in a batch; by default as many as the ring holds.
 
         Raises:
             MisuseError: `limit` is below 1.
@@ -293,7 +301,7 @@ class Subscription(Generic[E_co, S_co]):
         ring, sequence = self._ring, self._last
         return Record(sequence, ring.times[(sequence - 1) % ring.capacity], event)
 
-    async def _next_batch(self, limit: int) -> list[E_co]:
+    async def _next_batch(self, limit: int) -> tuple[E_co, ...]:
         while (pause := self._prepare()) is not None:
             woken_by = 0
             try:
@@ -315,7 +323,7 @@ class Subscription(Generic[E_co, S_co]):
             count = limit
         self._credit = self._credit - count if count < self._credit else 0
         self._taken = number + count
-        batch, self._last = group.fetch(number, count)
+        batch, self._last = self._ring.share(group, number, count)
         self._floor = self._last
         return batch
 
@@ -359,24 +367,26 @@ class Subscription(Generic[E_co, S_co]):
             self._peak_lag = lag
         count = min(lag, self._credit)
         positions = group.locate(number, count)
-        slots: Sequence[int]
-        if isinstance(positions, range):
-            slot = number % capacity
-            slots = range(slot, min(slot + count, capacity))
-            positions = positions[: len(slots)]
-        else:
-            slots = [position % capacity for position in positions]
         self._filled = number
         self._floor = positions[0]
         self._positions = positions
-        self._index = iter(slots)
-        self._chunk = map(ring.events.__getitem__, self._index)
-        self._credit -= len(slots)
+        if isinstance(positions, range):  # side by side: no lookup of each is needed
+            slot = number % capacity
+            self._left = capacity - slot
+            count = min(count, self._left)
+            self._index = index = iter(ring.events)
+            cast(_Seekable, index).__setstate__(slot)
+            self._chunk = islice(index, count)
+        else:
+            self._left = count
+            self._index = iter([position % capacity for position in positions])
+            self._chunk = map(ring.events.__getitem__, self._index)
+        self._credit -= count
 
     def _settle(self) -> None:
         """Count what the chunk has handed out."""
         if self._positions:
-            handed = len(self._positions) - length_hint(self._index)
+            handed = self._left - length_hint(self._index)
             if handed:
                 self._taken = self._filled + handed
                 self._last = self._positions[handed - 1] + 1

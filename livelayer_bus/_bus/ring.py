@@ -21,6 +21,7 @@ from .loop_guard import LoopGuard, Slot
 from .weight import Weigh, weight_of
 
 Types: TypeAlias = tuple[type, ...]
+Batch: TypeAlias = tuple[tuple[Any, ...], int]  # events, and the sequence of the last
 Reducer: TypeAlias = Callable[[Any, Any], Any]
 
 _NO_THREAD = -1  # never a thread's ident: sends every call to Ring.check_thread
@@ -59,11 +60,11 @@ class Group:
         first = number - self.dropped
         return self.positions[first : first + count]
 
-    def fetch(self, number: int, count: int) -> tuple[list[Any], int]:
+    def fetch(self, number: int, count: int) -> Batch:
         """Return `count` wanted events from `number` on, all kept, and the sequence of the last."""
         events, capacity = self._events, len(self._events)
         positions = self.locate(number, count)
-        return [events[position % capacity] for position in positions], positions[-1] + 1
+        return tuple([events[at % capacity] for at in positions]), positions[-1] + 1
 
     def drop_before(self, tail: int) -> None:
         """Forget positions that the ring has overwritten."""
@@ -88,10 +89,10 @@ class Ring:
     """
 
     __slots__ = (
-        "__weakref__", "_as_of", "_heaviest", "_peak_kept", "_reducers", "_rules", "_version",
-        "_weights", "bytes", "capacity", "closed", "events", "evicted_by_bytes", "filtered",
-        "forked", "guard", "high_water", "max_bytes", "parked", "published", "readers", "since",
-        "tail", "thread", "times",
+        "__weakref__", "_as_of", "_batches", "_heaviest", "_peak_kept", "_reducers", "_rules",
+        "_version", "_weights", "bytes", "capacity", "closed", "events", "evicted_by_bytes",
+        "filtered", "forked", "guard", "high_water", "max_bytes", "parked", "published", "readers",
+        "since", "tail", "thread", "times", "types",
     )  # fmt: skip
 
     def __init__(
@@ -122,8 +123,10 @@ class Ring:
         self.since = 0
         # The state, and the sequence of the event that last changed it: see `state`.
         self._version: tuple[Any, int] = (state, 0)
+        self.types: Types = ()
         self.parked: list[Slot] = []
         self.readers: WeakSet[object] = WeakSet()
+        self._batches: dict[tuple[Types, int, int], Batch] = {}
         self.filtered: dict[Types, Group] = {}
         self.guard = LoopGuard()
         self.thread = self.guard.thread
@@ -184,6 +187,8 @@ class Ring:
         weights[slot] = weight
         self.events[slot] = event
         self.times[slot] = monotonic_ns()
+        if self._batches:
+            self._batches.clear()  # they must not keep alive what is overwritten
         self.published = sequence = position + 1
         if sequence - self.tail > capacity:
             self.tail += 1
@@ -266,13 +271,21 @@ class Ring:
         """Return the positions of `count` events from `number` on: see `Group`."""
         return range(number, number + count)
 
-    def fetch(self, number: int, count: int) -> tuple[list[Any], int]:
+    def share(self, group: Group | Ring, number: int, count: int) -> Batch:
+        """Return what `group.fetch` returns: the same tuple for each reader until the next event."""
+        key = (group.types, number, count)
+        batch = self._batches.get(key)
+        if batch is None:
+            batch = self._batches[key] = group.fetch(number, count)
+        return batch
+
+    def fetch(self, number: int, count: int) -> Batch:
         """Return `count` events from `number` on, and the sequence of the last: see `Group`."""
         events, first = self.events, number % self.capacity
         stop = first + count
         if stop <= self.capacity:
-            return events[first:stop], number + count
-        return events[first:] + events[: stop - self.capacity], number + count
+            return tuple(events[first:stop]), number + count
+        return (*events[first:], *events[: stop - self.capacity]), number + count
 
     def _event(self, position: int) -> Any:
         return self.events[position % self.capacity]

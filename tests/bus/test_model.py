@@ -171,7 +171,7 @@ async def read(reader: Reader, subscription: Subscription[Event, int], form: str
     else:
         batch = await anext(subscription.batches())
         assert batch
-        assert batch == [event for _, event in pending[: len(batch)]]
+        assert list(batch) == [event for _, event in pending[: len(batch)]]
         sequence = pending[len(batch) - 1][0]
     assert subscription.sequence == sequence
     reader.position = sequence

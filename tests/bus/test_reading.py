@@ -122,7 +122,7 @@ async def test_batches_take_everything_there_is_and_never_nothing(
         for n in range(600):
             bus.publish(n)
         batches = events.batches()
-        assert await anext(batches) == list(range(600))
+        assert await anext(batches) == tuple(range(600))
         for n in range(600):
             bus.publish(n)
         bus.close()
@@ -140,7 +140,7 @@ async def test_the_forms_of_iteration_share_one_cursor_across_the_rings_seam() -
                 bus.publish(n := n + 1)
             assert await anext(events) == n - 4
             assert (await anext(events.records())).event == n - 3
-            assert await anext(events.batches()) == [n - 2, n - 1, n]
+            assert await anext(events.batches()) == (n - 2, n - 1, n)
             assert events.sequence == n
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...bus import Bus
+from ...events import Event
+from ._session import SessionBus
 from ._tasks import ReaderTasks
 
 NAME = "livelayer-bus, batches"
@@ -15,12 +16,13 @@ SHARE = 1.0
 
 class FanOut:
     def __init__(self, readers: int, burst: int, done: Callable[[], None]) -> None:
-        self._bus: Bus[object, None] = Bus()
+        self._bus = SessionBus()
         self._readers, self._burst, self._done = readers, burst, done
         self._tasks = ReaderTasks()
-        self.publish = self._bus.publish
+        self.publish: Callable[[Event], object] = self._bus.publish
 
     async def open(self) -> None:
+        await self._bus.open()
         await self._tasks.start(*(self._read() for _ in range(self._readers)))
 
     async def _read(self) -> None:
@@ -34,3 +36,4 @@ class FanOut:
 
     async def close(self) -> None:
         await self._tasks.stop()
+        await self._bus.close()
