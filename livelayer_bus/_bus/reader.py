@@ -258,9 +258,10 @@ class Subscription(Generic[E_co, S_co]):
                 self._ring.guard.convert_wait_error(error)
             finally:
                 self._pause = None
-                if not woken_by:
+                if woken_by:
+                    self._wakeups += 1
+                else:
                     self._unpark(pause)
-            self._wakeups += woken_by > 0
             ring = self._ring
             if ring.tail < woken_by and self._state is _OPEN:  # it is there, and the next to take
                 lag = self._group.published - self._taken
@@ -310,9 +311,10 @@ class Subscription(Generic[E_co, S_co]):
                 self._ring.guard.convert_wait_error(error)
             finally:
                 self._pause = None
-                if not woken_by:
+                if woken_by:
+                    self._wakeups += 1
+                else:
                     self._unpark(pause)
-            self._wakeups += woken_by > 0
             if self._ring.tail < woken_by and self._state is _OPEN:
                 break  # what `_prepare` would find
         group, number = self._group, self._taken

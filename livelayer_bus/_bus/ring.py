@@ -272,7 +272,7 @@ class Ring:
         return range(number, number + count)
 
     def share(self, group: Group | Ring, number: int, count: int) -> Batch:
-        """Return what `group.fetch` returns: the same tuple for each reader until the next event."""
+        """Return what `group.fetch` does: the same tuple for each reader until the next event."""
         key = (group.types, number, count)
         batch = self._batches.get(key)
         if batch is None:

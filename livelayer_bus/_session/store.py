@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias, TypeVar, final
+from typing import Final, TypeAlias, TypeVar, cast, final
 
 from ..bus import Bus, Subscription
 from ..errors import ClosedError, Lagged, StaleCursorError
@@ -22,7 +22,7 @@ class Store:
         self.bus: Final[Bus[Event, SessionState]] = Bus(
             capacity, max_bytes, state=state, reducers=REDUCERS, as_of=SessionState.as_of
         )
-        self.publish: Final = self.bus.publish
+        self.publish: Final = cast("Callable[[Event], None]", self.bus.publish)
         """Reduce an event into the state and append it to the bus; on error neither happens."""
 
     @property

@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from itertools import count, islice
 from time import perf_counter_ns, process_time_ns
 from typing import Any, Literal, Protocol, cast
 
@@ -22,7 +23,6 @@ from ..events import (
     TranscriptUpdated,
 )
 
-POOL = 10_240  # events made beforehand; a longer job publishes them again
 CLEARED_EVERY = 40  # turns of the conversation, as at the end of a call
 WORDS = 8  # of a turn's line, each one an event
 PACKETS = 22  # of a turn, so that it has 32 events
@@ -88,29 +88,25 @@ class Rival(Protocol):
     Wake: Callable[[Callable[[], None]], Side]
 
 
-def workload(job: Job, count: int) -> list[Event]:
-    """Return the events of a job, the same for every rival: a conversation, turn after turn.
+def conversation(job: Job) -> Iterator[Event]:
+    """Yield the events of a job without end, the same for every rival.
 
     Of a turn's events, eight are a growing line of the transcript, two a state of the agent, and
-    the others data packets, which are what really comes in bursts. No event is published twice
-    without a `TranscriptCleared` in between, because repeating a line would not change the state.
+    the others data packets, which are what really comes in bursts.
     """
     rng = random.Random(job.seed)
-    events: list[Event] = []
-    for turn in range(count):
+    for turn in count():
         if turn % CLEARED_EVERY == 0:
-            events.append(TranscriptCleared())
+            yield TranscriptCleared()
         line = _line(rng, turn)
         if job.text:
-            events += line
+            yield from line
         else:
             words = set(rng.sample(range(WORDS + PACKETS), WORDS))
-            events.append(AgentStateChanged("speaking", "speaking"))
-            events += [next(line) if n in words else _packet(rng) for n in range(WORDS + PACKETS)]
-            events.append(AgentStateChanged("listening", "listening"))
-        if len(events) >= count:
-            break
-    return events[:count]
+            yield AgentStateChanged("speaking", "speaking")
+            for place in range(WORDS + PACKETS):
+                yield next(line) if place in words else _packet(rng)
+            yield AgentStateChanged("listening", "listening")
 
 
 def _line(rng: random.Random, turn: int) -> Iterator[TranscriptUpdated]:
@@ -135,9 +131,9 @@ async def fan_out(rival: Rival, job: Job) -> Answer:
     deliveries = int(job.deliveries * rival.SHARE)
     burst = max(1, min(job.burst, deliveries // job.readers, getattr(rival, "BURST", job.burst)))
     rounds = max(1, deliveries // (burst * job.readers))
-    pool = workload(job, min(rounds, max(1, POOL // burst)) * burst)
-    bursts = [pool[start : start + burst] for start in range(0, len(pool), burst)]
-    finished = 0
+    source = conversation(job)
+    kept: list[Event] = []  # so that no rival has to free events
+    finished = took = 0
 
     def done() -> None:
         nonlocal finished
@@ -147,16 +143,18 @@ async def fan_out(rival: Rival, job: Job) -> Answer:
     await side.open()
     publish = side.publish
     gc.collect()
-    began = process_time_ns()
-    for round_ in range(rounds):
-        for event in bursts[round_ % len(bursts)]:
+    for expected in range(job.readers, (rounds + 1) * job.readers, job.readers):
+        events = list(islice(source, burst))  # just made, as when a session publishes them
+        kept += events
+        began = process_time_ns()
+        for event in events:
             publish(event)
-        while finished < (round_ + 1) * job.readers:  # noqa: ASYNC110 - an event would be one more thing measured
+        while finished < expected:  # noqa: ASYNC110 - an event would be one more thing measured
             await asyncio.sleep(0)
-    took = process_time_ns() - began
+        took += process_time_ns() - began
     await side.close()
-    count = rounds * burst * job.readers
-    return Answer(took / count, count)
+    total = rounds * burst * job.readers
+    return Answer(took / total, total)
 
 
 async def wake(rival: Rival, job: Job) -> Answer:
@@ -170,9 +168,9 @@ async def wake(rival: Rival, job: Job) -> Answer:
     side = rival.Wake(woken)
     await side.open()
     publish = side.publish
-    events = workload(job, job.turns)
+    source = conversation(job)
     gc.collect()
-    for turn, event in enumerate(events):
+    for turn, event in enumerate(islice(source, job.turns)):
         sent = perf_counter_ns()
         publish(event)
         while len(latencies) <= turn:  # noqa: ASYNC110 - an event would be one more thing measured

@@ -131,6 +131,18 @@ async def test_batches_take_everything_there_is_and_never_nothing(
         events.batches(limit=0)
 
 
+@pytest.mark.parametrize("types", [(), (int,)])
+async def test_readers_that_are_equally_far_share_a_batch(types: tuple[type[int], ...]) -> None:
+    bus = new_bus()
+    with bus.subscribe(*types) as one, bus.subscribe(*types) as two, bus.subscribe(str) as other:
+        for event in (1, 2, "a"):
+            bus.publish(event)
+        first = await anext(one.batches(limit=2))
+        assert first == (1, 2)
+        assert await anext(two.batches(limit=2)) is first
+        assert await anext(other.batches()) == ("a",)
+
+
 async def test_the_forms_of_iteration_share_one_cursor_across_the_rings_seam() -> None:
     bus = new_bus(7)
     with bus.subscribe() as events:

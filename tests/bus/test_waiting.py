@@ -143,7 +143,11 @@ async def test_other_tasks_run_at_least_every_256_events() -> None:
     assert max(gaps) <= 2 * 256  # trio shuffles the tasks of a turn: first in one, last in the next
 
 
-async def test_an_event_that_was_overwritten_is_not_kept_alive_by_a_slow_reader() -> None:
+@pytest.mark.parametrize("types", [(), (object,)])
+@pytest.mark.parametrize("form", ["__aiter__", "records", "batches"])
+async def test_an_event_that_was_overwritten_is_not_kept_alive_by_a_slow_reader(
+    form: str, types: tuple[type[Any], ...]
+) -> None:
     class Event:
         alive = 0
 
@@ -154,10 +158,10 @@ async def test_an_event_that_was_overwritten_is_not_kept_alive_by_a_slow_reader(
             Event.alive -= 1
 
     bus: Bus[Event, None] = Bus(8)
-    with bus.subscribe() as events:
+    with bus.subscribe(*types) as events:
         for _ in range(8):
             bus.publish(Event())
-        await anext(events)
+        await anext(getattr(events, form)())
         for _ in range(100):
             bus.publish(Event())
         gc.collect()

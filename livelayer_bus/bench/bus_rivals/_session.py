@@ -24,7 +24,7 @@ class SessionBus:
         self._surface: Subscription[Event, SessionState] | None = None
         # The event is published as the session itself does it; nothing public publishes any event.
         store = self._session._store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        self.publish: Callable[[Event], int] = store.publish
+        self.publish: Callable[[Event], object] = store.publish
 
     async def open(self) -> None:
         """Open the session; `publish` works from then on."""
