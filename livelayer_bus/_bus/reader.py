@@ -263,7 +263,9 @@ class Subscription(Generic[E_co, S_co]):
                 else:
                     self._unpark(pause)
             ring = self._ring
-            if ring.tail < woken_by and self._state is _OPEN:  # it is there, and the next to take
+            # The event that woke this reader is the next one to take, unless it was overwritten or
+            # passed over meanwhile.
+            if self._floor < woken_by > ring.tail and self._state is _OPEN:
                 lag = self._group.published - self._taken
                 if lag > self._peak_lag:
                     self._peak_lag = lag
@@ -315,8 +317,8 @@ class Subscription(Generic[E_co, S_co]):
                     self._wakeups += 1
                 else:
                     self._unpark(pause)
-            if self._ring.tail < woken_by and self._state is _OPEN:
-                break  # what `_prepare` would find
+            if self._floor < woken_by > self._ring.tail and self._state is _OPEN:
+                break  # as in `__anext__`
         group, number = self._group, self._taken
         count = group.published - number
         if count > self._peak_lag:

@@ -89,10 +89,10 @@ class Ring:
     """
 
     __slots__ = (
-        "__weakref__", "_as_of", "_batches", "_heaviest", "_peak_kept", "_reducers", "_rules",
-        "_version", "_weights", "bytes", "capacity", "closed", "events", "evicted_by_bytes",
-        "filtered", "forked", "guard", "high_water", "max_bytes", "parked", "published", "readers",
-        "since", "tail", "thread", "times", "types",
+        "__weakref__", "_as_of", "_batches", "_heaviest", "_high_water", "_peak_kept", "_reducers",
+        "_rules", "_version", "_weights", "bytes", "capacity", "closed", "events",
+        "evicted_by_bytes", "filtered", "forked", "guard", "max_bytes", "parked", "published",
+        "readers", "tail", "thread", "times", "types",
     )  # fmt: skip
 
     def __init__(
@@ -114,13 +114,12 @@ class Ring:
         self.times = [0] * capacity  # monotonic ns
         self._weights = [0] * capacity  # bytes; 0 where nothing is kept
         self.bytes = 0  # what the kept events weigh
-        self.high_water = 0  # the most `bytes` have been, up to `max_bytes`
+        self._high_water = 0  # the most `bytes` have been, up to `max_bytes`
         self._heaviest = 0  # bytes; of the events that were kept alone
         self._peak_kept = 0
         self.evicted_by_bytes = 0
         self.published = 0
         self.tail = 0
-        self.since = 0
         # The state, and the sequence of the event that last changed it: see `state`.
         self._version: tuple[Any, int] = (state, 0)
         self.types: Types = ()
@@ -140,7 +139,7 @@ class Ring:
     @property
     def peak_bytes(self) -> int:
         """The most the kept events ever weighed."""
-        return max(self._heaviest, self.high_water)
+        return max(self._heaviest, self._high_water)
 
     @property
     def peak_kept(self) -> int:
@@ -194,9 +193,9 @@ class Ring:
             self.tail += 1
         if not slot:
             self._drop_positions()
-        if held > self.high_water:
+        if held > self._high_water:
             if held <= self.max_bytes:
-                self.high_water = held
+                self._high_water = held
             else:
                 self._make_room()
         for group in groups:
@@ -310,7 +309,7 @@ class Ring:
             self.tail += 1
             self.evicted_by_bytes += 1
         if self.bytes <= self.max_bytes:
-            self.high_water = max(self.high_water, self.bytes)
+            self._high_water = max(self._high_water, self.bytes)
         else:
             self._heaviest = max(self._heaviest, self.bytes)
 

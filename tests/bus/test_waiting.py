@@ -75,6 +75,34 @@ async def test_a_cancelled_wait_loses_nothing(form: str, idle: Idle) -> None:
     assert got == [0, 1]
 
 
+@pytest.mark.parametrize("types", [(), (int,)])
+@pytest.mark.parametrize("form", ["__aiter__", "records", "batches"])
+async def test_a_resync_between_waking_and_running_passes_over_the_event(
+    form: str, types: tuple[type[int], ...], idle: Idle
+) -> None:
+    bus: Bus[int, None] = Bus()
+    got: list[Any] = []
+
+    with anyio.fail_after(5), bus.subscribe(*types) as events:
+
+        async def take() -> None:
+            got.append(await anext(getattr(events, form)()))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take)
+            await idle(bus, 1)
+            bus.publish(1)
+            events.resync()
+            await idle(bus, 1)
+            assert got == []
+            bus.publish(2)
+        assert (events.sequence, events.lag) == (2, 0)
+    (item,) = got
+    assert {"records": lambda: item.event, "batches": lambda: item[0]}.get(
+        form, lambda: item
+    )() == 2
+
+
 async def test_cancelled_waits_do_not_pile_up() -> None:
     bus: Bus[int, None] = Bus()
 
