@@ -26,20 +26,23 @@ from livelayer_bus import (
 from livelayer_bus.contract import StateProperties
 from livelayer_bus.errors import NotSupportedError
 from livelayer_bus.media import AudioWriter, VideoWriter
-from livelayer_bus.state import reduce
+from livelayer_bus.state import REDUCERS
 
 
 class Playback(StateProperties):
     """Shows what is fed to `play` as if an agent were saying it."""
 
     def __init__(self, agent_id: str) -> None:
-        self._state = SessionState(id="playback", agent_id=agent_id)
-        self._bus: Bus[Event, SessionState] = Bus(snapshot=lambda: self._state)
+        self._bus: Bus[Event, SessionState] = Bus(
+            state=SessionState(id="playback", agent_id=agent_id),
+            reducers=REDUCERS,
+            as_of=SessionState.as_of,
+        )
         self._video, self._audio = VideoWriter(), AudioWriter()
 
     @property
     def state(self) -> SessionState:
-        return self._state
+        return self._bus.state
 
     @property
     def video(self) -> VideoChannel:
@@ -69,9 +72,8 @@ class Playback(StateProperties):
         raise NotSupportedError("data messages", "a playback")
 
     def play(self, event: Event) -> None:
-        """Reduce and publish in one step: that is what keeps snapshot and tail exact."""
+        """Publish an event; the bus reduces it into the state in the same step."""
         self._bus.publish(event)
-        self._state = reduce(self._state, event)
 
 
 async def captions(session: SurfaceSession) -> None:

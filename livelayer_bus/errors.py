@@ -163,22 +163,26 @@ class MalformedMessageError(MisuseError):
 # The bus ------------------------------------------------------------------------------------
 
 
-class Lagged(LivelayerError):
-    """A reader fell out of the ring: `missed` events are gone for it.
+class Lagged(BusyError):
+    """A reader was too slow: the ring needed the room of `missed` events that it had not read.
 
-    Iterate on from the oldest kept event, or call `resync()` to continue at the newest.
+    It is a `BusyError` because only the load caused it: the call was right, nothing failed, and the
+    next one succeeds. Read on from the oldest kept event, or call `resync()` to continue at the
+    newest.
     """
 
     def __init__(self, missed: int) -> None:
-        super().__init__(
+        LivelayerError.__init__(
+            self,
             f"{missed} events were overwritten before this reader took them: "
-            "resync(), or iterate on from the oldest kept"
+            "read on from the oldest kept event, or call resync()",
         )
+        self.what = "this subscription"
         self.missed = missed
 
 
 class StaleCursorError(MisuseError):
-    """A cursor that lies in the future, or belongs to another session."""
+    """A cursor is in the future, belongs to another session, or is malformed."""
 
     def __init__(self, cursor: str, reason: str) -> None:
         super().__init__(f"cursor {cursor} cannot be resumed: {reason}; start from a snapshot")
