@@ -22,19 +22,22 @@ from livelayer_bus import (
     TranscriptUpdated,
     mount,
 )
-from livelayer_bus.state import reduce
+from livelayer_bus.state import REDUCERS
 
 
 class Playback(ControlledSession):
     """Shows what is fed to `play` as if an agent were saying it."""
 
     def __init__(self, agent_id: str) -> None:
-        self._state = SessionState(id="playback", agent_id=agent_id)
-        self._bus: Bus[Event, SessionState] = Bus(snapshot=lambda: self._state)
+        self._bus: Bus[Event, SessionState] = Bus(
+            state=SessionState(id="playback", agent_id=agent_id),
+            reducers=REDUCERS,
+            as_of=SessionState.as_of,
+        )
 
     @property
     def state(self) -> SessionState:
-        return self._state
+        return self._bus.state
 
     def subscribe(
         self, *types: type[Any], after: int | str | None = None
@@ -42,9 +45,8 @@ class Playback(ControlledSession):
         return self._bus.subscribe(*types, after=int(after) if after is not None else None)
 
     def play(self, event: Event) -> None:
-        """Reduce and publish in one step: that is what keeps snapshot and tail exact."""
+        """Publish an event; the bus reduces it into the state in the same step."""
         self._bus.publish(event)
-        self._state = reduce(self._state, event)
 
 
 async def captions(session: SurfaceSession) -> None:

@@ -232,7 +232,7 @@ class Lagged(BusyError):
 
 
 class StaleCursorError(MisuseError):
-    """A cursor that lies in the future, or belongs to another session."""
+    """A cursor is in the future, belongs to another session, or is malformed."""
 
     def __init__(self, cursor: str, reason: str) -> None:
         super().__init__(f"cursor {cursor} cannot be resumed: {reason}; start from a snapshot")

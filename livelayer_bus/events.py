@@ -7,8 +7,9 @@ Every event encodes to one JSON object with its class name under `event`, and de
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -19,6 +20,7 @@ from .messages.json_depth import MAX_DEPTH, nests_too_deeply
 
 ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
 Role: TypeAlias = Literal["agent", "user"]
+Weight: TypeAlias = int | Callable[[Any], int]  # see `Bus`: what `bus_weight` declares
 CommandRefusedReason: TypeAlias = Literal["capability", "invalid", "sender"]
 
 
@@ -45,8 +47,19 @@ class AgentConfig(msgspec.Struct, frozen=True, rename="camel"):
     idle_loop_url: str | None = None
 
 
+def _weigh_payload(event: Any) -> int:
+    return len(event.payload)
+
+
+def _weigh_text(event: Any) -> int:
+    return 4 * len(event.entry.text)  # bytes: Python takes at most four for a character
+
+
 class Event(msgspec.Struct, frozen=True, tag=True, tag_field="event"):
-    """The root of everything a session publishes."""
+    """The root of everything a session publishes.
+
+    What an event weighs on the bus is declared by its type: see `Bus`.
+    """
 
 
 # The connection -----------------------------------------------------------------------------
@@ -109,6 +122,7 @@ class AgentAvailabilityChanged(Event, frozen=True):
 class AgentStateChanged(Event, frozen=True):
     """What the agent is doing; `raw` is the value as it was sent."""
 
+    bus_weight: ClassVar[Weight] = 256
     state: AgentState
     raw: str
     error: str | None = None
@@ -123,6 +137,7 @@ class AgentConfigChanged(Event, frozen=True):
 class TranscriptUpdated(Event, frozen=True):
     """An utterance was opened, extended, replaced or finished."""
 
+    bus_weight: ClassVar[Weight] = _weigh_text
     entry: TranscriptEntry
 
 
@@ -134,6 +149,7 @@ class TranscriptCleared(Event, frozen=True):
 
 
 class _Packet(Event, frozen=True, dict=True):
+    bus_weight: ClassVar[Weight] = _weigh_payload
     payload: msgspec.Raw
     """The JSON text exactly as it travelled; a base64 JSON string when `is_json` is False."""
     type: str | None = None
@@ -190,6 +206,7 @@ class MalformedMessage(Event, frozen=True):
 class CommandReceived(Event, frozen=True, dict=True):
     """A command of the agent was given to one surface."""
 
+    bus_weight: ClassVar[Weight] = _weigh_payload
     command: str
     payload: msgspec.Raw
     number: int
@@ -338,7 +355,6 @@ def carrying(event: _Carries, message: Message | None) -> _Carries:
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 _LINE_DEPTH = MAX_DEPTH + 2  # a packet's own levels, and those of the event around it
-_BASE_WEIGHT = 256  # bytes: a small record with its strings, as sys.getsizeof counts them
 
 
 def packet_payload(data: bytes) -> tuple[msgspec.Raw, bool]:
@@ -384,12 +400,3 @@ def decode_event(line: bytes | str) -> AnyEvent:
     if nests_too_deeply(text, _LINE_DEPTH):
         raise msgspec.DecodeError("the line nests too deeply")
     return _decoder.decode(text)
-
-
-def weigh(event: object) -> int:
-    """About how many bytes an event keeps alive; payloads and transcripts are what counts."""
-    if isinstance(event, _Packet | CommandReceived):
-        return _BASE_WEIGHT + len(bytes(event.payload))
-    if isinstance(event, TranscriptUpdated):
-        return _BASE_WEIGHT + 4 * len(event.entry.text)
-    return _BASE_WEIGHT

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from . import events
 from .events import AgentConfig, AgentState, ConnectionState, Event, TranscriptEntry
@@ -54,10 +55,33 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     surfaces: tuple[str, ...] = ()
     """The keys of the mounted surfaces, in mount order."""
 
+    def as_of(self, sequence: int) -> SessionState:
+        """Return the same state with this `sequence`."""
+        return replace(self, sequence=sequence)
+
+
+Reducer: TypeAlias = Callable[[SessionState, Any], SessionState]
+R = TypeVar("R", bound=Reducer)
+
+REDUCERS: Final[dict[type[Event], Reducer]] = {}
+"""What the events of each type make of the state, all but its `sequence`. Event types that are not
+in it do not change the state."""
+
 
 def reduce(state: SessionState, event: Event) -> SessionState:
-    """The state after `event`: pure, total, and one `sequence` further."""
-    return _replace(_apply(event, state), sequence=state.sequence + 1)
+    """Return the state after `event`: a pure function, total, and one `sequence` further."""
+    for base in type(event).__mro__:
+        if base in REDUCERS:
+            return REDUCERS[base](state, event).as_of(state.sequence + 1)
+    return state.as_of(state.sequence + 1)
+
+
+def _reduces(kind: type[Event]) -> Callable[[R], R]:
+    def register(reducer: R) -> R:
+        REDUCERS[kind] = reducer
+        return reducer
+
+    return register
 
 
 def _lease(
@@ -66,19 +90,10 @@ def _lease(
     return LeaseState(event.owner, event.muted) if event.owner is not None else None
 
 
-def _replace(state: SessionState, **changes: object) -> SessionState:
-    return msgspec.structs.replace(state, **changes)
-
-
-@singledispatch
-def _apply(event: Event, state: SessionState) -> SessionState:
-    return state
-
-
-@_apply.register
-def _(event: events.ConnectionStateChanged, state: SessionState) -> SessionState:
+@_reduces(events.ConnectionStateChanged)
+def _connection(state: SessionState, event: events.ConnectionStateChanged) -> SessionState:
     connected = event.state == "connected"
-    state = _replace(
+    state = replace(
         state,
         connection_state=event.state,
         joined=connected,
@@ -89,30 +104,30 @@ def _(event: events.ConnectionStateChanged, state: SessionState) -> SessionState
     return state if connected else _without_agent(state)
 
 
-@_apply.register
-def _(event: events.ResumeWindowClosed, state: SessionState) -> SessionState:
-    return _replace(state, can_resume=False)
+@_reduces(events.ResumeWindowClosed)
+def _resume_window(state: SessionState, event: events.ResumeWindowClosed) -> SessionState:
+    return replace(state, can_resume=False)
 
 
-@_apply.register
-def _(event: events.Reconnecting, state: SessionState) -> SessionState:
-    state = _replace(state, reconnecting=True)
+@_reduces(events.Reconnecting)
+def _reconnecting(state: SessionState, event: events.Reconnecting) -> SessionState:
+    state = replace(state, reconnecting=True)
     # A resume by the SDK keeps our place in the room; a rejoin starts outside of it.
-    return _without_agent(_replace(state, joined=False)) if event.attempt else state
+    return _without_agent(replace(state, joined=False)) if event.attempt else state
 
 
-@_apply.register
-def _(event: events.Reconnected, state: SessionState) -> SessionState:
-    return _replace(state, reconnecting=False, joined=True)
+@_reduces(events.Reconnected)
+def _reconnected(state: SessionState, event: events.Reconnected) -> SessionState:
+    return replace(state, reconnecting=False, joined=True)
 
 
-@_apply.register
-def _(event: events.SessionFailed, state: SessionState) -> SessionState:
-    return _replace(state, error=event.error)
+@_reduces(events.SessionFailed)
+def _failed(state: SessionState, event: events.SessionFailed) -> SessionState:
+    return replace(state, error=event.error)
 
 
-@_apply.register
-def _(event: events.EpochStarted, state: SessionState) -> SessionState:
+@_reduces(events.EpochStarted)
+def _epoch(state: SessionState, event: events.EpochStarted) -> SessionState:
     return SessionState(
         id=state.id,
         agent_id=event.agent_id,
@@ -125,11 +140,11 @@ def _(event: events.EpochStarted, state: SessionState) -> SessionState:
     )
 
 
-@_apply.register
-def _(event: events.AgentAvailabilityChanged, state: SessionState) -> SessionState:
+@_reduces(events.AgentAvailabilityChanged)
+def _availability(state: SessionState, event: events.AgentAvailabilityChanged) -> SessionState:
     if event.identity is None:
         return _without_agent(state)
-    return _replace(
+    return replace(
         state,
         agent_active=event.active,
         agent_ready=event.ready,
@@ -137,53 +152,53 @@ def _(event: events.AgentAvailabilityChanged, state: SessionState) -> SessionSta
     )
 
 
-@_apply.register
-def _(event: events.AgentStateChanged, state: SessionState) -> SessionState:
-    return _replace(state, agent_state=event.state, raw_agent_state=event.raw, error=event.error)
+@_reduces(events.AgentStateChanged)
+def _agent_state(state: SessionState, event: events.AgentStateChanged) -> SessionState:
+    return replace(state, agent_state=event.state, raw_agent_state=event.raw, error=event.error)
 
 
-@_apply.register
-def _(event: events.AgentConfigChanged, state: SessionState) -> SessionState:
-    return _replace(state, agent_config=event.config)
+@_reduces(events.AgentConfigChanged)
+def _agent_config(state: SessionState, event: events.AgentConfigChanged) -> SessionState:
+    return replace(state, agent_config=event.config)
 
 
-@_apply.register
-def _(event: events.TranscriptUpdated, state: SessionState) -> SessionState:
-    return _replace(state, transcript=merge(state.transcript, event.entry))
+@_reduces(events.TranscriptUpdated)
+def _transcript(state: SessionState, event: events.TranscriptUpdated) -> SessionState:
+    return replace(state, transcript=merge(state.transcript, event.entry))
 
 
-@_apply.register
-def _(event: events.TranscriptCleared, state: SessionState) -> SessionState:
-    return _replace(state, transcript=())
+@_reduces(events.TranscriptCleared)
+def _no_transcript(state: SessionState, event: events.TranscriptCleared) -> SessionState:
+    return replace(state, transcript=())
 
 
-@_apply.register
-def _(event: events.MicrophoneChanged, state: SessionState) -> SessionState:
-    return _replace(state, microphone=_lease(event))
+@_reduces(events.MicrophoneChanged)
+def _microphone(state: SessionState, event: events.MicrophoneChanged) -> SessionState:
+    return replace(state, microphone=_lease(event))
 
 
-@_apply.register
-def _(event: events.CameraChanged, state: SessionState) -> SessionState:
-    return _replace(state, camera=_lease(event))
+@_reduces(events.CameraChanged)
+def _camera(state: SessionState, event: events.CameraChanged) -> SessionState:
+    return replace(state, camera=_lease(event))
 
 
-@_apply.register
-def _(event: events.ScreenChanged, state: SessionState) -> SessionState:
-    return _replace(state, screen=_lease(event))
+@_reduces(events.ScreenChanged)
+def _screen(state: SessionState, event: events.ScreenChanged) -> SessionState:
+    return replace(state, screen=_lease(event))
 
 
-@_apply.register
-def _(event: events.SurfaceMounted, state: SessionState) -> SessionState:
-    return _replace(state, surfaces=(*state.surfaces, event.key))
+@_reduces(events.SurfaceMounted)
+def _mounted(state: SessionState, event: events.SurfaceMounted) -> SessionState:
+    return replace(state, surfaces=(*state.surfaces, event.key))
 
 
-@_apply.register
-def _(event: events.SurfaceUnmounted, state: SessionState) -> SessionState:
-    return _replace(state, surfaces=tuple(key for key in state.surfaces if key != event.key))
+@_reduces(events.SurfaceUnmounted)
+def _unmounted(state: SessionState, event: events.SurfaceUnmounted) -> SessionState:
+    return replace(state, surfaces=tuple(key for key in state.surfaces if key != event.key))
 
 
 def _without_agent(state: SessionState) -> SessionState:
-    return _replace(
+    return replace(
         state,
         agent_active=False,
         agent_ready=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .bus import Bus, BusStatistics
-from .reader import Subscription
-from .records import Record, SubscriptionStatistics
+from .reader import Record, Subscription, SubscriptionStatistics
 
 __all__ = ["Bus", "BusStatistics", "Record", "Subscription", "SubscriptionStatistics"]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from threading import get_ident
-from time import monotonic_ns
-from typing import Any, Generic, TypeVar, overload
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeVar, overload
+from weakref import WeakMethod
 
 import msgspec
 
-from ..errors import ForkedError, Lagged, MisuseError
-from .inbox import Door
-from .reader import Subscription
-from .records import Record, SubscriptionStatistics
-from .ring import Ring, wake
+from ..errors import BusyError, ClosedError, ForkedError, Lagged, MisuseError
+from .inbox import Inbox
+from .reader import Record, Subscription, SubscriptionStatistics
+from .ring import Group, Ring
 
 __all__ = ["Bus", "BusStatistics", "Lagged", "Record", "Subscription", "SubscriptionStatistics"]
 
@@ -39,9 +37,9 @@ class BusStatistics(msgspec.Struct, frozen=True):
     peak_kept: int
     """The most events kept at once."""
     bytes: int
-    """What the kept events weigh."""
+    """What the kept events weigh together."""
     peak_bytes: int
-    """The most they ever weighed."""
+    """The most they ever weighed together."""
     evicted_by_count: int
     """Events overwritten because `capacity` newer ones came."""
     evicted_by_bytes: int
@@ -51,9 +49,9 @@ class BusStatistics(msgspec.Struct, frozen=True):
     idle_readers: int
     """Readers that wait for an event."""
     handed_over: int
-    """Events from other threads that the event loop has yet to publish."""
+    """Events from other threads that the event loop has not published yet."""
     refused: int
-    """Events from other threads that found the door full, or the bus closed before their turn."""
+    """Events from other threads that found the inbox full, or the bus closed before their turn."""
 
 
 class Bus(Generic[B, S]):
@@ -63,72 +61,59 @@ class Bus(Generic[B, S]):
     takes the same short time however many readers there are (plus one wake-up for each idle reader
     that wants the event), runs no reader's code and never waits. The ring keeps the newest
     `capacity` events, or fewer if they weigh more than `max_bytes` together; a single event heavier
-    than that is kept alone until the next one. A reader that falls out of the ring is told by
-    `Lagged`; nobody else notices.
+    than that is kept alone until the next one. A reader that falls out of the ring gets `Lagged`;
+    other readers are not affected. An event and its change of the state are one step: a snapshot
+    and the events after it have no gap and no overlap.
 
-    `B` is the base type of the events, `S` the type of the snapshots (None without them):
-    `bus: Bus[Event, SessionState] = Bus(snapshot=lambda: state)`.
+    `B` is the base type of the events, `S` the type of the state (None without one):
+    `bus: Bus[Event, int] = Bus(state=0, reducers={Event: lambda count, event: count + 1})`.
+
+    An event weighs what its type declares as `bus_weight`: a constant in bytes, or a function of
+    the event that returns what counts on top of 256 bytes. Without a declaration, the text and
+    bytes in its own fields (or its `nbytes`) count on top of 256 bytes.
 
     A bus belongs to the thread that made it and to the first event loop that reads from it. Once
-    that loop is closed, the next one in the same thread takes over (a second `asyncio.run`). A bus
-    that was never used follows an event loop to another thread.
+    that loop is closed, the next one in the same thread takes its place (a second `asyncio.run`).
+    A bus that was never used follows an event loop to another thread.
 
     Args:
-        capacity: Events kept at most.
-        max_bytes: Weight of the kept events at most.
-        weigh: Returns the weight of an event in bytes. By default text and bytes in an event's own
-            fields count, or what its `nbytes` says, on top of 64 bytes each.
-        snapshot: Returns the state as of the newest event, which its owner must bring up to date in
-            the same synchronous step that publishes the event. Called on attach and `resync()`.
+        capacity: The most events to keep.
+        max_bytes: The most bytes that the kept events weigh together.
+        state: The state before the first event.
+        reducers: What the events of a type make of the state: `reducer(state, event) -> state`. The
+            nearest base class counts; a type without a reducer does not change the state.
+        as_of: Writes a sequence into a state: `as_of(state, sequence) -> state`. Called when the
+            state is read, so that an event which does not change it costs nothing.
 
     Raises:
         MisuseError: `capacity` or `max_bytes` is below 1.
     """
 
-    __slots__ = ("__weakref__", "_door", "_ring", "_snapshot")
+    __slots__ = ("__weakref__", "_inbox", "_ring", "publish")
 
     @overload
-    def __init__(
-        self: Bus[Any, None],
-        capacity: int = ...,
-        max_bytes: int = ...,
-        *,
-        weigh: Callable[[Any], int] | None = None,
-        snapshot: None = None,
-    ) -> None: ...
+    def __init__(self: Bus[Any, None], capacity: int = ..., max_bytes: int = ...) -> None: ...
     @overload
     def __init__(
         self,
         capacity: int = ...,
         max_bytes: int = ...,
         *,
-        weigh: Callable[[Any], int] | None = None,
-        snapshot: Callable[[], S],
+        state: S,
+        reducers: Mapping[type[Any], Callable[[S, Any], S]],
+        as_of: Callable[[S, int], S] | None = None,
     ) -> None: ...
     def __init__(
         self,
         capacity: int = DEFAULT_CAPACITY,
         max_bytes: int = DEFAULT_MAX_BYTES,
         *,
-        weigh: Callable[[Any], int] | None = None,
-        snapshot: Callable[[], S] | None = None,
+        state: S | None = None,
+        reducers: Mapping[type[Any], Callable[[S, Any], S]] | None = None,
+        as_of: Callable[[S, int], S] | None = None,
     ) -> None:
-        self._ring = Ring(capacity, max_bytes, weigh)
-        self._door = Door(self._ring)
-        self._snapshot = snapshot
-        self._ring.owner.adopt_running_loop("Bus()")
-
-    @property
-    def sequence(self) -> int:
-        """Events published so far: the sequence of the newest, 0 before the first."""
-        return self._ring.sequence
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close()` was called."""
-        return self._ring.closed
-
-    def publish(self, event: B) -> int:
+        self._ring = ring = Ring(capacity, max_bytes, state, reducers or {}, as_of)
+        self.publish: Final[Callable[[B], int]] = ring.append
         """Append an event and return its sequence; on error nothing was published.
 
         Raises:
@@ -136,32 +121,49 @@ class Bus(Generic[B, S]):
             ClosedError: the bus is closed.
             ForkedError: the bus was made before this process was forked.
         """
-        ring = self._ring
-        if type(event) not in ring.light or get_ident() != ring.thread:
-            return ring.append(event)
-        position = ring.sequence
-        slot = position % ring.capacity
-        ring.events[slot] = event
-        ring.times[slot] = monotonic_ns()
-        if position - ring.tail == ring.capacity:
-            ring.tail += 1
-        ring.sequence = sequence = position + 1
-        if ring.parked:
-            wake(ring.parked, sequence)
-        return sequence
+        self._inbox: Inbox[B] = Inbox(ring.append, ring.guard.call_soon, capacity)
+        ring.guard.on_adopt = WeakMethod(self._inbox.schedule)
+        ring.guard.adopt_running_loop("Bus()")
+
+    @property
+    def sequence(self) -> int:
+        """Events published so far: the sequence of the newest, 0 before the first."""
+        return self._ring.published
+
+    @property
+    def state(self) -> S:
+        """The state as of the newest event; readable from any thread. None if there is none."""
+        state: S = self._ring.state
+        return state
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close()` was called."""
+        return self._ring.closed
 
     def publish_from_thread(self, event: B) -> None:
         """Hand an event to the bus's event loop, from any thread, and return at once.
 
-        The loop publishes it at its next turn, in the order of the calls of one thread; before a
-        loop has used the bus, events wait for it. There is no sequence to return yet.
+        The loop publishes it at its next turn, in the order of the calls of one thread. Before a
+        loop uses the bus, events wait for one. The event has no sequence yet.
 
         Raises:
-            BusyError: `capacity` events wait already: the loop is blocked. The event was not taken.
+            BusyError: `capacity` events are waiting: the loop is blocked. The event was not taken.
             ClosedError: the bus is closed.
             ForkedError: the bus was made before this process was forked.
         """
-        self._door.hand_over(event)
+        ring = self._ring
+        if ring.forked:
+            raise ForkedError("this bus")
+        if ring.closed:
+            raise ClosedError("this bus")
+        if not self._inbox.put(event):
+            if ring.closed:
+                raise ClosedError("this bus")
+            raise BusyError(
+                "the bus's inbox",
+                f"{ring.capacity} events wait for the event loop to run; try again later",
+            )
 
     @overload
     def subscribe(self, *, after: int | None = None) -> Subscription[B, S]: ...
@@ -201,24 +203,24 @@ class Bus(Generic[B, S]):
     @overload
     def subscribe(self, *types: type[T1], after: int | None = None) -> Subscription[T1, S]: ...
     def subscribe(self, *types: Any, after: int | None = None) -> Subscription[Any, S]:
-        """Return a reader of the events of these types (of all events, without any).
+        """Return a reader of the events of these types; of all events if none is given.
 
-        A type includes its subclasses; what a concrete type is, is found out once. A reader is
-        woken only for events it wants, and unwanted ones never push it out of the ring.
+        A type includes its subclasses, as for `isinstance`. A reader is woken only for events that
+        it wants, and other events never push it out of the ring.
 
         Args:
-            types: What to read; resolved like `isinstance`.
-            after: Read on after this sequence instead of from now. If the ring has lost some of
-                that already, the first read raises `Lagged`. With `types`, those lost events cannot
-                be told apart any more and all count as missed.
+            types: The types of events to read.
+            after: Read the events after this sequence, not only those from now on. If the ring has
+                overwritten some of them already, the first read raises `Lagged`. The types of those
+                are not known any more: with `types`, all of them count as missed.
 
         Raises:
-            MisuseError: something in `types` is not a type.
+            MisuseError: one of `types` is not a type.
         """
         for kind in types:
             if not isinstance(kind, type):
-                raise MisuseError(f"subscribe() takes types of events, not {type(kind).__name__}")
-        return Subscription(self._ring, tuple(dict.fromkeys(types)), after, self._snapshot)
+                raise MisuseError(f"subscribe() takes types of events, got {kind!r}")
+        return Subscription(self._ring, tuple(dict.fromkeys(types)), after)
 
     def statistics(self) -> BusStatistics:
         """Return what the bus holds, has dropped and serves, in numbers.
@@ -229,24 +231,26 @@ class Bus(Generic[B, S]):
         ring = self._ring
         if ring.forked:
             raise ForkedError("this bus")
-        kept = ring.sequence - ring.tail
-        groups = (ring.everyone, *ring.filtered.values())
+        kept = ring.published - ring.tail
+        groups: list[Ring | Group] = [ring, *ring.filtered.values()]
         return BusStatistics(
-            published=ring.sequence,
+            published=ring.published,
             kept=kept,
-            peak_kept=max(ring.peak_kept, kept),
+            peak_kept=ring.peak_kept,
             bytes=ring.bytes,
             peak_bytes=ring.peak_bytes,
             evicted_by_count=ring.tail - ring.evicted_by_bytes,
             evicted_by_bytes=ring.evicted_by_bytes,
             readers=sum(len(group.readers) for group in groups),
             idle_readers=sum(len(group.parked) for group in groups),
-            handed_over=self._door.waiting,
-            refused=self._door.refused,
+            handed_over=self._inbox.waiting,
+            refused=self._inbox.refused,
         )
 
     def close(self) -> None:
         """Take no more events. Readers end after what the ring holds. Closing twice is harmless.
+
+        Events that other threads have handed over by now are published first.
 
         Raises:
             WrongLoopError: called from another thread than the bus's.
@@ -255,5 +259,8 @@ class Bus(Generic[B, S]):
         if self._ring.closed:
             return
         self._ring.check_thread("close()")
-        self._door.drain()
-        self._ring.close()
+        try:
+            self._inbox.drain()
+        finally:
+            self._ring.close()
+            self._inbox.close()

@@ -1,68 +1,98 @@
-"""The door for other threads: events wait here until the owner's loop publishes them."""
+"""The way from other threads to an event loop: items wait until the loop takes them."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from threading import Lock
-from weakref import WeakMethod
+from typing import Generic, TypeVar, final
 
-from ..errors import BusyError, ClosedError, ForkedError
-from .ring import Ring
+T = TypeVar("T")
+
+Post = Callable[[Callable[[], object]], bool]
+"""Has an event loop make a call, from any thread; False if there is no loop to make it."""
 
 
-class Door:
-    """At most as many events as the ring holds, in the order they came through."""
+@final
+class Inbox(Generic[T]):
+    """Items from any thread, taken by one event loop in the order in which they were put.
 
-    def __init__(self, ring: Ring) -> None:
-        self._ring = ring
+    Guarantee: at most `capacity` items wait; an item that is refused is counted, and so is one that
+    was still waiting when the inbox was closed. However many items wait, one call is scheduled on
+    the loop. An item whose `take` raises does not hold up those behind it.
+
+    Args:
+        take: Called in the loop with each item.
+        post: Has the loop make a call, from any thread; False if there is no loop (yet).
+        capacity: The most items that wait.
+    """
+
+    __slots__ = (
+        "__weakref__", "_capacity", "_closed", "_items", "_lock", "_post", "_scheduled", "_take",
+        "refused",
+    )  # fmt: skip
+
+    def __init__(self, take: Callable[[T], object], post: Post, capacity: int) -> None:
+        self._take = take
+        self._post = post
+        self._capacity = capacity
         self._lock = Lock()
-        self._waiting: deque[object] = deque()
+        self._items: deque[T] = deque()
         self._scheduled = False
+        self._closed = False
         self.refused = 0
-        ring.owner.on_adopt = WeakMethod(self._schedule)
 
     @property
     def waiting(self) -> int:
-        """Events handed over and not published yet."""
-        return len(self._waiting)
+        """Items put and not taken yet."""
+        return len(self._items)
 
-    def hand_over(self, event: object) -> None:
-        """Take an event from any thread.
+    def put(self, item: T, *, required: bool = False) -> bool:
+        """Have the loop take `item` at its next turn; from any thread, returns at once.
 
-        Raises:
-            BusyError: the owner's loop is so far behind that the door is full.
-            ClosedError: the bus is closed.
-            ForkedError: the bus was made before this process was forked.
+        Args:
+            item: What to hand to `take`.
+            required: Accept it even if the inbox is full.
+
+        Returns:
+            False if the inbox is full or closed: the item was refused and counted.
         """
-        ring = self._ring
-        if ring.forked:
-            raise ForkedError("this bus")
         with self._lock:
-            if ring.closed:
-                raise ClosedError("this bus")
-            if len(self._waiting) >= ring.capacity:
+            if self._closed or (len(self._items) >= self._capacity and not required):
                 self.refused += 1
-                raise BusyError(
-                    "the bus's door",
-                    f"{ring.capacity} events wait for its event loop to run; try again later",
-                )
-            self._waiting.append(event)
-            if not self._scheduled:
-                self._scheduled = ring.owner.call_soon(self.drain)
+                return False
+            self._items.append(item)
+            self._schedule()
+            return True
+
+    def schedule(self) -> None:
+        """Have the loop take what waits; for when items were put before there was a loop."""
+        with self._lock:
+            if self._items:
+                self._schedule()
 
     def drain(self) -> None:
-        """Publish what waits; in the owner's thread."""
+        """Take what waits now. Call it in the loop's thread only."""
         with self._lock:
             self._scheduled = False
-            events = list(self._waiting)
-            self._waiting.clear()
-        for event in events:
-            if self._ring.closed:
-                self.refused += 1
-            else:
-                self._ring.append(event)
+            count = len(self._items)
+        try:
+            for _ in range(count):
+                with self._lock:
+                    if not self._items:  # closed meanwhile
+                        return
+                    item = self._items.popleft()
+                self._take(item)
+        finally:
+            self.schedule()
+
+    def close(self) -> None:
+        """Take no more items; drop and count those that wait."""
+        with self._lock:
+            self._closed = True
+            self.refused += len(self._items)
+            self._items.clear()
 
     def _schedule(self) -> None:
-        with self._lock:
-            if self._waiting:
-                self._scheduled = self._ring.owner.call_soon(self.drain)
+        if not self._scheduled:
+            self._scheduled = self._post(self.drain)

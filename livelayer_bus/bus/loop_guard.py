@@ -1,4 +1,4 @@
-"""The one thread and event loop a bus belongs to, and how a task parks there until it is woken."""
+"""The thread and event loop that a bus belongs to, and how a task waits there until it is woken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import WrongLoopError
 
 
 class Slot(Protocol):
-    """Where one task waits once: whoever wakes it hands it a number."""
+    """Where one task waits once, until it is woken with a number."""
 
     def done(self) -> bool: ...
     def set_result(self, result: int, /) -> None: ...
@@ -54,7 +54,7 @@ def _native_token() -> object:
 
 
 class _AsyncioYield:
-    """Lets an asyncio loop run once, like `sleep(0)`, at the cost of one generator."""
+    """Lets an asyncio loop run once, like `sleep(0)`, for the price of one generator."""
 
     __slots__ = ()
 
@@ -69,18 +69,18 @@ async def _anyio_checkpoint() -> int:
 
 
 def _nothing() -> None:
-    """Sent to a loop to learn whether it still takes calls."""
+    """Do nothing: posted to a loop to find out whether it still takes calls."""
 
 
 def _no_hook() -> None:
-    """Stand in for the reference to a hook while there is none."""
+    """Return None, in place of a reference to a hook."""
 
 
-class Owner:
-    """Belongs to the thread that made it and to the first event loop that needs it.
+class LoopGuard:
+    """Binds an object to the thread that made it and to the first event loop that uses it.
 
-    Guarantee: as long as that loop is open, no other loop is accepted. Once it is closed (a second
-    `asyncio.run`), the next loop in the same thread becomes the owner.
+    Guarantee: while that loop is open, no other loop is accepted. Once it is closed, the next loop
+    in the same thread is bound (a second `asyncio.run`).
     """
 
     __slots__ = (
@@ -103,10 +103,10 @@ class Owner:
         self.on_adopt: Callable[[], Callable[[], object] | None] = _no_hook
 
     def adopt_running_loop(self, what: str) -> bool:
-        """Make the running loop the owner if there is none yet; tell whether one owns it now.
+        """Bind the running loop unless one is bound already; return whether one is bound now.
 
         Raises:
-            WrongLoopError: another loop, still open, is the owner.
+            WrongLoopError: another loop is bound and still open.
         """
         loop = _current_loop()
         if loop is None:
@@ -120,7 +120,7 @@ class Owner:
         return True
 
     def move_to_running_loop(self) -> bool:
-        """Belong to the calling thread, if it runs a loop; tell whether it does."""
+        """Bind the calling thread and its loop, if it runs one; return whether it does."""
         loop = _current_loop()
         if loop is None:
             return False
@@ -129,26 +129,26 @@ class Owner:
         return True
 
     def require_running_loop(self, what: str) -> None:
-        """Check, as cheaply as a wait allows, that the running loop is the owner.
+        """Check, as cheaply as a wait allows, that the running loop is the bound one.
 
         Raises:
-            WrongLoopError: another loop, still open, is the owner.
+            WrongLoopError: another loop is bound and still open.
         """
         try:
             if self.running_loop() is self.loop:
                 return
         except RuntimeError:
-            pass  # not the owner's kind of loop: the full check below names both
+            pass  # another backend's loop: the full check below names both
         self.adopt_running_loop(what)
 
     def convert_wait_error(self, error: RuntimeError) -> None:
         """Explain an error raised in a wait: on asyncio a task refuses another loop's future.
 
-        Returns if the running loop is the owner now, so that the wait can be begun again.
+        Returns if the running loop is bound now, so that the wait can be begun again.
 
         Raises:
-            WrongLoopError: another loop, still open, is the owner.
-            RuntimeError: `error`, if it is about something else.
+            WrongLoopError: another loop is bound and still open.
+            RuntimeError: `error`, if it has another cause.
         """
         before = self.loop
         self.adopt_running_loop("a subscription")
@@ -156,7 +156,7 @@ class Owner:
             raise error
 
     def call_soon(self, call: Callable[[], object]) -> bool:
-        """Have the owner's loop make `call`; from any thread. False: no loop to do it (yet)."""
+        """Have the bound loop make `call`, from any thread; False if there is no loop (yet)."""
         loop = self.loop
         if loop is None:
             return False
@@ -170,7 +170,7 @@ class Owner:
         return True
 
     def wrong_thread(self, what: str, hint: str) -> WrongLoopError:
-        """Return the error for a call from a thread that is not the owner's."""
+        """Return the error for a call from a thread that is not the bound one."""
         return WrongLoopError(what, _thread_name(self.thread), _here(), hint)
 
     def _adopt(self, loop: object) -> None:
@@ -195,7 +195,7 @@ class Owner:
 
 
 def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Slot]:
-    """Return what makes the loop's futures, without the detour through asyncio's own method."""
+    """Return a function that makes the loop's futures, without the call of `create_future`."""
     if getattr(type(loop), "create_future", None) is asyncio.BaseEventLoop.create_future:
         return partial(asyncio.Future, loop=loop)
     return loop.create_future

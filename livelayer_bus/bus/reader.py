@@ -2,91 +2,155 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from itertools import islice
+from operator import length_hint
 from threading import get_ident
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast, final
+from typing import Any, Generic, Protocol, Self, TypeVar, cast, final
 
-from ..errors import BusyError, ClosedError, MisuseError, NotSupportedError
-from .cursor import TURN, Cursor
+import msgspec
+
+from ..errors import (
+    BusyError,
+    ClosedError,
+    ForkedError,
+    Lagged,
+    MisuseError,
+    NotSupportedError,
+    StaleCursorError,
+)
 from .loop_guard import Slot
-from .records import Record, SubscriptionStatistics
-from .ring import Ring, Types, wake
+from .ring import Group, Ring, Types, wake
 
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
 S_co = TypeVar("S_co", covariant=True)
 
+TURN = 256  # events that a reader takes before it lets the event loop run
+
+
+class Record(msgspec.Struct, Generic[E], frozen=True):
+    """An event with its place in the order of the bus."""
+
+    sequence: int
+    time_ns: int
+    """When it was published: `time.monotonic_ns()`."""
+    event: E
+
+
+class SubscriptionStatistics(msgspec.Struct, frozen=True):
+    """What one reader has seen, counted in events that it wants."""
+
+    delivered: int
+    """Events handed out."""
+    missed: int
+    """Events overwritten before this reader took them, as reported by `Lagged`."""
+    skipped: int
+    """Events that `resync()` passed over."""
+    lag: int
+    """Events published and not taken yet."""
+    peak_lag: int
+    """The largest lag found when the reader asked for more."""
+    wakeups: int
+    """Times the reader waited and an event woke it."""
+
+
+class _Seekable(Protocol):
+    """What the iterator of a list offers beside iteration."""
+
+    def __setstate__(self, index: int, /) -> None: ...
+
 
 class _Pull(Generic[E]):
-    """An async iterator over what one coroutine function returns, call after call."""
+    """An async iterator over the results of a coroutine function, called once for each item."""
 
-    __slots__ = ("_pull",)
+    __slots__ = ("_limit", "_pull")
 
-    def __init__(self, pull: Callable[[], Awaitable[E]]) -> None:
+    def __init__(self, pull: Callable[[int], Awaitable[E]], limit: int) -> None:
         self._pull = pull
+        self._limit = limit
 
     def __aiter__(self) -> AsyncIterator[E]:
         return self
 
     def __anext__(self) -> Awaitable[E]:
-        return self._pull()
+        return self._pull(self._limit)
 
 
 @final
-class Subscription(Cursor[E_co], Generic[E_co, S_co]):
+class Subscription(Generic[E_co, S_co]):
     """One reader of a bus. Open it with `with`, then iterate.
 
-    Guarantee: every event published after the attach point that the filter wants, once, in order.
-    What the ring overwrote before the reader came is told by `Lagged`, with the exact number;
-    nothing is lost in silence, and a cancelled wait loses nothing. The cursor is set on entry to
-    the `with` block. A reader belongs to one task at a time; it holds up neither the publisher nor
-    other readers, and lets the event loop run at least every 256 events. When the bus is closed,
-    iteration ends after what the ring still holds.
+    Guarantee: the reader gets every event that is published after the attach point and that the
+    filter wants, once, in order. `Lagged` reports the exact number of events that the ring
+    overwrote before the reader took them; no event is lost silently, and a cancelled wait loses
+    none. The cursor is set on entry to the `with` block. A reader belongs to one task at a time. It
+    delays neither the publisher nor other readers, and lets the event loop run at least every 256
+    events. When the bus is closed, iteration ends after the events that the ring still holds.
 
-    Numbers of events (`lag`, `missed`) count only those the filter wants. One cursor feeds all
-    three forms of iteration; they may be mixed.
+    Numbers of events (`lag`, `missed`) count only those that the filter wants. The three forms of
+    iteration share one cursor and may be mixed.
     """
 
+    # `_taken` is the number of the next event to take (see `Group`), as of the last `_settle`.
+    # `_chunk` looks events up in the ring's own list as they are asked for, so nothing is copied
+    # and nothing overwritten stays alive. `_index` feeds it: what is left of it, compared with
+    # `_left`, tells how many of `_positions` were handed out. No event before position `_floor` is
+    # wanted any more.
     __slots__ = (
-        "__weakref__", "_after", "_pause", "_skipped", "_snapshot", "_source", "_state", "_wakeups",
+        "__weakref__", "_after", "_chunk", "_credit", "_filled", "_floor", "_group", "_index",
+        "_last", "_left", "_missed", "_origin", "_owed", "_pause", "_peak_lag", "_positions",
+        "_ring", "_skipped", "_snapshot", "_state", "_taken", "_types", "_wakeups",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        ring: Ring,
-        types: Types,
-        after: int | None,
-        snapshot: Callable[[], S_co] | None,
-    ) -> None:
-        super().__init__(ring, types)
+    def __init__(self, ring: Ring, types: Types, after: int | None) -> None:
+        self._ring = ring
+        self._types = types
         self._after = after
-        self._source = snapshot
         self._snapshot: tuple[S_co] | None = None
         self._state = _NEW
+        self._group: Group | Ring = ring
+        self._chunk: Iterator[E_co] = _EMPTY
+        self._index: Iterator[Any] = _EMPTY
+        self._positions: Sequence[int] = ()
+        self._left = self._filled = self._taken = self._origin = 0
+        self._floor = self._last = 0
+        self._owed = 0  # events that `after` asked for and the ring had lost before
+        self._credit = TURN  # events to hand out before the event loop must run
         self._pause: Slot | None = None
-        self._skipped = self._wakeups = 0
+        self._missed = self._skipped = self._peak_lag = self._wakeups = 0
 
     def __enter__(self) -> Self:
         """Attach: set the cursor, and take the snapshot that belongs to it.
 
         Raises:
-            StaleCursorError: `after` lies in the future.
-            WrongLoopError: another thread or event loop owns the bus.
-            ClosedError: the bus, or this subscription, is closed.
-            MisuseError: the subscription is open already.
+            StaleCursorError: `after` is in the future.
+            WrongLoopError: the bus belongs to another thread or event loop.
+            ClosedError: the bus or this subscription is closed.
+            MisuseError: the subscription is already open.
         """
         if self._state is _OPEN:
-            raise MisuseError("this subscription is open: enter each one once")
+            raise MisuseError("this subscription is already open: enter each one once")
         if self._state is _CLOSED:
             raise ClosedError("this subscription", "subscribe again")
-        ring = self._ring
+        ring, after = self._ring, self._after
         ring.check_thread("subscribe()")
-        ring.owner.adopt_running_loop("Bus.subscribe()")
-        self._attach(self._after)
-        if self._source is not None and self._after is None:
-            self._snapshot = (self._source(),)
+        ring.guard.adopt_running_loop("Bus.subscribe()")
+        if after is None:
+            after = ring.published
+        elif not 0 <= after <= ring.published:
+            raise StaleCursorError(
+                str(after), f"the bus has published {ring.published} events so far"
+            )
+        self._last = after
+        start = max(after, ring.tail)
+        self._owed = start - after
+        self._floor = -1 if self._owed else start  # -1: the first read must report what is owed
+        self._group = ring.join(self._types, start, self)
+        self._taken = self._origin = self._group.number_at(start)
+        if self._after is None:
+            self._snapshot = (ring.state,)
         self._state = _OPEN
         return self
 
@@ -96,8 +160,7 @@ class Subscription(Cursor[E_co], Generic[E_co, S_co]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Detach. A task that waits in this subscription wakes up with `ClosedError`."""
-        self._settle()
+        """Detach. A task that waits in this subscription gets `ClosedError`."""
         self._drop_chunk()
         self._state = _CLOSED
         self._ring.leave(self._group, self)
@@ -107,109 +170,124 @@ class Subscription(Cursor[E_co], Generic[E_co, S_co]):
             wake([self._pause], 0)
 
     @property
+    def sequence(self) -> int:
+        """The sequence of the last event handed out; before the first, of the attach point.
+
+        After `Lagged`, and after `resync()`, that of the last event passed over.
+        """
+        self._settle()
+        return self._last
+
+    @property
+    def lag(self) -> int:
+        """Events published that this reader wants and has not taken yet."""
+        self._settle()
+        return self._group.published - self._taken + self._owed
+
+    @property
     def snapshot(self) -> S_co:
         """The state as of the attach point, or of the last `resync()`.
 
-        A subscription made with `after` has none until `resync()`: its owner holds the state as of
-        `after`, and a newer one would apply events twice.
+        A subscription made with `after` has no snapshot until `resync()`: its caller already has
+        the state as of `after`, and with a newer one would apply events twice.
 
         Raises:
-            NotSupportedError: the bus was made without a snapshot function.
+            NotSupportedError: the bus has no state.
             MisuseError: the subscription is not open yet, or was made with `after`.
         """
-        if self._source is None:
+        if not self._ring.has_state:
             raise NotSupportedError("snapshots", "this bus")
         if self._snapshot is None:
             raise MisuseError(
-                "no snapshot here: enter the subscription first, and without after= (or resync())"
+                "this subscription has no snapshot: enter it first, and without after= "
+                "(or call resync())"
             )
         return self._snapshot[0]
 
     def resync(self) -> S_co:
-        """Move the cursor to the head; return the state as of there, now also `snapshot`.
+        """Move the cursor to the newest event; return the state as of there, now also `snapshot`.
 
-        On a bus without a snapshot function the return value is None.
+        On a bus without a state the return value is None.
 
         Raises:
             ClosedError: the subscription is closed.
-            MisuseError: it is not open yet.
+            MisuseError: the subscription is not open yet.
         """
         self._check_open()
-        self._skipped += self._move_to_head()
-        if self._source is None:
-            return cast(S_co, None)
-        self._snapshot = (self._source(),)
+        self._skipped += self.lag
+        self._drop_chunk()
+        self._pass_over(self._group.published)
+        self._last = self._floor = self._ring.published
+        self._owed = 0
+        self._snapshot = (self._ring.state,)
         return self._snapshot[0]
 
     def statistics(self) -> SubscriptionStatistics:
         """Return what this reader has seen so far, in numbers."""
         lag = self.lag
         return SubscriptionStatistics(
-            delivered=self._passed - self._uncounted,
+            delivered=self._taken - self._origin,
             missed=self._missed,
             skipped=self._skipped,
             lag=lag,
             peak_lag=max(self._peak_lag, lag),
-            wakeups=self._wakeups - (self._pause is not None),
+            wakeups=self._wakeups,
         )
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> E_co:
-        """Return the next event, waiting for it if need be.
+        """Return the next event, waiting for it if there is none yet.
 
         Raises:
-            Lagged: events were overwritten unseen; the next call returns the oldest kept.
+            Lagged: events were overwritten unread; the next call returns the oldest kept.
             BusyError: another task waits in this subscription.
             ClosedError: the subscription is closed.
-            MisuseError: it is not open yet.
-            WrongLoopError: another thread or event loop owns the bus.
+            MisuseError: the subscription is not open yet.
+            WrongLoopError: the bus belongs to another thread or event loop.
         """
-        if self._ring.tail <= self._start:
+        if self._ring.tail <= self._floor:
             for event in self._chunk:
                 return event
-        # `_ready` spelled out, with a short cut: the way from a publisher to an idle reader.
         while (pause := self._prepare()) is not None:
             woken_by = 0
             try:
                 woken_by = await pause
             except RuntimeError as error:
-                self._ring.owner.convert_wait_error(error)
+                self._ring.guard.convert_wait_error(error)
             finally:
                 self._pause = None
-                if not woken_by:
-                    self._leave(pause)
-            ring, start = self._ring, self._start
-            if not self._filtered:
-                if ring.tail <= start < woken_by and self._state is _OPEN:
-                    self._start = woken_by
-                    lag = ring.sequence - start
-                    if lag > self._peak_lag:
-                        self._peak_lag = lag
-                    first: E_co = ring.events[start % ring.capacity]
-                    return first
-            elif woken_by:
-                start = self._jump(woken_by)
-                if ring.tail <= start < woken_by and self._state is _OPEN:
-                    self._start = self._last = woken_by
-                    self._taken += 1
-                    found: E_co = ring.events[start % ring.capacity]
-                    return found
+                if woken_by:
+                    self._wakeups += 1
+                else:
+                    self._unpark(pause)
+            ring = self._ring
+            # The event that woke this reader is the next one to take, unless it was overwritten or
+            # passed over meanwhile.
+            if self._floor < woken_by > ring.tail and self._state is _OPEN:
+                lag = self._group.published - self._taken
+                if lag > self._peak_lag:
+                    self._peak_lag = lag
+                self._taken += 1
+                self._last = self._floor = woken_by
+                first: E_co = ring.events[(woken_by - 1) % ring.capacity]
+                return first
+        self._fill()
         return next(self._chunk)
 
     def records(self) -> AsyncIterator[Record[E_co]]:
         """Iterate over events with their sequence and time; raises what iteration raises."""
-        return _Pull(self._next_record)
+        return _Pull(self._next_record, 1)
 
-    def batches(self, limit: int | None = None) -> AsyncIterator[list[E_co]]:
-        """Iterate over lists of everything there is, never an empty one: the cheapest way to read.
+    def batches(self, limit: int | None = None) -> AsyncIterator[tuple[E_co, ...]]:
+        """Iterate over non-empty batches of everything there is: the fastest way to read.
 
-        The event loop runs between two lists once 256 events were handed out since it last did.
-        Raises what iteration raises.
+        Readers that are equally far share one tuple. The event loop runs between two batches once
+        256 events were handed out since it last ran. Raises what iteration raises.
 
         Args:
-            limit: Events in a list at most; by default as many as the ring holds.
+            limit: The most events in a batch; by default as many as the ring holds.
 
         Raises:
             MisuseError: `limit` is below 1.
@@ -217,119 +295,139 @@ class Subscription(Cursor[E_co], Generic[E_co, S_co]):
         if limit is None:
             limit = self._ring.capacity
         elif limit < 1:
-            raise MisuseError(f"a batch holds at least one event, not limit={limit}")
-        return _Pull(partial(self._next_batch, limit))
+            raise MisuseError(f"limit must be at least 1, got {limit}")
+        return _Pull(self._next_batch, limit)
 
-    async def _next_record(self) -> Record[E_co]:
-        if self._ring.tail <= self._start:
-            for event in self._chunk:
-                return self._record(event)
-        await self._ready(fill=True)
-        return self._record(next(self._chunk))
-
-    def _record(self, event: Any) -> Record[E_co]:
+    async def _next_record(self, _limit: int) -> Record[E_co]:
+        event = await self.__anext__()
         self._settle()
-        ring, sequence = self._ring, self._start
+        ring, sequence = self._ring, self._last
         return Record(sequence, ring.times[(sequence - 1) % ring.capacity], event)
 
-    async def _next_batch(self, limit: int) -> list[E_co]:
-        # The loop is for the common case, a reader without a filter that nothing happened to: no
-        # more than a slice and a wait. `_ready` knows all the others.
+    async def _next_batch(self, limit: int) -> tuple[E_co, ...]:
+        while (pause := self._prepare()) is not None:
+            woken_by = 0
+            try:
+                woken_by = await pause
+            except RuntimeError as error:
+                self._ring.guard.convert_wait_error(error)
+            finally:
+                self._pause = None
+                if woken_by:
+                    self._wakeups += 1
+                else:
+                    self._unpark(pause)
+            if self._floor < woken_by > self._ring.tail and self._state is _OPEN:
+                break  # as in `__anext__`
+        group, number = self._group, self._taken
+        count = group.published - number
+        if count > self._peak_lag:
+            self._peak_lag = count
+        if count > limit:
+            count = limit
+        self._credit = self._credit - count if count < self._credit else 0
+        self._taken = number + count
+        batch, self._last = self._ring.share(group, number, count)
+        self._floor = self._last
+        return batch
+
+    def _prepare(self) -> Slot | None:
+        """Return None if there is a wanted event and credit to hand it out, or what to wait for."""
         ring = self._ring
-        while (
-            not (self._left or self._filtered or self._pause)
-            and self._state is _OPEN
-            and ring.tail <= (start := self._start)
-            and get_ident() == ring.owner.thread
-        ):
-            lag = ring.sequence - start
-            if lag and self._credit:
-                if lag > self._peak_lag:
-                    self._peak_lag = lag
-                return self._take_all(limit)
-            await self._wait(self._yield() if lag else self._park())
-        await self._ready(fill=False)
-        return self._take_wanted(limit) if self._filtered else self._take_all(limit)
-
-    async def _ready(self, *, fill: bool) -> None:
-        """Return when `_start` is at a wanted event and there is credit to hand it out."""
-        while (pause := self._prepare(fill=fill)) is not None:
-            await self._wait(pause)
-
-    async def _wait(self, pause: Slot) -> None:
-        woken_by = 0
-        try:
-            woken_by = await pause
-        except RuntimeError as error:
-            self._ring.owner.convert_wait_error(error)
-        finally:
-            self._pause = None
-            if not woken_by:
-                self._leave(pause)
-        if woken_by and self._filtered:
-            self._jump(woken_by)
-
-    def _leave(self, pause: Slot) -> None:
-        """End a wait that no event ended: it was cancelled, or a turn of the loop, or the end."""
-        if pause in self._group.parked:
-            self._group.parked.remove(pause)
-        self._wakeups -= 1
-
-    def _prepare(self, *, fill: bool = True) -> Slot | None:
-        """Bring `_start` to a wanted event and fill the chunk, or return what to wait for first."""
-        ring = self._ring
-        if self._pause is not None or self._state is not _OPEN or get_ident() != ring.owner.thread:
+        if self._pause is not None or self._state is not _OPEN or get_ident() != ring.guard.thread:
             self._refuse()
-        self._settle()
-        if self._start < ring.tail or self._owed:
+        if self._positions:
+            self._drop_chunk()
+        if self._floor < ring.tail:
             self._fall_out()
-        if self._filtered:  # as in `lag`
-            behind, head = self._taken, self._group.published
-        else:
-            behind, head = self._start, ring.sequence
-        lag = head - behind
-        if lag and self._credit:
-            if lag > self._peak_lag:
-                self._peak_lag = lag
-            if self._filtered:
-                self._start = self._run_end(self._start, ring.sequence, wanted=False)
-            if fill:
-                self._fill()
+        group, guard = self._group, ring.guard
+        is_behind = group.published > self._taken
+        if is_behind and self._credit:
             return None
-        self._drop_chunk()
-        return self._yield() if lag else self._park()
-
-    def _yield(self) -> Slot:
-        """Return what lets the event loop run once."""
-        owner = self._ring.owner
-        if not owner.waits_check_the_loop:
-            owner.require_running_loop("a subscription")
+        if ring.closed and not is_behind:
+            raise StopAsyncIteration
+        if not guard.waits_check_the_loop:
+            guard.require_running_loop("a subscription")
         self._credit = TURN
-        self._wakeups += 1  # until it ends: see `_leave`
-        self._pause = pause = cast(Slot, owner.checkpoint())  # never parked: only awaited
+        if is_behind:
+            self._pause = pause = cast(Slot, guard.checkpoint())  # never parked: only awaited
+        else:
+            self._floor = ring.published
+            self._pause = pause = guard.new_slot()
+            group.parked.append(pause)
         return pause
 
-    def _park(self) -> Slot:
-        """Return a slot in which to wait for the next wanted event."""
+    def _unpark(self, pause: Slot) -> None:
+        """Clean up after a wait that no event ended: it was cancelled, or a turn of the loop."""
+        if pause in self._group.parked:
+            self._group.parked.remove(pause)
+
+    def _fill(self) -> None:
+        """Set up the chunk: as far as the credit, the wanted events and the ring's end allow."""
+        ring, group, number = self._ring, self._group, self._taken
+        capacity = ring.capacity
+        lag = group.published - number
+        if lag > self._peak_lag:
+            self._peak_lag = lag
+        count = min(lag, self._credit)
+        positions = group.locate(number, count)
+        self._filled = number
+        self._floor = positions[0]
+        self._positions = positions
+        if isinstance(positions, range):  # side by side: no lookup of each is needed
+            slot = number % capacity
+            self._left = capacity - slot
+            count = min(count, self._left)
+            self._index = index = iter(ring.events)
+            cast(_Seekable, index).__setstate__(slot)
+            self._chunk = islice(index, count)
+        else:
+            self._left = count
+            self._index = iter([position % capacity for position in positions])
+            self._chunk = map(ring.events.__getitem__, self._index)
+        self._credit -= count
+
+    def _settle(self) -> None:
+        """Count what the chunk has handed out."""
+        if self._positions:
+            handed = self._left - length_hint(self._index)
+            if handed:
+                self._taken = self._filled + handed
+                self._last = self._positions[handed - 1] + 1
+
+    def _drop_chunk(self) -> None:
+        self._settle()
+        self._chunk = self._index = _EMPTY
+        self._positions = ()
+
+    def _pass_over(self, number: int) -> None:
+        """Go on at this wanted event without handing out those before it."""
+        self._origin += number - self._taken
+        self._taken = number
+
+    def _fall_out(self) -> None:
+        """Go on at the oldest kept event; raise `Lagged` if wanted events were lost on the way."""
         ring = self._ring
-        if ring.closed:
-            raise StopAsyncIteration
-        owner = ring.owner
-        if not owner.waits_check_the_loop:
-            owner.require_running_loop("a subscription")
-        self._start = ring.sequence
-        self._credit = TURN
-        self._pause = slot = owner.new_slot()
-        self._group.parked.append(slot)
-        self._wakeups += 1
-        return slot
+        if ring.forked:
+            raise ForkedError("this bus")
+        missed = self._owed
+        self._owed = 0
+        self._floor = max(self._floor, ring.tail)
+        oldest = self._group.number_at(self._floor)
+        if oldest > self._taken:
+            missed += oldest - self._taken
+            self._pass_over(oldest)
+        if missed:
+            self._missed += missed
+            self._last = self._floor
+            self._peak_lag = max(self._peak_lag, missed + self.lag)
+            raise Lagged(missed)
 
     def _refuse(self) -> None:
         if self._pause is not None:
             raise BusyError("this subscription", "another task waits in it; give each task its own")
         self._check_open()
-        owner = self._ring.owner
-        raise owner.wrong_thread("a subscription", "subscribe on a bus of this thread")
+        raise self._ring.guard.wrong_thread("a subscription", "subscribe on a bus of this thread")
 
     def _check_open(self) -> None:
         if self._state is _CLOSED:
@@ -338,4 +436,5 @@ class Subscription(Cursor[E_co], Generic[E_co, S_co]):
             raise MisuseError("this subscription is not open: use it inside its 'with' block")
 
 
+_EMPTY: Iterator[Any] = iter(())
 _NEW, _OPEN, _CLOSED = "new", "open", "closed"

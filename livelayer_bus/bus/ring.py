@@ -1,8 +1,7 @@
-"""The ring of the latest events: storage, bounds, filters and the waking of parked readers.
+"""The ring of the latest events: storage, bounds, filters, the state, and waking parked readers.
 
-Positions count events from the start: the event with sequence `n` lies at position `n - 1`, and a
-reader at position `n` has passed the first `n` events. `tail` is the position of the oldest event
-kept, `sequence` that of the next one to come.
+A position counts events from the start: the event with sequence `n` is at position `n - 1`.
+`tail` is the position of the oldest kept event, `published` the position of the next one.
 """
 
 from __future__ import annotations
@@ -10,150 +9,197 @@ from __future__ import annotations
 import os
 import sys
 from asyncio import InvalidStateError
-from collections.abc import Callable, Set
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from threading import get_ident
 from time import monotonic_ns
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakSet
 
 from ..errors import ClosedError, ForkedError, MisuseError
-from .loop_guard import Owner, Slot
-from .weight import BASE_WEIGHT, Weigher, weigher_for
+from .loop_guard import LoopGuard, Slot
+from .weight import Weigh, weight_of
 
-Types = tuple[type, ...]
+Types: TypeAlias = tuple[type, ...]
+Batch: TypeAlias = tuple[tuple[Any, ...], int]  # events, and the sequence of the last
+Reducer: TypeAlias = Callable[[Any, Any], Any]
 
 _NO_THREAD = -1  # never a thread's ident: sends every call to Ring.check_thread
-_NONE: Set[type] = frozenset()
 _NEVER = sys.maxsize  # a tail beyond every reader: sends every read to its slow path
 
 
 class Group:
-    """Readers with the same filter: what they want, how much of it has passed, who is parked.
+    """The readers with the same filter, and the positions of the events that the filter wants.
 
-    `published` counts wanted events since the group began. `evicted` is the same count at the
-    ring's tail: events wanted but published before `born` are not in it, until `Ring.count_from`
-    makes up for them.
+    Wanted events are numbered from 0 on, whether they are still kept or not. `positions` has those
+    of the wanted events from number `dropped` on; the ring drops what it has overwritten.
     """
 
-    __slots__ = ("born", "evicted", "parked", "published", "readers", "types", "wanted")
+    __slots__ = ("_events", "dropped", "parked", "positions", "readers", "since", "types")
 
-    def __init__(self, types: Types, born: int) -> None:
+    def __init__(self, types: Types, since: int, events: list[Any]) -> None:
         self.types = types
-        self.born = born
-        self.wanted: set[type] = set()
-        self.published = 0
-        self.evicted = 0
+        self._events = events  # the ring's own
+        self.since = since  # the position from which on `positions` is complete
+        self.dropped = 0
+        self.positions: list[int] = []
         self.parked: list[Slot] = []
         self.readers: WeakSet[object] = WeakSet()
 
+    @property
+    def published(self) -> int:
+        """The number of the next wanted event."""
+        return self.dropped + len(self.positions)
 
-class Route:
-    """What the ring needs to know about one concrete type of event."""
+    def number_at(self, position: int) -> int:
+        """Return the number of the first wanted event at or after `position`."""
+        return self.dropped + bisect_left(self.positions, position)
 
-    __slots__ = ("groups", "weigh", "weight")
+    def locate(self, number: int, count: int) -> Sequence[int]:
+        """Return the positions of `count` wanted events from `number` on."""
+        first = number - self.dropped
+        return self.positions[first : first + count]
 
-    def __init__(self, weight: int, weigh: Weigher, groups: tuple[Group, ...]) -> None:
-        self.weight = weight  # bytes; 0: ask `weigh`
-        self.weigh = weigh
-        self.groups = groups
+    def fetch(self, number: int, count: int) -> Batch:
+        """Return `count` wanted events from `number` on, all kept, and the sequence of the last."""
+        events, capacity = self._events, len(self._events)
+        positions = self.locate(number, count)
+        return tuple([events[at % capacity] for at in positions]), positions[-1] + 1
+
+    def drop_before(self, tail: int) -> None:
+        """Forget positions that the ring has overwritten."""
+        count = bisect_left(self.positions, tail)
+        del self.positions[:count]
+        self.dropped += count
+
+
+# What the ring knows about one concrete type of event: a constant weight, what measures each event
+# on top of that, what changes the state, and the groups that want it. A plain tuple, because the
+# interpreter unpacks nothing else as fast.
+Rule: TypeAlias = tuple[int, Weigh | None, Reducer | None, tuple[Group, ...]]
 
 
 class Ring:
-    """At most `capacity` events and `max_bytes` bytes, the oldest overwritten first.
+    """At most `capacity` events and `max_bytes` bytes; the oldest are overwritten first.
 
     Guarantee: an event heavier than `max_bytes` is kept alone until the next one comes.
 
-    Most events weigh `BASE_WEIGHT` and no filter asks for them. While the ring holds nothing else
-    and a full ring of them is light enough, `light` names their types, and the publisher may store
-    one with no more than `events`, `times`, `tail` and `sequence` (see `Bus.publish`). In every
-    other case `light` is empty, and `append` does the counting.
+    For readers without a filter the ring is the group: every event is wanted, and its number is its
+    position.
     """
 
     __slots__ = (
-        "__weakref__", "_held", "_light_kinds", "_odd", "_peak_bytes", "_peak_kept", "_routes",
-        "_weigh", "_weights", "capacity", "closed", "events", "everyone",
-        "evicted_by_bytes", "filtered", "forked", "light", "max_bytes", "owner", "parked",
-        "sequence", "tail", "thread", "times",
+        "__weakref__", "_as_of", "_batches", "_heaviest", "_high_water", "_peak_kept", "_reducers",
+        "_rules", "_version", "_weights", "bytes", "capacity", "closed", "events",
+        "evicted_by_bytes", "filtered", "forked", "guard", "max_bytes", "parked", "published",
+        "readers", "tail", "thread", "times", "types",
     )  # fmt: skip
 
-    def __init__(self, capacity: int, max_bytes: int, weigh: Weigher | None) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        max_bytes: int,
+        state: object,
+        reducers: Mapping[Any, Reducer],
+        as_of: Callable[[Any, int], Any] | None,
+    ) -> None:
         if capacity < 1 or max_bytes < 1:
             raise MisuseError(
-                f"a bus holds at least one event and one byte, not capacity={capacity}, "
-                f"max_bytes={max_bytes}"
+                "capacity and max_bytes must be at least 1, "
+                f"got capacity={capacity}, max_bytes={max_bytes}"
             )
         self.capacity = capacity
         self.max_bytes = max_bytes
         self.events: list[Any] = [None] * capacity
         self.times = [0] * capacity  # monotonic ns
-        self.sequence = 0
-        self.tail = 0
+        self._weights = [0] * capacity  # bytes; 0 where nothing is kept
+        self.bytes = 0  # what the kept events weigh
+        self._high_water = 0  # the most `bytes` have been, up to `max_bytes`
+        self._heaviest = 0  # bytes; of the events that were kept alone
+        self._peak_kept = 0
         self.evicted_by_bytes = 0
-        self.everyone = Group((object,), 0)
-        self.parked = self.everyone.parked
+        self.published = 0
+        self.tail = 0
+        # The state, and the sequence of the event that last changed it: see `state`.
+        self._version: tuple[Any, int] = (state, 0)
+        self.types: Types = ()
+        self.parked: list[Slot] = []
+        self.readers: WeakSet[object] = WeakSet()
+        self._batches: dict[tuple[Types, int, int], Batch] = {}
         self.filtered: dict[Types, Group] = {}
-        self.light: Set[type] = _NONE
-        self.owner = Owner()
-        self.thread = self.owner.thread
+        self.guard = LoopGuard()
+        self.thread = self.guard.thread
         self.closed = False
         self.forked = False
-        self._weigh = weigh
-        self._routes: dict[type, Route] = {}
-        self._light_kinds: set[type] = set()
-        # How many kept events weigh anything but BASE_WEIGHT. While there are none, weights are
-        # not written down; a ring that could grow too heavy all the same begins with one too many.
-        self._odd = 0 if capacity * BASE_WEIGHT <= max_bytes else 1
-        self._weights = [BASE_WEIGHT] * capacity  # bytes; true while `_odd`
-        self._held = 0  # bytes; true while `_odd`
-        self._peak_bytes = 0
-        self._peak_kept = 0
+        self._reducers = reducers
+        self._as_of = as_of
+        self._rules: dict[type, Rule] = {}
         _alive.add(self)
 
     @property
-    def bytes(self) -> int:
-        """What the kept events weigh."""
-        return self._held if self._odd else (self.sequence - self.tail) * BASE_WEIGHT
-
-    @property
     def peak_bytes(self) -> int:
-        """The most they ever weighed."""
-        return max(self._peak_bytes, self.bytes)
+        """The most the kept events ever weighed."""
+        return max(self._heaviest, self._high_water)
 
     @property
     def peak_kept(self) -> int:
         """The most events kept at once."""
-        return max(self._peak_kept, self.sequence - self.tail)
+        return max(self._peak_kept, self.published - self.tail)
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the bus was made with a state."""
+        return self._version[0] is not None
+
+    @property
+    def state(self) -> Any:
+        """The state as of the newest event; exact in any thread, without a lock.
+
+        `append` sets the version before it counts the event. So a version that is still the same
+        after `published` was read has seen all those events.
+        """
+        while True:
+            version, published = self._version, self.published
+            if version is self._version:
+                state, changed = version
+                return self._as_of(state, max(changed, published)) if self._as_of else state
 
     def append(self, event: object) -> int:
-        """Add an event, wake the idle readers that want it, return its sequence.
+        """Add an event, wake the idle readers that want it, and return its sequence.
 
-        Everything that can go wrong comes first: a failed append changes nothing.
+        Everything that can fail comes first: a failed append changes nothing.
         """
         if get_ident() != self.thread:
             self.check_thread("publish()")
-        kind = type(event)
         try:
-            route = self._routes[kind]
+            weight, weigh, reducer, groups = self._rules[type(event)]
         except KeyError:
-            route = self._add_route(kind, event)
-        weight = route.weight or route.weigh(event)
-        if weight != BASE_WEIGHT:
-            if not self._odd:
-                self._begin_accounting()
-            self._odd += 1
-        position = self.sequence
-        slot = position % self.capacity
-        if position - self.tail == self.capacity:
-            self._evict_oldest()
+            weight, weigh, reducer, groups = self._add_rule(event)
+        if weigh is not None:
+            weight += weigh(event)
+        position, capacity = self.published, self.capacity
+        if reducer is not None:
+            self._version = reducer(self._version[0], event), position + 1
+        slot = position % capacity
+        weights = self._weights
+        self.bytes = held = self.bytes + weight - weights[slot]
+        weights[slot] = weight
         self.events[slot] = event
         self.times[slot] = monotonic_ns()
-        self.sequence = sequence = position + 1
-        if self._odd:
-            self._account(slot, weight)
-        elif not self.filtered:
-            self.light = self._light_kinds
-        for group in route.groups:
-            group.published += 1
+        if self._batches:
+            self._batches.clear()  # they must not keep alive what is overwritten
+        self.published = sequence = position + 1
+        if sequence - self.tail > capacity:
+            self.tail += 1
+        if not slot:
+            self._drop_positions()
+        if held > self._high_water:
+            if held <= self.max_bytes:
+                self._high_water = held
+            else:
+                self._make_room()
+        for group in groups:
+            group.positions.append(position)
             if group.parked:
                 wake(group.parked, sequence)
         if self.parked:
@@ -161,168 +207,152 @@ class Ring:
         return sequence
 
     def check_thread(self, what: str) -> None:
-        """Let the call pass if it comes from the owner's thread to a bus that lives.
+        """Return if the call comes from the bus's own thread and the bus is open.
 
         Raises:
             ForkedError: the bus was made before this process was forked.
             ClosedError: the bus is closed.
-            WrongLoopError: another thread owns the bus.
+            WrongLoopError: the bus belongs to another thread.
         """
         if self.forked:
             raise ForkedError("this bus")
-        if get_ident() != self.owner.thread and not self._move_here():
-            raise self.owner.wrong_thread(
+        if get_ident() != self.guard.thread and not self._move_here():
+            raise self.guard.wrong_thread(
                 f"Bus.{what}", "use publish_from_thread() to publish from there"
             )
         if self.closed:
             raise ClosedError("this bus")
 
     def close(self) -> None:
-        """Take no more events; wake everybody who waits for one."""
+        """Take no more events; wake every reader that waits for one."""
         self.closed = True
-        self._stop()
-        for group in (self.everyone, *self.filtered.values()):
-            wake(group.parked, 0)
+        self.thread = _NO_THREAD
+        for parked in (self.parked, *(group.parked for group in self.filtered.values())):
+            wake(parked, 0)
 
     def abandon(self) -> None:
         """In a forked child: from now on every call takes the path that raises `ForkedError`."""
         self.forked = True
-        self._stop()
+        self.thread = _NO_THREAD
         self.tail = _NEVER
 
-    def _stop(self) -> None:
-        self.thread = _NO_THREAD
-        self.light = _NONE
+    def join(self, types: Types, since: int, reader: object) -> Group | Ring:
+        """Return the group of the readers that want `types`, with `reader` in it.
 
-    def join(self, types: Types, reader: object) -> Group:
-        """Return the group of the readers that want `types`, with `reader` in it."""
-        if not types:
-            group = self.everyone
-        elif types in self.filtered:
-            group = self.filtered[types]
-        else:
-            self._drop_empty_groups()
-            group = self.filtered[types] = Group(types, self.sequence)
-            self.light = _NONE
-            for kind in self._routes:
-                if issubclass(kind, types):
-                    group.wanted.add(kind)
-            self._refresh_routes()
+        Args:
+            types: The filter; none for every event.
+            since: The position from which on the group must know every wanted event.
+            reader: The new member.
+        """
+        group: Group | Ring = self
+        if types:
+            group = self.filtered.get(types) or self._add_group(types)
+            if since < group.since:
+                kept = range(since, group.since)
+                found = [at for at in kept if issubclass(type(self._event(at)), types)]
+                group.positions[:0] = found
+                group.dropped -= len(found)
+                group.since = since
         group.readers.add(reader)
         return group
 
-    def leave(self, group: Group, reader: object) -> None:
+    def leave(self, group: Group | Ring, reader: object) -> None:
         """Take `reader` out of its group; a filter without readers costs nothing any more."""
         group.readers.discard(reader)
-        if group is not self.everyone and not group.readers:
+        if not group.readers:
             self._drop_empty_groups()
 
-    def index_of(self, group: Group, position: int) -> int:
-        """Return how many wanted events lie before `position`, in the group's own count."""
-        if position == self.sequence:
-            return group.published
-        return group.published - self._count_wanted(group, position, self.sequence)
+    def number_at(self, position: int) -> int:
+        """Return the number of the first event at or after `position`: see `Group`."""
+        return position
 
-    def count_from_tail(self, group: Group) -> None:
-        """Make `group.evicted` hold for readers that begin before the group did, too."""
-        if group.born > self.tail:
-            group.evicted = -self._count_wanted(group, self.tail, group.born)
-        group.born = 0
+    def locate(self, number: int, count: int) -> Sequence[int]:
+        """Return the positions of `count` events from `number` on: see `Group`."""
+        return range(number, number + count)
+
+    def share(self, group: Group | Ring, number: int, count: int) -> Batch:
+        """Return what `group.fetch` does: the same tuple for each reader until the next event."""
+        key = (group.types, number, count)
+        batch = self._batches.get(key)
+        if batch is None:
+            batch = self._batches[key] = group.fetch(number, count)
+        return batch
+
+    def fetch(self, number: int, count: int) -> Batch:
+        """Return `count` events from `number` on, and the sequence of the last: see `Group`."""
+        events, first = self.events, number % self.capacity
+        stop = first + count
+        if stop <= self.capacity:
+            return tuple(events[first:stop]), number + count
+        return (*events[first:], *events[: stop - self.capacity]), number + count
+
+    def _event(self, position: int) -> Any:
+        return self.events[position % self.capacity]
 
     def _move_here(self) -> bool:
-        """Follow the loop to its thread, if the bus was made elsewhere and never used."""
-        unused = not (self.sequence or self.closed or self.owner.loop or self.everyone.readers)
-        if not (unused and not self.filtered and self.owner.move_to_running_loop()):
+        """Follow an event loop to its thread, if the bus was made elsewhere and never used."""
+        used = self.published or self.closed or self.guard.loop or self.readers or self.filtered
+        if used or not self.guard.move_to_running_loop():
             return False
-        self.thread = self.owner.thread
+        self.thread = self.guard.thread
         return True
 
-    def _count_wanted(self, group: Group, start: int, stop: int) -> int:
-        events, capacity, wanted = self.events, self.capacity, group.wanted
-        return sum(type(events[at % capacity]) in wanted for at in range(start, stop))
-
-    def _begin_accounting(self) -> None:
-        """The first odd weight is about to come: write down what the others weigh."""
-        self._held = self.bytes
-        self._peak_bytes = self.peak_bytes
-        self._weights[:] = [BASE_WEIGHT] * self.capacity
-        self.light = _NONE
-
-    def _account(self, slot: int, weight: int) -> None:
-        """Count the newest event's weight, and make room for it."""
-        self._weights[slot] = weight
-        self._held = held = self._held + weight
-        if held > self.max_bytes:
-            self._make_room()
-        if self._held > self._peak_bytes:
-            self._peak_bytes = self._held
-
-    def _evict_oldest(self) -> None:
-        position = self.tail
-        slot = position % self.capacity
-        if self.filtered:
-            for group in self._routes[type(self.events[slot])].groups:
-                if position >= group.born:
-                    group.evicted += 1
-        if self._odd:
-            weight = self._weights[slot]
-            self._held -= weight
-            if weight != BASE_WEIGHT:
-                self._odd -= 1
-        self.events[slot] = None
-        self.tail = position + 1
-
     def _make_room(self) -> None:
-        """Overwrite the oldest until the ring is light enough, or holds only the newest."""
-        tail, newest = self.tail, self.sequence - 1
-        self._peak_kept = max(self._peak_kept, newest - tail)
-        while self._held > self.max_bytes and self.tail < newest:
-            self._evict_oldest()
-        self.evicted_by_bytes += self.tail - tail
+        """Overwrite the oldest events until the ring is light enough, or holds only the newest."""
+        newest = self.published - 1
+        self._peak_kept = max(self._peak_kept, newest - self.tail)
+        while self.bytes > self.max_bytes and self.tail < newest:
+            slot = self.tail % self.capacity
+            self.bytes -= self._weights[slot]
+            self._weights[slot] = 0
+            self.events[slot] = None
+            self.tail += 1
+            self.evicted_by_bytes += 1
+        if self.bytes <= self.max_bytes:
+            self._high_water = max(self._high_water, self.bytes)
+        else:
+            self._heaviest = max(self._heaviest, self.bytes)
 
-    def _add_route(self, kind: type, event: object) -> Route:
+    def _drop_positions(self) -> None:
         for group in self.filtered.values():
-            if issubclass(kind, group.types):
-                group.wanted.add(kind)
-        chosen: int | Callable[[object], int] = self._weigh or weigher_for(event)
-        route = (
-            Route(chosen, _unasked, self._groups_for(kind))
-            if isinstance(chosen, int)
-            else Route(0, chosen, self._groups_for(kind))
-        )
-        self._routes[kind] = route
-        if route.weight == BASE_WEIGHT:
-            self._light_kinds.add(kind)
-        return route
+            group.drop_before(self.tail)
 
-    def _groups_for(self, kind: type) -> tuple[Group, ...]:
-        return tuple(group for group in self.filtered.values() if kind in group.wanted)
+    def _add_rule(self, event: object) -> Rule:
+        kind = type(event)
+        bases = (self._reducers[base] for base in kind.__mro__ if base in self._reducers)
+        rule = (*weight_of(event), next(bases, None), self._groups_for(kind))
+        self._rules[kind] = rule
+        return rule
 
-    def _refresh_routes(self) -> None:
-        for kind, route in self._routes.items():
-            route.groups = self._groups_for(kind)
+    def _add_group(self, types: Types) -> Group:
+        self._drop_empty_groups()
+        group = self.filtered[types] = Group(types, self.published, self.events)
+        self._refresh_rules()
+        return group
 
     def _drop_empty_groups(self) -> None:
         empty = [types for types, group in self.filtered.items() if not group.readers]
         for types in empty:
             del self.filtered[types]
         if empty:
-            self._refresh_routes()
+            self._refresh_rules()
+
+    def _groups_for(self, kind: type) -> tuple[Group, ...]:
+        return tuple(group for group in self.filtered.values() if issubclass(kind, group.types))
+
+    def _refresh_rules(self) -> None:
+        for kind, (weight, weigh, reducer, _) in self._rules.items():
+            self._rules[kind] = (weight, weigh, reducer, self._groups_for(kind))
 
 
 def wake(parked: list[Slot], sequence: int) -> None:
-    """Wake every reader that is parked, once, for this event (0: for the end)."""
+    """Wake every parked reader, once, for the event with this sequence (0: for the end)."""
     for slot in parked:
         try:
             slot.set_result(sequence)
         except (InvalidStateError, RuntimeError):
-            # The wait was cancelled, or its loop was closed under it: nobody is left to wake.
-            continue
+            continue  # the wait was cancelled, or its loop was closed: there is no task to wake
     parked.clear()
-
-
-def _unasked(event: object) -> int:
-    raise MisuseError(f"an event of {type(event).__qualname__} has a fixed weight")
 
 
 _alive: WeakSet[Ring] = WeakSet()

@@ -1,35 +1,43 @@
-"""How heavy an event is for the ring's bound by bytes, decided by the first one of each type."""
+"""What an event weighs for the ring's bound by bytes: declared by its type, or a default."""
 
 from __future__ import annotations
 
 import re
 import sys
 from collections.abc import Callable
-from operator import attrgetter
+from typing import TypeAlias
 
-BASE_WEIGHT = 64  # bytes; a small record with its places in the ring
+BASE_WEIGHT = 256  # bytes; a small record with its short strings and its places in the ring
+
+Weigh: TypeAlias = Callable[..., int]
+Weight: TypeAlias = int | Weigh
+"""What a type declares as its class attribute `bus_weight`: bytes, or a function of the event that
+returns what counts on top of `BASE_WEIGHT`."""
+
 _SIZED = re.compile(r"(str|bytes|bytearray)( *\| *None)?")
 
-Weigher = Callable[[object], int]
 
+def weight_of(event: object) -> tuple[int, Weigh | None]:
+    """Return the constant weight of every event of this one's type, and what to add for each.
 
-def weigher_for(event: object) -> int | Weigher:
-    """Return the weight in bytes of every event of this one's type, or what weighs each.
-
-    `bytes`, `bytearray` and `str` count whole; a type with an `nbytes` attribute counts as many
-    bytes as it says; a record counts its own `str` and `bytes` fields (not those of records inside
-    it: give such a type an `nbytes`). Everything else counts `BASE_WEIGHT`.
+    Without a declaration, text and bytes count whole, anything with an `nbytes` attribute counts
+    that, and a record counts its own fields that are annotated as text or bytes.
     """
-    if isinstance(event, bytes | bytearray | str):
-        return sys.getsizeof
+    declared: Weight | None = getattr(type(event), "bus_weight", None)
+    if isinstance(declared, int):
+        return declared, None
+    if declared is not None:
+        return BASE_WEIGHT, declared
+    if isinstance(event, str | bytes | bytearray):
+        return BASE_WEIGHT, sys.getsizeof
     if hasattr(event, "nbytes"):
-        return _weigh_nbytes
+        return BASE_WEIGHT, _nbytes
     fields = _sized_fields(event)
-    return _field_weigher(fields) if fields else BASE_WEIGHT
+    return BASE_WEIGHT, _adder(fields) if fields else None
 
 
-def _weigh_nbytes(event: object) -> int:
-    return BASE_WEIGHT + int(getattr(event, "nbytes", 0))
+def _nbytes(event: object) -> int:
+    return int(getattr(event, "nbytes", 0))
 
 
 def _sized_fields(event: object) -> tuple[str, ...]:
@@ -48,18 +56,9 @@ def _written(annotation: object) -> str:
     return annotation.__name__ if isinstance(annotation, type) else repr(annotation)
 
 
-def _field_weigher(names: tuple[str, ...]) -> Weigher:
-    first, *others = (attrgetter(name) for name in names)
+def _adder(names: tuple[str, ...]) -> Weigh:
+    def add(event: object) -> int:
+        values = [getattr(event, name, None) for name in names]
+        return sum(len(value) for value in values if isinstance(value, str | bytes | bytearray))
 
-    def weigh(event: object) -> int:
-        try:
-            weight = BASE_WEIGHT + len(first(event) or "")
-            for read in others:
-                weight += len(read(event) or "")
-        except (AttributeError, TypeError):  # an annotation that does not hold for this event
-            values = [getattr(event, name, None) for name in names]
-            texts = [value for value in values if isinstance(value, str | bytes | bytearray)]
-            weight = BASE_WEIGHT + sum(map(len, texts))
-        return weight
-
-    return weigh
+    return add

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Generic, Protocol, TypeVar
 
-from ..bus.loop_guard import Owner, Slot
+from ..bus.loop_guard import LoopGuard, Slot
 from ..errors import ClosedError, WrongLoopError
 from .frames import AudioFrame, VideoFrame
 from .statistics import Reading, TimingWindow
@@ -51,7 +51,7 @@ class Flow(ABC, Generic[FrameT]):
         self._watchers: set[Slot] = set()
         self._followers: dict[int, tuple[DemandCallback, PeekCallback]] = {}
         self._tokens = itertools.count(1)
-        self._owner = Owner()
+        self._owner = LoopGuard()
         self.transit = TimingWindow()
         # Those there are, attached or not; a copy of the values is one step in any thread.
         self.known: dict[int, weakref.ref[Readable]] = {}

@@ -1,14 +1,14 @@
-"""State and bus, changed in one synchronous step: what makes snapshot and tail exact."""
+"""The bus as a session configures it, and reading it in ways that only a session needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias, TypeVar, final
+from typing import Final, TypeAlias, TypeVar, cast, final
 
 from ..bus.bus import Bus, Subscription
 from ..errors import ClosedError, Lagged, StaleCursorError
-from ..events import Event, weigh
-from ..state import SessionState, reduce
+from ..events import Event
+from ..state import REDUCERS, SessionState
 
 E = TypeVar("E", bound=Event)
 Events: TypeAlias = Subscription[Event, SessionState]
@@ -16,19 +16,19 @@ Events: TypeAlias = Subscription[Event, SessionState]
 
 @final
 class Store:
-    """Holds what a session knows, and tells everybody who listens."""
+    """What a session knows, and the bus that reports each change of it."""
 
     def __init__(self, state: SessionState, *, capacity: int, max_bytes: int) -> None:
-        self.state = state
         self.bus: Final[Bus[Event, SessionState]] = Bus(
-            capacity, max_bytes, weigh=weigh, snapshot=lambda: self.state
+            capacity, max_bytes, state=state, reducers=REDUCERS, as_of=SessionState.as_of
         )
+        self.publish: Final = cast("Callable[[Event], None]", self.bus.publish)
+        """Reduce an event into the state and append it to the bus; on error neither happens."""
 
-    def publish(self, event: Event) -> None:
-        """Reduce `event` into the state and append it to the bus; on error neither happened."""
-        state = reduce(self.state, event)
-        self.bus.publish(event)
-        self.state = state
+    @property
+    def state(self) -> SessionState:
+        """What is known, as of the newest event."""
+        return self.bus.state
 
     def publish_late(self, event: Event) -> None:
         """Publish from a task that may outlive the session: nothing happens once it is closed."""
@@ -36,10 +36,10 @@ class Store:
             self.publish(event)
 
     def sequence_after(self, cursor: int | str | None) -> int | None:
-        """The sequence that a cursor means: a number, or `<session id>:<sequence>`.
+        """Return the sequence that a cursor means: a number, or `<session id>:<sequence>`.
 
         Raises:
-            StaleCursorError: the cursor belongs to another session, or is none.
+            StaleCursorError: the cursor belongs to another session, or has another form.
         """
         if not isinstance(cursor, str):
             return cursor
@@ -54,7 +54,7 @@ class Store:
     async def wait_until(
         self, ready: Callable[[SessionState], bool], *types: type[Event]
     ) -> SessionState:
-        """Return the first state that is `ready`; it can only become so by these events.
+        """Return the first state that is `ready`; only events of these types can make it so.
 
         Raises:
             ClosedError: the session was closed before.
@@ -68,10 +68,10 @@ class Store:
 
 
 async def take_next(reader: Subscription[E, SessionState]) -> tuple[E | None, Lagged | None]:
-    """The reader's next event (None: the bus is closed), and what was missed before it, if any.
+    """Return the reader's next event (None: the bus is closed), and what it missed before, if any.
 
-    Whoever publishes that something was missed does it with the next event in hand: published
-    before, it would push that event out of a full ring, and so on to the ring's end.
+    A caller that publishes an event about the missed ones does so with the next event in hand.
+    Published before it was taken, that event would push it out of a full ring, and so on.
     """
     missed = 0
     while True:

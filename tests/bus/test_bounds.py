@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -35,6 +36,21 @@ class Nested(msgspec.Struct, frozen=True):
         return len(self.payload.data)
 
 
+class Declared(msgspec.Struct, frozen=True):
+    bus_weight: ClassVar[int] = 100
+    n: int
+    text: str = "this does not count"
+
+
+class Measured(msgspec.Struct, frozen=True):
+    bus_weight: ClassVar[Callable[[Any], int]] = lambda event: len(event.payload.data)
+    payload: Payload
+
+
+class Inherited(Measured, frozen=True):
+    pass
+
+
 @dataclass
 class Plain:
     n: int
@@ -56,8 +72,11 @@ def weight_of(event: object) -> int:
         (Payload(bytes(1000)), BASE_WEIGHT + 1000),
         (Nested(Payload(bytes(1000))), BASE_WEIGHT + 1000),
         (np.zeros(100, np.uint8), BASE_WEIGHT + 100),
-        (bytes(1000), sys.getsizeof(bytes(1000))),
-        ("x" * 1000, sys.getsizeof("x" * 1000)),
+        (bytes(1000), BASE_WEIGHT + sys.getsizeof(bytes(1000))),
+        ("x" * 1000, BASE_WEIGHT + sys.getsizeof("x" * 1000)),
+        (Declared(1), 100),
+        (Measured(Payload(bytes(1000))), BASE_WEIGHT + 1000),
+        (Inherited(Payload(bytes(10))), BASE_WEIGHT + 10),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -66,10 +85,10 @@ async def test_weights(event: object, weight: int) -> None:
 
 
 async def test_bytes_bound_what_is_kept() -> None:
-    bus: Bus[bytes, None] = Bus(max_bytes=1000, weigh=len)
+    bus: Bus[Declared, None] = Bus(max_bytes=1000)
     with bus.subscribe() as events:
         for n in range(20):
-            bus.publish(bytes([n]) * 100)
+            bus.publish(Declared(n))
             assert bus.statistics().bytes <= 1000
         statistics = bus.statistics()
         assert (statistics.kept, statistics.bytes, statistics.peak_bytes) == (10, 1000, 1000)
@@ -77,20 +96,21 @@ async def test_bytes_bound_what_is_kept() -> None:
         with pytest.raises(Lagged) as lagged:
             await anext(events)
         assert lagged.value.missed == 10
-        assert await anext(events) == bytes([10]) * 100
+        assert await anext(events) == Declared(10)
 
 
 async def test_an_event_heavier_than_everything_is_kept_alone() -> None:
-    bus: Bus[bytes, None] = Bus(max_bytes=1000, weigh=len)
+    bus: Bus[bytes, None] = Bus(max_bytes=1000)
+    heavy = BASE_WEIGHT + sys.getsizeof(bytes(5000))
     with bus.subscribe() as events:
         bus.publish(bytes(10))
         bus.publish(bytes(5000))
-        assert (bus.statistics().kept, bus.statistics().bytes) == (1, 5000)
+        assert (bus.statistics().kept, bus.statistics().bytes) == (1, heavy)
         with pytest.raises(Lagged):
             await anext(events)
         assert len(await anext(events)) == 5000
         bus.publish(bytes(10))
-        assert (bus.statistics().kept, bus.statistics().peak_bytes) == (1, 5000)
+        assert (bus.statistics().kept, bus.statistics().peak_bytes) == (1, heavy)
 
 
 async def test_light_and_heavy_events_are_counted_together() -> None:
@@ -99,17 +119,22 @@ async def test_light_and_heavy_events_are_counted_together() -> None:
         bus.publish(event)
     statistics = bus.statistics()
     assert (statistics.kept, statistics.bytes) == (4, 4 * BASE_WEIGHT)
-    assert statistics.peak_bytes == 3 * BASE_WEIGHT + sys.getsizeof(bytes(500))
+    assert statistics.peak_bytes == 4 * BASE_WEIGHT + sys.getsizeof(bytes(500))
 
 
-async def test_a_weigher_that_fails_publishes_nothing() -> None:
-    def weigh(event: object) -> int:
+async def test_a_weight_or_a_reducer_that_fails_publishes_nothing() -> None:
+    def fail(*_: object) -> int:
         raise ValueError("no idea")
 
-    bus: Bus[int, None] = Bus(weigh=weigh)
-    with pytest.raises(ValueError, match="no idea"):
-        bus.publish(1)
-    assert (bus.sequence, bus.statistics().kept) == (0, 0)
+    class Weightless:
+        bus_weight = fail
+
+    bus: Bus[Any, int] = Bus(state=7, reducers={int: fail})
+    for event in (Weightless(), 1):
+        with pytest.raises(ValueError, match="no idea"):
+            bus.publish(event)
+    assert (bus.sequence, bus.statistics().kept, bus.statistics().bytes) == (0, 0, 0)
+    assert bus.state == 7
 
 
 @pytest.mark.parametrize("bounds", [(0, 1), (1, 0), (-1, 5)])

@@ -1,4 +1,4 @@
-"""Threads, event loops and processes: who may call what, and the door for everybody else."""
+"""Threads, event loops and processes: who may call what, and the inbox for other threads."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_a_loop_in_another_thread_cannot_read() -> None:
 
 
 @pytest.mark.anyio
-async def test_threads_come_in_through_the_door_in_order(idle: Idle) -> None:
+async def test_events_of_other_threads_keep_their_order(idle: Idle) -> None:
     bus: Bus[tuple[int, int], None] = Bus()
 
     def publish_some(thread: int) -> None:
@@ -76,7 +76,7 @@ async def test_threads_come_in_through_the_door_in_order(idle: Idle) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_door_is_bounded_and_says_so() -> None:
+async def test_the_inbox_is_bounded_and_counts_what_it_refuses() -> None:
     bus: Bus[int, None] = Bus(4)
     for n in range(4):
         bus.publish_from_thread(n)
@@ -87,12 +87,45 @@ async def test_the_door_is_bounded_and_says_so() -> None:
         assert [await anext(events) for _ in range(4)] == [0, 1, 2, 3]
     bus.publish_from_thread(5)
     bus.close()
-    assert bus.sequence == 5  # what came through the door before is published before the end
+    assert bus.sequence == 5  # what was handed over before is published first
     with pytest.raises(ClosedError):
         bus.publish_from_thread(6)
 
 
-def test_the_door_waits_for_the_first_loop() -> None:
+def test_the_state_is_exact_in_every_thread() -> None:
+    """Only odd events change the state: the others must still be counted in it."""
+    bus: Bus[int, tuple[int, int]] = Bus(
+        state=(0, 0),
+        reducers={int: lambda state, n: (state[0] + n % 2, 0), bool: lambda state, n: state},
+        as_of=lambda state, sequence: (state[0], sequence),
+    )
+    done = threading.Event()
+
+    def watch() -> int:
+        read = 0
+        while not done.is_set():
+            odd, sequence = bus.state
+            assert odd == (sequence + 1) // 2
+            read += 1
+        return read
+
+    switch_interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            reads = pool.submit(watch)
+            try:
+                for n in range(1, 20_001):
+                    bus.publish(n if n % 2 else True)  # True has a reducer, and changes nothing
+            finally:
+                done.set()
+            assert reads.result()
+    finally:
+        sys.setswitchinterval(switch_interval)
+    assert bus.state == (10_000, 20_000)
+
+
+def test_the_inbox_waits_for_the_first_loop() -> None:
     bus: Bus[int, None] = Bus()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(bus.publish_from_thread, 1).result()

@@ -26,6 +26,10 @@ pytestmark = pytest.mark.anyio
 Idle = Callable[[Bus[Any, Any], int], Awaitable[None]]
 
 
+def add(total: int, n: int) -> int:
+    return total + n
+
+
 def new_bus(capacity: int = 4096, **options: Any) -> Bus[Any, None]:
     return Bus(capacity, **options)
 
@@ -119,13 +123,25 @@ async def test_batches_take_everything_there_is_and_never_nothing(
         for n in range(600):
             bus.publish(n)
         batches = events.batches()
-        assert await anext(batches) == list(range(600))
+        assert await anext(batches) == tuple(range(600))
         for n in range(600):
             bus.publish(n)
         bus.close()
         assert [len(batch) async for batch in events.batches(limit=250)] == [250, 250, 100]
     with pytest.raises(MisuseError):
         events.batches(limit=0)
+
+
+@pytest.mark.parametrize("types", [(), (int,)])
+async def test_readers_that_are_equally_far_share_a_batch(types: tuple[type[int], ...]) -> None:
+    bus = new_bus()
+    with bus.subscribe(*types) as one, bus.subscribe(*types) as two, bus.subscribe(str) as other:
+        for event in (1, 2, "a"):
+            bus.publish(event)
+        first = await anext(one.batches(limit=2))
+        assert first == (1, 2)
+        assert await anext(two.batches(limit=2)) is first
+        assert await anext(other.batches()) == ("a",)
 
 
 async def test_the_forms_of_iteration_share_one_cursor_across_the_rings_seam() -> None:
@@ -137,7 +153,7 @@ async def test_the_forms_of_iteration_share_one_cursor_across_the_rings_seam() -
                 bus.publish(n := n + 1)
             assert await anext(events) == n - 4
             assert (await anext(events.records())).event == n - 3
-            assert await anext(events.batches()) == [n - 2, n - 1, n]
+            assert await anext(events.batches()) == (n - 2, n - 1, n)
             assert events.sequence == n
 
 
@@ -270,14 +286,8 @@ async def test_a_second_task_in_one_reader_is_busy(idle: Idle) -> None:
 
 
 async def test_snapshots_belong_to_the_attach_point_and_to_resync() -> None:
-    total = 0
-
-    def publish(n: int) -> None:
-        nonlocal total
-        total += n
-        bus.publish(n)
-
-    bus: Bus[int, int] = Bus(4, snapshot=lambda: total)
+    bus: Bus[int, int] = Bus(4, state=0, reducers={int: add})
+    publish = bus.publish
     publish(5)
     with bus.subscribe() as events:
         assert (events.snapshot, events.sequence) == (5, 1)

@@ -76,6 +76,34 @@ async def test_a_cancelled_wait_loses_nothing(form: str, idle: Idle) -> None:
     assert got == [0, 1]
 
 
+@pytest.mark.parametrize("types", [(), (int,)])
+@pytest.mark.parametrize("form", ["__aiter__", "records", "batches"])
+async def test_a_resync_between_waking_and_running_passes_over_the_event(
+    form: str, types: tuple[type[int], ...], idle: Idle
+) -> None:
+    bus: Bus[int, None] = Bus()
+    got: list[Any] = []
+
+    with anyio.fail_after(5), bus.subscribe(*types) as events:
+
+        async def take() -> None:
+            got.append(await anext(getattr(events, form)()))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take)
+            await idle(bus, 1)
+            bus.publish(1)
+            events.resync()
+            await idle(bus, 1)
+            assert got == []
+            bus.publish(2)
+        assert (events.sequence, events.lag) == (2, 0)
+    (item,) = got
+    assert {"records": lambda: item.event, "batches": lambda: item[0]}.get(
+        form, lambda: item
+    )() == 2
+
+
 async def test_cancelled_waits_do_not_pile_up() -> None:
     bus: Bus[int, None] = Bus()
 
@@ -144,7 +172,11 @@ async def test_other_tasks_run_at_least_every_256_events() -> None:
     assert max(gaps) <= 2 * 256  # trio shuffles the tasks of a turn: first in one, last in the next
 
 
-async def test_an_event_that_was_overwritten_is_not_kept_alive_by_a_slow_reader() -> None:
+@pytest.mark.parametrize("types", [(), (object,)])
+@pytest.mark.parametrize("form", ["__aiter__", "records", "batches"])
+async def test_an_event_that_was_overwritten_is_not_kept_alive_by_a_slow_reader(
+    form: str, types: tuple[type[Any], ...]
+) -> None:
     class Event:
         alive = 0
 
@@ -155,10 +187,10 @@ async def test_an_event_that_was_overwritten_is_not_kept_alive_by_a_slow_reader(
             Event.alive -= 1
 
     bus: Bus[Event, None] = Bus(8)
-    with bus.subscribe() as events:
+    with bus.subscribe(*types) as events:
         for _ in range(8):
             bus.publish(Event())
-        await anext(events)
+        await anext(getattr(events, form)())
         for _ in range(100):
             bus.publish(Event())
         gc.collect()
@@ -167,14 +199,12 @@ async def test_an_event_that_was_overwritten_is_not_kept_alive_by_a_slow_reader(
 
 async def test_ten_thousand_attaches_under_load_have_no_gap_and_no_duplicate() -> None:
     """The snapshot is a running total of the events: any gap or duplicate breaks the sum."""
-    attaches, at_once, total = 10_000, 20, 0
+    attaches, at_once = 10_000, 20
 
-    def publish() -> None:
-        nonlocal total
-        total += bus.sequence + 1
-        bus.publish(bus.sequence + 1)
+    def add(total: int, n: int) -> int:
+        return total + n
 
-    bus: Bus[int, int] = Bus(snapshot=lambda: total)
+    bus: Bus[int, int] = Bus(state=0, reducers={int: add})
     checked = 0
 
     async def attach_again_and_again(count: int) -> None:
@@ -188,7 +218,7 @@ async def test_ten_thousand_attaches_under_load_have_no_gap_and_no_duplicate() -
                     mirrored += record.event
                     assert record.sequence == record.event == expected
                     if record.sequence == bus.sequence:
-                        assert mirrored == total
+                        assert mirrored == bus.state
                         break
                 checked += 1
             if turn % 7 == 0:
@@ -200,7 +230,7 @@ async def test_ten_thousand_attaches_under_load_have_no_gap_and_no_duplicate() -
                 tasks.start_soon(attach_again_and_again, attaches // at_once)
             while checked < attaches:
                 for _ in range(3):
-                    publish()
+                    bus.publish(bus.sequence + 1)
                 await anyio.lowlevel.checkpoint()
     assert checked == attaches
     assert bus.statistics().readers == 0

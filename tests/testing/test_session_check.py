@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from typing import ClassVar
 
 import anyio
 import pytest
@@ -16,7 +17,7 @@ from livelayer_bus.events import (
     TranscriptCleared,
 )
 from livelayer_bus.media import AudioChannel, AudioWriter, VideoChannel, VideoWriter
-from livelayer_bus.state import SessionState, reduce
+from livelayer_bus.state import REDUCERS, Reducer, SessionState, reduce
 from livelayer_bus.tasks import RootTask, start
 from livelayer_bus.testing import CheckFailedError, LeakedTasksError, check_controlled_session
 
@@ -26,14 +27,19 @@ pytestmark = pytest.mark.anyio
 class OwnSession(ControlledSession):
     """A session of an application's own, as short as it gets; connects to nothing."""
 
+    reducers: ClassVar[Mapping[type[Event], Reducer]] = REDUCERS
+
     def __init__(self) -> None:
-        self._state = SessionState(id="own", agent_id="agt")
-        self._bus: Bus[Event, SessionState] = Bus(snapshot=lambda: self._state)
+        self._bus: Bus[Event, SessionState] = Bus(
+            state=SessionState(id="own", agent_id="agt"),
+            reducers=self.reducers,
+            as_of=SessionState.as_of,
+        )
         self._video, self._audio = VideoWriter(), AudioWriter()
 
     @property
     def state(self) -> SessionState:
-        return self._state
+        return self._bus.state
 
     @property
     def video(self) -> VideoChannel:
@@ -44,7 +50,6 @@ class OwnSession(ControlledSession):
         return self._audio.channel
 
     def publish(self, event: Event) -> None:
-        self._state = reduce(self._state, event)
         self._bus.publish(event)
 
     def subscribe(
@@ -104,16 +109,15 @@ async def test_a_session_that_cannot_connect_passes_with_a_provoke_of_its_own() 
 class Forgets(OwnSession):
     """Publishes without reducing."""
 
-    def publish(self, event: Event) -> None:
-        self._bus.publish(event)
+    reducers: ClassVar[Mapping[type[Event], Reducer]] = {}
 
 
 class Diverges(OwnSession):
     """Changes its state behind the events' back."""
 
-    def publish(self, event: Event) -> None:
-        super().publish(event)
-        self._state = reduce(self._state, ResumeWindowClosed())
+    @property
+    def state(self) -> SessionState:
+        return reduce(super().state, ResumeWindowClosed())
 
 
 class Lies(OwnSession):

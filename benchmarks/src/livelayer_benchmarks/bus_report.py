@@ -9,7 +9,7 @@ from .bus import BusBenchmark, Case
 
 TITLES = {
     "fan_out": "{readers} readers, bursts of {burst}: CPU time a delivery, against asyncio.Queue",
-    "fan_out_text": "{readers} readers, bursts of {burst}, events with text: the same",
+    "fan_out_text": "{readers} readers, bursts of {burst}, transcript updates only: the same",
     "wake": "publish to a reader that waits, p50, and how many bare futures long",
 }
 COLUMNS = ("", "to a", "ns", "ratio", "lowest", "highest")

@@ -1,4 +1,4 @@
-"""One rival in a process of its own: hired by a JSON line, takes jobs, answers with numbers."""
+"""One rival in its own process: reads jobs as JSON lines, answers with numbers."""
 
 from __future__ import annotations
 
@@ -6,16 +6,30 @@ import asyncio
 import gc
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
+from itertools import count, islice
 from time import perf_counter_ns, process_time_ns
-from typing import Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import msgspec
 
+from livelayer_bus.events import (
+    AgentStateChanged,
+    DataReceived,
+    Event,
+    TranscriptCleared,
+    TranscriptEntry,
+    TranscriptUpdated,
+)
+
+CLEARED_EVERY = 40  # turns of the conversation, as at the end of a call
+WORDS = 8  # of a turn's line, each one an event
+PACKETS = 22  # of a turn, so that it has 32 events
+
 
 class Hire(msgspec.Struct, frozen=True):
-    """A process's first line: who it is to be."""
+    """A process's first line: the rival it runs."""
 
     module: str
 
@@ -31,22 +45,22 @@ class Job(msgspec.Struct, frozen=True):
     burst: int = 1
     """fan_out: events published before the readers run."""
     text: bool = False
-    """fan_out: events carry a line of text."""
+    """fan_out: every event is a `TranscriptUpdated`."""
     turns: int = 0
     """wake: events, each to a reader that waits."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came of a job."""
+    """The result of a job."""
 
     nanoseconds: float
-    """fan_out: CPU time of a delivery. wake: the median from before publish to the reader."""
+    """fan_out: CPU time of a delivery. wake: the median time from before publish to the reader."""
     count: int
     """fan_out: deliveries. wake: turns."""
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """Its first answer: who it is, or why it cannot be."""
+    """Its first answer: the rival's name, or why it cannot run."""
 
     name: str
     delivers_to: str = ""
@@ -55,32 +69,10 @@ class Hello(msgspec.Struct, frozen=True):
     missing: str | None = None
 
 
-class Changed(msgspec.Struct, frozen=True):
-    """The workload's plain event."""
-
-    number: int
-    level: float
-
-
-class Renamed(Changed, frozen=True):
-    """Another type of the workload, so that types differ as they do in life."""
-
-
-class Moved(Changed, frozen=True):
-    """A third one."""
-
-
-class Said(msgspec.Struct, frozen=True):
-    """The workload's event with text."""
-
-    number: int
-    text: str
-
-
 class Side(Protocol):
     """A `FanOut` or a `Wake`."""
 
-    def publish(self, event: object, /) -> object: ...
+    def publish(self, event: Any, /) -> object: ...
     async def open(self) -> None: ...
     async def close(self) -> None: ...
 
@@ -93,29 +85,55 @@ class Rival(Protocol):
     REQUIRES: tuple[str, ...]
     SHARE: float
     FanOut: Callable[[int, int, Callable[[], None]], Side]
-    Wake: Callable[[list[int]], Side]
+    Wake: Callable[[Callable[[], None]], Side]
 
 
-def workload(job: Job, count: int) -> list[object]:
-    """Return the events of a job, the same for every rival."""
+def conversation(job: Job) -> Iterator[Event]:
+    """Yield the events of a job without end, the same for every rival.
+
+    Of a turn's events, eight are a growing line of the transcript, two a state of the agent, and
+    the others data packets, which are what really comes in bursts.
+    """
     rng = random.Random(job.seed)
-    if job.text:
-        return [Said(n, "x" * rng.randint(5, 80)) for n in range(count)]
-    kinds = (Changed, Renamed, Moved)
-    return [rng.choice(kinds)(n, rng.random()) for n in range(count)]
+    for turn in count():
+        if turn % CLEARED_EVERY == 0:
+            yield TranscriptCleared()
+        line = _line(rng, turn)
+        if job.text:
+            yield from line
+        else:
+            words = set(rng.sample(range(WORDS + PACKETS), WORDS))
+            yield AgentStateChanged("speaking", "speaking")
+            for place in range(WORDS + PACKETS):
+                yield next(line) if place in words else _packet(rng)
+            yield AgentStateChanged("listening", "listening")
+
+
+def _line(rng: random.Random, turn: int) -> Iterator[TranscriptUpdated]:
+    text = ""
+    for word in range(WORDS):
+        text += "x" * rng.randint(2, 10) + " "
+        is_last = word == WORDS - 1
+        yield TranscriptUpdated(TranscriptEntry(f"SG_{turn}", "agent", text, is_last, turn, turn))
+
+
+def _packet(rng: random.Random) -> DataReceived:
+    payload = msgspec.Raw(b'{"type":"tick","level":%d}' % rng.randrange(10_000))
+    return DataReceived(payload, type="tick", topic="data", sender="agent-1", from_agent=True)
 
 
 async def fan_out(rival: Rival, job: Job) -> Answer:
     """Publish in bursts; after each, wait until every reader has it all.
 
-    All of it is one thread's computing, so its CPU time is what it takes on a machine of its own;
-    the clock on the wall would measure who else is running.
+    All of it runs in one thread, so its CPU time is what it takes on an idle machine; wall time
+    would depend on what else is running.
     """
     deliveries = int(job.deliveries * rival.SHARE)
     burst = max(1, min(job.burst, deliveries // job.readers, getattr(rival, "BURST", job.burst)))
     rounds = max(1, deliveries // (burst * job.readers))
-    events = workload(job, burst)
-    finished = 0
+    source = conversation(job)
+    kept: list[Event] = []  # so that no rival has to free events
+    finished = took = 0
 
     def done() -> None:
         nonlocal finished
@@ -125,27 +143,36 @@ async def fan_out(rival: Rival, job: Job) -> Answer:
     await side.open()
     publish = side.publish
     gc.collect()
-    began = process_time_ns()
     for expected in range(job.readers, (rounds + 1) * job.readers, job.readers):
+        events = list(islice(source, burst))  # just made, as when a session publishes them
+        kept += events
+        began = process_time_ns()
         for event in events:
             publish(event)
         while finished < expected:  # noqa: ASYNC110 - an event would be one more thing measured
             await asyncio.sleep(0)
-    took = process_time_ns() - began
+        took += process_time_ns() - began
     await side.close()
-    count = rounds * burst * job.readers
-    return Answer(took / count, count)
+    total = rounds * burst * job.readers
+    return Answer(took / total, total)
 
 
 async def wake(rival: Rival, job: Job) -> Answer:
     """Publish single events to one reader that waits; the median is the answer."""
     latencies: list[int] = []
-    side = rival.Wake(latencies)
+    sent = 0
+
+    def woken() -> None:
+        latencies.append(perf_counter_ns() - sent)
+
+    side = rival.Wake(woken)
     await side.open()
     publish = side.publish
+    source = conversation(job)
     gc.collect()
-    for turn in range(job.turns):
-        publish(perf_counter_ns())
+    for turn, event in enumerate(islice(source, job.turns)):
+        sent = perf_counter_ns()
+        publish(event)
         while len(latencies) <= turn:  # noqa: ASYNC110 - an event would be one more thing measured
             await asyncio.sleep(0)
         await asyncio.sleep(0)  # let it wait again
@@ -183,7 +210,7 @@ def main() -> None:
     )
     decoder = msgspec.json.Decoder(Job)
     gc.collect()
-    gc.freeze()  # what imports left behind is nobody's garbage
+    gc.freeze()  # the collector need not look at what imports left behind
     for line in sys.stdin.buffer:
         job = decoder.decode(line)
         answer(asyncio.run(wake(rival, job) if job.kind == "wake" else fan_out(rival, job)))

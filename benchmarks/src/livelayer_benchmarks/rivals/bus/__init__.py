@@ -1,4 +1,4 @@
-"""Ways to fan events out that an installation always has, one file each, with the same names.
+"""Ways to fan events out that are always installed, one file each, with the same names.
 
 A rival is a module with:
 
@@ -6,8 +6,7 @@ A rival is a module with:
   inside the publisher).
 - `FanOut(readers, burst, done)`: `open()`, `publish(event)`, `close()`; each reader calls `done()`
   after every `burst` events.
-- `Wake(latencies)`, where waking a waiting reader means something: the reader appends the
-  nanoseconds since the published `time.perf_counter_ns()`.
-- `REQUIRES`, the distributions it needs beyond this package's own, and `SHARE`, the part of the
-  usual work it gets if it is too slow for all of it; `BURST`, if it cannot take any.
+- `Wake(woken)`, if it can wake a waiting reader: the reader calls `woken()` after each event.
+- `REQUIRES`, the distributions it needs beyond this package's own; `SHARE`, the part of the usual
+  work it gets if it is too slow for all of it; `BURST`, the largest burst it takes, if limited.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter_ns
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -51,9 +50,9 @@ class FanOut:
 
 
 class Wake:
-    def __init__(self, latencies: list[int]) -> None:
-        self._latencies = latencies
-        self._send, self._receive = anyio.create_memory_object_stream[int](1)
+    def __init__(self, woken: Callable[[], None]) -> None:
+        self._woken = woken
+        self._send, self._receive = anyio.create_memory_object_stream[object](1)
         self._tasks = ReaderTasks()
         self.publish = self._send.send_nowait
 
@@ -61,9 +60,9 @@ class Wake:
         await self._tasks.start(self._read())
 
     async def _read(self) -> None:
-        latencies = self._latencies
-        async for sent in self._receive:
-            latencies.append(perf_counter_ns() - sent)
+        woken = self._woken
+        async for _ in self._receive:
+            woken()
 
     async def close(self) -> None:
         await self._tasks.stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import perf_counter_ns
 
 from ._tasks import ReaderTasks
 
@@ -41,9 +40,9 @@ class FanOut:
 
 
 class Wake:
-    def __init__(self, latencies: list[int]) -> None:
-        self._queue: asyncio.Queue[int] = asyncio.Queue()
-        self._latencies = latencies
+    def __init__(self, woken: Callable[[], None]) -> None:
+        self._queue: asyncio.Queue[object] = asyncio.Queue()
+        self._woken = woken
         self._tasks = ReaderTasks()
         self.publish = self._queue.put_nowait
 
@@ -51,10 +50,10 @@ class Wake:
         await self._tasks.start(self._read())
 
     async def _read(self) -> None:
-        latencies, queue = self._latencies, self._queue
+        woken, queue = self._woken, self._queue
         while True:
-            sent = await queue.get()
-            latencies.append(perf_counter_ns() - sent)
+            await queue.get()
+            woken()
 
     async def close(self) -> None:
         await self._tasks.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter_ns
+from collections.abc import Callable
 
 from ._tasks import ReaderTasks
 
@@ -14,23 +14,23 @@ SHARE = 1.0
 
 
 class Wake:
-    def __init__(self, latencies: list[int]) -> None:
-        self._latencies = latencies
+    def __init__(self, woken: Callable[[], None]) -> None:
+        self._woken = woken
         self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[int] = self._loop.create_future()
+        self._future: asyncio.Future[object] = self._loop.create_future()
         self._tasks = ReaderTasks()
 
     async def open(self) -> None:
         await self._tasks.start(self._read())
 
-    def publish(self, sent: int) -> None:
-        self._future.set_result(sent)
+    def publish(self, event: object) -> None:
+        self._future.set_result(event)
 
     async def _read(self) -> None:
-        latencies, loop = self._latencies, self._loop
+        woken, loop = self._woken, self._loop
         while True:
-            sent = await self._future
-            latencies.append(perf_counter_ns() - sent)
+            await self._future
+            woken()
             self._future = loop.create_future()
 
     async def close(self) -> None:

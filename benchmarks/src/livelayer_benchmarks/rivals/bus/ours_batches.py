@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from livelayer_bus.bus import Bus
+from livelayer_bus.events import Event
 
+from ._session import SessionBus
 from ._tasks import ReaderTasks
 
 NAME = "livelayer-bus, batches"
@@ -16,12 +17,13 @@ SHARE = 1.0
 
 class FanOut:
     def __init__(self, readers: int, burst: int, done: Callable[[], None]) -> None:
-        self._bus: Bus[object, None] = Bus()
+        self._bus = SessionBus()
         self._readers, self._burst, self._done = readers, burst, done
         self._tasks = ReaderTasks()
-        self.publish = self._bus.publish
+        self.publish: Callable[[Event], object] = self._bus.publish
 
     async def open(self) -> None:
+        await self._bus.open()
         await self._tasks.start(*(self._read() for _ in range(self._readers)))
 
     async def _read(self) -> None:
@@ -35,3 +37,4 @@ class FanOut:
 
     async def close(self) -> None:
         await self._tasks.stop()
+        await self._bus.close()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter_ns
 
-from livelayer_bus.bus import Bus
+from livelayer_bus.events import Event
 
+from ._session import SessionBus
 from ._tasks import ReaderTasks
 
 NAME = "livelayer-bus, by item"
@@ -17,12 +17,13 @@ SHARE = 1.0
 
 class FanOut:
     def __init__(self, readers: int, burst: int, done: Callable[[], None]) -> None:
-        self._bus: Bus[object, None] = Bus()
+        self._bus = SessionBus()
         self._readers, self._burst, self._done = readers, burst, done
         self._tasks = ReaderTasks()
-        self.publish = self._bus.publish
+        self.publish: Callable[[Event], object] = self._bus.publish
 
     async def open(self) -> None:
+        await self._bus.open()
         await self._tasks.start(*(self._read() for _ in range(self._readers)))
 
     async def _read(self) -> None:
@@ -36,23 +37,26 @@ class FanOut:
 
     async def close(self) -> None:
         await self._tasks.stop()
+        await self._bus.close()
 
 
 class Wake:
-    def __init__(self, latencies: list[int]) -> None:
-        self._bus: Bus[int, None] = Bus()
-        self._latencies = latencies
+    def __init__(self, woken: Callable[[], None]) -> None:
+        self._bus = SessionBus()
+        self._woken = woken
         self._tasks = ReaderTasks()
-        self.publish = self._bus.publish
+        self.publish: Callable[[Event], object] = self._bus.publish
 
     async def open(self) -> None:
+        await self._bus.open()
         await self._tasks.start(self._read())
 
     async def _read(self) -> None:
-        latencies = self._latencies
+        woken = self._woken
         with self._bus.subscribe() as events:
-            async for sent in events:
-                latencies.append(perf_counter_ns() - sent)
+            async for _ in events:
+                woken()
 
     async def close(self) -> None:
         await self._tasks.stop()
+        await self._bus.close()
