@@ -74,11 +74,11 @@ async def test_joins_and_leaves_leave_nothing_behind(
             await alice.next("track_subscribed")
             await bob.room.disconnect()
             await alice.next("participant_disconnected")
-        hub = embedded._state().hub
+        state = embedded._state().state
         closing = [t for t in asyncio.all_tasks() if t.get_name() == "livelayer embedded task"]
         with anyio.fail_after(5):
             await asyncio.gather(*closing)
-        assert (len(hub.sessions), len(hub.sources)) == (1, 0)
+        assert (len(state.sessions), len(state.up_tracks)) == (1, 0)
         gc.collect()
         ours = [t for t in asyncio.all_tasks() if "embedded" in t.get_name()]
         now = (len(ours), _descriptors())
