@@ -128,6 +128,10 @@ async def play(page: Page, name: str) -> None:
         }""",
         [SCENES["base"], scene, list(events), debug, choices],
     )
+    await page.wait_for_function(
+        """() => [...document.querySelectorAll("livelayer-avatar")].every((one) =>
+            [...one.shadowRoot.querySelectorAll("img")].every((image) => image.complete))"""
+    )
     stream = scene.get("media", SCENES["base"]["media"]).get("stream", "@picture")
     live = scene.get("state", {}).get("connection_state", "connected") == "connected"
     live = live and scene.get("link", {}).get("phase") != "ended"
