@@ -5,7 +5,15 @@ from __future__ import annotations
 from .access import RoomAccess, TokenRequest, TokenSource
 from .addresses import HTTP_SCHEMES, ROOM_SCHEMES, check_address
 from .dispatch import DispatchMetadata, read_dispatch_metadata
-from .sources import LiteralToken, LocalKeys, SessionEndpoint, TokenEndpoint, fetch_agent_config
+from .redaction import without_tokens
+from .sources import (
+    SESSION_PATH,
+    LiteralToken,
+    LocalKeys,
+    SessionEndpoint,
+    TokenEndpoint,
+    fetch_agent_config,
+)
 
 __all__ = [
     "TokenSource",
@@ -21,4 +29,6 @@ __all__ = [
     "HTTP_SCHEMES",
     "ROOM_SCHEMES",
     "check_address",
+    "SESSION_PATH",
+    "without_tokens",
 ]

@@ -37,6 +37,9 @@ from .addresses import (
 )
 from .answers import HttpProblem, read_access, read_agent_config
 
+SESSION_PATH = "/api/widget/session"
+"""Path of LiveLayer's session endpoint, below its base address."""
+
 DEFAULT_TIMEOUT = 10.0
 """Seconds an endpoint has for its whole answer."""
 
@@ -160,7 +163,7 @@ class SessionEndpoint(_Endpoint):
             ConfigError: an argument cannot be used.
         """
         base = check_base("SessionEndpoint.base_url", base_url)
-        return cls(f"{base}/api/widget/session", api_key, headers, body, timeout=timeout)
+        return cls(f"{base}{SESSION_PATH}", api_key, headers, body, timeout=timeout)
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         """Access to a new room, or to the prior one while it still exists.

@@ -1,8 +1,8 @@
 """A session on web pages: a panel here, a bubble there, any number of viewers, one encode."""
 
-from .guard import GuardStatistics, Policy
-from .http.server import PortTakenError
+from .http import GuardStatistics, PortTakenError, Rate
 from .media import MediaSettings, MediaStatistics, Quality
+from .network_policy import NetworkPolicy
 from .options import Agent
 from .session_pool import OpeningStatistics, SessionsOnDemand
 from .statistics import (
@@ -32,7 +32,8 @@ __all__ = [
     "Agent",
     "MediaSettings",
     "Quality",
-    "Policy",
+    "NetworkPolicy",
+    "Rate",
     "ViewerTokens",
     "Grant",
     "Claims",

@@ -13,9 +13,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from .assets import site_files, static_files
-from .bodies import AgentBody, Opened, answer_json, read_json
-from .problems import no_token, problem_handlers, unmounted
-from .routes import bearer_of, session_routes
+from .bodies import AgentBody, Opened
+from .http import answer_json, json_app, read_json
+from .problems import no_token, problem_of, unmounted
+from .routes import key_of, session_routes
 from .session_pool import Opening
 from .session_view import Showing
 from .tokens import ViewerTokens
@@ -44,7 +45,7 @@ def surface_app(
     routes: list[BaseRoute] = [*session_routes(mounted), Mount("/js", static_files())]
     if opening is not None:
         routes += _opening_routes(opening, tokens)
-    return _starlette(routes)
+    return json_app(routes, problem_of)
 
 
 def site_app(surface: Starlette, site: Path) -> Starlette:
@@ -53,7 +54,7 @@ def site_app(surface: Starlette, site: Path) -> Starlette:
     Raises:
         MisuseError: the site's folder is not there.
     """
-    return _starlette([Mount(BASE, surface), Mount("/", site_files(site))])
+    return json_app([Mount(BASE, surface), Mount("/", site_files(site))], problem_of)
 
 
 def _opening_routes(opening: Opening, tokens: ViewerTokens | None) -> list[BaseRoute]:
@@ -63,18 +64,18 @@ def _opening_routes(opening: Opening, tokens: ViewerTokens | None) -> list[BaseR
         if tokens is None:
             name, _ = await opening.open(body.agent_id, None)
             return answer_json(Opened(_base(request, name)), 201)
-        bearer = bearer_of(request)
-        if bearer is None:
+        token = key_of(request)
+        if token is None:
             raise no_token()
-        claims = tokens.verify(bearer, f"agent:{body.agent_id}")
+        claims = tokens.verify(token, f"agent:{body.agent_id}")
         name, session_id = await opening.open(body.agent_id, claims.token_id)
-        token = tokens.issue(session_id, claims.grants)
-        return answer_json(Opened(_base(request, name), token), 201)
+        fresh = tokens.issue(session_id, claims.grants)
+        return answer_json(Opened(_base(request, name), fresh), 201)
 
     def opened(request: Request) -> Showing:
         return opening.find(request.path_params["session"])
 
-    inner: ASGIApp = _starlette([*session_routes(opened), Mount("/js", static_files())])
+    inner: ASGIApp = json_app([*session_routes(opened), Mount("/js", static_files())], problem_of)
     return [
         Route("/sessions", open_session, methods=["POST"]),
         Mount("/sessions/{session}", inner),
@@ -84,10 +85,3 @@ def _opening_routes(opening: Opening, tokens: ViewerTokens | None) -> list[BaseR
 def _base(request: Request, name: str) -> str:
     root: str = request.scope.get("root_path", "")
     return f"{root.rstrip('/')}/sessions/{name}"
-
-
-def _starlette(routes: list[BaseRoute]) -> Starlette:
-    app = Starlette(routes=routes, exception_handlers=problem_handlers())
-    # A redirect would lead to an address made of the request's own Host.
-    app.router.redirect_slashes = False
-    return app

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Scope
 
 from livelayer_bus import MisuseError
 
-from .problems import Problem
+from .http import Problem
 
 MODULES: Final = Path(__file__).parent / "static"
 """Where the browser's half lies."""

@@ -18,6 +18,7 @@ from livelayer_bus.cli import OK, run_async
 from livelayer_bus.config import FILE_NAME
 from livelayer_bus.errors import ConfigError
 from livelayer_bus.events import AgentConfig
+from livelayer_bus.tokens import SESSION_PATH
 
 from .endpoint import (
     ApiKeys,
@@ -28,8 +29,8 @@ from .endpoint import (
     create_app,
     load_endpoint_config,
 )
-from .endpoint.guard import LOGGER
-from .http.server import serving
+from .endpoint.app import logger
+from .http import serving
 
 DEMO_AGENT: Final = ServedAgent(id="demo", config=AgentConfig("Lumi"), dispatch="livelayer-demo")
 """Who is served without a file: the agent of examples/agent_worker.py."""
@@ -119,9 +120,9 @@ async def _rooms(
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    LOGGER.addHandler(handler)
-    LOGGER.setLevel(logging.INFO)
-    LOGGER.propagate = False
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def _say_what_next(
@@ -129,7 +130,7 @@ def _say_what_next(
 ) -> None:
     url, key, secret = at
     first = found.agents[0]
-    typer.echo(f"endpoint  {base}/api/widget/session  (OpenAPI: {base}/openapi.json)")
+    typer.echo(f"endpoint  {base}{SESSION_PATH}  (OpenAPI: {base}/openapi.json)")
     typer.echo(f"rooms     {url}{'  (this machine only)' if own else ''}")
     typer.echo(f"agents    {', '.join(agent.id for agent in found.agents)}")
     if made_up is not None:

@@ -22,12 +22,11 @@ from .bodies import (
     MessageBody,
     MutedBody,
     Owner,
-    answer_json,
-    read_json,
-    read_offer,
 )
+from .http import Problem, answer_json, credential, read_body, read_json
 from .media import SourceKind
-from .problems import Problem, not_connecting, not_granted, unknown_agent, unknown_viewer
+from .network_policy import KEY_HEADER
+from .problems import not_connecting, not_granted, unknown_agent, unknown_viewer
 from .session_view import Showing
 from .sources import KINDS
 from .tokens import Grant
@@ -37,27 +36,23 @@ ShowingOf: TypeAlias = Callable[[Request], Showing]
 """Finds the session that a request is about; raises the problem if there is none now."""
 Handler: TypeAlias = Callable[[Request, Showing], Awaitable[ASGIApp]]
 
-_BEARER: Final = "bearer "
 _NOTHING: Final = 204
 _ACCEPTED: Final = 202
 
 
-def bearer_of(request: Request) -> str | None:
-    """What the request carries as `Authorization: Bearer`."""
-    value = request.headers.get("authorization", "")
-    if value[: len(_BEARER)].lower() != _BEARER:
-        return None
-    return value[len(_BEARER) :].strip() or None
+def key_of(request: Request) -> str | None:
+    """The viewer's key or token that the request carries."""
+    return credential(request.headers, KEY_HEADER)
 
 
 def viewer_of(request: Request, showing: Showing, grant: Grant | None = None) -> Viewer:
-    """The page that asks; it was heard by that.
+    """The page that asks. This counts as a sign of life.
 
     Raises:
-        Problem: the bearer is no page's key, or the page was not granted it.
+        Problem: the key is not a page's, or the page was not granted `grant`.
     """
-    bearer = bearer_of(request)
-    viewer = showing.viewers.by_key(bearer) if bearer is not None else None
+    key = key_of(request)
+    viewer = showing.viewers.by_key(key) if key is not None else None
     if viewer is None:
         raise unknown_viewer()
     if grant is not None and grant not in viewer.grants:
@@ -70,7 +65,7 @@ def viewer_of(request: Request, showing: Showing, grant: Grant | None = None) ->
 
 async def _join(request: Request, showing: Showing) -> Response:
     body = await read_json(request, JoinBody)
-    viewer, key = showing.join(bearer_of(request), body.previous)
+    viewer, key = showing.join(key_of(request), body.previous)
     if body.page is not None:
         viewer.page = body.page.info()
     options, session = showing.options, showing.session
@@ -117,14 +112,14 @@ async def _events(request: Request, showing: Showing) -> ASGIApp:
 
 
 async def _whep(request: Request, showing: Showing) -> Response:
-    offer = await read_offer(request)
-    bearer = bearer_of(request)
-    viewer = showing.viewers.by_key(bearer) if bearer is not None else None
+    offer = await read_body(request, "application/sdp", "sdp")
+    key = key_of(request)
+    viewer = showing.viewers.by_key(key) if key is not None else None
     plain = viewer is None
     if viewer is None:
-        if bearer is not None and showing.options.tokens is None:
+        if key is not None and showing.options.tokens is None:
             raise unknown_viewer()
-        viewer, _ = showing.join(bearer, None, silent=True)
+        viewer, _ = showing.join(key, None, silent=True)
     try:
         if "watch" not in viewer.grants:
             raise not_granted("watch")

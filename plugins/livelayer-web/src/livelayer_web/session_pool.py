@@ -17,8 +17,9 @@ from livelayer_bus.clock import Clock
 from livelayer_bus.messages import Capability, check_capabilities
 from livelayer_bus.surfaces import SurfaceSession
 
+from .http import Problem
 from .options import Memory, ShowingOptions
-from .problems import Problem, full, not_connecting, unknown_agent, unmounted
+from .problems import full, not_connecting, unknown_agent, unmounted
 from .session_view import Showing
 
 LOGGER: Final = logging.getLogger("livelayer_web.opening")

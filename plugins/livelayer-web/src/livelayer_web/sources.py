@@ -13,8 +13,9 @@ import anyio
 from livelayer_bus import LivelayerError
 from livelayer_bus.surfaces import Lease, SurfacePublisher, SurfaceSession
 
+from .http import Problem
 from .media import MediaConnection, SourceKind
-from .problems import Problem, no_media
+from .problems import no_media
 from .viewers import Viewer
 
 LOGGER: Final = logging.getLogger("livelayer_web.sources")

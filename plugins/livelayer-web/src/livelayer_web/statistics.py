@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from .guard import GuardStatistics
+from .http import GuardStatistics
 from .media import MediaStatistics
 from .session_pool import OpeningStatistics
 from .session_view import Showing

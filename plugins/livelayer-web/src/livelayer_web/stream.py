@@ -31,7 +31,7 @@ from .events import (
     lagged_frame,
     snapshot_frame,
 )
-from .http.server import ABORT
+from .http import ABORT
 from .viewers import Viewer
 
 CHUNK: Final = 64  # events written at once

@@ -19,11 +19,11 @@ from livelayer_bus.surfaces import SurfaceSession
 
 from .app import site_app, surface_app
 from .assets import START
-from .guard import Guard, Policy
-from .http.server import serving
+from .http import Guard, serving
 from .media import MediaSettings
-from .network_policy import check_exposure
+from .network_policy import NetworkLimits, NetworkPolicy, check_reach
 from .options import Agent, Memory, ShowingOptions
+from .problems import problem_of
 from .session_pool import Opening, SessionsOnDemand
 from .session_view import Showing
 from .statistics import WebStatistics, commands_of, messages_of, streams_of, viewers_of
@@ -64,7 +64,7 @@ class WebSurface:
         media: how sound and pictures are served.
         max_viewers: pages at once, of each session.
         max_message_bytes: of one message's JSON to the agent; the session has its own limit, too.
-        policy: limits of requests; its hosts and origins are set here.
+        policy: limits of requests, and the reverse proxies in front.
         clock: for tests.
 
     Raises:
@@ -87,7 +87,7 @@ class WebSurface:
         media: MediaSettings | Mapping[str, Any] | None = None,
         max_viewers: int = MAX_VIEWERS,
         max_message_bytes: int = 15_360,
-        policy: Policy | None = None,
+        policy: NetworkPolicy | None = None,
         clock: Clock | None = None,
     ) -> None:
         if tokens is not None and secret is not None:
@@ -99,7 +99,7 @@ class WebSurface:
         self._tokens = ViewerTokens(secret) if secret is not None else tokens
         self._host = host
         self._port = port
-        hosts = check_exposure(host, port, allow_origins, allow_hosts, self._tokens)
+        hosts, origins = check_reach(host, port, allow_origins, allow_hosts, self._tokens)
         self._options = ShowingOptions(
             clock=clock or SystemClock(),
             tokens=self._tokens,
@@ -114,11 +114,15 @@ class WebSurface:
         app = surface_app(lambda: self._showing, self._opening, self._tokens)
         if port is not None:
             app = site_app(app, Path(site) if site is not None else START)
+        policy = policy or NetworkPolicy()
         self._guard = Guard(
             app,
-            msgspec.structs.replace(policy or Policy(), hosts=hosts, origins=tuple(allow_origins)),
-            clock=self._options.clock,
-            is_viewer=self._is_viewer,
+            hosts=hosts,
+            origins=origins,
+            limits=NetworkLimits(policy, self._options.clock, self._is_viewer),
+            max_body=policy.max_body,
+            problem_of=problem_of,
+            trusted_proxies=policy.trusted_proxies,
         )
         self._memory = Memory(self._options.clock)
         self._showing: Showing | None = None

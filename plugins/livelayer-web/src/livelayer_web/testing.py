@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from livelayer_bus import MisuseError, MountedSurface, Session
 from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms, polled
 
-from .problems import MEDIA_TYPE
+from .http import MEDIA_TYPE
 from .surface import WebSurface
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from livelayer_web import Policy, WebSurface
-from livelayer_web.endpoint import Rate
+from livelayer_web import NetworkPolicy, Rate, WebSurface
 from livelayer_web.resume_store import MAX_PLACES, RESUME_SECONDS, Place, Places, digest_of
 from livelayer_web.testing import Serve, Web, client_of, code_of, until
 from livelayer_web.tokens import GRANTS
@@ -124,7 +123,7 @@ async def test_a_full_house_says_so(serve: Serve) -> None:
 async def test_a_thousand_pages_come_and_go_and_leave_nothing(clock: ManualClock) -> None:
     free = Rate(per_minute=1e9, burst=1_000_000)
     rooms = ScriptedRooms(agent="agent")
-    surface = WebSurface(port=None, clock=clock, policy=Policy(joins=free, everything=free))
+    surface = WebSurface(port=None, clock=clock, policy=NetworkPolicy(joins=free, everything=free))
     async with (
         no_leaked_tasks(),
         Session("agt", tokens=rooms.tokens, room=rooms, clock=clock) as session,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..http.rates import Rate, RateLimiter, bucket_of
+from ..http import Rate, RateLimiter, bucket_of
 from .agents import ServedAgent
 from .app import EndpointSettings, create_app
 from .auth import ApiKeys, Auth, Caller, anyone

@@ -13,6 +13,7 @@
     api_secret = { env = "LIVEKIT_API_SECRET" }
     keys = { shop = { env = "SHOP_KEY" } }     # who may ask; names are for the log
     origins = ["https://shop.example.com"]
+    trusted_proxies = ["10.0.0.0/8"]           # whose X-Forwarded-For is believed
     resume_window = 300.0
     address_rate = { per_minute = 120.0, burst = 60 }
 
@@ -42,12 +43,13 @@ from livelayer_bus.config import (
 from livelayer_bus.errors import ConfigError
 from livelayer_bus.events import AgentConfig
 
-from ..http.rates import Rate
+from ..http import Rate
 from .agents import ServedAgent
 from .app import EndpointSettings
 
 _LIMITS: Final = (
     "origins",
+    "trusted_proxies",
     "token_seconds",
     "resume_window",
     "max_body",

@@ -20,7 +20,7 @@ from livekit.protocol.models import ParticipantInfo
 
 from livelayer_bus.tokens import DispatchMetadata
 
-from ..http.problems import unreachable
+from ..http.problems import SOON, Problem
 from .agents import ServedAgent
 
 CALL_SECONDS: Final = 5.0
@@ -58,9 +58,9 @@ class Dispatcher:
         except api.ServerError as exc:
             if exc.code == "not_found":
                 return False
-            raise unreachable() from exc
+            raise _unreachable() from exc
         except (aiohttp.ClientError, TimeoutError) as exc:
-            raise unreachable() from exc
+            raise _unreachable() from exc
 
     async def _ensure(self, room: str, agent: ServedAgent, job: DispatchMetadata) -> bool:
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
@@ -101,3 +101,9 @@ def _coming(dispatch: AgentDispatch, now: float) -> bool:
         and now - max(job.state.started_at, state.created_at) / 1e9 < COMING_SECONDS
         for job in state.jobs
     )
+
+
+def _unreachable() -> Problem:
+    """The LiveKit server did not answer; the same request may succeed later."""
+    detail = "the LiveKit server cannot be reached: try again"
+    return Problem(503, "server_unreachable", detail, SOON)

@@ -8,19 +8,21 @@ from typing import Any, Final
 import msgspec
 
 from livelayer_bus.events import AgentConfig
+from livelayer_bus.tokens import SESSION_PATH
 
-from ..http.problems import ErrorBody
+from ..http import MEDIA_TYPE, ProblemBody
 from .bodies import SessionAnswer, SessionRequest, TokenAnswer, TokenBody
 
 VERSION: Final = "1"
 _REF: Final = "#/components/schemas/{name}"
-_KINDS: Final = (SessionRequest, SessionAnswer, TokenBody, TokenAnswer, AgentConfig, ErrorBody)
+_KINDS: Final = (SessionRequest, SessionAnswer, TokenBody, TokenAnswer, AgentConfig, ProblemBody)
 
 _PROBLEMS: Final = {
     "400": "The body cannot be used.",
     "401": "The API key is missing or wrong.",
     "403": "Pages of this origin may not ask.",
     "404": "There is no such agent for this caller.",
+    "408": "The body did not arrive in time.",
     "413": "The body is too long.",
     "429": "Too many requests; the header Retry-After says when to come back.",
     "503": "The LiveKit server cannot be reached; try again.",
@@ -39,7 +41,7 @@ def openapi() -> dict[str, Any]:
             "description": "Gives out rooms and tokens for sessions with LiveKit agents.",
         },
         "paths": {
-            "/api/widget/session": {
+            SESSION_PATH: {
                 "post": _post(
                     "createSession",
                     "A room with an agent, and the token to join it (LiveLayer's request)",
@@ -102,17 +104,15 @@ def _plain(operation: str, summary: str) -> dict[str, Any]:
         "summary": summary,
         "responses": {
             "200": {"description": "It does.", "content": content},
-            **_problems("403", "429"),
+            **_problems("403"),
         },
     }
 
 
 def _problems(*statuses: str) -> dict[str, Any]:
-    return {
-        status: {"description": _PROBLEMS[status], "content": _content("ErrorBody")}
-        for status in statuses
-    }
+    problem = _content("ProblemBody", MEDIA_TYPE)
+    return {status: {"description": _PROBLEMS[status], "content": problem} for status in statuses}
 
 
-def _content(schema: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": _REF.format(name=schema)}}}
+def _content(schema: str, media_type: str = "application/json") -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": _REF.format(name=schema)}}}
