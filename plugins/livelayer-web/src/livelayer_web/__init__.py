@@ -13,17 +13,15 @@ from .statistics import (
     WebStatistics,
 )
 from .surface import WebSurface
-from .tokens import (
-    Claims,
+from .token_format import (
     Grant,
     TokenExpiredError,
     TokenInvalidError,
     TokenReplayedError,
     TokenRevokedError,
-    TokenStatistics,
     ViewerTokenError,
-    ViewerTokens,
 )
+from .tokens import Claims, TokenStatistics, ViewerTokens
 from .viewers import PageInfo, ViewerInfo
 
 __all__ = [

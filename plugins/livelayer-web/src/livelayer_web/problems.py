@@ -14,7 +14,7 @@ from livelayer_bus.errors import (
 from . import http
 from .http.problems import CHALLENGE, SOON, Problem
 from .media import MediaFullError, MediaUnavailableError, OfferError
-from .tokens import ViewerTokenError
+from .token_format import ViewerTokenError
 
 
 def no_token() -> Problem:

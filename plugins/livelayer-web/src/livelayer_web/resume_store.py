@@ -10,7 +10,7 @@ import msgspec
 
 from livelayer_bus.clock import Clock
 
-from .tokens import Grant
+from .token_format import Grant
 
 RESUME_SECONDS: Final = 300.0
 """How long a page that has gone may come back to its place."""

@@ -29,7 +29,7 @@ from .network_policy import KEY_HEADER
 from .problems import not_connecting, not_granted, unknown_agent, unknown_viewer
 from .session_view import Showing
 from .sources import KINDS
-from .tokens import Grant
+from .token_format import Grant
 from .viewers import BEAT_SECONDS, SILENCE_SECONDS, Viewer
 
 ShowingOf: TypeAlias = Callable[[Request], Showing]

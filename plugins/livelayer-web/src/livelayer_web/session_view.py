@@ -22,7 +22,7 @@ from .problems import full, no_token, unmounted
 from .shutdown import foreign_server_is_leaving
 from .sources import Sources, Work
 from .stream import EventStream
-from .tokens import GRANTS, Grant
+from .token_format import GRANTS, Grant
 from .viewers import BEAT_SECONDS, Viewer, ViewerInfo, Viewers, Wants
 
 T = TypeVar("T")

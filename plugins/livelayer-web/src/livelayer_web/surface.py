@@ -27,7 +27,8 @@ from .problems import problem_of
 from .session_pool import Opening, SessionsOnDemand
 from .session_view import Showing
 from .statistics import WebStatistics, commands_of, messages_of, streams_of, viewers_of
-from .tokens import GRANTS, Grant, ViewerTokens
+from .token_format import GRANTS, Grant
+from .tokens import ViewerTokens
 from .viewers import ViewerInfo
 
 T = TypeVar("T")

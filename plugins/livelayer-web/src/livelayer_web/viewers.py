@@ -14,7 +14,7 @@ from livelayer_bus.clock import Clock
 
 from .media import MediaConnection
 from .resume_store import Place, Places, digest_of
-from .tokens import GRANTS, Grant
+from .token_format import GRANTS, Grant
 
 BEAT_SECONDS: Final = 1.5
 """How often a page says that it is there."""

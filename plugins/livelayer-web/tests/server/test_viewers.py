@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from livelayer_web import NetworkPolicy, Rate, WebSurface
 from livelayer_web.resume_store import MAX_PLACES, RESUME_SECONDS, Place, Places, digest_of
 from livelayer_web.testing import Serve, Web, client_of, code_of, until
-from livelayer_web.tokens import GRANTS
+from livelayer_web.token_format import GRANTS
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
