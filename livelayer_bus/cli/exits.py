@@ -22,8 +22,8 @@ from ..errors import (
     PluginNotFoundError,
     RefusedError,
     TokenSourceError,
+    without_tokens,
 )
-from ..tokens import without_tokens
 
 OK: Final = 0
 FAILED: Final = 1

@@ -6,7 +6,7 @@ import logging
 from typing import Final, final
 from urllib.parse import urlsplit, urlunsplit
 
-from ..tokens import without_tokens
+from ..errors import without_tokens
 
 
 def without_secrets(text: str, token: str = "") -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from .access import RoomAccess, TokenRequest, TokenSource
 from .addresses import HTTP_SCHEMES, ROOM_SCHEMES, check_address
 from .dispatch import DispatchMetadata, read_dispatch_metadata
-from .redaction import without_tokens
 from .sources import (
     SESSION_PATH,
     LiteralToken,
@@ -30,5 +29,4 @@ __all__ = [
     "ROOM_SCHEMES",
     "check_address",
     "SESSION_PATH",
-    "without_tokens",
 ]

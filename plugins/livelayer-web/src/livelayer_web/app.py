@@ -63,14 +63,14 @@ def _opening_routes(opening: Opening, tokens: ViewerTokens | None) -> list[BaseR
         opening.check(body.agent_id)
         if tokens is None:
             name, _ = await opening.open(body.agent_id, None)
-            return answer_json(Opened(_base(request, name)), 201)
+            return answer_json(Opened(f"sessions/{name}"), 201)
         token = key_of(request)
         if token is None:
             raise no_token()
         claims = tokens.verify(token, f"agent:{body.agent_id}")
         name, session_id = await opening.open(body.agent_id, claims.token_id)
         fresh = tokens.issue(session_id, claims.grants)
-        return answer_json(Opened(_base(request, name), fresh), 201)
+        return answer_json(Opened(f"sessions/{name}", fresh), 201)
 
     def opened(request: Request) -> Showing:
         return opening.find(request.path_params["session"])
@@ -80,8 +80,3 @@ def _opening_routes(opening: Opening, tokens: ViewerTokens | None) -> list[BaseR
         Route("/sessions", open_session, methods=["POST"]),
         Mount("/sessions/{session}", inner),
     ]
-
-
-def _base(request: Request, name: str) -> str:
-    root: str = request.scope.get("root_path", "")
-    return f"{root.rstrip('/')}/sessions/{name}"

@@ -92,6 +92,7 @@ class Opened(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer to `POST sessions`."""
 
     base: str
+    """Relative to the surface's own base: a proxy may serve that below a prefix of its own."""
     token: str | None = None
 
     def __repr__(self) -> str:

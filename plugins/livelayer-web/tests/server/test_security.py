@@ -118,6 +118,22 @@ async def test_without_a_token_nobody_joins(serve: Serve, tokens: ViewerTokens) 
         assert web.surface.viewers() == ()
 
 
+async def test_a_key_may_come_beside_the_sites_own_login(
+    serve: Serve, tokens: ViewerTokens
+) -> None:
+    login = {"authorization": "Basic c2hvcDpzZWNyZXQ="}
+    async with serve(tokens=tokens) as web:
+        answer = await web.http.post(
+            "viewers", json={}, headers=login | {"x-livelayer-key": web.surface.token()}
+        )
+        assert answer.status_code == 201
+        key = login | {"x-livelayer-key": answer.json()["key"]}
+        assert (await web.http.post("viewers/me/beat", json={}, headers=key)).status_code == 204
+        bearer = {"authorization": f"Bearer {answer.json()['key']}", "x-livelayer-key": "wrong"}
+        refused = await web.http.post("viewers/me/beat", json={}, headers=bearer)
+        assert code_of(refused) == (401, "viewer")
+
+
 async def test_tokens_that_are_no_good_are_told_apart(serve: Serve) -> None:
     now = [1_800_000_000.0]
     tokens = ViewerTokens(SECRET, now=lambda: now[0])

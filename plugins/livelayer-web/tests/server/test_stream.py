@@ -59,8 +59,13 @@ async def test_a_cursor_goes_on_where_it_was(web: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    "cursor", ["another:3", "{id}:999999", "{id}:x", "{id}", "", ":", "{id}:-1", "\x7f"]
-)
+    "cursor",
+    [
+        "another:3", "{id}:999999", "{id}:x", "{id}", "", ":", "{id}:-1", "\x7f", "{id}:1e999",
+        "{id}:+1", "{id}: 1", "{id}:1_0", "5", "5" * 5000,
+        pytest.param("{id}:" + "9" * 5000, id="5000-digits"),
+    ],
+)  # fmt: skip
 async def test_a_cursor_that_is_none_here_gets_a_snapshot_alone(web: Web, cursor: str) -> None:
     page = await web.page()
     async with page.events(cursor.format(id=web.session.id)) as events:
