@@ -1,4 +1,4 @@
-"""The server's side of `SessionEndpoint` and `TokenEndpoint`: an ASGI app that gives out tokens."""
+"""The server for `SessionEndpoint` and `TokenEndpoint`: an ASGI app that issues tokens."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ HEALTH_PATH: Final = "/health"
 
 
 class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the endpoint is run with; its repr shows no secret."""
+    """The endpoint's settings; its repr shows no secret."""
 
     url: str
     """The LiveKit server as clients reach it: ws, wss, http or https."""
@@ -71,9 +71,9 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Pages that may ask, as `https://example.com`; `*` is every page. Requests without an origin,
     as of servers, need not be here."""
     token_seconds: float = 600.0
-    """For how long a token can be used to join."""
+    """How long a token can be used to join."""
     resume_window: float = 300.0
-    """Seconds during which a room waits for people to come back, after the last one left."""
+    """Seconds that a room stays after the last person left, for people to return."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of reverse proxies: the client's address is then the last one in
     their `X-Forwarded-For` that is not a proxy's."""
@@ -84,7 +84,7 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     address_rate: Rate = Rate(per_minute=120.0, burst=60)
     """For each address; every request counts but `GET /health`."""
     caller_rate: Rate = Rate(per_minute=600.0, burst=120)
-    """For each caller that was let in."""
+    """For each authenticated caller."""
 
     def __post_init__(self) -> None:
         check_address("EndpointSettings.url", self.url, ROOM_SCHEMES)
@@ -95,7 +95,7 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
                 raise ConfigError(f"EndpointSettings.{name}", "it is empty")
         for name in ("token_seconds", "resume_window", "max_body", "max_session"):
             if not getattr(self, name) > 0:
-                raise ConfigError(f"EndpointSettings.{name}", "it must be more than nothing")
+                raise ConfigError(f"EndpointSettings.{name}", "it must be more than 0")
 
     def __repr__(self) -> str:
         return f"EndpointSettings(url={self.url!r}, ...)"
@@ -114,20 +114,20 @@ def create_app(
     `GET /api/agents/{id}/config`, `GET /health` and `GET /openapi.json`.
 
     Guarantee: it keeps no sessions, so any number of processes with the same LiveKit secret serve
-    as one; all its memory is bounded. A prior room is returned to only by the caller it was made
-    for and only with its agent; while the LiveKit server still has it, which is for `resume_window`
-    seconds after the last person left, or, if the server does not, for as long after the name was
-    given. Any other prior room is answered with a new one.
+    as one. All its memory is bounded. Only the caller that a prior room was made for can return to
+    it, with the same agent: while the LiveKit server still has the room, which is for
+    `resume_window` seconds after the last person left; otherwise for as long after the room's name
+    was issued. Any other prior room is answered with a new one.
 
     Args:
         settings: addresses, keys and limits.
-        agents: who can be talked to.
-        auth: who may ask: `ApiKeys(...)`, `anyone`, or an async function of the application's own
-            that gives a `Caller` for a request, or None.
-        clock: time for rates and for the resume window.
+        agents: the agents that callers may talk to.
+        auth: who may ask: `ApiKeys(...)`, `anyone`, or an async function that returns a `Caller`
+            for a request, or None to refuse it.
+        clock: measures rates and the resume window.
 
     Raises:
-        ConfigError: a setting or an agent cannot be used.
+        ConfigError: a setting or an agent is invalid.
     """
     clock = clock or SystemClock()
     endpoint = _Endpoint(settings, AgentDirectory(tuple(agents)), auth, clock)
@@ -168,7 +168,7 @@ class _AddressRate:
 
 @final
 class _Endpoint:
-    """The three requests that give something."""
+    """The requests that have an answer of their own."""
 
     def __init__(
         self, settings: EndpointSettings, agents: AgentDirectory, auth: Auth, clock: Clock
@@ -177,7 +177,7 @@ class _Endpoint:
         self._agents = agents
         self._auth = auth
         self._clock = clock
-        # Names carry wall time, for they outlive the process; from here on the clock alone counts.
+        # Room names carry wall time, because they outlive the process; the clock alone advances it.
         self._wall = time.time() - clock.now()
         self._callers = RateLimiter(settings.caller_rate, clock)
         self._names = RoomNames(settings.api_secret)
@@ -189,7 +189,7 @@ class _Endpoint:
         )
 
     async def config(self, request: Request) -> Response:
-        """An agent's published configuration; public, as the page that shows it is."""
+        """An agent's published configuration. It needs no key: the page that shows it is public."""
         agent = self._agents.get(request.path_params["agent_id"])
         if agent is None:
             raise _unknown_agent()
@@ -229,7 +229,7 @@ class _Endpoint:
         asked, identity = body.room_name, caller.identity or body.participant_identity
         if asked and self._names.issued(asked, agent.id, caller.id) is None:
             room = asked if caller.may_name(asked) else self._names.own(asked, caller.id)
-            # People meet in a room that was named: each is somebody else.
+            # Several people share a room that was named: each needs an identity of its own.
             identity = identity or self._names.identity(self._new_room(agent, caller))
         else:
             room, job = await self._room(request, caller, agent, job, asked)
@@ -282,7 +282,7 @@ class _Endpoint:
         job: DispatchMetadata,
         prior: str | None,
     ) -> tuple[str, DispatchMetadata]:
-        """The room, prior or new, and what its agent is told."""
+        """The prior or a new room, and the metadata for its agent."""
         line = request_line(request.scope)
         line.resumed = False
         issued = self._names.issued(prior, agent.id, caller.id) if prior else None
@@ -317,7 +317,7 @@ def _unknown_agent() -> Problem:
 
 
 async def _health(request: Request) -> Response:
-    """Whether the process serves; the LiveKit server is not asked."""
+    """Whether the process serves. The LiveKit server is not checked."""
     del request
     return answer_json({"status": "ok"})
 

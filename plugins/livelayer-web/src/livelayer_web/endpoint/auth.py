@@ -43,7 +43,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Auth: TypeAlias = Callable[[Request], Awaitable[Caller | None]]
-"""Called for each request for a token; None refuses it with 401."""
+"""Called for each request for a token. None refuses it with 401."""
 
 
 @final
@@ -62,7 +62,7 @@ class ApiKeys:
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         if not keys:
-            raise ConfigError("keys", "there are none: add one, or use `anyone`")
+            raise ConfigError("keys", "no keys: add one, or use `anyone`")
         self._salt = secrets.token_bytes(16)
         self._hashes: list[tuple[Caller, bytes]] = []
         for name, key in keys.items():

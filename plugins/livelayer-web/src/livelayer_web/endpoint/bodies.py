@@ -35,7 +35,7 @@ class SessionAnswer(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class AgentWish(msgspec.Struct, frozen=True):
-    """An agent that LiveKit's request asks for."""
+    """An agent that LiveKit's request names."""
 
     agent_name: Id
     """An agent's id, or the name of its worker."""
@@ -43,13 +43,13 @@ class AgentWish(msgspec.Struct, frozen=True):
 
 
 class RoomWish(msgspec.Struct, frozen=True):
-    """LiveKit's room configuration; of it only `agents` is honoured."""
+    """LiveKit's room configuration; only `agents` is used."""
 
     agents: Annotated[list[AgentWish], Meta(max_length=1)] = []
 
 
 class TokenBody(msgspec.Struct, frozen=True):
-    """LiveKit's standard request; what is not here is ignored."""
+    """LiveKit's standard request; other fields are ignored."""
 
     room_name: Annotated[str, Meta(max_length=256)] | None = None
     participant_identity: Annotated[str, Meta(max_length=128)] | None = None
@@ -73,6 +73,6 @@ def session_fields(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def config_body(config: AgentConfig) -> dict[str, str]:
-    """The published configuration; what is not set is left out."""
+    """The published configuration without the fields that are not set."""
     fields: dict[str, str | None] = msgspec.to_builtins(config)
     return {name: value for name, value in fields.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The endpoint's part of `livelayer.toml`: who is served, and with which keys.
+"""The endpoint's part of `livelayer.toml`: agents, keys and limits.
 
     [agents.agt_abc123]                        # one table an agent; its name is the id
     name = "Lumi"
@@ -60,17 +60,17 @@ _LIMITS: Final = (
 
 
 class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file says of the endpoint, secrets resolved; its repr shows none."""
+    """The endpoint's part of a file, with secrets resolved; its repr shows no secret."""
 
     agents: tuple[ServedAgent, ...]
     url: str | None = None
-    """The LiveKit server; None: the file names none."""
+    """The LiveKit server; None: not in the file."""
     api_key: str | None = None
     api_secret: str | None = None
     api_url: str | None = None
     keys: dict[str, str] = {}
     limits: dict[str, Any] = {}
-    """Keywords of `EndpointSettings` that the file sets."""
+    """Arguments of `EndpointSettings` that the file sets."""
 
     def settings(
         self,
@@ -80,10 +80,10 @@ class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
         *,
         origins: tuple[str, ...] = (),
     ) -> EndpointSettings:
-        """The settings, with what is given here before what the file says; origins are added.
+        """The settings. Arguments replace the file's values; origins are added.
 
         Raises:
-            ConfigError: a value cannot be used, or there is no server's address, key or secret.
+            ConfigError: a value is invalid, or the server's address, key or secret is missing.
         """
         limits = dict(self.limits)
         limits["origins"] = (*limits.get("origins", ()), *origins)
@@ -117,7 +117,7 @@ def load_endpoint_config(
     if not agents and head.agent_id is not None:
         agents = (ServedAgent(id=head.agent_id, config=AgentConfig(head.agent_id)),)
     if not agents:
-        raise ConfigError(f"{file}: agents", "there is none: add a table [agents.<id>]")
+        raise ConfigError(f"{file}: agents", "no agents: add a table [agents.<id>]")
     try:
         return EndpointConfig(
             agents=agents,

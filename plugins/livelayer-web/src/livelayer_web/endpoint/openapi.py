@@ -1,4 +1,4 @@
-"""The endpoint's OpenAPI 3.1 description, its schemas made from the records it decodes."""
+"""The endpoint's OpenAPI 3.1 description; its schemas are those of the bodies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REF: Final = "#/components/schemas/{name}"
 _KINDS: Final = (SessionRequest, SessionAnswer, TokenBody, TokenAnswer, AgentConfig, ProblemBody)
 
 _PROBLEMS: Final = {
-    "400": "The body cannot be used.",
+    "400": "The body is invalid.",
     "401": "The API key is missing or wrong.",
     "403": "Pages of this origin may not ask.",
     "404": "There is no such agent for this caller.",
@@ -31,14 +31,14 @@ _PROBLEMS: Final = {
 
 @cache
 def openapi() -> dict[str, Any]:
-    """The whole description, as JSON values; made once."""
+    """The whole description, as JSON values."""
     _, schemas = msgspec.json.schema_components(_KINDS, ref_template=_REF)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "livelayer-bus session endpoint",
             "version": VERSION,
-            "description": "Gives out rooms and tokens for sessions with LiveKit agents.",
+            "description": "Issues rooms and tokens for sessions with LiveKit agents.",
         },
         "paths": {
             SESSION_PATH: {

@@ -1,4 +1,4 @@
-"""The session's picture for any number of viewers: one encode a quality, while somebody looks."""
+"""The agent's video for any number of viewers: encoded once for each quality that is followed."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import VideoChannel
 
-from .codec_warmup import warm_up
 from .encoding import Counters, EncodeRun
-from .ladder import SharedBitrate
-from .on_demand_source import FollowedSource, Workshop
+from .on_demand_source import OnDemandSource, Workers
 from .packets import VIDEO_CAPACITY, PacketReader
-from .quality import LADDER, CodecName, Quality
-from .statistics import PictureStatistics, StreamStatistics
+from .quality import LADDER, CodecName, Quality, SharedBitrate
+from .statistics import StreamStatistics, VideoStatistics
+from .video_codecs import warm_up
 
-WORKERS = max(2, os.cpu_count() or 1)  # threads; a picture takes milliseconds
+WORKERS = max(2, os.cpu_count() or 1)  # threads; encoding a frame takes milliseconds
 
 
 @final
-class EncodedVideo(FollowedSource):
-    """The picture in one quality and codec: encoded once, and only while a reader follows it.
+class VideoEncoding(OnDemandSource):
+    """The video in one quality and codec: encoded once, and only while a reader follows it.
 
-    The first reader gets the current picture at once, as a key frame. Made by `Pictures`.
+    The first reader gets the current frame at once, as a key frame. Made by `VideoEncodings`.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class EncodedVideo(FollowedSource):
         self._run: EncodeRun | None = None
 
     async def work(self, threads: Executor) -> None:
-        """Encode while it is followed; called by `FollowedSource`."""
+        """Encode while it is followed; called by `OnDemandSource`."""
         self._run = run = EncodeRun(
             self._channel,
             self.codec,
@@ -66,25 +65,25 @@ class EncodedVideo(FollowedSource):
         await run.run(threads)
 
     def request_key_frame(self) -> None:
-        """Ask for a key frame for whoever lost the picture; joining asks by itself.
+        """Ask for a key frame for a viewer that lost one; joining asks by itself.
 
-        Requests of all viewers make one, at most two a second; one that comes too early is kept.
-        A picture that stands still is encoded once more.
+        The requests of all viewers make one key frame, at most two a second. A request that comes
+        too early is kept. If there is no newer frame, the last one is encoded again.
         """
         if self._run is not None and self.running:
             self._run.key_frames.request()
 
     @property
     def rate(self) -> int:
-        """Bits a second that a viewer is sent, on average over the last two seconds."""
+        """What a viewer is sent, in bit/s: the average of the last two seconds."""
         return self._counters.rate()
 
     def _bitrate(self) -> int:
         known = [reader.bandwidth for reader in self.readers() if reader.bandwidth is not None]
-        return self._share.heed(min(known, default=None), now=self._clock.now())
+        return self._share.adapt(min(known, default=None), now=self._clock.now())
 
     def statistics(self) -> StreamStatistics:
-        """Count what was encoded so far."""
+        """What was encoded so far."""
         counters = self._counters
         return StreamStatistics(
             codec=self.codec,
@@ -103,11 +102,11 @@ class EncodedVideo(FollowedSource):
 
 
 @final
-class Pictures:
-    """All encodes of one channel's picture; nothing is encoded while nobody follows any.
+class VideoEncodings:
+    """All encodings of one channel's video; one that no reader follows is not encoded.
 
-    Time-stamps of all qualities are on one clock, so a viewer can go from one to another. Worker
-    threads scale and encode: the event loop never waits for a codec.
+    The timestamps of all qualities are on one clock, so that a viewer can switch between them.
+    Worker threads scale and encode: the event loop never waits for a codec.
     """
 
     def __init__(
@@ -117,15 +116,15 @@ class Pictures:
         *,
         clock: Clock | None = None,
     ) -> None:
-        """Encodes to be, of a channel that may have no track yet.
+        """Encodings of a channel, which may have no track yet.
 
         Args:
-            channel: whose pictures.
-            ladder: the qualities there are, best first.
-            clock: what key frames and bitrates are timed by; the system's, if None.
+            channel: where the frames come from.
+            ladder: the qualities, best first.
+            clock: what key frames and bitrates are timed by; None: the system's.
 
         Raises:
-            MisuseError: the ladder has no quality.
+            MisuseError: the ladder is empty.
         """
         if not ladder:
             raise MisuseError("a ladder needs at least one quality")
@@ -133,30 +132,30 @@ class Pictures:
         self._ladder = tuple(ladder)
         self._clock: Clock = SystemClock() if clock is None else clock
         self._origin_ns = time.monotonic_ns()
-        self._streams: dict[tuple[CodecName, Quality], EncodedVideo] = {}
+        self._streams: dict[tuple[CodecName, Quality], VideoEncoding] = {}
         self._readers: WeakSet[PacketReader] = WeakSet()
-        self._workshop: Workshop | None = None
+        self._workers: Workers | None = None
         self._ended = False
 
-    def encoded(self, codec: CodecName, quality: Quality) -> EncodedVideo:
-        """The encode of that quality, the same object every time.
+    def encoding(self, codec: CodecName, quality: Quality) -> VideoEncoding:
+        """The encoding in that quality, the same object every time.
 
         Raises:
-            MisuseError: the quality is none of the ladder's.
+            MisuseError: the quality is not in the ladder.
         """
         if quality not in self._ladder:
-            raise MisuseError(f"quality {quality.name!r} is none of this ladder's")
+            raise MisuseError(f"quality {quality.name!r} is not in this ladder")
         stream = self._streams.get((codec, quality))
         if stream is None:
-            stream = EncodedVideo(
+            stream = VideoEncoding(
                 self._channel, codec, quality, origin_ns=self._origin_ns, clock=self._clock
             )
-            stream.work_in(self._workshop)
+            stream.run_in(self._workers)
             self._streams[codec, quality] = stream
         return stream
 
     def reader(self) -> PacketReader:
-        """A viewer's inbox, which follows nothing yet; closed with `run`, at the latest."""
+        """A viewer's inbox, which follows nothing yet. It is closed at the end of `run`."""
         reader = PacketReader(VIDEO_CAPACITY)
         if self._ended:
             reader.close()
@@ -169,28 +168,28 @@ class Pictures:
         Raises:
             MisuseError: called a second time.
         """
-        if self._ended or self._workshop is not None:
-            raise MisuseError("these pictures were run already: make another object")
-        threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="livelayer-web-pictures")
+        if self._ended or self._workers is not None:
+            raise MisuseError("run() was called before: make another object")
+        threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="livelayer-web-video")
         try:
             async with asyncio.TaskGroup() as group:
-                self._workshop = Workshop(group, threads)
+                self._workers = Workers(group, threads)
                 for stream in self._streams.values():
-                    stream.work_in(self._workshop)
+                    stream.run_in(self._workers)
                 await asyncio.get_running_loop().run_in_executor(threads, warm_up)
                 await asyncio.get_running_loop().create_future()
         finally:
             self._ended = True
-            self._workshop = None
+            self._workers = None
             for stream in self._streams.values():
-                stream.work_in(None)
+                stream.run_in(None)
             for reader in tuple(self._readers):
                 reader.close()
-            # What a thread still encodes takes milliseconds, and nobody waits for it.
+            # What a thread still encodes takes milliseconds; no task waits for it.
             threads.shutdown(wait=False, cancel_futures=True)
 
-    def statistics(self) -> PictureStatistics:
-        """Count what was encoded so far, in every quality that was ever followed."""
+    def statistics(self) -> VideoStatistics:
+        """What was encoded so far, in every quality that was ever followed."""
         order = {quality: place for place, quality in enumerate(self._ladder)}
         streams = sorted(self._streams.items(), key=lambda item: (item[0][0], order[item[0][1]]))
-        return PictureStatistics(streams=tuple(stream.statistics() for _, stream in streams))
+        return VideoStatistics(streams=tuple(stream.statistics() for _, stream in streams))
