@@ -4,7 +4,7 @@ from .http import GuardStatistics, PortTakenError, Rate
 from .media import MediaSettings, MediaStatistics, Quality
 from .network_policy import NetworkPolicy
 from .options import Agent
-from .session_pool import OpeningStatistics, SessionsOnDemand
+from .session_pool import SessionPoolStatistics, SessionsOnDemand
 from .statistics import (
     CommandStatistics,
     MessageStatistics,
@@ -53,7 +53,7 @@ __all__ = [
     "MediaStatistics",
     "GuardStatistics",
     "TokenStatistics",
-    "OpeningStatistics",
+    "SessionPoolStatistics",
 ]
 
 for _public in (

@@ -33,7 +33,7 @@ from .endpoint.app import logger
 from .http import serving
 
 DEMO_AGENT: Final = ServedAgent(id="demo", config=AgentConfig("Lumi"), dispatch="livelayer-demo")
-"""Who is served without a file: the agent of examples/agent_worker.py."""
+"""The agent without a configuration file: the one of examples/agent_worker.py."""
 
 
 def command(
@@ -58,8 +58,8 @@ def command(
     origin: Annotated[
         list[str] | None, typer.Option(help="A page that may ask, as https://example.com.")
     ] = None,
-    let_everybody_in: Annotated[
-        bool, typer.Option("--open", help="Ask nobody for an API key.")
+    no_keys: Annotated[
+        bool, typer.Option("--open", help="Accept requests without an API key.")
     ] = False,
     log: Annotated[bool, typer.Option(help="One JSON line a request on stderr.")] = True,
 ) -> None:
@@ -84,10 +84,8 @@ def command(
         address = url or found.url
         async with _rooms(address, key or found.api_key, secret or found.api_secret) as at:
             settings = found.settings(*at, origins=tuple(origin or ()))
-            made_up = None if found.keys or let_everybody_in else secrets.token_urlsafe(24)
-            auth: Auth = (
-                anyone if let_everybody_in else ApiKeys(found.keys or {"local": made_up or ""})
-            )
+            made_up = None if found.keys or no_keys else secrets.token_urlsafe(24)
+            auth: Auth = anyone if no_keys else ApiKeys(found.keys or {"local": made_up or ""})
             app = create_app(settings, agents=found.agents, auth=auth)
             async with serving(app, host=host, port=port) as base:
                 _say_what_next(found, at, base, made_up, own=address is None)
@@ -107,7 +105,7 @@ def _read(path: Path | None) -> EndpointConfig:
 async def _rooms(
     url: str | None, key: str | None, secret: str | None
 ) -> AsyncGenerator[tuple[str, str, str], None]:
-    """Address, key and secret of the LiveKit server; of one of our own if there is no address."""
+    """Address, key and secret of the LiveKit server; without an address, of an embedded one."""
     if url is None:
         async with EmbeddedServer(key=key, secret=secret) as server:
             yield server.url, server.key, server.secret

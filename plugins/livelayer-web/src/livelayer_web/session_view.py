@@ -14,12 +14,12 @@ from livelayer_bus import ClosedError
 from livelayer_bus.surfaces import SurfaceSession
 
 from .events import Bye, Info
+from .http.server import server_is_shutting_down
 from .media import Media, MediaConnection
 from .messages import Messages
-from .options import Memory, ShowingOptions
+from .options import SurfaceMemory, ViewOptions
 from .pages import Pages
 from .problems import full, no_token, unmounted
-from .shutdown import foreign_server_is_leaving
 from .sources import Sources, Work
 from .stream import EventStream
 from .token_format import GRANTS, Grant
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @final
-class Showing:
+class SessionView:
     """What the pages of one mounted session have in common.
 
     Guarantee: pages are served while `run` runs. When it ends, every request that waits, every
@@ -46,8 +46,8 @@ class Showing:
     def __init__(
         self,
         session: SurfaceSession,
-        options: ShowingOptions,
-        memory: Memory,
+        options: ViewOptions,
+        memory: SurfaceMemory,
         *,
         last_word: Callable[[], Bye] = lambda: "unmounted",
         changed: Callable[[], None] = lambda: None,
@@ -57,7 +57,11 @@ class Showing:
         self.instance: Final = secrets.token_hex(8)
         self.media: Final = Media(session, options.media, clock=options.clock)
         self.viewers: Final = Viewers(
-            session.id, memory.places, options.clock, options.max_viewers, self._viewers_changed
+            session.id,
+            memory.resume_store,
+            options.clock,
+            options.max_viewers,
+            self._viewers_changed,
         )
         self.messages: Final = Messages(session, memory.messages, options.max_message_bytes)
         self.pages: Final = Pages(
@@ -264,9 +268,9 @@ class Showing:
     async def _beat(self) -> None:
         while True:
             await self.options.clock.sleep(BEAT_SECONDS)
-            leaving = foreign_server_is_leaving()
+            shutting_down = server_is_shutting_down()
             for stream in tuple(self._streams.values()):
-                if leaving:
+                if shutting_down:
                     stream.end("unmounted")
                 else:
                     stream.beat()

@@ -17,7 +17,7 @@ Grant: TypeAlias = Literal["watch", "talk", "control"]
 control: connect, disconnect, switch the agent."""
 
 GRANTS: Final[frozenset[Grant]] = frozenset(get_args(Grant))
-"""Every grant: what a token has unless told otherwise."""
+"""Every grant: the default of a token."""
 
 AUDIENCE: Final = "livelayer-web"
 MIN_SECRET: Final = 32  # bytes: as long as the hash that it keys

@@ -154,9 +154,9 @@ class ViewerTokens:
         return self._signer.read(token).jti
 
     def revoke(self, token_id: str) -> None:
-        """Refuse the token from now on, and end the viewers that it let in.
+        """Refuse the token from now on, and end the viewers that joined with it.
 
-        Safe to call twice. Every callback of `on_revoke` has returned when this returns.
+        Idempotent. Every callback of `on_revoke` has returned when this returns.
         """
         now = self._now()
         # Whenever it was signed, it has expired by then.

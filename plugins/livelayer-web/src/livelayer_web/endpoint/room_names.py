@@ -44,7 +44,7 @@ class RoomNames:
         return float(int.from_bytes(head[:_TIME], "big"))
 
     def own(self, wanted: str, caller_id: str) -> str:
-        """The caller's own room for a name of its choice: always the same, never another caller's."""
+        """The caller's own room for a name of its choice: the same each time, never another's."""
         return f"{PREFIX}own-{_text(self._mac('own', caller_id, wanted, b''))}"
 
     def identity(self, room: str) -> str:

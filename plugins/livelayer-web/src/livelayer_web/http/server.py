@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import struct
 import sys
@@ -214,6 +215,19 @@ class _Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._waiting.closed(self)
         super().connection_lost(exc)
+
+
+def server_is_shutting_down() -> bool:
+    """Whether a uvicorn that runs this process's application was told by a signal to exit.
+
+    It waits for all requests under way without telling them, so an event stream would keep it
+    running. The handler of the process's signals is the server's method.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        server = getattr(signal.getsignal(number), "__self__", None)
+        if isinstance(server, uvicorn.Server) and server.should_exit:
+            return True
+    return False
 
 
 def _file_limit() -> int:

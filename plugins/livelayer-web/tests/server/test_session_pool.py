@@ -135,7 +135,7 @@ async def test_it_is_closed_a_while_after_its_last_page_has_gone(agency: Agency)
         await until(lambda: not agency.open)
         await settle()
         assert code_of(await http.post(f"{base}/viewers", json={})) == (404, "session")
-        statistics = surface.statistics().opening
+        statistics = surface.statistics().sessions
         assert statistics is not None
         assert (statistics.open, statistics.opened, statistics.failed) == (0, 1, 0)
 
