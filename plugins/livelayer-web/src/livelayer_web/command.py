@@ -46,7 +46,11 @@ def command(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     url: Annotated[
         str | None,
-        typer.Option(help="A LiveKit server instead of the embedded one, as ws://127.0.0.1:7880."),
+        typer.Option(
+            help="A LiveKit server instead of the embedded one, as ws://127.0.0.1:7880.",
+            envvar="LIVEKIT_URL",
+            show_default=False,
+        ),
     ] = None,
     key: Annotated[
         str | None, typer.Option(help="Its API key.", envvar="LIVEKIT_API_KEY", show_default=False)
