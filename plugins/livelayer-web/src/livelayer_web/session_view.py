@@ -1,4 +1,4 @@
-"""One session and its pages, from the mounting of the surface until it ends."""
+"""One mounted session and its pages."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ T = TypeVar("T")
 
 @final
 class SessionView:
-    """What the pages of one mounted session have in common.
+    """Serves one mounted session to its pages.
 
-    Guarantee: pages are served while `run` runs. When it ends, every request that waits, every
-    event stream (with a last word), every lease and every media connection ends with it.
+    Guarantee: pages are served while `run` runs. When it ends, all waiting requests, event streams
+    (with a `bye`), leases and media connections end with it.
 
     Args:
-        session: what is shown.
-        options: how.
+        session: the mounted session.
+        options: how it is served.
         memory: what outlives a restart of the surface.
-        last_word: says why event streams end, when this does.
-        changed: called when a page came or went.
+        last_word: returns the reason of the `bye`.
+        changed: called when a page joined or left.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class SessionView:
         """Whether pages are served."""
         return self._group is not None
 
-    # The life of it ---------------------------------------------------------------------------
+    # Lifecycle --------------------------------------------------------------------------------
 
     async def run(self, started: Callable[[], object] = lambda: None) -> None:
         """Serve pages until cancelled, or until the session ends; `started` is called first."""
@@ -103,7 +103,7 @@ class SessionView:
                     started()
                     await self.pages.run()
                 finally:
-                    # At once: media may take a while to end.
+                    # At once: media may take some time to end.
                     self.close()
                 group.cancel_scope.cancel()
         finally:
@@ -111,17 +111,17 @@ class SessionView:
                 forget()
 
     def close(self) -> None:
-        """End every page's stream and requests now; `run` still ends by itself."""
+        """End every page's stream and requests now. `run` then ends by itself."""
         self._group = None
         for scope in tuple(self._requests):
             scope.cancel()
         self.viewers.close("closed")
 
     async def serve(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Run a request's work; it ends with this.
+        """Run a request's work. It is cancelled when this view closes.
 
         Raises:
-            Problem: this is over, or ended meanwhile.
+            Problem: this view is closed, or closes meanwhile.
         """
         if self._group is None:
             raise unmounted()
@@ -137,11 +137,11 @@ class SessionView:
     # Joining ------------------------------------------------------------------------------------
 
     def admit(self, bearer: str | None) -> tuple[frozenset[Grant], str | None]:
-        """What a bearer may do here, and the id of the token that it is.
+        """The grants of a token, and its id; without viewer tokens, every grant.
 
         Raises:
-            ViewerTokenError: it is a token that is turned down.
-            Problem: tokens are on, and there is none.
+            ViewerTokenError: the token is refused.
+            Problem: the surface has viewer tokens, and the request has none.
         """
         tokens = self.options.tokens
         if tokens is None:
@@ -154,11 +154,11 @@ class SessionView:
     def join(
         self, bearer: str | None, previous: str | None, *, silent: bool = False
     ) -> tuple[Viewer, str]:
-        """A page and its key: at its place, if it had one.
+        """A page and its key: the same viewer as before, if `previous` or `bearer` is its key.
 
         Raises:
-            ViewerTokenError: a token was turned down.
-            Problem: a token is missing, or there is no place.
+            ViewerTokenError: the token is refused.
+            Problem: a token is missing, or the limit of pages is reached.
         """
         for key in (previous, bearer):
             if key is not None and (found := self.viewers.resume(key)) is not None:
@@ -172,12 +172,12 @@ class SessionView:
         return viewer, fresh
 
     def use(self, viewer: Viewer) -> None:
-        """A person used the page: commands go to it, and to this surface."""
+        """A person used the page: commands go to this surface, and to this page."""
         self.viewers.use(viewer)
         self.session.mark_used()
 
     def want(self, viewer: Viewer, wants: Wants) -> None:
-        """What the page can use from now on."""
+        """Set what the page can use from now on."""
         viewer.wants = wants
         if viewer.connection is not None:
             _apply(wants, viewer.connection)
@@ -185,7 +185,7 @@ class SessionView:
     # Event streams ------------------------------------------------------------------------------
 
     def stream(self, viewer: Viewer, after: str | None) -> EventStream:
-        """A page's event stream, to be run; an earlier one of the page ends."""
+        """A page's event stream, to be run. An earlier stream of the page ends."""
         if (earlier := self._streams.get(viewer)) is not None:
             earlier.end()
         stream = self._streams[viewer] = EventStream(
@@ -200,23 +200,23 @@ class SessionView:
 
     @property
     def streams(self) -> int:
-        """Event streams that are open."""
+        """Open event streams."""
         return len(self._streams)
 
     @property
     def events_written(self) -> int:
-        """Over all event streams."""
+        """Events written to all event streams."""
         return self._events_written + sum(s.written for s in self._streams.values())
 
     @property
     def events_missed(self) -> int:
-        """Over all event streams: those that the ring lost for one of them."""
+        """Events that streams lost because their pages read too slowly."""
         return self._events_missed + sum(s.missed for s in self._streams.values())
 
     # Media --------------------------------------------------------------------------------------
 
     async def connect_media(self, viewer: Viewer, offer: str) -> MediaConnection:
-        """Answer a page's offer; an earlier connection of the page ends.
+        """Answer a page's offer. An earlier connection of the page ends.
 
         Raises:
             OfferError: the offer cannot be answered.
@@ -238,7 +238,7 @@ class SessionView:
         return connection
 
     def connection(self, connection_id: str) -> tuple[Viewer, MediaConnection] | None:
-        """Whose connection it is; None if it has ended."""
+        """The connection of this id and its page; None if it has ended."""
         return self._connections.get(connection_id)
 
     # For the application --------------------------------------------------------------------------
@@ -258,7 +258,7 @@ class SessionView:
             for viewer in self.viewers
         )
 
-    # What the parts tell each other ---------------------------------------------------------------
+    # Callbacks of the parts -----------------------------------------------------------------------
 
     def _start(self, work: Work) -> None:
         if self._group is None:
