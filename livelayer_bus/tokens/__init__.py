@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from .access import RoomAccess, TokenRequest, TokenSource
 from .addresses import HTTP_SCHEMES, ROOM_SCHEMES, check_address
-from .dispatch import DispatchMetadata, read_dispatch_metadata
+from .dispatch import RESUMED_ATTRIBUTE, DispatchMetadata, read_dispatch_metadata
 from .sources import (
+    AGENT_CONFIG_PATH,
+    API_KEY_HEADER,
     SESSION_PATH,
     LiteralToken,
     LocalKeys,
@@ -29,4 +31,7 @@ __all__ = [
     "ROOM_SCHEMES",
     "check_address",
     "SESSION_PATH",
+    "AGENT_CONFIG_PATH",
+    "API_KEY_HEADER",
+    "RESUMED_ATTRIBUTE",
 ]

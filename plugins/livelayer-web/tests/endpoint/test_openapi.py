@@ -54,7 +54,7 @@ def test_no_request_made_up_from_the_description_is_a_500(case: Case[Any]) -> No
 
 
 def test_every_route_is_described() -> None:
-    described = {path.replace("agentId", "agent_id:path") for path in openapi()["paths"]}
+    described = {path.replace("agent_id", "agent_id:path") for path in openapi()["paths"]}
     assert isinstance(app, Guard)
     assert isinstance(app.app, Starlette)
     assert described == {route.path for route in app.app.routes if isinstance(route, Route)}

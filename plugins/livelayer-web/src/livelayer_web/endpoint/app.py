@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Scope
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import ConfigError
 from livelayer_bus.tokens import (
+    AGENT_CONFIG_PATH,
+    API_KEY_HEADER,
     HTTP_SCHEMES,
     ROOM_SCHEMES,
     SESSION_PATH,
@@ -47,15 +49,13 @@ from .bodies import (
     session_fields,
 )
 from .dispatch import Dispatcher
-from .openapi import openapi
+from .openapi import DESCRIPTION_PATH, HEALTH_PATH, TOKEN_PATH, openapi
 from .room_names import RoomNames
 from .tokens import RESERVED, Participant, TokenIssuer
 
 logger = logging.getLogger(__package__)
 
-TOKEN_PATH: Final = "/api/token"  # noqa: S105 - a path
-CONFIG_PATH: Final = "/api/agents/{agent_id:path}/config"
-HEALTH_PATH: Final = "/health"
+CONFIG_ROUTE: Final = AGENT_CONFIG_PATH.replace("{agent_id}", "{agent_id:path}")
 
 
 class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,9 +135,9 @@ def create_app(
         [
             Route(SESSION_PATH, endpoint.session, methods=["POST"]),
             Route(TOKEN_PATH, endpoint.token, methods=["POST"]),
-            Route(CONFIG_PATH, endpoint.config, methods=["GET"]),
+            Route(CONFIG_ROUTE, endpoint.config, methods=["GET"]),
             Route(HEALTH_PATH, _health, methods=["GET"]),
-            Route("/openapi.json", _describe, methods=["GET"]),
+            Route(DESCRIPTION_PATH, _describe, methods=["GET"]),
         ]
     )
     origins = [origin.removesuffix("/") for origin in settings.origins]
@@ -253,7 +253,7 @@ class _Endpoint:
             detail = "the server cannot check who you are: try again"
             raise Problem(503, "auth_failed", detail, SOON) from exc
         if caller is None:
-            detail = "the API key is missing or wrong: send it in the header x-api-key"
+            detail = f"the API key is missing or wrong: send it in the header {API_KEY_HEADER}"
             raise Problem(401, "unauthorized", detail, CHALLENGE)
         line.caller = caller.id
         wait = self._callers.take(caller.id)

@@ -13,6 +13,7 @@ import msgspec
 from starlette.requests import Request
 
 from livelayer_bus.errors import ConfigError
+from livelayer_bus.tokens import API_KEY_HEADER
 
 from ..http import credential
 
@@ -72,7 +73,7 @@ class ApiKeys:
 
     async def __call__(self, request: Request) -> Caller | None:
         """The caller with this key; None if the key is missing or wrong."""
-        given = self._hash(credential(request.headers, "x-api-key") or "")
+        given = self._hash(credential(request.headers, API_KEY_HEADER) or "")
         found: Caller | None = None
         for caller, known in self._hashes:
             if hmac.compare_digest(given, known):

@@ -8,10 +8,14 @@ from typing import Any, Final
 import msgspec
 
 from livelayer_bus.events import AgentConfig
-from livelayer_bus.tokens import SESSION_PATH
+from livelayer_bus.tokens import AGENT_CONFIG_PATH, API_KEY_HEADER, SESSION_PATH
 
 from ..http import MEDIA_TYPE, ProblemBody
 from .bodies import SessionAnswer, SessionRequest, TokenAnswer, TokenBody
+
+TOKEN_PATH: Final = "/api/token"  # noqa: S105 - a path
+HEALTH_PATH: Final = "/health"
+DESCRIPTION_PATH: Final = "/openapi.json"
 
 VERSION: Final = "1"
 _REF: Final = "#/components/schemas/{name}"
@@ -49,7 +53,7 @@ def openapi() -> dict[str, Any]:
                     "SessionAnswer",
                 )
             },
-            "/api/token": {
+            TOKEN_PATH: {
                 "post": _post(
                     "createToken",
                     "A token for a room with an agent (LiveKit's standard request)",
@@ -57,14 +61,14 @@ def openapi() -> dict[str, Any]:
                     "TokenAnswer",
                 )
             },
-            "/api/agents/{agentId}/config": {"get": _config()},
-            "/health": {"get": _plain("health", "Whether the process serves")},
-            "/openapi.json": {"get": _plain("describe", "This description")},
+            AGENT_CONFIG_PATH: {"get": _config()},
+            HEALTH_PATH: {"get": _plain("health", "Whether the process serves")},
+            DESCRIPTION_PATH: {"get": _plain("describe", "This description")},
         },
         "components": {
             "schemas": schemas,
             "securitySchemes": {
-                "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER},
                 "bearer": {"type": "http", "scheme": "bearer"},
             },
         },
@@ -85,7 +89,7 @@ def _post(operation: str, summary: str, request: str, answer: str) -> dict[str, 
 
 
 def _config() -> dict[str, Any]:
-    agent = {"name": "agentId", "in": "path", "required": True, "schema": {"type": "string"}}
+    agent = {"name": "agent_id", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
         "operationId": "getAgentConfig",
         "summary": "An agent's published configuration",

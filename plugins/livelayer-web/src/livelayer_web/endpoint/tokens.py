@@ -11,7 +11,7 @@ from livekit.api import AccessToken, VideoGrants
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.room import RoomConfiguration
 
-from livelayer_bus.tokens import DispatchMetadata
+from livelayer_bus.tokens import RESUMED_ATTRIBUTE, DispatchMetadata
 
 from ..http import Problem
 from .agents import ServedAgent
@@ -22,8 +22,6 @@ MAX_TOKEN: Final = 7_000
 """Characters of a token: it travels in an HTTP header, for which many servers have 8 KiB."""
 
 AGENT_ATTRIBUTE: Final = "livelayer.agent_id"
-RESUMED_ATTRIBUTE: Final = "livelayer.resumed"
-"""Of the participant, "true": tells an agent that stayed in the room that the user is back."""
 RESERVED: Final = ("lk.", "livelayer.")
 """Prefixes of attributes that a request must not set."""
 

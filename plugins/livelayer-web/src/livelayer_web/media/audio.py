@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from fractions import Fraction
 from typing import final
-from weakref import WeakSet
 
 import av
 from av.audio.codeccontext import AudioCodecContext
 
 from livelayer_bus.clock import Clock, SystemClock
-from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import AudioChannel, AudioFrame, TimingWindow
 
 from .on_demand_source import OnDemandSource, Workers
@@ -46,43 +44,23 @@ class AudioEncoding(OnDemandSource):
         self._clock: Clock = SystemClock() if clock is None else clock
         self._origin_ns = time.monotonic_ns()
         self._least_pts = 0  # of the next run: a viewer that stays has one stream
-        self._readers_made: WeakSet[PacketReader] = WeakSet()
-        self._ended = False
         self._packets = self._bytes = self._gaps = self._failures = 0
         self._encode_time = TimingWindow()
         self._latency = TimingWindow()
+        # A thread of its own: video frames take longer, and audio must not wait for them.
+        self._own_workers = Workers("audio", 1)
+        self._own_workers.add(self)
 
     def reader(self) -> PacketReader:
-        """A viewer's inbox, which follows nothing yet. It is closed at the end of `run`."""
-        reader = PacketReader(AUDIO_CAPACITY)
-        if self._ended:
-            reader.close()
-        self._readers_made.add(reader)
-        return reader
+        """See `Workers.reader`."""
+        return self._own_workers.reader(AUDIO_CAPACITY)
 
     async def run(self) -> None:
-        """Own the encoder until cancelled; then stop it and close every reader.
-
-        Raises:
-            MisuseError: called a second time.
-        """
-        if self._ended or self._workers is not None:
-            raise MisuseError("run() was called before: make another object")
-        # A thread of its own: video frames take longer, and audio must not wait for them.
-        threads = ThreadPoolExecutor(1, thread_name_prefix="livelayer-web-audio")
-        try:
-            async with asyncio.TaskGroup() as group:
-                self.run_in(Workers(group, threads))
-                await asyncio.get_running_loop().create_future()
-        finally:
-            self._ended = True
-            self.run_in(None)
-            for reader in tuple(self._readers_made):
-                reader.close()
-            threads.shutdown(wait=False, cancel_futures=True)
+        """See `Workers.run`."""
+        await self._own_workers.run()
 
     async def work(self, threads: Executor) -> None:
-        """Encode while it is followed; called by `OnDemandSource`."""
+        """Encode while it is followed; called by `Workers`."""
         loop = asyncio.get_running_loop()
         encoder = OpusEncoder()
         ends_ns: int | None = None  # end of the audio so far, by its arrival

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import final
-from weakref import WeakSet
 
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import MisuseError
@@ -51,7 +49,7 @@ class VideoEncoding(OnDemandSource):
         self._run: EncodeRun | None = None
 
     async def work(self, threads: Executor) -> None:
-        """Encode while it is followed; called by `OnDemandSource`."""
+        """Encode while it is followed; called by `Workers`."""
         self._run = run = EncodeRun(
             self._channel,
             self.codec,
@@ -133,9 +131,7 @@ class VideoEncodings:
         self._clock: Clock = SystemClock() if clock is None else clock
         self._origin_ns = time.monotonic_ns()
         self._streams: dict[tuple[CodecName, Quality], VideoEncoding] = {}
-        self._readers: WeakSet[PacketReader] = WeakSet()
-        self._workers: Workers | None = None
-        self._ended = False
+        self._workers = Workers("video", WORKERS)
 
     def encoding(self, codec: CodecName, quality: Quality) -> VideoEncoding:
         """The encoding in that quality, the same object every time.
@@ -150,43 +146,17 @@ class VideoEncodings:
             stream = VideoEncoding(
                 self._channel, codec, quality, origin_ns=self._origin_ns, clock=self._clock
             )
-            stream.run_in(self._workers)
             self._streams[codec, quality] = stream
+            self._workers.add(stream)
         return stream
 
     def reader(self) -> PacketReader:
-        """A viewer's inbox, which follows nothing yet. It is closed at the end of `run`."""
-        reader = PacketReader(VIDEO_CAPACITY)
-        if self._ended:
-            reader.close()
-        self._readers.add(reader)
-        return reader
+        """See `Workers.reader`."""
+        return self._workers.reader(VIDEO_CAPACITY)
 
     async def run(self) -> None:
-        """Own the encoders until cancelled; then stop them and close every reader.
-
-        Raises:
-            MisuseError: called a second time.
-        """
-        if self._ended or self._workers is not None:
-            raise MisuseError("run() was called before: make another object")
-        threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="livelayer-web-video")
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._workers = Workers(group, threads)
-                for stream in self._streams.values():
-                    stream.run_in(self._workers)
-                await asyncio.get_running_loop().run_in_executor(threads, warm_up)
-                await asyncio.get_running_loop().create_future()
-        finally:
-            self._ended = True
-            self._workers = None
-            for stream in self._streams.values():
-                stream.run_in(None)
-            for reader in tuple(self._readers):
-                reader.close()
-            # What a thread still encodes takes milliseconds; no task waits for it.
-            threads.shutdown(wait=False, cancel_futures=True)
+        """See `Workers.run`."""
+        await self._workers.run(warm_up)
 
     def statistics(self) -> VideoStatistics:
         """What was encoded so far, in every quality that was ever followed."""
