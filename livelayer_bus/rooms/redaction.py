@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import Final, final
 from urllib.parse import urlsplit, urlunsplit
 
-_JWT: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
-_STAND_IN: Final = "<token>"
+from ..errors import without_tokens
 
 
 def without_secrets(text: str, token: str = "") -> str:
-    """`text` with the token, and anything that looks like one, taken out."""
-    if token:
-        text = text.replace(token, _STAND_IN)
-    return _JWT.sub(_STAND_IN, text).strip()
+    """`text` without white space around it, without `token` or anything that looks like one."""
+    return without_tokens(text, token).strip()
 
 
 def shown_url(url: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import livelayer_web
 import pytest
 from aiohttp import web
-from livelayer_web.guard import CONTENT_SECURITY_POLICY
+from livelayer_web.http.guard import CONTENT_SECURITY_POLICY
 from playwright.async_api import Browser, BrowserContext, Page
 
 HERE = Path(__file__).parent
