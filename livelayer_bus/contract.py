@@ -1,46 +1,53 @@
-"""The two seams of the package: what a surface is fed from, and what a room adapter offers.
-
-    room adapter --RoomSink--> Session --ControlledSession--> surfaces
-
-`ControlledSession` is the reader's side: a `Session`, a remote session, a replay or an object of
-the application's own. `RoomPort` is the room's side: LiveKit's adapter, or a scripted room.
-"""
+"""What a surface is fed from: a `Session`, a remote session, a replay, or one of your own."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar, overload
 
-import msgspec
-
-from .bus.bus import Subscription
+from .bus import Subscription
+from .errors import NotSupportedError
 from .events import AgentConfig, AgentState, ConnectionState, DataReceived, Event, TranscriptEntry
 from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
-from .messages import Message, RawMessage
+from .media.publishing import MediaSource
+from .messages import Command, Message, RawMessage, WireMessage
 from .state import SessionState
-from .tokens import RoomAccess
 
 E = TypeVar("E", bound=Event)
-F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True)
 
 Outgoing: TypeAlias = Message | RawMessage | Mapping[str, object]
 """What `send_data` takes: a typed message, or any JSON object with a string `type`."""
 
 DataHandler: TypeAlias = Callable[[DataReceived], Awaitable[None] | None]
 Unsubscribe: TypeAlias = Callable[[], None]
-TrackKind: TypeAlias = Literal["audio", "video"]
-PictureSource: TypeAlias = Literal["camera", "screen"]
 
 
-class StateProperties:
-    """The properties every session derives from its `state`; a session inherits them."""
+class ControlledSession(ABC):
+    """What any surface can be fed from: a base class to write a session of your own.
 
-    __slots__ = ()
+    A subclass has `state` and `subscribe`; the properties derived from `state` come with this
+    class. Every other member raises `NotSupportedError` until the subclass overrides it.
+    """
 
     @property
     @abstractmethod
-    def state(self) -> SessionState: ...
+    def state(self) -> SessionState:
+        """What is known, as of `state.sequence`."""
+
+    @overload
+    def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
+    @overload
+    def subscribe(
+        self, *types: type[E], after: int | str | None = None
+    ) -> Subscription[E, SessionState]: ...
+    @abstractmethod
+    def subscribe(
+        self, *types: type[Any], after: int | str | None = None
+    ) -> Subscription[Any, SessionState]:
+        """Events of these types (none: all), each once and in order; see `Subscription`."""
+
+    # Derived from the state -----------------------------------------------------------------
 
     @property
     def id(self) -> str:
@@ -78,232 +85,72 @@ class StateProperties:
     def error(self) -> str | None:
         return self.state.error
 
-
-class ControlledSession(Protocol):
-    """What any surface can be fed from.
-
-    A member that an implementation lacks raises `NotSupportedError`. Inherit `StateProperties`
-    to get the derived properties from `state`.
-    """
-
-    @property
-    def state(self) -> SessionState:
-        """What is known, as of `state.sequence`."""
-        ...
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def agent_id(self) -> str: ...
-    @property
-    def base_url(self) -> str | None: ...
-    @property
-    def connection_state(self) -> ConnectionState: ...
-    @property
-    def agent_state(self) -> AgentState: ...
-    @property
-    def transcript(self) -> tuple[TranscriptEntry, ...]: ...
-    @property
-    def agent_config(self) -> AgentConfig | None: ...
-    @property
-    def can_resume(self) -> bool: ...
-    @property
-    def error(self) -> str | None: ...
+    # Media ----------------------------------------------------------------------------------
 
     @property
     def video(self) -> VideoChannel:
         """The agent's picture; there before a track is, and while one is renewed."""
-        ...
+        raise self._unsupported("video")
 
     @property
     def audio(self) -> AudioChannel:
         """The agent's voice; there before a track is."""
-        ...
+        raise self._unsupported("audio")
 
-    @overload
-    def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
-    @overload
-    def subscribe(
-        self, *types: type[E], after: int | str | None = None
-    ) -> Subscription[E, SessionState]: ...
-    def subscribe(
-        self, *types: type[Any], after: int | str | None = None
-    ) -> Subscription[Any, SessionState]:
-        """Events of these types (none: all), each once and in order; see `Subscription`."""
-        ...
+    @property
+    def microphone(self) -> MediaSource[AudioFrame]:
+        """The session's one microphone; nothing is published before it is acquired."""
+        raise self._unsupported("the microphone")
+
+    @property
+    def camera(self) -> MediaSource[VideoFrame]:
+        """The session's one camera, leased as the microphone is."""
+        raise self._unsupported("the camera")
+
+    @property
+    def screen(self) -> MediaSource[VideoFrame]:
+        """The session's one shared screen, leased as the microphone is."""
+        raise self._unsupported("the screen")
+
+    # The connection -------------------------------------------------------------------------
 
     async def connect(self) -> None:
         """Return when the room is joined."""
-        ...
+        raise self._unsupported("connect")
 
     async def disconnect(self) -> None:
         """Leave the room; surfaces stay mounted."""
-        ...
+        raise self._unsupported("disconnect")
+
+    async def switch_agent(self, agent_id: str) -> None:
+        """Turn the session to another agent."""
+        raise self._unsupported("switch_agent")
+
+    # Messages -------------------------------------------------------------------------------
 
     async def send_data(
         self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
     ) -> None:
         """Return when the transport took `message`."""
-        ...
+        raise self._unsupported("send_data")
+
+    async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
+        """Send what a person typed, in the way the agent understands."""
+        raise self._unsupported("send_text")
+
+    async def request(
+        self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0
+    ) -> Message:
+        """Send `message` and return the agent's answer: the `reply` with the same `requestId`."""
+        raise self._unsupported("request")
 
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
         """Have `handler` called with every data packet; undone by calling what is returned."""
-        ...
+        raise self._unsupported("subscribe_to_data_messages")
 
+    def commands(self) -> AsyncIterator[Command | RawMessage]:
+        """The agent's commands from now on, and its messages of unknown type."""
+        raise self._unsupported("commands")
 
-# The room's side ----------------------------------------------------------------------------
-
-
-class RoomLoss(msgspec.Struct, frozen=True):
-    """Why a room is no longer ours."""
-
-    reason: str
-    """One sentence, without secrets."""
-    rejoin: bool
-    """A new token may bring us back; otherwise the end is final."""
-    fault: bool = True
-    """False when somebody ended the room on purpose: the session is disconnected, not failed."""
-
-
-class RoomSink(Protocol):
-    """Where a room adapter reports what happens. Every method is synchronous and returns at once.
-
-    Called in the session's own loop, only between the start of `RoomPort.connect` and the end of
-    `RoomPort.aclose`; later calls are ignored.
-    """
-
-    def reconnecting(self, reason: str) -> None:
-        """The adapter is restoring the same connection by itself."""
-        ...
-
-    def reconnected(self) -> None:
-        """The same connection is back."""
-        ...
-
-    def lost(self, loss: RoomLoss) -> None:
-        """The room is gone; the adapter does nothing more about it."""
-        ...
-
-    def agent(self, identity: str | None, *, active: bool) -> None:
-        """The agent's participant came, became active, or left (None)."""
-        ...
-
-    def agent_state(self, raw: str) -> None:
-        """The participant attribute `lk.agent.state` of the agent, as it was sent."""
-        ...
-
-    def packet(
-        self, data: bytes, *, sender: str | None, topic: str | None, from_agent: bool
-    ) -> None:
-        """A data packet; `from_agent` when an agent sent it or somebody on an agent's behalf."""
-        ...
-
-    def stream_opened(self) -> int:
-        """Number a transcription stream at its opening: its entries' `opened` and `stream`."""
-        ...
-
-    def transcription(self, entry: TranscriptEntry) -> None:
-        """The wording of one utterance so far (all of it, not what was added)."""
-        ...
-
-    def track(
-        self, kind: TrackKind, *, available: bool, sid: str | None, participant: str | None
-    ) -> None:
-        """The agent's audio or video began to deliver, or stopped."""
-        ...
-
-
-class PublishedTrack(Protocol[F_contra]):
-    """A published track of ours."""
-
-    async def push(self, frame: F_contra) -> None:
-        """Return when the frame is taken; waits while the track's bounded buffer is full."""
-        ...
-
-    def set_muted(self, muted: bool) -> None: ...
-
-    async def aclose(self) -> None:
-        """Unpublish."""
-        ...
-
-
-MicrophoneTrack: TypeAlias = PublishedTrack[AudioFrame]
-VideoTrack: TypeAlias = PublishedTrack[VideoFrame]
-
-
-class FrameTarget(Protocol[F_contra]):
-    """What takes one track's frames: a channel's writer, or what stands in for one.
-
-    The methods are those of `VideoWriter` and `AudioWriter`, which explain them.
-    """
-
-    @property
-    def demand(self) -> int: ...
-    def push(self, frame: F_contra) -> None: ...
-    def set_available(self, available: bool) -> None: ...
-    def discard(self) -> None: ...
-    def on_demand(self, callback: Callable[[int], None]) -> Callable[[], None]: ...
-    def on_glance(self, callback: Callable[[], None]) -> Callable[[], None]: ...
-
-
-class MediaWriters(msgspec.Struct, frozen=True):
-    """Where a room adapter puts the agent's frames."""
-
-    video: FrameTarget[VideoFrame]
-    audio: FrameTarget[AudioFrame]
-
-
-class RoomPort(Protocol):
-    """One connection to one room. Connected once, closed once, never used again."""
-
-    @property
-    def native(self) -> object | None:
-        """The SDK's room object while connected, for what this package does not wrap."""
-        ...
-
-    @property
-    def room_name(self) -> str | None: ...
-
-    async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
-        """Join and return; from then on report to `sink`.
-
-        Raises:
-            RoomRefusedError: the server turned the token down.
-            ConnectError: the server could not be reached, or did not answer.
-        """
-        ...
-
-    async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
-        """Return when the transport took the packet (reliable, in order).
-
-        Raises:
-            BrokenError: the transport did not take it.
-        """
-        ...
-
-    async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
-        """Send `text` as a LiveKit text stream."""
-        ...
-
-    async def open_microphone(self, sample_rate: int, num_channels: int) -> MicrophoneTrack:
-        """Publish an audio track of ours (source: microphone)."""
-        ...
-
-    async def open_video(
-        self, source: PictureSource, width: int, height: int, *, stamped: bool
-    ) -> VideoTrack:
-        """Publish a video track of ours; pictures of other sizes may be pushed into it, too.
-
-        Args:
-            source: what other participants see it as.
-            width, height: of the pictures to begin with.
-            stamped: send each picture's `metadata` along.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Leave the room, unless it was borrowed; bounded in time by the caller."""
-        ...
-
-
-RoomFactory: TypeAlias = Callable[[], RoomPort]
+    def _unsupported(self, what: str) -> NotSupportedError:
+        return NotSupportedError(what, type(self).__name__)

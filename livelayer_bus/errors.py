@@ -10,6 +10,7 @@ where, and what to do. No message holds a secret, a transcript or a payload.
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 
 OURS = "livelayer-bus"
 EXTRAS = {"rich": "cli", "typer": "cli", "opentelemetry": "telemetry"}
@@ -65,11 +66,59 @@ class RefusedError(LivelayerError):
     """A token, a capability or a policy does not allow it."""
 
 
+# Foreign exceptions as text -----------------------------------------------------------------
+
+
+def readable(text: str) -> str:
+    """`text` on one line that UTF-8 can carry: what cannot be printed is escaped."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def describe(error: BaseException) -> str:
+    """An exception's type and the first line of its text, for an event; never raises."""
+    name = readable(type(error).__name__)
+    try:
+        text = str(error).strip().split("\n", 1)[0][:300]
+    except Exception:  # noqa: BLE001 - foreign code, called while a fault is reported
+        return name
+    return f"{name}: {readable(text)}" if text else name
+
+
+def place_of(error: BaseException) -> str | None:
+    """The file and line that raised `error`, as `panel.py:12`; None if it was never raised."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None:
+        return None
+    return f"{readable(PurePath(frame.tb_frame.f_code.co_filename).name)}:{frame.tb_lineno}"
+
+
 # Connecting ---------------------------------------------------------------------------------
 
 
+def not_connected(
+    connection_state: str, reason: str | None
+) -> NotConnectedError | ConnectionLostError:
+    """The error for a call that needs a joined room, by the state that the session is in."""
+    if connection_state in ("connected", "error"):
+        return ConnectionLostError(reason)
+    return NotConnectedError(connection_state, reason)
+
+
+class ConnectionLostError(BrokenError):
+    """A call that needs a joined room was made after the room was lost."""
+
+    def __init__(self, reason: str | None) -> None:
+        because = f": {reason}" if reason else ""
+        super().__init__(f"the connection to the room was lost{because}; connect() again")
+        self.reason = reason
+
+
 class NotConnectedError(MisuseError):
-    """A call that needs a joined room was made while the session is in none."""
+    """A call that needs a joined room was made before `connect()`, or after the room was left."""
 
     def __init__(self, connection_state: str, reason: str | None = None) -> None:
         because = f" ({reason})" if reason else ""
@@ -257,7 +306,7 @@ class MicrophoneBusyError(SourceBusyError):
         super().__init__("microphone", owner)
 
 
-class NotSupportedError(LivelayerError):
+class NotSupportedError(MisuseError):
     """This session, room or surface does not offer the feature."""
 
     def __init__(self, what: str, where: str) -> None:
@@ -362,7 +411,7 @@ class AccessDeniedError(RefusedError):
         self.reason = reason
 
 
-class ServerRequestError(LivelayerError):
+class ServerRequestError(MisuseError):
     """A request to the embedded server names something that is not there or not allowed.
 
     `code` is the Twirp error code ("not_found", "invalid_argument", "permission_denied").

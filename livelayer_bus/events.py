@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, TypeAlias
+from functools import cached_property
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from .messages import AgentState as AgentState
+from .messages import Message, read
 from .messages import RefusalReason as RefusalReason
 from .messages.json_depth import MAX_DEPTH, nests_too_deeply
 
@@ -146,7 +148,7 @@ class TranscriptCleared(Event, frozen=True):
 # Data and commands --------------------------------------------------------------------------
 
 
-class _Packet(Event, frozen=True):
+class _Packet(Event, frozen=True, dict=True):
     bus_weight: ClassVar[Weight] = _weigh_payload
     payload: msgspec.Raw
     """The JSON text exactly as it travelled; a base64 JSON string when `is_json` is False."""
@@ -161,11 +163,20 @@ class _Packet(Event, frozen=True):
         text = bytes(self.payload)
         return text if self.is_json else base64.b64decode(msgspec.json.decode(text, type=str))
 
+    @cached_property
+    def message(self) -> Message | None:
+        """The packet as a message; None when it is not a well-formed one.
+
+        Decoded once for every reader in this process, so do not change what it holds. It is not
+        part of the event's JSON form.
+        """
+        return read(self.data).message
+
     def json(self) -> Any:
         """The packet's JSON value, decoded anew for the caller.
 
         Raises:
-            msgspec.DecodeError: the packet is not JSON.
+            msgspec.DecodeError: the packet is not JSON, or holds a number out of Python's range.
         """
         return msgspec.json.decode(self.data)
 
@@ -192,8 +203,8 @@ class MalformedMessage(Event, frozen=True):
     topic: str | None = None
 
 
-class CommandReceived(Event, frozen=True):
-    """A command of the agent was given to one surface (None: to whoever listens)."""
+class CommandReceived(Event, frozen=True, dict=True):
+    """A command of the agent was given to one surface."""
 
     bus_weight: ClassVar[Weight] = _weigh_payload
     command: str
@@ -203,6 +214,11 @@ class CommandReceived(Event, frozen=True):
     surface: str | None = None
     request_id: str | None = None
     sender: str | None = None
+
+    @cached_property
+    def message(self) -> Message | None:
+        """The command itself; see `DataReceived.message`."""
+        return read(bytes(self.payload)).message
 
 
 class CommandFinished(Event, frozen=True):
@@ -278,6 +294,8 @@ class SurfaceFailed(Event, frozen=True):
     key: str
     error: str
     restarting: bool = False
+    where: str | None = None
+    """File and line that raised, as `panel.py:12`."""
 
 
 class SurfaceDidNotStop(Event, frozen=True):
@@ -292,6 +310,8 @@ class HandlerFailed(Event, frozen=True):
 
     handler: str
     error: str
+    where: str | None = None
+    """File and line that raised, as `panel.py:12`."""
 
 
 AnyEvent: TypeAlias = (
@@ -322,6 +342,15 @@ AnyEvent: TypeAlias = (
     | SurfaceDidNotStop
     | HandlerFailed
 )
+
+_Carries = TypeVar("_Carries", DataReceived, CommandReceived)
+
+
+def carrying(event: _Carries, message: Message | None) -> _Carries:
+    """The same event, with its message as it was decoded already."""
+    vars(event)["message"] = message
+    return event
+
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from importlib import import_module
@@ -16,6 +18,9 @@ from typing import Any, Final, TypeAlias, final
 from weakref import WeakSet
 
 import anyio
+import anyio.lowlevel
+
+from .clock import Clock
 
 Work: TypeAlias = Callable[[], Awaitable[None]]
 OnEnd: TypeAlias = Callable[["RootTask"], None]
@@ -83,22 +88,28 @@ class _AsyncioTask(RootTask):
     def __init__(self, work: Work, name: str, on_end: OnEnd | None) -> None:
         super().__init__(name, on_end)
         # Made without the loop's task factory: an eager one would run `work` inside this call.
-        self._task = asyncio.Task(
+        task = asyncio.Task(
             self._run(work), loop=asyncio.get_running_loop(), name=f"livelayer:{name}"
         )
         # A task cancelled before its first step never enters `_run`.
-        self._task.add_done_callback(lambda _: self._finish())
+        task.add_done_callback(self._done)
+        self._task: asyncio.Task[None] | None = task
+
+    def _done(self, _: asyncio.Task[None]) -> None:
+        self._task = None  # it keeps the cancellation's traceback, and with it what the work held
+        self._finish()
 
     def cancel(self) -> None:
-        _cancelled.add(self._task)
-        self._task.cancel()
+        if self._task is not None:
+            _cancelled.add(self._task)
+            self._task.cancel()
 
     @property
     def can_be_abandoned(self) -> bool:
         return True
 
     def is_current(self) -> bool:
-        return asyncio.current_task() is self._task
+        return self._task is not None and asyncio.current_task() is self._task
 
 
 @final
@@ -141,26 +152,61 @@ def start(work: Work, name: str, on_end: OnEnd | None = None) -> RootTask:
     return _AsyncioTask(work, name, on_end)
 
 
-async def fault_of(call: Callable[[], Awaitable[object] | None]) -> Exception | None:
-    """Run somebody else's code, sync or async; return what it raised instead of raising it.
+async def fault_of(call: Callable[[], Awaitable[object] | None]) -> BaseException | None:
+    """Run foreign code, sync or async; return what it raised instead of raising it.
 
-    Our own cancellation passes through. A cancellation that nobody asked of this task (something
-    that the code awaited was cancelled) is that code's fault, and is returned as such.
+    The task's own cancellation, `KeyboardInterrupt` and `SystemExit` pass through. A cancellation
+    that was not asked of this task (something that the code awaited was cancelled) is that code's
+    fault, and is returned as such.
     """
+    cancelled = anyio.get_cancelled_exc_class()
     try:
         result = call()
         if result is not None:
             await result
-    except Exception as error:  # noqa: BLE001 - foreign code may raise anything; the caller tells
-        return error
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling() or task in _cancelled:
+        if _is_being_cancelled():
             raise
         fault = RuntimeError("something that it awaited was cancelled")
         fault.__cause__ = error
         return fault
+    except (cancelled, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseExceptionGroup as group:
+        if group.subgroup((cancelled, KeyboardInterrupt, SystemExit)) is not None:
+            raise
+        return group
+    except GeneratorExit as error:
+        if not _in_a_loop():
+            raise  # this coroutine is being closed: nothing may be awaited any more
+        return error
+    except BaseException as error:  # noqa: BLE001 - foreign code may raise anything
+        return error
     return None
+
+
+def _is_being_cancelled() -> bool:
+    # Not inside `fault_of`: its frame, kept by the task's own exception, must not keep the task.
+    task = asyncio.current_task()
+    return task is None or bool(task.cancelling()) or task in _cancelled
+
+
+def _in_a_loop() -> bool:
+    try:
+        anyio.lowlevel.current_token()
+    except RuntimeError:
+        return False
+    return True
+
+
+def log_fault(logger: logging.Logger, what: str, error: BaseException) -> None:
+    """Log at ERROR that `what` raised, with the stack but without the exception's text.
+
+    The text may quote a payload or a transcript; the event that reports the fault has it.
+    """
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    kind = type(error).__qualname__
+    logger.error("%s failed. Traceback (most recent call last):\n%s%s", what, stack, kind)
 
 
 @final
@@ -186,3 +232,51 @@ class TaskOwner:
                 await task.wait()
         self._tasks.difference_update(tasks)
         return tuple(task.name for task in tasks if not task.ended)
+
+
+@final
+class Timer:
+    """Sleeps on a clock, then acts, unless it is stopped or started again before.
+
+    Args:
+        act: called, and awaited if it returns an awaitable, in a task of its own.
+        name: of that task.
+        tasks: owns it.
+        clock: what the time is measured on.
+    """
+
+    def __init__(
+        self,
+        act: Callable[[], Awaitable[None] | None],
+        name: str,
+        tasks: TaskOwner,
+        clock: Clock,
+    ) -> None:
+        self._act = act
+        self._name = name
+        self._tasks = tasks
+        self._clock = clock
+        self._task: RootTask | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it will act: it was started, and has neither acted nor been stopped."""
+        return self._task is not None
+
+    def start(self, seconds: float) -> None:
+        """Act in `seconds`; an earlier start is void."""
+        self.stop()
+        self._task = self._tasks.start(lambda: self._run(seconds), self._name)
+
+    def stop(self) -> None:
+        """Do not act. What is being done already is not interrupted."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+
+    async def _run(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._task = None
+        result = self._act()
+        if result is not None:
+            await result

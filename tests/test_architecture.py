@@ -34,7 +34,7 @@ LAYERS = (
 )
 """The core from the bottom up; a module imports from its own entry and from lower lines."""
 
-BESIDE = {("surfaces", "jsonl"), ("rooms", "surfaces")}
+BESIDE = {("surfaces", "jsonl")}
 """Imports within one line of `LAYERS`."""
 
 NEEDS_CLI = ("livelayer_bus.cli", "livelayer_bus.surfaces.console")

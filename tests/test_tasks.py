@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from livelayer_bus.tasks import TaskOwner, fault_of
-from livelayer_bus.testing import settle
+from livelayer_bus.testing.waiting import settle
 
 pytestmark = pytest.mark.anyio
 
@@ -92,7 +92,7 @@ async def test_foreign_code_returns_its_fault() -> None:
 async def test_a_cancelled_task_of_nested_groups_has_no_fault() -> None:
     owner = TaskOwner()
     running = anyio.Event()
-    faults: list[Exception | None] = []
+    faults: list[BaseException | None] = []
 
     async def end_late() -> None:
         try:

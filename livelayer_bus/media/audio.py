@@ -115,7 +115,7 @@ class AudioChannel(Channel[AudioFrame]):
         A track that nobody read for some seconds is paused, and has none: looking calls it back,
         so look again, or subscribe. The same holds for `level`.
         """
-        self._flow.glance()
+        self._flow.peek()
         return self._flow.ring[-1] if self._flow.available and self._flow.ring else None
 
     @property
@@ -156,7 +156,7 @@ class AudioChannel(Channel[AudioFrame]):
         """
         return AudioSubscription(self._flow, max_delay_ms, self._label)
 
-    def labelled(self, label: str) -> AudioChannel:
+    def with_label(self, label: str) -> AudioChannel:
         """The same channel; readers that subscribe through it are named `label` in statistics."""
         return AudioChannel(self._flow, label)
 

@@ -9,7 +9,7 @@ from typing import Generic, Self
 
 from ..bus.loop_guard import Slot
 from ..errors import BusyError, ClosedError
-from .flow import NO_TIME, DemandCallback, Flow, FrameT, GlanceCallback, wake
+from .flow import NO_TIME, DemandCallback, Flow, FrameT, PeekCallback, wake
 from .statistics import ChannelStatistics, ReaderStatistics, Reading, Timing, TimingWindow
 
 
@@ -131,22 +131,15 @@ class Writer(Generic[FrameT]):
         self._flow.check_thread("discard")
         self._flow.discard()
 
-    def on_demand(self, callback: DemandCallback) -> Callable[[], None]:
-        """Call `callback(demand)` on each change; the returned function ends that.
+    def follow_demand(self, on_demand: DemandCallback, on_peek: PeekCallback) -> Callable[[], None]:
+        """Call `on_demand(demand)` now and at each change; the returned function ends that.
 
         It runs inside the reader's `subscribe`, `pause` or `close`, on the channel's thread: it
         must neither wait nor raise. A subscription dropped unclosed counts until the next push.
+        `on_peek()` is called when `latest` or `level` is read, which takes no reader; reads from
+        other threads are not reported.
         """
-        return self._flow.on_demand(callback)
-
-    def on_glance(self, callback: GlanceCallback) -> Callable[[], None]:
-        """Call `callback()` at each look at the newest frame; call the result to stop.
-
-        For who pauses a track without readers: `latest` and `level` are looked at without one.
-        It must neither wait nor raise, and runs on the channel's thread; looks from other threads
-        are not told.
-        """
-        return self._flow.on_glance(callback)
+        return self._flow.follow_demand(on_demand, on_peek)
 
     def close(self) -> None:
         """End the channel: readers get what is kept for them, then their iteration ends.

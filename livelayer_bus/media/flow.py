@@ -18,7 +18,7 @@ from .statistics import Reading, TimingWindow
 FrameT = TypeVar("FrameT", bound=VideoFrame | AudioFrame)
 
 DemandCallback = Callable[[int], None]
-GlanceCallback = Callable[[], None]
+PeekCallback = Callable[[], None]
 ANY_TIME = -(1 << 63)  # earlier than every received_ns
 NO_TIME = 1 << 63  # later than every received_ns
 
@@ -49,8 +49,7 @@ class Flow(ABC, Generic[FrameT]):
         self.abandoned: deque[int] = deque()
         self._alive: set[weakref.ref[FrameT]] = set()
         self._watchers: set[Slot] = set()
-        self._demand_callbacks: dict[int, DemandCallback] = {}
-        self._glance_callbacks: dict[int, GlanceCallback] = {}
+        self._followers: dict[int, tuple[DemandCallback, PeekCallback]] = {}
         self._tokens = itertools.count(1)
         self._owner = LoopGuard()
         self.transit = TimingWindow()
@@ -114,33 +113,24 @@ class Flow(ABC, Generic[FrameT]):
         self.parked.clear()
         self._wake_watchers()
 
-    def on_demand(self, callback: DemandCallback) -> Callable[[], None]:
-        """Call `callback` with each new demand; the returned function ends that."""
+    def follow_demand(self, on_demand: DemandCallback, on_peek: PeekCallback) -> Callable[[], None]:
+        """Call `on_demand` with the demand, now and at each change, and `on_peek` at each peek."""
         token = next(self._tokens)
-        self._demand_callbacks[token] = callback
+        self._followers[token] = on_demand, on_peek
+        on_demand(self.demand)
 
         def forget() -> None:
-            self._demand_callbacks.pop(token, None)
-
-        return forget
-
-    def on_glance(self, callback: GlanceCallback) -> Callable[[], None]:
-        """Call `callback` at each look at the newest frame; the returned function ends that."""
-        token = next(self._tokens)
-        self._glance_callbacks[token] = callback
-
-        def forget() -> None:
-            self._glance_callbacks.pop(token, None)
+            self._followers.pop(token, None)
 
         return forget
 
     # Reading ---------------------------------------------------------------------------------
 
-    def glance(self) -> None:
-        """Note a look at the newest frame by a caller that is not a reader, in this thread."""
-        if self._glance_callbacks and get_ident() == self._owner.thread:
-            for callback in tuple(self._glance_callbacks.values()):
-                callback()
+    def peek(self) -> None:
+        """Somebody looks at the newest frame without being a reader; other threads go unheard."""
+        if self._followers and get_ident() == self._owner.thread:
+            for _, on_peek in tuple(self._followers.values()):
+                on_peek()
 
     @property
     def demand(self) -> int:
@@ -213,8 +203,8 @@ class Flow(ABC, Generic[FrameT]):
         self.retune()
         demand = len(self.readers)
         if demand != before:
-            for callback in tuple(self._demand_callbacks.values()):
-                callback(demand)
+            for on_demand, _ in tuple(self._followers.values()):
+                on_demand(demand)
 
     def _wake_watchers(self) -> None:
         for slot in self._watchers:

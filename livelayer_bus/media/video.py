@@ -101,7 +101,7 @@ class VideoChannel(Channel[VideoFrame]):
         A track that nobody read for some seconds is paused, and has none: looking calls it back,
         so look again, or subscribe.
         """
-        self._flow.glance()
+        self._flow.peek()
         return self._flow.newest if self._flow.available else None
 
     def subscribe(self, *, max_fps: float | None = None) -> VideoSubscription:
@@ -119,7 +119,7 @@ class VideoChannel(Channel[VideoFrame]):
         """
         return VideoSubscription(self._flow, max_fps, self._label)
 
-    def labelled(self, label: str) -> VideoChannel:
+    def with_label(self, label: str) -> VideoChannel:
         """The same channel; readers that subscribe through it are named `label` in statistics."""
         return VideoChannel(self._flow, label)
 

@@ -8,6 +8,7 @@ from .codec import (
     COMMANDS,
     FROM_AGENT,
     TO_AGENT,
+    Decoded,
     Message,
     by_type,
     capability_of,
@@ -15,7 +16,9 @@ from .codec import (
     encode,
     is_command,
     message_type,
+    read,
     request_id,
+    type_of,
 )
 from .from_agent import (
     AgentError,
@@ -60,6 +63,9 @@ __all__ = [
     # The codec
     "encode",
     "decode",
+    "read",
+    "Decoded",
+    "type_of",
     "message_type",
     "request_id",
     "by_type",
@@ -83,6 +89,7 @@ __all__ = [
     "WireMessage",
     "RawMessage",
     # From the agent
+    "AgentState",
     "AgentStateMessage",
     "AvatarStreamReady",
     "AvatarActive",
@@ -114,7 +121,6 @@ __all__ = [
     "FormSubmitBlocked",
     "CommandResult",
     "RefusalReason",
-    "AgentState",
     "MAX_DEPTH",
     "nests_too_deeply",
 ]

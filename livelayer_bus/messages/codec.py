@@ -22,6 +22,22 @@ Message: TypeAlias = FromAgent | ToAgent | RawMessage
 """Anything that travels: a known message, or any other one, whole."""
 
 
+class Decoded(msgspec.Struct, frozen=True):
+    """What foreign bytes hold."""
+
+    message: Message | None
+    """None when they are not a well-formed message; `problem` says why."""
+    type: str | None
+    """None when they are not a JSON object with a text `type`."""
+    request_id: str | None = None
+    """Any message may carry one, also those whose form does not name it."""
+    problem: str | None = None
+
+
+class _Type(msgspec.Struct, gc=False):
+    type: str
+
+
 def _declared(module: ModuleType, base: type[M]) -> tuple[type[M], ...]:
     """The message classes that a module declares."""
     return tuple(
@@ -43,10 +59,12 @@ COMMANDS: Final[tuple[type[Command], ...]] = tuple(
 
 class _Head(msgspec.Struct, gc=False):
     type: str
+    request_id: object = msgspec.field(default=None, name="requestId")
 
 
 _KNOWN: tuple[type[FromAgent | ToAgent], ...] = (*FROM_AGENT, *TO_AGENT)
 _CLASSES: dict[str, type[FromAgent | ToAgent]] = {kind.wire_type(): kind for kind in _KNOWN}
+_type_decoder = msgspec.json.Decoder(_Type)
 _head_decoder = msgspec.json.Decoder(_Head)
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
 _decoders: dict[str, msgspec.json.Decoder[FromAgent | ToAgent]] = {
@@ -86,33 +104,48 @@ def encode(message: Message | Mapping[str, object]) -> bytes:
     return data
 
 
-def decode(data: bytes) -> Message:
-    """The message these bytes hold; a `RawMessage` when its type is not a known one.
+def read(data: bytes) -> Decoded:
+    """What these bytes hold, decoded once; whatever they are, it never raises.
 
-    Fields that a known message does not have are ignored.
+    A message of an unknown type is a `RawMessage`. Fields that a known message does not have are
+    ignored.
+    """
+    try:
+        text = _text(data)
+        head = _head(text)
+    except MalformedMessageError as error:
+        return Decoded(None, message_type(data), problem=error.problem)
+    request = head.request_id if isinstance(head.request_id, str) else None
+    try:
+        return Decoded(_message(head.type, text), head.type, request)
+    except MalformedMessageError as error:
+        return Decoded(None, head.type, request, error.problem)
+
+
+def decode(data: bytes) -> Message:
+    """The message these bytes hold, as `read` finds it.
 
     Raises:
         MalformedMessageError: not a JSON object with a text `type`, or a known type in a wrong
             form. The error quotes nothing of the message but its type.
     """
     text = _text(data)
-    name = _head(text)
-    if name in _decoders:
-        return _decode_known(name, text)
-    try:
-        fields = _object_decoder.decode(text)
-    except msgspec.DecodeError as exc:
-        raise MalformedMessageError(name[:_NAME], _problem(exc, None)) from exc
-    del fields["type"]
-    return RawMessage(name, fields)
+    return _message(_head(text).type, text)
 
 
 def message_type(data: bytes) -> str | None:
     """The `type` of these bytes; None when they are not a JSON object that has one."""
     try:
-        return _head(_text(data))
-    except MalformedMessageError:
+        return _type_decoder.decode(_text(data)).type
+    except (MalformedMessageError, msgspec.DecodeError):
         return None
+
+
+def type_of(message: Message | Mapping[str, object]) -> str:
+    """The `type` of a message that `encode` takes."""
+    if isinstance(message, WireMessage):
+        return message.wire_type()
+    return str(message.type if isinstance(message, RawMessage) else message["type"])
 
 
 def request_id(message: Message | Mapping[str, object]) -> str | None:
@@ -199,11 +232,22 @@ def _text(data: bytes) -> str:
     return text
 
 
-def _head(text: str) -> str:
+def _head(text: str) -> _Head:
     try:
-        return _head_decoder.decode(text).type
+        return _head_decoder.decode(text)
     except msgspec.DecodeError as exc:
         raise MalformedMessageError(None, _problem(exc, _Head)) from exc
+
+
+def _message(name: str, text: str) -> Message:
+    if name in _decoders:
+        return _decode_known(name, text)
+    try:
+        fields = _object_decoder.decode(text)
+    except msgspec.DecodeError as exc:
+        raise MalformedMessageError(name[:_NAME], _problem(exc, None)) from exc
+    del fields["type"]
+    return RawMessage(name, fields)
 
 
 def _decode_known(name: str, text: str) -> FromAgent | ToAgent:

@@ -1,20 +1,26 @@
-"""Room adapters: what joins a room and reports it to a session."""
+"""Room adapters: what joins a room and reports it to a session, and the port to write another."""
 
-from ..contract import (
-    FrameTarget,
-    MediaWriters,
-    MicrophoneTrack,
-    PublishedTrack,
-    RoomFactory,
-    RoomLoss,
-    RoomPort,
-    RoomSink,
-    VideoTrack,
-)
+from ..media.publishing import PublishedTrack, SourceName
+from .errors import join_error, redact_sdk_log
 from .isolated import IsolatedRoom, IsolationStatistics
 from .livekit import BorrowedRoom, LiveKitRoom, RoomStatistics
-from .outcomes import join_error
-from .redaction import redact_sdk_log
+from .port import (
+    AgentPresence,
+    AgentStateReported,
+    ConnectionInterrupted,
+    ConnectionRestored,
+    FrameTarget,
+    MediaWriters,
+    PacketReceived,
+    RoomEvent,
+    RoomFactory,
+    RoomLost,
+    RoomPort,
+    RoomSink,
+    TrackKind,
+    TrackReported,
+    UtteranceHeard,
+)
 
 __all__ = [
     "LiveKitRoom",
@@ -24,17 +30,25 @@ __all__ = [
     "IsolationStatistics",
     "join_error",
     "redact_sdk_log",
-    # Writing a room adapter
+    # For the author of another adapter
     "RoomPort",
-    "RoomSink",
-    "RoomLoss",
     "RoomFactory",
+    "RoomSink",
     "MediaWriters",
     "FrameTarget",
     "PublishedTrack",
-    "MicrophoneTrack",
-    "VideoTrack",
+    "SourceName",
+    "TrackKind",
+    "RoomEvent",
+    "ConnectionInterrupted",
+    "ConnectionRestored",
+    "RoomLost",
+    "AgentPresence",
+    "AgentStateReported",
+    "PacketReceived",
+    "UtteranceHeard",
+    "TrackReported",
 ]
 
-for _public in (LiveKitRoom, BorrowedRoom, IsolatedRoom, RoomStatistics, IsolationStatistics):
+for _public in (LiveKitRoom, BorrowedRoom, IsolatedRoom):
     _public.__module__ = __name__

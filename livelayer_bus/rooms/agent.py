@@ -6,8 +6,8 @@ from typing import Final, final
 
 from livekit import rtc
 
-from ..contract import RoomSink
 from ..events import Role
+from .port import AgentPresence, AgentStateReported, RoomSink
 
 STATE_ATTRIBUTE: Final = "lk.agent.state"
 ON_BEHALF_ATTRIBUTE: Final = "lk.publish_on_behalf"
@@ -45,11 +45,11 @@ class AgentWatch:
             self._raw_state = None
         if (identity, active) != (self.identity, self.active):
             self.identity, self.active = identity, active
-            self._sink.agent(identity, active=active)
+            self._sink.report(AgentPresence(identity, active))
         raw = agent.attributes.get(STATE_ATTRIBUTE) if agent else None
         if raw and raw != self._raw_state:
             self._raw_state = raw
-            self._sink.agent_state(raw)
+            self._sink.report(AgentStateReported(raw))
 
     def _choose(self) -> rtc.RemoteParticipant | None:
         known = self._room.remote_participants

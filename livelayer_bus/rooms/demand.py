@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, Final, final
 
 from ..clock import Clock
-from ..contract import FrameTarget
-from ..tasks import RootTask, TaskOwner
+from ..tasks import TaskOwner, Timer
+from .port import FrameTarget
 
 PAUSE_AFTER: Final = 2.0  # seconds without a reader; surfaces that change places take less
 
@@ -31,51 +31,41 @@ class Demand:
             pause_after: seconds without demand after which nobody wants frames; None: never.
         """
         self.wanted = True
-        self._target = target
-        self._tasks = tasks
-        self._clock = clock
         self._pause_after = pause_after
         self._on_change = on_change
-        self._glanced = False
-        self._timer: RootTask | None = None
-        self._forget = (target.on_demand(self._follow), target.on_glance(self._glance))
-        self._follow(target.demand)
+        self._peeked = False
+        self._timer = Timer(self._expire, "unwanted frames", tasks, clock)
+        self._demand = 0
+        self._forget = target.follow_demand(self._follow, self._peek)
 
     def close(self) -> None:
         """Follow nothing any more."""
-        for forget in self._forget:
-            forget()
-        self._stop_timer()
+        self._forget()
+        self._timer.stop()
 
     def _follow(self, demand: int) -> None:
+        self._demand = demand
         if demand:
-            self._stop_timer()
+            self._timer.stop()
             self._want()
-        elif self.wanted and self._timer is None and self._pause_after is not None:
-            seconds = self._pause_after
-            self._timer = self._tasks.start(lambda: self._expire(seconds), "unwanted frames")
+        elif self.wanted and not self._timer.running and self._pause_after is not None:
+            self._peeked = False
+            self._timer.start(self._pause_after)
 
-    def _glance(self) -> None:
-        self._glanced = True
+    def _peek(self) -> None:
+        self._peeked = True
         self._want()
-        self._follow(self._target.demand)
+        self._follow(self._demand)
 
     def _want(self) -> None:
         if not self.wanted:
             self.wanted = True
             self._on_change()
 
-    async def _expire(self, seconds: float) -> None:
-        self._glanced = False
-        await self._clock.sleep(seconds)
-        while self._glanced:
-            self._glanced = False
-            await self._clock.sleep(seconds)
-        self._timer = None
-        self.wanted = False
-        self._on_change()
-
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+    def _expire(self) -> None:
+        if self._peeked and self._pause_after is not None:
+            self._peeked = False
+            self._timer.start(self._pause_after)
+        else:
+            self.wanted = False
+            self._on_change()

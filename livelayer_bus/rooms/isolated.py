@@ -15,17 +15,16 @@ from typing import Any, Final, Generic, TypeVar, final
 import anyio
 import msgspec
 
-from ..contract import MediaWriters, PictureSource, PublishedTrack, RoomSink
 from ..errors import BrokenError, ClosedError, MisuseError
-from ..media import AudioFrame, VideoFrame
+from ..media.publishing import F, PublishedTrack, SourceName
 from ..tokens import RoomAccess
 from .demand import PAUSE_AFTER
-from .handover import AudioRelay, Handover, Home, SinkRelay, VideoRelay, run_there
 from .livekit import LiveKitRoom
+from .port import MediaWriters, RoomSink
+from .thread_bridge import AudioBridge, Inbox, LoopHandle, SinkBridge, VideoBridge, run_there
 
 SETTLE_SECONDS: Final = 4.0  # for what the SDK still does after the room was left
 
-F = TypeVar("F", AudioFrame, VideoFrame)
 T = TypeVar("T")
 Work = Callable[[], Coroutine[Any, Any, T]]
 
@@ -55,10 +54,10 @@ class IsolatedRoom:
         self._pause_after = pause_after
         self._room: LiveKitRoom | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._home: Home | None = None
-        self._handover: Handover | None = None
-        self._video: VideoRelay | None = None
-        self._audio: AudioRelay | None = None
+        self._home: LoopHandle | None = None
+        self._inbox: Inbox | None = None
+        self._video: VideoBridge | None = None
+        self._audio: AudioBridge | None = None
         self._closing: Future[None] | None = None
         self._closed = False
 
@@ -77,7 +76,7 @@ class IsolatedRoom:
         return IsolationStatistics(
             video_dropped=self._video.dropped if self._video else 0,
             audio_dropped=self._audio.dropped if self._audio else 0,
-            packets_dropped=self._handover.packets_dropped if self._handover else 0,
+            packets_dropped=self._inbox.packets_dropped if self._inbox else 0,
         )
 
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
@@ -86,15 +85,15 @@ class IsolatedRoom:
             raise ClosedError("the room")
         if self._home is not None:
             raise MisuseError("a room is connected once: create another one")
-        self._home = Home()
+        self._home = LoopHandle()
         loop = self._loop = asyncio.new_event_loop()
         threading.Thread(target=_run, args=(loop,), name="livelayer room", daemon=True).start()
-        handover = self._handover = Handover(self._home)
-        video = self._video = VideoRelay(media.video, handover, loop)
-        audio = self._audio = AudioRelay(media.audio, handover, loop)
+        inbox = self._inbox = Inbox(self._home)
+        video = self._video = VideoBridge(media.video, inbox, loop)
+        audio = self._audio = AudioBridge(media.audio, inbox, loop)
         room = self._room = LiveKitRoom(pause_after=self._pause_after)
-        relays = MediaWriters(video, audio)
-        await self.call(lambda: room.connect(access, SinkRelay(sink, handover), relays))
+        bridges = MediaWriters(video, audio)
+        await self.call(lambda: room.connect(access, SinkBridge(sink, inbox), bridges))
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
         """As `LiveKitRoom.send`."""
@@ -106,20 +105,10 @@ class IsolatedRoom:
         room = self._joined()
         await self.call(lambda: room.send_text(text, topic=topic, to=to))
 
-    async def open_microphone(
-        self, sample_rate: int, num_channels: int
-    ) -> IsolatedTrack[AudioFrame]:
-        """As `LiveKitRoom.open_microphone`."""
+    async def open_track(self, source: SourceName, frame: F) -> IsolatedTrack[F]:
+        """As `LiveKitRoom.open_track`."""
         room = self._joined()
-        track = await self.call(lambda: room.open_microphone(sample_rate, num_channels))
-        return IsolatedTrack(track, self)
-
-    async def open_video(
-        self, source: PictureSource, width: int, height: int, *, stamped: bool = False
-    ) -> IsolatedTrack[VideoFrame]:
-        """As `LiveKitRoom.open_video`."""
-        room = self._joined()
-        track = await self.call(lambda: room.open_video(source, width, height, stamped=stamped))
+        track = await self.call(lambda: room.open_track(source, frame))
         return IsolatedTrack(track, self)
 
     async def aclose(self) -> None:
@@ -129,16 +118,16 @@ class IsolatedRoom:
         if room is None or loop is None:
             return
         if self._closing is None:
-            for relay in (self._video, self._audio):
-                if relay is not None:
-                    relay.close()
+            for bridge in (self._video, self._audio):
+                if bridge is not None:
+                    bridge.close()
             self._closing = run_there(asyncio.run_coroutine_threadsafe, _shut_down(room), loop)
             self._closing.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
         try:
             await self._outcome(self._closing)
         finally:
-            if self._handover is not None:
-                self._handover.close()
+            if self._inbox is not None:
+                self._inbox.close()
 
     async def call(self, work: Work[T]) -> T:
         """Run `work` in the SDK's loop and return what it returns; cancelled, so is the work.

@@ -9,10 +9,9 @@ from livekit import rtc
 
 from ..errors import ConnectError
 from ..tasks import RootTask
-from .background import run_to_end
+from .errors import join_error, redact_sdk_log, shown_url, without_secrets
 from .listeners import report
-from .outcomes import join_error
-from .redaction import redact_sdk_log, shown_url, without_secrets
+from .sdk_private import run_to_end
 
 JOIN_SECONDS: Final = 15.0  # for a join as a whole; the SDK alone would try for over 30 s
 SIGNAL_SECONDS: Final = 5.0  # for each of the SDK's own attempts

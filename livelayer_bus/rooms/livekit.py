@@ -11,18 +11,18 @@ import msgspec
 from livekit import rtc
 
 from ..clock import Clock, SystemClock
-from ..contract import MediaWriters, PictureSource, RoomLoss, RoomSink
 from ..errors import BrokenError, ClosedError, ConnectError, MisuseError
+from ..media.publishing import F, PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
 from ..tokens import RoomAccess
 from .demand import PAUSE_AFTER
-from .feeds import Pausing
+from .errors import broken, room_loss, shown_url
 from .joining import LEAVE_SECONDS, Joining, leaving
-from .keeping import keep
-from .outcomes import broken, room_loss
-from .publishing import LiveKitMicrophone, LiveKitPictures, Publications
-from .redaction import shown_url
-from .wiring import Wiring
+from .port import MediaWriters, RoomLost, RoomSink
+from .publishing import Publications
+from .room_events import RoomEvents
+from .sdk_private import keep
+from .track_readers import Pausing
 
 READER_SECONDS: Final = 2.0  # for the readers of streams to end, each bounded by itself
 
@@ -46,13 +46,13 @@ class _SdkRoom(ABC):
         self._room: rtc.Room | None = None
         self._room_name: str | None = None
         self._sink: RoomSink | None = None
-        self._wiring: Wiring | None = None
+        self._wiring: RoomEvents | None = None
         self._tasks = TaskOwner()
         self._publications = Publications()
         self._used = False
         self._closed = False
         self._done = asyncio.Event()
-        self._loss: RoomLoss | None = None
+        self._loss: RoomLost | None = None
 
     @property
     def native(self) -> rtc.Room | None:
@@ -89,7 +89,7 @@ class _SdkRoom(ABC):
             raise MisuseError("a room is connected once: create another one")
         self._used = True
         room = self._take()
-        wiring = Wiring(room, sink, media, self._tasks, self._pausing)
+        wiring = RoomEvents(room, sink, media, self._tasks, self._pausing)
         joined = False
         try:
             wiring.attach(self._on_disconnected, transcripts=self._transcripts)
@@ -137,38 +137,18 @@ class _SdkRoom(ABC):
         except Exception as exc:
             raise broken("the room did not take the text", exc) from exc
 
-    async def open_microphone(self, sample_rate: int, num_channels: int) -> LiveKitMicrophone:
-        """Publish an audio track of ours (source: microphone).
-
-        Args:
-            sample_rate: of the frames that will be pushed, in Hz.
-            num_channels: 1 is mono, 2 stereo.
-
-        Raises:
-            MisuseError: the numbers cannot be.
-            BrokenError: the room did not take the track.
-        """
-        if sample_rate < 1 or num_channels < 1:
-            raise MisuseError(f"no sound has {num_channels} channels at {sample_rate} Hz")
-        return await self._publications.open_microphone(self._joined(), sample_rate, num_channels)
-
-    async def open_video(
-        self, source: PictureSource, width: int, height: int, *, stamped: bool = False
-    ) -> LiveKitPictures:
-        """Publish a video track of ours; pictures of other sizes may be pushed into it, too.
+    async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
+        """Publish a track of ours that takes frames like `frame`, which is not pushed.
 
         Args:
             source: what other participants see it as.
-            width, height: of the pictures to begin with, in pixels.
-            stamped: send each picture's `metadata` along, to those who can read it.
+            frame: gives the sample rate and channels, or the size to begin with; a picture's
+                `metadata` is sent along if this one has some.
 
         Raises:
-            MisuseError: the numbers cannot be.
             BrokenError: the room did not take the track.
         """
-        if width < 1 or height < 1:
-            raise MisuseError(f"no picture is {width} x {height}: give pixels >= 1")
-        return await self._publications.open_video(self._joined(), source, width, height, stamped)
+        return await self._publications.open(self._joined(), source, frame)
 
     async def aclose(self) -> None:
         """Take off everything of ours and leave the room, unless it was borrowed.
@@ -220,9 +200,9 @@ class _SdkRoom(ABC):
         self._loss = self._judge(room_loss(reason))
         if self._wiring is not None and self._sink is not None:
             self._wiring.end_media()
-            self._sink.lost(self._loss)
+            self._sink.report(self._loss)
 
-    def _judge(self, loss: RoomLoss) -> RoomLoss:
+    def _judge(self, loss: RoomLost) -> RoomLost:
         return loss
 
 
@@ -296,5 +276,5 @@ class BorrowedRoom(_SdkRoom):
     def _leave(self, room: rtc.Room | None) -> RootTask | None:
         return None
 
-    def _judge(self, loss: RoomLoss) -> RoomLoss:
+    def _judge(self, loss: RoomLost) -> RoomLost:
         return msgspec.structs.replace(loss, rejoin=False)

@@ -6,10 +6,10 @@ from typing import Final, final
 
 from livekit import rtc
 
-from ..contract import MediaWriters, RoomSink, TrackKind
 from ..tasks import TaskOwner
 from .agent import ON_BEHALF_ATTRIBUTE, AgentWatch
-from .feeds import AudioFeed, Pausing, Place, VideoFeed
+from .port import MediaWriters, RoomSink, TrackKind
+from .track_readers import AudioTrackReader, Pausing, TrackRef, VideoTrackReader
 
 _Source = rtc.TrackSource
 _SOURCES: Final = {  # what speaks or shows a face comes before what merely accompanies it
@@ -45,8 +45,8 @@ class AgentMedia:
         self._agent = agent
         self._tasks = tasks
         self._pausing = pausing
-        self._feeds: dict[TrackKind, VideoFeed | AudioFeed] = {}
-        self._stopping: list[VideoFeed | AudioFeed] = []
+        self._feeds: dict[TrackKind, VideoTrackReader | AudioTrackReader] = {}
+        self._stopping: list[VideoTrackReader | AudioTrackReader] = []
         self._closed = False
 
     def look(self) -> None:
@@ -95,13 +95,13 @@ class AgentMedia:
         publication: rtc.RemoteTrackPublication,
         track: rtc.RemoteTrack,
     ) -> None:
-        place = Place(track, publication, owner.identity, self._sink)
+        ref = TrackRef(track, publication, owner.identity, self._sink)
         if kind == "video":
-            feed: VideoFeed | AudioFeed = VideoFeed(
-                place, self._writers.video, self._tasks, self._pausing
+            feed: VideoTrackReader | AudioTrackReader = VideoTrackReader(
+                ref, self._writers.video, self._tasks, self._pausing
             )
         else:
-            feed = AudioFeed(place, self._writers.audio, self._tasks, self._pausing)
+            feed = AudioTrackReader(ref, self._writers.audio, self._tasks, self._pausing)
         self._feeds[kind] = feed
         feed.start()
 

@@ -8,12 +8,12 @@ from typing import Final, Generic, TypeVar, cast, final
 
 from livekit import rtc
 
-from ..contract import PictureSource
 from ..errors import BrokenError, ClosedError, MisuseError
 from ..media import AudioFrame, FrameMetadata, VideoFrame
+from ..media.publishing import PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
+from .errors import broken
 from .listeners import report
-from .outcomes import broken
 
 QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
 MAX_FPS: Final = 60  # pictures a second; `push` waits so that no burst reaches the encoder
@@ -130,10 +130,10 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
 
 
 @final
-class LiveKitPictures(LiveKitTrack[VideoFrame]):
+class LiveKitVideoTrack(LiveKitTrack[VideoFrame]):
     """One published video track, until it is closed."""
 
-    def __init__(self, source: PictureSource, width: int, height: int, stamped: bool) -> None:
+    def __init__(self, source: SourceName, width: int, height: int, stamped: bool) -> None:
         self._what = source
         self._stamped = stamped
         self._source = rtc.VideoSource(width, height, is_screencast=source == "screen")
@@ -188,12 +188,12 @@ def _sdk_metadata(metadata: FrameMetadata) -> rtc.FrameMetadata:
 
 
 @final
-class _Publishing(Generic[F]):
+class _Publishing:
     """One attempt to publish, which undoes itself if it was given up."""
 
-    def __init__(self, room: rtc.Room, track: LiveKitTrack[F]) -> None:
+    def __init__(self, room: rtc.Room, track: LiveKitMicrophone | LiveKitVideoTrack) -> None:
         self._room = room
-        self._track: LiveKitTrack[F] = track
+        self._track = track
         self.given_up = False
         self.published = False
         self.error: Exception | None = None
@@ -219,36 +219,25 @@ class Publications:
     def __init__(self) -> None:
         self._tasks = TaskOwner()
         self._attempts: list[RootTask] = []
-        self._open: list[LiveKitMicrophone | LiveKitPictures] = []
+        self._open: list[LiveKitMicrophone | LiveKitVideoTrack] = []
         self._closed = False
 
-    async def open_microphone(
-        self, room: rtc.Room, sample_rate: int, num_channels: int
-    ) -> LiveKitMicrophone:
-        """Publish a track that takes sound of this form; cancelled, it is unpublished again.
+    async def open(self, room: rtc.Room, source: SourceName, frame: F) -> PublishedTrack[F]:
+        """Publish a track that takes frames like `frame`; cancelled, it is unpublished again.
 
         Raises:
             ClosedError: the room was closed meanwhile.
             BrokenError: the room did not take the track.
         """
-        microphone = LiveKitMicrophone(sample_rate, num_channels)
-        await self._publish(room, microphone)
-        self._open.append(microphone)
-        return microphone
-
-    async def open_video(
-        self, room: rtc.Room, source: PictureSource, width: int, height: int, stamped: bool
-    ) -> LiveKitPictures:
-        """Publish a track that takes pictures; cancelled, it is unpublished again.
-
-        Raises:
-            ClosedError: the room was closed meanwhile.
-            BrokenError: the room did not take the track.
-        """
-        pictures = LiveKitPictures(source, width, height, stamped)
-        await self._publish(room, pictures)
-        self._open.append(pictures)
-        return pictures
+        track: LiveKitMicrophone | LiveKitVideoTrack
+        if isinstance(frame, AudioFrame):
+            track = LiveKitMicrophone(frame.sample_rate, frame.num_channels)
+        else:
+            stamped = frame.metadata is not None
+            track = LiveKitVideoTrack(source, frame.width, frame.height, stamped)
+        await self._publish(room, track)
+        self._open.append(track)
+        return cast("PublishedTrack[F]", track)
 
     async def aclose(self) -> None:
         """Unpublish them all, those being published included; bounded in time."""
@@ -265,7 +254,7 @@ class Publications:
             await attempt.wait(CLOSE_SECONDS)
         await self._tasks.aclose(CLOSE_SECONDS)
 
-    async def _publish(self, room: rtc.Room, track: LiveKitTrack[F]) -> None:
+    async def _publish(self, room: rtc.Room, track: LiveKitMicrophone | LiveKitVideoTrack) -> None:
         attempt = _Publishing(room, track)
         task = self._tasks.start(attempt.run, f"publishing the {track.name}")
         self._attempts = [one for one in self._attempts if not one.ended]

@@ -9,11 +9,11 @@ from typing import Final, final
 
 from livekit import rtc
 
-from ..contract import RoomSink
 from ..errors import BusyError
 from ..events import Role, TranscriptEntry
 from ..tasks import RootTask, TaskOwner
 from .listeners import report
+from .port import RoomSink, UtteranceHeard
 
 TOPIC: Final = "lk.transcription"
 SEGMENT_ATTRIBUTE: Final = "lk.segment_id"
@@ -31,7 +31,12 @@ class _Stream:
     """One text stream: what it gave so far, told to the sink at most once a loop pass."""
 
     def __init__(
-        self, reader: rtc.TextStreamReader, sender: str, sink: RoomSink, role_of: RoleOf
+        self,
+        reader: rtc.TextStreamReader,
+        sender: str,
+        number: int,
+        sink: RoomSink,
+        role_of: RoleOf,
     ) -> None:
         attributes = reader.info.attributes or {}
         self._reader = reader
@@ -41,7 +46,7 @@ class _Stream:
         self._id = attributes.get(SEGMENT_ATTRIBUTE) or reader.info.stream_id
         self._track_sid = attributes.get(TRACK_ATTRIBUTE) or None
         self._role: Role | None = None
-        self._number = sink.stream_opened()
+        self._number = number
         self._parts: list[str] = []
         self._chars = 0
         self._due: asyncio.Handle | None = None
@@ -93,16 +98,15 @@ class _Stream:
         # servers let nobody else transcribe for others.
         self._role = self._role or self._role_of(self._sender, self._track_sid)
         if text:
-            self._sink.transcription(
-                TranscriptEntry(
-                    id=self._id,
-                    role=self._role or "agent",
-                    text=text,
-                    final=self._whole and said_final,
-                    opened=self._number,
-                    stream=self._number,
-                )
+            entry = TranscriptEntry(
+                id=self._id,
+                role=self._role or "agent",
+                text=text,
+                final=self._whole and said_final,
+                opened=self._number,
+                stream=self._number,
             )
+            self._sink.report(UtteranceHeard(entry))
 
 
 @final
@@ -161,8 +165,8 @@ class Transcriptions:
             report("opening a transcription", error)
 
     def _start(self, reader: rtc.TextStreamReader, sender: str) -> None:
-        stream = _Stream(reader, sender, self._sink, self._role_of)
         self._opened += 1
+        stream = _Stream(reader, sender, self._opened, self._sink, self._role_of)
         if len(self._open) >= MAX_OPEN:
             oldest = next(iter(self._open))
             self._open.pop(oldest).abandon()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Self, final
 
-from ..bus.bus import Subscription
-from ..errors import LivelayerError, MalformedMessageError
+from ..bus import Subscription
+from ..errors import LivelayerError, describe
 from ..events import CommandFinished, CommandRefused, DataReceived, EpochStarted, HandlerFailed
-from ..messages import Command, CommandResult, RawMessage, decode, is_command
+from ..messages import Command, CommandResult, RawMessage, is_command
 from ..state import SessionState
-from ..surfaces.supervision import describe
 from .outbox import Outbox
 from .store import Store, take_next
 
@@ -34,14 +33,10 @@ class CommandStream:
         """
         while True:
             packet = await anext(self._packets)
-            if not packet.from_agent or packet.type is None:
-                continue
-            try:
-                message = decode(packet.data)
-            except MalformedMessageError:
-                continue
-            if isinstance(message, RawMessage) or is_command(message):
-                return message
+            if packet.from_agent:
+                message = packet.message
+                if isinstance(message, RawMessage) or is_command(message):
+                    return message
 
     def close(self) -> None:
         """Stop reading."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, TypeAlias, final
 
 import anyio
 import msgspec
 
 from ..clock import Backoff, Clock
-from ..contract import MediaWriters, RoomLoss, RoomPort
 from ..errors import (
     BrokenError,
     ConnectError,
@@ -17,6 +15,8 @@ from ..errors import (
     NotConnectedError,
     RefusedError,
     TokenSourceError,
+    describe,
+    readable,
 )
 from ..events import (
     AgentConfigChanged,
@@ -30,10 +30,12 @@ from ..events import (
     SessionFailed,
     TranscriptCleared,
 )
-from ..surfaces.supervision import describe
-from ..tasks import RootTask, TaskOwner, fault_of
+from ..rooms.port import RoomLost, RoomPort
+from ..state import SessionState
+from ..tasks import RootTask, TaskOwner, Timer, fault_of
 from ..tokens import RoomAccess, TokenRequest
-from .room_events import Intake
+from .agent_commands import AgentCommands
+from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .target import Target
 
@@ -44,7 +46,7 @@ EndState: TypeAlias = Literal["disconnected", "error"]
 
 class _Joined(msgspec.Struct, frozen=True):
     port: RoomPort
-    intake: Intake
+    handler: RoomEventHandler
     access: RoomAccess
 
 
@@ -57,10 +59,9 @@ class Connection:
         store: Store,
         tasks: TaskOwner,
         clock: Clock,
-        media: MediaWriters,
+        media: SessionWriters,
+        commands: AgentCommands,
         target: Target,
-        new_intake: Callable[[Callable[[RoomLoss], None]], Intake],
-        on_room_changed: Callable[[], None],
         *,
         reconnect: Backoff | None,
         resume_window: float,
@@ -71,8 +72,8 @@ class Connection:
         self._tasks = tasks
         self._clock = clock
         self._media = media
-        self._new_intake = new_intake
-        self._on_room_changed = on_room_changed
+        self._commands = commands
+        self._last_stream = 0
         self._reconnect = reconnect
         self._resume_window = resume_window
         self._close_timeout = close_timeout
@@ -82,11 +83,16 @@ class Connection:
         self._leaving: RootTask | None = None
         self._prior_room: str | None = None
         self._resume_until = 0.0  # on the clock: until then `_prior_room` can be returned to
-        self._resume_timer: RootTask | None = None
+        self._resume_timer = Timer(self._resume_expired, "resume window", tasks, clock)
+
+    @property
+    def state(self) -> SessionState:
+        """What the session knows."""
+        return self._store.state
 
     @property
     def port(self) -> RoomPort | None:
-        """The room we are in; None while there is none."""
+        """The room that the session is in; None while there is none."""
         return self._joined.port if self._joined else None
 
     async def agent_speaks_livelayer(self) -> bool:
@@ -97,12 +103,12 @@ class Connection:
         """
         if self._joined is None:
             return False
-        intake = self._joined.intake
-        if intake.dialect is None and self._store.state.agent_active:
+        handler = self._joined.handler
+        if handler.dialect is None and self._store.state.agent_active:
             with anyio.move_on_after(ANNOUNCE_SECONDS):
-                await self._store.wait_until(lambda _: intake.dialect is not None, DataReceived)
-            intake.settle_dialect()
-        return intake.dialect == "livelayer"
+                await self._store.wait_until(lambda _: handler.dialect is not None, DataReceived)
+            handler.settle_dialect()
+        return handler.dialect == "livelayer"
 
     async def connect(self) -> None:
         """Return when joined; several callers share one attempt, the last to give up ends it.
@@ -115,7 +121,7 @@ class Connection:
             return
         attempt = self._attempt
         if attempt is None:
-            self._stop_resume_timer()
+            self._resume_timer.stop()
             self._store.publish(ConnectionStateChanged("connecting"))
             attempt = self._attempt = self._tasks.start(self._join_first, "connect")
         self._waiting += 1
@@ -156,7 +162,7 @@ class Connection:
     async def aclose(self) -> None:
         """Leave the room without a word: the session closes."""
         leaving = self._leave()
-        self._stop_resume_timer()
+        self._resume_timer.stop()
         if self._store.state.connection_state in ("connecting", "connected"):
             self._store.publish(ConnectionStateChanged("disconnected"))
         await self._left(leaving)
@@ -174,8 +180,8 @@ class Connection:
             return None
         self._prior_room = joined.port.room_name or joined.access.room_name
         self._resume_until = self._clock.now() + self._resume_window
-        joined.intake.close()
-        self._on_room_changed()
+        joined.handler.close()
+        self._last_stream = joined.handler.last_stream
         return joined.port
 
     async def _close_port(self, port: RoomPort) -> None:
@@ -203,7 +209,7 @@ class Connection:
             joined = await self._open()
         except LivelayerError as error:
             self._attempt = None
-            self._fail(str(error), retryable=_retryable(error))
+            self._fail(readable(str(error)), retryable=_retryable(error))
             raise
         self._attempt = None
         self._enter(joined, ConnectionStateChanged("connected"))
@@ -228,25 +234,30 @@ class Connection:
             raise ConnectError(access.url, describe(error), retryable=False) from error
 
     async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
-        intake = self._new_intake(lambda loss: self._lost(port, loss))
+        handler = RoomEventHandler(
+            self._store,
+            self._commands,
+            self._media,
+            lambda loss: self._lost(port, loss),
+            self._last_stream,
+        )
         joined = False
         try:
-            await port.connect(access, intake, self._media)
+            await port.connect(access, handler, self._media)
             joined = True
         finally:
             if not joined:
-                intake.close()
+                handler.close()
                 await self._close_port(port)
-        return _Joined(port, intake, access)
+        return _Joined(port, handler, access)
 
     def _enter(self, joined: _Joined, news: ConnectionStateChanged | Reconnected) -> None:
         self._joined = joined
-        self._on_room_changed()
         self._store.publish(news)
         config = joined.access.agent_config
         if config is not None and config != self._store.state.agent_config:
             self._store.publish(AgentConfigChanged(config))
-        joined.intake.open()
+        joined.handler.open()
 
     def _give_up(self, attempt: RootTask) -> None:
         if self._attempt is attempt and self._store.state.connection_state == "connecting":
@@ -256,7 +267,7 @@ class Connection:
 
     # Losing and coming back -----------------------------------------------------------------
 
-    def _lost(self, port: RoomPort, loss: RoomLoss) -> None:
+    def _lost(self, port: RoomPort, loss: RoomLost) -> None:
         if self._joined is None or self._joined.port is not port:
             return
         gone = self._drop_room()
@@ -276,7 +287,7 @@ class Connection:
         error: LivelayerError = BrokenError("no attempt was made")
         for attempt, pause in enumerate(backoff.pauses(), 1):
             if attempt > 1:
-                self._store.publish(Reconnecting(str(error), attempt))
+                self._store.publish(Reconnecting(readable(str(error)), attempt))
             await self._clock.sleep(pause)
             try:
                 joined = await self._open()
@@ -289,7 +300,7 @@ class Connection:
                 self._enter(joined, Reconnected(rejoined=True))
                 return
         self._attempt = None
-        self._fail(str(error), retryable=_retryable(error))
+        self._fail(readable(str(error)), retryable=_retryable(error))
         raise error
 
     def _fail(self, reason: str, *, retryable: bool) -> None:
@@ -302,28 +313,19 @@ class Connection:
         seconds_left = self._resume_until - self._clock.now()
         can_resume = self._prior_room is not None and seconds_left > 0
         self._store.publish(ConnectionStateChanged(state, reason, can_resume))
-        self._stop_resume_timer()
+        self._resume_timer.stop()
         if can_resume:
-            self._resume_timer = self._tasks.start(
-                lambda: self._expire_resume(seconds_left), "resume window"
-            )
+            self._resume_timer.start(seconds_left)
         else:
             self._prior_room = None
 
-    async def _expire_resume(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        self._resume_timer = None
+    def _resume_expired(self) -> None:
         self._forget_room()
         self._store.publish(ResumeWindowClosed())
 
     def _forget_room(self) -> None:
         self._prior_room = None
-        self._stop_resume_timer()
-
-    def _stop_resume_timer(self) -> None:
-        timer, self._resume_timer = self._resume_timer, None
-        if timer is not None:
-            timer.cancel()
+        self._resume_timer.stop()
 
 
 def _retryable(error: LivelayerError) -> bool:

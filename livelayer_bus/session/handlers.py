@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import final
 
 from ..contract import DataHandler, Unsubscribe
+from ..errors import Lagged, describe, place_of
 from ..events import DataReceived, HandlerFailed
-from ..surfaces.supervision import describe
-from ..tasks import TaskOwner, fault_of
+from ..tasks import TaskOwner, fault_of, log_fault
 from .store import Store, take_next
+
+logger = logging.getLogger(__name__)
 
 
 @final
@@ -62,5 +65,7 @@ class _Reader:
         if error is not None:
             self._failed(error)
 
-    def _failed(self, error: Exception) -> None:
-        self._store.publish_late(HandlerFailed(self.name, describe(error)))
+    def _failed(self, error: BaseException) -> None:
+        if not isinstance(error, Lagged):
+            log_fault(logger, f"data handler {self.name}", error)
+        self._store.publish_late(HandlerFailed(self.name, describe(error), place_of(error)))

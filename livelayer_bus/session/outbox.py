@@ -9,14 +9,15 @@ from uuid import uuid4
 import anyio
 import msgspec
 
-from ..contract import Outgoing, RoomPort
+from ..contract import Outgoing
 from ..errors import (
-    MalformedMessageError,
+    ClosedError,
     MessageTooLargeError,
     MisuseError,
     NotConnectedError,
     RequestTimeoutError,
     SendTimeoutError,
+    not_connected,
 )
 from ..events import (
     AgentAvailabilityChanged,
@@ -28,8 +29,10 @@ from ..events import (
     Reconnected,
     Reconnecting,
 )
-from ..messages import Message, RawMessage, WireMessage, decode, encode, message_type, request_id
+from ..messages import Message, RawMessage, WireMessage, encode, request_id, type_of
+from ..rooms.port import RoomPort
 from ..state import SessionState
+from .connection import Connection
 from .store import Events, Store, take_next
 
 HandOver: TypeAlias = Callable[[RoomPort, tuple[str, ...]], Awaitable[None]]
@@ -51,11 +54,9 @@ _ENDS: tuple[type[Event], ...] = (ConnectionStateChanged, EpochStarted)
 class Outbox:
     """Sends one message at a time, in the order of the calls."""
 
-    def __init__(
-        self, store: Store, port: Callable[[], RoomPort | None], max_message_bytes: int
-    ) -> None:
+    def __init__(self, store: Store, connection: Connection, max_message_bytes: int) -> None:
         self._store = store
-        self._port = port
+        self._connection = connection
         self._limit: Final = max_message_bytes
         self._turn = anyio.Lock()
 
@@ -67,7 +68,7 @@ class Outbox:
 
         async def hand_over(port: RoomPort, to: tuple[str, ...]) -> None:
             await port.send(data, to=to)
-            self._store.publish_late(DataSent(payload=msgspec.Raw(data), type=message_type(data)))
+            self._store.publish_late(DataSent(payload=msgspec.Raw(data), type=type_of(message)))
 
         await self._deliver(hand_over, timeout, require_agent)
 
@@ -85,7 +86,6 @@ class Outbox:
         """See `Session.request`."""
         message, request = _numbered(message)
         wanted = reply if isinstance(reply, str) else reply.wire_type()
-        kind = message_type(encode(message)) or ""
         epoch = self._store.state.epoch
         deadline = anyio.current_time() + timeout
         with self._store.bus.subscribe(DataReceived, *_ENDS) as events:
@@ -94,14 +94,13 @@ class Outbox:
                 with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
                     return await self._find_answer(events, epoch, wanted, request)
             except TimeoutError as error:
-                raise RequestTimeoutError(kind, request, timeout) from error
+                raise RequestTimeoutError(type_of(message), request, timeout) from error
 
     async def _find_answer(self, events: Events, epoch: int, wanted: str, request: str) -> Message:
         while True:
             event, _ = await take_next(events)
             if event is None:
-                state = self._store.state.connection_state
-                raise NotConnectedError(state, "the session was closed")
+                raise ClosedError("this session")
             if not isinstance(event, DataReceived):
                 self._require_room(epoch)
                 continue
@@ -122,18 +121,18 @@ class Outbox:
                     handed_over = True
                     await hand_over(port, to)
         except TimeoutError as error:
-            reason = waiting_for or _obstacle(self._store.state, require_agent)
+            reason = waiting_for or _obstacle(self._store.state, require_agent) or UNCONFIRMED
             raise SendTimeoutError(timeout, reason, handed_over=handed_over) from error
 
     async def _ready(self, epoch: int, require_agent: bool) -> tuple[RoomPort, tuple[str, ...]]:
         def settled(state: SessionState) -> bool:
             self._require_room(epoch)
-            return _obstacle(state, require_agent) == _NONE
+            return _obstacle(state, require_agent) is None
 
         state = await self._store.wait_until(settled, *_TURNS)
-        port = self._port()
+        port = self._connection.port
         if port is None:
-            raise NotConnectedError(state.connection_state, state.error)
+            raise not_connected(state.connection_state, state.error)
         agent = state.agent_identity
         return port, (agent,) if require_agent and agent is not None else ()
 
@@ -142,14 +141,14 @@ class Outbox:
         if state.epoch != epoch:
             raise NotConnectedError(state.connection_state, "the agent was switched meanwhile")
         if state.connection_state not in ("connecting", "connected"):
-            raise NotConnectedError(state.connection_state, state.error)
+            raise not_connected(state.connection_state, state.error)
 
 
-_NONE = "the transport did not confirm it"
+UNCONFIRMED = "the transport did not confirm it"
 
 
-def _obstacle(state: SessionState, require_agent: bool) -> str:
-    """What a message waits for in this state; `_NONE` when nothing is in its way."""
+def _obstacle(state: SessionState, require_agent: bool) -> str | None:
+    """What a message waits for in this state; None when it can be sent."""
     if state.connection_state == "connecting":
         return "the session is still connecting"
     if state.reconnecting:
@@ -157,7 +156,7 @@ def _obstacle(state: SessionState, require_agent: bool) -> str:
     if require_agent and not state.agent_active:
         joined = state.agent_identity is not None
         return "the agent has joined but is not active yet" if joined else "no agent has joined"
-    return _NONE
+    return None
 
 
 def _numbered(message: Outgoing) -> tuple[Outgoing, str]:
@@ -178,8 +177,5 @@ def _numbered(message: Outgoing) -> tuple[Outgoing, str]:
 def _answer(event: DataReceived, wanted: str, request: str) -> Message | None:
     if not event.from_agent or event.type != wanted:
         return None
-    try:
-        answer = decode(event.data)
-    except MalformedMessageError:
-        return None  # told by `MalformedMessage`
-    return answer if request_id(answer) == request else None
+    answer = event.message  # None: reported as a `MalformedMessage`
+    return answer if answer is not None and request_id(answer) == request else None

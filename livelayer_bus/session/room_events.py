@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal, TypeAlias, final
 
 import msgspec
 
-from ..contract import MediaWriters, RoomLoss, TrackKind
-from ..errors import MalformedMessageError
+from ..errors import ClosedError, describe, place_of
 from ..events import (
     AgentAvailabilityChanged,
     AgentState,
     AgentStateChanged,
     CommandRefusedReason,
     DataReceived,
+    HandlerFailed,
     MalformedMessage,
     Reconnected,
     Reconnecting,
     TrackChanged,
     TranscriptEntry,
     TranscriptUpdated,
+    carrying,
     packet_payload,
 )
+from ..media import AudioWriter, VideoWriter
 from ..messages import (
     AgentError,
     AgentStateMessage,
     BotReady,
     Message,
-    RawMessage,
     capability_of,
-    decode,
     is_command,
-    message_type,
+    read,
 )
-from ..surfaces.commands import CommandRouter
+from ..rooms.listeners import report
+from ..rooms.port import (
+    AgentPresence,
+    AgentStateReported,
+    ConnectionInterrupted,
+    ConnectionRestored,
+    MediaWriters,
+    PacketReceived,
+    RoomEvent,
+    RoomLost,
+    TrackKind,
+    TrackReported,
+    UtteranceHeard,
+)
+from .agent_commands import AgentCommands
 from .store import Store
 
 # The participant attribute's values beyond AgentState, and what they mean for a surface.
@@ -47,44 +61,65 @@ _STATES: dict[str, AgentState] = {
     "initializing": "idle",
     "failed": "idle",
 }
-MAX_HELD = 1024  # reports kept back until the join is announced
+MAX_HELD = 1024  # events held back until the join is announced
 
-Report: TypeAlias = Callable[[], None]
+
+class SessionWriters(MediaWriters, frozen=True):
+    """The session's own channels, as a room adapter fills them."""
+
+    video: VideoWriter
+    audio: AudioWriter
+
+
 Dialect: TypeAlias = Literal["livelayer", "plain"]
 """What an agent understands: our data messages, or livekit-agents' text streams alone."""
 
 
 @final
-class Intake:
+class RoomEventHandler:
     """The `RoomSink` of one room.
 
-    What is reported while the room is still being joined is held back until `open()`, so that
-    nothing is heard of a room before `connected` is; after `close()` nothing is heard of it at all.
+    Events reported while the room is still being joined are held back, in order, until `open()`,
+    so that `connected` is published first; after `close()` every event is ignored. An event that
+    fails is a `HandlerFailed` event and does not affect the others.
     """
 
     def __init__(
         self,
         store: Store,
-        router: CommandRouter,
-        media: MediaWriters,
-        streams: Iterator[int],
-        on_lost: Callable[[RoomLoss], None],
+        commands: AgentCommands,
+        media: SessionWriters,
+        on_lost: Callable[[RoomLost], None],
+        last_stream: int,
     ) -> None:
         self._store = store
-        self._router = router
+        self._commands = commands
         self._media = media
-        self._streams = streams
         self._on_lost = on_lost
-        self._held: deque[Report] | None = deque()
+        self._held: deque[RoomEvent] | None = deque()
         self._closed = False
         self._tracks: set[TrackKind] = set()
+        self._streams_before = last_stream
+        self.last_stream = last_stream
+        """The highest number of a transcription stream so far, counted over all rooms."""
         self.dialect: Dialect | None = None
 
     def open(self) -> None:
-        """The room is joined: pass on what was held back, and everything from now on."""
+        """The room is joined: handle what was held back, and everything from now on."""
         held, self._held = self._held or (), None
-        for report in held:
-            report()
+        for event in held:
+            self._deliver(event)
+
+    def report(self, event: RoomEvent) -> None:
+        """See `RoomSink`."""
+        if self._held is None:
+            self._deliver(event)
+        elif len(self._held) < MAX_HELD:
+            self._held.append(event)
+        else:
+            # A room this lively before its join is announced: handle what it reported already.
+            self.open()
+            self._deliver(event)
 
     def settle_dialect(self) -> None:
         """Take an agent that has not announced itself for a plain one; it may still do so."""
@@ -93,56 +128,45 @@ class Intake:
     def close(self) -> None:
         """The room is no longer ours."""
         for kind in tuple(self._tracks):
-            self.track(kind, available=False, sid=None, participant=None)
+            self._deliver(TrackReported(kind, available=False))
         self._closed = True
         self._held = None
 
-    # RoomSink -------------------------------------------------------------------------------
-
-    def reconnecting(self, reason: str) -> None:
-        self._report(lambda: self._store.publish(Reconnecting(reason)))
-
-    def reconnected(self) -> None:
-        self._report(lambda: self._store.publish(Reconnected()))
-
-    def lost(self, loss: RoomLoss) -> None:
-        self._report(lambda: self._on_lost(loss))
-
-    def agent(self, identity: str | None, *, active: bool) -> None:
-        self._report(lambda: self._agent(identity, active))
-
-    def agent_state(self, raw: str) -> None:
-        self._report(lambda: self._agent_state(raw))
-
-    def packet(
-        self, data: bytes, *, sender: str | None, topic: str | None, from_agent: bool
-    ) -> None:
-        self._report(lambda: self._packet(data, sender, topic or None, from_agent))
-
-    def stream_opened(self) -> int:
-        return next(self._streams)
-
-    def transcription(self, entry: TranscriptEntry) -> None:
-        self._report(lambda: self._store.publish(TranscriptUpdated(entry)))
-
-    def track(
-        self, kind: TrackKind, *, available: bool, sid: str | None, participant: str | None
-    ) -> None:
-        self._report(lambda: self._track(kind, available, sid, participant))
-
-    # What the reports mean ------------------------------------------------------------------
-
-    def _report(self, report: Report) -> None:
+    def _deliver(self, event: RoomEvent) -> None:
+        # One event that fails must not take the others with it, nor reach the SDK's callback.
         if self._closed:
             return
-        if self._held is None:
-            report()
-        elif len(self._held) < MAX_HELD:
-            self._held.append(report)
-        else:
-            # A room this lively before its join is announced: announce what it said already.
-            self.open()
-            report()
+        try:
+            self._handle(event)
+        except ClosedError:
+            pass  # the session closed first
+        except Exception as error:  # noqa: BLE001 - see above
+            kind = type(event).__name__
+            report(f"handling {kind}", error)
+            self._store.publish_late(
+                HandlerFailed(f"room event {kind}", describe(error), place_of(error))
+            )
+
+    # What the events mean -------------------------------------------------------------------
+
+    def _handle(self, event: RoomEvent) -> None:
+        match event:
+            case ConnectionInterrupted(reason):
+                self._store.publish(Reconnecting(reason))
+            case ConnectionRestored():
+                self._store.publish(Reconnected())
+            case RoomLost():
+                self._on_lost(event)
+            case AgentPresence(identity, active):
+                self._agent(identity, active)
+            case AgentStateReported(raw):
+                self._agent_state(raw)
+            case PacketReceived():
+                self._packet(event)
+            case UtteranceHeard(entry):
+                self._utterance(entry)
+            case TrackReported():
+                self._track(event)
 
     def _agent(self, identity: str | None, active: bool) -> None:
         state = self._store.state
@@ -174,59 +198,39 @@ class Intake:
         known = _STATES.get(raw, state.agent_state)
         self._store.publish(AgentStateChanged(known, raw, error))
 
-    def _packet(self, data: bytes, sender: str | None, topic: str | None, from_agent: bool) -> None:
-        try:
-            message = decode(data)
-        except MalformedMessageError as error:
-            self._malformed(error, data, sender, topic, from_agent)
-            return
-        kind = message.type if isinstance(message, RawMessage) else message.wire_type()
-        self._store.publish(
-            DataReceived(
-                payload=msgspec.Raw(data),
-                type=kind,
-                topic=topic,
-                sender=sender,
-                from_agent=from_agent,
-            )
+    def _packet(self, packet: PacketReceived) -> None:
+        found = read(packet.data)
+        message, kind, topic = found.message, found.type, packet.topic or None
+        payload, is_json = msgspec.Raw(packet.data), True
+        if kind is None:
+            payload, is_json = packet_payload(packet.data)
+        event = DataReceived(
+            payload=payload,
+            is_json=is_json,
+            type=kind,
+            topic=topic,
+            sender=packet.sender,
+            from_agent=packet.from_agent,
         )
-        if from_agent:
-            self._from_agent(message, data, sender)
+        # What other participants send is decoded for those who ask: their number is unbounded.
+        self._store.publish(carrying(event, message) if packet.from_agent else event)
+        if message is None:
+            problem = found.problem or ""
+            # On a topic of its own it is an application's protocol, which the raw listeners know.
+            if kind is not None or topic is None:
+                self._store.publish(MalformedMessage(problem, kind, packet.sender, topic))
+            if kind is not None and capability_of(kind) is not None:
+                reason: CommandRefusedReason = "invalid" if packet.from_agent else "sender"
+                self._commands.refuse(kind, reason, problem, found.request_id, packet.sender)
+        elif packet.from_agent:
+            self._from_agent(message, packet, found.request_id)
         elif is_command(message):
             detail = "only an agent's participant can command"
-            self._router.refuse(kind, "sender", detail, _request_of(data), sender)
-
-    def _malformed(
-        self,
-        error: MalformedMessageError,
-        data: bytes,
-        sender: str | None,
-        topic: str | None,
-        from_agent: bool,
-    ) -> None:
-        payload, is_json = packet_payload(data)
-        kind = message_type(data) if is_json else None
-        self._store.publish(
-            DataReceived(
-                payload=payload,
-                is_json=is_json,
-                type=kind,
-                topic=topic,
-                sender=sender,
-                from_agent=from_agent,
+            self._commands.refuse(
+                message.wire_type(), "sender", detail, found.request_id, packet.sender
             )
-        )
-        if kind is None:
-            # On a topic of its own it is an application's protocol, which the raw listeners know.
-            if topic is None:
-                self._store.publish(MalformedMessage(error.problem, None, sender, None))
-            return
-        self._store.publish(MalformedMessage(error.problem, kind, sender, topic))
-        if capability_of(kind) is not None:
-            reason: CommandRefusedReason = "invalid" if from_agent else "sender"
-            self._router.refuse(kind, reason, error.problem, _request_of(data), sender)
 
-    def _from_agent(self, message: Message, data: bytes, sender: str | None) -> None:
+    def _from_agent(self, message: Message, packet: PacketReceived, request: str | None) -> None:
         if isinstance(message, AgentStateMessage | BotReady):
             self.dialect = "livelayer"
         match message:
@@ -241,30 +245,24 @@ class Intake:
                     AgentStateChanged(state.agent_state, state.raw_agent_state or "", error)
                 )
             case _ if is_command(message):
-                self._router.route(message, data, _request_of(data), sender)
+                self._commands.route(message, packet.data, request, packet.sender)
             case _:
                 pass  # told by DataReceived
 
-    def _track(
-        self, kind: TrackKind, available: bool, sid: str | None, participant: str | None
-    ) -> None:
-        writer = self._media.video if kind == "video" else self._media.audio
-        writer.set_available(available)
-        if available:
-            self._tracks.add(kind)
+    def _utterance(self, entry: TranscriptEntry) -> None:
+        # An adapter counts its own streams from 1; the session's rooms follow one another.
+        before = self._streams_before
+        self.last_stream = max(self.last_stream, before + entry.stream)
+        numbered = msgspec.structs.replace(
+            entry, opened=before + entry.opened, stream=before + entry.stream
+        )
+        self._store.publish(TranscriptUpdated(numbered))
+
+    def _track(self, track: TrackReported) -> None:
+        writer = self._media.video if track.kind == "video" else self._media.audio
+        writer.set_available(track.available)
+        if track.available:
+            self._tracks.add(track.kind)
         else:
-            self._tracks.discard(kind)
-        self._store.publish(TrackChanged(kind, available, sid, participant))
-
-
-class _Request(msgspec.Struct):
-    # Any command may carry one, also those whose form does not name it.
-    requestId: object = None  # noqa: N815 - the name on the wire
-
-
-_request_decoder = msgspec.json.Decoder(_Request)
-
-
-def _request_of(data: bytes) -> str | None:
-    request = _request_decoder.decode(data).requestId
-    return request if isinstance(request, str) else None
+            self._tracks.discard(track.kind)
+        self._store.publish(TrackChanged(track.kind, track.available, track.sid, track.participant))

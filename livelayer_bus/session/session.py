@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Self, TypedDict, final, overload
@@ -13,34 +12,25 @@ from livekit import rtc
 
 from ..bus.bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
-from ..contract import (
-    DataHandler,
-    E,
-    MediaWriters,
-    Outgoing,
-    RoomFactory,
-    StateProperties,
-    Unsubscribe,
-)
+from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
 from ..errors import MisuseError, SurfaceFailedError
-from ..events import DataReceived, EpochStarted, Event, RefusalReason
+from ..events import DataReceived, EpochStarted, Event
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
+from ..media.publishing import SOURCES, Publisher, SourceName
 from ..messages import Message, UserMessage, WireMessage
+from ..rooms.port import RoomFactory
 from ..state import SessionState
-from ..surfaces.commands import CommandRouter
-from ..surfaces.publishing import Publisher
 from ..surfaces.supervision import MountedSurface, OnFault, Supervisor
 from ..surfaces.surface import Surface, SurfaceFunction
-from ..tasks import TaskOwner
+from ..tasks import TaskOwner, Timer
 from ..tokens import SessionEndpoint, TokenSource
+from .agent_commands import AgentCommands
 from .commands import CommandStream, report_results
 from .connection import Connection
 from .handlers import Handlers
 from .lifetime import Lifetime
-from .linger import Linger
 from .outbox import Outbox
-from .publishers import Publishers
-from .room_events import Intake
+from .room_events import SessionWriters
 from .store import Store
 from .target import Borrow, Target, target_of
 
@@ -65,7 +55,7 @@ class SessionOptions(TypedDict, total=False):
 
 
 @final
-class Session(StateProperties):
+class Session(ControlledSession):
     """One live agent, any number of surfaces; `async with` owns every task of it.
 
     Guarantee: state and events agree at every instant (`subscribe` explains), nothing sent is lost
@@ -120,38 +110,38 @@ class Session(StateProperties):
         self._store: Final = Store(state, capacity=capacity, max_bytes=max_bytes)
         self._video: Final = VideoWriter()
         self._audio: Final = AudioWriter()
-        self._media: Final = MediaWriters(self._video, self._audio)
-        self._router: Final = CommandRouter(
-            self._store.publish, lambda: self._supervisor.surfaces, self._tasks, self._clock
+        mounted: dict[str, MountedSurface] = {}
+        self._commands: Final = AgentCommands(
+            self._store, mounted.values(), self._tasks, self._clock
         )
-        self._publishers: Final = Publishers(
-            self._store, lambda: self._connection.port, self._tasks
+        self._supervisor: Final = Supervisor(
+            self,
+            publish=self._store.publish_late,
+            mounted=mounted,
+            router=self._commands.router,
+            on_ended=self._surface_ended,
+            clock=self._clock,
+            close_timeout=close_timeout,
         )
         self._connection: Final = Connection(
             self._store,
             self._tasks,
             self._clock,
-            self._media,
+            SessionWriters(self._video, self._audio),
+            self._commands,
             target,
-            self._new_intake,
-            self._publishers.room_changed,
             reconnect=reconnect,
             resume_window=resume_window,
             close_timeout=close_timeout,
         )
-        self._outbox: Final = Outbox(self._store, lambda: self._connection.port, max_message_bytes)
+        self._sources: Final[dict[SourceName, Publisher[Any]]] = {
+            name: Publisher(name, self._connection, self._store.publish_late, self._tasks)
+            for name in SOURCES
+        }
+        self._outbox: Final = Outbox(self._store, self._connection, max_message_bytes)
         self._handlers: Final = Handlers(self._store, self._tasks)
-        self._supervisor: Final = Supervisor(
-            self,
-            publish=self._store.publish_late,
-            services=_Services(self),
-            on_ended=self._surface_ended,
-            clock=self._clock,
-            close_timeout=close_timeout,
-        )
-        self._streams: Final = itertools.count(1)
-        self._uses: Final = itertools.count(1)
-        self._linger: Final = Linger(linger, self._part, self._tasks, self._clock)
+        self._linger: Final = linger
+        self._linger_timer: Final = Timer(self._part, "linger", self._tasks, self._clock)
         self._lifetime: Final = Lifetime()
 
     # Opening and closing --------------------------------------------------------------------
@@ -227,17 +217,17 @@ class Session(StateProperties):
     @property
     def microphone(self) -> Publisher[AudioFrame]:
         """The session's one microphone; nothing is published before somebody acquires it."""
-        return self._publishers.microphone
+        return self._sources["microphone"]
 
     @property
     def camera(self) -> Publisher[VideoFrame]:
         """The session's one camera, leased as the microphone is."""
-        return self._publishers.camera
+        return self._sources["camera"]
 
     @property
     def screen(self) -> Publisher[VideoFrame]:
         """The session's one shared screen, leased as the microphone is."""
-        return self._publishers.screen
+        return self._sources["screen"]
 
     @overload
     def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
@@ -282,7 +272,7 @@ class Session(StateProperties):
     async def disconnect(self) -> None:
         """Leave the room, clear the transcript, open the resume window; surfaces stay mounted."""
         self._lifetime.check()
-        self._router.forget()
+        self._commands.router.forget()
         await self._connection.disconnect()
 
     async def switch_agent(self, agent_id: str) -> None:
@@ -312,7 +302,7 @@ class Session(StateProperties):
         state = self.state
         if tokens is None and base_url is not None:
             tokens = SessionEndpoint.at(base_url)
-        self._router.forget()
+        self._commands.router.forget()
         await self._connection.switch(
             Target(tokens or target.tokens, target.rooms),
             EpochStarted(state.epoch + 1, agent_id or state.agent_id, base_url or state.base_url),
@@ -335,6 +325,7 @@ class Session(StateProperties):
 
         Raises:
             NotConnectedError: the session is in no room, left it, or was switched meanwhile.
+            ConnectionLostError: the room was lost for good.
             SendTimeoutError: it had to wait too long; the error says for what.
             MessageTooLargeError: the JSON exceeds `max_message_bytes`.
             MalformedMessageError: it is no message.
@@ -417,56 +408,20 @@ class Session(StateProperties):
         mounted = self._supervisor.mount(
             surface, key=key, capabilities=capabilities, on_fault=on_fault
         )
-        self._linger.stop()
+        self._linger_timer.stop()
         return mounted
 
     # What the parts ask of the whole --------------------------------------------------------
 
-    def _new_intake(self, port_lost: Any) -> Intake:
-        return Intake(self._store, self._router, self._media, self._streams, port_lost)
-
     def _surface_ended(self, surface: MountedSurface) -> None:
-        self._router.surface_ended(surface.key, ok=surface.status == "ended")
-        if not self._supervisor.surfaces and not self._lifetime.closed:
-            self._linger.start()
+        self._commands.router.target_ended(surface.key, ok=surface.status == "ended")
+        idle = not self._supervisor.surfaces and not self._lifetime.closed
+        if idle and self._linger is not None:
+            self._linger_timer.start(self._linger)
 
     async def _part(self) -> None:
         if not self._supervisor.surfaces:
             await self.disconnect()
-
-
-class _Services:
-    """What surfaces get of their session beyond `ControlledSession`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    @property
-    def microphone(self) -> Publisher[AudioFrame]:
-        return self._session.microphone
-
-    @property
-    def camera(self) -> Publisher[VideoFrame]:
-        return self._session.camera
-
-    @property
-    def screen(self) -> Publisher[VideoFrame]:
-        return self._session.screen
-
-    def finish_command(self, number: int, ok: bool, reason: RefusalReason | None = None) -> None:
-        self._session._router.finish(number, ok, reason)  # noqa: SLF001 - same module
-
-    def is_command_open(self, number: int) -> bool:
-        return self._session._router.is_open(number)  # noqa: SLF001 - same module
-
-    def next_use(self) -> int:
-        return next(self._session._uses)  # noqa: SLF001 - same module
-
-    async def send_text(self, text: str, *, timeout: float) -> None:
-        await self._session.send_text(text, timeout=timeout)
-
-    async def switch_agent(self, agent_id: str) -> None:
-        await self._session.switch_agent(agent_id)
 
 
 def _check_range(**seconds: float | None) -> None:

@@ -7,9 +7,9 @@ from typing import final
 import msgspec
 from livekit import rtc
 
-from ..contract import RoomFactory
 from ..errors import MisuseError
 from ..rooms import BorrowedRoom, LiveKitRoom
+from ..rooms.port import RoomFactory
 from ..tokens import RoomAccess, SessionEndpoint, TokenRequest, TokenSource
 
 

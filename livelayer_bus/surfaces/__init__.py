@@ -5,22 +5,17 @@ The built-in surfaces `console` and `jsonl` are modules of their own, imported w
 
 from __future__ import annotations
 
-from .commands import COMMAND_TIMEOUT, CommandRouter
-from .publishing import (
+from ..media.publishing import (
     Lease,
     LeaseStatistics,
+    MediaSource,
     Microphone,
     MicrophoneLease,
     Publisher,
 )
+from .commands import COMMAND_TIMEOUT, CommandRouter, RoutedCommand, Target, last_used
 from .supervision import MountedSurface, OnFault, SurfaceStatus, mount
-from .surface import (
-    Surface,
-    SurfaceCommands,
-    SurfaceFunction,
-    SurfacePublisher,
-    SurfaceSession,
-)
+from .surface import Surface, SurfaceCommands, SurfaceFunction, SurfacePublisher, SurfaceSession
 
 __all__ = [
     # Writing a surface
@@ -36,9 +31,13 @@ __all__ = [
     "OnFault",
     # Commands
     "CommandRouter",
+    "RoutedCommand",
+    "Target",
+    "last_used",
     "COMMAND_TIMEOUT",
     # Leases
     "Publisher",
+    "MediaSource",
     "Lease",
     "LeaseStatistics",
     "Microphone",

@@ -1,150 +1,220 @@
-"""Commands of the agent: each goes to one surface that may carry it out, and the agent hears.
+"""Routing of an agent's commands: each goes to one target and is settled exactly once.
 
-The surface a person used last comes first, then the others in mount order; the first one that
-holds the command's capability gets it. What became of it is an event (`CommandFinished`,
-`CommandRefused`), and the session sends every such event to the agent as a `command_result`.
+A session routes commands to its surfaces, and a surface that has parts of its own (the pages of
+the web surface) routes them on with the same class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Protocol, final
-
-import msgspec
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import count
+from typing import Final, Generic, Protocol, TypeVar, final
 
 from ..clock import Clock
-from ..events import (
-    CommandFinished,
-    CommandReceived,
-    CommandRefused,
-    CommandRefusedReason,
-    Event,
-    RefusalReason,
-)
-from ..messages import Capability, Command, capability_of
-from ..tasks import TaskOwner
+from ..messages import Capability, Command, RefusalReason, capability_of
+from ..tasks import TaskOwner, Timer
 
-COMMAND_TIMEOUT = 10.0  # seconds a surface has to carry out one command
-MAX_PENDING = 256  # commands under way at once; past that the agent is told `failed`
+COMMAND_TIMEOUT: Final = 10.0  # seconds that a target has to carry out one command
+MAX_OPEN: Final = 256  # commands under way at once; past that a command fails
 
 
-class Holder(Protocol):
-    """A mounted surface, as far as routing needs it."""
+class Target(Protocol):
+    """What can be given a command."""
 
     @property
     def key(self) -> str: ...
     @property
     def capabilities(self) -> frozenset[Capability]: ...
     @property
-    def last_used(self) -> int: ...
+    def last_used(self) -> int:
+        """Orders targets by when a person last used them; 0 for never."""
+        ...
 
 
-class _Pending(msgspec.Struct, frozen=True):
-    command: str
-    surface: str
-    request_id: str | None
-    cancel_timeout: Callable[[], None]
+T = TypeVar("T", bound=Target)
+
+
+def last_used(targets: Iterable[T]) -> T | None:
+    """The target that a person used last, or else the first one; None if there are none."""
+    # max() keeps the first of equals.
+    return max(targets, key=lambda target: target.last_used, default=None)
 
 
 @final
-class CommandRouter:
-    """Gives every command to one surface and sees that it is answered exactly once."""
+class RoutedCommand:
+    """A command that was given to a target and is not settled yet."""
 
     def __init__(
         self,
-        publish: Callable[[Event], None],
-        holders: Callable[[], Iterable[Holder]],
+        number: int,
+        command: Command,
+        payload: bytes,
+        request_id: str | None,
+        sender: str | None,
+    ) -> None:
+        self.number: Final = number
+        self.command: Final = command
+        self.payload: Final = payload
+        self.request_id: Final = request_id
+        self.sender: Final = sender
+        self.target: str | None = None
+        """The key of the target that it was given to; None while it waits for one."""
+        self.claimed = False
+        """Its target is settling it now."""
+
+
+@final
+class CommandRouter(Generic[T]):
+    """Gives every command to one target and sees that it is settled exactly once.
+
+    The target that a person used last comes first, then the others in their order; the first one
+    that has the command's capability gets it. A command that is not settled within `timeout` is
+    settled with the reason `timeout`. With `patience`, a command whose target cannot take it now,
+    or that has no target yet, waits that long and then fails.
+
+    Args:
+        targets: iterated for each command, in order.
+        deliver: hands a command over; False when the target cannot take it now.
+        settled: called once for each command, with `ok` and the reason if it is False.
+        tasks: own the timers.
+        clock: what they are measured on.
+        timeout: seconds to settle a command.
+        patience: seconds that a command waits for its target; None: it does not wait.
+        numbers: name the commands; counted from 1 unless given.
+    """
+
+    def __init__(
+        self,
+        targets: Iterable[T],
+        deliver: Callable[[RoutedCommand, T], bool],
+        settled: Callable[[RoutedCommand, bool, RefusalReason | None], None],
         tasks: TaskOwner,
         clock: Clock,
+        *,
         timeout: float = COMMAND_TIMEOUT,
+        patience: float | None = None,
+        numbers: Iterator[int] | None = None,
     ) -> None:
-        self._publish = publish
-        self._holders = holders
+        self._targets = targets
+        self._deliver = deliver
+        self._settled = settled
         self._tasks = tasks
         self._clock = clock
         self._timeout = timeout
-        self._number = 0
-        self._pending: dict[int, _Pending] = {}
+        self._patience = patience
+        self._numbers = numbers or count(1)
+        self._uses = count(1)
+        self._open: dict[int, RoutedCommand] = {}
+        self._timers: dict[int, tuple[Timer, Timer]] = {}  # the time limit, the patience
+
+    def __len__(self) -> int:
+        """Commands that are not settled yet."""
+        return len(self._open)
+
+    def next_use(self) -> int:
+        """A number greater than all before: a target's `last_used` when a person uses it."""
+        return next(self._uses)
+
+    def choose(self, capability: Capability | None) -> T | None:
+        """The target that a command with this capability goes to; None if there is none."""
+        return last_used(one for one in self._targets if capability in one.capabilities)
 
     def route(
-        self, command: Command, payload: bytes, request: str | None, sender: str | None
-    ) -> None:
-        """Give `command` to the surface it belongs to, or refuse it."""
-        name = command.wire_type()
-        capability = capability_of(command)
-        holder = self._holder_of(capability)
-        if holder is None:
-            detail = f"no mounted surface was given the capability {capability!r}"
-            self.refuse(name, "capability", detail, request, sender)
-            return
-        self._number += 1
-        number = self._number
-        self._publish(
-            CommandReceived(
-                command=name,
-                payload=msgspec.Raw(payload),
-                number=number,
-                surface=holder.key,
-                request_id=request,
-                sender=sender,
-            )
-        )
-        if len(self._pending) >= MAX_PENDING:
-            self._publish(CommandFinished(name, number, holder.key, False, "failed", request))
-            return
-        timer = self._tasks.start(lambda: self._expire(number), f"command {number}")
-        self._pending[number] = _Pending(name, holder.key, request, timer.cancel)
-
-    def refuse(
         self,
-        command: str,
-        reason: CommandRefusedReason,
-        detail: str,
-        request: str | None,
-        sender: str | None,
-    ) -> None:
-        """Carry the command out nowhere and say why."""
-        self._publish(CommandRefused(command, reason, detail, request, sender))
+        command: Command,
+        payload: bytes,
+        request_id: str | None = None,
+        sender: str | None = None,
+    ) -> bool:
+        """Give a command to its target; False, and nothing was done, if it has none.
+
+        Args:
+            command: the command.
+            payload: the same as JSON.
+            request_id, sender: of its message.
+        """
+        target = self.choose(capability_of(command))
+        if target is None and self._patience is None:
+            return False
+        routed = RoutedCommand(next(self._numbers), command, payload, request_id, sender)
+        number = routed.number
+        full = len(self._open) >= MAX_OPEN
+        if not full:
+            self._open[number] = routed
+            limit = self._timer(number, "timeout")
+            self._timers[number] = limit, self._timer(number, "failed")
+            limit.start(self._timeout)
+        self._give(routed, target)
+        if full:
+            self._settled(routed, False, "failed")
+        return True
+
+    def find(self, number: int, key: str) -> RoutedCommand | None:
+        """The open command that the target `key` was given and has not claimed yet."""
+        routed = self._open.get(number)
+        return routed if routed and routed.target == key and not routed.claimed else None
+
+    def claim(self, routed: RoutedCommand) -> None:
+        """The target is settling it: it is not delivered again and does not fail for patience."""
+        routed.claimed = True
+        self._stop_waiting(routed.number)
 
     def finish(self, number: int, ok: bool, reason: RefusalReason | None = None) -> None:
         """Settle a command; later calls for the same number change nothing."""
-        pending = self._pending.pop(number, None)
-        if pending is None:
-            return
-        pending.cancel_timeout()
-        self._settle(number, pending, ok, reason)
+        routed = self._drop(number)
+        if routed is not None:
+            self._settled(routed, ok, reason)
 
     def is_open(self, number: int) -> bool:
-        """Whether a command was given to a surface and is not settled yet."""
-        return number in self._pending
+        """Whether a command is not settled yet, and its agent still waits for it."""
+        return number in self._open
 
-    def surface_ended(self, key: str, ok: bool) -> None:
-        """Settle what the surface `key` still held."""
-        for number in [n for n, pending in self._pending.items() if pending.surface == key]:
-            self.finish(number, ok, None if ok else "failed")
+    def target_ready(self, target: T) -> None:
+        """Deliver what this target was given and has not settled, and what waits for it."""
+        for routed in tuple(self._open.values()):
+            unclaimed = routed.target is None and self.choose(capability_of(routed.command))
+            if routed.target == target.key or unclaimed is target:
+                self._give(routed, target)
+
+    def target_away(self, key: str) -> None:
+        """A target cannot take commands for now: what it was given waits for it."""
+        for routed in tuple(self._open.values()):
+            if routed.target == key and not routed.claimed:
+                self._wait(routed.number)
+
+    def target_ended(self, key: str, *, ok: bool) -> None:
+        """Settle what a target that is gone for good still held."""
+        for routed in tuple(self._open.values()):
+            if routed.target == key:
+                self.finish(routed.number, ok, None if ok else "failed")
 
     def forget(self) -> None:
         """Drop everything under way: the agent that asked is gone."""
-        while self._pending:
-            _, pending = self._pending.popitem()
-            pending.cancel_timeout()
+        for number in tuple(self._open):
+            self._drop(number)
 
-    def _holder_of(self, capability: Capability | None) -> Holder | None:
-        able = [holder for holder in self._holders() if capability in holder.capabilities]
-        # max() keeps the first of equals, and the holders come in mount order.
-        return max(able, key=lambda holder: holder.last_used, default=None)
+    def _give(self, routed: RoutedCommand, target: T | None) -> None:
+        if target is not None:
+            routed.target = target.key
+            if self._deliver(routed, target):
+                self._stop_waiting(routed.number)
+                return
+        self._wait(routed.number)
 
-    async def _expire(self, number: int) -> None:
-        await self._clock.sleep(self._timeout)
-        pending = self._pending.pop(number, None)
-        if pending is not None:
-            self._settle(number, pending, False, "timeout")
+    def _wait(self, number: int) -> None:
+        if self._patience is not None and number in self._timers:
+            self._timers[number][1].start(self._patience)
 
-    def _settle(
-        self, number: int, pending: _Pending, ok: bool, reason: RefusalReason | None
-    ) -> None:
-        self._publish(
-            CommandFinished(
-                pending.command, number, pending.surface, ok, reason, pending.request_id
-            )
-        )
+    def _stop_waiting(self, number: int) -> None:
+        if number in self._timers:
+            self._timers[number][1].stop()
+
+    def _timer(self, number: int, reason: RefusalReason) -> Timer:
+        act = partial(self.finish, number, False, reason)
+        return Timer(act, f"command {number}", self._tasks, self._clock)
+
+    def _drop(self, number: int) -> RoutedCommand | None:
+        for timer in self._timers.pop(number, ()):
+            timer.stop()
+        return self._open.pop(number, None)

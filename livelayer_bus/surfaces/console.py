@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Final, TextIO, final
 
 import anyio
@@ -168,10 +169,11 @@ def _shortened(event: DataReceived | DataSent) -> str:
     """A message's fields without its `type`, which stands beside them."""
     data = event.data
     if event.is_json and len(data) <= PARSED:
-        value = event.json()
-        if isinstance(value, dict):
-            value.pop("type", None)
-            return msgspec.json.encode(value).decode()[:SHOWN] if value else ""
+        with suppress(msgspec.DecodeError):  # a number that Python cannot hold
+            value = event.json()
+            if isinstance(value, dict):
+                value.pop("type", None)
+                return msgspec.json.encode(value).decode()[:SHOWN] if value else ""
     return data[:SHOWN].decode("utf-8", "replace")
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .. import events
-from ..errors import MalformedMessageError
+from livelayer_bus import events
+
 from ..events import Event
-from ..messages import UserMessage, decode
+from ..messages import UserMessage
 from ..state import SessionState
 from .console_view import clean
 
@@ -41,10 +41,7 @@ def plain_line(event: Event) -> str | None:
 
 def typed_text(event: events.DataSent) -> str:
     """What a person typed, of a `user_message` that was sent."""
-    try:
-        message = decode(event.data)
-    except MalformedMessageError:
-        return ""
+    message = event.message
     return message.text if isinstance(message, UserMessage) else ""
 
 

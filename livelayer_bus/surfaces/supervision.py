@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
-from typing import Final, Literal, Protocol, TypeAlias, final, runtime_checkable
+from typing import Any, Final, Literal, Protocol, TypeAlias, final, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import anyio
 
 from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession
-from ..errors import DuplicateSurfaceError, MisuseError, SurfaceFailedError
+from ..errors import DuplicateSurfaceError, MisuseError, SurfaceFailedError, describe, place_of
 from ..events import Event, SurfaceDidNotStop, SurfaceFailed, SurfaceMounted, SurfaceUnmounted
 from ..messages.capabilities import Capability, check_capabilities
-from ..tasks import RootTask, fault_of, start
-from .surface import Surface, SurfaceFunction, SurfaceServices, SurfaceSession, surface_function
+from ..tasks import RootTask, fault_of, log_fault, start
+from .commands import CommandRouter
+from .surface import Surface, SurfaceFunction, SurfaceSession, surface_function
+
+logger = logging.getLogger(__name__)
 
 OnFault: TypeAlias = Literal["restart", "unmount", "raise"]
 SurfaceStatus: TypeAlias = Literal[
@@ -38,7 +42,7 @@ class MountedSurface:
         self._on_fault: Final = on_fault
         self._host = host
         self._status: SurfaceStatus = "running"
-        self._error: Exception | None = None
+        self._error: BaseException | None = None  # kept only to be raised
         self._stopping = False
         self._ended = anyio.Event()
         self._task: RootTask = start(self._supervise, f"surface {view.key}", self._on_end)
@@ -118,11 +122,13 @@ class MountedSurface:
                 pauses = RESTARTS.pauses()
             # A fault while it was being cancelled has used the cancellation up.
             restarts = self._on_fault == "restart" and not self._stopping
-            pause = next(pauses, None) if restarts else None
-            self._error = fault
+            # What is no Exception asks for an end, not for another run.
+            pause = next(pauses, None) if restarts and isinstance(fault, Exception) else None
+            self._error = fault if self.raises else None
             self._status = "failed" if pause is None else "restarting"
             self._view.fail_commands()
             self._host.failed(self, fault, restarting=pause is not None)
+            del fault  # its traceback keeps what the surface held, frames too
             if pause is None:
                 return
             await self._host.clock.sleep(pause)
@@ -148,7 +154,8 @@ class Supervisor:
         session: ControlledSession,
         *,
         publish: Callable[[Event], None],
-        services: SurfaceServices | None = None,
+        mounted: dict[str, MountedSurface] | None = None,
+        router: CommandRouter[Any] | None = None,
         on_ended: Callable[[MountedSurface], None] | None = None,
         clock: Clock | None = None,
         close_timeout: float = CLOSE_TIMEOUT,
@@ -157,9 +164,9 @@ class Supervisor:
         self.clock: Final[Clock] = clock or SystemClock()
         self.close_timeout: Final = close_timeout
         self._session = session
-        self._services = services
+        self._router = router
         self._on_ended = on_ended
-        self._mounted: dict[str, MountedSurface] = {}
+        self._mounted: Final = {} if mounted is None else mounted
         self._faults: list[MountedSurface] = []
 
     @property
@@ -183,15 +190,16 @@ class Supervisor:
         function = surface_function(surface)
         allowed = check_capabilities(capabilities)
         self.publish(SurfaceMounted(key))
-        view = SurfaceSession(self._session, key, allowed, self._services)
+        view = SurfaceSession(self._session, key, allowed, self._router)
         mounted = self._mounted[key] = MountedSurface(function, view, on_fault, self)
         return mounted
 
-    def failed(self, surface: MountedSurface, error: Exception, *, restarting: bool) -> None:
+    def failed(self, surface: MountedSurface, error: BaseException, *, restarting: bool) -> None:
         """A surface ended with an exception. Called by the surface's own task."""
+        log_fault(logger, f"surface {surface.key!r}", error)
         if surface.raises:
             self._faults.append(surface)
-        self.publish(SurfaceFailed(surface.key, describe(error), restarting))
+        self.publish(SurfaceFailed(surface.key, describe(error), restarting, place_of(error)))
 
     def ended(self, surface: MountedSurface) -> None:
         """A surface is gone. Called once for each."""
@@ -268,12 +276,6 @@ def _forget(session: ControlledSession) -> None:
     supervisor = _supervisors.get(session)
     if supervisor is not None and not supervisor.surfaces:
         del _supervisors[session]
-
-
-def describe(error: BaseException) -> str:
-    """An exception's type and the first line of its text, for an event."""
-    text = str(error).strip().split("\n", 1)[0]
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
 
 
 def _nowhere(event: Event) -> None:

@@ -7,16 +7,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
 
 from ..bus.bus import Subscription
-from ..contract import ControlledSession, DataHandler, E, Outgoing, StateProperties, Unsubscribe
-from ..errors import Lagged, MalformedMessageError, MisuseError, NotSupportedError
+from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
+from ..errors import Lagged, MisuseError, NotSupportedError
 from ..events import CommandReceived, DataReceived, Event, RefusalReason
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
-from ..messages import Command, RawMessage, UserMessage, decode, is_command
+from ..media.publishing import Lease, MediaSource
+from ..messages import Command, Message, RawMessage, UserMessage, WireMessage, is_command
 from ..messages.capabilities import Capability
 from ..state import SessionState
-from .publishing import Lease, Publisher
+from .commands import CommandRouter
 
-T = TypeVar("T")
 F = TypeVar("F", AudioFrame, VideoFrame)
 
 
@@ -34,33 +34,6 @@ class Surface(Protocol):
 SurfaceFunction: TypeAlias = Callable[["SurfaceSession"], Awaitable[None]]
 
 
-class SurfaceServices(Protocol):
-    """What a `Session` gives its surfaces beyond `ControlledSession`."""
-
-    @property
-    def microphone(self) -> Publisher[AudioFrame]: ...
-    @property
-    def camera(self) -> Publisher[VideoFrame]: ...
-    @property
-    def screen(self) -> Publisher[VideoFrame]: ...
-
-    def finish_command(
-        self, number: int, ok: bool, reason: RefusalReason | None = None
-    ) -> None: ...
-
-    def is_command_open(self, number: int) -> bool:
-        """Whether the command still waits for its answer, and its agent for the command."""
-        ...
-
-    def next_use(self) -> int:
-        """A number greater than all before: orders surfaces by their last use."""
-        ...
-
-    async def send_text(self, text: str, *, timeout: float) -> None: ...
-
-    async def switch_agent(self, agent_id: str) -> None: ...
-
-
 @final
 class SurfacePublisher(Generic[F]):
     """The session's microphone, camera or screen in the hands of one surface.
@@ -68,8 +41,8 @@ class SurfacePublisher(Generic[F]):
     The lease ends with the surface.
     """
 
-    def __init__(self, publisher: Publisher[F], key: str) -> None:
-        self._publisher: Publisher[F] = publisher
+    def __init__(self, publisher: MediaSource[F], key: str) -> None:
+        self._publisher: MediaSource[F] = publisher
         self._key = key
         self._lease: Lease[F] | None = None
 
@@ -94,7 +67,7 @@ class SurfacePublisher(Generic[F]):
     def revoke(self) -> None:
         """End a lease that the surface left behind. Called by its supervisor."""
         if self._lease is not None:
-            self._publisher.revoke(self._lease)
+            self._lease.revoke()
 
     @asynccontextmanager
     async def _acquire(self, owner: str) -> AsyncGenerator[Lease[F], None]:
@@ -124,13 +97,13 @@ class SurfaceCommands:
         self,
         inbox: Subscription[Event, SessionState],
         key: str,
-        services: SurfaceServices,
+        router: CommandRouter[Any],
         taken: Taken,
         auto: bool,
     ) -> None:
         self._inbox = inbox
         self._key = key
-        self._services = services
+        self._router = router
         self._taken = taken
         self._auto = auto
 
@@ -139,7 +112,7 @@ class SurfaceCommands:
 
     async def __anext__(self) -> Command | RawMessage:
         for command, number in tuple(self._taken.values()):
-            if self._auto or not self._services.is_command_open(number):
+            if self._auto or not self._router.is_open(number):
                 self.finish(command)
         while True:
             try:
@@ -156,28 +129,29 @@ class SurfaceCommands:
         """Settle `command`, an object that this iteration yielded; twice changes nothing."""
         _, number = self._taken.pop(id(command), (None, None))
         if number is not None:
-            self._services.finish_command(number, ok, reason if not ok else None)
+            self._router.finish(number, ok, reason if not ok else None)
 
     def _take(self, event: Event) -> Command | RawMessage | None:
         match event:
             case CommandReceived(surface=self._key):
-                command = decode(bytes(event.payload))
-                if is_command(command) and self._services.is_command_open(event.number):
+                command = event.message
+                if is_command(command) and self._router.is_open(event.number):
                     self._taken[id(command)] = command, event.number
                     return command
-            case DataReceived(from_agent=True, type=str()):
-                return unknown_message(event)
+            case DataReceived(from_agent=True, message=RawMessage() as message):
+                return message
             case _:
                 pass
         return None
 
 
 @final
-class SurfaceSession(StateProperties):
+class SurfaceSession(ControlledSession):
     """A session as one surface has it: every `ControlledSession` member, and its own.
 
     `key` and `capabilities` are what it was mounted with; `commands()` are the commands that it
-    was given; what it holds of `microphone`, `camera` and `screen` ends with the surface.
+    was given; what it holds of `microphone`, `camera` and `screen` ends with the surface. What
+    the session behind does not offer raises its `NotSupportedError`.
     """
 
     def __init__(
@@ -185,18 +159,19 @@ class SurfaceSession(StateProperties):
         session: ControlledSession,
         key: str,
         capabilities: frozenset[Capability],
-        services: SurfaceServices | None,
+        router: CommandRouter[Any] | None,
     ) -> None:
+        """`router`: gives the surface its commands; None: the session routes none."""
         self._session = session
         self._key = key
         self._capabilities = capabilities
-        self._services = services
-        self._microphone = SurfacePublisher(services.microphone, key) if services else None
-        self._camera = SurfacePublisher(services.camera, key) if services else None
-        self._screen = SurfacePublisher(services.screen, key) if services else None
+        self._router = router
+        self._sources: dict[str, SurfacePublisher[Any]] = {}
         # Opened at mount: a command that comes before `commands()` is called is not lost.
         self._inbox: Subscription[Event, SessionState] | None = (
-            session.subscribe(CommandReceived, DataReceived).__enter__() if services else None
+            session.subscribe(CommandReceived, DataReceived).__enter__()
+            if router is not None
+            else None
         )
         # The session's channel, and the same one under this surface's key.
         self._video: tuple[VideoChannel, VideoChannel] | None = None
@@ -213,68 +188,8 @@ class SurfaceSession(StateProperties):
         return self._capabilities
 
     @property
-    def microphone(self) -> SurfacePublisher[AudioFrame]:
-        """The microphone; nothing is published before it is acquired and a frame is pushed.
-
-        Raises:
-            NotSupportedError: the session behind is not a `Session`.
-        """
-        return self._require(self._microphone, "the microphone")
-
-    @property
-    def camera(self) -> SurfacePublisher[VideoFrame]:
-        """Our camera, leased as the microphone is.
-
-        Raises:
-            NotSupportedError: the session behind is not a `Session`.
-        """
-        return self._require(self._camera, "the camera")
-
-    @property
-    def screen(self) -> SurfacePublisher[VideoFrame]:
-        """Our shared screen, leased as the microphone is.
-
-        Raises:
-            NotSupportedError: the session behind is not a `Session`.
-        """
-        return self._require(self._screen, "the screen")
-
-    def commands(self, *, auto: bool = True) -> SurfaceCommands:
-        """The commands given to this surface since it was mounted; one reader at a time.
-
-        Args:
-            auto: asking for the next command says that the last one was carried out. False: call
-                `finish` for each.
-
-        Raises:
-            NotSupportedError: the session behind is not a `Session`.
-        """
-        services = self._require(self._services, "commands")
-        inbox = self._require(self._inbox, "commands")
-        return SurfaceCommands(inbox, self._key, services, self._taken, auto)
-
-    def mark_used(self) -> None:
-        """A person used this surface: commands go to it first from now on."""
-        if self._services is not None:
-            self.last_used = self._services.next_use()
-
-    @property
     def state(self) -> SessionState:
         return self._session.state
-
-    @property
-    def video(self) -> VideoChannel:
-        channel = self._session.video
-        if self._video is None or self._video[0] is not channel:
-            self._video = channel, channel.labelled(self._key)
-        return self._video[1]
-
-    @property
-    def audio(self) -> AudioChannel:
-        channel = self._session.audio
-        if self._audio is None or self._audio[0] is not channel:
-            self._audio = channel, channel.labelled(self._key)
-        return self._audio[1]
 
     @overload
     def subscribe(self, *, after: int | str | None = None) -> Subscription[Event, SessionState]: ...
@@ -288,6 +203,54 @@ class SurfaceSession(StateProperties):
         """See `ControlledSession.subscribe`."""
         return self._session.subscribe(*types, after=after)
 
+    @property
+    def video(self) -> VideoChannel:
+        channel = self._session.video
+        if self._video is None or self._video[0] is not channel:
+            self._video = channel, channel.with_label(self._key)
+        return self._video[1]
+
+    @property
+    def audio(self) -> AudioChannel:
+        channel = self._session.audio
+        if self._audio is None or self._audio[0] is not channel:
+            self._audio = channel, channel.with_label(self._key)
+        return self._audio[1]
+
+    @property
+    def microphone(self) -> SurfacePublisher[AudioFrame]:
+        """The microphone; nothing is published before it is acquired and a frame is pushed."""
+        return self._source("microphone", self._session.microphone)
+
+    @property
+    def camera(self) -> SurfacePublisher[VideoFrame]:
+        """Our camera, leased as the microphone is."""
+        return self._source("camera", self._session.camera)
+
+    @property
+    def screen(self) -> SurfacePublisher[VideoFrame]:
+        """Our shared screen, leased as the microphone is."""
+        return self._source("screen", self._session.screen)
+
+    def commands(self, *, auto: bool = True) -> SurfaceCommands:
+        """The commands given to this surface since it was mounted; one reader at a time.
+
+        Args:
+            auto: asking for the next command says that the last one was carried out. False: call
+                `finish` for each.
+
+        Raises:
+            NotSupportedError: the session routes no commands.
+        """
+        if self._router is None or self._inbox is None:
+            raise NotSupportedError("commands", type(self._session).__name__)
+        return SurfaceCommands(self._inbox, self._key, self._router, self._taken, auto)
+
+    def mark_used(self) -> None:
+        """A person used this surface: commands go to it first from now on."""
+        if self._router is not None:
+            self.last_used = self._router.next_use()
+
     async def connect(self) -> None:
         """See `ControlledSession.connect`."""
         await self._session.connect()
@@ -295,6 +258,11 @@ class SurfaceSession(StateProperties):
     async def disconnect(self) -> None:
         """See `ControlledSession.disconnect`."""
         await self._session.disconnect()
+
+    async def switch_agent(self, agent_id: str) -> None:
+        """Turn the session to another agent, as a person chose; see `Session`."""
+        self.mark_used()
+        await self._session.switch_agent(agent_id)
 
     async def send_data(
         self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
@@ -305,24 +273,15 @@ class SurfaceSession(StateProperties):
         await self._session.send_data(message, timeout=timeout, require_agent=require_agent)
 
     async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
-        """Say what a person typed, in the way that the agent understands; see `Session`.
-
-        Raises:
-            NotSupportedError: the session behind is not a `Session`.
-        """
-        services = self._require(self._services, "send_text")
+        """Send what a person typed, in the way that the agent understands; see `Session`."""
         self.mark_used()
-        await services.send_text(text, timeout=timeout)
+        await self._session.send_text(text, timeout=timeout)
 
-    async def switch_agent(self, agent_id: str) -> None:
-        """Turn the session to another agent, as a person chose; see `Session`.
-
-        Raises:
-            NotSupportedError: the session behind is not a `Session`.
-        """
-        services = self._require(self._services, "switch_agent")
-        self.mark_used()
-        await services.switch_agent(agent_id)
+    async def request(
+        self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0
+    ) -> Message:
+        """See `ControlledSession.request`."""
+        return await self._session.request(message, reply=reply, timeout=timeout)
 
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
         """See `ControlledSession.subscribe_to_data_messages`."""
@@ -331,22 +290,19 @@ class SurfaceSession(StateProperties):
     def fail_commands(self) -> None:
         """Settle what the surface had taken when it failed. Called by its supervisor."""
         for _, number in self._taken.values():
-            if self._services is not None:
-                self._services.finish_command(number, False, "failed")
+            if self._router is not None:
+                self._router.finish(number, False, "failed")
         self._taken.clear()
 
     def detach(self) -> None:
         """Give back what the surface held. Called by its supervisor when it has ended."""
         if self._inbox is not None:
             self._inbox.__exit__(None, None, None)
-        for publisher in (self._microphone, self._camera, self._screen):
-            if publisher is not None:
-                publisher.revoke()
+        for source in self._sources.values():
+            source.revoke()
 
-    def _require(self, part: T | None, what: str) -> T:
-        if part is None:
-            raise NotSupportedError(what, f"{type(self._session).__name__} (it is no Session)")
-        return part
+    def _source(self, name: str, source: MediaSource[F]) -> SurfacePublisher[F]:
+        return self._sources.setdefault(name, SurfacePublisher(source, self._key))
 
 
 def surface_function(surface: object) -> SurfaceFunction:
@@ -363,12 +319,3 @@ def surface_function(surface: object) -> SurfaceFunction:
             f"{type(surface).__name__} is no surface: it needs 'async def run(self, session)'"
         )
     return cast("SurfaceFunction", run)
-
-
-def unknown_message(event: DataReceived) -> RawMessage | None:
-    """The message of `event` if its type is one that this package does not know."""
-    try:
-        message = decode(event.data)
-    except MalformedMessageError:
-        return None
-    return message if isinstance(message, RawMessage) else None

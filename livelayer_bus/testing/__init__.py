@@ -6,7 +6,7 @@ from .clock import ManualClock
 from .errors import CheckFailedError, LeakedTasksError, ScriptError
 from .frames import grey_picture, mark_of, marked_picture, silence
 from .gate import Gate
-from .records import ScriptedMicrophone, ScriptedPictures, SentPacket, SentText
+from .records import ScriptedMicrophone, ScriptedVideoTrack, SentPacket, SentText
 from .room import ScriptedRoom, ScriptedStream
 from .rooms import ScriptedRooms, ScriptedTokens
 from .session_check import check_controlled_session
@@ -23,7 +23,7 @@ __all__ = [
     "ScriptedRoom",
     "ScriptedStream",
     "ScriptedMicrophone",
-    "ScriptedPictures",
+    "ScriptedVideoTrack",
     "ScriptedTokens",
     "SentPacket",
     "SentText",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..errors import LivelayerError, MisuseError
+from ..errors import MisuseError
 
 
-class CheckFailedError(LivelayerError, AssertionError):
+class CheckFailedError(MisuseError, AssertionError):
     """A surface or a session broke a rule of its contract."""
 
     def __init__(self, rule: str, found: str, hint: str) -> None:
@@ -15,7 +15,7 @@ class CheckFailedError(LivelayerError, AssertionError):
         self.hint = hint
 
 
-class LeakedTasksError(LivelayerError, AssertionError):
+class LeakedTasksError(MisuseError, AssertionError):
     """Tasks that were started inside a guarded block still run after its end."""
 
     def __init__(self, names: tuple[str, ...], seconds: float) -> None:

@@ -8,8 +8,8 @@ from typing import Any, Final, Generic, TypeVar, final
 
 import msgspec
 
-from ..contract import PictureSource
 from ..media import AudioFrame, VideoFrame
+from ..media.publishing import SourceName
 from ..messages import Message, decode, message_type
 from .gate import Gate
 from .waiting import Signal
@@ -149,10 +149,10 @@ class ScriptedMicrophone(ScriptedTrack[AudioFrame]):
 
 
 @final
-class ScriptedPictures(ScriptedTrack[VideoFrame]):
+class ScriptedVideoTrack(ScriptedTrack[VideoFrame]):
     """The session's camera or screen, as it was published."""
 
-    def __init__(self, source: PictureSource, width: int, height: int, stamped: bool) -> None:
+    def __init__(self, source: SourceName, width: int, height: int, stamped: bool) -> None:
         super().__init__()
         self.source = source
         self.width = width

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import final
+from typing import cast, final
 
-from ..contract import MediaWriters, PictureSource, RoomLoss, RoomSink, TrackKind
 from ..errors import BrokenError
 from ..events import Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
+from ..media.publishing import F, PublishedTrack, SourceName
 from ..messages import Message, encode
+from ..rooms.port import (
+    AgentPresence,
+    AgentStateReported,
+    ConnectionInterrupted,
+    ConnectionRestored,
+    MediaWriters,
+    PacketReceived,
+    RoomEvent,
+    RoomLost,
+    RoomSink,
+    TrackKind,
+    TrackReported,
+    UtteranceHeard,
+)
 from ..tokens import RoomAccess
 from .errors import ScriptError
 from .frames import grey_picture, silence
 from .gate import Gate
-from .records import ScriptedMicrophone, ScriptedPictures, SentLog, SentPacket, SentText
+from .records import ScriptedMicrophone, ScriptedVideoTrack, SentLog, SentPacket, SentText
 from .waiting import Signal
 
 AGENT = "agent"
@@ -25,12 +39,14 @@ AGENT = "agent"
 class ScriptedStream:
     """One transcription text stream: it grows, and ends when it is told to, or never."""
 
-    def __init__(self, sink: RoomSink, segment: str, role: Role) -> None:
-        self._sink = sink
+    def __init__(
+        self, report: Callable[[RoomEvent], None], segment: str, role: Role, number: int
+    ) -> None:
+        self._report_event = report
         self._segment = segment
         self._role: Role = role
         self._text = ""
-        self.number = sink.stream_opened()
+        self.number = number
 
     def write(self, more: str) -> None:
         """Add words to the utterance."""
@@ -42,16 +58,15 @@ class ScriptedStream:
         self._report(final=True)
 
     def _report(self, *, final: bool) -> None:
-        self._sink.transcription(
-            TranscriptEntry(
-                id=self._segment,
-                role=self._role,
-                text=self._text,
-                final=final,
-                opened=self.number,
-                stream=self.number,
-            )
+        entry = TranscriptEntry(
+            id=self._segment,
+            role=self._role,
+            text=self._text,
+            final=final,
+            opened=self.number,
+            stream=self.number,
         )
+        self._report_event(UtteranceHeard(entry))
 
 
 @final
@@ -92,9 +107,10 @@ class ScriptedRoom:
         self._leaving = False
         self._closed = False
         self._sent = SentLog()
+        self._streams = 0
         self._texts: list[SentText] = []
         self._microphones: list[ScriptedMicrophone] = []
-        self._pictures: list[ScriptedPictures] = []
+        self._pictures: list[ScriptedVideoTrack] = []
         self._changed = Signal()
 
     # What the session did --------------------------------------------------------------------
@@ -135,7 +151,7 @@ class ScriptedRoom:
         return tuple(self._microphones)
 
     @property
-    def pictures(self) -> tuple[ScriptedPictures, ...]:
+    def pictures(self) -> tuple[ScriptedVideoTrack, ...]:
         """The video tracks the session published, camera and screen, oldest first."""
         return tuple(self._pictures)
 
@@ -164,22 +180,22 @@ class ScriptedRoom:
     def agent_joins(self, identity: str = AGENT, *, active: bool = True) -> None:
         """The agent's participant comes; not `active`: it cannot receive data yet."""
         self._agent = identity
-        self._use_sink().agent(identity, active=active)
+        self._report(AgentPresence(identity, active))
 
     def agent_activates(self) -> None:
         """The agent's participant can receive data from now on."""
         if self._agent is None:
             raise ScriptError("an agent that is not there becomes active", "agent_joins() first")
-        self._use_sink().agent(self._agent, active=True)
+        self._report(AgentPresence(self._agent, active=True))
 
     def agent_leaves(self) -> None:
         """The agent's participant is gone."""
         self._agent = None
-        self._use_sink().agent(None, active=False)
+        self._report(AgentPresence(None, active=False))
 
     def agent_state(self, raw: str) -> None:
         """The agent's participant attribute changes."""
-        self._use_sink().agent_state(raw)
+        self._report(AgentStateReported(raw))
 
     def agent_says(
         self, message: Message | Mapping[str, object] | bytes, *, topic: str | None = None
@@ -197,11 +213,13 @@ class ScriptedRoom:
     ) -> None:
         """A data packet of anybody; `sender` None: of the server."""
         data = message if isinstance(message, bytes) else encode(message)
-        self._use_sink().packet(data, sender=sender, topic=topic, from_agent=from_agent)
+        self._report(PacketReceived(data, sender, topic, from_agent))
 
     def open_stream(self, segment: str, role: Role = "agent") -> ScriptedStream:
         """A transcription stream opens for the utterance `segment`; open it anew to repeat it."""
-        return ScriptedStream(self._use_sink(), segment, role)
+        self._use_sink()
+        self._streams += 1
+        return ScriptedStream(self._report, segment, role, self._streams)
 
     def transcribes(self, segment: str, text: str, role: Role = "agent") -> None:
         """A whole utterance in one stream, finished."""
@@ -241,19 +259,19 @@ class ScriptedRoom:
 
     def reconnecting(self, reason: str = "the network is away") -> None:
         """The SDK begins to restore the connection by itself."""
-        self._use_sink().reconnecting(reason)
+        self._report(ConnectionInterrupted(reason))
 
     def reconnected(self) -> None:
         """The SDK restored the connection."""
-        self._use_sink().reconnected()
+        self._report(ConnectionRestored())
 
     def lose(
         self, reason: str = "the server went away", *, rejoin: bool = True, fault: bool = True
     ) -> None:
-        """The room is gone; see `RoomLoss` for `rejoin` and `fault`."""
-        sink = self._use_sink()
+        """The room is gone; see `RoomLost` for `rejoin` and `fault`."""
+        self._use_sink()
         self._lost = True
-        sink.lost(RoomLoss(reason, rejoin, fault))
+        self._report(RoomLost(reason, rejoin, fault))
 
     # What the session calls: RoomPort --------------------------------------------------------
 
@@ -273,7 +291,7 @@ class ScriptedRoom:
         await self.joining.enter()
         self._joined = True
         if self._agent_at_join is not None:
-            sink.agent(self._agent_at_join, active=True)
+            sink.report(AgentPresence(self._agent_at_join, active=True))
         self._changed.notify()
         if self._on_join is not None:
             self._on_join()
@@ -291,23 +309,19 @@ class ScriptedRoom:
         self._texts.append(SentText(text, topic, tuple(to)))
         self._changed.notify()
 
-    async def open_microphone(self, sample_rate: int, num_channels: int) -> ScriptedMicrophone:
-        self._check_joined("open_microphone")
+    async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
+        self._check_joined("open_track")
         await self.publishing.enter()
-        microphone = ScriptedMicrophone(sample_rate, num_channels)
-        self._microphones.append(microphone)
+        track: ScriptedMicrophone | ScriptedVideoTrack
+        if isinstance(frame, AudioFrame):
+            track = ScriptedMicrophone(frame.sample_rate, frame.num_channels)
+            self._microphones.append(track)
+        else:
+            stamped = frame.metadata is not None
+            track = ScriptedVideoTrack(source, frame.width, frame.height, stamped)
+            self._pictures.append(track)
         self._changed.notify()
-        return microphone
-
-    async def open_video(
-        self, source: PictureSource, width: int, height: int, *, stamped: bool
-    ) -> ScriptedPictures:
-        self._check_joined("open_video")
-        await self.publishing.enter()
-        pictures = ScriptedPictures(source, width, height, stamped)
-        self._pictures.append(pictures)
-        self._changed.notify()
-        return pictures
+        return cast("PublishedTrack[F]", track)
 
     async def aclose(self) -> None:
         self._leaving = True
@@ -326,7 +340,10 @@ class ScriptedRoom:
     def _set_track(
         self, kind: TrackKind, available: bool, sid: str | None, participant: str | None
     ) -> None:
-        self._use_sink().track(kind, available=available, sid=sid, participant=participant)
+        self._report(TrackReported(kind, available, sid, participant))
+
+    def _report(self, event: RoomEvent) -> None:
+        self._use_sink().report(event)
 
     def _use_sink(self) -> RoomSink:
         if self._sink is None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 RESUMED_ATTRIBUTE = "livelayer.resumed"
-"""Of the user's participant, "true": tells an agent that stayed in the room that the user is back."""
+"""Attribute of the user's participant; "true" tells an agent that stayed that the user is back."""
 
 
 class DispatchMetadata(msgspec.Struct, frozen=True, rename="camel"):

@@ -12,9 +12,8 @@ from livekit import rtc
 from livelayer_benchmarks.picture import Painter, Sampler, read_stamp
 
 from livelayer_bus import Session, SurfaceSession
-from livelayer_bus.contract import RoomFactory
 from livelayer_bus.media import AudioFrame, VideoFrame, VideoSubscription
-from livelayer_bus.rooms import LiveKitRoom
+from livelayer_bus.rooms import LiveKitRoom, RoomFactory
 from livelayer_bus.testing import PATIENCE, no_leaked_tasks
 from livelayer_bus.testing.waiting import Signal, every
 from livelayer_bus.tokens import RoomAccess, TokenRequest

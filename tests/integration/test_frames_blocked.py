@@ -14,8 +14,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import SurfaceSession
-from livelayer_bus.contract import RoomFactory
-from livelayer_bus.rooms import IsolatedRoom, LiveKitRoom
+from livelayer_bus.rooms import IsolatedRoom, LiveKitRoom, RoomFactory
 from livelayer_bus.testing import PATIENCE
 from tests.integration.conftest import SERVERS, real_stage
 from tests.integration.frames_kit import (

@@ -18,7 +18,7 @@ from livelayer_bus import (
     SurfaceSession,
     TokenRequest,
 )
-from livelayer_bus.errors import ConnectError, NotConnectedError, SendTimeoutError
+from livelayer_bus.errors import ConnectError, ConnectionLostError, SendTimeoutError
 from livelayer_bus.testing import PATIENCE, no_leaked_tasks
 
 from .agents import agent_in
@@ -85,7 +85,7 @@ async def test_a_server_that_stays_away_ends_the_session_in_a_typed_error(
         assert failure.retryable
         assert session.connection_state == "error"
         assert session.error == failure.error
-        with pytest.raises(NotConnectedError):
+        with pytest.raises(ConnectionLostError):
             await session.send_data(HELLO)
         with pytest.raises(ConnectError):
             await session.connect()

@@ -16,16 +16,16 @@ pytestmark = pytest.mark.anyio
 def test_demand_follows_readers_that_attach_pause_resume_and_leave() -> None:
     writer = VideoWriter()
     seen: list[int] = []
-    forget = writer.on_demand(seen.append)
+    forget = writer.follow_demand(seen.append, lambda: None)
     subscription = writer.channel.subscribe()
-    assert seen == []
+    assert seen == [0]
     with subscription as first, writer.channel.subscribe():
-        assert seen == [1, 2]
+        assert seen == [0, 1, 2]
         first.pause()
         first.pause()
         first.resume()
         first.resume()
-    assert seen == [1, 2, 1, 2, 1, 0]
+    assert seen == [0, 1, 2, 1, 2, 1, 0]
     assert writer.demand == writer.channel.demand == 0
     forget()
     with writer.channel.subscribe():
@@ -87,7 +87,7 @@ async def test_resuming_does_not_deliver_a_picture_twice() -> None:
 async def test_an_iteration_left_without_closing_stops_being_demand() -> None:
     writer = VideoWriter()
     seen: list[int] = []
-    writer.on_demand(seen.append)
+    writer.follow_demand(seen.append, lambda: None)
     writer.set_available(True)
     writer.push(VideoFrame(bytes(24), 4, 4))
     async for _ in writer.channel.subscribe():
@@ -95,7 +95,7 @@ async def test_an_iteration_left_without_closing_stops_being_demand() -> None:
     gc.collect()
     assert writer.demand == 0
     writer.push(VideoFrame(bytes(24), 4, 4))
-    assert seen == [1, 0]
+    assert seen == [0, 1, 0]
 
 
 def test_a_thousand_readers_come_and_go_while_frames_flow() -> None:

@@ -63,6 +63,7 @@ def sink() -> RecordingSink:
 async def joined(stage: Stage, sink: RecordingSink) -> AsyncIterator[Joined]:
     """A user of ours in the stage's room."""
     video, audio, writers = new_writers()
+    sink.writers = video, audio
     room = LiveKitRoom()
     await room.connect(stage.access(), sink, writers)
     yield Joined(room, video, audio)

@@ -16,11 +16,22 @@ from livekit import api, rtc
 from livekit.rtc._ffi_client import FfiClient
 from livelayer_embedded import EmbeddedServer
 
-from livelayer_bus.contract import MediaWriters, RoomLoss, TrackKind
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.media import AudioWriter, VideoWriter
-from livelayer_bus.rooms import LiveKitRoom
-from livelayer_bus.rooms.keeping import keep
+from livelayer_bus.rooms import (
+    AgentPresence,
+    AgentStateReported,
+    ConnectionInterrupted,
+    ConnectionRestored,
+    LiveKitRoom,
+    MediaWriters,
+    PacketReceived,
+    RoomEvent,
+    RoomLost,
+    TrackReported,
+    UtteranceHeard,
+)
+from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE, polled
 from livelayer_bus.testing.waiting import Signal, every
 from livelayer_bus.tokens import RoomAccess
@@ -127,48 +138,33 @@ class RecordingSink:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.entries: list[TranscriptEntry] = []
-        self.losses: list[RoomLoss] = []
-        self.streams = 0
+        self.losses: list[RoomLost] = []
+        self.writers: tuple[VideoWriter, AudioWriter] | None = None
         self._signal = Signal()
 
-    def _note(self, *call: Any) -> None:
-        self.calls.append(call)
+    def report(self, event: RoomEvent) -> None:
+        match event:
+            case ConnectionInterrupted(reason):
+                self.calls.append(("reconnecting", reason))
+            case ConnectionRestored():
+                self.calls.append(("reconnected",))
+            case RoomLost():
+                self.losses.append(event)
+                self.calls.append(("lost", event))
+            case AgentPresence(identity, active):
+                self.calls.append(("agent", identity, active))
+            case AgentStateReported(raw):
+                self.calls.append(("agent_state", raw))
+            case PacketReceived(data, sender, topic, from_agent):
+                self.calls.append(("packet", data, sender, topic, from_agent))
+            case UtteranceHeard(entry):
+                self.entries.append(entry)
+                self.calls.append(("transcription", entry))
+            case TrackReported(kind, available, _, participant):
+                if self.writers is not None:  # as a session does
+                    self.writers[kind == "audio"].set_available(available)
+                self.calls.append(("track", kind, available, participant))
         self._signal.notify()
-
-    def reconnecting(self, reason: str) -> None:
-        self._note("reconnecting", reason)
-
-    def reconnected(self) -> None:
-        self._note("reconnected")
-
-    def lost(self, loss: RoomLoss) -> None:
-        self.losses.append(loss)
-        self._note("lost", loss)
-
-    def agent(self, identity: str | None, *, active: bool) -> None:
-        self._note("agent", identity, active)
-
-    def agent_state(self, raw: str) -> None:
-        self._note("agent_state", raw)
-
-    def packet(
-        self, data: bytes, *, sender: str | None, topic: str | None, from_agent: bool
-    ) -> None:
-        self._note("packet", data, sender, topic, from_agent)
-
-    def stream_opened(self) -> int:
-        self.streams += 1
-        self._signal.notify()
-        return self.streams
-
-    def transcription(self, entry: TranscriptEntry) -> None:
-        self.entries.append(entry)
-        self._note("transcription", entry)
-
-    def track(
-        self, kind: TrackKind, *, available: bool, sid: str | None, participant: str | None
-    ) -> None:
-        self._note("track", kind, available, participant)
 
     def named(self, name: str) -> list[tuple[Any, ...]]:
         """The arguments of every call of that name."""

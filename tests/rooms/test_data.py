@@ -9,7 +9,8 @@ import pytest
 from livekit import api, rtc
 
 from livelayer_bus.errors import BrokenError
-from livelayer_bus.testing import PATIENCE, polled
+from livelayer_bus.rooms import PacketReceived, RoomEvent
+from livelayer_bus.testing import PATIENCE, polled, silence
 from tests.rooms.kit import ON_BEHALF, Joined, RecordingSink, Stage
 
 pytestmark = pytest.mark.anyio
@@ -124,7 +125,7 @@ async def test_sending_after_the_room_is_lost_fails_with_a_typed_error(
         with pytest.raises(BrokenError):
             await call
     with pytest.raises(BrokenError):
-        await joined.room.open_microphone(48_000, 1)
+        await joined.room.open_track("microphone", silence())
 
 
 async def test_a_sink_that_raises_does_not_stop_the_room(
@@ -136,14 +137,18 @@ async def test_a_sink_that_raises_does_not_stop_the_room(
 ) -> None:
     exploded = asyncio.Event()
 
-    def explode(*_: object, **__: object) -> None:
-        exploded.set()
-        raise TypeError("a secret payload")
+    take = sink.report
+
+    def explode(event: RoomEvent) -> None:
+        if isinstance(event, PacketReceived):
+            exploded.set()
+            raise TypeError("a secret payload")
+        take(event)
 
     agent = await stage.agent()
     await sink.saw("agent", "agent", True)
     with monkeypatch.context() as broken:
-        broken.setattr(sink, "packet", explode)
+        broken.setattr(sink, "report", explode)
         await agent.local_participant.publish_data(b"a secret payload")
         await agent.local_participant.set_attributes({"lk.agent.state": "thinking"})
         await sink.saw("agent_state", "thinking")

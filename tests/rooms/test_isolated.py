@@ -18,9 +18,9 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
 from livelayer_bus.events import TranscriptUpdated
 from livelayer_bus.media import AudioFrame, AudioWriter, VideoFrame, VideoWriter
-from livelayer_bus.rooms import IsolatedRoom
+from livelayer_bus.rooms import AgentStateReported, IsolatedRoom, RoomEvent
 from livelayer_bus.session import Session
-from livelayer_bus.testing import PATIENCE, polled
+from livelayer_bus.testing import PATIENCE, grey_picture, polled, silence
 from livelayer_bus.tokens import LiteralToken, RoomAccess
 from tests.rooms.kit import (
     Painter,
@@ -49,6 +49,7 @@ class Isolated:
 async def joined(stage: Stage, sink: RecordingSink) -> AsyncIterator[Isolated]:
     """A user of ours whose SDK has a thread of its own, which ends with the room."""
     video, audio, writers = new_writers()
+    sink.writers = video, audio
     room = IsolatedRoom()
     await room.connect(stage.access(), sink, writers)
     yield Isolated(room, video, audio)
@@ -77,25 +78,28 @@ async def test_data_agent_and_states_are_reported_in_order_at_home(
 async def test_a_sink_that_raises_loses_nothing_else(
     stage: Stage, joined: Isolated, sink: RecordingSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(raw: str) -> None:
-        raise ValueError("a fault of the sink's")
+    report = sink.report
 
-    monkeypatch.setattr(sink, "agent_state", fail)
+    def fail(event: RoomEvent) -> None:
+        if isinstance(event, AgentStateReported):
+            raise ValueError("a fault of the sink's")
+        report(event)
+
+    monkeypatch.setattr(sink, "report", fail)
     agent = await stage.agent(state="thinking")
     await agent.local_participant.publish_data(b"after it")
     await sink.until(lambda: any(call[0] == b"after it" for call in sink.named("packet")))
 
 
-async def test_words_keep_the_sessions_own_numbers(
+async def test_words_are_numbered_as_their_streams_open(
     stage: Stage, joined: Isolated, sink: RecordingSink
 ) -> None:
-    sink.streams = 40
     agent = await stage.agent()
     await sink.saw("agent", "agent", True)
     for words in ("one", "two"):
         await agent.local_participant.send_text(words, topic="lk.transcription")
     await sink.until(lambda: {entry.text for entry in sink.entries} >= {"one", "two"})
-    assert {entry.text: entry.opened for entry in sink.entries} == {"one": 41, "two": 42}
+    assert {entry.text: entry.opened for entry in sink.entries} == {"one": 1, "two": 2}
 
 
 async def test_our_sound_and_pictures_reach_the_room(
@@ -106,8 +110,8 @@ async def test_our_sound_and_pictures_reach_the_room(
     agent.on("track_subscribed", lambda track, *_: kinds.put_nowait(track.kind))
     gone = asyncio.Event()
     agent.on("track_unpublished", lambda *_: gone.set())
-    microphone = await joined.room.open_microphone(48_000, 1)
-    camera = await joined.room.open_video("camera", 64, 48)
+    microphone = await joined.room.open_track("microphone", silence())
+    camera = await joined.room.open_track("camera", grey_picture(64, 48))
     with anyio.fail_after(PATIENCE):
         assert {await kinds.get(), await kinds.get()} == {1, 2}
         microphone.set_muted(True)
@@ -231,9 +235,11 @@ def test_a_blocked_loop_piles_nothing_up_and_goes_on_with_the_newest_picture(
     backend: str, far_stage: Stage, elsewhere: Elsewhere
 ) -> None:
     async def main() -> None:
-        video, _, writers = new_writers()
+        video, audio, writers = new_writers()
+        sink = RecordingSink()
+        sink.writers = video, audio
         room = IsolatedRoom()
-        await room.connect(far_stage.access(), RecordingSink(), writers)
+        await room.connect(far_stage.access(), sink, writers)
 
         def block_until_dropped(more: int) -> None:
             goal = room.statistics().video_dropped + more

@@ -10,8 +10,8 @@ from livekit import api, rtc
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.rooms import LiveKitRoom
-from livelayer_bus.rooms.outcomes import room_loss
-from livelayer_bus.testing import PATIENCE
+from livelayer_bus.rooms.errors import room_loss
+from livelayer_bus.testing import PATIENCE, silence
 from tests.rooms.kit import Joined, Painter, RecordingSink, Stage, new_writers
 
 pytestmark = pytest.mark.anyio
@@ -129,7 +129,7 @@ async def test_a_server_that_dies_is_reported_and_closing_stays_bounded(
         await room.connect(Stage(server, "", "", "r").access(), sink, new_writers()[2])
         await server.stop()
         await sink.until(lambda: bool(sink.named("reconnecting")))
-        microphone = asyncio.create_task(room.open_microphone(48_000, 1))
+        microphone = asyncio.create_task(room.open_track("microphone", silence()))
         with anyio.fail_after(PATIENCE):
             await room.aclose()
         microphone.cancel()

@@ -110,6 +110,7 @@ async def test_a_track_that_is_there_already_is_taken_up_on_joining(
     agent = await stage.agent()
     async with painting(agent, AGENTS):
         video, audio, writers = new_writers()
+        sink.writers = video, audio
         room = LiveKitRoom()
         await room.connect(stage.access(), sink, writers)
         await shows(Joined(room, video, audio), AGENTS)

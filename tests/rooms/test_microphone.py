@@ -11,6 +11,7 @@ from livekit import rtc
 
 from livelayer_bus.errors import ClosedError, MisuseError
 from livelayer_bus.media import AudioFrame
+from livelayer_bus.rooms import PublishedTrack
 from livelayer_bus.rooms.publishing import QUEUE_MS, LiveKitMicrophone
 from livelayer_bus.testing import PATIENCE, polled
 from tests.rooms.kit import Joined, RecordingSink, Stage
@@ -47,7 +48,7 @@ class Ear:
         await stream.aclose()
 
 
-async def speak(microphone: LiveKitMicrophone) -> None:
+async def speak(microphone: PublishedTrack[AudioFrame]) -> None:
     """Push without end."""
     while True:
         await microphone.push(LOUD)
@@ -57,7 +58,7 @@ async def test_what_is_pushed_is_heard_until_it_is_muted_or_closed(
     stage: Stage, joined: Joined
 ) -> None:
     ear = Ear(await stage.agent())
-    microphone = await joined.room.open_microphone(RATE, 1)
+    microphone = await joined.room.open_track("microphone", LOUD)
     speaking = asyncio.create_task(speak(microphone))
     with anyio.fail_after(PATIENCE):
         await ear.hears()
@@ -77,7 +78,8 @@ async def test_what_is_pushed_is_heard_until_it_is_muted_or_closed(
 
 
 async def test_pushing_waits_for_the_bounded_buffer(joined: Joined) -> None:
-    microphone = await joined.room.open_microphone(RATE, 1)
+    microphone = await joined.room.open_track("microphone", LOUD)
+    assert isinstance(microphone, LiveKitMicrophone)
     source = microphone._source
     for _ in range(100):  # a second of sound: five times what may be queued
         await microphone.push(LOUD)
@@ -86,9 +88,7 @@ async def test_pushing_waits_for_the_bounded_buffer(joined: Joined) -> None:
 
 
 async def test_a_frame_of_another_form_is_refused(joined: Joined) -> None:
-    with pytest.raises(MisuseError):
-        await joined.room.open_microphone(0, 1)
-    microphone = await joined.room.open_microphone(RATE, 1)
+    microphone = await joined.room.open_track("microphone", LOUD)
     with pytest.raises(MisuseError, match="24000"):
         await microphone.push(AudioFrame(bytes(960), 48_000, 1, 480))
     await microphone.aclose()
@@ -97,7 +97,7 @@ async def test_a_frame_of_another_form_is_refused(joined: Joined) -> None:
 async def test_closing_the_room_takes_its_microphones_along(
     stage: Stage, joined: Joined, sink: RecordingSink
 ) -> None:
-    microphone = await joined.room.open_microphone(RATE, 1)
+    microphone = await joined.room.open_track("microphone", LOUD)
     await microphone.push(LOUD)
     await joined.room.aclose()
     with pytest.raises(ClosedError):
@@ -108,7 +108,7 @@ async def test_closing_the_room_takes_its_microphones_along(
 async def test_a_cancelled_opening_publishes_nothing(
     stage: Stage, joined: Joined, passes: int
 ) -> None:
-    opening = asyncio.ensure_future(joined.room.open_microphone(RATE, 1))
+    opening = asyncio.ensure_future(joined.room.open_track("microphone", LOUD))
     for _ in range(passes):
         await asyncio.sleep(0)
     opening.cancel()
@@ -117,5 +117,5 @@ async def test_a_cancelled_opening_publishes_nothing(
     native = joined.room.native
     assert native is not None
     # Requests are answered in order: what was being published is there, or gone, by now.
-    await (await joined.room.open_microphone(RATE, 1)).aclose()
+    await (await joined.room.open_track("microphone", LOUD)).aclose()
     await polled(lambda: not native.local_participant.track_publications)

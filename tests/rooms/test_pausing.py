@@ -37,6 +37,7 @@ def clock() -> ManualClock:
 async def joined(stage: Stage, sink: RecordingSink, clock: ManualClock) -> AsyncIterator[Joined]:
     """A user of ours whose pauses are in the hands of the test."""
     video, audio, writers = new_writers()
+    sink.writers = video, audio
     room = LiveKitRoom(pause_after=GRACE, clock=clock)
     await room.connect(stage.access(), sink, writers)
     yield Joined(room, video, audio)
@@ -194,7 +195,8 @@ async def test_unread_sound_is_not_taken_from_the_sdk_and_comes_back_with_a_read
 
 
 async def test_a_room_may_keep_its_tracks_running(stage: Stage, sink: RecordingSink) -> None:
-    video, _, writers = new_writers()
+    video, audio, writers = new_writers()
+    sink.writers = video, audio
     room = LiveKitRoom(pause_after=None, clock=(clock := ManualClock()))
     await room.connect(stage.access(), sink, writers)
     painter = Painter(await stage.agent(), 90)
@@ -213,7 +215,8 @@ async def test_leaving_a_borrowed_room_unread_does_not_pause_what_its_owner_read
     owned = await stage.join("job")
     clock = ManualClock()
     room = BorrowedRoom(owned, clock=clock)
-    video, _, writers = new_writers()
+    video, audio, writers = new_writers()
+    sink.writers = video, audio
     await room.connect(stage.access("job"), sink, writers)
     painter = Painter(await stage.agent(), 90)
     await painter.start()

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from livekit import rtc
 
-from livelayer_bus.errors import ClosedError, MisuseError
+from livelayer_bus.errors import ClosedError
 from livelayer_bus.media import FrameMetadata, VideoFrame
-from livelayer_bus.rooms import publishing
-from livelayer_bus.rooms.publishing import LiveKitPictures
-from livelayer_bus.testing import PATIENCE, polled
+from livelayer_bus.rooms import PublishedTrack, publishing
+from livelayer_bus.testing import PATIENCE, grey_picture, polled
 from livelayer_bus.testing.waiting import every
 from tests.rooms.kit import Joined, Stage
 
@@ -65,7 +64,7 @@ def picture(luma: int, width: int = WIDTH, height: int = HEIGHT, **more: int) ->
     return VideoFrame(data, width, height, metadata=metadata)
 
 
-async def show(pictures: LiveKitPictures, frame: VideoFrame) -> None:
+async def show(pictures: PublishedTrack[VideoFrame], frame: VideoFrame) -> None:
     """Push without end, thirty times a second."""
     async for _ in every(1 / 30):
         await pictures.push(frame)
@@ -83,8 +82,8 @@ async def test_what_is_pushed_is_seen_until_it_is_muted_or_closed(
 ) -> None:
     eye = Eye(await stage.agent())
     assert source in ("camera", "screen")
-    pictures = await joined.room.open_video(
-        "camera" if source == "camera" else "screen", WIDTH, HEIGHT, stamped=True
+    pictures = await joined.room.open_track(
+        "camera" if source == "camera" else "screen", picture(90, stamp=1)
     )
     frame = picture(90, stamp=1)
     assert frame.metadata is not None
@@ -112,7 +111,7 @@ async def test_what_is_pushed_is_seen_until_it_is_muted_or_closed(
 
 async def test_pictures_may_change_their_size(stage: Stage, joined: Joined) -> None:
     eye = Eye(await stage.agent())
-    pictures = await joined.room.open_video("camera", WIDTH, HEIGHT)
+    pictures = await joined.room.open_track("camera", grey_picture(WIDTH, HEIGHT))
     with anyio.fail_after(PATIENCE):
         for width, height, luma in ((WIDTH, HEIGHT, 90), (480, 320, 180)):
             showing = asyncio.create_task(show(pictures, picture(luma, width, height)))
@@ -133,7 +132,7 @@ async def test_the_sdk_reads_the_frames_own_memory(
         capture(self, frame)
 
     monkeypatch.setattr(rtc.VideoSource, "capture_frame", spy)
-    pictures = await joined.room.open_video("camera", WIDTH, HEIGHT)
+    pictures = await joined.room.open_track("camera", grey_picture(WIDTH, HEIGHT))
     frame = picture(90)
     await pictures.push(frame)
     assert taken[0].data.obj is frame.data.obj
@@ -148,7 +147,7 @@ async def test_a_burst_is_spread_over_time(joined: Joined, monkeypatch: pytest.M
 
     # A loop whose time stands still, as it does for all practical purposes in a burst.
     still = SimpleNamespace(get_running_loop=lambda: SimpleNamespace(time=lambda: 1.0), sleep=pause)
-    pictures = await joined.room.open_video("camera", WIDTH, HEIGHT)
+    pictures = await joined.room.open_track("camera", grey_picture(WIDTH, HEIGHT))
     frame = picture(90)
     monkeypatch.setattr(publishing, "asyncio", still)
     for _ in range(19):
@@ -158,14 +157,9 @@ async def test_a_burst_is_spread_over_time(joined: Joined, monkeypatch: pytest.M
     await pictures.aclose()
 
 
-async def test_a_picture_without_size_is_refused(joined: Joined) -> None:
-    with pytest.raises(MisuseError):
-        await joined.room.open_video("camera", 0, HEIGHT)
-
-
 async def test_closing_the_room_takes_camera_and_screen_along(joined: Joined) -> None:
-    camera = await joined.room.open_video("camera", WIDTH, HEIGHT)
-    screen = await joined.room.open_video("screen", WIDTH, HEIGHT)
+    camera = await joined.room.open_track("camera", grey_picture(WIDTH, HEIGHT))
+    screen = await joined.room.open_track("screen", grey_picture(WIDTH, HEIGHT))
     await joined.room.aclose()
     for pictures in (camera, screen):
         with pytest.raises(ClosedError):
@@ -173,7 +167,7 @@ async def test_closing_the_room_takes_camera_and_screen_along(joined: Joined) ->
 
 
 async def test_a_cancelled_opening_publishes_nothing(stage: Stage, joined: Joined) -> None:
-    opening = asyncio.ensure_future(joined.room.open_video("camera", WIDTH, HEIGHT))
+    opening = asyncio.ensure_future(joined.room.open_track("camera", grey_picture(WIDTH, HEIGHT)))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     opening.cancel()
@@ -181,5 +175,5 @@ async def test_a_cancelled_opening_publishes_nothing(stage: Stage, joined: Joine
     assert opening.cancelled()
     native = joined.room.native
     assert native is not None
-    await (await joined.room.open_video("camera", WIDTH, HEIGHT)).aclose()
+    await (await joined.room.open_track("camera", grey_picture(WIDTH, HEIGHT))).aclose()
     await polled(lambda: not native.local_participant.track_publications)

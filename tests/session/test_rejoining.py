@@ -259,3 +259,21 @@ async def test_a_room_lost_while_it_is_rejoined_is_tried_again(
     await settle()
     assert session.state.joined
     assert len(scripted_rooms.rooms) == 3
+
+
+async def test_what_is_said_in_the_next_room_comes_after_what_was_said_before(
+    session: Session, scripted_rooms: ScriptedRooms, manual_clock: ManualClock
+) -> None:
+    room = await joined(session, scripted_rooms)
+    room.open_stream("unspoken")
+    room.transcribes("one", "Good day")
+    room.transcribes("two", "How are you?")
+    room.lose("the server went away")
+    await manual_clock.wait_for_sleepers()
+    manual_clock.advance(1.0)
+    again = await scripted_rooms.next()
+    await settle()
+    again.transcribes("three", "Here again")
+    again.transcribes("one", "Good day")  # replayed: it stays where it was
+    assert [entry.id for entry in session.transcript] == ["one", "two", "three"]
+    assert [entry.stream for entry in session.transcript] == [5, 3, 4]

@@ -8,6 +8,7 @@ import pytest
 from livelayer_bus.contract import Outgoing
 from livelayer_bus.errors import (
     BrokenError,
+    ConnectionLostError,
     MalformedMessageError,
     MessageTooLargeError,
     NotConnectedError,
@@ -83,7 +84,7 @@ async def test_after_a_failure_sending_is_refused_with_its_reason(
     session: Session, scripted_rooms: ScriptedRooms
 ) -> None:
     (await joined(session, scripted_rooms)).lose("the room is gone", rejoin=False)
-    with pytest.raises(NotConnectedError, match="the room is gone"):
+    with pytest.raises(ConnectionLostError, match="the room is gone"):
         await session.send_data(HELLO, timeout=60)
 
 

@@ -4,11 +4,22 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from livelayer_bus.contract import MediaWriters, RoomFactory, RoomLoss, RoomPort, TrackKind
 from livelayer_bus.errors import BrokenError, ConnectError
 from livelayer_bus.events import AgentConfig, TranscriptEntry
 from livelayer_bus.media import AudioWriter, VideoWriter
 from livelayer_bus.messages import BotReady, UserMessage, encode
+from livelayer_bus.rooms import (
+    AgentPresence,
+    AgentStateReported,
+    MediaWriters,
+    PacketReceived,
+    RoomEvent,
+    RoomFactory,
+    RoomLost,
+    RoomPort,
+    TrackReported,
+    UtteranceHeard,
+)
 from livelayer_bus.testing import (
     PATIENCE,
     ScriptedRoom,
@@ -27,41 +38,14 @@ class Heard:
     """A RoomSink that writes down what it is told."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[object, ...]] = []
-        self.entries: list[TranscriptEntry] = []
-        self._streams = 0
+        self.events: list[RoomEvent] = []
 
-    def reconnecting(self, reason: str) -> None:
-        self.calls.append(("reconnecting", reason))
+    @property
+    def entries(self) -> list[TranscriptEntry]:
+        return [event.entry for event in self.events if isinstance(event, UtteranceHeard)]
 
-    def reconnected(self) -> None:
-        self.calls.append(("reconnected",))
-
-    def lost(self, loss: RoomLoss) -> None:
-        self.calls.append(("lost", loss))
-
-    def agent(self, identity: str | None, *, active: bool) -> None:
-        self.calls.append(("agent", identity, active))
-
-    def agent_state(self, raw: str) -> None:
-        self.calls.append(("agent_state", raw))
-
-    def packet(
-        self, data: bytes, *, sender: str | None, topic: str | None, from_agent: bool
-    ) -> None:
-        self.calls.append(("packet", data, sender, topic, from_agent))
-
-    def stream_opened(self) -> int:
-        self._streams += 1
-        return self._streams
-
-    def transcription(self, entry: TranscriptEntry) -> None:
-        self.entries.append(entry)
-
-    def track(
-        self, kind: TrackKind, *, available: bool, sid: str | None, participant: str | None
-    ) -> None:
-        self.calls.append(("track", kind, available, sid, participant))
+    def report(self, event: RoomEvent) -> None:
+        self.events.append(event)
 
 
 def writers() -> MediaWriters:
@@ -90,12 +74,12 @@ async def test_an_agent_comes_speaks_and_leaves() -> None:
     room.agent_says(BotReady())
     room.agent_state("thinking")
     room.agent_leaves()
-    assert heard.calls == [
-        ("agent", "agent", False),
-        ("agent", "agent", True),
-        ("packet", encode(BotReady()), "agent", None, True),
-        ("agent_state", "thinking"),
-        ("agent", None, False),
+    assert heard.events == [
+        AgentPresence("agent", active=False),
+        AgentPresence("agent", active=True),
+        PacketReceived(encode(BotReady()), sender="agent", from_agent=True),
+        AgentStateReported("thinking"),
+        AgentPresence(None, active=False),
     ]
 
 
@@ -146,14 +130,14 @@ async def test_a_held_send_waits_and_a_failing_one_is_not_taken() -> None:
 async def test_nothing_is_taken_by_a_room_that_is_lost() -> None:
     room, heard = await joined()
     room.lose("the server went away", rejoin=False)
-    assert heard.calls == [("lost", RoomLoss("the server went away", rejoin=False))]
+    assert heard.events == [RoomLost("the server went away", rejoin=False)]
     assert room.native is None
     with pytest.raises(BrokenError):
         await room.send(b"{}")
     with pytest.raises(BrokenError):
         await room.send_text("hello", topic="lk.chat")
     with pytest.raises(BrokenError):
-        await room.open_microphone(48_000, 1)
+        await room.open_track("microphone", silence())
 
 
 async def test_frames_go_to_the_channels_until_the_room_is_closed() -> None:
@@ -162,9 +146,9 @@ async def test_frames_go_to_the_channels_until_the_room_is_closed() -> None:
     await room.connect(ACCESS, heard, MediaWriters(video, audio))
     room.track_starts("video", sid="TR_1", participant="avatar")
     room.track_stops("video")
-    assert heard.calls == [
-        ("track", "video", True, "TR_1", "avatar"),
-        ("track", "video", False, None, None),
+    assert heard.events == [
+        TrackReported("video", True, "TR_1", "avatar"),
+        TrackReported("video", False),
     ]
     with video.channel.subscribe() as pictures, audio.channel.subscribe() as sounds:
         picture, sound = room.push_video(), room.push_audio()
@@ -177,7 +161,9 @@ async def test_frames_go_to_the_channels_until_the_room_is_closed() -> None:
 
 async def test_a_microphone_keeps_its_frames_and_can_be_full() -> None:
     room, _ = await joined()
-    microphone = await room.open_microphone(48_000, 1)
+    track = await room.open_track("microphone", silence())
+    (microphone,) = room.microphones
+    assert track is microphone
     microphone.pushing.hold()
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
@@ -189,7 +175,6 @@ async def test_a_microphone_keeps_its_frames_and_can_be_full() -> None:
     microphone.set_muted(True)
     await microphone.aclose()
     assert (microphone.muted, microphone.closed, len(microphone.frames)) == (True, True, 1)
-    assert room.microphones == (microphone,)
 
 
 async def test_rooms_are_handed_out_in_the_order_they_were_joined() -> None:
@@ -203,7 +188,7 @@ async def test_rooms_are_handed_out_in_the_order_they_were_joined() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(good.connect, ACCESS, heard, writers())
             assert await rooms.next() is good
-    assert heard.calls == [("agent", "bot", True)]
+    assert heard.events == [AgentPresence("bot", active=True)]
     assert rooms.rooms == (refused, good)
     assert not refused.was_joined
 

@@ -8,14 +8,7 @@ import anyio
 import pytest
 
 from livelayer_bus.bus import Bus, Subscription
-from livelayer_bus.contract import (
-    ControlledSession,
-    DataHandler,
-    E,
-    Outgoing,
-    StateProperties,
-    Unsubscribe,
-)
+from livelayer_bus.contract import ControlledSession, E, Outgoing
 from livelayer_bus.errors import NotConnectedError, NotSupportedError, StaleCursorError
 from livelayer_bus.events import (
     ConnectionStateChanged,
@@ -31,7 +24,7 @@ from livelayer_bus.testing import CheckFailedError, LeakedTasksError, check_cont
 pytestmark = pytest.mark.anyio
 
 
-class OwnSession(StateProperties):
+class OwnSession(ControlledSession):
     """A session of an application's own, as short as it gets; connects to nothing."""
 
     reducers: ClassVar[Mapping[type[Event], Reducer]] = REDUCERS
@@ -83,9 +76,6 @@ class OwnSession(StateProperties):
     ) -> None:
         if self.connection_state != "connected":
             raise NotConnectedError(self.connection_state)
-
-    def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
-        raise NotSupportedError("data messages", "OwnSession")
 
 
 async def test_a_session_that_keeps_the_contract_passes() -> None:

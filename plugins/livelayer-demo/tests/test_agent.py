@@ -20,7 +20,7 @@ from livelayer_demo.speech import Speech, Voice
 
 from livelayer_bus import DataReceived, LiteralToken, Session
 from livelayer_bus.errors import ConnectError, MisuseError, RoomRefusedError
-from livelayer_bus.rooms.keeping import keep
+from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
+import weakref
 from contextlib import suppress
 from itertools import pairwise
 
@@ -8,12 +11,19 @@ import anyio
 import pytest
 
 from livelayer_bus.errors import SurfaceFailedError
-from livelayer_bus.events import SurfaceDidNotStop, SurfaceFailed, SurfaceUnmounted
+from livelayer_bus.events import (
+    SurfaceDidNotStop,
+    SurfaceFailed,
+    SurfaceUnmounted,
+    decode_event,
+    encode_event,
+)
+from livelayer_bus.media import VideoWriter
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRooms, settle
 
-from ...session.conftest import MakeSession
+from ..conftest import MakeSession
 
 pytestmark = pytest.mark.anyio
 ON_ASYNCIO = pytest.mark.parametrize(
@@ -43,7 +53,9 @@ async def test_a_fault_is_an_event_and_the_surface_is_restarted(
     with session.subscribe(SurfaceFailed) as failures:
         surface = session.mount(recovers, key="panel")
         failed = await anext(failures)
-    assert failed == SurfaceFailed("panel", "ValueError: a fault of its own", restarting=True)
+    assert (failed.key, failed.error) == ("panel", "ValueError: a fault of its own")
+    assert failed.restarting
+    assert (failed.where or "").startswith("test_faults.py:")
     assert surface.status == "restarting"
     await manual_clock.wait_for_sleepers()
     await manual_clock.elapse(1)
@@ -91,7 +103,9 @@ async def test_a_fault_can_unmount(session: Session) -> None:
     with session.subscribe(SurfaceFailed, SurfaceUnmounted) as events:
         surface = session.mount(broken, key="panel", on_fault="unmount")
         await surface.wait()
-        assert await anext(events) == SurfaceFailed("panel", "ValueError: a fault of its own")
+        failed = await anext(events)
+        assert isinstance(failed, SurfaceFailed)
+        assert (failed.error, failed.restarting) == ("ValueError: a fault of its own", False)
         assert await anext(events) == SurfaceUnmounted("panel")
     assert surface.status == "failed"
     assert session.state.surfaces == ()
@@ -281,3 +295,94 @@ async def test_a_reader_under_load_can_be_unmounted(
             await surface.unmount()
         stop = True
     assert surface.status == "unmounted"
+
+
+class Odd(BaseException):
+    """Neither an Exception nor a cancellation."""
+
+
+class Mute(Exception):
+    """Its text cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Odd("odd"), "Odd: odd"),
+        (GeneratorExit(), "GeneratorExit"),
+        (Mute(), "Mute"),
+        (ExceptionGroup("group", [ValueError("one")]), "ExceptionGroup: group (1 sub-exception)"),
+        (BaseExceptionGroup("odds", [Odd("one")]), "BaseExceptionGroup: odds (1 sub-exception)"),
+        (ValueError("cannot read caf\udce9"), "ValueError: cannot read caf\\udce9"),
+        (ValueError("\x1b[2Jone\rline\x00\ntwo"), "ValueError: \\x1b[2Jone\\rline\\x00"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_whatever_a_surface_raises_is_an_event_that_json_can_carry(
+    session: Session, fault: BaseException, told: str
+) -> None:
+    async def fails(view: SurfaceSession) -> None:
+        raise fault
+
+    with session.subscribe(SurfaceFailed) as failures:
+        surface = session.mount(fails, key="panel", on_fault="raise")
+        with pytest.raises(SurfaceFailedError) as caught:
+            await surface.wait()
+        failed = await anext(failures)
+    assert (failed.error, surface.status) == (told, "failed")
+    assert caught.value.__cause__ is fault
+    again = decode_event(encode_event(failed))
+    assert again == failed
+
+
+async def test_a_fault_is_logged_with_its_stack_but_not_with_its_text(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def reveals(view: SurfaceSession) -> None:
+        raise ValueError("a secret payload".replace("secret", "s" + "ecret"))
+
+    with caplog.at_level(logging.ERROR, "livelayer_bus"):
+        await session.mount(reveals, key="panel", on_fault="unmount").wait()
+    [record] = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "surface 'panel'" in caplog.text
+    assert "in reveals" in caplog.text
+    assert "ValueError" in caplog.text
+    assert "secret payload" not in record.getMessage().replace(reveals_line(), "")
+
+
+def reveals_line() -> str:
+    """The source line that raises, which the stack quotes."""
+    return 'raise ValueError("a secret payload".replace("secret", "s" + "ecret"))'
+
+
+@ON_ASYNCIO
+async def test_an_unmounted_surface_keeps_nothing(session: Session) -> None:
+    kept: list[weakref.ref[VideoWriter]] = []
+
+    async def holds(view: SurfaceSession) -> None:
+        large = VideoWriter()
+        kept.append(weakref.ref(large))
+        await anyio.sleep_forever()
+
+    async def fails(view: SurfaceSession) -> None:
+        large = VideoWriter()
+        kept.append(weakref.ref(large))
+        raise ValueError(f"with {large}")
+
+    gc.collect()
+    gc.disable()
+    try:
+        held = session.mount(holds, key="holds")
+        failed = session.mount(fails, key="fails", on_fault="unmount")
+        await failed.wait()
+        await settle()
+        await held.unmount()
+        await settle()
+        assert len(kept) == 2
+        assert [ref() for ref in kept] == [None, None]
+    finally:
+        gc.enable()

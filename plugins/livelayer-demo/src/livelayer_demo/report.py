@@ -31,7 +31,7 @@ from livelayer_bus.events import (
     TranscriptUpdated,
 )
 from livelayer_bus.jsonl import EventLine, LaggedLine, SnapshotLine
-from livelayer_bus.messages import UserMessage, decode
+from livelayer_bus.messages import UserMessage
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces.jsonl import UnreadableLine, read_jsonl
 
@@ -98,7 +98,7 @@ class Observer:
                 if entry.id in self._said or len(self._said) < MAX_CHANGES:
                     self._said[entry.id] = Utterance(entry.role, entry.text)
             case DataSent(type="user_message") if len(self._said) < MAX_CHANGES:
-                message = decode(event.data)
+                message = event.message
                 if isinstance(message, UserMessage):
                     self._said[f"typed {len(self._said)}"] = Utterance("user", message.text)
             case CommandFinished(ok=True, surface=key, command=command):

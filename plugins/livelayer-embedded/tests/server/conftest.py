@@ -15,7 +15,7 @@ import pytest
 from livekit import api, rtc
 from livelayer_embedded import EmbeddedServer
 
-from livelayer_bus.rooms.keeping import keep
+from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE
 from livelayer_bus.testing.ports import lasting_port
 from livelayer_bus.testing.waiting import every

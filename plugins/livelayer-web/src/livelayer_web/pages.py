@@ -6,14 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, final
 
-import anyio
-import anyio.abc
-
 from livelayer_bus import LivelayerError
 from livelayer_bus.clock import Clock
 from livelayer_bus.errors import MessageTooLargeError
-from livelayer_bus.messages import Command, RawMessage, encode
-from livelayer_bus.surfaces import COMMAND_TIMEOUT, SurfaceCommands, SurfaceSession
+from livelayer_bus.messages import RawMessage, RefusalReason, encode
+from livelayer_bus.surfaces import CommandRouter, RoutedCommand, SurfaceCommands, SurfaceSession
+from livelayer_bus.tasks import TaskOwner
 
 from .events import command_frame
 from .problems import unknown_command
@@ -22,24 +20,11 @@ from .viewers import Viewer, Viewers
 
 PATIENCE: Final = 2.0
 """Seconds that a command waits for a page: as long as a reload may take."""
+END_SECONDS: Final = 1.0
+"""For the timers of a surface that is unmounted to end."""
 
 Reason: TypeAlias = Literal["capability", "invalid", "failed"]
 """Why a page did not carry a command out."""
-
-
-@final
-class _Pending:
-    """A command that is not settled yet."""
-
-    def __init__(self, number: int, command: Command) -> None:
-        self.number: Final = number
-        self.command: Final = command
-        self.frame: Final = command_frame(number, encode(command))
-        self.page: str | None = None
-        """The id of the viewer that it was given to."""
-        self.answering = False
-        self.patience: anyio.CancelScope | None = None
-        self.limit = anyio.CancelScope()
 
 
 @final
@@ -71,47 +56,44 @@ class Pages:
         max_bytes: int,
     ) -> None:
         self._session = session
-        self._viewers = viewers
         self._stream_of = stream_of
-        self._numbers = numbers
-        self._clock = clock
         self._max_bytes = max_bytes
         self._commands: SurfaceCommands = session.commands(auto=False)
-        self._pending: dict[int, _Pending] = {}
-        self._group: anyio.abc.TaskGroup | None = None
+        self._tasks = TaskOwner()
+        self._router: CommandRouter[Viewer] = CommandRouter(
+            viewers,
+            self._deliver,
+            self._settled,
+            self._tasks,
+            clock,
+            patience=PATIENCE,
+            numbers=numbers,
+        )
         self.outcomes: Counter[str] = Counter()
         """Settled commands: `ok`, or why not."""
 
     def __len__(self) -> int:
         """Commands that are not settled yet."""
-        return len(self._pending)
+        return len(self._router)
 
     async def run(self) -> None:
         """Take commands until the session ends."""
-        async with anyio.create_task_group() as group:
-            self._group = group
-            try:
-                async for command in self._commands:
-                    # What is of unknown type reaches every page as an event.
-                    if not isinstance(command, RawMessage):
-                        self._take(command, group)
-            finally:
-                self._group = None
-            group.cancel_scope.cancel()
+        try:
+            async for command in self._commands:
+                # What is of unknown type reaches every page as an event.
+                if not isinstance(command, RawMessage):
+                    self._router.route(command, encode(command))
+        finally:
+            self._router.forget()
+            await self._tasks.aclose(END_SECONDS)
 
     def stream_opened(self, stream: EventStream) -> None:
         """A page can take commands: what it was given, and what waited for it, is written."""
-        active = self._viewers.active
-        for pending in tuple(self._pending.values()):
-            mine = pending.page == stream.viewer.id
-            if mine or (pending.page is None and active is stream.viewer):
-                self._give(pending, stream)
+        self._router.target_ready(stream.viewer)
 
     def stream_closed(self, viewer: Viewer) -> None:
         """A page cannot take commands any more; it may come back."""
-        for pending in self._pending.values():
-            if pending.page == viewer.id and not pending.answering:
-                self._wait_for_page(pending)
+        self._router.target_away(viewer.key)
 
     async def answer(
         self,
@@ -129,70 +111,30 @@ class Pages:
                 the page may answer again.
             LivelayerError: a reply could not be sent; the command has failed.
         """
-        pending = self._pending.get(number)
-        if pending is None or pending.page != viewer.id or pending.answering:
+        routed = self._router.find(number, viewer.key)
+        if routed is None:
             raise unknown_command()
         for reply in replies:
             if (size := len(encode(reply))) > self._max_bytes:
                 raise MessageTooLargeError(size, self._max_bytes)
-        pending.answering = True
-        if pending.patience is not None:
-            pending.patience.cancel()
+        self._router.claim(routed)
         try:
             for reply in replies:
                 await self._session.send_data(reply)
         except LivelayerError:
-            self._settle(pending, False, "failed")
+            self._router.finish(number, False, "failed")
             raise
         finally:
-            pending.answering = False
-        self._settle(pending, ok, None if ok else reason or "failed")
+            routed.claimed = False
+        self._router.finish(number, ok, None if ok else reason or "failed")
 
-    def _take(self, command: Command, group: anyio.abc.TaskGroup) -> None:
-        pending = _Pending(next(self._numbers), command)
-        self._pending[pending.number] = pending
-        group.start_soon(self._expire, pending)
-        active = self._viewers.active
-        stream = self._stream_of(active) if active is not None else None
-        if stream is not None:
-            self._give(pending, stream)
-        else:
-            pending.page = active.id if active is not None else None
-            self._wait_for_page(pending)
+    def _deliver(self, routed: RoutedCommand, viewer: Viewer) -> bool:
+        stream = self._stream_of(viewer)
+        if stream is None:
+            return False
+        stream.command(command_frame(routed.number, routed.payload))
+        return True
 
-    def _give(self, pending: _Pending, stream: EventStream) -> None:
-        if pending.patience is not None:
-            pending.patience.cancel()
-        pending.page = stream.viewer.id
-        stream.command(pending.frame)
-
-    def _wait_for_page(self, pending: _Pending) -> None:
-        if pending.patience is not None:
-            pending.patience.cancel()
-        if self._group is not None:
-            pending.patience = anyio.CancelScope()
-            self._group.start_soon(self._give_up, pending, pending.patience)
-
-    async def _give_up(self, pending: _Pending, patience: anyio.CancelScope) -> None:
-        with patience:
-            await self._clock.sleep(PATIENCE)
-            self._settle(pending, False, "failed")
-
-    async def _expire(self, pending: _Pending) -> None:
-        with pending.limit:
-            await self._clock.sleep(COMMAND_TIMEOUT)
-            self._settle(pending, False, "timeout")
-
-    def _settle(
-        self,
-        pending: _Pending,
-        ok: bool,
-        reason: Literal["capability", "invalid", "failed", "timeout"] | None,
-    ) -> None:
-        if self._pending.pop(pending.number, None) is None:
-            return
-        pending.limit.cancel()
-        if pending.patience is not None:
-            pending.patience.cancel()
+    def _settled(self, routed: RoutedCommand, ok: bool, reason: RefusalReason | None) -> None:
         self.outcomes["ok" if ok else reason or "failed"] += 1
-        self._commands.finish(pending.command, ok=ok, reason=reason)
+        self._commands.finish(routed.command, ok=ok, reason=reason)

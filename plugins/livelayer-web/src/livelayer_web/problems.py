@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from livelayer_bus import BrokenError, ClosedError, LivelayerError
 from livelayer_bus.errors import (
+    ConnectionLostError,
     MalformedMessageError,
     MessageTooLargeError,
     NotConnectedError,
@@ -81,7 +82,7 @@ def _problem_of_session(error: LivelayerError) -> Problem | None:
             return Problem(400, "sdp", str(error))
         case MalformedMessageError():
             return Problem(400, "message", str(error))
-        case NotConnectedError():
+        case NotConnectedError() | ConnectionLostError():
             return Problem(409, "not_connected", "the session is not connected to its agent")
         case SourceBusyError():
             return Problem(409, "busy", f"{error.owner} holds the {error.source}")

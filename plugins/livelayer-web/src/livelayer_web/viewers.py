@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from livelayer_bus.clock import Clock
+from livelayer_bus.messages import ALL, Capability
+from livelayer_bus.surfaces import last_used
 
 from .media import MediaConnection
 from .resume_store import ResumeRecord, ResumeStore, digest_of
@@ -20,6 +22,9 @@ BEAT_SECONDS: Final = 1.5
 """How often a page says that it is there."""
 SILENCE_SECONDS: Final = 5.0
 """How long a page that says nothing is taken to be there."""
+
+
+NONE: Final[frozenset[Capability]] = frozenset()
 
 
 class Wants(msgspec.Struct, frozen=True):
@@ -70,10 +75,10 @@ class Viewer:
         self.grants: Final = grants
         self.token_id: Final = token_id
         self.silent: Final = silent
-        self.number = 0
-        """In the order of joining."""
-        self.used = 0
+        self.last_used = 0
         """In the order of use; 0: never."""
+        self.capabilities: Final = ALL if "talk" in grants and not silent else NONE
+        """What the agent may do to it, of what it may do to the surface."""
         self.heard = 0.0
         self.wants = Wants()
         self.page: PageInfo | None = None
@@ -86,6 +91,11 @@ class Viewer:
 
     def __repr__(self) -> str:
         return f"<Viewer {self.id}>"
+
+    @property
+    def key(self) -> str:
+        """What commands name it by: its id, not the secret key of the page."""
+        return self.id
 
     def on_end(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback()` once at its end, at once if it has ended; gives the removal."""
@@ -142,7 +152,6 @@ class Viewers:
         self._by_key: dict[bytes, Viewer] = {}
         self._key_of: dict[Viewer, bytes] = {}
         self._active: Viewer | None = None
-        self._numbers = count(1)
         self._uses = count(1)
         self.joined = 0
         """Pages that ever joined, those that came back included."""
@@ -188,7 +197,7 @@ class Viewers:
         held = self._by_key.get(digest)
         if held is not None:
             if held.streams:
-                return self._twin(held.grants, held.token_id, held.used)
+                return self._twin(held.grants, held.token_id, held.last_used)
             self.leave(held, "replaced")
         record = self._resume_store.find(digest, self._session_id)
         if record is None:
@@ -201,7 +210,7 @@ class Viewers:
             self.leave(other, "replaced")
         self.resumed += 1
         viewer = Viewer(record.id, record.grants, record.token_id, silent=False)
-        viewer.used = record.used
+        viewer.last_used = record.used
         return self._add(viewer)
 
     def by_key(self, key: str) -> Viewer | None:
@@ -217,7 +226,7 @@ class Viewers:
 
     def use(self, viewer: Viewer) -> None:
         """A person used this page."""
-        viewer.used = next(self._uses)
+        viewer.last_used = next(self._uses)
         if self._active is not viewer:
             self._tell_changed()
 
@@ -229,7 +238,7 @@ class Viewers:
         del self._by_key[digest]
         if not viewer.silent and why != "revoked":
             record = ResumeRecord(
-                self._session_id, viewer.id, viewer.grants, viewer.token_id, viewer.used
+                self._session_id, viewer.id, viewer.grants, viewer.token_id, viewer.last_used
             )
             self._resume_store.remember(digest, record)
         viewer.end(why)
@@ -264,12 +273,11 @@ class Viewers:
         self, grants: frozenset[Grant], token_id: str | None, used: int
     ) -> tuple[Viewer, str]:
         viewer = Viewer(self._new_id(), grants, token_id, silent=False)
-        viewer.used = used
+        viewer.last_used = used
         return self._add(viewer)
 
     def _add(self, viewer: Viewer) -> tuple[Viewer, str]:
         key = secrets.token_urlsafe(32)
-        viewer.number = next(self._numbers)
         viewer.heard = self._clock.now()
         digest = digest_of(key)
         self._by_key[digest] = viewer
@@ -280,8 +288,7 @@ class Viewers:
         return viewer, key
 
     def _tell_changed(self) -> None:
-        able = [viewer for viewer in self if "talk" in viewer.grants and not viewer.silent]
-        self._active = max(able, key=lambda viewer: (viewer.used, -viewer.number), default=None)
+        self._active = last_used(viewer for viewer in self if viewer.capabilities)
         self._changed()
 
     def _new_id(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
-from livelayer_bus.errors import BusyError, ClosedError, NotConnectedError
+from livelayer_bus.errors import BusyError, ClosedError, ConnectionLostError, NotConnectedError
 from livelayer_bus.media import AudioFrame, VideoFrame
 from livelayer_bus.surfaces import Lease
 
@@ -82,7 +82,7 @@ class Source:
 async def _push(lease: Lease[Any], frame: AudioFrame | VideoFrame) -> None:
     try:
         await lease.push(frame)
-    except NotConnectedError:
+    except (NotConnectedError, ConnectionLostError):
         return  # the lease may outlast the room: frames between two rooms are lost
 
 

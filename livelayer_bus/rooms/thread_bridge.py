@@ -1,4 +1,4 @@
-"""The one-way street from the SDK's thread to a session's loop: in order, bounded, counted."""
+"""From the SDK's thread to a session's loop: in order, bounded, counted."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from importlib import import_module
 from threading import Lock
 from typing import Any, Final, ParamSpec, TypeVar, final
 
-import msgspec
-
-from ..contract import FrameTarget, RoomLoss, RoomSink, TrackKind
 from ..errors import ClosedError
-from ..events import TranscriptEntry
 from ..media import AudioFrame, VideoFrame
 from .listeners import report
+from .port import FrameTarget, PacketReceived, RoomEvent, RoomSink
 
 MAX_PACKETS: Final = 4096  # data packets that wait for a loop which does not run
 MAX_AUDIO: Final = 50  # frames of 10 ms, likewise
-MAX_STREAMS: Final = 1024  # transcription streams whose number is remembered
 
 Call = Callable[[], None]
 P = ParamSpec("P")
@@ -29,7 +25,7 @@ T = TypeVar("T")
 
 
 def run_there(hand_over: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Hand something over to the SDK's loop without this task's context.
+    """Hand a call over to the SDK's loop without this task's context.
 
     Context variables say, among other things, that this is trio.
     """
@@ -37,7 +33,7 @@ def run_there(hand_over: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 @final
-class Home:
+class LoopHandle:
     """The loop of the session, asyncio's or trio's, as other threads reach it."""
 
     def __init__(self) -> None:
@@ -60,11 +56,11 @@ class Home:
 
 
 @final
-class Handover:
-    """What waits for the home loop: one wake-up for any number of calls, one picture at most."""
+class Inbox:
+    """Calls that wait for the session's loop: one wake-up for any number of them."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, loop: LoopHandle) -> None:
+        self._loop = loop
         self._lock = Lock()
         self._calls: deque[Call] = deque()
         self._scheduled = False
@@ -73,13 +69,13 @@ class Handover:
         self.packets_dropped = 0
 
     def put(self, call: Call) -> None:
-        """Have `call` run at home, in order."""
+        """Have `call` run in the session's loop, in order."""
         with self._lock:
             if self._closed:
                 return
             self._calls.append(call)
             if not self._scheduled:
-                self._scheduled = self._home.post(self._drain)
+                self._scheduled = self._loop.post(self._drain)
 
     def put_packet(self, call: Call) -> None:
         """The same for a data packet; the newest beyond `MAX_PACKETS` is dropped and counted."""
@@ -91,7 +87,7 @@ class Handover:
             self.put(lambda: self._take_packet(call))
 
     def close(self) -> None:
-        """Run nothing any more."""
+        """Run no more calls."""
         with self._lock:
             self._closed = True
             self._calls.clear()
@@ -116,57 +112,51 @@ class Handover:
                 report("handing over to the session", error)
 
 
-class _Relay:
-    """A channel's demand, followed from the SDK's thread."""
+class _TargetBridge:
+    """A `FrameTarget` in the SDK's thread for a channel's writer in the session's loop."""
 
     def __init__(
-        self, target: FrameTarget[Any], handover: Handover, loop: asyncio.AbstractEventLoop
+        self, target: FrameTarget[Any], inbox: Inbox, loop: asyncio.AbstractEventLoop
     ) -> None:
-        """Made at home."""
+        """Made in the session's loop; `loop` is the SDK's."""
         self._target = target
-        self._handover = handover
+        self._inbox = inbox
         self._loop = loop
         self._lock = Lock()
-        self.demand = target.demand
+        self._demand = 0
+        self._followers: dict[object, tuple[Callable[[int], None], Call]] = {}
         self.dropped = 0
-        self._on_demand: list[Callable[[int], None]] = []
-        self._on_glance: list[Call] = []
-        self._forget = (target.on_demand(self._demanded), target.on_glance(self._glanced))
+        # Following stops when `close` is called: the channel outlives this room.
+        self._forget = target.follow_demand(
+            lambda demand: self._post(self._demand_changed, demand),
+            lambda: self._post(self._peeked),
+        )
 
-    def set_available(self, available: bool) -> None:
-        self._handover.put(lambda: self._target.set_available(available))
-
-    def on_demand(self, callback: Callable[[int], None]) -> Call:
-        self._on_demand.append(callback)
-        return lambda: self._on_demand.remove(callback)
-
-    def on_glance(self, callback: Call) -> Call:
-        self._on_glance.append(callback)
-        return lambda: self._on_glance.remove(callback)
+    def follow_demand(self, on_demand: Callable[[int], None], on_peek: Call) -> Call:
+        token = object()
+        self._followers[token] = on_demand, on_peek
+        on_demand(self._demand)
+        return lambda: self._followers.pop(token, None) and None
 
     def close(self) -> None:
-        """Follow the demand no more. Called at home."""
-        for forget in self._forget:
-            forget()
+        """Follow the demand no more. Called in the session's loop."""
+        self._forget()
 
-    def _demanded(self, demand: int) -> None:
-        run_there(self._loop.call_soon_threadsafe, self._tell_demand, demand)
+    def _post(self, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        run_there(self._loop.call_soon_threadsafe, functools.partial(call, *args, **kwargs))
 
-    def _glanced(self) -> None:
-        run_there(self._loop.call_soon_threadsafe, self._tell_glance)
+    def _demand_changed(self, demand: int) -> None:
+        self._demand = demand
+        for on_demand, _ in tuple(self._followers.values()):
+            on_demand(demand)
 
-    def _tell_demand(self, demand: int) -> None:
-        self.demand = demand
-        for callback in tuple(self._on_demand):
-            callback(demand)
-
-    def _tell_glance(self) -> None:
-        for callback in tuple(self._on_glance):
-            callback()
+    def _peeked(self) -> None:
+        for _, on_peek in tuple(self._followers.values()):
+            on_peek()
 
 
 @final
-class VideoRelay(_Relay):
+class VideoBridge(_TargetBridge):
     """One slot with the newest picture."""
 
     _waiting: VideoFrame | None = None
@@ -176,12 +166,12 @@ class VideoRelay(_Relay):
             replaced, self._waiting = self._waiting is not None, frame
             self.dropped += replaced
         if not replaced:
-            self._handover.put(self._take)
+            self._inbox.put(self._take)
 
     def discard(self) -> None:
         with self._lock:
             self._waiting = None
-        self._handover.put(self._target.discard)
+        self._inbox.put(self._target.discard)
 
     def _take(self) -> None:
         with self._lock:
@@ -191,16 +181,16 @@ class VideoRelay(_Relay):
 
 
 @final
-class AudioRelay(_Relay):
+class AudioBridge(_TargetBridge):
     """A bounded span of sound in order; the oldest goes first."""
 
     def __init__(
         self,
         target: FrameTarget[AudioFrame],
-        handover: Handover,
+        inbox: Inbox,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(target, handover, loop)
+        super().__init__(target, inbox, loop)
         self._waiting: deque[AudioFrame] = deque(maxlen=MAX_AUDIO)
 
     def push(self, frame: AudioFrame) -> None:
@@ -209,12 +199,12 @@ class AudioRelay(_Relay):
             self.dropped += len(self._waiting) == MAX_AUDIO
             self._waiting.append(frame)
         if first:
-            self._handover.put(self._take)
+            self._inbox.put(self._take)
 
     def discard(self) -> None:
         with self._lock:
             self._waiting.clear()
-        self._handover.put(self._target.discard)
+        self._inbox.put(self._target.discard)
 
     def _take(self) -> None:
         with self._lock:
@@ -225,62 +215,16 @@ class AudioRelay(_Relay):
 
 
 @final
-class SinkRelay:
-    """A `RoomSink` in the SDK's thread for one at home.
+class SinkBridge:
+    """A `RoomSink` in the SDK's thread for the session's in its own loop."""
 
-    Transcription streams are numbered here, and get the home sink's numbers on their way.
-    """
-
-    def __init__(self, sink: RoomSink, handover: Handover) -> None:
+    def __init__(self, sink: RoomSink, inbox: Inbox) -> None:
         self._sink = sink
-        self._handover = handover
-        self._opened = 0
-        self._numbers: dict[int, int] = {}
+        self._inbox = inbox
 
-    def reconnecting(self, reason: str) -> None:
-        self._handover.put(lambda: self._sink.reconnecting(reason))
-
-    def reconnected(self) -> None:
-        self._handover.put(self._sink.reconnected)
-
-    def lost(self, loss: RoomLoss) -> None:
-        self._handover.put(lambda: self._sink.lost(loss))
-
-    def agent(self, identity: str | None, *, active: bool) -> None:
-        self._handover.put(lambda: self._sink.agent(identity, active=active))
-
-    def agent_state(self, raw: str) -> None:
-        self._handover.put(lambda: self._sink.agent_state(raw))
-
-    def packet(
-        self, data: bytes, *, sender: str | None, topic: str | None, from_agent: bool
-    ) -> None:
-        self._handover.put_packet(
-            lambda: self._sink.packet(data, sender=sender, topic=topic, from_agent=from_agent)
-        )
-
-    def stream_opened(self) -> int:
-        self._opened += 1
-        number = self._opened
-        self._handover.put(lambda: self._number(number))
-        return number
-
-    def transcription(self, entry: TranscriptEntry) -> None:
-        self._handover.put(lambda: self._transcribe(entry))
-
-    def track(
-        self, kind: TrackKind, *, available: bool, sid: str | None, participant: str | None
-    ) -> None:
-        self._handover.put(
-            lambda: self._sink.track(kind, available=available, sid=sid, participant=participant)
-        )
-
-    def _number(self, number: int) -> None:
-        self._numbers[number] = self._sink.stream_opened()
-        if len(self._numbers) > MAX_STREAMS:
-            del self._numbers[next(iter(self._numbers))]
-
-    def _transcribe(self, entry: TranscriptEntry) -> None:
-        number = self._numbers.get(entry.stream)
-        if number is not None:
-            self._sink.transcription(msgspec.structs.replace(entry, opened=number, stream=number))
+    def report(self, event: RoomEvent) -> None:
+        forward = functools.partial(self._sink.report, event)
+        if isinstance(event, PacketReceived):
+            self._inbox.put_packet(forward)
+        else:
+            self._inbox.put(forward)

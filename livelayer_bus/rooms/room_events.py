@@ -8,20 +8,20 @@ from typing import Final, final
 
 from livekit import rtc
 
-from ..contract import MediaWriters, RoomSink
 from ..tasks import TaskOwner
 from .agent import AgentWatch
-from .feeds import Pausing
 from .listeners import Listeners
 from .media import AgentMedia
+from .port import ConnectionInterrupted, ConnectionRestored, MediaWriters, PacketReceived, RoomSink
+from .track_readers import Pausing
 from .transcription import Transcriptions
 
 SILENCE_SECONDS: Final = 0.5  # from the state "disconnected" to its reason, if there is one
 
 
 @final
-class Wiring:
-    """Turns an SDK room's events into calls of a sink."""
+class RoomEvents:
+    """Reports an SDK room's events as `RoomEvent`s."""
 
     def __init__(
         self,
@@ -109,10 +109,11 @@ class Wiring:
             )
 
     def _on_reconnecting(self) -> None:
-        self._sink.reconnecting("the connection to the room was interrupted")
+        reason = "the connection to the room was interrupted"
+        self._sink.report(ConnectionInterrupted(reason))
 
     def _on_reconnected(self) -> None:
-        self._sink.reconnected()
+        self._sink.report(ConnectionRestored())
         self.look()
 
     def _on_muted(self, _: rtc.Participant, publication: rtc.TrackPublication) -> None:
@@ -125,9 +126,11 @@ class Wiring:
         # The SDK drops the sender of a packet that outran its sender's announcement, which a
         # server may hold back for seconds: such a packet is nobody's, and so no agent's.
         sender = packet.participant
-        self._sink.packet(
-            packet.data,
-            sender=sender.identity if sender else None,
-            topic=packet.topic or None,
-            from_agent=self._agent.speaks_for_agent(sender),
+        self._sink.report(
+            PacketReceived(
+                packet.data,
+                sender=sender.identity if sender else None,
+                topic=packet.topic or None,
+                from_agent=self._agent.speaks_for_agent(sender),
+            )
         )

@@ -2,30 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Generic, TypeAlias, TypeVar, final
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar, final
 
 import anyio
 import msgspec
 
-from ..contract import PublishedTrack
-from ..errors import (
-    ClosedError,
-    MicrophoneBusyError,
-    MisuseError,
-    NotConnectedError,
-    SourceBusyError,
-)
+from ..errors import ClosedError, MicrophoneBusyError, MisuseError, SourceBusyError, not_connected
 from ..events import CameraChanged, Event, MicrophoneChanged, ScreenChanged
-from ..media import AudioFrame, VideoFrame
+from ..state import SessionState
 from ..tasks import TaskOwner
+from . import AudioFrame, VideoFrame
 
 F = TypeVar("F", AudioFrame, VideoFrame)
-OpenTrack: TypeAlias = Callable[[F], Awaitable[PublishedTrack[F]]]
-"""Publishes a track that takes frames like the one given, which is not pushed."""
+SourceName: TypeAlias = Literal["microphone", "camera", "screen"]
+LeaseChanged: TypeAlias = MicrophoneChanged | CameraChanged | ScreenChanged
+F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True)
+
+
+class PublishedTrack(Protocol[F_contra]):
+    """A track of ours that a room has taken."""
+
+    async def push(self, frame: F_contra) -> None:
+        """Return when the frame is taken; waits while the track's bounded buffer is full."""
+        ...
+
+    def set_muted(self, muted: bool) -> None: ...
+
+    async def aclose(self) -> None:
+        """Unpublish."""
+        ...
+
 
 RELEASE_TIMEOUT = 2.0  # seconds that unpublishing the track may take when a lease ends
+
+
+class TrackOpener(Protocol):
+    """A room, as far as publishing into it needs it."""
+
+    async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
+        """Publish a track that takes frames like `frame`, which is not pushed."""
+        ...
+
+
+class CurrentRoom(Protocol):
+    """The session's connection, as far as publishing needs it."""
+
+    @property
+    def state(self) -> SessionState: ...
+    @property
+    def port(self) -> TrackOpener | None:
+        """The room that the session is in; None while there is none."""
+        ...
+
+
+class MediaSource(Protocol[F]):
+    """The session's one microphone, camera or screen, leased to one owner at a time."""
+
+    @property
+    def owner(self) -> str | None:
+        """Who holds the lease; None when it is free."""
+        ...
+
+    @property
+    def muted(self) -> bool: ...
+
+    def acquire(self, owner: str) -> AbstractAsyncContextManager[Lease[F]]:
+        """Hold it for a block; raises `SourceBusyError` while another owner does."""
+        ...
 
 
 class LeaseStatistics(msgspec.Struct, frozen=True):
@@ -37,17 +82,12 @@ class LeaseStatistics(msgspec.Struct, frozen=True):
     """Frames that came while the room was being rejoined: nothing is kept for later."""
 
 
-class PublisherKind(msgspec.Struct, frozen=True):
-    """What is particular about the microphone, the camera or the screen."""
-
-    name: str
-    changed: type[MicrophoneChanged] | type[CameraChanged] | type[ScreenChanged]
-    busy: Callable[[str], SourceBusyError]
-
-
-MICROPHONE = PublisherKind("microphone", MicrophoneChanged, MicrophoneBusyError)
-CAMERA = PublisherKind("camera", CameraChanged, lambda owner: SourceBusyError("camera", owner))
-SCREEN = PublisherKind("screen", ScreenChanged, lambda owner: SourceBusyError("screen", owner))
+SOURCES: Final[dict[SourceName, type[LeaseChanged]]] = {
+    "microphone": MicrophoneChanged,
+    "camera": CameraChanged,
+    "screen": ScreenChanged,
+}
+"""What a session can publish, and the event that says who holds it."""
 
 
 @final
@@ -81,13 +121,17 @@ class Lease(Generic[F]):
 
         Raises:
             ClosedError: the lease has ended.
-            NotConnectedError: the session is in no room.
+            NotConnectedError, ConnectionLostError: the session is in no room.
             MisuseError: sound whose sample rate or channel count differs from the first frame's.
         """
         if await self._publisher.push(self, frame):
             self._pushed += 1
         else:
             self._dropped += 1
+
+    def revoke(self) -> None:
+        """End the lease without waiting, for an owner that left it behind. Twice is fine."""
+        self._publisher.revoke(self)
 
     def mute(self) -> None:
         """Publish silence, or no picture, until `unmute()`; the lease is kept.
@@ -117,27 +161,25 @@ class Lease(Generic[F]):
 
 @final
 class Publisher(Generic[F]):
-    """Grants the lease; knows the track of the room that the session is in."""
+    """The session's microphone, camera or screen: one owner at a time, one track a room."""
 
     def __init__(
         self,
-        kind: PublisherKind,
-        open_track: OpenTrack[F],
+        name: SourceName,
+        room: CurrentRoom,
         publish: Callable[[Event], None],
-        room_state: Callable[[], tuple[str, bool]],
         tasks: TaskOwner,
     ) -> None:
-        self._kind = kind
-        self._open_track: OpenTrack[F] = open_track
+        self._name: Final[SourceName] = name
+        self._room = room
         self._publish = publish
-        self._room_state = room_state
         self._tasks = tasks
         self._lease: Lease[F] | None = None
         self._track: PublishedTrack[F] | None = None
+        self._track_room: TrackOpener | None = None
         self._format: tuple[int, int] | None = None
         self._reserved_for: str | None = None
         self._opening = anyio.Lock()
-        self._room = 0  # counts the rooms, so that a track of an earlier one is not kept
 
     @property
     def owner(self) -> str | None:
@@ -158,10 +200,10 @@ class Publisher(Generic[F]):
         """
         holder = self._lease.owner if self._lease else self._reserved_for
         if self._lease is not None or holder not in (None, owner):
-            raise self._kind.busy(str(holder))
+            raise _busy(self._name, str(holder))
         lease = self._lease = Lease(owner, self)
         try:
-            self._publish(self._kind.changed(owner))
+            self._changed(owner)
             yield lease
         finally:
             await self._release(lease)
@@ -174,28 +216,23 @@ class Publisher(Generic[F]):
         """
         holder = self._lease.owner if self._lease else self._reserved_for
         if holder not in (None, owner):
-            raise self._kind.busy(str(holder))
+            raise _busy(self._name, str(holder))
         self._reserved_for = owner
-
-    def room_changed(self) -> None:
-        """Forget the track: it went with its room. Called by the session."""
-        self._room += 1
-        self._track = None
 
     def revoke(self, lease: Lease[F] | None = None) -> None:
         """End a lease that its owner left behind (None: whichever holds), without waiting."""
         if self._lease is not None and lease in (None, self._lease):
             track = self._end()
             if track is not None:
-                self._tasks.start(track.aclose, f"unpublish the {self._kind.name}")
+                self._tasks.start(track.aclose, f"unpublish the {self._name}")
 
     async def push(self, lease: Lease[F], frame: F) -> bool:
         """For a lease: True when the room took the frame, False when it was dropped."""
         self.check(lease)
-        connection_state, reconnecting = self._room_state()
-        if connection_state != "connected":
-            raise NotConnectedError(connection_state)
-        if reconnecting:
+        state = self._room.state
+        if state.connection_state != "connected":
+            raise not_connected(state.connection_state, state.error)
+        if self._room.port is None:
             return False
         track = await self._open(lease, frame)
         await track.push(frame)
@@ -204,13 +241,14 @@ class Publisher(Generic[F]):
     def check(self, lease: Lease[F]) -> None:
         """For a lease: raise ClosedError unless it is the one that holds."""
         if self._lease is not lease:
-            raise ClosedError(f"the lease of the {self._kind.name}", "acquire it again")
+            raise ClosedError(f"the lease of the {self._name}", "acquire it again")
 
     def muted_changed(self, lease: Lease[F]) -> None:
         """For a lease: tell the room and everybody else."""
-        if self._track is not None:
-            self._track.set_muted(lease.muted)
-        self._publish(self._kind.changed(lease.owner, lease.muted))
+        track = self._live_track()
+        if track is not None:
+            track.set_muted(lease.muted)
+        self._changed(lease.owner, lease.muted)
 
     async def _open(self, lease: Lease[F], frame: F) -> PublishedTrack[F]:
         form = _form(frame)
@@ -220,15 +258,25 @@ class Publisher(Generic[F]):
                     f"the microphone was opened with (sample_rate, num_channels) {self._format}, "
                     f"not {form}: resample, or release and acquire it again"
                 )
-            if self._track is None:
-                room, track = self._room, await self._open_track(frame)
-                if self._lease is not lease or room != self._room:
+            track = self._live_track()
+            if track is None:
+                room = self._room.port
+                if room is None:
+                    raise not_connected(self._room.state.connection_state, "the room is gone")
+                track = await room.open_track(self._name, frame)
+                if self._lease is not lease or self._room.port is not room:
                     await track.aclose()
                     self.check(lease)
-                    raise NotConnectedError(self._room_state()[0], "the room changed")
+                    raise not_connected(
+                        self._room.state.connection_state, "the room changed meanwhile"
+                    )
                 track.set_muted(lease.muted)
-                self._track, self._format = track, form
-            return self._track
+                self._track, self._track_room, self._format = track, room, form
+            return track
+
+    def _live_track(self) -> PublishedTrack[F] | None:
+        # A track goes with the room it was opened in.
+        return self._track if self._track_room is self._room.port else None
 
     async def _release(self, lease: Lease[F]) -> None:
         if self._lease is not lease:
@@ -239,9 +287,17 @@ class Publisher(Generic[F]):
                 await track.aclose()
 
     def _end(self) -> PublishedTrack[F] | None:
-        track, self._track, self._lease, self._format = self._track, None, None, None
-        self._publish(self._kind.changed(None))
+        track = self._live_track()
+        self._track = self._track_room = self._lease = self._format = None
+        self._changed(None)
         return track
+
+    def _changed(self, owner: str | None, muted: bool = False) -> None:
+        self._publish(SOURCES[self._name](owner, muted))
+
+
+def _busy(name: SourceName, owner: str) -> SourceBusyError:
+    return MicrophoneBusyError(owner) if name == "microphone" else SourceBusyError(name, owner)
 
 
 def _form(frame: AudioFrame | VideoFrame) -> tuple[int, int] | None:

@@ -15,14 +15,13 @@ import msgspec
 from livekit import rtc
 
 from ..clock import Clock
-from ..contract import FrameTarget, RoomSink, TrackKind
 from ..errors import ClosedError
 from ..media import AudioFrame, FrameMetadata, VideoFrame
 from ..tasks import RootTask, TaskOwner
-from .background import run_to_end
 from .demand import Demand
-from .enabling import set_enabled
 from .listeners import report
+from .port import FrameTarget, RoomSink, TrackKind, TrackReported
+from .sdk_private import run_to_end, set_enabled
 
 SAMPLE_RATE: Final = 48_000  # Hz; what WebRTC decodes to, so nothing is resampled
 CHANNELS: Final = 1
@@ -47,7 +46,7 @@ class Pausing(msgspec.Struct, frozen=True):
     """Whether the server is told, so that video is not even sent."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class TrackRef(msgspec.Struct, frozen=True):
     """Which track a feed is on, and whom it tells."""
 
     track: rtc.RemoteTrack
@@ -56,7 +55,7 @@ class Place(msgspec.Struct, frozen=True):
     sink: RoomSink
 
 
-class Feed(ABC, Generic[F]):
+class TrackReader(ABC, Generic[F]):
     """One track on its way into one channel; it ends when stopped, or when the track does.
 
     It rests while nobody wants frames: the SDK's stream is closed, the channel stays available.
@@ -65,10 +64,10 @@ class Feed(ABC, Generic[F]):
     kind: TrackKind
 
     def __init__(
-        self, place: Place, target: FrameTarget[F], tasks: TaskOwner, pausing: Pausing
+        self, ref: TrackRef, target: FrameTarget[F], tasks: TaskOwner, pausing: Pausing
     ) -> None:
-        self.track = place.track
-        self._place = place
+        self.track = ref.track
+        self._ref = ref
         self._target: FrameTarget[F] = target
         self._tasks = tasks
         self._pausing = pausing
@@ -182,8 +181,6 @@ class Feed(ABC, Generic[F]):
     def _deliver(self, frame: F) -> None:
         first = not self._delivering
         if first:
-            self._delivering = True
-            self._target.set_available(True)
             self._announce(True)
         self._target.push(frame)
         if first:
@@ -194,33 +191,29 @@ class Feed(ABC, Generic[F]):
         return self._ended or self._muted or self._resting
 
     def _announce(self, available: bool) -> None:
-        self._place.sink.track(
-            self.kind,
-            available=available,
-            sid=self.track.sid,
-            participant=self._place.participant,
-        )
+        self._delivering = available
+        participant = self._ref.participant
+        event = TrackReported(self.kind, available, self.track.sid, participant)
+        self._ref.sink.report(event)
 
     def _pause(self) -> None:
         if self._delivering:
-            self._delivering = False
-            self._target.set_available(False)
             self._announce(False)
 
 
 @final
-class VideoFeed(Feed[VideoFrame]):
+class VideoTrackReader(TrackReader[VideoFrame]):
     """The agent's picture; the server does not send it while nobody wants it."""
 
     kind = "video"
 
     @property
     def _starts_muted(self) -> bool:
-        return self._place.publication.muted
+        return self._ref.publication.muted
 
     def _set_sent(self, sent: bool) -> None:
         if self._pausing.at_server:
-            set_enabled(self._place.publication, sent)
+            set_enabled(self._ref.publication, sent)
 
     async def _pump(self) -> None:
         # Decoders hand out I420, so asking for it converts nothing.
@@ -249,7 +242,7 @@ class VideoFeed(Feed[VideoFrame]):
 
 
 @final
-class AudioFeed(Feed[AudioFrame]):
+class AudioTrackReader(TrackReader[AudioFrame]):
     """The agent's voice; it stays subscribed, so that no first word is lost to a pause."""
 
     kind = "audio"

@@ -1,0 +1,187 @@
+"""What a room adapter offers a session, and what it reports to it.
+
+    room adapter --RoomSink.report(RoomEvent)--> Session
+
+LiveKit's adapters (`LiveKitRoom`, `BorrowedRoom`, `IsolatedRoom`) and a scripted room are
+`RoomPort`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from ..events import TranscriptEntry
+from ..media import AudioFrame, VideoFrame
+from ..media.publishing import F, PublishedTrack, SourceName
+from ..tokens import RoomAccess
+
+F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True)
+
+TrackKind: TypeAlias = Literal["audio", "video"]
+
+# What an adapter reports --------------------------------------------------------------------
+
+
+class ConnectionInterrupted(msgspec.Struct, frozen=True):
+    """The adapter is restoring the same connection by itself."""
+
+    reason: str
+
+
+class ConnectionRestored(msgspec.Struct, frozen=True):
+    """The same connection is back."""
+
+
+class RoomLost(msgspec.Struct, frozen=True):
+    """The room is gone; the adapter does nothing more about it."""
+
+    reason: str
+    """One sentence, without secrets."""
+    rejoin: bool
+    """A new token may bring us back; otherwise the end is final."""
+    fault: bool = True
+    """False when the room was ended on purpose: the session is disconnected, not failed."""
+
+
+class AgentPresence(msgspec.Struct, frozen=True):
+    """The agent's participant joined, became active, or left (`identity` None)."""
+
+    identity: str | None
+    active: bool
+
+
+class AgentStateReported(msgspec.Struct, frozen=True):
+    """The participant attribute `lk.agent.state` of the agent, as it was sent."""
+
+    raw: str
+
+
+class PacketReceived(msgspec.Struct, frozen=True):
+    """A data packet, whatever it holds."""
+
+    data: bytes
+    sender: str | None = None
+    """The sending participant's identity; None when the server sent it."""
+    topic: str | None = None
+    from_agent: bool = False
+    """An agent sent it, or a participant that publishes on an agent's behalf."""
+
+
+class UtteranceHeard(msgspec.Struct, frozen=True):
+    """The wording of one utterance so far: all of it, not what was added.
+
+    The adapter numbers its transcription streams from 1 as they open: `entry.opened` and
+    `entry.stream`. The session continues the count over all its rooms.
+    """
+
+    entry: TranscriptEntry
+
+
+class TrackReported(msgspec.Struct, frozen=True):
+    """The agent's audio or video began to deliver, or stopped."""
+
+    kind: TrackKind
+    available: bool
+    sid: str | None = None
+    participant: str | None = None
+
+
+RoomEvent: TypeAlias = (
+    ConnectionInterrupted
+    | ConnectionRestored
+    | RoomLost
+    | AgentPresence
+    | AgentStateReported
+    | PacketReceived
+    | UtteranceHeard
+    | TrackReported
+)
+
+
+class RoomSink(Protocol):
+    """Where a room adapter reports what happens."""
+
+    def report(self, event: RoomEvent) -> None:
+        """Take one event; returns at once and does not raise.
+
+        Called in the session's own loop, only between the start of `RoomPort.connect` and the end
+        of `RoomPort.aclose`; later calls are ignored.
+        """
+        ...
+
+
+# Where an adapter puts the agent's frames ---------------------------------------------------
+
+
+class FrameTarget(Protocol[F_contra]):
+    """What takes one track's frames: a channel's writer, or a bridge to one in another thread.
+
+    The methods are those of `VideoWriter` and `AudioWriter`, which explain them.
+    """
+
+    def push(self, frame: F_contra) -> None: ...
+    def discard(self) -> None: ...
+    def follow_demand(
+        self, on_demand: Callable[[int], None], on_peek: Callable[[], None]
+    ) -> Callable[[], None]: ...
+
+
+class MediaWriters(msgspec.Struct, frozen=True):
+    """Where a room adapter puts the agent's frames."""
+
+    video: FrameTarget[VideoFrame]
+    audio: FrameTarget[AudioFrame]
+
+
+# The room -----------------------------------------------------------------------------------
+
+
+class RoomPort(Protocol):
+    """One connection to one room. Connected once, closed once, never used again."""
+
+    @property
+    def native(self) -> object | None:
+        """The SDK's room object while connected, for what this package does not wrap."""
+        ...
+
+    @property
+    def room_name(self) -> str | None: ...
+
+    async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
+        """Join and return; from then on report to `sink`.
+
+        Raises:
+            RoomRefusedError: the server turned the token down.
+            ConnectError: the server could not be reached, or did not answer.
+        """
+        ...
+
+    async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
+        """Return when the transport took the packet (reliable, in order).
+
+        Raises:
+            BrokenError: the transport did not take it.
+        """
+        ...
+
+    async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
+        """Send `text` as a LiveKit text stream."""
+        ...
+
+    async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
+        """Publish a track of ours that takes frames like `frame`, which is not pushed.
+
+        Pictures of other sizes may be pushed into it, too. The `metadata` of pictures is sent
+        along if `frame` has some.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Leave the room, unless it was borrowed; bounded in time by the caller."""
+        ...
+
+
+RoomFactory: TypeAlias = Callable[[], RoomPort]
