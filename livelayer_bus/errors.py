@@ -9,11 +9,22 @@ where, and what to do. No message holds a secret, a transcript or a payload.
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 
 OURS = "livelayer-bus"
 EXTRAS = {"rich": "cli", "typer": "cli", "opentelemetry": "telemetry"}
 """Modules of other distributions, and the extra of livelayer-bus that installs them."""
+
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_STAND_IN = "<token>"
+
+
+def without_tokens(text: str, token: str = "") -> str:
+    """`text` without `token` and without anything that looks like a JSON Web Token."""
+    if token:
+        text = text.replace(token, _STAND_IN)
+    return _TOKEN.sub(_STAND_IN, text)
 
 
 class LivelayerError(Exception):

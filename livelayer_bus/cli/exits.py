@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import signal
 import sys
 import threading
@@ -23,6 +22,7 @@ from ..errors import (
     PluginNotFoundError,
     RefusedError,
     TokenSourceError,
+    without_tokens,
 )
 
 OK: Final = 0
@@ -39,8 +39,6 @@ EPILOG: Final = (
     "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 cannot reach a server or a "
     "session, 4 refused (token), 130 interrupted."
 )
-
-_TOKEN: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 Main: TypeAlias = Callable[[], Coroutine[Any, Any, int | None]]
 
@@ -74,7 +72,7 @@ def fail(error: Exception) -> NoReturn:
 
 def complain(text: str) -> None:
     """One line on stderr, in the command's name; a token in a foreign error's text is taken out."""
-    print(f"livelayer: {_TOKEN.sub('<token>', text)}", file=sys.stderr)
+    print(f"livelayer: {without_tokens(text)}", file=sys.stderr)
 
 
 def hush_sdk() -> None:

@@ -126,6 +126,7 @@ class EndpointTable(Table, frozen=True):
     api_url: Text | None = None
     keys: dict[str, Text] = {}
     origins: list[str] | UnsetType = UNSET
+    trusted_proxies: list[str] | UnsetType = UNSET
     token_seconds: float | UnsetType = UNSET
     resume_window: float | UnsetType = UNSET
     max_body: int | UnsetType = UNSET

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from livekit import rtc
 
-from ..errors import BrokenError, ConnectError, RoomRefusedError
+from ..errors import BrokenError, ConnectError, RoomRefusedError, without_tokens
 from .port import RoomLost
 
 _STATUS = re.compile(r"client error: (?P<status>\d{3})[^-]*-?\s*(?P<text>.*)", re.DOTALL)
@@ -61,15 +61,10 @@ def broken(what: str, problem: Exception) -> BrokenError:
 
 # Keeping access tokens out of errors, addresses and the SDK's own log -----------------------
 
-_JWT: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
-_STAND_IN: Final = "<token>"
-
 
 def without_secrets(text: str, token: str = "") -> str:
-    """`text` with the token, and anything that looks like one, taken out."""
-    if token:
-        text = text.replace(token, _STAND_IN)
-    return _JWT.sub(_STAND_IN, text).strip()
+    """`text` without white space around it, without `token` or anything that looks like one."""
+    return without_tokens(text, token).strip()
 
 
 def shown_url(url: str) -> str:

@@ -13,6 +13,8 @@ from ..state import REDUCERS, SessionState
 E = TypeVar("E", bound=Event)
 Events: TypeAlias = Subscription[Event, SessionState]
 
+_SHOWN: Final = 100  # characters of a wrong cursor in an error
+
 
 @final
 class Store:
@@ -45,10 +47,10 @@ class Store:
             return cursor
         owner, _, sequence = cursor.rpartition(":")
         if owner != self.state.id:
-            raise StaleCursorError(repr(cursor), "it belongs to another session")
+            raise StaleCursorError(repr(cursor[:_SHOWN]), "it belongs to another session")
         # At most 19 digits, as a 64-bit number has: int() refuses a text of thousands.
         if not (sequence.isascii() and sequence.isdigit() and len(sequence) < 20):
-            raise StaleCursorError(repr(cursor), "it does not end in a sequence")
+            raise StaleCursorError(repr(cursor[:_SHOWN]), "it does not end in a sequence")
         return int(sequence)
 
     async def wait_until(

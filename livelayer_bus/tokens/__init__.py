@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from .access import RoomAccess, TokenRequest, TokenSource
 from .addresses import HTTP_SCHEMES, ROOM_SCHEMES, check_address
-from .dispatch import DispatchMetadata, read_dispatch_metadata
-from .sources import LiteralToken, LocalKeys, SessionEndpoint, TokenEndpoint, fetch_agent_config
+from .dispatch import RESUMED_ATTRIBUTE, DispatchMetadata, read_dispatch_metadata
+from .sources import (
+    AGENT_CONFIG_PATH,
+    API_KEY_HEADER,
+    SESSION_PATH,
+    LiteralToken,
+    LocalKeys,
+    SessionEndpoint,
+    TokenEndpoint,
+    fetch_agent_config,
+)
 
 __all__ = [
     "TokenSource",
@@ -21,4 +30,8 @@ __all__ = [
     "HTTP_SCHEMES",
     "ROOM_SCHEMES",
     "check_address",
+    "SESSION_PATH",
+    "AGENT_CONFIG_PATH",
+    "API_KEY_HEADER",
+    "RESUMED_ATTRIBUTE",
 ]

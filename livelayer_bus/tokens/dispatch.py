@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 
+RESUMED_ATTRIBUTE = "livelayer.resumed"
+"""Attribute of the user's participant; "true" tells an agent that stayed that the user is back."""
+
 
 class DispatchMetadata(msgspec.Struct, frozen=True, rename="camel"):
     """The job's metadata (`ctx.job.metadata`), and the room's: one JSON object.

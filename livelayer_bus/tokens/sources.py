@@ -37,6 +37,11 @@ from .addresses import (
 )
 from .answers import HttpProblem, read_access, read_agent_config
 
+SESSION_PATH = "/api/widget/session"
+AGENT_CONFIG_PATH = "/api/agents/{agent_id}/config"
+"""Paths of LiveLayer's session endpoint, below its base address."""
+API_KEY_HEADER = "x-api-key"
+
 DEFAULT_TIMEOUT = 10.0
 """Seconds an endpoint has for its whole answer."""
 
@@ -142,7 +147,7 @@ class SessionEndpoint(_Endpoint):
         super().__init__(url, headers, body, timeout)
         if api_key is not None:
             check_header_value("SessionEndpoint.api_key", api_key)
-            self._headers["x-api-key"] = api_key
+            self._headers[API_KEY_HEADER] = api_key
 
     @classmethod
     def at(
@@ -160,7 +165,7 @@ class SessionEndpoint(_Endpoint):
             ConfigError: an argument cannot be used.
         """
         base = check_base("SessionEndpoint.base_url", base_url)
-        return cls(f"{base}/api/widget/session", api_key, headers, body, timeout=timeout)
+        return cls(f"{base}{SESSION_PATH}", api_key, headers, body, timeout=timeout)
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         """Access to a new room, or to the prior one while it still exists.
@@ -314,7 +319,7 @@ async def fetch_agent_config(
     base = check_base("base_url", base_url)
     if agent_id in ("", ".", ".."):
         raise ConfigError("agent_id", f"{agent_id!r} names no agent")
-    url = f"{base}/api/agents/{quote(agent_id, safe='')}/config"
+    url = base + AGENT_CONFIG_PATH.format(agent_id=quote(agent_id, safe=""))
     from .http import request_json
 
     try:

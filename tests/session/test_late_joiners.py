@@ -85,6 +85,13 @@ async def test_a_cursor_from_elsewhere_is_refused(session: Session, cursor: int 
         pass
 
 
+@pytest.mark.parametrize("sequence", ["9" * 5000, "9" * 18, "-1", "+1", " 1", "1_0", "\u00b2"])
+async def test_a_cursor_without_a_sequence_is_refused(session: Session, sequence: str) -> None:
+    with pytest.raises(StaleCursorError) as caught:
+        session.subscribe(after=f"{session.id}:{sequence}").__enter__()
+    assert len(str(caught.value)) < 300
+
+
 async def test_a_reader_that_fell_out_resyncs_to_the_state_of_now(
     scripted_rooms: ScriptedRooms,
 ) -> None:

@@ -17,7 +17,7 @@ CACHE = 512  # packets a video layer keeps for lost ones to be sent again; a pow
 KEYFRAME_INTERVAL = 0.3  # seconds between two requests to one publisher's layer
 SILENCE = 127  # dB below full scale
 SPEAKING = 35  # dB below full scale; audio of this level or louder may be speech
-PAUSE = 0.125  # seconds between two packets of one publisher
+PAUSE = 0.125  # seconds between two packets; a publisher sends nothing while it is silent
 SPEECH = 0.2  # seconds of loud audio between two calls of `take_level()` that count as speech
 LAYER_SILENT = 2.0  # seconds without a packet after which a simulcast layer counts as off
 
@@ -169,7 +169,8 @@ class UpTrack:
         self.receivers: list[Receiver] = []
         self.level_extension = extensions.get(AUDIO_LEVEL_EXTENSION, 0) if kind == "audio" else 0
         self._loudest = SILENCE
-        self._loud = 0.0
+        self._loud = 0  # clock ticks
+        self._pause = int(PAUSE * codec.clock_rate)
         self._heard_until = 0
 
     def add_layer(self, ssrc: int, rid: str) -> Layer:
@@ -188,20 +189,20 @@ class UpTrack:
         timestamp = int.from_bytes(packet[4:8], "big")
         lasted = (timestamp - self._heard_until) & 0xFFFFFFFF
         self._heard_until = timestamp
-        if level[0] & 127 <= SPEAKING:
-            self._loudest = min(self._loudest, level[0] & 127)
-            # A longer step is a pause: the publisher sends nothing while it is silent.
-            self._loud += (
-                lasted / self.codec.clock_rate if lasted < self.codec.clock_rate / 8 else 0
-            )
+        loudness = level[0] & 127
+        if loudness <= SPEAKING:
+            if loudness < self._loudest:
+                self._loudest = loudness
+            if lasted < self._pause:
+                self._loud += lasted
 
     def take_level(self) -> int:
         """The loudest level since the last call, in dB below full scale; 127 is silence.
 
         Audio that was loud for less than `SPEECH` seconds counts as silence.
         """
-        level = self._loudest if self._loud >= SPEECH else SILENCE
-        self._loudest, self._loud = SILENCE, 0.0
+        level = self._loudest if self._loud >= SPEECH * self.codec.clock_rate else SILENCE
+        self._loudest, self._loud = SILENCE, 0
         return level
 
     def layer_woke(self) -> None:

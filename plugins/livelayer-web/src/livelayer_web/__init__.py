@@ -1,10 +1,10 @@
 """A session on web pages: a panel here, a bubble there, any number of viewers, one encode."""
 
-from .guard import GuardStatistics, Policy
-from .http.server import PortTakenError
+from .http import GuardStatistics, PortTakenError, Rate
 from .media import MediaSettings, MediaStatistics, Quality
+from .network_policy import NetworkPolicy
 from .options import Agent
-from .session_pool import OpeningStatistics, SessionsOnDemand
+from .session_pool import SessionPoolStatistics, SessionsOnDemand
 from .statistics import (
     CommandStatistics,
     MessageStatistics,
@@ -13,17 +13,15 @@ from .statistics import (
     WebStatistics,
 )
 from .surface import WebSurface
-from .tokens import (
-    Claims,
+from .token_format import (
     Grant,
     TokenExpiredError,
     TokenInvalidError,
     TokenReplayedError,
     TokenRevokedError,
-    TokenStatistics,
     ViewerTokenError,
-    ViewerTokens,
 )
+from .tokens import Claims, TokenStatistics, ViewerTokens
 from .viewers import PageInfo, ViewerInfo
 
 __all__ = [
@@ -32,7 +30,8 @@ __all__ = [
     "Agent",
     "MediaSettings",
     "Quality",
-    "Policy",
+    "NetworkPolicy",
+    "Rate",
     "ViewerTokens",
     "Grant",
     "Claims",
@@ -54,7 +53,7 @@ __all__ = [
     "MediaStatistics",
     "GuardStatistics",
     "TokenStatistics",
-    "OpeningStatistics",
+    "SessionPoolStatistics",
 ]
 
 for _public in (

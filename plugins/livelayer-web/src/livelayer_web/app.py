@@ -1,4 +1,4 @@
-"""The web surface as an ASGI application: its routes, the sessions on demand, files, a site."""
+"""The web surface as an ASGI application: routes, sessions on demand, files, a site."""
 
 from __future__ import annotations
 
@@ -13,81 +13,70 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from .assets import site_files, static_files
-from .bodies import AgentBody, Opened, answer_json, read_json
-from .problems import no_token, problem_handlers, unmounted
-from .routes import bearer_of, session_routes
-from .session_pool import Opening
-from .session_view import Showing
+from .bodies import AgentBody, Opened
+from .http import answer_json, json_app, read_json
+from .problems import no_token, problem_of, unmounted
+from .routes import key_of, session_routes
+from .session_pool import SessionPool
+from .session_view import SessionView
 from .tokens import ViewerTokens
 
 BASE: Final = "/livelayer"
-"""Where the surface lies on a server of its own."""
+"""The surface's path on a server of its own."""
 
 
 def surface_app(
-    showing: Callable[[], Showing | None], opening: Opening | None, tokens: ViewerTokens | None
+    view: Callable[[], SessionView | None], pool: SessionPool | None, tokens: ViewerTokens | None
 ) -> Starlette:
     """Every route of docs/protocol.md, to be mounted at a base path.
 
     Args:
-        showing: the session that is mounted now, if one is.
-        opening: the sessions on demand, where there are some.
-        tokens: what lets pages in; None: nothing is asked of them.
+        view: returns the view of the mounted session; None while none is mounted.
+        pool: the sessions on demand, if the application has them.
+        tokens: verifies pages; None: every page may join.
     """
 
-    def mounted(request: Request) -> Showing:
-        found = showing()
+    def mounted(request: Request) -> SessionView:
+        found = view()
         if found is None:
             raise unmounted()
         return found
 
     routes: list[BaseRoute] = [*session_routes(mounted), Mount("/js", static_files())]
-    if opening is not None:
-        routes += _opening_routes(opening, tokens)
-    return _starlette(routes)
+    if pool is not None:
+        routes += _pool_routes(pool, tokens)
+    return json_app(routes, problem_of)
 
 
 def site_app(surface: Starlette, site: Path) -> Starlette:
     """The surface at `/livelayer`, and a site around it.
 
     Raises:
-        MisuseError: the site's folder is not there.
+        MisuseError: the site's folder does not exist.
     """
-    return _starlette([Mount(BASE, surface), Mount("/", site_files(site))])
+    return json_app([Mount(BASE, surface), Mount("/", site_files(site))], problem_of)
 
 
-def _opening_routes(opening: Opening, tokens: ViewerTokens | None) -> list[BaseRoute]:
+def _pool_routes(pool: SessionPool, tokens: ViewerTokens | None) -> list[BaseRoute]:
     async def open_session(request: Request) -> Response:
         body = await read_json(request, AgentBody)
-        opening.check(body.agent_id)
+        pool.check(body.agent_id)
         if tokens is None:
-            name, _ = await opening.open(body.agent_id, None)
-            return answer_json(Opened(_base(request, name)), 201)
-        bearer = bearer_of(request)
-        if bearer is None:
+            name, _ = await pool.open(body.agent_id, None)
+            return answer_json(Opened(f"sessions/{name}"), 201)
+        token = key_of(request)
+        if token is None:
             raise no_token()
-        claims = tokens.verify(bearer, f"agent:{body.agent_id}")
-        name, session_id = await opening.open(body.agent_id, claims.token_id)
-        token = tokens.issue(session_id, claims.grants)
-        return answer_json(Opened(_base(request, name), token), 201)
+        claims = tokens.verify(token, f"agent:{body.agent_id}")
+        name, session_id = await pool.open(body.agent_id, claims.token_id)
+        fresh = tokens.issue(session_id, claims.grants)
+        return answer_json(Opened(f"sessions/{name}", fresh), 201)
 
-    def opened(request: Request) -> Showing:
-        return opening.find(request.path_params["session"])
+    def opened(request: Request) -> SessionView:
+        return pool.find(request.path_params["session"])
 
-    inner: ASGIApp = _starlette([*session_routes(opened), Mount("/js", static_files())])
+    inner: ASGIApp = json_app([*session_routes(opened), Mount("/js", static_files())], problem_of)
     return [
         Route("/sessions", open_session, methods=["POST"]),
         Mount("/sessions/{session}", inner),
     ]
-
-
-def _base(request: Request, name: str) -> str:
-    root: str = request.scope.get("root_path", "")
-    return f"{root.rstrip('/')}/sessions/{name}"
-
-
-def _starlette(routes: list[BaseRoute]) -> Starlette:
-    app = Starlette(routes=routes, exception_handlers=problem_handlers())
-    # A redirect would lead to an address made of the request's own Host.
-    app.router.redirect_slashes = False
-    return app

@@ -1,4 +1,4 @@
-"""Files for browsers: our own modules, and a site's folder; nothing outside of them, ever."""
+"""Serves files to browsers: our own modules, and a site's folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Scope
 
 from livelayer_bus import MisuseError
 
-from .problems import Problem
+from .http import Problem
 
 MODULES: Final = Path(__file__).parent / "static"
 """Where the browser's half lies."""
@@ -47,7 +47,7 @@ _TYPES: Final = {
     ".woff2": "font/woff2",
 }
 _FOREIGN: Final = frozenset("\\:\0")
-"""Characters that mean something else than a name to some file system."""
+"""Characters with a special meaning in some file systems."""
 
 
 def static_files() -> ASGIApp:
@@ -64,28 +64,28 @@ def site_files(folder: Path) -> ASGIApp:
     """Serves a site's folder, for a mount at its root.
 
     `/` and folders are their `index.html`; `/pricing` is `pricing.html` or `pricing/index.html`.
-    What is not there is answered 404 with the folder's `404.html`, if it has one.
+    Other paths are answered with 404 and the folder's `404.html`, if it has one.
 
     Guarantee: only regular files below the folder; none that begins with a dot or lies in a
     folder that does, and no link that leads out of it.
 
     Raises:
-        MisuseError: there is no such folder.
+        MisuseError: the folder does not exist.
     """
     if not folder.is_dir():
-        raise MisuseError(f"site: {folder} is no folder: give the one that holds index.html")
+        raise MisuseError(f"site: {folder} is not a folder: give the one with index.html")
     return _Site(folder)
 
 
 class _Files(StaticFiles):
-    """Regular files of one folder; names that begin with a dot are not there."""
+    """Regular files of one folder, without names that begin with a dot."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(directory=folder)
         self._folder = folder
 
     def get_path(self, scope: Scope) -> str:
-        """The path below the mount, as it was asked for."""
+        """The path below the mount, as requested."""
         root: str = scope.get("root_path", "").rstrip("/")
         path: str = scope["path"]
         return path.removeprefix(root).removeprefix("/")
@@ -110,7 +110,7 @@ class _Files(StaticFiles):
             return None
         try:
             full, found = self.lookup_path(path)
-        except (OSError, ValueError):  # not ours to read, or no name to this file system
+        except (OSError, ValueError):  # not readable, or not a name of this file system
             return None
         if found is None or not stat.S_ISREG(found.st_mode):
             return None
@@ -120,7 +120,7 @@ class _Files(StaticFiles):
     def _file(self, full: str, found: os.stat_result, scope: Scope, status: int = 200) -> Response:
         suffix = PurePosixPath(full).suffix.lower()
         kind = _TYPES.get(suffix) or guess_type(full)[0] or "application/octet-stream"
-        # Installers may set the time of writing to anything, but never that of the change.
+        # Installers may set mtime to any value, but not ctime.
         state = f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
         tag = hashlib.blake2b(state.encode(), digest_size=12).hexdigest()
         headers = {"etag": f'"{tag}"', "cache-control": "no-cache"}
@@ -130,7 +130,7 @@ class _Files(StaticFiles):
         return response
 
     def is_not_modified(self, response_headers: Headers, request_headers: Headers) -> bool:
-        """By its tag alone: the time of writing says too little."""
+        """By the tag alone: mtime is not reliable."""
         return "if-none-match" in request_headers and super().is_not_modified(
             response_headers, request_headers
         )
@@ -157,7 +157,7 @@ class _Site(_Files):
         return self._missing()
 
 
-def _redirect(place: str, scope: Scope) -> Response:
-    """To a place relative to the one asked for: the address that it has outside is not known."""
+def _redirect(target: str, scope: Scope) -> Response:
+    """A relative redirect: the address outside a proxy is not known."""
     query: bytes = scope.get("query_string", b"")
-    return RedirectResponse(f"{place}?{query.decode('latin-1')}" if query else place)
+    return RedirectResponse(f"{target}?{query.decode('latin-1')}" if query else target)

@@ -1,22 +1,15 @@
-"""What requests and answers of the routes hold, as docs/protocol.md writes them."""
+"""Bodies of the routes' requests and answers; docs/protocol.md describes them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
-from starlette.requests import Request
-from starlette.responses import Response
 
 from .options import Agent
 from .pages import Reason
-from .problems import Problem, malformed_body, too_large
 from .viewers import PageInfo, Wants
-
-T = TypeVar("T")
-
-MAX_OFFER = 65_536  # bytes of an SDP offer
 
 _Key = Annotated[str, Meta(max_length=256)]
 _Id = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -99,6 +92,7 @@ class Opened(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer to `POST sessions`."""
 
     base: str
+    """Relative to the surface's own base: a proxy may serve that below a prefix of its own."""
     token: str | None = None
 
     def __repr__(self) -> str:
@@ -109,49 +103,3 @@ class Owner(msgspec.Struct, frozen=True):
     """The answer to `PUT sources/<kind>`."""
 
     owner: str
-
-
-async def read_json(request: Request, kind: type[T], code: str = "body") -> T:
-    """The request's body.
-
-    Raises:
-        Problem: it is not what the route takes; the answer quotes none of its values.
-    """
-    data = await request.body()
-    try:
-        return msgspec.json.decode(data or b"{}", type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        problem = "it is no JSON"
-        if isinstance(exc, msgspec.ValidationError):
-            words = str(exc)
-            safe = words.startswith(("Expected", "Object missing"))
-            problem = words if safe else "it has a value that is not allowed"
-        elif isinstance(exc, RecursionError):
-            problem = "it nests too deeply"
-        if code != "body":
-            raise Problem(400, code, problem) from exc
-        raise malformed_body(problem) from exc
-
-
-async def read_offer(request: Request) -> str:
-    """The SDP offer that the request's body is.
-
-    Raises:
-        Problem: it is no text.
-    """
-    data = await request.body()
-    if len(data) > MAX_OFFER:
-        raise too_large(MAX_OFFER)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        offer = data.decode()
-    except UnicodeDecodeError:
-        offer = ""
-    if kind != "application/sdp" or not offer:
-        raise Problem(400, "sdp", "send the offer as application/sdp")
-    return offer
-
-
-def answer_json(body: msgspec.Struct, status: int = 200) -> Response:
-    """An answer with a JSON body."""
-    return Response(msgspec.json.encode(body), status, media_type="application/json")

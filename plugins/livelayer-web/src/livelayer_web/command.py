@@ -18,6 +18,7 @@ from livelayer_bus.cli import OK, run_async
 from livelayer_bus.config import FILE_NAME
 from livelayer_bus.errors import ConfigError
 from livelayer_bus.events import AgentConfig
+from livelayer_bus.tokens import SESSION_PATH
 
 from .endpoint import (
     ApiKeys,
@@ -28,11 +29,11 @@ from .endpoint import (
     create_app,
     load_endpoint_config,
 )
-from .endpoint.guard import LOGGER
-from .http.server import serving
+from .endpoint.app import logger
+from .http import serving
 
 DEMO_AGENT: Final = ServedAgent(id="demo", config=AgentConfig("Lumi"), dispatch="livelayer-demo")
-"""Who is served without a file: the agent of examples/agent_worker.py."""
+"""The agent without a configuration file: the one of examples/agent_worker.py."""
 
 
 def command(
@@ -45,7 +46,11 @@ def command(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     url: Annotated[
         str | None,
-        typer.Option(help="A LiveKit server instead of the embedded one, as ws://127.0.0.1:7880."),
+        typer.Option(
+            help="A LiveKit server instead of the embedded one, as ws://127.0.0.1:7880.",
+            envvar="LIVEKIT_URL",
+            show_default=False,
+        ),
     ] = None,
     key: Annotated[
         str | None, typer.Option(help="Its API key.", envvar="LIVEKIT_API_KEY", show_default=False)
@@ -57,8 +62,8 @@ def command(
     origin: Annotated[
         list[str] | None, typer.Option(help="A page that may ask, as https://example.com.")
     ] = None,
-    let_everybody_in: Annotated[
-        bool, typer.Option("--open", help="Ask nobody for an API key.")
+    no_keys: Annotated[
+        bool, typer.Option("--open", help="Accept requests without an API key.")
     ] = False,
     log: Annotated[bool, typer.Option(help="One JSON line a request on stderr.")] = True,
 ) -> None:
@@ -83,10 +88,8 @@ def command(
         address = url or found.url
         async with _rooms(address, key or found.api_key, secret or found.api_secret) as at:
             settings = found.settings(*at, origins=tuple(origin or ()))
-            made_up = None if found.keys or let_everybody_in else secrets.token_urlsafe(24)
-            auth: Auth = (
-                anyone if let_everybody_in else ApiKeys(found.keys or {"local": made_up or ""})
-            )
+            made_up = None if found.keys or no_keys else secrets.token_urlsafe(24)
+            auth: Auth = anyone if no_keys else ApiKeys(found.keys or {"local": made_up or ""})
             app = create_app(settings, agents=found.agents, auth=auth)
             async with serving(app, host=host, port=port) as base:
                 _say_what_next(found, at, base, made_up, own=address is None)
@@ -106,7 +109,7 @@ def _read(path: Path | None) -> EndpointConfig:
 async def _rooms(
     url: str | None, key: str | None, secret: str | None
 ) -> AsyncGenerator[tuple[str, str, str], None]:
-    """Address, key and secret of the LiveKit server; of one of our own if there is no address."""
+    """Address, key and secret of the LiveKit server; without an address, of an embedded one."""
     if url is None:
         async with EmbeddedServer(key=key, secret=secret) as server:
             yield server.url, server.key, server.secret
@@ -119,9 +122,9 @@ async def _rooms(
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    LOGGER.addHandler(handler)
-    LOGGER.setLevel(logging.INFO)
-    LOGGER.propagate = False
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def _say_what_next(
@@ -129,7 +132,7 @@ def _say_what_next(
 ) -> None:
     url, key, secret = at
     first = found.agents[0]
-    typer.echo(f"endpoint  {base}/api/widget/session  (OpenAPI: {base}/openapi.json)")
+    typer.echo(f"endpoint  {base}{SESSION_PATH}  (OpenAPI: {base}/openapi.json)")
     typer.echo(f"rooms     {url}{'  (this machine only)' if own else ''}")
     typer.echo(f"agents    {', '.join(agent.id for agent in found.agents)}")
     if made_up is not None:

@@ -1,4 +1,4 @@
-"""Server-sent events: what a session's lines look like on an event stream."""
+"""Server-sent events: the frames of an event stream."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from livelayer_bus.state import SessionState
 from .media import Quality
 
 Bye: TypeAlias = Literal["unmounted", "revoked", "closed"]
-"""Why a stream ends: `unmounted` is worth trying again."""
+"""Why a stream ends. After `unmounted` the page tries again."""
 
 BEAT: Final = b": beat\n\n"
-"""A comment: the server is there."""
+"""A comment that shows that the server is alive."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -48,7 +48,7 @@ class _Command(msgspec.Struct, frozen=True):
 
 
 class ShownQuality(msgspec.Struct, frozen=True):
-    """What a page is sent."""
+    """The quality that a page is sent."""
 
     height: int
     bitrate: int
@@ -56,7 +56,7 @@ class ShownQuality(msgspec.Struct, frozen=True):
 
 
 class Info(msgspec.Struct, frozen=True):
-    """A page's place among the others."""
+    """The number of pages, whether this one is active, and its quality."""
 
     viewers: int
     active: bool
@@ -64,7 +64,7 @@ class Info(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, viewers: int, active: bool, quality: Quality | None) -> Info:
-        """The record for what is sent now."""
+        """The record for this quality."""
         shown = ShownQuality(quality.height, quality.bitrate) if quality is not None else None
         return cls(viewers, active, shown)
 
@@ -76,8 +76,8 @@ class _ByeData(msgspec.Struct, frozen=True):
 def snapshot_frame(state: SessionState, resumed_after: str | None = None) -> bytes:
     """The state as of its sequence.
 
-    Its `id` is where to go on after a cut: behind it, or, before the events that a resumed stream
-    still owes, at the cursor that was resumed.
+    Its `id` is the cursor to resume after a cut: the snapshot's own, or, while a resumed stream
+    still owes events, the cursor that was resumed.
     """
     cursor = f"{state.id}:{state.sequence}"
     now = utc(time.monotonic_ns())
@@ -94,7 +94,7 @@ def event_frame(session_id: str, record: Record[Event]) -> bytes:
 
 
 def lagged_frame(missed: int) -> bytes:
-    """Events that were lost to this stream; a snapshot follows."""
+    """Events that this stream lost; a snapshot follows."""
     return _frame("lagged", _Lagged(missed))
 
 
@@ -104,7 +104,7 @@ def command_frame(number: int, message: bytes) -> bytes:
 
 
 def info_frame(info: Info) -> bytes:
-    """A page's place among the others."""
+    """The number of pages, whether this one is active, and its quality."""
     return _frame("info", info)
 
 
@@ -115,7 +115,7 @@ def bye_frame(reason: Bye) -> bytes:
 
 def _frame(event: str, data: msgspec.Struct, cursor: str | None = None) -> bytes:
     text = _encoder.encode(data)
-    # A line break inside can only be white space in a payload that travelled like that.
+    # A line break can only be white space of a raw payload.
     if b"\n" in text or b"\r" in text:
         text = msgspec.json.format(text, indent=-1)
     head = f"event: {event}\n" if cursor is None else f"event: {event}\nid: {cursor}\n"

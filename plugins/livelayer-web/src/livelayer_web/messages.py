@@ -1,4 +1,4 @@
-"""What a page has to say to the agent: each message sent once, however often it is posted."""
+"""Messages of pages to the agent: each is sent once, however often it is posted."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from livelayer_bus.messages import encode
 from livelayer_bus.surfaces import SurfaceSession
 
 MAX_REMEMBERED: Final = 4096
-"""Ids remembered at once; beyond that the oldest is forgotten."""
+"""Ids remembered at once. Beyond that, the oldest is forgotten."""
 TYPED: Final = "user_message"
 
 
 @final
 class MessageMemory:
-    """The ids of messages that were sent, or are being sent. Outlives a restart of the surface."""
+    """The ids of messages that were sent or are being sent. It outlives a surface's restart."""
 
     def __init__(self, capacity: int = MAX_REMEMBERED) -> None:
         self._capacity = capacity
@@ -29,11 +29,11 @@ class MessageMemory:
         return len(self._outcomes)
 
     def find(self, message_id: str) -> asyncio.Future[None] | None:
-        """What became of the message; None: it is new here, or failed before."""
+        """The message's outcome; None if the id is new or its message failed."""
         return self._outcomes.get(message_id)
 
     def begin(self, message_id: str) -> asyncio.Future[None]:
-        """Remember that it is being sent: the future is to be set."""
+        """Remember that it is being sent. The caller sets the returned future."""
         outcome = self._outcomes[message_id] = asyncio.get_running_loop().create_future()
         outcome.add_done_callback(_read)
         if len(self._outcomes) > self._capacity:
@@ -41,7 +41,7 @@ class MessageMemory:
         return outcome
 
     def forget(self, message_id: str) -> None:
-        """It was not sent: it may be posted again."""
+        """Forget a message that was not sent, so that it may be posted again."""
         self._outcomes.pop(message_id, None)
 
 
@@ -49,12 +49,12 @@ class MessageMemory:
 class Messages:
     """Sends the messages of one session's pages.
 
-    Guarantee: a message that was accepted was taken by the transport, once; the same id again is
-    accepted without being sent, and waits for the first if that is under way. One that failed
-    may be posted again.
+    Guarantee: the transport took an accepted message exactly once. A second message with the same
+    id is accepted without being sent, after the first one. A message that failed may be posted
+    again.
 
     Args:
-        session: where they go.
+        session: the session that sends them.
         memory: the ids so far.
         max_bytes: of one message's JSON.
     """
@@ -72,7 +72,7 @@ class Messages:
         """Return when the transport took it.
 
         Raises:
-            MalformedMessageError: it is no message, or a typed text without text.
+            MalformedMessageError: it is not a message, or a `user_message` without text.
             MessageTooLargeError: its JSON is longer than `max_bytes`.
             NotConnectedError, SendTimeoutError, BrokenError: it was not sent.
         """
@@ -108,15 +108,15 @@ class Messages:
                 return
             text = message.get("text")
             if not isinstance(text, str) or not text.strip():
-                raise MalformedMessageError(TYPED, "it needs a text that is not empty")
+                raise MalformedMessageError(TYPED, "it needs a non-empty text")
             await self._session.send_text(text)
         except SendTimeoutError as error:
-            # The transport has it and may still deliver it: a second time would be one too many.
+            # The transport has it and may still deliver it: it must not be sent again.
             if not error.handed_over:
                 raise
 
 
 def _read(outcome: asyncio.Future[None]) -> None:
-    """Whoever posted it has the error: nobody else need look."""
+    """Mark the error as retrieved: the caller that posted the message has it."""
     if not outcome.cancelled():
         outcome.exception()

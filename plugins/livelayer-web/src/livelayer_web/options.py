@@ -1,4 +1,4 @@
-"""What every session of one surface is shown with, and what is remembered of its pages."""
+"""Options of a surface's session views, and what outlives a restart of the surface."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from livelayer_bus.clock import Clock
 
 from .media import MediaSettings
 from .messages import MessageMemory
-from .resume_store import Places
+from .resume_store import ResumeStore
 from .tokens import ViewerTokens
 
 
 class Agent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An agent that people may turn the session to."""
+    """An agent that pages may switch the session to."""
 
     id: str
     name: str
@@ -25,13 +25,13 @@ class Agent(msgspec.Struct, frozen=True, omit_defaults=True):
     avatar_image_url: str | None = None
 
 
-class ShowingOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What every session of one surface is shown with."""
+class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of every session view of one surface."""
 
     clock: Clock
     tokens: ViewerTokens | None
     name: str | None
-    """What viewer tokens call the session; None: its id."""
+    """The session's name in viewer tokens; None: its id."""
     agents: Sequence[Agent]
     media: MediaSettings
     max_viewers: int
@@ -39,11 +39,11 @@ class ShowingOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @final
-class Memory:
-    """What is remembered of pages beyond a restart of the surface; all of it bounded."""
+class SurfaceMemory:
+    """What outlives a restart of the surface; all of it bounded."""
 
     def __init__(self, clock: Clock) -> None:
-        self.places: Final = Places(clock)
+        self.resume_store: Final = ResumeStore(clock)
         self.messages: Final = MessageMemory()
         self.numbers: Final = count(1)
-        """Of commands on the wire."""
+        """Numbers of commands on the wire."""

@@ -1,4 +1,4 @@
-"""Where pages that have gone come back to: by the key that they had, for a while."""
+"""Lets pages that have gone return as the same viewer, by the key that they had, for a while."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import msgspec
 
 from livelayer_bus.clock import Clock
 
-from .tokens import Grant
+from .token_format import Grant
 
 RESUME_SECONDS: Final = 300.0
-"""How long a page that has gone may come back to its place."""
-MAX_PLACES: Final = 4096
-"""Places remembered at once; beyond that the one left for longest is forgotten."""
+"""How long a page that has gone may return."""
+CAPACITY: Final = 4096
+"""Records at once. Beyond that, the oldest is forgotten."""
 
 
-class Place(msgspec.Struct, frozen=True):
-    """What a page that comes back finds again."""
+class ResumeRecord(msgspec.Struct, frozen=True):
+    """What a page gets back when it returns."""
 
     session_id: str
     id: str
@@ -30,44 +30,45 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def digest_of(key: str) -> bytes:
-    """What is remembered of a key."""
+    """What is stored instead of a key."""
     return blake2b(key.encode(errors="surrogatepass"), digest_size=32).digest()
 
 
 @final
-class Places:
-    """Places by the digests of their keys, in bounded memory. Outlives a restart of the surface.
+class ResumeStore:
+    """Records by the digests of their keys, in bounded memory. It outlives a surface's restart.
 
     Args:
-        clock: what time is measured on.
+        clock: measures how long a record is kept.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._places: OrderedDict[bytes, tuple[float, Place]] = OrderedDict()
+        self._records: OrderedDict[bytes, tuple[float, ResumeRecord]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._records)
 
-    def remember(self, digest: bytes, place: Place) -> None:
-        """Keep the place from now on, for `RESUME_SECONDS`."""
+    def remember(self, digest: bytes, record: ResumeRecord) -> None:
+        """Keep the record for `RESUME_SECONDS` from now."""
         now = self._clock.now()
-        self._places.pop(digest, None)
-        self._places[digest] = now + RESUME_SECONDS, place
-        while self._places:
-            until, _ = next(iter(self._places.values()))
-            if until > now and len(self._places) <= MAX_PLACES:
+        self._records.pop(digest, None)
+        self._records[digest] = now + RESUME_SECONDS, record
+        while self._records:
+            until, _ = next(iter(self._records.values()))
+            if until > now and len(self._records) <= CAPACITY:
                 return
-            self._places.popitem(last=False)
+            self._records.popitem(last=False)
 
-    def find(self, digest: bytes, session_id: str) -> Place | None:
-        """The place; None if there is none in this session, or not any more."""
-        until, place = self._places.get(digest, (0.0, None))
-        if place is None or place.session_id != session_id or until <= self._clock.now():
+    def find(self, digest: bytes, session_id: str) -> ResumeRecord | None:
+        """The record; None if it is unknown, expired or of another session."""
+        until, record = self._records.get(digest, (0.0, None))
+        if record is None or record.session_id != session_id or until <= self._clock.now():
             return None
-        return place
+        return record
 
     def revoke(self, token_id: str) -> None:
-        """Forget the places of those that the token let in."""
-        for digest in [d for d, (_, place) in self._places.items() if place.token_id == token_id]:
-            del self._places[digest]
+        """Forget the records of viewers that joined with the token."""
+        for digest, (_, record) in tuple(self._records.items()):
+            if record.token_id == token_id:
+                del self._records[digest]

@@ -1,4 +1,4 @@
-"""The routes of docs/protocol.md: each a function of a request and the session that it is about."""
+"""The routes of docs/protocol.md: functions of a request and a session view."""
 
 from __future__ import annotations
 
@@ -22,42 +22,37 @@ from .bodies import (
     MessageBody,
     MutedBody,
     Owner,
-    answer_json,
-    read_json,
-    read_offer,
 )
+from .http import Problem, answer_json, credential, read_body, read_json
 from .media import SourceKind
-from .problems import Problem, not_connecting, not_granted, unknown_agent, unknown_viewer
-from .session_view import Showing
+from .network_policy import KEY_HEADER
+from .problems import not_connecting, not_granted, unknown_agent, unknown_viewer
+from .session_view import SessionView
 from .sources import KINDS
-from .tokens import Grant
+from .token_format import Grant
 from .viewers import BEAT_SECONDS, SILENCE_SECONDS, Viewer
 
-ShowingOf: TypeAlias = Callable[[Request], Showing]
-"""Finds the session that a request is about; raises the problem if there is none now."""
-Handler: TypeAlias = Callable[[Request, Showing], Awaitable[ASGIApp]]
+ViewOf: TypeAlias = Callable[[Request], SessionView]
+"""Finds the session view of a request; raises a problem if there is none."""
+Handler: TypeAlias = Callable[[Request, SessionView], Awaitable[ASGIApp]]
 
-_BEARER: Final = "bearer "
 _NOTHING: Final = 204
 _ACCEPTED: Final = 202
 
 
-def bearer_of(request: Request) -> str | None:
-    """What the request carries as `Authorization: Bearer`."""
-    value = request.headers.get("authorization", "")
-    if value[: len(_BEARER)].lower() != _BEARER:
-        return None
-    return value[len(_BEARER) :].strip() or None
+def key_of(request: Request) -> str | None:
+    """The viewer's key or token that the request carries."""
+    return credential(request.headers, KEY_HEADER)
 
 
-def viewer_of(request: Request, showing: Showing, grant: Grant | None = None) -> Viewer:
-    """The page that asks; it was heard by that.
+def viewer_of(request: Request, view: SessionView, grant: Grant | None = None) -> Viewer:
+    """The page that asks. This counts as a sign of life.
 
     Raises:
-        Problem: the bearer is no page's key, or the page was not granted it.
+        Problem: the key is not a page's, or the page was not granted `grant`.
     """
-    bearer = bearer_of(request)
-    viewer = showing.viewers.by_key(bearer) if bearer is not None else None
+    key = key_of(request)
+    viewer = view.viewers.by_key(key) if key is not None else None
     if viewer is None:
         raise unknown_viewer()
     if grant is not None and grant not in viewer.grants:
@@ -68,16 +63,16 @@ def viewer_of(request: Request, showing: Showing, grant: Grant | None = None) ->
 # Being there ----------------------------------------------------------------------------------
 
 
-async def _join(request: Request, showing: Showing) -> Response:
+async def _join(request: Request, view: SessionView) -> Response:
     body = await read_json(request, JoinBody)
-    viewer, key = showing.join(bearer_of(request), body.previous)
+    viewer, key = view.join(key_of(request), body.previous)
     if body.page is not None:
         viewer.page = body.page.info()
-    options, session = showing.options, showing.session
+    options, session = view.options, view.session
     joined = Joined(
         key=key,
         viewer=viewer.id,
-        instance=showing.instance,
+        instance=view.instance,
         session=session.id,
         cursor=f"{session.id}:{session.state.sequence}",
         beat_seconds=BEAT_SECONDS,
@@ -91,81 +86,81 @@ async def _join(request: Request, showing: Showing) -> Response:
     return answer_json(joined, 201)
 
 
-async def _leave(request: Request, showing: Showing) -> Response:
-    showing.viewers.leave(viewer_of(request, showing))
+async def _leave(request: Request, view: SessionView) -> Response:
+    view.viewers.leave(viewer_of(request, view))
     return Response(status_code=_NOTHING)
 
 
-async def _beat(request: Request, showing: Showing) -> Response:
-    viewer = viewer_of(request, showing)
+async def _beat(request: Request, view: SessionView) -> Response:
+    viewer = viewer_of(request, view)
     body = await read_json(request, BeatBody)
     if body.page is not None:
         viewer.page = body.page.info()
     if body.wants is not None:
-        showing.want(viewer, body.wants)
+        view.want(viewer, body.wants)
     if body.used and "talk" in viewer.grants:
-        showing.use(viewer)
+        view.use(viewer)
     return Response(status_code=_NOTHING)
 
 
-async def _events(request: Request, showing: Showing) -> ASGIApp:
-    viewer = viewer_of(request, showing, "watch")
-    return showing.stream(viewer, request.headers.get("last-event-id") or None)
+async def _events(request: Request, view: SessionView) -> ASGIApp:
+    viewer = viewer_of(request, view, "watch")
+    return view.stream(viewer, request.headers.get("last-event-id") or None)
 
 
 # Media ------------------------------------------------------------------------------------------
 
 
-async def _whep(request: Request, showing: Showing) -> Response:
-    offer = await read_offer(request)
-    bearer = bearer_of(request)
-    viewer = showing.viewers.by_key(bearer) if bearer is not None else None
+async def _whep(request: Request, view: SessionView) -> Response:
+    offer = await read_body(request, "application/sdp", "sdp")
+    key = key_of(request)
+    viewer = view.viewers.by_key(key) if key is not None else None
     plain = viewer is None
     if viewer is None:
-        if bearer is not None and showing.options.tokens is None:
+        if key is not None and view.options.tokens is None:
             raise unknown_viewer()
-        viewer, _ = showing.join(bearer, None, silent=True)
+        viewer, _ = view.join(key, None, silent=True)
     try:
         if "watch" not in viewer.grants:
             raise not_granted("watch")
-        connection = await showing.connect_media(viewer, offer)
+        connection = await view.connect_media(viewer, offer)
     except BaseException:
         if plain:
-            showing.viewers.leave(viewer)
+            view.viewers.leave(viewer)
         raise
     headers = {"location": f"whep/{connection.id}"}
     return Response(connection.answer, 201, headers, media_type="application/sdp")
 
 
-async def _end_whep(request: Request, showing: Showing) -> Response:
-    found = showing.connection(request.path_params["connection"])
+async def _end_whep(request: Request, view: SessionView) -> Response:
+    found = view.connection(request.path_params["connection"])
     if found is None:
         raise Problem(404, "connection", "there is no such connection, or it has ended")
     viewer, connection = found
-    # A plain player has nothing but the address, which nobody can guess.
-    if not viewer.silent and viewer_of(request, showing) is not viewer:
+    # A plain player has only the address, which cannot be guessed.
+    if not viewer.silent and viewer_of(request, view) is not viewer:
         raise not_granted("end another page's connection")
     await connection.aclose()
     return Response(status_code=_NOTHING)
 
 
-async def _take(request: Request, showing: Showing) -> Response:
-    viewer = viewer_of(request, showing, "talk")
-    owner = await showing.sources.take(viewer, _kind_of(request))
-    showing.use(viewer)
+async def _take(request: Request, view: SessionView) -> Response:
+    viewer = viewer_of(request, view, "talk")
+    owner = await view.sources.take(viewer, _kind_of(request))
+    view.use(viewer)
     return answer_json(Owner(owner))
 
 
-async def _mute(request: Request, showing: Showing) -> Response:
-    viewer = viewer_of(request, showing, "talk")
+async def _mute(request: Request, view: SessionView) -> Response:
+    viewer = viewer_of(request, view, "talk")
     body = await read_json(request, MutedBody)
-    showing.sources.mute(viewer, _kind_of(request), body.muted)
+    view.sources.mute(viewer, _kind_of(request), body.muted)
     return Response(status_code=_NOTHING)
 
 
-async def _give_back(request: Request, showing: Showing) -> Response:
-    viewer = viewer_of(request, showing, "talk")
-    await showing.sources.give_back(viewer, _kind_of(request))
+async def _give_back(request: Request, view: SessionView) -> Response:
+    viewer = viewer_of(request, view, "talk")
+    await view.sources.give_back(viewer, _kind_of(request))
     return Response(status_code=_NOTHING)
 
 
@@ -179,44 +174,44 @@ def _kind_of(request: Request) -> SourceKind:
 # Talking ----------------------------------------------------------------------------------------
 
 
-async def _message(request: Request, showing: Showing) -> Response:
-    viewer = viewer_of(request, showing, "talk")
+async def _message(request: Request, view: SessionView) -> Response:
+    viewer = viewer_of(request, view, "talk")
     body = await read_json(request, MessageBody, "message")
-    showing.use(viewer)
-    await showing.messages.send(body.id, body.message)
+    view.use(viewer)
+    await view.messages.send(body.id, body.message)
     return Response(status_code=_ACCEPTED)
 
 
-async def _answer(request: Request, showing: Showing) -> Response:
-    viewer = viewer_of(request, showing, "talk")
+async def _answer(request: Request, view: SessionView) -> Response:
+    viewer = viewer_of(request, view, "talk")
     body = await read_json(request, AnswerBody)
     number: int = request.path_params["number"]
-    await showing.pages.answer(viewer, number, body.ok, body.reason, body.replies)
+    await view.pages.answer(viewer, number, body.ok, body.reason, body.replies)
     return Response(status_code=_NOTHING)
 
 
-async def _connect(request: Request, showing: Showing) -> Response:
-    viewer_of(request, showing, "control")
+async def _connect(request: Request, view: SessionView) -> Response:
+    viewer_of(request, view, "control")
     try:
-        await showing.session.connect()
+        await view.session.connect()
     except LivelayerError as exc:
         raise not_connecting(exc) from exc
     return Response(status_code=_ACCEPTED)
 
 
-async def _disconnect(request: Request, showing: Showing) -> Response:
-    viewer_of(request, showing, "control")
-    await showing.session.disconnect()
+async def _disconnect(request: Request, view: SessionView) -> Response:
+    viewer_of(request, view, "control")
+    await view.session.disconnect()
     return Response(status_code=_ACCEPTED)
 
 
-async def _switch(request: Request, showing: Showing) -> Response:
-    viewer_of(request, showing, "control")
+async def _switch(request: Request, view: SessionView) -> Response:
+    viewer_of(request, view, "control")
     body = await read_json(request, AgentBody)
-    if body.agent_id not in {agent.id for agent in showing.options.agents}:
+    if body.agent_id not in {agent.id for agent in view.options.agents}:
         raise unknown_agent()
     try:
-        await showing.session.switch_agent(body.agent_id)
+        await view.session.switch_agent(body.agent_id)
     except NotSupportedError:
         raise
     except LivelayerError as exc:
@@ -244,28 +239,27 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
 )
 
 
-def session_routes(showing_of: ShowingOf) -> list[Route]:
-    """Every route that is about one session.
+def session_routes(view_of: ViewOf) -> list[Route]:
+    """Every route of one session.
 
     Args:
-        showing_of: finds it.
+        view_of: finds its view.
     """
     routes: dict[str, dict[str, Handler]] = {}
     for method, path, handler in _TABLE:
         routes.setdefault(path, {})[method] = handler
     return [
-        Route(path, _Endpoint(handlers, showing_of), methods=list(handlers))
+        Route(path, _Endpoint(handlers, view_of), methods=list(handlers))
         for path, handlers in routes.items()
     ]
 
 
 class _Endpoint:
-    """An ASGI application: the handler of the request's method, for as long as the session is
-    shown."""
+    """An ASGI application: the handler of the request's method. It ends with the session view."""
 
-    def __init__(self, handlers: dict[str, Handler], showing_of: ShowingOf) -> None:
+    def __init__(self, handlers: dict[str, Handler], view_of: ViewOf) -> None:
         self._handlers = handlers
-        self._showing_of = showing_of
+        self._view_of = view_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
@@ -273,6 +267,6 @@ class _Endpoint:
         if handler is None:
             allow = {"allow": ", ".join(self._handlers)}
             raise Problem(405, "method", "not with this method", allow)
-        showing = self._showing_of(request)
-        response = await showing.serve(lambda: handler(request, showing))
+        view = self._view_of(request)
+        response = await view.serve(lambda: handler(request, view))
         await response(scope, receive, send)

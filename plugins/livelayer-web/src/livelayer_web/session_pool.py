@@ -1,4 +1,4 @@
-"""Sessions that pages open for themselves: one for each stand-alone avatar, within a limit."""
+"""Sessions that pages open for themselves, within a limit: one for each stand-alone avatar."""
 
 from __future__ import annotations
 
@@ -17,37 +17,38 @@ from livelayer_bus.clock import Clock
 from livelayer_bus.messages import Capability, check_capabilities
 from livelayer_bus.surfaces import SurfaceSession
 
-from .options import Memory, ShowingOptions
-from .problems import Problem, full, not_connecting, unknown_agent, unmounted
-from .session_view import Showing
+from .http import Problem
+from .options import SurfaceMemory, ViewOptions
+from .problems import full, not_connecting, unknown_agent, unmounted
+from .session_view import SessionView
 
-LOGGER: Final = logging.getLogger("livelayer_web.opening")
+logger = logging.getLogger(__name__)
 KEY: Final = "web"
-"""Of the surface in each session that was opened."""
+"""The surface's key in each of these sessions."""
 
 OpenSession: TypeAlias = Callable[[str], AbstractAsyncContextManager[Session]]
 """Opens a session with an agent, by its id: `lambda agent_id: Session(agent_id, tokens=...)`."""
 
 
-class OpeningStatistics(msgspec.Struct, frozen=True):
+class SessionPoolStatistics(msgspec.Struct, frozen=True):
     """The sessions that pages opened."""
 
     open: int
     opened: int
     failed: int
-    """Could not be opened, or ended with an error."""
+    """Sessions that could not be opened, or ended with an error."""
 
 
 @final
 class SessionsOnDemand:
-    """What a page may open: a session of its own with one of these agents.
+    """Sessions that pages may open: each page its own, with one of these agents.
 
     Args:
-        open: makes a session; called with the id of one of `agents`.
-        agents: whom a page may talk to.
-        capabilities: what the agents may do to the page; nothing by default.
+        open: makes a session. It is called with the id of one of `agents`.
+        agents: ids of the agents that a page may talk to.
+        capabilities: what the agents may do on the page; nothing by default.
         limit: sessions at once.
-        linger: seconds after its last page has gone until a session is closed.
+        linger: seconds from when its last page has gone until a session is closed.
 
     Raises:
         MisuseError: there are no agents, a capability does not exist, or a number is out of range.
@@ -77,40 +78,40 @@ class SessionsOnDemand:
 
 
 @final
-class _Opened:
+class _PooledSession:
     """One session that a page opened."""
 
     def __init__(self, agent_id: str, token_id: str | None, now: float) -> None:
         self.id: Final = secrets.token_urlsafe(16)
         self.agent_id: Final = agent_id
         self.token_id: Final = token_id
-        self.showing: Showing | None = None
+        self.view: SessionView | None = None
         self.idle_since: float | None = now
         self.settled: Final = anyio.Event()
-        """Set when it is shown, or could not be opened."""
+        """Set when its view is open, or opening it failed."""
         self.error: Exception | None = None
         self.scope: Final = anyio.CancelScope()
 
 
 @final
-class Opening:
-    """The sessions that pages of one surface have open.
+class SessionPool:
+    """The open sessions of one surface's pages.
 
-    Guarantee: a session is closed `linger` seconds after its last page has gone (or was opened
-    for nobody), with the surface, and when the token that opened it is revoked. Its pages' streams
-    end with `closed`; with the surface they end with `unmounted`: a page then opens another session
-    as soon as there is a surface again.
+    Guarantee: a session is closed `linger` seconds after its last page has gone (or after it was
+    opened, if no page joins), with the surface, and when the token that opened it is revoked. Its
+    pages' streams end with `closed`. With the surface they end with `unmounted`: a page then opens
+    another session as soon as the surface is mounted again.
 
     Args:
-        wish: what may be opened.
-        options: how sessions are shown.
+        wish: which sessions may be opened.
+        options: options of their views.
     """
 
-    def __init__(self, wish: SessionsOnDemand, options: ShowingOptions) -> None:
+    def __init__(self, wish: SessionsOnDemand, options: ViewOptions) -> None:
         self._wish = wish
         self._options = options
         self._clock: Clock = options.clock
-        self._opened: dict[str, _Opened] = {}
+        self._opened: dict[str, _PooledSession] = {}
         self._group: anyio.abc.TaskGroup | None = None
         self._ending = False
         self._total = 0
@@ -127,19 +128,19 @@ class Opening:
                     await anyio.sleep_forever()
                 finally:
                     self._ending = True
-                    # Pages are not to hear of their sessions' ends: they go on with others.
-                    for showing in self.showings():
-                        showing.close()
+                    # Pages must not learn of their sessions' end: they continue with others.
+                    for view in self.views():
+                        view.close()
         finally:
             self._group = None
             if forget is not None:
                 forget()
 
     def check(self, agent_id: str) -> None:
-        """Whether a session with the agent could be opened now.
+        """Check that a session with the agent can be opened now.
 
         Raises:
-            Problem: there is no such agent, or no place for another session.
+            Problem: there is no such agent, or the limit is reached.
         """
         if agent_id not in self._wish.agents:
             raise unknown_agent()
@@ -149,50 +150,52 @@ class Opening:
             raise full("session")
 
     async def open(self, agent_id: str, token_id: str | None) -> tuple[str, str]:
-        """A session with the agent: its name in addresses, and its id.
+        """Open a session with the agent; returns its name in addresses, and its id.
 
         Raises:
-            Problem: there is no such agent, no place, or it could not be opened.
+            Problem: there is no such agent, the limit is reached, or opening it failed.
         """
         self.check(agent_id)
         group = self._group
         if group is None:
             raise unmounted()
-        opened = _Opened(agent_id, token_id, self._clock.now())
+        opened = _PooledSession(agent_id, token_id, self._clock.now())
         self._opened[opened.id] = opened
         group.start_soon(self._live, opened)
         await opened.settled.wait()
-        if opened.showing is None:
+        if opened.view is None:
             if isinstance(opened.error, LivelayerError):
                 raise not_connecting(opened.error)
             raise Problem(502, "connect", "the session could not be opened: it is in the log")
-        return opened.id, opened.showing.session.id
+        return opened.id, opened.view.session.id
 
-    def find(self, name: str) -> Showing:
-        """The session of this name.
+    def find(self, name: str) -> SessionView:
+        """The view of the session with this name.
 
         Raises:
-            Problem: there is none, or not any more.
+            Problem: there is no such session, or it is closed.
         """
         opened = self._opened.get(name)
-        if opened is None or opened.showing is None:
-            raise Problem(404, "session", "this session is over: open another")
-        return opened.showing
+        if opened is None or opened.view is None:
+            raise Problem(404, "session", "this session is closed: open another")
+        return opened.view
 
-    def showings(self) -> Sequence[Showing]:
-        """Every session that is shown."""
-        return [o.showing for o in self._opened.values() if o.showing is not None]
+    def views(self) -> Sequence[SessionView]:
+        """The views of all open sessions."""
+        return [o.view for o in self._opened.values() if o.view is not None]
 
-    def statistics(self) -> OpeningStatistics:
-        """What was opened so far."""
-        return OpeningStatistics(open=len(self._opened), opened=self._total, failed=self._failed)
+    def statistics(self) -> SessionPoolStatistics:
+        """The sessions so far."""
+        return SessionPoolStatistics(
+            open=len(self._opened), opened=self._total, failed=self._failed
+        )
 
     def _revoke(self, token_id: str) -> None:
         for opened in tuple(self._opened.values()):
             if opened.token_id == token_id:
                 opened.scope.cancel()
 
-    async def _live(self, opened: _Opened) -> None:
+    async def _live(self, opened: _PooledSession) -> None:
         try:
             with opened.scope:
                 async with self._wish.open(opened.agent_id) as session:
@@ -200,24 +203,24 @@ class Opening:
         except Exception as error:  # noqa: BLE001 - one session's fault must not end the others
             opened.error = error
             self._failed += 1
-            LOGGER.error("a session on demand failed: %s", type(error).__name__)
+            logger.error("a session on demand failed: %s", type(error).__name__)
         finally:
             del self._opened[opened.id]
             opened.settled.set()
 
-    async def _show(self, opened: _Opened, session: Session) -> None:
-        memory = Memory(self._clock)
+    async def _show(self, opened: _PooledSession, session: Session) -> None:
+        memory = SurfaceMemory(self._clock)
 
-        async def surface(view: SurfaceSession) -> None:
-            showing = Showing(
-                view,
+        async def surface(surface_session: SurfaceSession) -> None:
+            view = SessionView(
+                surface_session,
                 self._options,
                 memory,
                 last_word=lambda: "unmounted" if self._ending else "closed",
                 changed=lambda: self._look(opened),
             )
-            opened.showing = showing
-            await showing.run(started=opened.settled.set)
+            opened.view = view
+            await view.run(started=opened.settled.set)
 
         mounted = session.mount(
             surface, key=KEY, capabilities=self._wish.capabilities, on_fault="unmount"
@@ -232,19 +235,19 @@ class Opening:
             group.start_soon(watch)
             await mounted.wait()
             group.cancel_scope.cancel()
-        opened.showing = None
+        opened.view = None
 
-    def _look(self, opened: _Opened) -> None:
-        showing = opened.showing
-        if showing is None or len(showing.viewers):
+    def _look(self, opened: _PooledSession) -> None:
+        view = opened.view
+        if view is None or len(view.viewers):
             opened.idle_since = None
         elif opened.idle_since is None:
             opened.idle_since = self._clock.now()
 
-    async def _until_left(self, opened: _Opened) -> None:
+    async def _until_left(self, opened: _PooledSession) -> None:
         linger = self._wish.linger
         while True:
-            # Left while this sleeps, it is due after it wakes: never before.
+            # If the last page leaves during this sleep, the session is due after it.
             since = opened.idle_since
             due = linger if since is None else since + linger - self._clock.now()
             await self._clock.sleep(max(0.0, due))

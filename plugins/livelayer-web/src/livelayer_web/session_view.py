@@ -1,4 +1,4 @@
-"""One session and its pages, from the mounting of the surface until it ends."""
+"""One mounted session and its pages."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from livelayer_bus import ClosedError
 from livelayer_bus.surfaces import SurfaceSession
 
 from .events import Bye, Info
+from .http.server import server_is_shutting_down
 from .media import Media, MediaConnection
 from .messages import Messages
-from .options import Memory, ShowingOptions
+from .options import SurfaceMemory, ViewOptions
 from .pages import Pages
 from .problems import full, no_token, unmounted
-from .shutdown import foreign_server_is_leaving
 from .sources import Sources, Work
 from .stream import EventStream
-from .tokens import GRANTS, Grant
+from .token_format import GRANTS, Grant
 from .viewers import BEAT_SECONDS, Viewer, ViewerInfo, Viewers, Wants
 
 T = TypeVar("T")
 
 
 @final
-class Showing:
-    """What the pages of one mounted session have in common.
+class SessionView:
+    """Serves one mounted session to its pages.
 
-    Guarantee: pages are served while `run` runs. When it ends, every request that waits, every
-    event stream (with a last word), every lease and every media connection ends with it.
+    Guarantee: pages are served while `run` runs. When it ends, all waiting requests, event streams
+    (with a `bye`), leases and media connections end with it.
 
     Args:
-        session: what is shown.
-        options: how.
+        session: the mounted session.
+        options: how it is served.
         memory: what outlives a restart of the surface.
-        last_word: says why event streams end, when this does.
-        changed: called when a page came or went.
+        last_word: returns the reason of the `bye`.
+        changed: called when a page joined or left.
     """
 
     def __init__(
         self,
         session: SurfaceSession,
-        options: ShowingOptions,
-        memory: Memory,
+        options: ViewOptions,
+        memory: SurfaceMemory,
         *,
         last_word: Callable[[], Bye] = lambda: "unmounted",
         changed: Callable[[], None] = lambda: None,
@@ -57,7 +57,11 @@ class Showing:
         self.instance: Final = secrets.token_hex(8)
         self.media: Final = Media(session, options.media, clock=options.clock)
         self.viewers: Final = Viewers(
-            session.id, memory.places, options.clock, options.max_viewers, self._viewers_changed
+            session.id,
+            memory.resume_store,
+            options.clock,
+            options.max_viewers,
+            self._viewers_changed,
         )
         self.messages: Final = Messages(session, memory.messages, options.max_message_bytes)
         self.pages: Final = Pages(
@@ -83,7 +87,7 @@ class Showing:
         """Whether pages are served."""
         return self._group is not None
 
-    # The life of it ---------------------------------------------------------------------------
+    # Lifecycle --------------------------------------------------------------------------------
 
     async def run(self, started: Callable[[], object] = lambda: None) -> None:
         """Serve pages until cancelled, or until the session ends; `started` is called first."""
@@ -99,7 +103,7 @@ class Showing:
                     started()
                     await self.pages.run()
                 finally:
-                    # At once: media may take a while to end.
+                    # At once: media may take some time to end.
                     self.close()
                 group.cancel_scope.cancel()
         finally:
@@ -107,17 +111,17 @@ class Showing:
                 forget()
 
     def close(self) -> None:
-        """End every page's stream and requests now; `run` still ends by itself."""
+        """End every page's stream and requests now. `run` then ends by itself."""
         self._group = None
         for scope in tuple(self._requests):
             scope.cancel()
         self.viewers.close("closed")
 
     async def serve(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Run a request's work; it ends with this.
+        """Run a request's work. It is cancelled when this view closes.
 
         Raises:
-            Problem: this is over, or ended meanwhile.
+            Problem: this view is closed, or closes meanwhile.
         """
         if self._group is None:
             raise unmounted()
@@ -133,11 +137,11 @@ class Showing:
     # Joining ------------------------------------------------------------------------------------
 
     def admit(self, bearer: str | None) -> tuple[frozenset[Grant], str | None]:
-        """What a bearer may do here, and the id of the token that it is.
+        """The grants of a token, and its id; without viewer tokens, every grant.
 
         Raises:
-            ViewerTokenError: it is a token that is turned down.
-            Problem: tokens are on, and there is none.
+            ViewerTokenError: the token is refused.
+            Problem: the surface has viewer tokens, and the request has none.
         """
         tokens = self.options.tokens
         if tokens is None:
@@ -150,11 +154,11 @@ class Showing:
     def join(
         self, bearer: str | None, previous: str | None, *, silent: bool = False
     ) -> tuple[Viewer, str]:
-        """A page and its key: at its place, if it had one.
+        """A page and its key: the same viewer as before, if `previous` or `bearer` is its key.
 
         Raises:
-            ViewerTokenError: a token was turned down.
-            Problem: a token is missing, or there is no place.
+            ViewerTokenError: the token is refused.
+            Problem: a token is missing, or the limit of pages is reached.
         """
         for key in (previous, bearer):
             if key is not None and (found := self.viewers.resume(key)) is not None:
@@ -168,12 +172,12 @@ class Showing:
         return viewer, fresh
 
     def use(self, viewer: Viewer) -> None:
-        """A person used the page: commands go to it, and to this surface."""
+        """A person used the page: commands go to this surface, and to this page."""
         self.viewers.use(viewer)
         self.session.mark_used()
 
     def want(self, viewer: Viewer, wants: Wants) -> None:
-        """What the page can use from now on."""
+        """Set what the page can use from now on."""
         viewer.wants = wants
         if viewer.connection is not None:
             _apply(wants, viewer.connection)
@@ -181,7 +185,7 @@ class Showing:
     # Event streams ------------------------------------------------------------------------------
 
     def stream(self, viewer: Viewer, after: str | None) -> EventStream:
-        """A page's event stream, to be run; an earlier one of the page ends."""
+        """A page's event stream, to be run. An earlier stream of the page ends."""
         if (earlier := self._streams.get(viewer)) is not None:
             earlier.end()
         stream = self._streams[viewer] = EventStream(
@@ -196,23 +200,23 @@ class Showing:
 
     @property
     def streams(self) -> int:
-        """Event streams that are open."""
+        """Open event streams."""
         return len(self._streams)
 
     @property
     def events_written(self) -> int:
-        """Over all event streams."""
+        """Events written to all event streams."""
         return self._events_written + sum(s.written for s in self._streams.values())
 
     @property
     def events_missed(self) -> int:
-        """Over all event streams: those that the ring lost for one of them."""
+        """Events that streams lost because their pages read too slowly."""
         return self._events_missed + sum(s.missed for s in self._streams.values())
 
     # Media --------------------------------------------------------------------------------------
 
     async def connect_media(self, viewer: Viewer, offer: str) -> MediaConnection:
-        """Answer a page's offer; an earlier connection of the page ends.
+        """Answer a page's offer. An earlier connection of the page ends.
 
         Raises:
             OfferError: the offer cannot be answered.
@@ -234,7 +238,7 @@ class Showing:
         return connection
 
     def connection(self, connection_id: str) -> tuple[Viewer, MediaConnection] | None:
-        """Whose connection it is; None if it has ended."""
+        """The connection of this id and its page; None if it has ended."""
         return self._connections.get(connection_id)
 
     # For the application --------------------------------------------------------------------------
@@ -254,7 +258,7 @@ class Showing:
             for viewer in self.viewers
         )
 
-    # What the parts tell each other ---------------------------------------------------------------
+    # Callbacks of the parts -----------------------------------------------------------------------
 
     def _start(self, work: Work) -> None:
         if self._group is None:
@@ -264,9 +268,9 @@ class Showing:
     async def _beat(self) -> None:
         while True:
             await self.options.clock.sleep(BEAT_SECONDS)
-            leaving = foreign_server_is_leaving()
+            shutting_down = server_is_shutting_down()
             for stream in tuple(self._streams.values()):
-                if leaving:
+                if shutting_down:
                     stream.end("unmounted")
                 else:
                     stream.beat()

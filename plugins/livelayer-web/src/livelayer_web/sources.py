@@ -1,4 +1,4 @@
-"""Microphone, camera and screen of a page, in the session's leases for as long as both stand."""
+"""Microphone, camera and screen of pages, fed into the session's leases."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import anyio
 from livelayer_bus import LivelayerError
 from livelayer_bus.surfaces import Lease, SurfacePublisher, SurfaceSession
 
+from .http import Problem
 from .media import MediaConnection, SourceKind
-from .problems import Problem, no_media
+from .problems import no_media
 from .viewers import Viewer
 
-LOGGER: Final = logging.getLogger("livelayer_web.sources")
+logger = logging.getLogger(__name__)
 KINDS: Final[tuple[SourceKind, ...]] = get_args(SourceKind)
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -26,7 +27,7 @@ Start: TypeAlias = Callable[[Work], None]
 
 @final
 class _Held:
-    """A lease that a page holds, or is about to."""
+    """A lease that a page holds, or waits for."""
 
     def __init__(self, viewer: Viewer, connection: MediaConnection) -> None:
         self.viewer: Final = viewer
@@ -42,7 +43,7 @@ class _Held:
         return self.taken.result() if done else None
 
     async def owner(self) -> str:
-        """Wait until it is taken; who holds it now. Raises what kept it from being taken."""
+        """Wait until the lease is taken; returns its owner. Raises the error of taking it."""
         await asyncio.wait({self.taken})
         if self.taken.cancelled():
             raise no_media()
@@ -51,13 +52,13 @@ class _Held:
 
 @final
 class Sources:
-    """What the pages of one session send.
+    """Microphone, camera and screen of one session's pages.
 
-    Guarantee: one page holds each of them at most. A lease ends when it is given back, or when its
-    page or its media connection ends; nothing that a page does keeps it from the others.
+    Guarantee: at most one page holds each of them. A lease ends when it is given back, or when its
+    page or its media connection ends. A page cannot keep it from the others.
 
     Args:
-        session: whose leases these are.
+        session: the session that has the leases.
         start: starts a task that ends with the surface.
     """
 
@@ -70,12 +71,12 @@ class Sources:
         return len(self._held)
 
     async def take(self, viewer: Viewer, kind: SourceKind) -> str:
-        """Take the lease and feed the page's track into it; its owner's name. Twice is fine.
+        """Take the lease and feed the page's track into it; returns the owner's name. Idempotent.
 
         Raises:
             Problem: the page has no media connection.
-            NotConnectedError: the session is in no room.
-            SourceBusyError: somebody holds it.
+            NotConnectedError: the session has not joined a room.
+            SourceBusyError: another owner holds the lease.
         """
         connection = viewer.connection
         if connection is None:
@@ -84,7 +85,7 @@ class Sources:
         if held is not None and held.viewer is viewer:
             if held.connection is connection and not held.scope.cancel_called:
                 return await held.owner()
-            # It comes with a new connection, before the end of the old one was noticed.
+            # The page has a new connection, and the end of the old one was not noticed yet.
             held.scope.cancel()
             await held.given_back.wait()
         if (holder := self._held.get(kind)) is not None:
@@ -96,7 +97,7 @@ class Sources:
         return await held.owner()
 
     def mute(self, viewer: Viewer, kind: SourceKind, muted: bool) -> None:
-        """Publish silence, or no picture; or let it through again.
+        """Mute or unmute the source.
 
         Raises:
             Problem: the page does not hold it.
@@ -110,7 +111,7 @@ class Sources:
             lease.unmute()
 
     async def give_back(self, viewer: Viewer, kind: SourceKind) -> None:
-        """End the lease; returns when it has ended.
+        """End the lease. Returns when it has ended.
 
         Raises:
             Problem: the page does not hold it.
@@ -120,7 +121,7 @@ class Sources:
         await held.given_back.wait()
 
     def end(self, viewer: Viewer, connection: MediaConnection | None = None) -> None:
-        """End what the page holds (over this connection), without waiting."""
+        """End the page's leases (those over `connection`), without waiting."""
         for held in self._held.values():
             if held.viewer is viewer and connection in (None, held.connection):
                 held.scope.cancel()
@@ -142,17 +143,17 @@ class Sources:
                     held.taken.set_result(lease)
                     await held.connection.feed(kind, lease)
         except LivelayerError as error:
-            # The lease or the connection ended under it, or somebody else holds it.
+            # The lease or the connection ended, or another owner holds the lease.
             if not held.taken.done():
                 held.taken.set_exception(error)
         except Exception as error:  # noqa: BLE001 - one page's media must not end the surface
-            LOGGER.error("a page's %s failed: %s", kind, type(error).__name__)
+            logger.error("a page's %s failed: %s", kind, type(error).__name__)
             if not held.taken.done():
                 held.taken.set_exception(error)
         finally:
             held.taken.cancel()
             if held.taken.done() and not held.taken.cancelled():
-                held.taken.exception()  # whoever took it may have gone: nobody else need look
+                held.taken.exception()  # retrieved, in case its caller has gone
             if self._held.get(kind) is held:
                 del self._held[kind]
             held.given_back.set()

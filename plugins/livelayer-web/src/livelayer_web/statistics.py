@@ -1,4 +1,4 @@
-"""What a web surface holds, did and turned away, in numbers."""
+"""Statistics of a web surface."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from .guard import GuardStatistics
+from .http import GuardStatistics
 from .media import MediaStatistics
-from .session_pool import OpeningStatistics
-from .session_view import Showing
+from .session_pool import SessionPoolStatistics
+from .session_view import SessionView
 from .tokens import TokenStatistics
 
 
@@ -20,11 +20,11 @@ class ViewerStatistics(msgspec.Struct, frozen=True):
     now: int
     peak: int
     joined: int
-    """Those that came back included."""
+    """Including those that came back."""
     resumed: int
-    """Came back to their place."""
+    """Pages that came back as the same viewer."""
     fell_silent: int
-    """Vanished without leaving."""
+    """Vanished without shutting_down."""
     sources: int
     """Microphones, cameras and screens that pages hold."""
 
@@ -36,30 +36,30 @@ class StreamStatistics(msgspec.Struct, frozen=True):
     events: int
     """Written, over all streams."""
     missed: int
-    """Lost to a stream that was read too slowly, and told as such."""
+    """Lost by streams that were read too slowly, and reported to them."""
 
 
 class MessageStatistics(msgspec.Struct, frozen=True):
-    """What pages had to say to the agent."""
+    """Messages of pages to the agent."""
 
     sent: int
     repeated: int
-    """Posted again after it was sent, and not sent again."""
+    """Posted again after they were sent, and not sent again."""
     failed: int
 
 
 class CommandStatistics(msgspec.Struct, frozen=True):
-    """What the agent wanted of pages."""
+    """Commands of the agent to pages."""
 
     waiting: int
     outcomes: Mapping[str, int]
-    """Settled: `ok`, or why not."""
+    """Finished commands by outcome: `ok`, or the reason."""
 
 
 class WebStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about one web surface; what belongs to a session is None while none is mounted.
+    """Everything about one web surface; a session's part is None while no session is mounted.
 
-    With sessions on demand alone, their numbers are added up.
+    The numbers of sessions on demand are added up.
     """
 
     viewers: ViewerStatistics | None
@@ -67,17 +67,17 @@ class WebStatistics(msgspec.Struct, frozen=True, kw_only=True):
     messages: MessageStatistics | None
     commands: CommandStatistics | None
     media: tuple[MediaStatistics, ...]
-    """One for each session that is shown."""
+    """One for each session."""
     guard: GuardStatistics
     tokens: TokenStatistics | None
-    opening: OpeningStatistics | None
-    places: int
-    """Places that pages may come back to."""
+    sessions: SessionPoolStatistics | None
+    resumable: int
+    """Pages that may come back."""
 
 
-def viewers_of(showings: Iterable[Showing]) -> ViewerStatistics:
+def viewers_of(views: Iterable[SessionView]) -> ViewerStatistics:
     """The pages of these sessions."""
-    all_viewers = [(showing.viewers, showing.sources) for showing in showings]
+    all_viewers = [(view.viewers, view.sources) for view in views]
     return ViewerStatistics(
         now=sum(len(viewers) for viewers, _ in all_viewers),
         peak=sum(viewers.peak for viewers, _ in all_viewers),
@@ -88,23 +88,23 @@ def viewers_of(showings: Iterable[Showing]) -> ViewerStatistics:
     )
 
 
-def streams_of(showings: Iterable[Showing]) -> StreamStatistics:
+def streams_of(views: Iterable[SessionView]) -> StreamStatistics:
     """Their event streams."""
-    found = [(s.streams, s.events_written, s.events_missed) for s in showings]
+    found = [(s.streams, s.events_written, s.events_missed) for s in views]
     return StreamStatistics(*(sum(column) for column in zip(*found, strict=True)))
 
 
-def messages_of(showings: Iterable[Showing]) -> MessageStatistics:
+def messages_of(views: Iterable[SessionView]) -> MessageStatistics:
     """What their pages had to say."""
-    found = [(s.messages.sent, s.messages.repeated, s.messages.failed) for s in showings]
+    found = [(s.messages.sent, s.messages.repeated, s.messages.failed) for s in views]
     return MessageStatistics(*(sum(column) for column in zip(*found, strict=True)))
 
 
-def commands_of(showings: Iterable[Showing]) -> CommandStatistics:
+def commands_of(views: Iterable[SessionView]) -> CommandStatistics:
     """What their agents wanted."""
     waiting = 0
     outcomes: Counter[str] = Counter()
-    for showing in showings:
-        waiting += len(showing.pages)
-        outcomes += showing.pages.outcomes
+    for view in views:
+        waiting += len(view.pages)
+        outcomes += view.pages.outcomes
     return CommandStatistics(waiting, dict(outcomes))

@@ -1,7 +1,7 @@
-"""The event stream of one page: a snapshot, then everything that happens, for as long as it reads.
+"""The event stream of one page: a snapshot, then every event.
 
-Nothing is queued for a page but commands, of which there is a bounded number: a page that reads
-slowly leaves its events in the session's ring, and falls out of it at worst.
+Only commands, of which there is a bounded number, are queued for a page. Events stay in the
+session's ring: a page that reads too slowly loses them, and gets a new snapshot.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from .events import (
     lagged_frame,
     snapshot_frame,
 )
-from .http.server import ABORT
+from .http import ABORT
 from .viewers import Viewer
 
 CHUNK: Final = 64  # events written at once
 MAX_COMMANDS: Final = 256  # waiting to be written; as many as a session has under way at most
 BYE_SECONDS: Final = 0.5
-"""How long the last word may take to write."""
+"""How long the last frame may take to write."""
 
 Reader: TypeAlias = Subscription[Event, SessionState]
 
@@ -52,16 +52,17 @@ _HEADERS: Final = [
 class EventStream:
     """An ASGI response: one page's events, once and in order.
 
-    Guarantee: first a snapshot; after a cursor that can be resumed, the events since then; after
-    that everything. Events that the ring lost for this page are one `lagged`, and a snapshot. It
-    ends when it is told to, when its socket does, or with the session, and lets nobody wait.
+    Guarantee: first a snapshot; for a cursor that can be resumed, the events since then; after that
+    every event. Events that this page lost are reported as one `lagged`, and a snapshot. The stream
+    ends on `end`, with its socket or with the session; it blocks no other stream.
 
     Args:
-        session: what is read.
-        viewer: whose stream it is.
-        after: the cursor to resume, as the page had it; None: from now on.
-        info: makes the page's place among the others.
-        opened, closed: called when it can take commands, and when it cannot any more.
+        session: the session to read.
+        viewer: the page.
+        after: the cursor to resume; None: from now on.
+        info: returns the page's `Info`.
+        opened: called when the stream accepts commands.
+        closed: called when it no longer does.
     """
 
     def __init__(
@@ -81,14 +82,14 @@ class EventStream:
         self._opened = opened
         self._closed = closed
         self._commands: deque[bytes] = deque(maxlen=MAX_COMMANDS)
-        self._told: Info | None = None
+        self._sent_info: Info | None = None
         self._beat_due = False
         self._wake: anyio.Event | None = None
         self._scope = anyio.CancelScope()
         self._bye: Bye | None = None
         self._gone = False
         self.ready = False
-        """Whether it takes commands: the snapshot is written."""
+        """Whether it accepts commands: the snapshot is written."""
         self.written = 0
         """Events written."""
         self.missed = 0
@@ -97,22 +98,22 @@ class EventStream:
     # What the surface tells it ------------------------------------------------------------------
 
     def command(self, frame: bytes) -> None:
-        """Have a command written."""
+        """Write a command."""
         self._commands.append(frame)
         self.look()
 
     def look(self) -> None:
-        """Something about the pages may have changed."""
+        """Write `Info` if it has changed."""
         if self._wake is not None:
             self._wake.set()
 
     def beat(self) -> None:
-        """Have a sign of life written."""
+        """Write a heartbeat."""
         self._beat_due = True
         self.look()
 
     def end(self, reason: Bye | None = None) -> None:
-        """End it soon, with a last word if there is a reason; never waits."""
+        """End it soon, with a `bye` frame if there is a reason; never waits."""
         self._bye = self._bye or reason
         self._scope.cancel()
 
@@ -139,7 +140,7 @@ class EventStream:
         with anyio.move_on_after(BYE_SECONDS, shield=True):
             await writer.end(bye_frame(self._bye) if self._bye else b"")
             return
-        # Of whoever does not read, what waits in the socket goes too: it would stay for minutes.
+        # The client does not read: without this, what waits in the socket would stay for minutes.
         abort: Callable[[], None] | None = scope.get("extensions", {}).get(ABORT)
         if abort is not None:
             abort()
@@ -154,7 +155,7 @@ class EventStream:
         self._scope.cancel()
 
     async def _write(self, writer: _Writer, group: anyio.abc.TaskGroup) -> None:
-        """Write events until the session is closed; what else there is goes out beside them."""
+        """Write events until the session is closed, and commands and `Info` beside them."""
         try:
             reader, resumed = self._attach()
             try:
@@ -175,7 +176,7 @@ class EventStream:
         self._bye = self._bye or "closed"
 
     def _attach(self) -> tuple[Reader, str | None]:
-        """An open reader, and the cursor that it goes on after, if that is possible."""
+        """An open reader, and the cursor that it resumes, if that is possible."""
         if self._after is not None:
             try:
                 return self._session.subscribe(after=self._after).__enter__(), self._after
@@ -186,7 +187,7 @@ class EventStream:
     async def _go_on(
         self, writer: _Writer, reader: Reader, records: AsyncIterator[Record[Event]], after: str
     ) -> None:
-        """Write the snapshot of a stream that was resumed, and the first event that it owes."""
+        """Write the snapshot of a resumed stream, and the first event that it owes."""
         first = b""
         try:
             if reader.lag:
@@ -200,7 +201,7 @@ class EventStream:
     async def _write_events(
         self, writer: _Writer, reader: Reader, records: AsyncIterator[Record[Event]]
     ) -> bool:
-        """Write what there is, at least one event; False when there will be no more."""
+        """Write the events that wait, at least one. Returns False at the end."""
         chunk: list[bytes] = []
         missed = 0
         more = True
@@ -216,20 +217,20 @@ class EventStream:
             await writer.write(b"".join(chunk))
             self.written += len(chunk)
         if missed:
-            # The new snapshot stands at the head: what the ring still holds is passed over too.
+            # The new snapshot is the newest state: what the ring still holds is skipped, too.
             missed += reader.lag
             self.missed += missed
             await writer.write(lagged_frame(missed) + snapshot_frame(reader.resync()))
         return more
 
     async def _write_rest(self, writer: _Writer) -> None:
-        """Write commands, the page's place among the others, and signs of life."""
+        """Write commands, `Info` and heartbeats."""
         while True:
             self._wake = anyio.Event()
             frames = [self._commands.popleft() for _ in range(len(self._commands))]
             info = self._info()
-            if info != self._told:
-                self._told = info
+            if info != self._sent_info:
+                self._sent_info = info
                 frames.append(info_frame(info))
             if self._beat_due:
                 self._beat_due = False
@@ -241,7 +242,7 @@ class EventStream:
 
 @final
 class _Writer:
-    """Writes one response, whole frames only, one writer at a time."""
+    """Writes one response: whole frames, from one task at a time."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -249,13 +250,13 @@ class _Writer:
         self._begun = False
 
     async def write(self, data: bytes) -> None:
-        """Return when the server took it: it waits while the socket is full."""
+        """Return when the server accepted the data; waits while the socket is full."""
         async with self._turn:
             await self._begin()
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes) -> None:
-        """Write the last of it."""
+        """Write the last frame."""
         async with self._turn:
             await self._begin()
             await self._send({"type": "http.response.body", "body": data, "more_body": False})

@@ -1,4 +1,4 @@
-"""The web surface: one session on any number of pages, with a server of its own or in an app."""
+"""The web surface: one session on any number of pages, with its own server or in an app."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from livelayer_bus.surfaces import SurfaceSession
 
 from .app import site_app, surface_app
 from .assets import START
-from .guard import Guard, Policy
-from .http.server import serving
+from .http import Guard, serving
 from .media import MediaSettings
-from .network_policy import check_exposure
-from .options import Agent, Memory, ShowingOptions
-from .session_pool import Opening, SessionsOnDemand
-from .session_view import Showing
+from .network_policy import NetworkLimits, NetworkPolicy, check_reach
+from .options import Agent, SurfaceMemory, ViewOptions
+from .problems import problem_of
+from .session_pool import SessionPool, SessionsOnDemand
+from .session_view import SessionView
 from .statistics import WebStatistics, commands_of, messages_of, streams_of, viewers_of
-from .tokens import GRANTS, Grant, ViewerTokens
+from .token_format import GRANTS, Grant
+from .tokens import ViewerTokens
 from .viewers import ViewerInfo
 
 T = TypeVar("T")
 
 CLOSE_SECONDS: Final = 1
-"""How long requests may take once it is unmounted: their sessions have ended them by then."""
+"""How long requests may take after unmounting; the session view has ended them before."""
 MAX_VIEWERS: Final = 256
 
 
@@ -41,10 +42,10 @@ MAX_VIEWERS: Final = 256
 class WebSurface:
     """Shows a session on web pages: `session.mount(WebSurface(port=8080), key="web")`.
 
-    Guarantee: pages are served while it is mounted, and answered `503 unmounted` otherwise. A page
-    that vanishes is noticed within five seconds; one that reloads misses no event and sends no
-    message twice. No page can keep another one waiting. Unmounting ends every stream, connection
-    and lease in bounded time, and frees the port. Asyncio only.
+    Guarantee: pages are served while it is mounted; otherwise requests are answered with
+    `503 unmounted`. A page that vanishes is detected within five seconds. A page that reloads
+    misses no event and sends no message twice. No page can block another one. Unmounting ends every
+    stream, connection and lease in bounded time, and frees the port. Asyncio only.
 
     Args:
         host: the address to listen on. Any but this machine's loopback needs `allow_origins` and
@@ -54,21 +55,21 @@ class WebSurface:
         allow_origins: other origins whose pages may ask, as `https://shop.example.com`.
         allow_hosts: names of this server besides the loopback's, `host` and those of
             `allow_origins`.
-        tokens: what lets pages in; None: whoever reaches the address may join.
-        secret: instead of `tokens`, for a configuration file: what they are signed with.
-        name: what viewer tokens call the session; None: its `id`.
+        tokens: viewer tokens, without which pages cannot join; None: every page may join.
+        secret: instead of `tokens`, for a configuration file: what tokens are signed with.
+        name: the session's name in viewer tokens; None: its `id`.
         site: a folder of pages to serve at `/`, beside `/livelayer`; None: one page that shows the
             agent.
-        agents: whom people may turn the session to.
-        sessions: what pages may open for themselves, where they may.
-        media: how sound and pictures are served.
+        agents: the agents that pages may switch the session to.
+        sessions: sessions that pages may open for themselves; None: none.
+        media: how audio and video are served.
         max_viewers: pages at once, of each session.
         max_message_bytes: of one message's JSON to the agent; the session has its own limit, too.
-        policy: limits of requests; its hosts and origins are set here.
+        policy: limits of requests, and the reverse proxies in front.
         clock: for tests.
 
     Raises:
-        MisuseError: a value cannot be used; the error says what to do.
+        MisuseError: a value is invalid; the error says what to do.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class WebSurface:
         media: MediaSettings | Mapping[str, Any] | None = None,
         max_viewers: int = MAX_VIEWERS,
         max_message_bytes: int = 15_360,
-        policy: Policy | None = None,
+        policy: NetworkPolicy | None = None,
         clock: Clock | None = None,
     ) -> None:
         if tokens is not None and secret is not None:
@@ -99,8 +100,8 @@ class WebSurface:
         self._tokens = ViewerTokens(secret) if secret is not None else tokens
         self._host = host
         self._port = port
-        hosts = check_exposure(host, port, allow_origins, allow_hosts, self._tokens)
-        self._options = ShowingOptions(
+        hosts, origins = check_reach(host, port, allow_origins, allow_hosts, self._tokens)
+        self._options = ViewOptions(
             clock=clock or SystemClock(),
             tokens=self._tokens,
             name=name,
@@ -110,18 +111,22 @@ class WebSurface:
             max_message_bytes=max_message_bytes,
         )
         on_demand = msgspec.structs.replace(self._options, name=None)
-        self._opening = Opening(sessions, on_demand) if sessions is not None else None
-        app = surface_app(lambda: self._showing, self._opening, self._tokens)
+        self._pool = SessionPool(sessions, on_demand) if sessions is not None else None
+        app = surface_app(lambda: self._view, self._pool, self._tokens)
         if port is not None:
             app = site_app(app, Path(site) if site is not None else START)
+        policy = policy or NetworkPolicy()
         self._guard = Guard(
             app,
-            msgspec.structs.replace(policy or Policy(), hosts=hosts, origins=tuple(allow_origins)),
-            clock=self._options.clock,
-            is_viewer=self._is_viewer,
+            hosts=hosts,
+            origins=origins,
+            limits=NetworkLimits(policy, self._options.clock, self._is_viewer),
+            max_body=policy.max_body,
+            problem_of=problem_of,
+            trusted_proxies=policy.trusted_proxies,
         )
-        self._memory = Memory(self._options.clock)
-        self._showing: Showing | None = None
+        self._memory = SurfaceMemory(self._options.clock)
+        self._view: SessionView | None = None
         self._running = False
         self._url: str | None = None
         self._served = anyio.Event()
@@ -133,23 +138,23 @@ class WebSurface:
     # Being mounted ------------------------------------------------------------------------------
 
     async def run(self, session: SurfaceSession) -> None:
-        """Show the session until cancelled, or until it ends. Called by whoever mounts it.
+        """Show the session until cancelled, or until it ends. Called by `Session.mount`.
 
         Raises:
-            BusyError: it is mounted elsewhere.
-            PortTakenError: the address cannot be had.
+            BusyError: it is mounted already.
+            PortTakenError: the server cannot listen on its address.
         """
         await self._run(session)
 
     async def serve(self) -> None:
-        """Serve the sessions that pages open, without one of the application's own.
+        """Serve the sessions that pages open, without a mounted session.
 
         Raises:
             MisuseError: it was made without `sessions`.
-            BusyError: it runs already.
-            PortTakenError: the address cannot be had.
+            BusyError: it is running already.
+            PortTakenError: the server cannot listen on its address.
         """
-        if self._opening is None:
+        if self._pool is None:
             raise MisuseError("there is nothing to serve: give WebSurface sessions, or mount it")
         await self._run(None)
 
@@ -173,7 +178,7 @@ class WebSurface:
         return self._url
 
     async def wait_url(self) -> str:
-        """Its own server's address, as soon as pages are served there.
+        """Wait until pages are served; returns its own server's address.
 
         Raises:
             MisuseError: it has no server of its own.
@@ -193,42 +198,43 @@ class WebSurface:
         ttl: float | None = None,
         agent: str | None = None,
     ) -> str:
-        """A viewer token, for one page, once.
+        """A viewer token; it lets one page in, once.
 
         Args:
             grants: what the page may do.
-            ttl: seconds that it is good for; None: as `tokens` has it.
-            agent: instead of the mounted session: to open a session of its own with this agent.
+            ttl: seconds that it is valid; None: the default of `tokens`.
+            agent: allow the page to open its own session with this agent, instead of joining the
+                mounted one.
 
         Raises:
-            MisuseError: there are no viewer tokens here, or no session is mounted.
+            MisuseError: the surface has no viewer tokens, or no session is mounted.
         """
         if self._tokens is None:
             raise MisuseError("this WebSurface asks for no tokens: give it tokens or secret")
         if agent is not None:
             return self._tokens.issue(f"agent:{agent}", tuple(grants), ttl)
-        session = self._options.name or (self._showing.session.id if self._showing else None)
+        session = self._options.name or (self._view.session.id if self._view else None)
         if session is None:
             raise MisuseError("no session is mounted: mount this WebSurface first")
         return self._tokens.issue(session, tuple(grants), ttl)
 
     def viewers(self) -> tuple[ViewerInfo, ...]:
         """The pages of the mounted session, in the order of joining."""
-        return self._showing.viewer_infos() if self._showing is not None else ()
+        return self._view.viewer_infos() if self._view is not None else ()
 
     def statistics(self) -> WebStatistics:
-        """What it holds, did and turned away."""
-        shown = self._showings()
+        """Its statistics so far."""
+        shown = self._views()
         return WebStatistics(
             viewers=viewers_of(shown) if shown else None,
             streams=streams_of(shown) if shown else None,
             messages=messages_of(shown) if shown else None,
             commands=commands_of(shown) if shown else None,
-            media=tuple(showing.media.statistics() for showing in shown),
+            media=tuple(view.media.statistics() for view in shown),
             guard=self._guard.statistics(),
             tokens=self._tokens.statistics() if self._tokens is not None else None,
-            opening=self._opening.statistics() if self._opening is not None else None,
-            places=len(self._memory.places),
+            sessions=self._pool.statistics() if self._pool is not None else None,
+            resumable=len(self._memory.resume_store),
         )
 
     # --------------------------------------------------------------------------------------------
@@ -259,30 +265,30 @@ class WebSurface:
 
         try:
             async with anyio.create_task_group() as group:
-                if self._opening is not None:
-                    group.start_soon(self._opening.run)
+                if self._pool is not None:
+                    group.start_soon(self._pool.run)
                 if session is not None:
-                    self._showing = Showing(session, self._options, self._memory)
-                    await self._showing.run(started)
+                    self._view = SessionView(session, self._options, self._memory)
+                    await self._view.run(started)
                 else:
                     started()
                     await anyio.sleep_forever()
                 group.cancel_scope.cancel()
         finally:
-            self._showing = None
+            self._view = None
             self._url = None
             self._served = anyio.Event()
 
-    def _showings(self) -> tuple[Showing, ...]:
-        shown = self._opening.showings() if self._opening is not None else ()
-        return (self._showing, *shown) if self._showing is not None else tuple(shown)
+    def _views(self) -> tuple[SessionView, ...]:
+        shown = self._pool.views() if self._pool is not None else ()
+        return (self._view, *shown) if self._view is not None else tuple(shown)
 
     def _is_viewer(self, key: str) -> bool:
-        return any(showing.viewers.has_key(key) for showing in self._showings())
+        return any(view.viewers.has_key(key) for view in self._views())
 
 
 def _record(value: T | Mapping[str, Any], kind: type[T], where: str) -> T:
-    """The value; from a configuration file it comes as a table."""
+    """The value, converted if it is a table from a configuration file."""
     if isinstance(value, kind):
         return value
     try:
@@ -292,7 +298,7 @@ def _record(value: T | Mapping[str, Any], kind: type[T], where: str) -> T:
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """The fault itself, so that whoever is told reads what it was."""
+    """The error itself, so that its message is reported and not the group's."""
     error: Exception = group
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]

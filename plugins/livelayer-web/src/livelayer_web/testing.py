@@ -1,4 +1,4 @@
-"""For tests of what pages do: a page without a browser, and a surface on a scripted session."""
+"""For tests: a page without a browser, and a web surface on a scripted session."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from starlette.types import ASGIApp
 from livelayer_bus import MisuseError, MountedSurface, Session
 from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms, polled
 
-from .problems import MEDIA_TYPE
+from .http import MEDIA_TYPE
 from .surface import WebSurface
 
 
 @final
 class Frame:
-    """One server-sent event; a comment has no event."""
+    """One server-sent event, or a comment."""
 
     def __init__(self, event: str, data: Any, cursor: str | None) -> None:
         self.event = event
@@ -38,7 +38,7 @@ class Frame:
 
 
 def parse_frames(text: str) -> list[Frame]:
-    """The whole frames of a stream's text; what was cut off is left out."""
+    """The complete frames of a stream's text."""
     frames: list[Frame] = []
     for block in text.split("\n\n")[:-1]:
         fields: dict[str, str] = {}
@@ -135,7 +135,7 @@ class Page:
 
 @final
 class Web:
-    """A web surface that is mounted, over real HTTP."""
+    """A mounted web surface, over real HTTP."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Web:
         self.http = http
 
     async def connect(self) -> ScriptedRoom:
-        """Connect the session; its agent is there and speaks LiveLayer's messages."""
+        """Connect the session; its agent has joined and is ready."""
         await self.session.connect()
         room = await self.rooms.next()
         room.agent_says({"type": "bot_ready"})
@@ -214,18 +214,18 @@ def client_of(app: ASGIApp, base: str = "http://localhost/") -> httpx.AsyncClien
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:
-    """Status and code of a refusal.
+    """Status and code of a problem.
 
     Raises:
-        MisuseError: it is no whole problem.
+        MisuseError: the answer is not a complete problem.
     """
     body = answer.json() if answer.headers.get("content-type") == MEDIA_TYPE else {}
     if body.get("status") != answer.status_code or not (body.get("title") and body.get("detail")):
-        raise MisuseError(f"this answer is no problem: {answer.status_code} {answer.text[:200]}")
+        raise MisuseError(f"this answer is not a problem: {answer.status_code} {answer.text[:200]}")
     code: str = body["code"]
     return answer.status_code, code
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what the server does on its own account, in the same loop."""
+    """Wait for what the server does by itself, in the same event loop."""
     await polled(condition)

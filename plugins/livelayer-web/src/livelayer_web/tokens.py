@@ -2,128 +2,59 @@
 
 from __future__ import annotations
 
+import heapq
 import math
-import re
 import secrets
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias, final, get_args
+from typing import Final, final
 
-import jwt
 import msgspec
-from msgspec import Meta
 
-from livelayer_bus import MisuseError, RefusedError
+from livelayer_bus import MisuseError
 
-from .token_memory import TokenMemory
+from .token_format import (
+    AUDIENCE,
+    GRANTS,
+    Grant,
+    TokenClaims,
+    TokenExpiredError,
+    TokenInvalidError,
+    TokenReplayedError,
+    TokenRevokedError,
+    TokenSigner,
+    ViewerTokenError,
+)
 
-Grant: TypeAlias = Literal["watch", "talk", "control"]
-"""watch: events and media. talk: messages, command answers, microphone, camera, screen.
-control: connect, disconnect, switch the agent."""
-
-GRANTS: Final[frozenset[Grant]] = frozenset(get_args(Grant))
-"""Every grant: what a token has unless told otherwise."""
-
-AUDIENCE: Final = "livelayer-web"
-MIN_SECRET: Final = 32  # bytes: as long as the hash that it keys
 MAX_TTL: Final = 3600.0  # seconds
-MAX_SKEW: Final = 5.0  # seconds by which another machine that signs may be ahead
-MAX_TOKEN: Final = 4096  # characters
-_ALGORITHM: Final = "HS256"
-_PART: Final = re.compile(r"[A-Za-z0-9_-]+")
-
-
-# Errors -------------------------------------------------------------------------------------
-
-
-class ViewerTokenError(RefusedError):
-    """A viewer token was turned down; `code` is the problem's, and the text never holds the token.
-
-    The text says no more than whoever holds the token may know.
-    """
-
-    code: ClassVar[str] = "token"
-
-
-class TokenInvalidError(ViewerTokenError):
-    """It is no token of this secret, or one for another session."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"this viewer token is not for here: {reason}")
-        self.reason = reason
-
-
-class TokenExpiredError(ViewerTokenError):
-    """Its time is over."""
-
-    code: ClassVar[str] = "expired"
-
-    def __init__(self) -> None:
-        super().__init__("this viewer token has expired: get a new one")
-
-
-class TokenReplayedError(ViewerTokenError):
-    """It was taken before."""
-
-    code: ClassVar[str] = "replayed"
-
-    def __init__(self) -> None:
-        super().__init__("this viewer token was used before: get a new one")
-
-
-class TokenRevokedError(ViewerTokenError):
-    """It was revoked."""
-
-    code: ClassVar[str] = "revoked"
-
-    def __init__(self) -> None:
-        super().__init__("this viewer token was revoked")
-
-
-# Records ------------------------------------------------------------------------------------
+LEEWAY: Final = 30.0  # seconds by which the clock of another machine that signs may be ahead
+CAPACITY: Final = 65_536  # ids in memory at once
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a token that was taken says."""
+    """What a token says that was taken."""
 
     session_id: str
     token_id: str
     grants: frozenset[Grant]
     expires: float
-    """Seconds since the epoch; limits the joining, not the viewer."""
+    """Seconds since the epoch. Limits joining; a viewer that has joined may stay."""
 
 
 class TokenStatistics(msgspec.Struct, frozen=True):
-    """What happened to the tokens of one secret, here."""
+    """The tokens of one secret, in this process."""
 
     issued: int
     """Signed here."""
     taken: int
     """Verified: each let one viewer in."""
     refused: Mapping[str, int]
-    """Turned down, by code."""
+    """By the problem's code."""
     remembered: int
-    """Taken tokens that are not over yet."""
+    """Taken tokens that have not expired yet."""
     revoked: int
-    """Revoked tokens that may not be over yet."""
-
-
-_Id = Annotated[str, Meta(min_length=1, max_length=128)]
-
-
-class _Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    aud: str
-    sid: Annotated[str, Meta(min_length=1, max_length=256)]
-    jti: _Id
-    grants: Annotated[list[Grant], Meta(min_length=1, max_length=len(get_args(Grant)))]
-    iat: float
-    exp: float
-    nbf: float = -math.inf
-
-
-# The tokens ---------------------------------------------------------------------------------
+    """Revoked tokens that may not have expired yet."""
 
 
 @final
@@ -131,17 +62,18 @@ class ViewerTokens:
     """Issues and takes viewer tokens: JWTs, signed with HMAC-SHA256.
 
     Guarantee: a token lets one viewer into one session, once, before it expires, unless it was
-    revoked. Only the exact characters that were signed are accepted. Memory is bounded; when it
+    revoked. Only the exact characters that were signed are accepted. Memory is bounded: when it
     overflows (65,536 tokens taken, or revoked, within their lifetimes), the oldest are refused
-    rather than forgotten. What was taken is remembered by this object alone: give a secret to one
-    object, except to sign. A clock that is set back makes no token good again.
+    rather than forgotten. Only this object remembers what was taken: give a secret to one object,
+    except to sign. Setting the clock back does not make a token valid again.
 
     A token signed elsewhere has `aud` "livelayer-web", `sid` (the session's id), `jti` (unique),
-    `grants` (a list), `iat` and `exp`, at most an hour apart.
+    `grants` (a list), `iat` and `exp`, at most an hour apart. The
+    clock of the machine that signs it may be ahead by 30 s.
 
     Args:
         secret: at least 32 bytes, random; text counts as UTF-8.
-        ttl: seconds that a token is good for, at most 3600.
+        ttl: seconds that a token is valid, at most 3600.
         now: wall-clock seconds since the epoch.
 
     Raises:
@@ -151,29 +83,15 @@ class ViewerTokens:
     def __init__(
         self, secret: str | bytes, *, ttl: float = 60.0, now: Callable[[], float] = time.time
     ) -> None:
-        key = secret.encode() if isinstance(secret, str) else bytes(secret)
-        if len(key) < MIN_SECRET:
-            raise MisuseError(
-                f"the viewer tokens' secret has {len(key)} bytes, {MIN_SECRET} are the least: "
-                "make one with secrets.token_urlsafe(32)"
-            )
+        self._signer = TokenSigner(secret)
         self._ttl = _check_ttl(ttl)
         self._now = now
-        self._key = key
-        self._jws = jwt.PyJWS(algorithms=[_ALGORITHM])
         self._taken = TokenMemory()
         self._revoked = TokenMemory()
         self._listeners: list[Callable[[str], None]] = []
         self._issued = 0
         self._verified = 0
         self._refused: Counter[str] = Counter()
-        try:
-            self._sign(b"{}")
-        except jwt.InvalidKeyError as exc:
-            raise MisuseError(
-                "the viewer tokens' secret looks like a public key or certificate: make a random "
-                "one with secrets.token_urlsafe(32)"
-            ) from exc
 
     def __repr__(self) -> str:
         return f"<ViewerTokens ttl={self._ttl:g}>"
@@ -186,11 +104,11 @@ class ViewerTokens:
         Args:
             session_id: the session's `id`.
             grants: what its viewer may do; at least one.
-            ttl: seconds that it is good for, at most 3600; None: this object's own.
+            ttl: seconds that it is valid, at most 3600; None: this object's own.
 
         Raises:
-            MisuseError: there is no such grant, none at all, no session id, or `ttl` is out of
-                range.
+            MisuseError: a grant does not exist, `grants` or the session id is empty, or `ttl` is
+                out of range.
         """
         lifetime = self._ttl if ttl is None else _check_ttl(ttl)
         if isinstance(grants, str) or not grants or not GRANTS.issuperset(grants):
@@ -198,7 +116,7 @@ class ViewerTokens:
         if not 1 <= len(session_id) <= 256:
             raise MisuseError("a viewer token needs a session id of 1 to 256 characters")
         now = self._now()
-        payload = _Payload(
+        claims = TokenClaims(
             aud=AUDIENCE,
             sid=session_id,
             jti=secrets.token_urlsafe(16),
@@ -207,16 +125,16 @@ class ViewerTokens:
             exp=now + lifetime,
         )
         self._issued += 1
-        return self._sign(msgspec.json.encode(payload))
+        return self._signer.sign(claims)
 
     def verify(self, token: str, session_id: str) -> Claims:
-        """Take the token: what it says; it cannot be taken again.
+        """Take the token and return its claims. It cannot be taken again.
 
         Raises:
-            TokenInvalidError: it was not signed with this secret, says something else than such a
-                token does, or is for another session.
-            TokenExpiredError: its time is over.
-            TokenReplayedError: it was taken before.
+            TokenInvalidError: it was not signed with this secret, is not a viewer's, is for
+                another session, or begins later.
+            TokenExpiredError: it has expired.
+            TokenReplayedError: it was used before.
             TokenRevokedError: it was revoked.
         """
         try:
@@ -228,21 +146,21 @@ class ViewerTokens:
         return claims
 
     def token_id(self, token: str) -> str:
-        """The id that `revoke` takes; the token stays good, and may be over.
+        """The id that `revoke` takes. The token is not taken, and may have expired.
 
         Raises:
             TokenInvalidError: it was not signed with this secret.
         """
-        return self._read(token).jti
+        return self._signer.read(token).jti
 
     def revoke(self, token_id: str) -> None:
-        """Refuse the token from now on, and end the viewers that it let in.
+        """Refuse the token from now on, and end the viewers that joined with it.
 
-        Safe to call twice. Every callback of `on_revoke` has returned when this returns.
+        Idempotent. Every callback of `on_revoke` has returned when this returns.
         """
         now = self._now()
-        # Whenever it was signed, it is over by then: nobody signs further ahead.
-        self._revoked.add(token_id, now + MAX_TTL + MAX_SKEW, now)
+        # Whenever it was signed, it has expired by then.
+        self._revoked.add(token_id, now + MAX_TTL + LEEWAY, now)
         for listener in tuple(self._listeners):
             listener(token_id)
 
@@ -251,7 +169,11 @@ class ViewerTokens:
         return token_id in self._revoked
 
     def on_revoke(self, callback: Callable[[str], None]) -> Callable[[], None]:
-        """Call `callback(token_id)` at every `revoke`, before it returns; gives its removal."""
+        """Call `callback(token_id)` at every `revoke`, before it returns.
+
+        Returns:
+            A function that removes the callback.
+        """
         self._listeners.append(callback)
 
         def remove() -> None:
@@ -271,64 +193,74 @@ class ViewerTokens:
         )
 
     def _take(self, token: str, session_id: str) -> Claims:
-        payload = self._read(token)
+        claims = self._signer.read(token)
         now = self._now()
-        if payload.sid != session_id:
+        if claims.sid != session_id:
             raise TokenInvalidError("it is for another session")
-        if payload.exp <= now:
+        if claims.exp <= now:
             raise TokenExpiredError
-        if not (payload.nbf <= now + MAX_SKEW and payload.iat <= now + MAX_SKEW):
-            raise TokenInvalidError("its time has not come")
-        if payload.exp - payload.iat > MAX_TTL:
-            raise TokenInvalidError(f"it is good for more than {MAX_TTL:g} s")
-        # Revoked counts for its lifetime after the revoking, hence the earliest end it can have.
-        if payload.jti in self._revoked or self._revoked.forgot(payload.iat + MAX_TTL):
+        if (ahead := max(claims.nbf, claims.iat) - now) > LEEWAY:
+            raise TokenInvalidError(
+                f"it begins in {ahead:.0f} s: set the clock of the machine that signs it"
+            )
+        if claims.exp - claims.iat > MAX_TTL:
+            raise TokenInvalidError(f"it is valid for more than {MAX_TTL:g} s")
+        # A revoked id is kept for a lifetime after `revoke`: this is the earliest end it can have.
+        if claims.jti in self._revoked or self._revoked.forgot(claims.iat + MAX_TTL):
             raise TokenRevokedError
-        if payload.jti in self._taken:
+        if claims.jti in self._taken:
             raise TokenReplayedError
-        if self._taken.forgot(payload.exp):
+        if self._taken.forgot(claims.exp):
             raise TokenExpiredError
-        self._taken.add(payload.jti, payload.exp, now)
-        return Claims(payload.sid, payload.jti, frozenset(payload.grants), payload.exp)
-
-    def _sign(self, payload: bytes) -> str:
-        return self._jws.encode(payload, self._key, _ALGORITHM)
-
-    def _read(self, token: str) -> _Payload:
-        if not _is_canonical(token):
-            raise TokenInvalidError("it is no signed token")
-        try:
-            payload = self._jws.decode(token, self._key, algorithms=[_ALGORITHM])
-        except jwt.PyJWTError as exc:
-            raise TokenInvalidError("its signature is not this server's") from exc
-        try:
-            read = msgspec.json.decode(payload, type=_Payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-            raise TokenInvalidError("its claims are not a viewer token's") from exc
-        if read.aud != AUDIENCE:
-            raise TokenInvalidError("it is for something else than this server's viewers")
-        return read
+        self._taken.add(claims.jti, claims.exp, now)
+        return Claims(claims.sid, claims.jti, frozenset(claims.grants), claims.exp)
 
 
 def _check_ttl(ttl: float) -> float:
     if not 0 < ttl <= MAX_TTL:
-        raise MisuseError(f"ttl is {ttl!r}: a viewer token is good for up to {MAX_TTL:g} seconds")
+        raise MisuseError(f"ttl is {ttl!r}: a viewer token is valid for up to {MAX_TTL:g} seconds")
     return float(ttl)
 
 
-def _is_canonical(token: str) -> bool:
-    """Whether the text is the one way to write these bytes.
+@final
+class TokenMemory:
+    """Remembers each id until its token expires, in bounded memory.
 
-    base64 decoders ignore foreign characters and the last one's spare bits, so that several texts
-    would pass for one token.
+    Guarantee: an id that was added is either in here, or `forgot(its end)` is True. A caller that
+    checks both never takes a forgotten id for a new one, even if the clock is set back.
     """
-    if len(token) > MAX_TOKEN or not token.isascii():
-        return False
-    parts = token.split(".")
-    return len(parts) == 3 and all(
-        _PART.fullmatch(part) is not None
-        and len(part) % 4 != 1
-        and urlsafe_b64encode(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        == (part + "=" * (-len(part) % 4)).encode()
-        for part in parts
-    )
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._ids: set[str] = set()
+        self._ends: list[tuple[float, str]] = []
+        self._forgotten = -math.inf
+
+    def add(self, token_id: str, end: float, now: float) -> None:
+        """Remember the id until `end`. Ids that have ended, or exceed the capacity, are removed.
+
+        An id that is in here already keeps its end.
+        """
+        while self._ends and self._ends[0][0] <= now:
+            self._forget_first()
+        if token_id in self._ids:
+            return
+        self._ids.add(token_id)
+        heapq.heappush(self._ends, (end, token_id))
+        if len(self._ids) > self._capacity:
+            self._forget_first()
+
+    def forgot(self, end: float) -> bool:
+        """Whether an id with this end may have been forgotten."""
+        return end <= self._forgotten
+
+    def __contains__(self, token_id: str) -> bool:
+        return token_id in self._ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def _forget_first(self) -> None:
+        end, token_id = heapq.heappop(self._ends)
+        self._ids.remove(token_id)
+        self._forgotten = max(self._forgotten, end)

@@ -15,8 +15,8 @@ from livelayer_bus.messages import ALL, Capability
 from livelayer_bus.surfaces import last_used
 
 from .media import MediaConnection
-from .resume_store import Place, Places, digest_of
-from .tokens import GRANTS, Grant
+from .resume_store import ResumeRecord, ResumeStore, digest_of
+from .token_format import GRANTS, Grant
 
 BEAT_SECONDS: Final = 1.5
 """How often a page says that it is there."""
@@ -139,13 +139,13 @@ class Viewers:
     def __init__(
         self,
         session_id: str,
-        places: Places,
+        resume_store: ResumeStore,
         clock: Clock,
         limit: int,
         changed: Callable[[], None],
     ) -> None:
         self._session_id = session_id
-        self._places = places
+        self._resume_store = resume_store
         self._clock = clock
         self._limit = limit
         self._changed = changed
@@ -199,18 +199,18 @@ class Viewers:
             if held.streams:
                 return self._twin(held.grants, held.token_id, held.last_used)
             self.leave(held, "replaced")
-        place = self._places.find(digest, self._session_id)
-        if place is None:
+        record = self._resume_store.find(digest, self._session_id)
+        if record is None:
             return None
         living = {viewer.id: viewer for viewer in self}
         # It was given a new key before, and comes back with the old one: the answer was lost.
-        if (other := living.get(place.id)) is not None:
+        if (other := living.get(record.id)) is not None:
             if other.streams:
-                return self._twin(place.grants, place.token_id, place.used)
+                return self._twin(record.grants, record.token_id, record.used)
             self.leave(other, "replaced")
         self.resumed += 1
-        viewer = Viewer(place.id, place.grants, place.token_id, silent=False)
-        viewer.last_used = place.used
+        viewer = Viewer(record.id, record.grants, record.token_id, silent=False)
+        viewer.last_used = record.used
         return self._add(viewer)
 
     def by_key(self, key: str) -> Viewer | None:
@@ -237,10 +237,10 @@ class Viewers:
             return
         del self._by_key[digest]
         if not viewer.silent and why != "revoked":
-            place = Place(
+            record = ResumeRecord(
                 self._session_id, viewer.id, viewer.grants, viewer.token_id, viewer.last_used
             )
-            self._places.remember(digest, place)
+            self._resume_store.remember(digest, record)
         viewer.end(why)
         self._tell_changed()
 
@@ -249,7 +249,7 @@ class Viewers:
         for viewer in self:
             if viewer.token_id == token_id:
                 self.leave(viewer, "revoked")
-        self._places.revoke(token_id)
+        self._resume_store.revoke(token_id)
 
     def close(self, why: str) -> None:
         """End every page."""

@@ -13,7 +13,7 @@ import pytest
 from livekit import api
 from livelayer_embedded import EmbeddedServer
 from livelayer_web.endpoint import ApiKeys, Auth, EndpointSettings, Rate, ServedAgent, create_app
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from livelayer_bus.events import AgentConfig
 from livelayer_bus.testing import ManualClock
@@ -22,7 +22,7 @@ KEY = "key-of-the-shop-0123456789"
 OTHER_KEY = "key-of-the-blog-0123456789"
 ORIGIN = "https://shop.example.com"
 SECRET = "secretsecretsecretsecretsecretsecret"
-SESSION = "/api/widget/session"
+SESSION = "/api/widget/session"  # spelled out: clients have it built in
 FREE = Rate(per_minute=1e6, burst=100_000)
 
 LUMI = ServedAgent(
@@ -52,7 +52,7 @@ async def server(anyio_backend: object) -> AsyncGenerator[EmbeddedServer, None]:
         yield server
 
 
-Make = Callable[..., Starlette]
+Make = Callable[..., ASGIApp]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def make(clock: ManualClock) -> Make:
         agents: tuple[ServedAgent, ...] = (LUMI, MOSS),
         auth: Auth | None = None,
         **settings: Any,
-    ) -> Starlette:
+    ) -> ASGIApp:
         given: dict[str, Any] = {
             "url": url,
             "api_key": "devkey",
@@ -83,7 +83,7 @@ def make(clock: ManualClock) -> Make:
     return made
 
 
-Ask = Callable[[Starlette], AbstractAsyncContextManager[httpx.AsyncClient]]
+Ask = Callable[[ASGIApp], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def ask() -> Ask:
     """A client of an application, without a network, with the shop's key."""
 
     @asynccontextmanager
-    async def asking(app: Starlette) -> AsyncGenerator[httpx.AsyncClient, None]:
+    async def asking(app: ASGIApp) -> AsyncGenerator[httpx.AsyncClient, None]:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app),
             base_url="http://endpoint",
@@ -139,9 +139,10 @@ def claims(token: str) -> Any:
 
 
 def error_of(answer: httpx.Response) -> tuple[int, str]:
-    """Status and code of a refusal; its body has nothing else."""
+    """Status and code of a problem."""
+    assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
-    assert set(body) == {"error"}
-    assert set(body["error"]) == {"code", "message"}
-    assert body["error"]["message"]
-    return answer.status_code, body["error"]["code"]
+    assert set(body) == {"type", "title", "status", "detail", "code"}
+    assert body["status"] == answer.status_code
+    assert body["detail"]
+    return answer.status_code, body["code"]

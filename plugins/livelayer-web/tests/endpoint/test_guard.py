@@ -6,8 +6,8 @@ import json
 
 import httpx
 import pytest
-from livelayer_web.endpoint import Caller, Rate
-from livelayer_web.http.rates import MAX_BUCKETS, RateLimiter, bucket_of
+from livelayer_web.endpoint import Caller, Rate, RateLimiter, bucket_of
+from livelayer_web.http.rates import MAX_BUCKETS
 from starlette.requests import Request
 
 from livelayer_bus.errors import ConfigError
@@ -42,7 +42,7 @@ async def test_a_foreign_page_is_refused(client: httpx.AsyncClient, origin: str)
         ),
         await client.get("/api/agents/agt_lumi/config", headers={"origin": origin}),
     ):
-        assert error_of(answer) == (403, "origin_refused")
+        assert error_of(answer) == (403, "origin")
         assert "access-control-allow-origin" not in answer.headers
 
 
@@ -77,7 +77,7 @@ async def test_an_address_that_asks_too_often_has_to_wait(
         ]
         assert statuses == [401, 401]
         refused = await client.post(SESSION, json={"agentId": LUMI.id})
-        assert error_of(refused) == (429, "rate_limited")
+        assert error_of(refused) == (429, "rate")
         assert refused.headers["retry-after"] == "2"
         clock.advance(1)
         assert (await client.post(SESSION, json={"agentId": LUMI.id})).status_code == 200
@@ -89,9 +89,48 @@ async def test_a_caller_that_asks_too_often_has_to_wait_and_others_need_not(
     async with ask(make(caller_rate=Rate(per_minute=60, burst=1))) as client:
         body = {"agentId": LUMI.id}
         assert (await client.post(SESSION, json=body)).status_code == 200
-        assert error_of(await client.post(SESSION, json=body)) == (429, "rate_limited")
+        assert error_of(await client.post(SESSION, json=body)) == (429, "rate")
         other = await client.post(SESSION, json=body, headers={"x-api-key": OTHER_KEY})
         assert other.status_code == 200
+
+
+async def test_the_question_for_health_is_not_limited(make: Make, ask: Ask) -> None:
+    async with ask(make(address_rate=Rate(per_minute=60, burst=1))) as client:
+        assert [(await client.get("/health")).status_code for _ in range(5)] == [200] * 5
+        assert (await client.post(SESSION, json={"agentId": LUMI.id})).status_code == 200
+        assert error_of(await client.post(SESSION, json={})) == (429, "rate")
+        assert (await client.get("/health")).status_code == 200
+
+
+async def test_behind_a_trusted_proxy_each_client_has_its_own_rate(
+    make: Make, ask: Ask, log: Log
+) -> None:
+    app = make(address_rate=Rate(per_minute=60, burst=1), trusted_proxies=("127.0.0.1",))
+    async with ask(app) as client:
+        for address in ("198.51.100.1", "198.51.100.2"):
+            # Only what the proxy itself added counts.
+            headers = {"x-forwarded-for": f"203.0.113.9, {address}"}
+            answer = await client.post(SESSION, json={"agentId": LUMI.id}, headers=headers)
+            assert answer.status_code == 200
+            assert log.lines[-1]["address"] == address
+
+
+async def test_without_a_trusted_proxy_a_client_cannot_name_its_address(
+    make: Make, ask: Ask, log: Log
+) -> None:
+    async with ask(make(address_rate=Rate(per_minute=60, burst=1))) as client:
+        statuses = [
+            (await client.get("/openapi.json", headers={"x-forwarded-for": address})).status_code
+            for address in ("198.51.100.1", "198.51.100.2")
+        ]
+    assert statuses == [200, 429]
+    assert {line["address"] for line in log.lines} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("proxy", ["proxy.example.com", "10.0.0.1/33", "*", ""])
+def test_a_proxy_is_an_address_or_a_network(make: Make, proxy: str) -> None:
+    with pytest.raises(ConfigError, match="trusted_proxies"):
+        make(trusted_proxies=(proxy,))
 
 
 def test_the_limiters_memory_is_bounded(clock: ManualClock) -> None:

@@ -8,12 +8,14 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from livelayer_web.endpoint import ApiKeys, EndpointSettings, create_app
 from livelayer_web.endpoint.openapi import openapi
+from livelayer_web.http import Guard
 from schemathesis import Case
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from starlette.applications import Starlette
 from starlette.routing import Route
 
 from .conftest import FREE, KEY, LUMI, MOSS, SECRET
@@ -52,5 +54,7 @@ def test_no_request_made_up_from_the_description_is_a_500(case: Case[Any]) -> No
 
 
 def test_every_route_is_described() -> None:
-    described = {path.replace("agentId", "agent_id:path") for path in openapi()["paths"]}
-    assert described == {route.path for route in app.routes if isinstance(route, Route)}
+    described = {path.replace("agent_id", "agent_id:path") for path in openapi()["paths"]}
+    assert isinstance(app, Guard)
+    assert isinstance(app.app, Starlette)
+    assert described == {route.path for route in app.app.routes if isinstance(route, Route)}

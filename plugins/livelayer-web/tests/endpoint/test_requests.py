@@ -145,7 +145,7 @@ async def test_an_endpoint_of_one_agent_need_not_be_told_which(make: Make, ask: 
 async def test_an_endpoint_of_several_agents_has_to_be_told_which(
     client: httpx.AsyncClient,
 ) -> None:
-    assert error_of(await client.post("/api/token", json={})) == (400, "bad_request")
+    assert error_of(await client.post("/api/token", json={})) == (400, "body")
 
 
 async def test_a_room_asked_for_by_name_is_the_callers_own(client: httpx.AsyncClient) -> None:
@@ -189,7 +189,7 @@ async def test_a_request_sets_no_attribute_that_means_something(
         "participant_attributes": {name: "speaking"},
         "room_config": {"agents": [{"agent_name": "lumi"}]},
     }
-    assert error_of(await client.post("/api/token", json=body)) == (400, "bad_request")
+    assert error_of(await client.post("/api/token", json=body)) == (400, "body")
 
 
 # Who may ask -------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ async def test_the_applications_own_check_says_who_asks_and_what_for(make: Make,
         found = claims((await client.post(SESSION, json={"agentId": LUMI.id})).json()["token"])
         assert (found.identity, found.name) == ("user-ada", "ada")
         refused = await client.post(SESSION, json={"agentId": "agt/moss"})
-        assert error_of(refused) == (404, "unknown_agent")
+        assert error_of(refused) == (404, "agent")
 
 
 async def test_a_check_that_fails_is_no_500_and_tells_nothing(make: Make, ask: Ask) -> None:
@@ -290,7 +290,7 @@ def test_unusable_keys_are_refused_at_once(keys: dict[str, str]) -> None:
 async def test_a_body_that_cannot_be_used_is_refused(
     client: httpx.AsyncClient, body: bytes
 ) -> None:
-    assert error_of(await client.post(SESSION, content=body)) == (400, "bad_request")
+    assert error_of(await client.post(SESSION, content=body)) == (400, "body")
 
 
 async def test_an_unknown_agent_is_not_found(client: httpx.AsyncClient) -> None:
@@ -298,7 +298,7 @@ async def test_an_unknown_agent_is_not_found(client: httpx.AsyncClient) -> None:
         await client.post(SESSION, json={"agentId": "agt_nobody"}),
         await client.get("/api/agents/agt_nobody/config"),
     ):
-        assert error_of(answer) == (404, "unknown_agent")
+        assert error_of(answer) == (404, "agent")
 
 
 async def chunks(size: int) -> AsyncIterator[bytes]:
@@ -313,7 +313,7 @@ async def test_a_body_that_is_too_large_is_refused_whatever_its_length_says(
     silent = await client.post(SESSION, content=chunks(20_480))
     further = await client.post(SESSION, json={"agentId": LUMI.id, "x": "y" * 3000})
     for answer in (announced, silent, further):
-        assert error_of(answer) == (413, "too_large")
+        assert error_of(answer) == (413, "size")
 
 
 async def test_a_token_that_no_header_could_carry_is_refused(client: httpx.AsyncClient) -> None:
@@ -321,13 +321,22 @@ async def test_a_token_that_no_header_could_carry_is_refused(client: httpx.Async
         "participant_attributes": {str(number): "x" * 1024 for number in range(6)},
         "room_config": {"agents": [{"agent_name": "lumi"}]},
     }
-    assert error_of(await client.post("/api/token", json=body)) == (413, "too_large")
+    assert error_of(await client.post("/api/token", json=body)) == (413, "size")
     body["participant_attributes"] = {}
     assert (await client.post("/api/token", json=body)).status_code == 200
 
 
 async def test_other_paths_and_methods_are_refused_as_json(client: httpx.AsyncClient) -> None:
-    assert error_of(await client.get("/")) == (404, "not_found")
+    assert error_of(await client.get("/")) == (404, "path")
     answer = await client.get(SESSION)
-    assert error_of(answer) == (405, "method_not_allowed")
+    assert error_of(answer) == (405, "method")
     assert answer.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("path", [f"{SESSION}/", "/api/token/", "/health/"])
+async def test_a_trailing_slash_leads_nowhere(client: httpx.AsyncClient, path: str) -> None:
+    """A redirect would lead to the address in the Host header."""
+    for method in ("GET", "POST"):
+        answer = await client.request(method, path, json={}, headers={"host": "evil.example.com"})
+        assert error_of(answer) == (404, "path")
+        assert "location" not in answer.headers

@@ -45,13 +45,15 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Generator[Serving, None, None]:
+def serving(
+    folder: Path, *arguments: str, env: dict[str, str] | None = None
+) -> Generator[Serving, None, None]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("LIVEKIT")}
     command = [sys.executable, "-c", "from livelayer_bus.cli import main; main()", "serve"]
     process = subprocess.Popen(  # noqa: S603 - our own command
         [*command, "--port", "0", *arguments],
         cwd=folder,
-        env=environ | {"PYTHONUNBUFFERED": "1"},
+        env=environ | {"PYTHONUNBUFFERED": "1"} | (env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -107,6 +109,18 @@ def test_a_file_names_agents_and_keys(tmp_path: Path) -> None:
     assert code == 130
     assert "key-of-the-shop" not in it.said
     assert "s" * 32 not in it.said
+
+
+def test_the_environment_names_the_server_its_key_and_its_secret(tmp_path: Path) -> None:
+    names = {
+        "LIVEKIT_URL": "ws://127.0.0.1:9",
+        "LIVEKIT_API_KEY": "k",
+        "LIVEKIT_API_SECRET": "s" * 32,
+    }
+    with serving(tmp_path, env=names) as command:
+        assert "ws://127.0.0.1:9" in command.said
+        assert "this machine only" not in command.said
+        command.interrupt()
 
 
 @pytest.mark.parametrize(

@@ -133,5 +133,5 @@ async def test_the_browser_half_is_served_with_its_types(
 
 
 def test_a_site_that_is_not_there_is_misuse(tmp_path: Path) -> None:
-    with pytest.raises(MisuseError, match="no folder"):
+    with pytest.raises(MisuseError, match="not a folder"):
         site_files(tmp_path / "missing")

@@ -9,13 +9,13 @@ from typing import Any
 
 import anyio
 import pytest
-from livelayer_web import Policy, ViewerTokens, WebSurface
-from livelayer_web.endpoint import Rate, RateLimiter, bucket_of
-from livelayer_web.guard import Guard
+from livelayer_web import NetworkPolicy, Rate, ViewerTokens, WebSurface
+from livelayer_web.http import Guard, Hosts, Origins, RateLimiter, bucket_of
+from livelayer_web.network_policy import NetworkLimits
 from livelayer_web.testing import Page, Serve, Web, client_of, code_of
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from livelayer_bus import MisuseError
 from livelayer_bus.testing import PATIENCE, ManualClock, settle
@@ -116,6 +116,22 @@ async def test_without_a_token_nobody_joins(serve: Serve, tokens: ViewerTokens) 
         offer = {"content-type": "application/sdp"}
         assert code_of(await web.http.post("whep", headers=offer, content="v=0")) == (401, "token")
         assert web.surface.viewers() == ()
+
+
+async def test_a_key_may_come_beside_the_sites_own_login(
+    serve: Serve, tokens: ViewerTokens
+) -> None:
+    login = {"authorization": "Basic c2hvcDpzZWNyZXQ="}
+    async with serve(tokens=tokens) as web:
+        answer = await web.http.post(
+            "viewers", json={}, headers=login | {"x-livelayer-key": web.surface.token()}
+        )
+        assert answer.status_code == 201
+        key = login | {"x-livelayer-key": answer.json()["key"]}
+        assert (await web.http.post("viewers/me/beat", json={}, headers=key)).status_code == 204
+        bearer = {"authorization": f"Bearer {answer.json()['key']}", "x-livelayer-key": "wrong"}
+        refused = await web.http.post("viewers/me/beat", json={}, headers=bearer)
+        assert code_of(refused) == (401, "viewer")
 
 
 async def test_tokens_that_are_no_good_are_told_apart(serve: Serve) -> None:
@@ -264,7 +280,7 @@ def test_options_that_contradict_each_other_are_misuse(tokens: ViewerTokens) -> 
 
 
 async def test_joining_is_limited_by_address(serve: Serve) -> None:
-    async with serve(policy=Policy(joins=Rate(per_minute=60, burst=3))) as web:
+    async with serve(policy=NetworkPolicy(joins=Rate(per_minute=60, burst=3))) as web:
         for _ in range(3):
             assert (await web.join()).status_code == 201
         refused = await web.join()
@@ -275,7 +291,7 @@ async def test_joining_is_limited_by_address(serve: Serve) -> None:
 
 
 async def test_messages_are_limited_by_page(serve: Serve) -> None:
-    async with serve(policy=Policy(messages=Rate(per_minute=60, burst=2))) as web:
+    async with serve(policy=NetworkPolicy(messages=Rate(per_minute=60, burst=2))) as web:
         await web.connect()
         page, other = await web.page(), await web.page()
         typed = {"type": "user_message", "text": "hi"}
@@ -285,12 +301,42 @@ async def test_messages_are_limited_by_page(serve: Serve) -> None:
         assert (await page.beat()).status_code == 204
 
 
-async def test_everything_is_limited() -> None:
-    guard = Guard(Response("ok"), Policy(everything=Rate(per_minute=60, burst=2)))
+def guarded(app: ASGIApp, policy: NetworkPolicy | None = None) -> Guard:
+    """The guard as a web surface has it."""
+    policy = policy or NetworkPolicy()
+    return Guard(
+        app,
+        hosts=Hosts(),
+        origins=Origins(),
+        limits=NetworkLimits(policy, ManualClock(), lambda _: False),
+        max_body=policy.max_body,
+        trusted_proxies=policy.trusted_proxies,
+    )
+
+
+async def test_every_request_is_limited_but_those_for_files() -> None:
+    guard = guarded(Response("ok"), NetworkPolicy(everything=Rate(per_minute=60, burst=2)))
     async with client_of(guard) as http:
-        codes = [(await http.get("/")).status_code for _ in range(3)]
-    assert codes == [200, 200, 429]
-    assert guard.statistics().refused == {"rate": 1}
+        codes = [(await http.post("/viewers/me/beat")).status_code for _ in range(3)]
+        assert codes == [200, 200, 429]
+        assert (await http.get("/events")).status_code == 429
+        codes = [(await http.get("/js/livelayer.js")).status_code for _ in range(50)]
+        assert codes == [200] * 50
+    assert guard.statistics().refused == {"rate": 2}
+
+
+async def test_a_trusted_proxy_names_the_client() -> None:
+    rate = Rate(per_minute=60, burst=1)
+    for proxies, codes in (((), [200, 429]), (("127.0.0.0/8",), [200, 200])):
+        guard = guarded(Response("ok"), NetworkPolicy(everything=rate, trusted_proxies=proxies))
+        async with client_of(guard) as http:
+            asked = [
+                (await http.post("/", headers={"x-forwarded-for": client})).status_code
+                for client in ("198.51.100.1", "evil, 198.51.100.2, 127.0.0.1")
+            ]
+        assert asked == codes
+    with pytest.raises(MisuseError, match="trusted_proxies"):
+        guarded(Response(), NetworkPolicy(trusted_proxies=["proxy.example.com"]))
 
 
 async def test_a_body_that_does_not_say_its_length_is_cut_off() -> None:
@@ -306,7 +352,7 @@ async def test_a_body_that_does_not_say_its_length_is_cut_off() -> None:
         for _ in range(100):
             yield b"x" * 100
 
-    async with client_of(Guard(app, Policy(max_body=1000))) as http:
+    async with client_of(guarded(app, NetworkPolicy(max_body=1000))) as http:
         assert code_of(await http.post("/", content=chunks())) == (413, "size")
         assert code_of(await http.post("/", content=b"x" * 1001)) == (413, "size")
         assert (await http.post("/", content=b"x" * 1000)).status_code == 200
@@ -333,7 +379,7 @@ async def test_websockets_are_refused() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await Guard(Response("never"), Policy())({"type": "websocket", "path": "/"}, receive, send)
+    await guarded(Response("never"))({"type": "websocket", "path": "/"}, receive, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
@@ -348,7 +394,7 @@ async def test_a_fault_of_ours_is_told_by_its_kind_and_quotes_nothing(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise RuntimeError(private)
 
-    guard = Guard(app, Policy())
+    guard = guarded(app)
     with caplog.at_level(logging.DEBUG):
         async with client_of(guard) as http:
             answer = await http.get(f"/?token={private}")

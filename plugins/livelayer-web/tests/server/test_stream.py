@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from livelayer_web.events import Info
-from livelayer_web.resume_store import Places
+from livelayer_web.resume_store import ResumeStore
 from livelayer_web.stream import EventStream
 from livelayer_web.testing import Frame, Serve, Web, parse_frames, until
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
@@ -59,8 +59,13 @@ async def test_a_cursor_goes_on_where_it_was(web: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    "cursor", ["another:3", "{id}:999999", "{id}:x", "{id}", "", ":", "{id}:-1", "\x7f"]
-)
+    "cursor",
+    [
+        "another:3", "{id}:999999", "{id}:x", "{id}", "", ":", "{id}:-1", "\x7f", "{id}:1e999",
+        "{id}:+1", "{id}: 1", "{id}:1_0", "5", "5" * 5000,
+        pytest.param("{id}:" + "9" * 5000, id="5000-digits"),
+    ],
+)  # fmt: skip
 async def test_a_cursor_that_is_none_here_gets_a_snapshot_alone(web: Web, cursor: str) -> None:
     page = await web.page()
     async with page.events(cursor.format(id=web.session.id)) as events:
@@ -278,7 +283,7 @@ async def _cut_and_go_on(cuts: list[int], bursts: list[int]) -> None:
         await session.connect()
         room = await rooms.next()
         view = SurfaceSession(session, "web", frozenset(), None)
-        viewer, _ = Viewers("s", Places(clock), clock, 9, lambda: None).join()
+        viewer, _ = Viewers("s", ResumeStore(clock), clock, 9, lambda: None).join()
         listener.last_id = f"{session.id}:{session.state.sequence}"
         first = session.state.sequence + 1
         for cut, burst in zip([*cuts, None], bursts, strict=False):  # the last one is not cut

@@ -19,8 +19,8 @@ from livelayer_web import (
     ViewerTokenError,
     ViewerTokens,
 )
-from livelayer_web.token_memory import TokenMemory
-from livelayer_web.tokens import AUDIENCE, MAX_TTL
+from livelayer_web.token_format import AUDIENCE
+from livelayer_web.tokens import LEEWAY, MAX_TTL, TokenMemory
 
 from livelayer_bus import MisuseError, RefusedError
 
@@ -116,6 +116,16 @@ def test_what_is_revoked_is_refused_and_told(tokens: ViewerTokens) -> None:
 
 def test_one_signed_elsewhere_passes(tokens: ViewerTokens, wall: Wall) -> None:
     assert tokens.verify(signed(wall), SESSION).token_id == "id-1"
+
+
+def test_a_clock_that_is_ahead_is_tolerated_or_named(tokens: ViewerTokens, wall: Wall) -> None:
+    def ahead(seconds: float) -> str:
+        begins = wall.now + seconds
+        return signed(wall, iat=begins, exp=begins + 60, jti=f"id-{seconds}")
+
+    tokens.verify(ahead(LEEWAY), SESSION)
+    with pytest.raises(TokenInvalidError, match="begins in 45 s"):
+        tokens.verify(ahead(45), SESSION)
 
 
 @pytest.mark.parametrize(

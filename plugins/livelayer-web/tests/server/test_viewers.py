@@ -5,11 +5,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from livelayer_web import Policy, WebSurface
-from livelayer_web.endpoint import Rate
-from livelayer_web.resume_store import MAX_PLACES, RESUME_SECONDS, Place, Places, digest_of
+from livelayer_web import NetworkPolicy, Rate, WebSurface
+from livelayer_web.resume_store import (
+    CAPACITY,
+    RESUME_SECONDS,
+    ResumeRecord,
+    ResumeStore,
+    digest_of,
+)
 from livelayer_web.testing import Serve, Web, client_of, code_of, until
-from livelayer_web.tokens import GRANTS
+from livelayer_web.token_format import GRANTS
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
@@ -124,7 +129,7 @@ async def test_a_full_house_says_so(serve: Serve) -> None:
 async def test_a_thousand_pages_come_and_go_and_leave_nothing(clock: ManualClock) -> None:
     free = Rate(per_minute=1e9, burst=1_000_000)
     rooms = ScriptedRooms(agent="agent")
-    surface = WebSurface(port=None, clock=clock, policy=Policy(joins=free, everything=free))
+    surface = WebSurface(port=None, clock=clock, policy=NetworkPolicy(joins=free, everything=free))
     async with (
         no_leaked_tasks(),
         Session("agt", tokens=rooms.tokens, room=rooms, clock=clock) as session,
@@ -141,7 +146,7 @@ async def test_a_thousand_pages_come_and_go_and_leave_nothing(clock: ManualClock
         assert statistics.streams is not None
         assert (statistics.viewers.now, statistics.viewers.joined) == (0, 1000)
         assert statistics.streams.now == 0
-        assert statistics.places == 1000
+        assert statistics.resumable == 1000
         assert surface.viewers() == ()
         sleeping = clock.sleepers
         await mounted.unmount()
@@ -151,19 +156,19 @@ async def test_a_thousand_pages_come_and_go_and_leave_nothing(clock: ManualClock
 
 def test_places_are_bounded_and_bound_to_their_session() -> None:
     clock = ManualClock()
-    places = Places(clock)
-    for number in range(MAX_PLACES + 10):
-        places.remember(digest_of(f"key-{number}"), Place("s", f"v{number}", GRANTS, None, 0))
-    assert len(places) == MAX_PLACES
-    assert places.find(digest_of("key-0"), "s") is None
-    assert places.find(digest_of("key-10"), "s") is not None
-    assert places.find(digest_of("key-10"), "another") is None
+    store = ResumeStore(clock)
+    for number in range(CAPACITY + 10):
+        store.remember(digest_of(f"key-{number}"), ResumeRecord("s", f"v{number}", GRANTS, None, 0))
+    assert len(store) == CAPACITY
+    assert store.find(digest_of("key-0"), "s") is None
+    assert store.find(digest_of("key-10"), "s") is not None
+    assert store.find(digest_of("key-10"), "another") is None
     clock.advance(RESUME_SECONDS)
-    assert places.find(digest_of("key-10"), "s") is None
-    places.remember(digest_of("new"), Place("s", "v", GRANTS, "token", 0))
-    assert len(places) == 1
-    places.revoke("token")
-    assert len(places) == 0
+    assert store.find(digest_of("key-10"), "s") is None
+    store.remember(digest_of("new"), ResumeRecord("s", "v", GRANTS, "token", 0))
+    assert len(store) == 1
+    store.revoke("token")
+    assert len(store) == 0
 
 
 STEP = st.one_of(
@@ -180,7 +185,7 @@ def test_the_active_page_is_the_one_used_last_or_else_the_first(
     steps: list[tuple[str, int]],
 ) -> None:
     clock = ManualClock()
-    viewers = Viewers("s", Places(clock), clock, 100, lambda: None)
+    viewers = Viewers("s", ResumeStore(clock), clock, 100, lambda: None)
     keys: dict[int, str] = {}
     used: dict[str, int] = {}
     order: list[str] = []  # ids, in the order of joining

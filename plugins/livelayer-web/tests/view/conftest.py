@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import livelayer_web
 import pytest
 from aiohttp import web
-from livelayer_web.guard import CONTENT_SECURITY_POLICY
+from livelayer_web.http.guard import CONTENT_SECURITY_POLICY
 from playwright.async_api import Browser, BrowserContext, Page
 
 HERE = Path(__file__).parent
@@ -127,6 +127,10 @@ async def play(page: Page, name: str) -> None:
             await harness.painted();
         }""",
         [SCENES["base"], scene, list(events), debug, choices],
+    )
+    await page.wait_for_function(
+        """() => [...document.querySelectorAll("livelayer-avatar")].every((one) =>
+            [...one.shadowRoot.querySelectorAll("img")].every((image) => image.complete))"""
     )
     stream = scene.get("media", SCENES["base"]["media"]).get("stream", "@picture")
     live = scene.get("state", {}).get("connection_state", "connected") == "connected"

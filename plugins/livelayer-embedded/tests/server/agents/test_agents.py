@@ -344,7 +344,7 @@ async def test_a_worker_that_goes_away_fails_its_jobs(
     await worker.stop()
     await alice.next("participant_disconnected")
     job = await state_of_job(own, agent_name, agent.JS_FAILED)
-    assert job.state.error == "the worker is gone"
+    assert job.state.error == "the worker disconnected"
     assert job.state.ended_at
 
 

@@ -1,8 +1,8 @@
-"""The server's side of `SessionEndpoint` and `TokenEndpoint`: an ASGI app that gives out tokens."""
+"""The server for `SessionEndpoint` and `TokenEndpoint`: an ASGI app that issues tokens."""
 
 from __future__ import annotations
 
-from ..http.rates import Rate, RateLimiter, bucket_of
+from ..http import Rate, RateLimiter, bucket_of
 from .agents import ServedAgent
 from .app import EndpointSettings, create_app
 from .auth import ApiKeys, Auth, Caller, anyone

@@ -14,21 +14,21 @@ MAX_METADATA: Final = 1024  # bytes of an agent's metadata as JSON: tokens trave
 
 
 class ServedAgent(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent: its published face, and how its worker is called.
+    """One agent: its published configuration, and how its worker is dispatched.
 
-    `metadata` reaches the agent inside the token, which the token's bearer can read: no secrets.
+    `metadata` reaches the agent inside the token, which the visitor can read: put no secret in it.
     """
 
     id: str
     config: AgentConfig
     dispatch: str | None = None
-    """The `agent_name` its worker registers with; None: the id. Empty: workers without a name,
-    which come to every new room by themselves."""
+    """The `agent_name` that its worker registers with; None: the id. Empty: workers without a
+    name, which join every new room."""
     metadata: dict[str, Any] = {}
 
     @property
     def worker(self) -> str:
-        """The name its worker registers with; empty for a worker without one."""
+        """The name that its worker registers with; empty for a worker without one."""
         return self.id if self.dispatch is None else self.dispatch
 
 
@@ -37,19 +37,22 @@ class AgentDirectory:
     """The agents by id and by the name of their worker.
 
     Raises:
-        ConfigError: there is none, two share an id, or an id or metadata cannot be used.
+        ConfigError: there are no agents, two share an id, or an id or metadata is invalid.
     """
 
     def __init__(self, agents: tuple[ServedAgent, ...]) -> None:
         if not agents:
-            raise ConfigError("agents", "there is none: add a table [agents.<id>]")
+            raise ConfigError("agents", "no agents: add a table [agents.<id>]")
         self._by_id: dict[str, ServedAgent] = {}
         self._by_worker: dict[str, ServedAgent] = {}
         for agent in agents:
             if not agent.id or len(agent.id) > MAX_ID or not agent.id.isprintable():
-                raise ConfigError("agents", f"{agent.id[:40]!r} is no id for an agent")
+                raise ConfigError(
+                    "agents",
+                    f"invalid id {agent.id[:40]!r}: give 1 to {MAX_ID} printable characters",
+                )
             if agent.id in self._by_id:
-                raise ConfigError("agents", f"there are two with the id {agent.id!r}")
+                raise ConfigError("agents", f"two agents have the id {agent.id!r}")
             if len(msgspec.json.encode(agent.metadata)) > MAX_METADATA:
                 problem = f"it is longer than {MAX_METADATA} bytes of JSON: shorten it"
                 raise ConfigError(f"agents.{agent.id}.metadata", problem)
@@ -58,7 +61,7 @@ class AgentDirectory:
 
     @property
     def only(self) -> ServedAgent | None:
-        """The one agent there is; None when there are several."""
+        """The only agent; None if there are several."""
         return next(iter(self._by_id.values())) if len(self._by_id) == 1 else None
 
     def get(self, agent_id: str) -> ServedAgent | None:

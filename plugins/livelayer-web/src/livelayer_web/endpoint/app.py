@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, final
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Scope
 
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import ConfigError
-from livelayer_bus.tokens import HTTP_SCHEMES, ROOM_SCHEMES, DispatchMetadata, check_address
-
-from ..http.problems import (
-    STATUS_CODES,
-    Problem,
-    auth_failed,
-    bad_request,
-    too_many,
-    unauthorized,
-    unknown_agent,
+from livelayer_bus.tokens import (
+    AGENT_CONFIG_PATH,
+    API_KEY_HEADER,
+    HTTP_SCHEMES,
+    ROOM_SCHEMES,
+    SESSION_PATH,
+    DispatchMetadata,
+    check_address,
 )
-from ..http.rates import Rate, RateLimiter
+
+from ..http import (
+    Guard,
+    Origins,
+    Problem,
+    Rate,
+    RateLimiter,
+    answer_json,
+    client_bucket,
+    json_app,
+    read_json,
+    request_line,
+)
+from ..http.problems import CHALLENGE, SOON, malformed_body, too_many
 from .agents import AgentDirectory, ServedAgent
 from .auth import Auth, Caller
 from .bodies import (
@@ -36,23 +46,20 @@ from .bodies import (
     TokenAnswer,
     TokenBody,
     config_body,
-    convert,
-    read_object,
-    session_body,
+    session_fields,
 )
 from .dispatch import Dispatcher
-from .guard import Guard, check_origins, notes_of, problem_response
-from .openapi import openapi
+from .openapi import DESCRIPTION_PATH, HEALTH_PATH, TOKEN_PATH, openapi
 from .room_names import RoomNames
-from .tokens import RESERVED, Guest, Mint
+from .tokens import RESERVED, Participant, TokenIssuer
 
-SESSION_PATH: Final = "/api/widget/session"
-TOKEN_PATH: Final = "/api/token"  # noqa: S105 - a path
-CONFIG_PATH: Final = "/api/agents/{agent_id:path}/config"
+logger = logging.getLogger(__package__)
+
+CONFIG_ROUTE: Final = AGENT_CONFIG_PATH.replace("{agent_id}", "{agent_id:path}")
 
 
 class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the endpoint is run with; its repr shows no secret."""
+    """The endpoint's settings; its repr shows no secret."""
 
     url: str
     """The LiveKit server as clients reach it: ws, wss, http or https."""
@@ -64,17 +71,20 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Pages that may ask, as `https://example.com`; `*` is every page. Requests without an origin,
     as of servers, need not be here."""
     token_seconds: float = 600.0
-    """For how long a token can be used to join."""
+    """How long a token can be used to join."""
     resume_window: float = 300.0
-    """Seconds during which a room waits for people to come back, after the last one left."""
+    """Seconds that a room stays after the last person left, for people to return."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of reverse proxies: the client's address is then the last one in
+    their `X-Forwarded-For` that is not a proxy's."""
     max_body: int = 16_384
     """Bytes of a request's body."""
     max_session: int = 2_048
     """Bytes of a request's further fields as JSON: they travel in the token."""
     address_rate: Rate = Rate(per_minute=120.0, burst=60)
-    """For each address; every request counts."""
+    """For each address; every request counts but `GET /health`."""
     caller_rate: Rate = Rate(per_minute=600.0, burst=120)
-    """For each caller that was let in."""
+    """For each authenticated caller."""
 
     def __post_init__(self) -> None:
         check_address("EndpointSettings.url", self.url, ROOM_SCHEMES)
@@ -85,7 +95,7 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
                 raise ConfigError(f"EndpointSettings.{name}", "it is empty")
         for name in ("token_seconds", "resume_window", "max_body", "max_session"):
             if not getattr(self, name) > 0:
-                raise ConfigError(f"EndpointSettings.{name}", "it must be more than nothing")
+                raise ConfigError(f"EndpointSettings.{name}", "it must be more than 0")
 
     def __repr__(self) -> str:
         return f"EndpointSettings(url={self.url!r}, ...)"
@@ -97,51 +107,68 @@ def create_app(
     agents: Iterable[ServedAgent],
     auth: Auth,
     clock: Clock | None = None,
-) -> Starlette:
+) -> ASGIApp:
     """The endpoint: run it with an ASGI server, or mount it in an application of your own.
 
     It serves `POST /api/widget/session` (LiveLayer's), `POST /api/token` (LiveKit's standard),
     `GET /api/agents/{id}/config`, `GET /health` and `GET /openapi.json`.
 
     Guarantee: it keeps no sessions, so any number of processes with the same LiveKit secret serve
-    as one; all its memory is bounded. A prior room is returned to only by the caller it was made
-    for and only with its agent; while the LiveKit server still has it, which is for `resume_window`
-    seconds after the last person left, or, if the server does not, for as long after the name was
-    given. Any other prior room is answered with a new one.
+    as one. All its memory is bounded. Only the caller that a prior room was made for can return to
+    it, with the same agent: while the LiveKit server still has the room, which is for
+    `resume_window` seconds after the last person left; otherwise for as long after the room's name
+    was issued. Any other prior room is answered with a new one.
 
     Args:
         settings: addresses, keys and limits.
-        agents: who can be talked to.
-        auth: who may ask: `ApiKeys(...)`, `anyone`, or an async function of the application's own
-            that gives a `Caller` for a request, or None.
-        clock: time for rates and for the resume window.
+        agents: the agents that callers may talk to.
+        auth: who may ask: `ApiKeys(...)`, `anyone`, or an async function that returns a `Caller`
+            for a request, or None to refuse it.
+        clock: measures rates and the resume window.
 
     Raises:
-        ConfigError: a setting or an agent cannot be used.
+        ConfigError: a setting or an agent is invalid.
     """
     clock = clock or SystemClock()
     endpoint = _Endpoint(settings, AgentDirectory(tuple(agents)), auth, clock)
-    guard = Middleware(
-        Guard,
-        origins=check_origins(settings.origins),
-        limiter=RateLimiter(settings.address_rate, clock),
-    )
-    return Starlette(
-        routes=[
+    app = json_app(
+        [
             Route(SESSION_PATH, endpoint.session, methods=["POST"]),
             Route(TOKEN_PATH, endpoint.token, methods=["POST"]),
-            Route(CONFIG_PATH, endpoint.config, methods=["GET"]),
-            Route("/health", _health, methods=["GET"]),
-            Route("/openapi.json", _describe, methods=["GET"]),
-        ],
-        middleware=[guard],
-        exception_handlers={HTTPException: _refused_by_router},
+            Route(CONFIG_ROUTE, endpoint.config, methods=["GET"]),
+            Route(HEALTH_PATH, _health, methods=["GET"]),
+            Route(DESCRIPTION_PATH, _describe, methods=["GET"]),
+        ]
+    )
+    origins = [origin.removesuffix("/") for origin in settings.origins]
+    return Guard(
+        app,
+        origins=Origins(origins, "origins", wildcard=True),
+        limits=_AddressRate(RateLimiter(settings.address_rate, clock)),
+        max_body=settings.max_body,
+        trusted_proxies=settings.trusted_proxies,
+        access_log=logger,
     )
 
 
 @final
+class _AddressRate:
+    """Every request counts for its address, except a load balancer's questions for health."""
+
+    def __init__(self, limiter: RateLimiter) -> None:
+        self._limiter = limiter
+
+    def __len__(self) -> int:
+        return len(self._limiter)
+
+    def buckets(self, scope: Scope) -> Iterator[tuple[RateLimiter, str]]:
+        if scope["path"].removeprefix(scope.get("root_path", "")) != HEALTH_PATH:
+            yield self._limiter, client_bucket(scope)
+
+
+@final
 class _Endpoint:
-    """The three requests that give something."""
+    """The requests that have an answer of their own."""
 
     def __init__(
         self, settings: EndpointSettings, agents: AgentDirectory, auth: Auth, clock: Clock
@@ -150,11 +177,11 @@ class _Endpoint:
         self._agents = agents
         self._auth = auth
         self._clock = clock
-        # Names carry wall time, for they outlive the process; from here on the clock alone counts.
+        # Room names carry wall time, because they outlive the process; the clock alone advances it.
         self._wall = time.time() - clock.now()
         self._callers = RateLimiter(settings.caller_rate, clock)
         self._names = RoomNames(settings.api_secret)
-        self._mint = Mint(
+        self._issuer = TokenIssuer(
             settings.api_key, settings.api_secret, settings.token_seconds, settings.resume_window
         )
         self._dispatcher = Dispatcher(
@@ -162,71 +189,73 @@ class _Endpoint:
         )
 
     async def config(self, request: Request) -> Response:
-        """An agent's published configuration; public, as the page that shows it is."""
+        """An agent's published configuration. It needs no key: the page that shows it is public."""
         agent = self._agents.get(request.path_params["agent_id"])
         if agent is None:
-            raise unknown_agent()
-        notes_of(request.scope).agent = agent.id
-        return _json(config_body(agent.config))
+            raise _unknown_agent()
+        request_line(request.scope).agent = agent.id
+        return answer_json(config_body(agent.config))
 
     async def session(self, request: Request) -> Response:
         """LiveLayer's request for a session."""
         caller = await self._caller(request)
-        body = await read_object(request, self._settings.max_body)
-        wanted = convert(body, SessionRequest)
+        wanted = await read_json(request, SessionRequest)
+        fields = session_fields(await read_json(request, dict[str, Any]))
         agent = self._agent(request, caller, self._agents.get(wanted.agent_id))
-        job = DispatchMetadata(
-            agent.id, False, caller.id, agent.metadata, self._further(session_body(body))
-        )
+        job = DispatchMetadata(agent.id, False, caller.id, agent.metadata, self._checked(fields))
         room, job = await self._room(request, caller, agent, job, wanted.prior_room_name)
-        guest = Guest(
+        participant = Participant(
             room=room, identity=caller.identity or self._names.identity(room), name=caller.name
         )
         answer = SessionAnswer(
             self._settings.url,
-            self._mint.sign(guest, agent, job),
+            self._issuer.sign(participant, agent, job),
             room,
             config_body(agent.config),
         )
-        return _json(answer)
+        return answer_json(answer)
 
     async def token(self, request: Request) -> Response:
         """LiveKit's standard request for a token."""
         caller = await self._caller(request)
-        body = convert(await read_object(request, self._settings.max_body), TokenBody)
+        body = await read_json(request, TokenBody)
         wishes = body.room_config.agents if body.room_config is not None else []
         agent = self._agents.find(wishes[0].agent_name) if wishes else self._agents.only
         if agent is None and not wishes:
-            raise bad_request("there are several agents: name one in room_config.agents")
+            raise malformed_body("there are several agents: name one in room_config.agents")
         agent = self._agent(request, caller, agent)
         session = {"metadata": wishes[0].metadata} if wishes and wishes[0].metadata else {}
-        job = DispatchMetadata(agent.id, False, caller.id, agent.metadata, self._further(session))
+        job = DispatchMetadata(agent.id, False, caller.id, agent.metadata, self._checked(session))
         asked, identity = body.room_name, caller.identity or body.participant_identity
         if asked and self._names.issued(asked, agent.id, caller.id) is None:
             room = asked if caller.may_name(asked) else self._names.own(asked, caller.id)
-            # People meet in a room that was named: each is somebody else.
+            # Several people share a room that was named: each needs an identity of its own.
             identity = identity or self._names.identity(self._new_room(agent, caller))
         else:
             room, job = await self._room(request, caller, agent, job, asked)
-        guest = Guest(
+        participant = Participant(
             room=room,
             identity=identity or self._names.identity(room),
             name=caller.name or body.participant_name,
             metadata=body.participant_metadata,
             attributes=_attributes(body.participant_attributes or {}),
         )
-        return _json(TokenAnswer(self._settings.url, self._mint.sign(guest, agent, job)))
+        return answer_json(
+            TokenAnswer(self._settings.url, self._issuer.sign(participant, agent, job))
+        )
 
     async def _caller(self, request: Request) -> Caller:
-        notes = notes_of(request.scope)
+        line = request_line(request.scope)
         try:
             caller = await self._auth(request)
         except Exception as exc:
-            notes.fault = type(exc).__name__
-            raise auth_failed() from exc
+            line.fault = type(exc).__name__
+            detail = "the server cannot check who you are: try again"
+            raise Problem(503, "auth_failed", detail, SOON) from exc
         if caller is None:
-            raise unauthorized()
-        notes.caller = caller.id
+            detail = f"the API key is missing or wrong: send it in the header {API_KEY_HEADER}"
+            raise Problem(401, "unauthorized", detail, CHALLENGE)
+        line.caller = caller.id
         wait = self._callers.take(caller.id)
         if wait:
             raise too_many(wait)
@@ -234,15 +263,15 @@ class _Endpoint:
 
     def _agent(self, request: Request, caller: Caller, agent: ServedAgent | None) -> ServedAgent:
         if agent is None or not caller.may_use(agent.id):
-            raise unknown_agent()
-        notes_of(request.scope).agent = agent.id
+            raise _unknown_agent()
+        request_line(request.scope).agent = agent.id
         return agent
 
-    def _further(self, fields: dict[str, Any]) -> dict[str, Any]:
+    def _checked(self, fields: dict[str, Any]) -> dict[str, Any]:
         if len(msgspec.json.encode(fields)) > self._settings.max_session:
             limit = self._settings.max_session
-            message = f"the further fields are longer than {limit} bytes of JSON: shorten them"
-            raise Problem(413, "too_large", message)
+            detail = f"the further fields are longer than {limit} bytes of JSON: shorten them"
+            raise Problem(413, "size", detail)
         return fields
 
     async def _room(
@@ -253,9 +282,9 @@ class _Endpoint:
         job: DispatchMetadata,
         prior: str | None,
     ) -> tuple[str, DispatchMetadata]:
-        """The room, prior or new, and what its agent is told."""
-        notes = notes_of(request.scope)
-        notes.resumed = False
+        """The prior or a new room, and the metadata for its agent."""
+        line = request_line(request.scope)
+        line.resumed = False
         issued = self._names.issued(prior, agent.id, caller.id) if prior else None
         if prior is None or issued is None:
             return self._new_room(agent, caller), job
@@ -263,7 +292,7 @@ class _Endpoint:
         there = await self._dispatcher.ensure_agent(prior, agent, again)
         if not there and self._now() - issued > self._settings.resume_window:
             return self._new_room(agent, caller), job
-        notes.resumed = True
+        line.resumed = True
         return prior, again
 
     def _new_room(self, agent: ServedAgent, caller: Caller) -> str:
@@ -277,29 +306,23 @@ class _Endpoint:
 def _attributes(asked: Mapping[str, str]) -> Mapping[str, str]:
     for name in asked:
         if name.startswith(RESERVED):
-            raise bad_request(f"participant_attributes: names with {RESERVED[0]} are LiveKit's own")
+            names = " and ".join(RESERVED)
+            raise malformed_body(f"participant_attributes: names with {names} are reserved")
     return asked
 
 
-def _json(body: object) -> Response:
-    return Response(msgspec.json.encode(body), media_type="application/json")
+def _unknown_agent() -> Problem:
+    """There is no such agent, or not for this caller: the answer is the same."""
+    return Problem(404, "agent", "there is no agent of this id for this caller")
 
 
 async def _health(request: Request) -> Response:
-    """Whether the process serves; the LiveKit server is not asked."""
+    """Whether the process serves. The LiveKit server is not checked."""
     del request
-    return _json({"status": "ok"})
+    return answer_json({"status": "ok"})
 
 
 async def _describe(request: Request) -> Response:
     """The OpenAPI description."""
     del request
-    return _json(openapi())
-
-
-async def _refused_by_router(request: Request, exc: Exception) -> Response:
-    status = exc.status_code if isinstance(exc, HTTPException) else 400
-    code = STATUS_CODES.get(status, "bad_request")
-    headers = dict(exc.headers or {}) if isinstance(exc, HTTPException) else {}
-    notes_of(request.scope).code = code
-    return problem_response(Problem(status, code, "the endpoint serves no such request", headers))
+    return answer_json(openapi())

@@ -1,4 +1,4 @@
-"""Who asks: API keys, or a check of the application's own."""
+"""Who may ask: API keys, or the application's own check."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ import msgspec
 from starlette.requests import Request
 
 from livelayer_bus.errors import ConfigError
+from livelayer_bus.tokens import API_KEY_HEADER
+
+from ..http import credential
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who was let in, and what for. A room can be resumed only by the caller it was made for."""
+    """An authenticated caller, and what it may do. Only the caller that a room was made for can
+    resume it."""
 
     id: str
-    """Names the caller in logs, in rate limits and to the agent: an account's id, never a key."""
+    """Identifies the caller in logs, rate limits and to the agent: an account's id, not a key."""
     agents: frozenset[str] | None = None
     """Ids of the agents it may talk to; None: all."""
     rooms: tuple[str, ...] = ()
     """Patterns (`*`, `?`) of rooms that it may name in LiveKit's standard request. Any other name
-    is turned into one of the caller's own."""
+    becomes a room of this caller alone."""
     identity: str | None = None
-    """The identity its tokens have; None: made up, and kept when a room is resumed."""
+    """The identity in its tokens; None: generated, and the same when a room is resumed."""
     name: str | None = None
     """The name that others see."""
 
@@ -40,26 +44,26 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Auth: TypeAlias = Callable[[Request], Awaitable[Caller | None]]
-"""Called for each request for a token; None refuses it with 401."""
+"""Called for each request for a token. None refuses it with 401."""
 
 
 @final
 class ApiKeys:
-    """Lets in whoever sends one of the keys: `x-api-key: KEY`, or `Authorization: Bearer KEY`.
+    """Accepts requests with one of the keys: `x-api-key: KEY`, or `Authorization: Bearer KEY`.
 
-    Guarantee: of the keys only salted hashes stay in memory; a comparison takes the same time
-    wherever the keys differ, and is made with every key.
+    Guarantee: only salted hashes of the keys stay in memory. Every key is compared, in constant
+    time.
 
     Args:
-        keys: the keys by the names that logs call them by.
+        keys: the keys by the names that appear in logs.
 
     Raises:
-        ConfigError: there are none, or one is empty or no printable ASCII.
+        ConfigError: there are no keys, or one is empty or not printable ASCII.
     """
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         if not keys:
-            raise ConfigError("keys", "there are none: add one, or let everybody in on purpose")
+            raise ConfigError("keys", "no keys: add one, or use `anyone`")
         self._salt = secrets.token_bytes(16)
         self._hashes: list[tuple[Caller, bytes]] = []
         for name, key in keys.items():
@@ -68,8 +72,8 @@ class ApiKeys:
             self._hashes.append((Caller(id=name), self._hash(key)))
 
     async def __call__(self, request: Request) -> Caller | None:
-        """The caller whose key this is; None without a key, or with a wrong one."""
-        given = self._hash(_key_of(request))
+        """The caller with this key; None if the key is missing or wrong."""
+        given = self._hash(credential(request.headers, API_KEY_HEADER) or "")
         found: Caller | None = None
         for caller, known in self._hashes:
             if hmac.compare_digest(given, known):
@@ -84,14 +88,6 @@ class ApiKeys:
 
 
 async def anyone(request: Request) -> Caller | None:
-    """Lets everybody in: for pages whose visitors have no account; origins and rates still hold."""
+    """Accepts every request: for pages whose visitors have no account. Origins and rates apply."""
     del request
     return Caller(id="anyone")
-
-
-def _key_of(request: Request) -> str:
-    key = request.headers.get("x-api-key")
-    if key is not None:
-        return key
-    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else ""

@@ -1,4 +1,4 @@
-"""The endpoint's part of `livelayer.toml`: who is served, and with which keys.
+"""The endpoint's part of `livelayer.toml`: agents, keys and limits.
 
     [agents.agt_abc123]                        # one table an agent; its name is the id
     name = "Lumi"
@@ -13,6 +13,7 @@
     api_secret = { env = "LIVEKIT_API_SECRET" }
     keys = { shop = { env = "SHOP_KEY" } }     # who may ask; names are for the log
     origins = ["https://shop.example.com"]
+    trusted_proxies = ["10.0.0.0/8"]           # whose X-Forwarded-For is believed
     resume_window = 300.0
     address_rate = { per_minute = 120.0, burst = 60 }
 
@@ -42,12 +43,13 @@ from livelayer_bus.config import (
 from livelayer_bus.errors import ConfigError
 from livelayer_bus.events import AgentConfig
 
-from ..http.rates import Rate
+from ..http import Rate
 from .agents import ServedAgent
 from .app import EndpointSettings
 
 _LIMITS: Final = (
     "origins",
+    "trusted_proxies",
     "token_seconds",
     "resume_window",
     "max_body",
@@ -58,17 +60,17 @@ _LIMITS: Final = (
 
 
 class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file says of the endpoint, secrets resolved; its repr shows none."""
+    """The endpoint's part of a file, with secrets resolved; its repr shows no secret."""
 
     agents: tuple[ServedAgent, ...]
     url: str | None = None
-    """The LiveKit server; None: the file names none."""
+    """The LiveKit server; None: not in the file."""
     api_key: str | None = None
     api_secret: str | None = None
     api_url: str | None = None
     keys: dict[str, str] = {}
     limits: dict[str, Any] = {}
-    """Keywords of `EndpointSettings` that the file sets."""
+    """Arguments of `EndpointSettings` that the file sets."""
 
     def settings(
         self,
@@ -78,10 +80,10 @@ class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
         *,
         origins: tuple[str, ...] = (),
     ) -> EndpointSettings:
-        """The settings, with what is given here before what the file says; origins are added.
+        """The settings. Arguments replace the file's values; origins are added.
 
         Raises:
-            ConfigError: a value cannot be used, or there is no server's address, key or secret.
+            ConfigError: a value is invalid, or the server's address, key or secret is missing.
         """
         limits = dict(self.limits)
         limits["origins"] = (*limits.get("origins", ()), *origins)
@@ -115,7 +117,7 @@ def load_endpoint_config(
     if not agents and head.agent_id is not None:
         agents = (ServedAgent(id=head.agent_id, config=AgentConfig(head.agent_id)),)
     if not agents:
-        raise ConfigError(f"{file}: agents", "there is none: add a table [agents.<id>]")
+        raise ConfigError(f"{file}: agents", "no agents: add a table [agents.<id>]")
     try:
         return EndpointConfig(
             agents=agents,

@@ -1,9 +1,9 @@
-"""Agents for rooms that are there already, through LiveKit's server API.
+"""Dispatches agents to existing rooms, through LiveKit's server API.
 
-A new room gets its agent from the token's room configuration: no call is made, no agent starts
-for a token that nobody uses, and 1,000 tokens cost the LiveKit server nothing. That configuration
-counts only when the room is made, so a room that somebody returns to is looked at: if its agent has
-left, another one is dispatched.
+A new room gets its agent from the token's room configuration: no call is made, no agent starts for
+a token that is not used, and 1,000 tokens cost the LiveKit server nothing. That configuration
+counts only when the room is created. So when a caller returns to a room, the room is checked: if
+its agent has left, another one is dispatched.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from livekit.protocol.models import ParticipantInfo
 
 from livelayer_bus.tokens import DispatchMetadata
 
-from ..http.problems import unreachable
+from ..http.problems import SOON, Problem
 from .agents import ServedAgent
 
 CALL_SECONDS: Final = 5.0
 COMING_SECONDS: Final = 10.0
-"""How long an agent that was called may take until it is seen in the room."""
+"""How long an agent that was dispatched may take to join."""
 _LOCKS: Final = 64
 
 
 @final
 class Dispatcher:
-    """Sees to it that a room has its agent; two requests for one room call one agent.
+    """Ensures that a room has its agent. Two requests for one room dispatch one agent.
 
     Args:
         url: the LiveKit server as this process reaches it.
@@ -43,11 +43,11 @@ class Dispatcher:
         self._url = url
         self._key = key
         self._secret = secret
-        # A fixed number: rooms share them, which costs a wait at worst.
+        # A fixed number of locks: rooms that share one may wait for each other.
         self._locks = [anyio.Lock() for _ in range(_LOCKS)]
 
     async def ensure_agent(self, room: str, agent: ServedAgent, job: DispatchMetadata) -> bool:
-        """Call the agent if the room is there without it; whether the room is there.
+        """Dispatch the agent if the room exists without it. Returns whether the room exists.
 
         Raises:
             Problem: the LiveKit server cannot be reached.
@@ -58,13 +58,13 @@ class Dispatcher:
         except api.ServerError as exc:
             if exc.code == "not_found":
                 return False
-            raise unreachable() from exc
+            raise _unreachable() from exc
         except (aiohttp.ClientError, TimeoutError) as exc:
-            raise unreachable() from exc
+            raise _unreachable() from exc
 
     async def _ensure(self, room: str, agent: ServedAgent, job: DispatchMetadata) -> bool:
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
-        # A client for each call: this is rare, and the app then owns nothing that has to be closed.
+        # A client for each call: calls are rare, and the app then has nothing to close.
         async with api.LiveKitAPI(
             self._url, self._key, self._secret, timeout=timeout, failover=False
         ) as client:
@@ -90,7 +90,7 @@ class Dispatcher:
 
 
 def _coming(dispatch: AgentDispatch, now: float) -> bool:
-    """Whether an agent of this dispatch may be on its way: called a moment ago, not ended."""
+    """Whether an agent of this dispatch may still arrive: dispatched a moment ago, not ended."""
     state = dispatch.state
     if state.deleted_at:
         return False
@@ -101,3 +101,9 @@ def _coming(dispatch: AgentDispatch, now: float) -> bool:
         and now - max(job.state.started_at, state.created_at) / 1e9 < COMING_SECONDS
         for job in state.jobs
     )
+
+
+def _unreachable() -> Problem:
+    """The LiveKit server did not answer; the same request may succeed later."""
+    detail = "the LiveKit server cannot be reached: try again"
+    return Problem(503, "server_unreachable", detail, SOON)

@@ -1,4 +1,4 @@
-"""The endpoint's OpenAPI 3.1 description, its schemas made from the records it decodes."""
+"""The endpoint's OpenAPI 3.1 description; its schemas are those of the bodies."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from typing import Any, Final
 import msgspec
 
 from livelayer_bus.events import AgentConfig
+from livelayer_bus.tokens import AGENT_CONFIG_PATH, API_KEY_HEADER, SESSION_PATH
 
-from ..http.problems import ErrorBody
+from ..http import MEDIA_TYPE, ProblemBody
 from .bodies import SessionAnswer, SessionRequest, TokenAnswer, TokenBody
+
+TOKEN_PATH: Final = "/api/token"  # noqa: S105 - a path
+HEALTH_PATH: Final = "/health"
+DESCRIPTION_PATH: Final = "/openapi.json"
 
 VERSION: Final = "1"
 _REF: Final = "#/components/schemas/{name}"
-_KINDS: Final = (SessionRequest, SessionAnswer, TokenBody, TokenAnswer, AgentConfig, ErrorBody)
+_KINDS: Final = (SessionRequest, SessionAnswer, TokenBody, TokenAnswer, AgentConfig, ProblemBody)
 
 _PROBLEMS: Final = {
-    "400": "The body cannot be used.",
+    "400": "The body is invalid.",
     "401": "The API key is missing or wrong.",
     "403": "Pages of this origin may not ask.",
     "404": "There is no such agent for this caller.",
+    "408": "The body did not arrive in time.",
     "413": "The body is too long.",
     "429": "Too many requests; the header Retry-After says when to come back.",
     "503": "The LiveKit server cannot be reached; try again.",
@@ -29,17 +35,17 @@ _PROBLEMS: Final = {
 
 @cache
 def openapi() -> dict[str, Any]:
-    """The whole description, as JSON values; made once."""
+    """The whole description, as JSON values."""
     _, schemas = msgspec.json.schema_components(_KINDS, ref_template=_REF)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "livelayer-bus session endpoint",
             "version": VERSION,
-            "description": "Gives out rooms and tokens for sessions with LiveKit agents.",
+            "description": "Issues rooms and tokens for sessions with LiveKit agents.",
         },
         "paths": {
-            "/api/widget/session": {
+            SESSION_PATH: {
                 "post": _post(
                     "createSession",
                     "A room with an agent, and the token to join it (LiveLayer's request)",
@@ -47,7 +53,7 @@ def openapi() -> dict[str, Any]:
                     "SessionAnswer",
                 )
             },
-            "/api/token": {
+            TOKEN_PATH: {
                 "post": _post(
                     "createToken",
                     "A token for a room with an agent (LiveKit's standard request)",
@@ -55,14 +61,14 @@ def openapi() -> dict[str, Any]:
                     "TokenAnswer",
                 )
             },
-            "/api/agents/{agentId}/config": {"get": _config()},
-            "/health": {"get": _plain("health", "Whether the process serves")},
-            "/openapi.json": {"get": _plain("describe", "This description")},
+            AGENT_CONFIG_PATH: {"get": _config()},
+            HEALTH_PATH: {"get": _plain("health", "Whether the process serves")},
+            DESCRIPTION_PATH: {"get": _plain("describe", "This description")},
         },
         "components": {
             "schemas": schemas,
             "securitySchemes": {
-                "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER},
                 "bearer": {"type": "http", "scheme": "bearer"},
             },
         },
@@ -83,7 +89,7 @@ def _post(operation: str, summary: str, request: str, answer: str) -> dict[str, 
 
 
 def _config() -> dict[str, Any]:
-    agent = {"name": "agentId", "in": "path", "required": True, "schema": {"type": "string"}}
+    agent = {"name": "agent_id", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
         "operationId": "getAgentConfig",
         "summary": "An agent's published configuration",
@@ -102,17 +108,15 @@ def _plain(operation: str, summary: str) -> dict[str, Any]:
         "summary": summary,
         "responses": {
             "200": {"description": "It does.", "content": content},
-            **_problems("403", "429"),
+            **_problems("403"),
         },
     }
 
 
 def _problems(*statuses: str) -> dict[str, Any]:
-    return {
-        status: {"description": _PROBLEMS[status], "content": _content("ErrorBody")}
-        for status in statuses
-    }
+    problem = _content("ProblemBody", MEDIA_TYPE)
+    return {status: {"description": _PROBLEMS[status], "content": problem} for status in statuses}
 
 
-def _content(schema: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": _REF.format(name=schema)}}}
+def _content(schema: str, media_type: str = "application/json") -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": _REF.format(name=schema)}}}

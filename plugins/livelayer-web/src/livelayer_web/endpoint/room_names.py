@@ -1,4 +1,4 @@
-"""Names of rooms that only this endpoint can have given, without remembering any of them."""
+"""Room names that only this endpoint can have issued, without remembering them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final, final
 
 PREFIX: Final = "ll-"
-_HEAD: Final = 14  # bytes: 5 of time, 9 of chance
+_HEAD: Final = 14  # bytes: 5 of time, 9 random
 _MAC: Final = 12  # bytes
 _TIME: Final = 5
 _PURPOSE: Final = b"livelayer_web.endpoint room names"
@@ -16,10 +16,10 @@ _PURPOSE: Final = b"livelayer_web.endpoint room names"
 
 @final
 class RoomNames:
-    """Makes and recognises room names: each is signed for one agent and one caller.
+    """Makes and verifies room names: each is signed for one agent and one caller.
 
-    Guarantee: a name that was forged, or given for another agent or caller, is not recognised.
-    Every process with the same secret recognises the names of all; nothing is kept in memory.
+    Guarantee: a name that was forged, or issued for another agent or caller, is not accepted. Every
+    process with the same secret accepts the names of all others. Nothing is kept in memory.
 
     Args:
         secret: the LiveKit API secret; a key of its own is derived from it.
@@ -29,12 +29,12 @@ class RoomNames:
         self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
 
     def new(self, agent_id: str, caller_id: str, now: float) -> str:
-        """A name nobody had before; `now` is in seconds since 1970."""
+        """A new, unique name; `now` is in seconds since 1970."""
         head = int(now).to_bytes(_TIME, "big") + secrets.token_bytes(_HEAD - _TIME)
         return PREFIX + _text(head + self._mac("room", agent_id, caller_id, head))
 
     def issued(self, name: str, agent_id: str, caller_id: str) -> float | None:
-        """When this endpoint gave the name to this caller for this agent; None if it did not."""
+        """When the name was issued to this caller for this agent; None if it was not."""
         raw = _bytes(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
         if raw is None or len(raw) != _HEAD + _MAC:
             return None
@@ -44,16 +44,16 @@ class RoomNames:
         return float(int.from_bytes(head[:_TIME], "big"))
 
     def own(self, wanted: str, caller_id: str) -> str:
-        """The caller's own room for a name of its choice: always the same, and no one else's."""
+        """The caller's own room for a name of its choice: the same each time, never another's."""
         return f"{PREFIX}own-{_text(self._mac('own', caller_id, wanted, b''))}"
 
     def identity(self, room: str) -> str:
-        """The participant for whom a room was made: the same each time it comes back."""
+        """The identity of the participant that a room was made for: the same when it returns."""
         return f"user-{_text(self._mac('identity', room, '', b''))}"
 
     def _mac(self, purpose: str, first: str, second: str, head: bytes) -> bytes:
         parts = (purpose.encode(), first.encode(), second.encode(), head)
-        # Lengths in front: no two different lists of parts make one text.
+        # Lengths come first: different lists of parts make different texts.
         text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hmac.digest(self._key, text, "sha256")[:_MAC]
 
@@ -69,5 +69,5 @@ def _bytes(text: str) -> bytes | None:
         raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
         return None
-    # One text a value: the decoder skips what is no base64.
+    # Only one text for each value: the decoder skips foreign characters.
     return raw if _text(raw) == text else None

@@ -1,4 +1,4 @@
-"""The tokens: one room, a few minutes, and no more than a visitor of a page needs."""
+"""Tokens that the endpoint issues: for one room, for minutes, with the rights of a visitor."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from livekit.api import AccessToken, VideoGrants
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.room import RoomConfiguration
 
-from livelayer_bus.tokens import DispatchMetadata
+from livelayer_bus.tokens import RESUMED_ATTRIBUTE, DispatchMetadata
 
-from ..http.problems import Problem
+from ..http import Problem
 from .agents import ServedAgent
 
 SOURCES: Final = ("camera", "microphone", "screen_share", "screen_share_audio")
@@ -22,14 +22,12 @@ MAX_TOKEN: Final = 7_000
 """Characters of a token: it travels in an HTTP header, for which many servers have 8 KiB."""
 
 AGENT_ATTRIBUTE: Final = "livelayer.agent_id"
-RESUMED_ATTRIBUTE: Final = "livelayer.resumed"
-"""On the participant, "true": an agent that stayed in the room learns that somebody came back."""
 RESERVED: Final = ("lk.", "livelayer.")
-"""Beginnings of attributes that no request may set."""
+"""Prefixes of attributes that a request must not set."""
 
 
-class Guest(msgspec.Struct, frozen=True, kw_only=True):
-    """For whom a token is, and where it leads."""
+class Participant(msgspec.Struct, frozen=True, kw_only=True):
+    """The participant that a token is for, and its room."""
 
     room: str
     identity: str
@@ -39,13 +37,13 @@ class Guest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @final
-class Mint:
+class TokenIssuer:
     """Signs tokens; its repr shows no secret.
 
     A token lets one participant join one room, publish camera, microphone and screen, subscribe,
-    and send data; it may not change what the room knows of it, and administers nothing. It also
-    says what the room is made with if this participant makes it: its agent, and how long it waits
-    for people to come back.
+    and send data. The participant can neither change its own metadata nor administer the room. The
+    token also configures the room if this participant creates it: its agent, and how long it stays
+    after the last person has left.
     """
 
     def __init__(self, key: str, secret: str, ttl: float, resume_window: float) -> None:
@@ -54,49 +52,49 @@ class Mint:
         self._ttl = timedelta(seconds=ttl)
         self._departure = max(1, round(resume_window))
 
-    def sign(self, guest: Guest, agent: ServedAgent, job: DispatchMetadata) -> str:
-        """The token of one guest, for a room of one agent.
+    def sign(self, participant: Participant, agent: ServedAgent, job: DispatchMetadata) -> str:
+        """The token of one participant, for a room with one agent.
 
         Raises:
-            Problem: what the request wants in it makes it too long to be sent.
+            Problem: with what the request wants in it, the token is too long for a header.
         """
         grants = VideoGrants(
             room_join=True,
-            room=guest.room,
+            room=participant.room,
             can_publish=True,
             can_publish_sources=list(SOURCES),
             can_subscribe=True,
             can_publish_data=True,
             can_update_own_metadata=False,
         )
-        attributes = {**guest.attributes, AGENT_ATTRIBUTE: agent.id}
+        attributes = {**participant.attributes, AGENT_ATTRIBUTE: agent.id}
         if job.resumed:
             attributes[RESUMED_ATTRIBUTE] = "true"
         token = (
             AccessToken(self._key, self._secret)
-            .with_identity(guest.identity)
+            .with_identity(participant.identity)
             .with_ttl(self._ttl)
             .with_grants(grants)
             .with_attributes(attributes)
             .with_room_config(self._room(agent, job))
         )
-        if guest.name:
-            token.with_name(guest.name)
-        if guest.metadata:
-            token.with_metadata(guest.metadata)
+        if participant.name:
+            token.with_name(participant.name)
+        if participant.metadata:
+            token.with_metadata(participant.metadata)
         signed = token.to_jwt()
         if len(signed) > MAX_TOKEN:
-            message = "the token would be too long for an HTTP header: ask for less in it"
-            raise Problem(413, "too_large", message)
+            detail = "the token is too long for an HTTP header: shorten metadata and attributes"
+            raise Problem(413, "size", detail)
         return signed
 
     def _room(self, agent: ServedAgent, job: DispatchMetadata) -> RoomConfiguration:
         return RoomConfiguration(
             departure_timeout=self._departure,
-            # Everybody in the room can read this: no more than the agent's id.
+            # Every participant can read this: only the agent's id.
             metadata=DispatchMetadata(agent.id, job.resumed).encode(),
             agents=[RoomAgentDispatch(agent_name=agent.worker, metadata=job.encode())],
         )
 
     def __repr__(self) -> str:
-        return "Mint(...)"
+        return "TokenIssuer(...)"

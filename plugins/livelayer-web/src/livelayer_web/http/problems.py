@@ -1,86 +1,152 @@
-"""What the endpoint answers when it gives no token: a status, a code for programs, a sentence."""
+"""Error answers: a status, a code for programs and a sentence for people, as problem+json."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias
 
 import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from livelayer_bus.errors import LivelayerError
+
+MEDIA_TYPE: Final = "application/problem+json"
+MAX_DETAIL: Final = 500  # characters
 
 
-class ErrorDetail(msgspec.Struct, frozen=True):
-    """Why a request was not served; no secret and nothing of the request is in it."""
+class ProblemBody(msgspec.Struct, frozen=True):
+    """The JSON body of every error answer."""
 
+    title: str
+    status: int
+    detail: str
     code: str
-    """For programs: stays the same from release to release."""
-    message: str
-    """For people: what is wrong, and what to do."""
-
-
-class ErrorBody(msgspec.Struct, frozen=True):
-    """The JSON body of every answer that is no success."""
-
-    error: ErrorDetail
+    type: str = "about:blank"
 
 
 class Problem(Exception):
-    """Ends a request with an error answer; never leaves the endpoint."""
+    """Ends a request with an error answer.
+
+    Guarantee: the answer contains at most 500 characters of `detail`, and nothing else of the
+    request.
+
+    Args:
+        status: the HTTP status.
+        code: for programs; the same from release to release.
+        detail: for people: what is wrong, and what to do. It must not contain a secret.
+        headers: further headers of the answer.
+    """
 
     def __init__(
-        self, status: int, code: str, message: str, headers: dict[str, str] | None = None
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(message)
+        super().__init__(detail)
         self.status = status
         self.code = code
-        self.message = message
-        self.headers = headers or {}
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        """The answer."""
+        title = HTTPStatus(self.status).phrase
+        body = ProblemBody(title, self.status, self.detail[:MAX_DETAIL], self.code)
+        encoded = msgspec.json.encode(body)
+        return Response(encoded, self.status, self.headers, media_type=MEDIA_TYPE)
 
 
-def bad_request(message: str) -> Problem:
-    """The body is not what the endpoint takes."""
-    return Problem(400, "bad_request", message)
+# What any route may answer ------------------------------------------------------------------
+
+CHALLENGE: Final = {"www-authenticate": 'Bearer realm="livelayer"'}
+SOON: Final = {"retry-after": "2"}
 
 
-def unauthorized() -> Problem:
-    """No key, a wrong one, or the application's own check said no."""
-    challenge = {"www-authenticate": 'Bearer realm="livelayer"'}
-    message = "the API key is missing or wrong: send it in the header x-api-key"
-    return Problem(401, "unauthorized", message, challenge)
+def malformed_body(problem: str, code: str = "body") -> Problem:
+    """The body is not what the route takes."""
+    return Problem(400, code, problem)
 
 
-def auth_failed() -> Problem:
-    """The application's own check raised an error instead of answering."""
-    message = "it cannot be found out who you are: try again"
-    return Problem(503, "auth_failed", message, {"retry-after": "2"})
+def foreign_host() -> Problem:
+    """The request's `Host` is not a name of this server."""
+    return Problem(403, "host", "this server does not have that name: add it to allow_hosts")
 
 
-def unknown_agent() -> Problem:
-    """There is no such agent, or not for this caller: the two are not told apart."""
-    return Problem(404, "unknown_agent", "there is no agent of this id for this caller")
+def foreign_origin() -> Problem:
+    """The request comes from a page whose origin is not allowed."""
+    return Problem(403, "origin", "pages of this origin may not ask: add it to the allowed origins")
+
+
+def too_slow(seconds: float) -> Problem:
+    """The body did not arrive in time."""
+    return Problem(408, "slow", f"the body did not arrive within {seconds:g} s: send it again")
 
 
 def too_large(limit: int) -> Problem:
     """The body is longer than the limit, in bytes."""
-    return Problem(413, "too_large", f"the body is longer than {limit} bytes: shorten it")
+    return Problem(413, "size", f"the body is longer than {limit} bytes: shorten it")
 
 
 def too_many(seconds: float) -> Problem:
     """The rate limit; the next request is served in `seconds`."""
     wait = max(1, round(seconds + 0.5))
-    message = f"too many requests: wait {wait} s"
-    return Problem(429, "rate_limited", message, {"retry-after": str(wait)})
+    return Problem(429, "rate", f"too many requests: wait {wait} s", {"retry-after": str(wait)})
 
 
-def foreign_origin() -> Problem:
-    """The page that asks is not on the allow-list."""
-    message = "pages of this origin may not ask: add it to the endpoint's origins"
-    return Problem(403, "origin_refused", message)
+def internal() -> Problem:
+    """A fault of this server. The exception's text may quote the request, so it is left out."""
+    return Problem(500, "internal", "this is the server's fault: see its log")
 
 
-def unreachable() -> Problem:
-    """The LiveKit server did not answer; the same request may succeed later."""
-    message = "the LiveKit server cannot be reached: try again"
-    return Problem(503, "server_unreachable", message, {"retry-after": "2"})
+# Exceptions as answers ----------------------------------------------------------------------
 
+ProblemOf: TypeAlias = Callable[[Exception], Problem | None]
+"""The problem that an exception stands for; None if it is a fault of this server."""
 
-STATUS_CODES: Final = {404: "not_found", 405: "method_not_allowed"}
+CODE: Final = "livelayer.problem"
+"""Key of a request's scope: the code of the problem that it was answered with."""
+
+_ROUTER: Final = {404: ("path", "there is nothing here"), 405: ("method", "not with this method")}
 """Codes of what the router itself answers."""
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The problem of an exception that any application may raise."""
+    match error:
+        case Problem():
+            return error
+        case HTTPException():
+            code, detail = _ROUTER.get(error.status_code, ("http", error.detail))
+            return Problem(error.status_code, code, detail, error.headers)
+        case _:
+            return None
+
+
+def json_app(routes: Sequence[BaseRoute], problem_of: ProblemOf = problem_of) -> Starlette:
+    """An application whose error answers are problems, and which never redirects.
+
+    Args:
+        routes: its routes.
+        problem_of: turns what routes raise into problems. Anything else is answered with
+            `500 internal` and raised, for the guard to log.
+    """
+
+    async def answer(request: Request, error: Exception) -> Response:
+        problem = problem_of(error)
+        if problem is None:
+            raise error
+        request.scope[CODE] = problem.code
+        return problem.response()
+
+    async def fault(request: Request, error: Exception) -> Response:
+        return internal().response()
+
+    kinds: tuple[type[Exception], ...] = (Problem, LivelayerError, HTTPException)
+    handlers: dict[Any, Any] = {**dict.fromkeys(kinds, answer), Exception: fault}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    # A redirect would lead to an address made of the request's own Host.
+    app.router.redirect_slashes = False
+    return app

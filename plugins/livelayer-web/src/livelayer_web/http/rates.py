@@ -1,4 +1,4 @@
-"""Token buckets: how often one address, and one caller, may ask."""
+"""Token buckets: how often one client may ask."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final, final
 
 import msgspec
+from starlette.types import Scope
 
 from livelayer_bus.clock import Clock
 from livelayer_bus.errors import ConfigError
 
 MAX_BUCKETS: Final = 10_000
-"""Buckets in memory at once; beyond that the one unused for longest is forgotten."""
+"""Buckets in memory at once. Beyond that, the least recently used one is forgotten."""
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -28,7 +29,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 @final
 class RateLimiter:
-    """One bucket a name, at most `MAX_BUCKETS` of them; never waits."""
+    """One bucket for each name, at most `MAX_BUCKETS` of them. It never waits."""
 
     def __init__(self, rate: Rate, clock: Clock) -> None:
         self._rate = rate
@@ -36,7 +37,7 @@ class RateLimiter:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, name: str) -> float:
-        """Count one request: 0.0 if it may be served, else the seconds until one may be."""
+        """Count one request. Returns 0.0 if it may be served, else the seconds until one may be."""
         now, second = self._clock.now(), self._rate.per_minute / 60
         tokens, since = self._buckets.pop(name, (float(self._rate.burst), now))
         tokens = min(float(self._rate.burst), tokens + (now - since) * second)
@@ -51,7 +52,7 @@ class RateLimiter:
 
 
 def bucket_of(address: str) -> str:
-    """The name of an address's bucket: an IPv6 subscriber has a whole /64 of them."""
+    """The name of an address's bucket. All addresses of an IPv6 /64 share one bucket."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -61,3 +62,9 @@ def bucket_of(address: str) -> str:
             return f"address {parsed.ipv4_mapped}"
         return f"address {IPv6Address(int(parsed) >> 64 << 64)}/64"
     return f"address {parsed}"
+
+
+def client_bucket(scope: Scope) -> str:
+    """The name of the bucket of a request's client address."""
+    client = scope.get("client")
+    return bucket_of(client[0] if client else "")

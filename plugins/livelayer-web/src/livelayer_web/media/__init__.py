@@ -1,4 +1,4 @@
-"""Sound and pictures between one session and its pages: each encoded once, a connection a page."""
+"""A session's audio and video for pages: each encoded once, with one connection for each page."""
 
 from .connection import ConnectionStatistics, MediaConnection
 from .hub import Media, MediaFullError, MediaSettings, MediaStatistics, MediaUnavailableError

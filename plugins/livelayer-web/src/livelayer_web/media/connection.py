@@ -1,4 +1,4 @@
-"""One page's media: what it is sent, what it sends, and when its connection has ended."""
+"""The media connection of one page: what it is sent, what it sends, and how it ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from livelayer_bus.clock import Clock
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.surfaces import Lease
 
-from .closing import close_peer
+from .aiortc_private import close_peer
 from .downlink import Downlink
 from .quality import Quality
 from .sdp import Offer, OfferError, SourceKind, preferences
@@ -26,8 +26,8 @@ from .uplink import Source, SourceStatistics
 
 logger = logging.getLogger(__name__)
 
-Gone: TypeAlias = Callable[["MediaConnection", asyncio.Task[None]], None]
-"""Told of a connection that has ended, and the task that closes it."""
+EndCallback: TypeAlias = Callable[["MediaConnection", asyncio.Task[None]], None]
+"""Called with a connection that has ended and the task that closes it."""
 
 CONNECT_TIMEOUT: Final = 15.0  # seconds from the answer to the first connected state
 CLOSE_TIMEOUT: Final = 3.0  # seconds that aiortc may take to close
@@ -40,32 +40,32 @@ REFUSALS: Final = (
     AttributeError,
     AssertionError,
 )
-"""What aiortc raises on a description that it cannot make sense of."""
+"""What aiortc raises for a description that it cannot use."""
 
 
 class ConnectionStatistics(msgspec.Struct, frozen=True):
     """One page so far."""
 
-    pictures: PacketReaderStatistics
-    """What it was sent of the agent's picture."""
-    sounds: PacketReaderStatistics
-    """What it was sent of the agent's voice."""
+    video: PacketReaderStatistics
+    """The agent's video that it was sent."""
+    audio: PacketReaderStatistics
+    """The agent's audio that it was sent."""
     sources: dict[SourceKind, SourceStatistics]
-    """What it sent itself; empty for a page that may only watch."""
+    """Its own microphone, camera and screen; empty for a page that may only watch."""
 
 
 @final
 class MediaConnection:
     """The media of one page, from its offer until either side ends it.
 
-    Sound and picture flow while they are wanted and the connection stands. Nothing that the page
-    does or leaves undone makes anybody else wait: what it cannot take is dropped and counted.
+    Audio and video flow while they are wanted and the connection stands. Nothing that the page does
+    makes others wait: what it cannot take is dropped and counted.
     """
 
     def __init__(
-        self, peer: RTCPeerConnection, downlink: Downlink, clock: Clock, gone: Gone
+        self, peer: RTCPeerConnection, downlink: Downlink, clock: Clock, gone: EndCallback
     ) -> None:
-        """Made by `answer_offer`; `gone` is called once, whoever ends it."""
+        """Made by `answer_offer`; `gone` is called once, at its end."""
         self.id: Final = secrets.token_urlsafe(16)
         self.answer = ""
         self._peer = peer
@@ -87,30 +87,31 @@ class MediaConnection:
 
     @property
     def ended(self) -> bool:
-        """Whether it is over, whoever ended it."""
+        """Whether either side has ended it."""
         return self._closing is not None
 
     @property
     def quality(self) -> Quality | None:
-        """What is sent now; None without a picture."""
+        """The quality that is sent now; None without video."""
         return self._downlink.quality
 
     def want(self, *, video: bool, audio: bool, height: int | None = None) -> None:
-        """Say what the page can use. Both are wanted until this is called.
+        """Set what the page can use. Until this is called, both are sent.
 
-        What is not wanted is not sent from now on; if nobody else wants it, it is not encoded.
+        What is not wanted is no longer sent; what no page wants is not encoded.
 
         Args:
-            video, audio: whether they are.
-            height: of the largest visible picture, in device pixels; None: the best there is.
+            video: whether video is wanted.
+            audio: whether audio is wanted.
+            height: of the largest visible video element, in device pixels; None: the best quality.
         """
         if not self.ended:
             self._downlink.want(video=video, audio=audio, height=height)
 
     def on_end(self, callback: Callable[[], None]) -> None:
-        """Call `callback()` once when the page has gone, or never came; at once if it has.
+        """Call `callback()` once at the connection's end, or now if it has ended.
 
-        It must neither wait nor raise.
+        The callback must neither wait nor raise.
         """
         if self.ended:
             callback()
@@ -118,11 +119,10 @@ class MediaConnection:
             self._callbacks.append(callback)
 
     async def feed(self, source: SourceKind, lease: Lease[Any]) -> None:
-        """Decode the page's track into `lease`, until cancelled, or connection or lease end.
+        """Decode the page's track into `lease`, until cancelled, or until connection or lease end.
 
-        The microphone gives 20 ms of mono at 48 kHz at a time, camera and screen a picture each.
-        What the room cannot take in time is dropped, and nothing is decoded while the lease is
-        muted. One feed a source at a time.
+        The microphone gives frames of 20 ms, mono at 48 kHz; camera and screen give video frames.
+        What the room cannot take in time is dropped. Nothing is decoded while the lease is muted.
 
         Raises:
             ClosedError: the connection has ended, or has no such source.
@@ -137,17 +137,19 @@ class MediaConnection:
         sources: dict[SourceKind, SourceStatistics] = {
             kind: source.statistics() for kind, source in self._sources.items()
         }
-        return ConnectionStatistics(self._downlink.pictures(), self._downlink.sounds(), sources)
+        return ConnectionStatistics(
+            self._downlink.video_statistics(), self._downlink.audio_statistics(), sources
+        )
 
     def tick(self, now: float) -> None:
-        """Look at what time decides. Called about once a second by the hub."""
+        """Check timeouts and the quality. The hub calls it about once a second."""
         if self._connected:
             self._downlink.tick(now)
         elif now >= self._deadline:
             self.end()
 
     async def aclose(self) -> None:
-        """End it. Returns within `CLOSE_TIMEOUT` seconds; again, it waits for the same end."""
+        """End it. Returns within `CLOSE_TIMEOUT` seconds; a second call waits for the same end."""
         await asyncio.wait([self.end()])
 
     async def negotiate(self, offer: Offer, *, allow_sources: bool) -> None:
@@ -161,22 +163,22 @@ class MediaConnection:
             direction = "sendonly"
             track: Any = section.kind
             codecs = section.codecs
-            if section.role == "sound":
-                track = self._downlink.sound
-            elif section.role == "picture":
-                track, codecs = self._downlink.picture, section.codecs[:1]
+            if section.role == "audio":
+                track = self._downlink.audio
+            elif section.role == "video":
+                track, codecs = self._downlink.video, section.codecs[:1]
             else:
                 direction = "recvonly" if allow_sources else "inactive"
             transceiver = self._peer.addTransceiver(track, direction=direction)
             transceiver.setCodecPreferences(preferences(section.kind, codecs))
-            if section.role == "picture":
-                self._downlink.hear(transceiver.sender)
-            elif section.role != "sound" and allow_sources:
+            if section.role == "video":
+                self._downlink.watch_reports(transceiver.sender)
+            elif section.role != "audio" and allow_sources:
                 self._sources[section.role] = Source(section.role, transceiver.receiver)
         try:
             await self._peer.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
         except REFUSALS as error:
-            raise OfferError("it does not fit what is offered here") from error
+            raise OfferError("it does not match what this server offers") from error
         await self._peer.setLocalDescription()
         self.answer = self._peer.localDescription.sdp
 
@@ -189,7 +191,7 @@ class MediaConnection:
             self.end()
 
     def end(self) -> asyncio.Task[None]:
-        """Stop what can be stopped at once, and have the rest closed by the task returned."""
+        """Stop what can be stopped at once; the returned task closes the rest."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(), name="close a media connection")
             self._downlink.close()
@@ -210,7 +212,7 @@ class MediaConnection:
 
     async def _close_peer(self) -> None:
         if self._negotiating is not None:
-            # Cancelled while it opens sockets, aioice would forget them.
+            # If aioice is cancelled while it opens sockets, it does not close them.
             await asyncio.wait([self._negotiating])
         await close_peer(self._peer)
 
@@ -222,12 +224,12 @@ async def answer_offer(
     allow_sources: bool,
     ice_servers: tuple[str, ...],
     clock: Clock,
-    gone: Gone,
+    gone: EndCallback,
 ) -> MediaConnection:
-    """Make a connection and its answer; whatever goes wrong, nothing of it is left.
+    """Make a connection and its answer. On any error, everything is closed.
 
     Raises:
-        OfferError: aiortc cannot make sense of the offer.
+        OfferError: aiortc cannot use the offer.
     """
     servers = [RTCIceServer(urls=url) for url in ice_servers]
     peer = RTCPeerConnection(RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))

@@ -1,4 +1,4 @@
-"""What one page is sent: packets encoded once for all, in the quality that this page can use."""
+"""What one page is sent: packets that were encoded once for all pages, in a suitable quality."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from av import Packet
 
 from livelayer_bus.clock import Clock
 
-from .ladder import QualityChoice
+from .aiortc_private import forward_reports
+from .audio import AudioEncoding
 from .packets import PacketReader
-from .pictures import EncodedVideo, Pictures
-from .quality import CodecName, Quality
-from .sender import hear_reports
-from .sound import Sound
+from .quality import CodecName, Quality, QualityChoice
 from .statistics import PacketReaderStatistics
+from .video import VideoEncoding, VideoEncodings
 
 CODECS: Final[dict[str, CodecName]] = {"video/vp8": "VP8", "video/h264": "H264"}
 
 
 @final
 class PacketTrack(MediaStreamTrack):
-    """A track of packets that are encoded already: aiortc sends them as they are."""
+    """A track of encoded packets: aiortc sends them unchanged."""
 
     def __init__(self, kind: str, reader: PacketReader) -> None:
         self.kind = kind
@@ -32,7 +31,7 @@ class PacketTrack(MediaStreamTrack):
         self._reader = reader
 
     async def recv(self) -> Packet[Any]:
-        """The next packet; waits while nothing is followed. For aiortc's sender alone.
+        """The next packet; waits while nothing is followed. Called by aiortc's sender.
 
         Raises:
             MediaStreamError: the reader is closed.
@@ -45,89 +44,89 @@ class PacketTrack(MediaStreamTrack):
 
 @final
 class Downlink:
-    """Sound and picture of one page: follows what is wanted, in a quality that arrives.
+    """Audio and video of one page: follows what is wanted, in a quality that its link carries.
 
-    Nothing is followed before `open`: what nobody can be sent yet is not encoded.
+    It follows nothing before `open`: what cannot be sent yet is not encoded.
     """
 
     def __init__(
         self,
-        pictures: Pictures,
-        sound: Sound,
+        video: VideoEncodings,
+        audio: AudioEncoding,
         ladder: Sequence[Quality],
         codec: str | None,
         clock: Clock,
     ) -> None:
-        """Make both tracks; `codec` is the picture's MIME type, None for a page without one."""
-        self._encoded = pictures
-        self._sound = sound
+        """Make both tracks; `codec` is the video's MIME type, None for a page without video."""
+        self._video = video
+        self._audio = audio
         self._codec: CodecName | None = CODECS[codec] if codec is not None else None
         self._clock = clock
         self._choice = QualityChoice(ladder, now=clock.now())
-        self._picture_reader = pictures.reader()
-        self._sound_reader = sound.reader()
-        self.picture: Final = PacketTrack("video", self._picture_reader)
-        self.sound: Final = PacketTrack("audio", self._sound_reader)
-        self._video = self._audio = True
+        self._video_reader = video.reader()
+        self._audio_reader = audio.reader()
+        self.video: Final = PacketTrack("video", self._video_reader)
+        self.audio: Final = PacketTrack("audio", self._audio_reader)
+        self._wants_video = self._wants_audio = True
         self._open = False
 
     @property
     def quality(self) -> Quality | None:
-        """What is sent now."""
-        source = self._picture_reader.source
-        return source.quality if isinstance(source, EncodedVideo) else None
+        """The quality that is sent now."""
+        source = self._video_reader.source
+        return source.quality if isinstance(source, VideoEncoding) else None
 
-    def pictures(self) -> PacketReaderStatistics:
-        return self._picture_reader.statistics()
+    def video_statistics(self) -> PacketReaderStatistics:
+        return self._video_reader.statistics()
 
-    def sounds(self) -> PacketReaderStatistics:
-        return self._sound_reader.statistics()
+    def audio_statistics(self) -> PacketReaderStatistics:
+        return self._audio_reader.statistics()
 
-    def hear(self, sender: RTCRtpSender) -> None:
-        """Heed what the page's receiver reports of the picture."""
-        hear_reports(sender, self)
+    def watch_reports(self, sender: RTCRtpSender) -> None:
+        """Adapt to what the page's receiver reports about the video."""
+        forward_reports(sender, self)
 
     def open(self, now: float) -> None:
-        """The connection stands: begin."""
+        """Begin: the connection stands."""
         self._open = True
         self._follow(now)
 
     def want(self, *, video: bool, audio: bool, height: int | None) -> None:
         """See `MediaConnection.want`."""
-        self._video, self._audio = video, audio
+        self._wants_video, self._wants_audio = video, audio
         now = self._clock.now()
         self._choice.want(height, now=now)
         self._follow(now)
 
     def tick(self, now: float) -> None:
-        """Time has passed: another quality may be due."""
+        """Check whether another quality is due."""
         self._follow(now)
 
     def close(self) -> None:
-        """Leave what was followed; for good."""
+        """Stop for good."""
         self._open = False
-        self._picture_reader.close()
-        self._sound_reader.close()
+        self._video_reader.close()
+        self._audio_reader.close()
 
     # What the receiver reports ---------------------------------------------------------------
 
-    def picture_lost(self) -> None:
-        """A key frame is due, as soon as the encoder's limit allows."""
-        source = self._picture_reader.source
-        if isinstance(source, EncodedVideo):
+    def key_frame_requested(self) -> None:
+        """Have a key frame encoded, as soon as the encoder's limit allows."""
+        source = self._video_reader.source
+        if isinstance(source, VideoEncoding):
             source.request_key_frame()
 
-    def estimated(self, bitrate: int) -> None:
-        """The page can receive so many bits a second."""
+    def bandwidth_estimated(self, bitrate: int) -> None:
+        """The page can receive `bitrate`, in bit/s."""
         now = self._clock.now()
-        source = self._picture_reader.source
-        sent = source.rate if isinstance(source, EncodedVideo) else None
+        source = self._video_reader.source
+        sent = source.rate if isinstance(source, VideoEncoding) else None
         self._choice.report(now=now, bandwidth=bitrate, sent=sent)
-        self._picture_reader.bandwidth = self._choice.limit
+        self._video_reader.bandwidth = self._choice.limit
         self._follow(now)
 
-    def lost(self, fraction: float) -> None:
-        """That part of the packets was lost of late."""
+    def packets_lost(self, fraction: float) -> None:
+        """The fraction of packets lost since the last report."""
         now = self._clock.now()
         self._choice.report(now=now, loss=fraction)
         self._follow(now)
@@ -135,9 +134,9 @@ class Downlink:
     def _follow(self, now: float) -> None:
         if not self._open:
             return
-        self._sound_reader.follow(self._sound if self._audio else None)
-        if self._video and self._codec is not None:
+        self._audio_reader.follow(self._audio if self._wants_audio else None)
+        if self._wants_video and self._codec is not None:
             quality = self._choice.choose(now)
-            self._picture_reader.follow(self._encoded.encoded(self._codec, quality))
+            self._video_reader.follow(self._video.encoding(self._codec, quality))
         else:
-            self._picture_reader.follow(None)
+            self._video_reader.follow(None)

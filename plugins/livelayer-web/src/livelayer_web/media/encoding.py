@@ -1,4 +1,4 @@
-"""One run of one encoder: the newest picture of the channel, encoded in a worker thread."""
+"""One run of one encoder: the newest frame of the channel, encoded in a worker thread."""
 
 from __future__ import annotations
 
@@ -16,42 +16,40 @@ from livelayer_bus.clock import Clock
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.media import TimingWindow, VideoChannel, VideoFrame
 
-from .key_frames import KeyFrameRequests
 from .packets import Packet
 from .quality import CodecName, Quality
-from .scaling import Scaler
-from .video_codecs import VideoEncoder
+from .video_codecs import Scaler, VideoEncoder
 
 NS_PER_SECOND = 1_000_000_000
 VIDEO_RATE = 90_000  # ticks a second
-FPS_SLACK = 1.1  # a source at just the quality's rate jitters around it and loses nothing
-RATE_NS = 2 * NS_PER_SECOND  # that a stream's rate is the average of
-RETRY_SECONDS = 1.0  # after an encoder refused a picture
+FPS_SLACK = 1.1  # a source at the quality's frame rate jitters around it
+RATE_NS = 2 * NS_PER_SECOND  # over which the rate is averaged
+RETRY_SECONDS = 1.0  # after an encoder refused a frame
 
 
 @final
 class Counters:
-    """What one quality in one codec counts over all its runs; written by the loop's thread."""
+    """Counts of one encoding over all its runs; written in the event loop."""
 
     def __init__(self) -> None:
         self.frames = self.key_frames = self.left_out = self.failures = self.bytes = 0
         self.encode = TimingWindow()
         self.latency = TimingWindow()
-        self._sizes: deque[tuple[int, int]] = deque()  # when, and bits, of the last seconds
-        self.last_pts = -1  # over all runs: a viewer who stays sees one stream
+        self._sizes: deque[tuple[int, int]] = deque()  # time and bits, of the last seconds
+        self.last_pts = -1  # over all runs: a viewer that stays has one stream
 
     def sent(self, size: int, key_frame: bool) -> None:
-        """A packet of so many bytes goes out."""
+        """Count a packet of `size` bytes."""
         self.frames += 1
         self.bytes += size
         if key_frame:
             self.key_frames += 1
-        else:  # a key frame's burst says nothing of the rate
+        else:  # a key frame's burst says nothing about the rate
             self._sizes.append((time.monotonic_ns(), 8 * size))
             self._forget()
 
     def rate(self) -> int:
-        """Bits a second over the last two, key frames left out."""
+        """bit/s over the last two seconds, without key frames."""
         self._forget()
         return sum(bits for _, bits in self._sizes) * NS_PER_SECOND // RATE_NS
 
@@ -63,10 +61,10 @@ class Counters:
 
 @final
 class EncodeRun:
-    """From the first viewer to the last: reads the channel, encodes what is newest, publishes it.
+    """Reads the channel, encodes the newest frame and publishes it, while there are viewers.
 
-    A picture that a newer one overtakes is left out and counted; nothing else waits. While the
-    channel has no track nothing is encoded, and what comes after starts with a key frame.
+    A frame that a newer one replaces is left out and counted. While the channel has no track,
+    nothing is encoded; what follows starts with a key frame.
     """
 
     def __init__(
@@ -81,17 +79,17 @@ class EncodeRun:
         counters: Counters,
         clock: Clock,
     ) -> None:
-        """A run that has not begun.
+        """A run that has not started.
 
         Args:
-            channel: whose pictures; read from the start of `run` to its end.
-            codec: in what.
-            quality: how large and how often.
-            origin_ns: the instant of time-stamp 0, on `time.monotonic_ns`.
-            bitrate: asked before each picture, in bit/s.
-            publish: given each packet, and whether it is a key frame, in the event loop.
-            counters: what to count in.
-            clock: what key frames are spaced by.
+            channel: where the frames come from; read from the start of `run` to its end.
+            codec: the codec.
+            quality: size and frame rate.
+            origin_ns: the time of timestamp 0, on `time.monotonic_ns`.
+            bitrate: called before each frame, in bit/s.
+            publish: called with each packet, and whether it is a key frame, in the event loop.
+            counters: where to count.
+            clock: what the interval of key frames is measured on.
         """
         self._channel = channel
         self._quality = quality
@@ -104,7 +102,7 @@ class EncodeRun:
         self._encoder = VideoEncoder(codec, quality)
         self._wake = asyncio.Event()
         self._newest: VideoFrame | None = None
-        self._encoded: VideoFrame | None = None  # the newest, if it is no news any more
+        self._encoded: VideoFrame | None = None  # the newest, once it is encoded
         self._since_ns = time.monotonic_ns()
         self.key_frames = KeyFrameRequests(clock, self._wake.set)
 
@@ -133,7 +131,7 @@ class EncodeRun:
         with suppress(ClosedError):
             while True:
                 await self._channel.wait_available(False)
-                self._newest = self._encoded = None  # nobody is shown what is over
+                self._newest = self._encoded = None  # a frame of the old track is not shown
                 await self._channel.wait_available()
                 self.key_frames.require()
 
@@ -168,14 +166,14 @@ class EncodeRun:
     def _encode(
         self, frame: VideoFrame, pts: int, bitrate: int, key_frame: bool
     ) -> tuple[list[Packet], int]:
-        # In a worker thread; the run awaits each call, so there is one at a time.
+        # In a worker thread. The run awaits each call, so there is one at a time.
         started_ns = time.monotonic_ns()
         picture = self._scaler.scale(frame)
         packets = self._encoder.encode(picture, pts, bitrate=bitrate, key_frame=key_frame)
         return packets, time.monotonic_ns() - started_ns
 
     def _next_pts(self, frame: VideoFrame, repeated: bool) -> int:
-        # A picture from before the run, and one shown again, are shown now.
+        # A frame from before the run, or a repeated one, is shown now.
         old = repeated or frame.received_ns < self._since_ns
         at_ns = time.monotonic_ns() if old else frame.received_ns
         pts = (at_ns - self._origin_ns) * VIDEO_RATE // NS_PER_SECOND
@@ -188,3 +186,63 @@ class EncodeRun:
         if key_frame:
             self.key_frames.made()
         self._publish(packet, key_frame)
+
+
+KEY_FRAME_INTERVAL = 0.5  # seconds, at least, between two on request
+
+
+@final
+class KeyFrameRequests:
+    """Any number of requests make one key frame, at most one in `KEY_FRAME_INTERVAL` seconds.
+
+    A request within the interval is kept and due at its end. Any key frame fulfils the requests
+    before it.
+    """
+
+    def __init__(self, clock: Clock, on_due: Callable[[], None]) -> None:
+        """Requests of one encoder.
+
+        Args:
+            clock: what the interval is measured on.
+            on_due: called in the event loop when a request becomes due.
+        """
+        self._clock = clock
+        self._on_due = on_due
+        self._wanted = False
+        self._not_before = clock.now()
+        self._asked = asyncio.Event()
+
+    def request(self) -> None:
+        """Request one. A second call before it was encoded does nothing."""
+        if self._wanted:
+            return
+        self._wanted = True
+        if self.due:
+            self._on_due()
+        else:
+            self._asked.set()
+
+    def require(self) -> None:
+        """Request one at once, whenever the last one was: other frames cannot be decoded."""
+        self._not_before = self._clock.now()
+        self._wanted = True
+        self._on_due()
+
+    @property
+    def due(self) -> bool:
+        """Whether the next frame has to be a key frame."""
+        return self._wanted and self._clock.now() >= self._not_before
+
+    def made(self) -> None:
+        """A key frame was encoded."""
+        self._wanted = False
+        self._not_before = self._clock.now() + KEY_FRAME_INTERVAL
+
+    async def run(self) -> None:
+        """Call `on_due` when a request that had to wait becomes due, until cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            await self._clock.sleep(self._not_before - self._clock.now())
+            if self.due:
+                self._on_due()

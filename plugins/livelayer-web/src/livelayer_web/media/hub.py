@@ -12,20 +12,20 @@ from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import BrokenError, BusyError, MisuseError
 from livelayer_bus.surfaces import SurfaceSession
 
+from .audio import AudioEncoding
 from .connection import MediaConnection, answer_offer
 from .downlink import Downlink
-from .pictures import Pictures
 from .quality import LADDER, Quality
 from .sdp import read_offer
-from .sound import Sound
-from .statistics import PictureStatistics, SoundStatistics
+from .statistics import AudioStatistics, VideoStatistics
+from .video import VideoEncodings
 
 ADDRESS_LINE: Final = "a=candidate:"
-TICK: Final = 1.0  # seconds between two looks at what time decides
+TICK: Final = 1.0  # seconds between two checks of timeouts and qualities
 
 
 class MediaFullError(BusyError):
-    """As many pages as are allowed are connected."""
+    """The limit of connections is reached."""
 
     def __init__(self, limit: int) -> None:
         super().__init__("every media connection", f"{limit} are allowed; try again later")
@@ -33,7 +33,7 @@ class MediaFullError(BusyError):
 
 
 class MediaUnavailableError(BrokenError):
-    """No media can be served now; `reason` says why."""
+    """Media cannot be served now; `reason` says why."""
 
     def __init__(self, reason: str = "the surface is not mounted now; try again") -> None:
         super().__init__(f"no media: {reason}")
@@ -41,14 +41,14 @@ class MediaUnavailableError(BrokenError):
 
 
 class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How pages are served with media.
+    """How media is served to pages.
 
     Raises:
-        MisuseError: a value cannot be.
+        MisuseError: a value is invalid.
     """
 
     ladder: tuple[Quality, ...] = LADDER
-    """What can be encoded, the best first."""
+    """The qualities that can be encoded, best first."""
     ice_servers: tuple[str, ...] = ()
     """STUN servers as `stun:host:port`. None by default: the server lists the addresses of this
     machine's interfaces, except loopback, which browsers do not use."""
@@ -61,27 +61,27 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
             try:
                 scheme = parse_stun_turn_uri(url)["scheme"]
             except ValueError as error:
-                raise MisuseError(f"{url!r} is no ICE server: give stun:host:port") from error
+                raise MisuseError(f"{url!r} is not an ICE server: give stun:host:port") from error
             if scheme != "stun":
                 raise MisuseError(f"{url!r}: only STUN servers are supported, stun:host:port")
 
 
 class MediaStatistics(msgspec.Struct, frozen=True):
-    """One mounted surface's media so far."""
+    """The media of one mounted surface so far."""
 
     connections: int
     """Pages that have an answer and have not ended."""
     connected: int
-    """Those of them to which media can flow."""
-    pictures: PictureStatistics
-    sound: SoundStatistics
+    """Those of them whose media can flow."""
+    video: VideoStatistics
+    audio: AudioStatistics
 
 
 @final
 class Media:
-    """Gives any number of pages the session's sound and picture, each encoded once.
+    """Gives any number of pages the session's audio and video, each encoded once.
 
-    Belongs to one mounted surface and one event loop. Nothing is encoded while no page wants it.
+    It belongs to one mounted surface and one event loop. What no page wants is not encoded.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Media:
         """Prepare; pages are served while `run` runs."""
         self._settings = settings or MediaSettings()
         self._clock: Clock = clock or SystemClock()
-        self._pictures = Pictures(session.video, self._settings.ladder, clock=self._clock)
-        self._sound = Sound(session.audio, clock=self._clock)
+        self._video = VideoEncodings(session.video, self._settings.ladder, clock=self._clock)
+        self._audio = AudioEncoding(session.audio, clock=self._clock)
         self._connections: set[MediaConnection] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._answering = 0
@@ -106,15 +106,15 @@ class Media:
         self._running = True
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._pictures.run(), name="encode pictures")
-                tasks.create_task(self._sound.run(), name="encode sound")
+                tasks.create_task(self._video.run(), name="encode video")
+                tasks.create_task(self._audio.run(), name="encode audio")
                 tasks.create_task(self._watch(), name="watch media connections")
         finally:
             self._running = False
             await self._close_all()
 
     async def connect(self, offer: str, *, allow_sources: bool = True) -> MediaConnection:
-        """Answer a page's offer; the connection then comes about by itself, or ends.
+        """Answer a page's offer. The connection is then established by itself, or ends.
 
         Args:
             offer: SDP, sections in the order of `docs/protocol.md`, or any WHEP player's.
@@ -131,7 +131,7 @@ class Media:
         if len(self._connections) + self._answering >= self._settings.max_connections:
             raise MediaFullError(self._settings.max_connections)
         codec, ladder = read.video_codec, self._settings.ladder
-        downlink = Downlink(self._pictures, self._sound, ladder, codec, self._clock)
+        downlink = Downlink(self._video, self._audio, ladder, codec, self._clock)
         self._answering += 1
         try:
             connection = await answer_offer(
@@ -159,8 +159,8 @@ class Media:
         return MediaStatistics(
             connections=len(self._connections),
             connected=sum(connection.connected for connection in self._connections),
-            pictures=self._pictures.statistics(),
-            sound=self._sound.statistics(),
+            video=self._video.statistics(),
+            audio=self._audio.statistics(),
         )
 
     def _check_running(self) -> None:

@@ -1,4 +1,4 @@
-"""Encoded packets for any number of viewers: a source, and a bounded inbox for each of them."""
+"""Encoded packets for any number of viewers: a source, and a bounded inbox for each viewer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .statistics import PacketReaderStatistics
 Packet: TypeAlias = "av.Packet[Any]"
 
 VIDEO_CAPACITY = 16  # packets; half a second
-SOUND_CAPACITY = 10  # packets; 200 ms
+AUDIO_CAPACITY = 10  # packets; 200 ms
 
 
 class _Waiting(NamedTuple):
@@ -25,33 +25,33 @@ class _Waiting(NamedTuple):
 
 
 class PacketSource:
-    """What readers follow. Publishing never waits, and no reader's code runs in it."""
+    """Delivers packets to readers. Publishing never waits and runs no reader's code."""
 
     def __init__(self) -> None:
         self._readers: dict[PacketReader, None] = {}
 
     @property
     def viewers(self) -> int:
-        """Readers that follow it, those waiting for its first key frame included."""
+        """Readers that follow it, including those that wait for its first key frame."""
         return len(self._readers)
 
     def readers(self) -> Iterator[PacketReader]:
-        """Those that follow it now."""
+        """The readers that follow it now."""
         return iter(tuple(self._readers))
 
     def join(self, reader: PacketReader) -> None:
-        """Offer the reader every packet from now on; called by the reader itself."""
+        """Offer the reader every packet from now on. Called by the reader."""
         self._readers[reader] = None
 
     def leave(self, reader: PacketReader) -> None:
-        """Offer it nothing more."""
+        """Stop offering packets to the reader."""
         self._readers.pop(reader, None)
 
     def request_key_frame(self) -> None:
-        """Ask for a packet that can be decoded without those before; the default has no other."""
+        """Ask for a key frame. By default every packet is one."""
 
     def publish(self, packet: Packet, key_frame: bool) -> None:
-        """Offer one packet to every reader. It is shared: nobody may change it any more."""
+        """Offer one packet to every reader. The packet is shared and must not change."""
         for reader in tuple(self._readers):
             reader.offer(self, packet, key_frame)
 
@@ -60,9 +60,9 @@ class PacketSource:
 class PacketReader:
     """One viewer's packets, in order: each is a key frame or follows the one delivered before.
 
-    It holds at most `capacity` packets. A viewer too slow for that loses the oldest, up to the
-    next key frame, and what it lost is counted. Time-stamps rise strictly, from source to source
-    as well. It belongs to the event loop of its source.
+    It holds at most `capacity` packets. A slower viewer loses the oldest, up to the next key frame,
+    and the loss is counted. Timestamps increase strictly, also across sources. It belongs to the
+    event loop of its source.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -72,12 +72,12 @@ class PacketReader:
             capacity: packets that may wait for the viewer.
 
         Raises:
-            MisuseError: no packet fits.
+            MisuseError: `capacity` is less than 1.
         """
         if capacity < 1:
-            raise MisuseError(f"capacity={capacity} holds nothing: give packets >= 1")
+            raise MisuseError(f"capacity is {capacity}: give at least 1 packet")
         self.bandwidth: int | None = None
-        """What this viewer's link carries if that is too little, in bit/s; sources heed it."""
+        """What this viewer's link carries if that is too little, in bit/s; sources adapt it."""
         self._capacity = capacity
         self._waiting: deque[_Waiting] = deque()
         self._source: PacketSource | None = None
@@ -92,18 +92,18 @@ class PacketReader:
 
     @property
     def source(self) -> PacketSource | None:
-        """What the viewer is sent now; None before the first key frame of the first one."""
+        """What the viewer is sent now; None before the first key frame."""
         return self._source
 
     @property
     def followed(self) -> PacketSource | None:
-        """What it will be sent once a key frame comes: the last one given to `follow`."""
+        """The source given to `follow` last: sent from its next key frame on."""
         return self._next or self._source
 
     def follow(self, source: PacketSource | None) -> None:
-        """Go over to `source` with its next key frame, which is asked for; None: want nothing.
+        """Switch to `source` at its next key frame, which is requested; None: stop.
 
-        Until then the viewer is sent the old source. Following the same one again does nothing.
+        Until then the viewer is sent the old source. Following the same source again does nothing.
 
         Raises:
             ClosedError: the reader was closed.
@@ -128,7 +128,7 @@ class PacketReader:
             source.request_key_frame()
 
     def offer(self, source: PacketSource, packet: Packet, key_frame: bool) -> None:
-        """Take a packet in, or count why not; called by sources, never waits."""
+        """Accept a packet, or count why not. Called by sources; never waits."""
         if source is self._next:
             if not key_frame:
                 self._skipped += 1
@@ -166,7 +166,7 @@ class PacketReader:
         return self
 
     async def __anext__(self) -> Packet:
-        """Return the next packet, waiting for one if need be; a cancelled wait loses nothing.
+        """Return the next packet, waiting if necessary. Cancelling the wait loses nothing.
 
         Raises:
             BusyError: another task waits on this reader.
@@ -191,7 +191,7 @@ class PacketReader:
         if pts is None:
             return packet
         if self._last_pts is not None and pts <= self._last_pts:
-            # The new source's key frame shows a picture that the old one has shown already.
+            # The new source's key frame repeats a frame of the old source.
             copy = av.Packet(bytes(packet))
             copy.pts = copy.dts = pts = self._last_pts + 1
             copy.time_base = packet.time_base
@@ -201,7 +201,7 @@ class PacketReader:
         return packet
 
     def close(self) -> None:
-        """Want nothing more; an iteration that waits ends. Closing twice does nothing."""
+        """Stop for good; an iteration that waits ends. Closing twice does nothing."""
         if not self._closed:
             self.follow(None)
             self._closed = True
@@ -217,7 +217,7 @@ class PacketReader:
             self._slot.set_result(None)
 
     def statistics(self) -> PacketReaderStatistics:
-        """Count what this viewer got and lost."""
+        """What this viewer received and lost."""
         return PacketReaderStatistics(
             delivered=self._delivered,
             dropped=self._dropped,

@@ -1,4 +1,4 @@
-"""A page's SDP offer: checked before anything is built on it, and freed of what only costs time.
+"""A page's SDP offer: checked before it is used, without candidates that only cost time.
 
 Chromium names its addresses by mDNS (`.local`), which takes a second to look up and is not needed:
 the page's own checks reach the server first, and their source is the address. So no candidate of
@@ -19,10 +19,10 @@ from livelayer_bus.errors import MisuseError
 
 SourceKind: TypeAlias = Literal["microphone", "camera", "screen"]
 SectionKind: TypeAlias = Literal["audio", "video"]
-Role: TypeAlias = Literal["sound", "picture"] | SourceKind
-"""What a section carries: the agent's sound or picture to the page, or a source of the page's."""
+Role: TypeAlias = Literal["audio", "video"] | SourceKind
+"""What a section carries: the agent's audio or video to the page, or a source of the page."""
 
-SOUND_ROLES: Final[tuple[Role, ...]] = ("sound", "microphone")
+AUDIO_ROLES: Final[tuple[Role, ...]] = ("audio", "microphone")
 SOURCE_KINDS: Final[tuple[SourceKind, ...]] = ("microphone", "camera", "screen")
 CODECS: Final = frozenset({"audio/opus", "video/vp8", "video/h264"})
 RTX: Final = "video/rtx"
@@ -36,7 +36,7 @@ PARSE_ERRORS: Final = (
     AssertionError,
     StopIteration,
 )
-"""What aiortc's parser raises on text that is no SDP."""
+"""What aiortc's parser raises for text that is not SDP."""
 
 
 class OfferError(MisuseError):
@@ -53,7 +53,7 @@ class Section(msgspec.Struct, frozen=True):
     role: Role
     kind: SectionKind
     codecs: tuple[str, ...]
-    """MIME types in lower case that both sides know, in the page's order; never empty."""
+    """MIME types in lower case that both sides support, in the page's order; never empty."""
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -61,34 +61,34 @@ class Offer(msgspec.Struct, frozen=True):
 
     sdp: str
     sections: tuple[Section, ...]
-    """In the order of the offer; each role at most once, `sound` or `picture` at least."""
+    """In the order of the offer; each role at most once; at least `audio` or `video`."""
 
     @property
     def video_codec(self) -> str | None:
-        """The codec that the page likes best of those that are encoded here."""
-        return next((item.codecs[0] for item in self.sections if item.role == "picture"), None)
+        """The codec that the page prefers of those that are encoded here."""
+        return next((item.codecs[0] for item in self.sections if item.role == "video"), None)
 
 
 def read_offer(text: str, *, candidates: bool = False) -> Offer:
-    """Check an offer and return it without the candidates that are of no use.
+    """Check an offer and remove the candidates that are not used.
 
     Args:
         text: what the page's `createOffer` gave.
         candidates: keep those with real addresses.
 
     Raises:
-        OfferError: it is no SDP, or asks for something that is not offered here.
+        OfferError: it is not SDP, or asks for something that is not offered here.
     """
     if len(text) > MAX_BYTES:
         raise OfferError(f"{len(text)} characters of SDP, the limit is {MAX_BYTES}")
     if not text.startswith("v=0"):
-        raise OfferError("it is no SDP")
+        raise OfferError("it is not SDP")
     kept = [line for line in text.splitlines() if line and _is_of_use(line, candidates)]
     sdp = "\r\n".join(kept) + "\r\n"
     try:
         description = SessionDescription.parse(sdp)
     except PARSE_ERRORS as error:
-        raise OfferError("it is no SDP") from error
+        raise OfferError("it is not SDP") from error
     _check_bundle(description)
     sections: list[Section] = []
     for media in description.media:
@@ -97,10 +97,10 @@ def read_offer(text: str, *, candidates: bool = False) -> Offer:
         codecs = _codecs(media)
         if not codecs:
             raise OfferError(f"no codec for the {role} that both sides have")
-        kind: SectionKind = "audio" if role in SOUND_ROLES else "video"
+        kind: SectionKind = "audio" if role in AUDIO_ROLES else "video"
         sections.append(Section(role, kind, codecs))
-    if not {"sound", "picture"} & {section.role for section in sections}:
-        raise OfferError("it asks neither for sound nor for a picture")
+    if not {"audio", "video"} & {section.role for section in sections}:
+        raise OfferError("it asks for neither audio nor video")
     return Offer(sdp, tuple(sections))
 
 
@@ -123,7 +123,7 @@ def _check_bundle(description: SessionDescription) -> None:
         raise OfferError(f"{len(media)} media sections, not 1 to {MAX_SECTIONS}")
     mids = [item.rtp.muxId for item in media]
     if not all(mids) or len(set(mids)) != len(mids):
-        raise OfferError("its sections have no names (a=mid) that differ")
+        raise OfferError("its sections need names (a=mid) that differ")
     bundles = [group.items for group in description.group if group.semantic == "BUNDLE"]
     if len(mids) > 1 and bundles != [mids]:
         raise OfferError("its sections are not bundled")
@@ -145,11 +145,11 @@ def _check_transport(media: MediaDescription) -> None:
 def _role(media: MediaDescription, taken: set[Role]) -> Role:
     roles: tuple[Role, ...]
     if media.direction in ("recvonly", "sendrecv"):
-        roles = ("sound",) if media.kind == "audio" else ("picture",)
+        roles = ("audio",) if media.kind == "audio" else ("video",)
     elif media.direction == "sendonly":
         roles = ("microphone",) if media.kind == "audio" else ("camera", "screen")
     else:
-        raise OfferError("it has a section that goes in no direction")
+        raise OfferError("it has a section with no direction")
     for role in roles:
         if role not in taken:
             return role
@@ -164,6 +164,6 @@ def _codecs(media: MediaDescription) -> tuple[str, ...]:
 def _is_known(codec: RTCRtpCodecParameters) -> bool:
     if codec.mimeType.lower() != "video/h264":
         return codec.mimeType.lower() in CODECS
-    # The constrained and the plain baseline profile, in pieces of any size, as aiortc has them.
+    # The constrained and the plain baseline profile, in units of any size, as aiortc has them.
     profile = str(codec.parameters.get("profile-level-id", "42e01f"))[:4].lower()
     return profile in ("42e0", "4200") and str(codec.parameters.get("packetization-mode")) == "1"

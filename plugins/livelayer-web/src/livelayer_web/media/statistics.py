@@ -1,4 +1,4 @@
-"""The numbers of the encoding half: frozen records, a sentence a field."""
+"""Statistics of encoders and readers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ class PacketReaderStatistics:
     """One viewer's packets so far."""
 
     delivered: int
-    """Packets the viewer took."""
+    """Packets that the viewer received."""
     dropped: int
-    """Packets it will never get: it was too slow, or wanted nothing more."""
+    """Packets that it will not receive: it was too slow, or stopped."""
     skipped: int
-    """Packets it could not have decoded, as they came before a key frame."""
+    """Packets that it could not have decoded, because they came before a key frame."""
     waiting: int
-    """Packets it would get now without waiting."""
+    """Packets that wait for it now."""
     peak_waiting: int
     """The most that ever waited."""
     switches: int
-    """How often it went over from one source to another."""
+    """How often it switched from one source to another."""
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStatistics:
-    """One quality in one codec so far, over every time it ran."""
+    """One encoding so far, over all its runs."""
 
     codec: CodecName
     quality: Quality
@@ -41,54 +41,54 @@ class StreamStatistics:
     running: bool
     """Whether it has an encoder now."""
     frames: int
-    """Pictures encoded, once each for all viewers; a picture repeated as a key frame counts."""
+    """Frames encoded, once each for all viewers; a frame repeated as a key frame counts."""
     key_frames: int
     """Those of them that can be decoded without the ones before."""
     left_out: int
-    """Pictures that a newer one overtook while the encoder was busy."""
+    """Frames that a newer one replaced while the encoder was busy."""
     failures: int
-    """How often the encoder refused a picture and was opened anew."""
+    """How often the encoder refused a frame and was reopened."""
     bytes: int
-    """What was encoded, before it is sent to any viewer."""
+    """Encoded bytes, each counted once for all viewers."""
     bitrate: int
-    """What its encoder aims at now, in bit/s."""
+    """The encoder's target now, in bit/s."""
     encode: Timing
-    """Scaling and encoding one picture, in the worker thread."""
+    """Scaling and encoding one frame, in the worker thread."""
     latency: Timing
-    """From a picture's arrival in this process to its packet being offered to the viewers."""
+    """From a frame's arrival in this process until its packet is offered to the viewers."""
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PictureStatistics:
-    """All qualities that were ever followed, best first within a codec."""
+class VideoStatistics:
+    """All encodings that were ever followed, best first within a codec."""
 
     streams: tuple[StreamStatistics, ...]
 
     @property
     def running(self) -> int:
-        """Encoders there are now."""
+        """Encoders that run now."""
         return sum(stream.running for stream in self.streams)
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoundStatistics:
-    """The one encode of the sound so far."""
+class AudioStatistics:
+    """The audio encoding so far."""
 
     viewers: int
     """Readers that follow it now."""
     running: bool
     """Whether it has an encoder now."""
     packets: int
-    """Stretches of 20 ms encoded, once each for all viewers."""
+    """Packets of 20 ms, each counted once for all viewers."""
     bytes: int
-    """What was encoded, before it is sent to any viewer."""
+    """Encoded bytes, each counted once for all viewers."""
     gaps: int
-    """How often the sound stopped for a while and its clock went on without it."""
+    """How often the audio stopped for a while, so that the timestamps skipped a gap."""
     failures: int
-    """How often the encoder refused a stretch and was opened anew."""
+    """How often the encoder refused a frame and was reopened."""
     encode: Timing
     """Resampling and encoding one frame of the channel, in the worker thread."""
     latency: Timing
-    """From the arrival of a packet's last sound in this process to the packet being offered."""
+    """From the arrival of a packet's last frame in this process until the packet is offered."""

@@ -1,4 +1,4 @@
-"""What one page sends: its microphone, camera or screen, decoded into the session's lease."""
+"""What one page sends: its microphone, camera or screen, decoded into the session's leases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from livelayer_bus.errors import BusyError, ClosedError, ConnectionLostError, No
 from livelayer_bus.media import AudioFrame, VideoFrame
 from livelayer_bus.surfaces import Lease
 
-from .receiver import PictureIntake, SoundIntake
+from .aiortc_private import AudioIntake, VideoIntake
 from .sdp import SourceKind
 
 SAMPLE_RATE: Final = 48_000  # Hz
@@ -26,26 +26,26 @@ Decoded: TypeAlias = av.AudioFrame | av.VideoFrame
 
 
 class SourceStatistics(msgspec.Struct, frozen=True):
-    """One source of a page's so far."""
+    """One source of a page so far."""
 
     decoded: int
     """Frames decoded."""
     dropped: int
-    """Those of them that the lease was too slow for."""
+    """Decoded frames that were dropped because the lease was too slow."""
     left_out: int
-    """Pictures, or packets of sound, that came in vain: not fed, muted, late, or without a key
-    frame before them."""
+    """Video frames, or audio packets, that were not decoded: not fed, muted, late, or before a key
+    frame."""
 
 
 @final
 class Source:
-    """One track of a page's: silent and cheap until it is fed into a lease."""
+    """One track of a page. It costs almost nothing until it is fed into a lease."""
 
     def __init__(self, kind: SourceKind, receiver: RTCRtpReceiver) -> None:
-        """Take over the receiver; before the answer is made."""
+        """Take over the receiver. Call it before the answer is made."""
         self.kind: Final = kind
-        self._intake: SoundIntake | PictureIntake = (
-            SoundIntake(receiver) if kind == "microphone" else PictureIntake(receiver)
+        self._intake: AudioIntake | VideoIntake = (
+            AudioIntake(receiver) if kind == "microphone" else VideoIntake(receiver)
         )
         self._fed = False
 
@@ -83,18 +83,18 @@ async def _push(lease: Lease[Any], frame: AudioFrame | VideoFrame) -> None:
     try:
         await lease.push(frame)
     except (NotConnectedError, ConnectionLostError):
-        return  # the lease may outlast the room; what comes between two rooms is lost
+        return  # the lease may outlast the room: frames between two rooms are lost
 
 
 def _frames(decoded: Decoded) -> Iterator[AudioFrame | VideoFrame]:
     if isinstance(decoded, av.VideoFrame):
-        yield picture(decoded)
+        yield video_frame(decoded)
     else:
-        yield from sound(decoded)
+        yield from audio_frames(decoded)
 
 
-def sound(decoded: av.AudioFrame) -> Iterator[AudioFrame]:
-    """Mono sound in pieces of at most 20 ms, from packed int16 samples at 48 kHz."""
+def audio_frames(decoded: av.AudioFrame) -> Iterator[AudioFrame]:
+    """Mono audio in pieces of at most 20 ms, from packed int16 samples at 48 kHz."""
     channels = decoded.layout.nb_channels
     samples = decoded.to_ndarray().reshape(-1, channels)
     mono = samples[:, 0] if channels == 1 else samples.mean(axis=1).astype(np.int16)
@@ -103,8 +103,8 @@ def sound(decoded: av.AudioFrame) -> Iterator[AudioFrame]:
         yield AudioFrame(piece, SAMPLE_RATE, 1, len(piece) // 2)
 
 
-def picture(decoded: av.VideoFrame) -> VideoFrame:
-    """An i420 picture, its rows packed."""
+def video_frame(decoded: av.VideoFrame) -> VideoFrame:
+    """An I420 frame with packed rows."""
     if decoded.format.name not in PLAIN_FORMATS:
         decoded = decoded.reformat(format="yuv420p")
     width, height = decoded.width, decoded.height

@@ -120,12 +120,12 @@ class Stage:
     def encoders(self) -> list[Any]:
         """The encodes that run now."""
         (media,) = self.surface.statistics().media
-        return [stream for stream in media.pictures.streams if stream.running]
+        return [stream for stream in media.video.streams if stream.running]
 
     def encoded(self) -> int:
         """Pictures encoded so far, in any quality."""
         (media,) = self.surface.statistics().media
-        return sum(stream.frames for stream in media.pictures.streams)
+        return sum(stream.frames for stream in media.video.streams)
 
     def typed(self) -> list[str]:
         """What people typed, as the agent got it."""

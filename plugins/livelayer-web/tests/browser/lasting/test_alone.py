@@ -87,8 +87,8 @@ async def test_an_avatar_alone_opens_a_session_that_lasts_over_a_reload_and_ends
     await tabs.look(tab)
     await tab.page.goto("about:blank")
     await stage.eventually(lambda: session.state.connection_state != "connected")
-    await stage.eventually(lambda: surface.statistics().opening.open == 0)
-    assert surface.statistics().opening.failed == 0
+    await stage.eventually(lambda: surface.statistics().sessions.open == 0)
+    assert surface.statistics().sessions.failed == 0
 
 
 async def test_a_session_that_is_over_is_told_and_another_is_opened_when_asked(

@@ -19,8 +19,8 @@ async def test_two_tabs_are_one_encode_and_neither_needs_the_other(
         await tab.playing("panel", "bubble")
     await stage.eventually(lambda: [s.viewers for s in stage.encoders()] == [2])
     (media,) = stage.surface.statistics().media
-    assert media.sound.running
-    assert media.sound.viewers == 2
+    assert media.audio.running
+    assert media.audio.viewers == 2
 
     await stage.agent.speak("Both of you hear this.", "both")
     for tab in (one, other):
@@ -55,7 +55,7 @@ async def test_a_browser_that_vanishes_is_noticed_and_costs_nothing_from_then_on
     assert stage.surface.statistics().viewers.fell_silent == silent + 1
     await stage.eventually(lambda: stage.encoders() == [])
     (media,) = stage.surface.statistics().media
-    assert not media.sound.running
+    assert not media.audio.running
     assert media.connections == 0
     await rests(stage)
 
@@ -84,7 +84,7 @@ async def test_nobody_looking_encodes_nothing_and_pauses_the_track_until_somebod
     await tab.page.evaluate("history.pushState({}, '', '/quiet')")
     await rests(stage)
     (media,) = stage.surface.statistics().media
-    assert media.sound.running  # a voice is heard without being looked at
+    assert media.audio.running  # a voice is heard without being looked at
     await tab.page.evaluate("history.pushState({}, '', '/other')")
     await wakes(stage, tab)
     assert await tab.peers() == 1

@@ -17,8 +17,7 @@ from livelayer_web import Quality
 from livelayer_web.media import LADDER
 from livelayer_web.media.packets import Packet
 from livelayer_web.media.quality import CodecName
-from livelayer_web.media.scaling import Scaler, target_size
-from livelayer_web.media.video_codecs import VIDEO_TIME_BASE, VideoEncoder
+from livelayer_web.media.video_codecs import VIDEO_TIME_BASE, Scaler, VideoEncoder, target_size
 
 from livelayer_bus.testing import mark_of, marked_picture
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from livelayer_web.media import LADDER
-from livelayer_web.media.ladder import (
+from livelayer_web.media.quality import (
     DOWN_AFTER,
     SETTLE,
     SHARE_UP_AFTER,
@@ -205,14 +205,14 @@ def test_a_shared_bitrate_stays_within_its_share_and_falls_at_once(
     changes: list[float] = []
     before = share.bitrate
     for second, slowest in enumerate(course):
-        bitrate = share.heed(slowest, now=float(second))
+        bitrate = share.adapt(slowest, now=float(second))
         assert bitrate in [round(BEST.bitrate * part) for part in SHARES]
         if bitrate != before:
             changes.append(second)
         before = bitrate
     assert all(later - earlier >= 2 for earlier, later in pairwise(changes))
     for second in range(len(course), len(course) + 60):
-        share.heed(None, now=float(second))
+        share.adapt(None, now=float(second))
     assert share.bitrate == BEST.bitrate
 
 
@@ -221,7 +221,7 @@ def test_a_jittery_estimate_steps_a_shared_bitrate_seldom(jitter: list[float]) -
     """Each step costs every viewer a key frame: ten reports a second make no more of them."""
     share, steps = SharedBitrate(BEST.bitrate), [BEST.bitrate]
     for number, part in enumerate(jitter):
-        bitrate = share.heed(round(BEST.bitrate * part), now=number / 10)
+        bitrate = share.adapt(round(BEST.bitrate * part), now=number / 10)
         if bitrate != steps[-1]:
             steps.append(bitrate)
     ups = int(len(jitter) / 10 / SHARE_UP_AFTER)

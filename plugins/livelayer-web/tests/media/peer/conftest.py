@@ -16,7 +16,7 @@ from aiortc.sdp import SessionDescription
 from livelayer_benchmarks.picture import Painter
 from livelayer_web import MediaSettings
 from livelayer_web.media import Media, MediaConnection
-from livelayer_web.media.closing import close_peer
+from livelayer_web.media.aiortc_private import close_peer
 from playwright.async_api import Page, Route
 
 from livelayer_bus import Session
@@ -38,7 +38,7 @@ SECTIONS = (
 )
 
 PAGE = """<!doctype html><title>peer</title>
-<video id=picture muted autoplay playsinline></video><audio id=sound autoplay></audio>"""
+<video id=picture muted autoplay playsinline></video><audio id=audio autoplay></audio>"""
 
 SCRIPT = """
 window.offer = async (pc) => {
@@ -55,7 +55,7 @@ window.play = async (sources, codec) => {
   if (sources) for (const kind of ['audio', 'video', 'video'])
     pc.addTransceiver(kind, {direction: 'sendonly'});
   pc.ontrack = ({track, streams}) => {
-    const element = document.querySelector(track.kind === 'video' ? '#picture' : '#sound');
+    const element = document.querySelector(track.kind === 'video' ? '#picture' : '#audio');
     element.srcObject = new MediaStream([track]);
   };
   const video = document.querySelector('#picture');

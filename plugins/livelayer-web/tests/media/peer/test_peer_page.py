@@ -35,8 +35,8 @@ HEARD = """async () => {
   const deadline = performance.now() + 8000;
   while (performance.now() < deadline) {
     const stats = [...(await pc.getStats()).values()];
-    const sound = stats.find((s) => s.type === 'inbound-rtp' && s.kind === 'audio');
-    if (sound && sound.totalAudioEnergy > 0.001) return sound.totalAudioEnergy;
+    const audio = stats.find((s) => s.type === 'inbound-rtp' && s.kind === 'audio');
+    if (audio && audio.totalAudioEnergy > 0.001) return audio.totalAudioEnergy;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return 0;
@@ -92,5 +92,5 @@ async def test_a_page_plays_the_agents_picture_and_sound(
     assert connection.quality is not None
     statistics = media.statistics()
     assert statistics.connected == 1
-    assert [one.codec for one in statistics.pictures.streams if one.running] == [codec]
+    assert [one.codec for one in statistics.video.streams if one.running] == [codec]
     assert await page.evaluate(PLAYED) == f"video/{codec}"

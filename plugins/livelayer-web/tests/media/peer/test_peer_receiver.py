@@ -13,15 +13,15 @@ from aiortc.codecs.opus import OpusEncoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtp import RtpPacket
-from livelayer_web.media.receiver import (
+from livelayer_web.media.aiortc_private import (
     ENCODED_CAPACITY,
     KEY_FRAME_PATIENCE,
+    AudioIntake,
+    DecoderQueue,
     Frames,
-    Gate,
-    SoundIntake,
     is_key_frame,
 )
-from livelayer_web.media.uplink import picture, sound
+from livelayer_web.media.uplink import audio_frames, video_frame
 
 from livelayer_bus.testing import settle
 
@@ -38,7 +38,7 @@ class Sluice:
     def __init__(self) -> None:
         self.wanted = True
         self.asked = 0
-        self.gate = Gate(lambda: self.wanted, self.ask)
+        self.gate = DecoderQueue(lambda: self.wanted, self.ask)
 
     def ask(self) -> None:
         self.asked += 1
@@ -132,7 +132,7 @@ class Track:
         )
         receiver: Any = SimpleNamespace(transport=transport)
         self.receiver = receiver
-        self.intake = SoundIntake(receiver)
+        self.intake = AudioIntake(receiver)
         self._encoder = OpusEncoder()
         self._pts = 0
 
@@ -174,7 +174,7 @@ async def test_sound_is_decoded_as_it_comes_and_late_packets_are_left_out() -> N
     assert track.intake.left_out == 1
     frame = await track.intake.frames.get()
     assert frame is not None
-    assert [piece.samples_per_channel for piece in sound(frame)] == [960]
+    assert [piece.samples_per_channel for piece in audio_frames(frame)] == [960]
 
 
 async def test_sound_that_is_not_wanted_or_no_sound_is_not_decoded() -> None:
@@ -200,7 +200,7 @@ def test_stereo_becomes_mono_in_pieces_of_twenty_milliseconds() -> None:
     left, right = np.full(1440, 1000, np.int16), np.full(1440, -3000, np.int16)
     packed = np.stack([left, right], axis=1).reshape(1, -1)
     decoded = av.AudioFrame.from_ndarray(packed, format="s16", layout="stereo")
-    pieces = list(sound(decoded))
+    pieces = list(audio_frames(decoded))
     assert [piece.samples_per_channel for piece in pieces] == [960, 480]
     assert {int(value) for piece in pieces for value in piece.data} == {-1000}
 
@@ -214,7 +214,7 @@ def test_a_pictures_rows_are_packed(width: int, height: int) -> None:
         writable[:, : plane.width] = np.arange(plane.width) % 200 + number
         writable[:, plane.width :] = 255  # padding, which must not show
         plane.update(writable.tobytes())
-    frame = picture(decoded)
+    frame = video_frame(decoded)
     assert (frame.width, frame.height) == (width, height)
     for number, (packed, stride) in enumerate(zip(frame.planes, frame.strides, strict=True)):
         rows = np.frombuffer(packed, np.uint8).reshape(-1, stride)
@@ -222,4 +222,4 @@ def test_a_pictures_rows_are_packed(width: int, height: int) -> None:
 
 
 def test_other_formats_become_i420() -> None:
-    assert picture(av.VideoFrame(64, 32, "rgb24")).nbytes == 64 * 32 * 3 // 2
+    assert video_frame(av.VideoFrame(64, 32, "rgb24")).nbytes == 64 * 32 * 3 // 2

@@ -60,8 +60,8 @@ def offer(*sections: tuple[str, str], bundle: bool = True, extra: str = CANDIDAT
 def test_the_sections_of_a_page_have_their_roles() -> None:
     read = read_offer(offer(*FULL))
     assert [section.role for section in read.sections] == [
-        "sound",
-        "picture",
+        "audio",
+        "video",
         "microphone",
         "camera",
         "screen",
@@ -72,7 +72,7 @@ def test_the_sections_of_a_page_have_their_roles() -> None:
 
 def test_any_whep_player_will_do() -> None:
     read = read_offer(offer((VIDEO, "recvonly"), (AUDIO, "sendrecv")))
-    assert [section.role for section in read.sections] == ["picture", "sound"]
+    assert [section.role for section in read.sections] == ["video", "audio"]
     assert read_offer(offer((AUDIO, "recvonly"), bundle=False)).video_codec is None
 
 
@@ -96,21 +96,21 @@ def test_no_candidate_is_used_unless_ice_servers_are_named() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "no SDP"),
+        ("", "not SDP"),
         ("v=0\r\n", "0 media sections"),
-        ("v=0\r\nm=audio", "no SDP"),
+        ("v=0\r\nm=audio", "not SDP"),
         (offer(*FULL).replace("a=group:BUNDLE 0 1 2 3 4", "a=group:BUNDLE 0 1"), "not bundled"),
         (offer(*FULL, (AUDIO, "recvonly")), "6 media sections"),
         (offer((AUDIO, "recvonly"), (AUDIO, "recvonly")), "too many audio"),
         (offer((VIDEO, "recvonly"), *[(VIDEO, "sendonly")] * 3), "too many video"),
         (offer((AUDIO, "inactive")), "no direction"),
-        (offer((AUDIO, "sendonly")), "neither for sound nor for a picture"),
+        (offer((AUDIO, "sendonly")), "neither audio nor video"),
         (offer((AUDIO, "recvonly")).replace("a=rtcp-mux", "a=x"), "rtcp-mux"),
         (offer((AUDIO, "recvonly")).replace("m=audio 9", "m=audio 0"), "switched off"),
         (offer((AUDIO, "recvonly")).replace("a=ice-pwd", "a=x"), "ICE"),
         (offer((AUDIO, "recvonly")).replace("a=fingerprint", "a=x"), "fingerprint"),
         (offer((AUDIO, "recvonly")).replace("setup:actpass", "setup:passive"), "DTLS server"),
-        (offer((AUDIO, "recvonly")).replace("opus", "lpc"), "no codec for the sound"),
+        (offer((AUDIO, "recvonly")).replace("opus", "lpc"), "no codec for the audio"),
         (offer((AUDIO, "recvonly")).replace("m=audio", "m=application"), "neither audio nor"),
         (offer((AUDIO, "recvonly"), (AUDIO, "sendonly")).replace("mid:1", "mid:0"), "names"),
         ("v=0\r\n" + "a=x\r\n" * 20_000, "limit"),

@@ -12,6 +12,7 @@ from livekit import rtc
 from livekit.agents import AgentSession
 
 from livelayer_bus.tasks import TaskOwner
+from livelayer_bus.tokens import RESUMED_ATTRIBUTE
 
 from .data_channel import is_person
 from .statistics import Counts
@@ -20,7 +21,6 @@ TAIL: Final = 20
 """Lines of the transcript that are sent again."""
 MAX_GONE: Final = 32  # participants whose departure is remembered
 
-_RESUMED: Final = "livelayer.resumed"  # set by the session endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Replay:
         visit, since = self._gone.pop(person.identity, ("", 0.0))
         if visit == person.sid:
             return  # the agent was away; the participant still has their page
-        if is_person(person) and person.attributes.get(_RESUMED) == "true":
+        if is_person(person) and person.attributes.get(RESUMED_ATTRIBUTE) == "true":
             # Taken now: later lines may reach the participant by themselves.
             self._coming[person.identity] = self._tail(since)
 

@@ -31,7 +31,7 @@ export class SessionLocator {
     this.http.base = root;
     const known = anew ? null : this.storage.read("base", /** @type {string | null} */ (null));
     const { base, token = null } = known === null ? await this.#open(signal, await bearer()) : { base: known };
-    const place = new URL(String(base), root);
+    const place = new URL(String(base), `${root}/`);
     // Keys are sent there: it must be the same server.
     if (place.origin !== new URL(root).origin) throw new SessionError("http", "the session is on another server");
     this.storage.write("base", place.href);

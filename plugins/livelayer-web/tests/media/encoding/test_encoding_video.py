@@ -16,12 +16,11 @@ import numpy.typing as npt
 import pytest
 from livelayer_web import Quality
 from livelayer_web.media import LADDER
-from livelayer_web.media.encoding import RETRY_SECONDS
-from livelayer_web.media.key_frames import KEY_FRAME_INTERVAL
+from livelayer_web.media.encoding import KEY_FRAME_INTERVAL, RETRY_SECONDS
 from livelayer_web.media.packets import Packet, PacketReader
-from livelayer_web.media.pictures import Pictures
 from livelayer_web.media.quality import CodecName
 from livelayer_web.media.statistics import StreamStatistics
+from livelayer_web.media.video import VideoEncodings
 from livelayer_web.media.video_codecs import VideoEncoder
 
 from livelayer_bus.errors import MisuseError
@@ -61,7 +60,7 @@ class Studio:
         self.clock = clock
         self.writer = VideoWriter()
         self.writer.set_available(True)
-        self.pictures = Pictures(self.writer.channel, clock=clock)
+        self.pictures = VideoEncodings(self.writer.channel, clock=clock)
         self._times = count(time.monotonic_ns(), FRAME_NS)
 
     def show(
@@ -77,7 +76,7 @@ class Studio:
     def viewer(self, quality: Quality = LADDER[0], codec: CodecName = "VP8") -> PacketReader:
         """A reader that follows this quality."""
         reader = self.pictures.reader()
-        reader.follow(self.pictures.encoded(codec, quality))
+        reader.follow(self.pictures.encoding(codec, quality))
         return reader
 
     @asynccontextmanager
@@ -164,7 +163,7 @@ async def test_nothing_is_encoded_while_nobody_looks(studio: Studio) -> None:
         studio.show(2)
         await settle()
         assert only_stream(studio).frames == frames
-        viewer.follow(studio.pictures.encoded("VP8", BEST))
+        viewer.follow(studio.pictures.encoding("VP8", BEST))
         packet = await anext(viewer)
         assert packet.is_keyframe
         assert mark_of(Decoder("VP8").decode(packet)) == 2
@@ -189,7 +188,7 @@ async def test_requests_of_all_viewers_make_one_key_frame_and_early_ones_wait(
     async with studio.open():
         viewer = studio.viewer()
         await anext(viewer)
-        stream = studio.pictures.encoded("VP8", BEST)
+        stream = studio.pictures.encoding("VP8", BEST)
         for _ in range(5):
             stream.request_key_frame()
         await studio.clock.wait_for_sleepers()
@@ -209,7 +208,7 @@ async def test_a_viewer_moves_between_qualities_without_a_break(studio: Studio) 
         studio.show(1, 640, 360)
         await anext(stays)
         await anext(moves)
-        moves.follow(studio.pictures.encoded("VP8", LEAST))
+        moves.follow(studio.pictures.encoding("VP8", LEAST))
         packet = await anext(moves)
         assert packet.is_keyframe
         seen = Decoder("VP8").decode(packet)
@@ -246,7 +245,7 @@ async def test_a_renewed_track_starts_with_a_key_frame_and_shows_nothing_old(
         studio.writer.set_available(False)
         await settle()
         studio.clock.advance(KEY_FRAME_INTERVAL)
-        studio.pictures.encoded("VP8", BEST).request_key_frame()
+        studio.pictures.encoding("VP8", BEST).request_key_frame()
         await settle()
         assert viewer.statistics().waiting == 0
         studio.writer.set_available(True)
@@ -335,7 +334,7 @@ async def test_the_bitrate_follows_the_slowest_viewer_of_the_quality(studio: Stu
 async def test_the_rate_is_what_goes_out_without_key_frames(studio: Studio) -> None:
     async with studio.open():
         viewer = studio.viewer()
-        stream = studio.pictures.encoded("VP8", BEST)
+        stream = studio.pictures.encoding("VP8", BEST)
         studio.show(0)
         await anext(viewer)
         assert stream.rate == 0
@@ -391,13 +390,13 @@ async def test_the_channels_end_is_the_encoders_end(studio: Studio) -> None:
 
 async def test_nonsense_is_refused(studio: Studio, manual_clock: ManualClock) -> None:
     with pytest.raises(MisuseError):
-        Pictures(studio.writer.channel, ())
+        VideoEncodings(studio.writer.channel, ())
     with pytest.raises(MisuseError):
-        studio.pictures.encoded("VP8", Quality("8k", 4320, 1_000_000, 30))
+        studio.pictures.encoding("VP8", Quality("8k", 4320, 1_000_000, 30))
     for height, bitrate, fps in [(1, 100_000, 30), (720, 10, 30), (720, 100_000, 0)]:
         with pytest.raises(MisuseError):
             Quality("none", height, bitrate, fps)
-    assert studio.pictures.encoded("VP8", BEST) is studio.pictures.encoded("VP8", BEST)
+    assert studio.pictures.encoding("VP8", BEST) is studio.pictures.encoding("VP8", BEST)
     async with studio.open():
         await settle()
         with pytest.raises(MisuseError):

@@ -1,4 +1,4 @@
-"""Names of servers and pages as requests carry them: `Host` and `Origin`, read strictly."""
+"""The `Host` and `Origin` headers of requests, parsed strictly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, final
 
 import msgspec
 
-from livelayer_bus import MisuseError
+from livelayer_bus.errors import ConfigError
 
 _HOST: Final = re.compile(
     r"(?P<name>[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?|\[[0-9a-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?",
@@ -17,19 +17,20 @@ _HOST: Final = re.compile(
 )
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{0,30}", re.IGNORECASE | re.ASCII)
 _PORTS: Final = {"http": 80, "https": 443}
+_WITHOUT_ORIGIN: Final = frozenset({"file", "ftp"})  # browsers send `Origin: null` for these
 _SHOWN: Final = 80  # characters of a wrong value in an error
 
 
 class Host(msgspec.Struct, frozen=True):
-    """A server's name: lower case, an address in its shortest form, IPv6 without brackets."""
+    """A server's name in lower case. An address has its shortest form; IPv6 has no brackets."""
 
     name: str
     port: int | None = None
-    """None: the scheme's own."""
+    """None: the scheme's default."""
 
     @property
     def loopback(self) -> bool:
-        """Whether nobody else can give this name to another machine."""
+        """Whether the name always means this machine, whatever a DNS server answers."""
         try:
             return ip_address(self.name).is_loopback
         except ValueError:
@@ -37,19 +38,19 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a page came from."""
+    """The origin of a page."""
 
     scheme: str
     name: str
     port: int | None
-    """None only for schemes that have no port of their own."""
+    """None only for schemes without a default port."""
 
 
 def parse_host(text: str) -> Host | None:
-    """What a `Host` header names; None if it is none.
+    """The server that a `Host` header names; None if the header is invalid.
 
-    Refused: user names, names that end in a dot, IPv6 without brackets or with a zone, numbers
-    that only some readers take for an address, a port of 0 or beyond 65535.
+    Invalid are: user names, names that end in a dot, IPv6 without brackets or with a zone, numbers
+    that only some parsers read as an address, a port of 0 or beyond 65535.
     """
     match = _HOST.fullmatch(text)
     if match is None or ".." in match["name"]:
@@ -69,9 +70,9 @@ def parse_host(text: str) -> Host | None:
 
 
 def parse_origin(text: str) -> Origin | None:
-    """What an `Origin` header names; None for `null`, a path, or anything else than one origin."""
+    """The origin that an `Origin` header names; None for `null`, a path, or an invalid header."""
     scheme, separator, rest = text.partition("://")
-    if not separator or _SCHEME.fullmatch(scheme) is None:
+    if not separator or _SCHEME.fullmatch(scheme) is None or scheme.lower() in _WITHOUT_ORIGIN:
         return None
     host = parse_host(rest)
     return _origin(scheme.lower(), host) if host is not None else None
@@ -79,23 +80,21 @@ def parse_origin(text: str) -> Origin | None:
 
 @final
 class Hosts:
-    """The names that this server goes by: the loopback's, and those that were allowed.
+    """The names of this server: the loopback's, and those that are allowed.
 
     Args:
-        allowed: `name` for any port, `name:port` for this one; IPv6 in brackets.
+        allowed: `name` for any port, `name:port` for that port; IPv6 in brackets.
 
     Raises:
-        MisuseError: one of them is no such name.
+        ConfigError: one of them is invalid.
     """
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         hosts: set[Host] = set()
-        for text in _listed("allow_hosts", allowed):
+        for text in check_list("allow_hosts", allowed):
             host = parse_host(text)
             if host is None:
-                raise MisuseError(
-                    f"allow_hosts: {text[:_SHOWN]!r} is no host: give name or name:port"
-                )
+                raise ConfigError("allow_hosts", f"{text[:_SHOWN]!r}: give name or name:port")
             hosts.add(host)
         self._hosts = frozenset(hosts)
 
@@ -109,32 +108,39 @@ class Origins:
 
     Args:
         allowed: `scheme://host[:port]`, exactly.
+        where: the argument, for errors.
+        wildcard: whether `*` is allowed: then it stands for every page, `null` included.
 
     Raises:
-        MisuseError: one of them is no origin; `*` and `null` are none either.
+        ConfigError: one of them is invalid.
     """
 
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
+    def __init__(
+        self, allowed: Iterable[str] = (), where: str = "allow_origins", *, wildcard: bool = False
+    ) -> None:
         origins: set[Origin] = set()
-        for text in _listed("allow_origins", allowed):
+        self._every = False
+        for text in check_list(where, allowed):
             origin = parse_origin(text)
-            if origin is None:
-                raise MisuseError(
-                    f"allow_origins: {text[:_SHOWN]!r} is no origin: name each as "
-                    "https://host[:port], without a path"
-                )
-            origins.add(origin)
+            if origin is not None:
+                origins.add(origin)
+            elif wildcard and text == "*":
+                self._every = True
+            else:
+                problem = f"{text[:_SHOWN]!r}: name each as https://host[:port], without a path"
+                raise ConfigError(where, problem)
         self._origins = frozenset(origins)
 
-    def __contains__(self, origin: Origin) -> bool:
-        return origin in self._origins
+    def allows(self, header: str) -> bool:
+        """Whether pages with this `Origin` header may ask."""
+        return self._every or parse_origin(header) in self._origins
 
     def __len__(self) -> int:
-        return len(self._origins)
+        return len(self._origins) + self._every
 
 
 def same_origin(origin: Origin, scheme: str, host: Host) -> bool:
-    """Whether the page came from the server that it asks."""
+    """Whether the page is from the server that it asks."""
     return origin == _origin(scheme, host)
 
 
@@ -148,7 +154,12 @@ def _looks_like_an_address(name: str) -> bool:
     return last.isdigit() or last.startswith("0x")
 
 
-def _listed(argument: str, given: Iterable[str]) -> Iterable[str]:
+def check_list(where: str, given: Iterable[str]) -> Iterable[str]:
+    """The texts.
+
+    Raises:
+        ConfigError: it is one text instead of a list.
+    """
     if isinstance(given, str):
-        raise MisuseError(f"{argument} is the text {given!r}: give a list, as in [{given!r}]")
+        raise ConfigError(where, f"got the text {given!r}: give a list, as in [{given!r}]")
     return given

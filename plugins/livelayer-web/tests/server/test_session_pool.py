@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urljoin
 
 import anyio
 import httpx
 import pytest
 from livelayer_web import SessionsOnDemand, ViewerTokens, WebSurface
 from livelayer_web.testing import Page, client_of, code_of, until
+from starlette.types import Receive, Scope, Send
 
 from livelayer_bus import MisuseError, Session
 from livelayer_bus.errors import TokenRefusedError
@@ -85,7 +87,7 @@ async def test_a_page_opens_a_session_of_its_own(agency: Agency) -> None:
         opened = await http.post("/sessions", json={"agent_id": "lumi"})
         assert opened.status_code == 201
         base = opened.json()["base"]
-        assert base.startswith("/sessions/")
+        assert base.startswith("sessions/")
         other = (await http.post("/sessions", json={"agent_id": "moss"})).json()["base"]
         page = await join(http, base)
         await join(http, other)
@@ -100,6 +102,18 @@ async def test_a_page_opens_a_session_of_its_own(agency: Agency) -> None:
         nested = await http.post(f"{base}/sessions", json={"agent_id": "lumi"})
         assert code_of(nested) == (404, "path")
     assert agency.open == []
+
+
+async def test_a_proxy_may_strip_a_prefix(agency: Agency) -> None:
+    surface = agency.surface()
+
+    async def proxy(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removeprefix("/shop/livelayer")
+        await surface.asgi({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+    async with served(surface), client_of(proxy) as http:
+        opened = await http.post("/shop/livelayer/sessions", json={"agent_id": "lumi"})
+        await join(http, urljoin("/shop/livelayer/", opened.json()["base"]))
 
 
 async def test_it_is_closed_a_while_after_its_last_page_has_gone(agency: Agency) -> None:
@@ -121,7 +135,7 @@ async def test_it_is_closed_a_while_after_its_last_page_has_gone(agency: Agency)
         await until(lambda: not agency.open)
         await settle()
         assert code_of(await http.post(f"{base}/viewers", json={})) == (404, "session")
-        statistics = surface.statistics().opening
+        statistics = surface.statistics().sessions
         assert statistics is not None
         assert (statistics.open, statistics.opened, statistics.failed) == (0, 1, 0)
 

@@ -10,9 +10,8 @@ from itertools import pairwise
 
 import pytest
 from livelayer_web import Quality
-from livelayer_web.media.ladder import SHARE_UP_AFTER, SHARES, QualityChoice
-from livelayer_web.media.pictures import Pictures
-from livelayer_web.media.quality import CodecName
+from livelayer_web.media.quality import SHARE_UP_AFTER, SHARES, CodecName, QualityChoice
+from livelayer_web.media.video import VideoEncodings
 
 from livelayer_bus.media import VideoWriter
 from livelayer_bus.testing import PATIENCE, ManualClock, marked_picture
@@ -43,8 +42,8 @@ async def test_every_picture_comes_out_over_key_frames_and_steps_of_the_bitrate(
 ) -> None:
     writer = VideoWriter()
     writer.set_available(True)
-    pictures = Pictures(writer.channel, (QUALITY,), clock=manual_clock)
-    stream = pictures.encoded(codec, QUALITY)
+    pictures = VideoEncodings(writer.channel, (QUALITY,), clock=manual_clock)
+    stream = pictures.encoding(codec, QUALITY)
     viewers = [pictures.reader() for _ in range(2)]
     for viewer in viewers:
         viewer.follow(stream)
@@ -90,8 +89,8 @@ async def test_a_jittery_estimate_does_not_open_encoder_after_encoder(
 ) -> None:
     writer = VideoWriter()
     writer.set_available(True)
-    pictures = Pictures(writer.channel, (QUALITY,), clock=manual_clock)
-    stream = pictures.encoded("VP8", QUALITY)
+    pictures = VideoEncodings(writer.channel, (QUALITY,), clock=manual_clock)
+    stream = pictures.encoding("VP8", QUALITY)
     viewer = pictures.reader()
     viewer.follow(stream)
     choice = QualityChoice((QUALITY,), now=manual_clock.now())

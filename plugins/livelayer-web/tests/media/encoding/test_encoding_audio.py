@@ -1,4 +1,4 @@
-"""Sound encoded once, decoded again, and its clock over gaps."""
+"""AudioEncoding encoded once, decoded again, and its clock over gaps."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from livelayer_web.media.opus import PACKET_SAMPLES, RATE, TIME_BASE, OpusEncoder
+from livelayer_web.media.audio import (
+    PACKET_SAMPLES,
+    RATE,
+    RETRY_SECONDS,
+    TIME_BASE,
+    AudioEncoding,
+    OpusEncoder,
+)
 from livelayer_web.media.packets import Packet, PacketReader
-from livelayer_web.media.sound import RETRY_SECONDS, Sound
 
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import AudioFrame, AudioWriter
@@ -62,18 +68,18 @@ class Hall:
     def __init__(self, clock: ManualClock) -> None:
         self.writer = AudioWriter()
         self.writer.set_available(True)
-        self.sound = Sound(self.writer.channel, clock=clock)
+        self.sound = AudioEncoding(self.writer.channel, clock=clock)
         self.now_ns = time.monotonic_ns()
 
     async def listener(self) -> PacketReader:
-        """One who follows, once the channel is read: sound from before is for nobody."""
+        """One who follows, once the channel is read: audio from before is for nobody."""
         reader = self.sound.reader()
         reader.follow(self.sound)
         await settle()
         return reader
 
     def say(self, milliseconds: int = 20, **kind: Any) -> None:
-        """Push sound that arrived just when it was due."""
+        """Push audio that arrived just when it was due."""
         self.writer.push(tone(milliseconds, at_ns=self.now_ns, **kind))
         self.now_ns += milliseconds * NS_PER_MS
 

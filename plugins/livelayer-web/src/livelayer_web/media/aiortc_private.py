@@ -1,10 +1,14 @@
 # ruff: noqa: SLF001
-"""A page's tracks, decoded only while somebody takes them: the private part of aiortc's receiver.
+"""What the media need of aiortc's private parts: reports, reception, and closing.
 
-aiortc decodes all that arrives, in a thread for each track, into queues without a bound, and its
-jitter buffer holds sound back for 80 ms, after a loss for 300. So sound goes round all of that,
-and pictures go through a gate. The only file that touches its receiver's private parts: aiortc is
-pinned exactly, and `tests/media/peer/test_peer_aiortc_pin.py` checks every part used here.
+Reports: aiortc's sender does not pass on that a frame was lost, or how much a page can receive.
+Reception: aiortc decodes everything that arrives, in a thread for each track, into unbounded
+queues, and its jitter buffer delays audio by 80 ms, after a loss by 300. So audio bypasses it, and
+video is decoded only while it is wanted.
+Closing: a connection that is closed while its checks succeed starts to check the consent of the
+other side afterwards, without end.
+
+aiortc is pinned exactly. `tests/media/peer/test_peer_aiortc_pin.py` checks every part used here.
 """
 
 from __future__ import annotations
@@ -13,29 +17,41 @@ import asyncio
 import queue
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar, final
+from typing import Any, Final, Generic, Protocol, TypeVar, final
 
 import av
+from aiortc import RTCPeerConnection
 from aiortc.codecs.opus import OpusDecoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtcrtpreceiver import RemoteStreamTrack, RTCRtpReceiver
-from aiortc.rtp import AnyRtcpPacket, RtpPacket
+from aiortc.rtcrtpsender import RTCRtpSender
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_PSFB_FIR,
+    RTCP_PSFB_PLI,
+    AnyRtcpPacket,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpSrPacket,
+    RtpPacket,
+    unpack_remb_fci,
+)
 from aiortc.utils import uint16_gt
 
 T = TypeVar("T")
 
-SOUND_CAPACITY: Final = 10  # decoded packets, 200 ms
-PICTURE_CAPACITY: Final = 2  # decoded pictures
-ENCODED_CAPACITY: Final = 8  # pictures that wait for the decoder
-KEY_FRAME_PATIENCE: Final = 15  # pictures left out before a key frame is asked for again
+AUDIO_CAPACITY: Final = 10  # decoded packets, 200 ms
+VIDEO_CAPACITY: Final = 2  # decoded frames
+ENCODED_CAPACITY: Final = 8  # frames that wait for the decoder
+KEY_FRAME_PATIENCE: Final = 15  # frames left out before a key frame is requested again
 START_CODE: Final = b"\x00\x00\x01"
 PARAMETERS_WITHIN: Final = 128  # bytes; a key frame's parameter set is at its very front
-KEY_UNITS: Final = (5, 7)  # H264: a key picture, its sequence's parameters
+KEY_UNITS: Final = (5, 7)  # H264: IDR slice, sequence parameter set
 
 
 class Wanted:
-    """Whether frames are wanted now; asked for each packet, so it must be quick."""
+    """Whether frames are wanted now. It is called for each packet, so `ask` must be quick."""
 
     def __init__(self) -> None:
         self.ask: Callable[[], bool] | None = None
@@ -46,9 +62,9 @@ class Wanted:
 
 @final
 class Frames(Generic[T]):
-    """Decoded frames in order, the newest of them: the oldest is dropped and counted.
+    """The newest decoded frames, in order; the oldest are dropped and counted.
 
-    It stands in for the queue of aiortc's track, whose worker puts a None at the end.
+    It replaces the queue of aiortc's track, whose worker puts a None at the end.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -60,7 +76,7 @@ class Frames(Generic[T]):
         self.dropped = 0
 
     def put_nowait(self, frame: T | None) -> None:
-        """Take a frame in, or the end."""
+        """Add a frame, or None for the end."""
         if frame is None:
             self._ended = True
         else:
@@ -85,21 +101,21 @@ class Frames(Generic[T]):
         return self._waiting.popleft()
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Discard what waits."""
         self._waiting.clear()
 
 
 @final
-class SoundIntake:
-    """A page's sound, decoded in the loop packet by packet as it comes; late packets are left out.
+class AudioIntake:
+    """A page's audio, decoded in the event loop packet by packet; late packets are left out.
 
-    aiortc's router hands it the packets in place of the receiver.
+    aiortc's router passes it the packets in place of the receiver.
     """
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
-        """Take the receiver's place; before the answer is made."""
+        """Replace the receiver. Call it before the answer is made."""
         self.wanted: Final = Wanted()
-        self.frames: Final[Frames[av.AudioFrame]] = Frames(SOUND_CAPACITY)
+        self.frames: Final[Frames[av.AudioFrame]] = Frames(AUDIO_CAPACITY)
         private: Any = receiver
         private.receive = self._receive
         self._receiver = private
@@ -109,10 +125,10 @@ class SoundIntake:
         self.left_out = 0
 
     async def start(self) -> None:
-        """It needs no start of its own."""
+        """Does nothing: it starts with the first packet."""
 
     def close(self) -> None:
-        """End it; whoever waits for a frame gets None."""
+        """End it; a task that waits for a frame gets None."""
         self.frames.put_nowait(None)
 
     async def _receive(self, parameters: RTCRtpReceiveParameters) -> None:
@@ -136,7 +152,7 @@ class SoundIntake:
         try:
             decoded = self._decoder.decode(JitterFrame(packet.payload, packet.timestamp))
         except av.FFmpegError:
-            self.left_out += 1  # no sound in it; the next packet stands on its own
+            self.left_out += 1  # not audio; the next packet can be decoded without it
             return
         for frame in decoded:
             if isinstance(frame, av.AudioFrame):
@@ -150,19 +166,19 @@ class SoundIntake:
 
 
 @final
-class PictureIntake:
-    """A page's pictures: aiortc's receiver, which starts with the first use, behind a gate."""
+class VideoIntake:
+    """A page's video: aiortc's receiver, started on first use, behind a bounded queue."""
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
-        """Prepare the receiver; before the answer is made."""
+        """Prepare the receiver. Call it before the answer is made."""
         self.wanted: Final = Wanted()
-        self.frames: Final[Frames[av.VideoFrame]] = Frames(PICTURE_CAPACITY)
+        self.frames: Final[Frames[av.VideoFrame]] = Frames(VIDEO_CAPACITY)
         private: Any = receiver
         self._receiver = private
         track: Any = RemoteStreamTrack("video")
         track._queue = self.frames
         private._track = track
-        self._gate = Gate(self.wanted, private._RTCRtpReceiver__decoder_error.set)
+        self._gate = DecoderQueue(self.wanted, private._RTCRtpReceiver__decoder_error.set)
         private._RTCRtpReceiver__decoder_queue = self._gate
         self._begin = receiver.receive
         private.receive = self._receive
@@ -171,23 +187,23 @@ class PictureIntake:
 
     @property
     def left_out(self) -> int:
-        """Pictures that were not decoded."""
+        """Frames that were not decoded."""
         return self._gate.left_out
 
     async def start(self) -> None:
-        """Have aiortc receive, from now until the connection ends; waits for the connection."""
+        """Start aiortc's receiver once the connection stands. It runs until the connection ends."""
         await self._negotiated.wait()
         if self._parameters is not None:
             parameters, self._parameters = self._parameters, None
             await self._begin(parameters)
-            # Of two tracks with the same codecs, aiortc drops what was sent again.
+            # With two tracks of the same codecs, aiortc drops retransmitted packets.
             senders = self._receiver.transport._rtp_router.ssrc_table
             for encoding in parameters.encodings:
                 if encoding.rtx is not None:
                     senders[encoding.rtx.ssrc] = self._receiver
 
     def close(self) -> None:
-        """End it; whoever waits for a frame, or for the start, goes on."""
+        """End it; a task that waits for a frame, or for the start, continues."""
         self._parameters = None
         self._negotiated.set()
         self.frames.put_nowait(None)
@@ -198,10 +214,10 @@ class PictureIntake:
 
 
 @final
-class Gate(queue.Queue[Any]):
-    """The queue before aiortc's decoder, as it should be: bounded, and shut while nobody takes.
+class DecoderQueue(queue.Queue[Any]):
+    """The queue before aiortc's decoder: bounded, and closed while frames are not wanted.
 
-    After what it left out, a key frame comes first; it is asked for, again and again if need be.
+    After a frame that was left out, the next one is a key frame, which is requested repeatedly.
     """
 
     def __init__(self, wanted: Callable[[], bool], ask_key_frame: Callable[[], None]) -> None:
@@ -209,11 +225,11 @@ class Gate(queue.Queue[Any]):
         self._wanted = wanted
         self._ask_key_frame = ask_key_frame
         self._broken = True
-        self._missing = 0  # pictures since the last one that was taken in
+        self._missing = 0  # frames since the last one that was accepted
         self.left_out = 0
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Take in `(codec, frame)` or leave it out; never waits. None, aiortc's end, goes first."""
+        """Accept `(codec, frame)` or leave it out; never waits. None, aiortc's end, goes first."""
         if item is None:
             with self.mutex:
                 self.queue.clear()
@@ -239,7 +255,7 @@ class Gate(queue.Queue[Any]):
 
 
 def is_key_frame(codec: str, data: bytes) -> bool:
-    """Whether a decoder can begin with this picture."""
+    """Whether a decoder can start with this frame."""
     if codec == "VP8":
         return bool(data) and not data[0] & 1
     position = data.find(START_CODE, 0, PARAMETERS_WITHIN)
@@ -249,3 +265,68 @@ def is_key_frame(codec: str, data: bytes) -> bool:
             return True
         position = data.find(START_CODE, position, PARAMETERS_WITHIN)
     return False
+
+
+LOST_UNIT: Final = 256  # a report's fraction of lost packets is in 256ths
+
+
+class ReportHandler(Protocol):
+    """Handles a receiver's reports about one track. Called in the event loop; must not wait."""
+
+    def key_frame_requested(self) -> None:
+        """It cannot continue without a key frame."""
+        ...
+
+    def bandwidth_estimated(self, bitrate: int) -> None:
+        """It estimates that it can receive `bitrate` bit/s, all tracks together."""
+        ...
+
+    def packets_lost(self, fraction: float) -> None:
+        """The fraction of packets lost since its last report, 0 to 1."""
+        ...
+
+
+def forward_reports(sender: RTCRtpSender, reports: ReportHandler) -> None:
+    """Forward the receiver's reports to `reports`, in addition to what aiortc does with them."""
+    private: Any = sender
+    handle = private._handle_rtcp_packet
+
+    async def heard(packet: object) -> None:
+        if isinstance(packet, RtcpPsfbPacket):
+            _forward_feedback(packet, private._ssrc, reports)
+        elif isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
+            for report in packet.reports:
+                if report.ssrc == private._ssrc:
+                    reports.packets_lost(report.fraction_lost / LOST_UNIT)
+        await handle(packet)
+
+    private._handle_rtcp_packet = heard
+
+
+def _forward_feedback(packet: RtcpPsfbPacket, ssrc: int, reports: ReportHandler) -> None:
+    if packet.fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
+        reports.key_frame_requested()
+    elif packet.fmt == RTCP_PSFB_APP:
+        try:
+            bitrate, ssrcs = unpack_remb_fci(packet.fci)
+        except ValueError:
+            return  # another application-defined message
+        if ssrc in ssrcs:
+            reports.bandwidth_estimated(bitrate)
+
+
+async def close_peer(peer: RTCPeerConnection) -> None:
+    """Close it, and what it may have started meanwhile."""
+    transports: set[Any] = {one.receiver.transport.transport for one in peer.getTransceivers()}
+    for transport in transports:
+        transport.start = _start_nothing
+    await peer.close()
+    for transport in transports:
+        started = transport._RTCIceTransport__start
+        if started is not None:
+            await started.wait()
+            await transport._connection.close()
+
+
+async def _start_nothing(_: object) -> None:
+    """Replaces `start` of tracks that are still connecting: no task would await its error."""
