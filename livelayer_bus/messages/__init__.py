@@ -1,13 +1,24 @@
-"""What travels on the data channel: typed messages of both sides, their codec, raw pass-through."""
+"""What travels on the data channel: typed messages in both directions, their codec, raw ones."""
 
 from __future__ import annotations
 
-from .base import RawMessage, WireMessage
-from .capabilities import ALL, Capability, capability_of, check_capabilities
-from .codec import Message, by_type, decode, encode, is_command, message_type, request_id
+from .base import Command, CommandTool, FromAgent, RawMessage, ToAgent, WireMessage
+from .capabilities import ALL, Capability, check_capabilities
+from .codec import (
+    COMMANDS,
+    FROM_AGENT,
+    TO_AGENT,
+    Message,
+    by_type,
+    capability_of,
+    decode,
+    encode,
+    is_command,
+    message_type,
+    request_id,
+)
 from .from_agent import (
     AgentError,
-    AgentMessage,
     AgentState,
     AgentStateMessage,
     AvatarActive,
@@ -15,7 +26,6 @@ from .from_agent import (
     AvatarStreamReady,
     BotReady,
     Click,
-    Command,
     FieldSource,
     FillForm,
     FocusField,
@@ -43,7 +53,6 @@ from .to_agent import (
     PageContextPending,
     RefusalReason,
     Routes,
-    SurfaceMessage,
     UserMessage,
 )
 
@@ -64,9 +73,13 @@ __all__ = [
     "check_capabilities",
     # Kinds
     "Message",
-    "AgentMessage",
-    "SurfaceMessage",
+    "FromAgent",
+    "ToAgent",
     "Command",
+    "CommandTool",
+    "FROM_AGENT",
+    "TO_AGENT",
+    "COMMANDS",
     "WireMessage",
     "RawMessage",
     # From the agent
@@ -92,7 +105,7 @@ __all__ = [
     "FieldSource",
     "TaskCompleted",
     "TaskResult",
-    # From a surface
+    # To the agent
     "UserMessage",
     "PageContext",
     "PageContextPending",

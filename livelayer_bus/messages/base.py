@@ -1,12 +1,14 @@
-"""What all messages share: the tag, the names on the wire, and the check of their own fields."""
+"""What all messages share: the tag, the names on the wire, the check of their fields, commands."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import msgspec
 
 from ..errors import MalformedMessageError
+from .capabilities import Capability
 
 
 class WireMessage(
@@ -26,9 +28,43 @@ class WireMessage(
     def _require_text(self, **fields: object) -> None:
         for name, value in fields.items():
             if not isinstance(value, str):
-                self._refuse(f"{name} is no text")
+                self._refuse(f"{name} is not text")
             elif not value:
                 self._refuse(f"{name} is empty")
+
+
+class FromAgent(WireMessage, frozen=True):
+    """The base of every known message from the agent to a surface (module `from_agent`)."""
+
+
+class ToAgent(WireMessage, frozen=True):
+    """The base of every known message from a surface to the agent (module `to_agent`)."""
+
+
+class CommandTool(msgspec.Struct, frozen=True):
+    """How a command is offered to the agent's language model, as a function tool.
+
+    The tool's parameters are the command's fields that have a description
+    (`Annotated[str, Meta(description=...)]`).
+    """
+
+    description: str
+    name: str = ""
+    """The tool's name; empty: the command's wire name."""
+    fixed: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    """Values of fields that the model does not choose, by field name."""
+
+
+class Command(FromAgent, frozen=True):
+    """The base of every message that a surface carries out only if it holds `capability`.
+
+    A subclass declares everything about one command: its wire name (`tag`), its fields, its
+    capability and its tool. The router, the agent's tools and the codec read it from there.
+    """
+
+    capability: ClassVar[Capability]
+    tool: ClassVar[CommandTool | None] = None
+    """None: the agent sends the command by itself; the model is not offered it."""
 
 
 class RawMessage(msgspec.Struct, frozen=True):

@@ -5,31 +5,51 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeAlias, TypeGuard, get_args
+from types import ModuleType
+from typing import Any, Final, TypeAlias, TypeGuard, TypeVar, get_args
 
 import msgspec
 
 from ..errors import MalformedMessageError
-from .base import RawMessage, WireMessage
-from .from_agent import AgentMessage, Command
+from . import from_agent, to_agent
+from .base import Command, FromAgent, RawMessage, ToAgent, WireMessage
+from .capabilities import Capability
 from .json_depth import MAX_DEPTH, nests_too_deeply
-from .to_agent import SurfaceMessage
 
-Message: TypeAlias = AgentMessage | SurfaceMessage | RawMessage
+M = TypeVar("M", FromAgent, ToAgent)
+
+Message: TypeAlias = FromAgent | ToAgent | RawMessage
 """Anything that travels: a known message, or any other one, whole."""
+
+
+def _declared(module: ModuleType, base: type[M]) -> tuple[type[M], ...]:
+    """The message classes that a module declares."""
+    return tuple(
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, base) and kind not in (base, Command)
+    )
+
+
+FROM_AGENT: Final[tuple[type[FromAgent], ...]] = _declared(from_agent, FromAgent)
+"""Every known message from the agent to a surface."""
+TO_AGENT: Final[tuple[type[ToAgent], ...]] = _declared(to_agent, ToAgent)
+"""Every known message from a surface to the agent."""
+COMMANDS: Final[tuple[type[Command], ...]] = tuple(
+    kind for kind in FROM_AGENT if issubclass(kind, Command)
+)
+"""The messages among `FROM_AGENT` that need a capability."""
 
 
 class _Head(msgspec.Struct, gc=False):
     type: str
 
 
-_CLASSES: dict[str, type[AgentMessage | SurfaceMessage]] = {
-    cls.wire_type(): cls for cls in get_args(AgentMessage) + get_args(SurfaceMessage)
-}
-_COMMANDS: tuple[type[Command], ...] = get_args(Command)
+_KNOWN: tuple[type[FromAgent | ToAgent], ...] = (*FROM_AGENT, *TO_AGENT)
+_CLASSES: dict[str, type[FromAgent | ToAgent]] = {kind.wire_type(): kind for kind in _KNOWN}
 _head_decoder = msgspec.json.Decoder(_Head)
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
-_decoders: dict[str, msgspec.json.Decoder[AgentMessage | SurfaceMessage]] = {
+_decoders: dict[str, msgspec.json.Decoder[FromAgent | ToAgent]] = {
     name: msgspec.json.Decoder(cls) for name, cls in _CLASSES.items()
 }
 _NAME = 64  # characters of a type that an error repeats
@@ -107,14 +127,32 @@ def request_id(message: Message | Mapping[str, object]) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def by_type(name: str) -> type[AgentMessage | SurfaceMessage] | None:
+def by_type(name: str) -> type[FromAgent | ToAgent] | None:
     """The class of a known `type`; None for any other."""
     return _CLASSES.get(name)
 
 
 def is_command(message: object) -> TypeGuard[Command]:
     """Whether the message is one that a surface carries out only with a capability."""
-    return isinstance(message, _COMMANDS)
+    return isinstance(message, Command)
+
+
+def capability_of(message: WireMessage | RawMessage | str) -> Capability | None:
+    """The capability that a message, or a message of this `type`, needs; None if it needs none.
+
+    Every type that begins with `task_` collects data, also one of a later version of the protocol.
+    """
+    match message:
+        case str():
+            name = message
+        case RawMessage():
+            name = message.type
+        case _:
+            name = message.wire_type()
+    if name.startswith("task_"):
+        return "collect_data"
+    kind = by_type(name)
+    return kind.capability if kind is not None and issubclass(kind, Command) else None
 
 
 def _fields(message: object) -> dict[str, object]:
@@ -124,7 +162,7 @@ def _fields(message: object) -> dict[str, object]:
         return _builtins(message)
     if isinstance(message, Mapping):
         return {**message}
-    raise MalformedMessageError(None, f"a {type(message).__name__} is no JSON object")
+    raise MalformedMessageError(None, f"a {type(message).__name__} is not a JSON object")
 
 
 def _builtins(message: WireMessage) -> dict[str, object]:
@@ -168,7 +206,7 @@ def _head(text: str) -> str:
         raise MalformedMessageError(None, _problem(exc, _Head)) from exc
 
 
-def _decode_known(name: str, text: str) -> AgentMessage | SurfaceMessage:
+def _decode_known(name: str, text: str) -> FromAgent | ToAgent:
     try:
         return _decoders[name].decode(text)
     except msgspec.DecodeError as exc:

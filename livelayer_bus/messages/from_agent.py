@@ -1,12 +1,17 @@
-"""What an agent says to a surface: its state, its commands, and the fields it collects."""
+"""Messages from the agent: its state, its commands, and the fields it collects.
+
+A command is one class here. It declares its wire name, its fields, the capability that it needs
+and, if the language model is offered it, its tool; everything else in Python follows from that.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
-from .base import WireMessage
+from .base import Command, CommandTool, FromAgent
 from .href import href_problem
 
 AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
@@ -14,126 +19,162 @@ AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
 ScrollDirection: TypeAlias = Literal["up", "down", "top", "bottom"]
 FieldSource: TypeAlias = Literal["agent", "slide", "page"]
 
+_Selector: TypeAlias = Annotated[str, Meta(description="The element's CSS selector.")]
+_FormId: TypeAlias = Annotated[str, Meta(description="The form's id.")]
+
 # The agent's state --------------------------------------------------------------------------
 
 
-class AgentStateMessage(WireMessage, frozen=True, tag="agent_state"):
+class AgentStateMessage(FromAgent, frozen=True, tag="agent_state"):
     """What the agent is doing."""
 
     state: AgentState
 
 
-class AvatarStreamReady(WireMessage, frozen=True, tag="avatar_stream_ready"):
+class AvatarStreamReady(FromAgent, frozen=True, tag="avatar_stream_ready"):
     """The avatar's video can be shown."""
 
 
-class AvatarActive(WireMessage, frozen=True, tag="avatar_active"):
+class AvatarActive(FromAgent, frozen=True, tag="avatar_active"):
     """The avatar is live."""
 
 
-class AvatarIdle(WireMessage, frozen=True, tag="avatar_idle"):
-    """The avatar rests; the idle loop may be shown in its place."""
+class AvatarIdle(FromAgent, frozen=True, tag="avatar_idle"):
+    """The avatar is still; a surface may show its idle loop instead."""
 
 
-class BotReady(WireMessage, frozen=True, tag="bot_ready"):
+class BotReady(FromAgent, frozen=True, tag="bot_ready"):
     """The agent is ready to talk."""
 
 
-class AgentError(WireMessage, frozen=True, tag="agent_error"):
+class AgentError(FromAgent, frozen=True, tag="agent_error"):
     """The agent failed."""
 
     message: str | None = None
 
 
-class IdleWarning(WireMessage, frozen=True, tag="idle_warning"):
-    """Nobody spoke for a while; the agent will leave soon."""
+class IdleWarning(FromAgent, frozen=True, tag="idle_warning"):
+    """The user has been silent; the agent will leave soon."""
 
 
-class IdleTimeout(WireMessage, frozen=True, tag="idle_timeout"):
-    """The agent leaves because nobody spoke."""
+class IdleTimeout(FromAgent, frozen=True, tag="idle_timeout"):
+    """The agent leaves because the user stayed silent."""
 
 
 # Commands -----------------------------------------------------------------------------------
 
 
-class Navigate(WireMessage, frozen=True, tag="navigate"):
+class Navigate(Command, frozen=True, tag="navigate"):
     """Go to an address: http, https or relative.
 
     Raises:
         MalformedMessageError: `href` is anything else.
     """
 
-    href: str
+    capability = "navigate"
+    tool = CommandTool("Take the user to another page.")
+
+    href: Annotated[
+        str, Meta(description="A path of this site such as /pricing, or an http or https address.")
+    ]
 
     def __post_init__(self) -> None:
         self._require_text(href=self.href)
         self._refuse(href_problem(self.href))
 
 
-class ScrollTo(WireMessage, frozen=True, tag="scroll_to"):
+class ScrollTo(Command, frozen=True, tag="scroll_to"):
     """Bring an element into view."""
 
-    selector: str
+    capability = "scroll"
+    tool = CommandTool("Bring one element of the page into view.", fixed={"behavior": "smooth"})
+
+    selector: _Selector
     behavior: Literal["smooth", "instant", "auto"] | None = None
 
     def __post_init__(self) -> None:
         self._require_text(selector=self.selector)
 
 
-class ScrollPage(WireMessage, frozen=True, tag="scroll_page"):
+class ScrollPage(Command, frozen=True, tag="scroll_page"):
     """Scroll the page one step, or to an end."""
 
-    direction: ScrollDirection
+    capability = "scroll"
+    tool = CommandTool("Scroll the page one step, or to an end.", fixed={"behavior": "smooth"})
+
+    direction: Annotated[
+        ScrollDirection, Meta(description="up or down for a step, top or bottom for an end.")
+    ]
     behavior: Literal["smooth", "instant"] | None = None
 
 
-class Click(WireMessage, frozen=True, tag="click"):
+class Click(Command, frozen=True, tag="click"):
     """Click an element."""
 
-    selector: str
+    capability = "click"
+    tool = CommandTool("Click one element of the page.")
+
+    selector: _Selector
 
     def __post_init__(self) -> None:
         self._require_text(selector=self.selector)
 
 
-class FillForm(WireMessage, frozen=True, tag="fill_form"):
+class FillForm(Command, frozen=True, tag="fill_form"):
     """Put values into a form's fields, by name; nothing is submitted."""
 
-    form_id: str
-    values: dict[str, str]
+    capability = "fill_forms"
+    tool = CommandTool("Write values into a form of the page; nothing is sent yet.")
+
+    form_id: _FormId
+    values: Annotated[
+        dict[str, str], Meta(description="The names of the fields to fill, and what to write.")
+    ]
 
     def __post_init__(self) -> None:
         self._require_text(formId=self.form_id)
 
 
-class FocusField(WireMessage, frozen=True, tag="focus_field"):
+class FocusField(Command, frozen=True, tag="focus_field"):
     """Put the cursor into a form's field."""
 
-    form_id: str
-    field_name: str
+    capability = "fill_forms"
+    tool = CommandTool("Put the user's cursor into a field of a form.")
+
+    form_id: _FormId
+    field_name: Annotated[str, Meta(description="The field's name.")]
 
     def __post_init__(self) -> None:
         self._require_text(formId=self.form_id, fieldName=self.field_name)
 
 
-class SubmitForm(WireMessage, frozen=True, tag="submit_form"):
+class SubmitForm(Command, frozen=True, tag="submit_form"):
     """Submit a form; answered by `form_submitted` or `form_submit_blocked`."""
 
-    form_id: str
+    capability = "submit_forms"
+    tool = CommandTool("Send a form off, once the user agreed.")
+
+    form_id: _FormId
     request_id: str | None = None
 
     def __post_init__(self) -> None:
         self._require_text(formId=self.form_id)
 
 
-class RequestPageContext(WireMessage, frozen=True, tag="request_page_context"):
+class RequestPageContext(Command, frozen=True, tag="request_page_context"):
     """Ask what is on the page; answered by `page_context`."""
+
+    capability = "read_page"
+    tool = CommandTool("Find out what the user's page shows now.", name="read_page")
 
     request_id: str | None = None
 
 
-class RequestRoutes(WireMessage, frozen=True, tag="request_routes"):
+class RequestRoutes(Command, frozen=True, tag="request_routes"):
     """Ask where the surface can go; answered by `routes`."""
+
+    capability = "read_page"
+    tool = CommandTool("Find out which pages the user can be taken to.", name="list_routes")
 
     request_id: str | None = None
 
@@ -141,8 +182,10 @@ class RequestRoutes(WireMessage, frozen=True, tag="request_routes"):
 # Collected fields ---------------------------------------------------------------------------
 
 
-class TaskFieldUpdated(WireMessage, frozen=True, kw_only=True, tag="task_field_updated"):
+class TaskFieldUpdated(Command, frozen=True, kw_only=True, tag="task_field_updated"):
     """One field of the running task has a new value (any JSON value)."""
+
+    capability = "collect_data"
 
     field_id: str
     field_name: str
@@ -164,36 +207,9 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
     summary: str | None = None
 
 
-class TaskCompleted(WireMessage, frozen=True, tag="task_completed"):
+class TaskCompleted(Command, frozen=True, tag="task_completed"):
     """The running task is finished."""
 
+    capability = "collect_data"
+
     result: TaskResult
-
-
-Command: TypeAlias = (
-    Navigate
-    | ScrollTo
-    | ScrollPage
-    | Click
-    | FillForm
-    | FocusField
-    | SubmitForm
-    | RequestPageContext
-    | RequestRoutes
-    | TaskFieldUpdated
-    | TaskCompleted
-)
-"""What a surface carries out only if it holds the capability."""
-
-AgentMessage: TypeAlias = (
-    AgentStateMessage
-    | AvatarStreamReady
-    | AvatarActive
-    | AvatarIdle
-    | BotReady
-    | AgentError
-    | IdleWarning
-    | IdleTimeout
-    | Command
-)
-"""Every known message from an agent to a surface."""

@@ -1,24 +1,24 @@
-"""What a surface says to an agent: typed words, the page it shows, and how commands ended."""
+"""Messages to the agent: typed text, the page that a surface shows, and how commands ended."""
 
 from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from .base import WireMessage
+from .base import ToAgent
 
 RefusalReason: TypeAlias = Literal["capability", "invalid", "failed", "timeout"]
 
 MAX_ROUTES = 200
-"""Entries one `routes` message may carry."""
+"""The most entries that one `routes` message may carry."""
 
 
-class UserMessage(WireMessage, frozen=True, tag="user_message"):
+class UserMessage(ToAgent, frozen=True, tag="user_message"):
     """What the user typed."""
 
     text: str
 
 
-class PageContext(WireMessage, frozen=True, tag="page_context"):
+class PageContext(ToAgent, frozen=True, tag="page_context"):
     """What is on the page (any JSON value); `truncated` when it was cut to fit one packet."""
 
     context: Any
@@ -26,11 +26,11 @@ class PageContext(WireMessage, frozen=True, tag="page_context"):
     truncated: bool = False
 
 
-class PageContextPending(WireMessage, frozen=True, tag="page_context_pending"):
+class PageContextPending(ToAgent, frozen=True, tag="page_context_pending"):
     """The page is still loading; its context follows."""
 
 
-class Routes(WireMessage, frozen=True, tag="routes"):
+class Routes(ToAgent, frozen=True, tag="routes"):
     """Where the surface can go, at most 200 entries; `truncated` when there are more.
 
     Raises:
@@ -46,14 +46,14 @@ class Routes(WireMessage, frozen=True, tag="routes"):
             self._refuse(f"{len(self.routes)} routes, at most {MAX_ROUTES} are allowed")
 
 
-class FormSubmitted(WireMessage, frozen=True, tag="form_submitted"):
+class FormSubmitted(ToAgent, frozen=True, tag="form_submitted"):
     """A form was submitted."""
 
     form_id: str
     request_id: str | None = None
 
 
-class FormSubmitBlocked(WireMessage, frozen=True, tag="form_submit_blocked"):
+class FormSubmitBlocked(ToAgent, frozen=True, tag="form_submit_blocked"):
     """A form was not submitted: it did not validate, or its code raised."""
 
     form_id: str
@@ -61,23 +61,11 @@ class FormSubmitBlocked(WireMessage, frozen=True, tag="form_submit_blocked"):
     request_id: str | None = None
 
 
-class CommandResult(WireMessage, frozen=True, kw_only=True, tag="command_result"):
-    """What became of one command; `surface` is the key of the surface that was given it."""
+class CommandResult(ToAgent, frozen=True, kw_only=True, tag="command_result"):
+    """How one command ended; `surface` is the key of the surface that received it."""
 
     command: str
     ok: bool
     reason: RefusalReason | None = None
     request_id: str | None = None
     surface: str | None = None
-
-
-SurfaceMessage: TypeAlias = (
-    UserMessage
-    | PageContext
-    | PageContextPending
-    | Routes
-    | FormSubmitted
-    | FormSubmitBlocked
-    | CommandResult
-)
-"""Every known message from a surface to an agent."""

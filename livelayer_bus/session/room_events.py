@@ -30,11 +30,11 @@ from ..messages import (
     BotReady,
     Message,
     RawMessage,
+    capability_of,
     decode,
     is_command,
     message_type,
 )
-from ..messages.capabilities import capability_of
 from ..surfaces.commands import CommandRouter
 from .store import Store
 

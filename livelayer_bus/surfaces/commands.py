@@ -21,8 +21,7 @@ from ..events import (
     Event,
     RefusalReason,
 )
-from ..messages import Command
-from ..messages.capabilities import Capability, capability_of
+from ..messages import Capability, Command, capability_of
 from ..tasks import TaskOwner
 
 COMMAND_TIMEOUT = 10.0  # seconds a surface has to carry out one command

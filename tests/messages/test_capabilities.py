@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -26,13 +26,13 @@ NEEDED: dict[str, Capability] = {
 
 
 def test_each_command_needs_its_capability_and_other_messages_need_none() -> None:
-    known = get_args(m.AgentMessage) + get_args(m.SurfaceMessage)
+    known = (*m.FROM_AGENT, *m.TO_AGENT)
     assert {
         cls.wire_type(): capability_of(cls.wire_type())
         for cls in known
         if capability_of(cls.wire_type())
     } == NEEDED
-    assert {cls.wire_type() for cls in get_args(m.Command)} == set(NEEDED)
+    assert {cls.wire_type() for cls in m.COMMANDS} == set(NEEDED)
     assert set(NEEDED.values()) == ALL
 
 
@@ -61,9 +61,9 @@ def test_names_are_checked() -> None:
     [
         (["navigat"], "did you mean 'navigate'"),
         (["fill_form"], "did you mean 'fill_forms'"),
-        (["click", "fly"], "there are: navigate, scroll, click"),
+        (["click", "fly"], "valid: navigate, scroll, click"),
         ("click", "give a list"),
-        ([5], "5 is no capability"),
+        ([5], "5 is not a capability"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_right_ones(names: Any, words: str) -> None:
