@@ -1,4 +1,4 @@
-"""The face as anybody's avatar: seen and heard, its mouth in step with the voice."""
+"""The face as an agent's avatar: seen and heard, its mouth in step with the voice."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ from livekit.agents import Agent, AgentSession
 from livekit.agents.voice import room_io
 from livekit.agents.voice.avatar import AudioSegmentEnd
 from livekit.plugins.livelayer import FaceAvatar, FaceVideo
-from livekit.plugins.livelayer.face import HEIGHT, WIDTH, Expression, Face
-from livekit.plugins.livelayer.face_video import AUDIO_RATE, FRAMES_PER_SECOND
-from livekit.plugins.livelayer.testing import HummingVoice, ScriptedModel, ScriptedSurface, rehearse
+from livekit.plugins.livelayer.face import (
+    AUDIO_RATE,
+    FRAMES_PER_SECOND,
+    HEIGHT,
+    VISEMES_KEY,
+    WIDTH,
+    Expression,
+    Face,
+    MouthShape,
+    Viseme,
+)
+from livekit.plugins.livelayer.testing import FakeTTS, ScriptedModel, ScriptedSurface, run_agent
 from livekit.plugins.livelayer.testing.model import hum
 
 from livelayer_bus.errors import MisuseError
-from livelayer_bus.testing import PATIENCE, settle
+from livelayer_bus.testing import PATIENCE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
@@ -52,15 +61,17 @@ async def parts(video: FaceVideo, number: int) -> list[Any]:
     return found
 
 
-async def test_sound_and_pictures_leave_in_equal_measure_and_the_end_is_told(face: Face) -> None:
+async def test_audio_and_pictures_leave_in_equal_measure_and_the_end_follows(
+    face: Face,
+) -> None:
     video = FaceVideo(face, Expression())
     await video.push_audio(tone(1.0))
     await video.push_audio(AudioSegmentEnd())
     found = await parts(video, 2 * FRAMES_PER_SECOND + 2)
-    sounds = [part for part in found if isinstance(part, rtc.AudioFrame)]
+    heard = [part for part in found if isinstance(part, rtc.AudioFrame)]
     pictures = [part for part in found if isinstance(part, rtc.VideoFrame)]
-    assert sum(sound.samples_per_channel for sound in sounds) == AUDIO_RATE
-    assert len(sounds) == FRAMES_PER_SECOND
+    assert sum(part.samples_per_channel for part in heard) == AUDIO_RATE
+    assert len(heard) == FRAMES_PER_SECOND
     assert len(pictures) in (FRAMES_PER_SECOND, FRAMES_PER_SECOND + 1)
     assert sum(isinstance(part, AudioSegmentEnd) for part in found) == 1
     for picture, sound in zip(found[0:20:2], found[1:20:2], strict=True):
@@ -81,18 +92,47 @@ async def test_the_mouth_opens_with_the_voice_and_closes_without(face: Face) -> 
     assert max(after) < max(speaking) - 150
 
 
-async def test_too_much_sound_waits(face: Face) -> None:
+async def test_mouth_shapes_of_the_voice_lead_where_it_has_them(face: Face) -> None:
     video = FaceVideo(face, Expression())
+    silent = [darkness(part) for part in await parts(video, 10)]
+    hummed = tone(1.0)
+    hummed.userdata[VISEMES_KEY] = (Viseme(0.0, MouthShape()), Viseme(0.5, MouthShape(1.0)))
+    await video.push_audio(hummed)
+    found = [part for part in await parts(video, 58) if isinstance(part, rtc.VideoFrame)]
+    mouths = [darkness(picture) for picture in found]
+    assert max(mouths[:14]) < max(silent) + 50
+    assert max(mouths[16:]) > max(silent) + 150
 
-    async def push() -> None:
-        for _ in range(100):
-            await video.push_audio(tone(0.02))
 
-    pushing = asyncio.create_task(push())
-    await settle()
-    assert not pushing.done()
-    pushing.cancel()
-    await asyncio.wait([pushing])
+async def test_a_paused_speech_is_silent_and_continues_where_it_was(face: Face) -> None:
+    video = FaceVideo(face, Expression())
+    await video.push_audio(tone(1.0))
+    await video.push_audio(AudioSegmentEnd())
+    before = await parts(video, 20)
+    video.pause()
+    paused = await parts(video, 20)
+    video.resume()
+    after = await parts(video, 42)
+    assert not any(isinstance(part, rtc.AudioFrame) for part in paused)
+    audio = [part for part in before + after if isinstance(part, rtc.AudioFrame)]
+    pcm = b"".join(bytes(part.data.cast("B")) for part in audio)
+    assert pcm == bytes(tone(1.0).data.cast("B"))
+    assert isinstance(after[-1], AudioSegmentEnd)
+
+
+async def test_a_cleared_speech_is_never_heard_also_not_what_was_waiting(face: Face) -> None:
+    video = FaceVideo(face, Expression())
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(push(video, [tone(0.02)] * 100))
+        await anyio.wait_all_tasks_blocked()
+        assert not waiting.done()
+        video.clear_buffer()
+        assert all(isinstance(part, rtc.VideoFrame) for part in await parts(video, 5))
+
+
+async def push(video: FaceVideo, frames: list[rtc.AudioFrame]) -> None:
+    for frame in frames:
+        await video.push_audio(frame)
 
 
 class Watcher:
@@ -134,17 +174,17 @@ class Watcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def test_a_stranger_sees_and_hears_the_agent_speak() -> None:
+async def test_a_participant_sees_and_hears_the_agent_speak() -> None:
     surface = ScriptedSurface()
     watcher = Watcher(surface.room)
     avatar = FaceAvatar()
     session: AgentSession[Any] = AgentSession(
         llm=ScriptedModel(lambda _: "This is a long sentence for a face to say aloud."),
-        tts=HummingVoice(),
+        tts=FakeTTS(),
         user_away_timeout=None,
     )
     options = room_io.RoomOptions(audio_input=False)
-    async with rehearse(
+    async with run_agent(
         Agent(instructions="-"),
         session=session,
         surface=surface,

@@ -13,14 +13,14 @@ from livekit import rtc
 from livekit.agents import Agent, AgentSession, function_tool
 from livekit.plugins.livelayer import CustomCommand, Outcome, SurfaceBridge
 from livekit.plugins.livelayer.command_requests import PENDING_SECONDS
-from livekit.plugins.livelayer.message_sender import OUTBOX_LIMIT
+from livekit.plugins.livelayer.data_channel import QUEUE_LIMIT
 from livekit.plugins.livelayer.testing import (
+    AgentHarness,
     Call,
     Prompt,
-    Rehearsal,
     ScriptedModel,
     ScriptedSurface,
-    rehearse,
+    run_agent,
 )
 
 from livelayer_bus.errors import ClosedError, MessageTooLargeError, MisuseError
@@ -44,9 +44,9 @@ def goes(prompt: Prompt) -> str | Call:
 
 @asynccontextmanager
 async def also_there(
-    stage: Rehearsal, identity: str, surface: ScriptedSurface | None = None
+    harness: AgentHarness, identity: str, surface: ScriptedSurface | None = None
 ) -> AsyncGenerator[ScriptedSurface]:
-    other = await stage.join(surface or ScriptedSurface(), identity)
+    other = await harness.join(surface or ScriptedSurface(), identity)
     try:
         yield other
     finally:
@@ -54,75 +54,75 @@ async def also_there(
 
 
 async def test_states_come_in_order_and_each_once() -> None:
-    async with rehearse(agent(), goes) as stage:
-        await stage.surface.type("hello")
-        await stage.surface.hear("You said hello.")
-        await stage.surface.until(lambda: len(states(stage.surface)) == 4)
-    assert states(stage.surface) == ["listening", "thinking", "speaking", "listening"]
-    assert stage.surface.types().count("bot_ready") == 1
-    assert "avatar_active" not in stage.surface.types()
+    async with run_agent(agent(), goes) as harness:
+        await harness.surface.type("hello")
+        await harness.surface.hear("You said hello.")
+        await harness.surface.until(lambda: len(states(harness.surface)) == 4)
+    assert states(harness.surface) == ["listening", "thinking", "speaking", "listening"]
+    assert harness.surface.types().count("bot_ready") == 1
+    assert "avatar_active" not in harness.surface.types()
 
 
 async def test_who_comes_late_is_told_the_state_at_once_and_nobody_else_is() -> None:
-    async with rehearse(agent(), goes) as stage:
-        before = len(stage.surface.received)
-        async with also_there(stage, "late") as late:
+    async with run_agent(agent(), goes) as harness:
+        before = len(harness.surface.received)
+        async with also_there(harness, "late") as late:
             await late.until(lambda: len(late.received) >= 2)
         assert late.types() == ["bot_ready", "agent_state"]
-        assert len(stage.surface.received) == before
+        assert len(harness.surface.received) == before
 
 
 async def test_commands_go_to_whoever_asked_and_only_their_answer_counts() -> None:
-    async with rehearse(agent(), goes) as stage, also_there(stage, "second") as second:
+    async with run_agent(agent(), goes) as harness, also_there(harness, "second") as second:
         await second.until(lambda: "bot_ready" in second.types())
-        stage.surface.capabilities = frozenset()
+        harness.surface.capabilities = frozenset()
         await second.type("/pricing")
         assert (await second.next("navigate"))["href"] == "/pricing"
         await second.hear("Done.")
-        await stage.surface.type("/docs")
-        await stage.surface.hear("you may not do that here")
+        await harness.surface.type("/docs")
+        await harness.surface.hear("you may not do that here")
     assert [m["href"] for m in second.received if m["type"] == "navigate"] == ["/pricing"]
-    assert [m["href"] for m in stage.surface.received if m["type"] == "navigate"] == ["/docs"]
+    assert [m["href"] for m in harness.surface.received if m["type"] == "navigate"] == ["/docs"]
 
 
 async def test_a_forged_answer_is_counted_and_changes_nothing() -> None:
     silent = ScriptedSurface(replies={"request_page_context": lambda _: None})
     async with (
-        rehearse(agent(), surface=silent) as stage,
-        also_there(stage, "forger") as forger,
+        run_agent(agent(), surface=silent) as harness,
+        also_there(harness, "forger") as forger,
     ):
         async with asyncio.TaskGroup() as group:
-            asked = group.create_task(stage.bridge.command(RequestPageContext(), to="user"))
+            asked = group.create_task(harness.bridge.command(RequestPageContext(), to="user"))
             identity = (await silent.next("request_page_context"))["requestId"]
             forged = {"type": "page_context", "context": "forged", "requestId": identity}
             await forger.send(forged)
             await silent.send({**forged, "requestId": "guessed"})
             await silent.send({**forged, "context": "real"})
         assert asked.result().value == "real"
-        assert stage.bridge.statistics().forged == 2
+        assert harness.bridge.statistics().forged == 2
 
 
 async def test_when_nobody_asked_everybody_is_asked_and_one_success_is_enough() -> None:
-    async with rehearse(agent(), goes) as stage, also_there(stage, "second") as second:
+    async with run_agent(agent(), goes) as harness, also_there(harness, "second") as second:
         await second.until(lambda: "bot_ready" in second.types())
         # Nobody is linked, and no line is being answered.
-        stage.session.room_io.unset_participant()
-        stage.surface.capabilities = frozenset()
-        answer = await stage.bridge.command(Navigate("/"))
+        harness.session.room_io.unset_participant()
+        harness.surface.capabilities = frozenset()
+        answer = await harness.bridge.command(Navigate("/"))
         assert (answer.outcome, answer.participant) == (Outcome.DONE, "second")
         second.capabilities = frozenset()
-        assert (await stage.bridge.command(Navigate("/"))).outcome is Outcome.REFUSED
+        assert (await harness.bridge.command(Navigate("/"))).outcome is Outcome.REFUSED
 
 
 async def test_a_command_for_somebody_who_left_ends_at_once() -> None:
-    async with rehearse(agent(), command_timeout=60.0) as stage:
-        assert (await stage.bridge.command(Navigate("/"), to="nobody")).outcome is Outcome.GONE
+    async with run_agent(agent(), command_timeout=60.0) as harness:
+        assert (await harness.bridge.command(Navigate("/"), to="nobody")).outcome is Outcome.GONE
         silent = ScriptedSurface(replies={"navigate": lambda _: None})
-        other = await stage.join(silent, "second")
+        other = await harness.join(silent, "second")
         await other.next("bot_ready")
         with anyio.fail_after(PATIENCE):
             async with asyncio.TaskGroup() as group:
-                asked = group.create_task(stage.bridge.command(Navigate("/"), to="second"))
+                asked = group.create_task(harness.bridge.command(Navigate("/"), to="second"))
                 await other.next("navigate")
                 await other.aclose()
         assert asked.result().outcome is Outcome.GONE
@@ -131,11 +131,11 @@ async def test_a_command_for_somebody_who_left_ends_at_once() -> None:
 async def test_a_late_answer_is_not_taken_for_that_of_the_next_command() -> None:
     surface = ScriptedSurface(replies={"navigate": lambda _: None})
     late = {"type": "command_result", "command": "navigate", "ok": True}
-    async with rehearse(agent(), surface=surface) as stage:
-        first = await stage.bridge.command(Navigate("/one"), timeout=0.1)
+    async with run_agent(agent(), surface=surface) as harness:
+        first = await harness.bridge.command(Navigate("/one"), timeout=0.1)
         assert first.outcome is Outcome.SILENCE
         async with asyncio.TaskGroup() as group:
-            second = group.create_task(stage.bridge.command(Navigate("/two")))
+            second = group.create_task(harness.bridge.command(Navigate("/two")))
             await surface.until(lambda: surface.types().count("navigate") == 2)
             await surface.send(late)
             await surface.send({**late, "ok": False, "reason": "invalid"})
@@ -144,10 +144,10 @@ async def test_a_late_answer_is_not_taken_for_that_of_the_next_command() -> None
 
 async def test_a_page_that_says_it_is_coming_is_waited_for() -> None:
     surface = ScriptedSurface(replies={"request_page_context": lambda _: None})
-    async with rehearse(agent(), surface=surface) as stage, asyncio.TaskGroup() as group:
-        asked = group.create_task(stage.bridge.command(RequestPageContext(), timeout=PATIENCE))
+    async with run_agent(agent(), surface=surface) as harness, asyncio.TaskGroup() as group:
+        asked = group.create_task(harness.bridge.command(RequestPageContext(), timeout=PATIENCE))
         identity = (await surface.next("request_page_context"))["requestId"]
-        (pending,) = stage.bridge._requests._pending
+        (pending,) = harness.bridge._requests._pending
         deadline = pending.deadline
         assert deadline is not None
         soon = asyncio.get_running_loop().time() + PENDING_SECONDS / 2
@@ -169,33 +169,33 @@ async def test_a_form_said_to_be_sent_without_more_is_taken_at_its_word() -> Non
             }
         }
     )
-    async with rehearse(agent(), surface=surface) as stage:
-        assert await stage.bridge.command(SubmitForm("contact"))
+    async with run_agent(agent(), surface=surface) as harness:
+        assert await harness.bridge.command(SubmitForm("contact"))
 
 
 async def test_the_bridge_outlives_a_hand_off() -> None:
-    async with rehearse(agent("one"), goes) as stage:
-        await stage.surface.send({"type": "page_context", "context": "a page of hats"})
-        stage.session.update_agent(agent("two"))
-        await stage.surface.type("/pricing")
-        await stage.surface.hear("Done.")
-        await stage.surface.type("hello")
-        await stage.surface.hear("You said hello.")
-        model = stage.session.llm
+    async with run_agent(agent("one"), goes) as harness:
+        await harness.surface.send({"type": "page_context", "context": "a page of hats"})
+        harness.session.update_agent(agent("two"))
+        await harness.surface.type("/pricing")
+        await harness.surface.hear("Done.")
+        await harness.surface.type("hello")
+        await harness.surface.hear("You said hello.")
+        model = harness.session.llm
         assert isinstance(model, ScriptedModel)
         assert "You are two." in model.prompts[-1].notes
         assert "a page of hats" in model.prompts[-1].notes
 
 
 async def test_what_pages_tell_is_context_for_the_model_once_and_bounded() -> None:
-    async with rehearse(agent(), goes) as stage:
+    async with run_agent(agent(), goes) as harness:
         for number in range(30):
-            await stage.surface.send({"type": "user_navigated", "path": f"/{number}"})
-        await stage.surface.send({"type": "page_context", "context": "x" * 10_000})
-        await stage.surface.send({"type": "routes", "routes": ["/", "javascript:alert(1)"]})
-        await stage.surface.type("hello")
-        await stage.surface.hear("You said hello.")
-        model = stage.session.llm
+            await harness.surface.send({"type": "user_navigated", "path": f"/{number}"})
+        await harness.surface.send({"type": "page_context", "context": "x" * 10_000})
+        await harness.surface.send({"type": "routes", "routes": ["/", "javascript:alert(1)"]})
+        await harness.surface.type("hello")
+        await harness.surface.hear("You said hello.")
+        model = harness.session.llm
         assert isinstance(model, ScriptedModel)
         notes = model.prompts[-1].notes
     assert '{"path": "/29"}' in notes
@@ -208,28 +208,28 @@ async def test_what_pages_tell_is_context_for_the_model_once_and_bounded() -> No
 async def test_handlers_get_typed_messages_in_order_and_do_not_hold_each_other_up() -> None:
     forms: list[str] = []
     done = asyncio.Event()
-    async with rehearse(agent()) as stage:
+    async with run_agent(agent()) as harness:
 
-        @stage.bridge.on(FormSubmitted)
+        @harness.bridge.on(FormSubmitted)
         async def keep(message: FormSubmitted, sender: str) -> None:
             forms.append(f"{sender}:{message.form_id}")
             if len(forms) == 3:
                 done.set()
 
-        @stage.bridge.on("form_submitted")
+        @harness.bridge.on("form_submitted")
         async def stuck(_message: FormSubmitted, _sender: str) -> None:
             await asyncio.Event().wait()
 
-        @stage.bridge.on("form_submitted")
+        @harness.bridge.on("form_submitted")
         def broken(_message: FormSubmitted, _sender: str) -> None:
             raise ValueError("not yours")
 
         for form in ("a", "b", "c"):
-            await stage.surface.send({"type": "form_submitted", "formId": form})
+            await harness.surface.send({"type": "form_submitted", "formId": form})
         with anyio.fail_after(PATIENCE):
             await done.wait()
         assert forms == ["user:a", "user:b", "user:c"]
-        assert stage.bridge.statistics().handler_failures == 3
+        assert harness.bridge.statistics().handler_failures == 3
 
 
 HOSTILE = [
@@ -245,55 +245,55 @@ HOSTILE = [
 
 
 async def test_hostile_input_is_counted_and_the_agent_goes_on() -> None:
-    async with rehearse(agent(), goes) as stage:
+    async with run_agent(agent(), goes) as harness:
         for payload in HOSTILE:
-            await stage.surface.send_bytes(payload)
-        await stage.surface.send({"type": "navigate", "href": "/"})
-        await stage.surface.send({"type": "command_result", "command": "click", "ok": True})
-        await stage.surface.type("   ")
-        await stage.surface.type("hello")
-        await stage.surface.hear("You said hello.")
-        counts = stage.bridge.statistics()
+            await harness.surface.send_bytes(payload)
+        await harness.surface.send({"type": "navigate", "href": "/"})
+        await harness.surface.send({"type": "command_result", "command": "click", "ok": True})
+        await harness.surface.type("   ")
+        await harness.surface.type("hello")
+        await harness.surface.hear("You said hello.")
+        counts = harness.bridge.statistics()
     assert counts.malformed == len(HOSTILE)
     assert (counts.unexpected, counts.forged) == (1, 1)
 
 
 async def test_a_megabyte_is_not_even_looked_at() -> None:
-    async with rehearse(agent()) as stage:
-        sender = next(iter(stage.room.remote_participants.values()))
+    async with run_agent(agent()) as harness:
+        sender = next(iter(harness.room.remote_participants.values()))
         text = json.dumps({"type": "user_message", "text": "x" * 1_000_000}).encode()
         # The transport would not carry it: given to the room as if it had.
-        stage.room.emit(
+        harness.room.emit(
             "data_received",
             rtc.DataPacket(data=text, kind=rtc.DataPacketKind.KIND_RELIABLE, participant=sender),
         )
-        assert stage.bridge.statistics().oversized == 1
+        assert harness.bridge.statistics().oversized == 1
 
 
 async def test_too_many_lines_are_dropped_and_counted() -> None:
-    async with rehearse(agent(), goes) as stage:
-        sender = next(iter(stage.room.remote_participants.values()))
+    async with run_agent(agent(), goes) as harness:
+        sender = next(iter(harness.room.remote_participants.values()))
         packet = rtc.DataPacket(
             data=b'{"type":"user_message","text":"hello"}',
             kind=rtc.DataPacketKind.KIND_RELIABLE,
             participant=sender,
         )
         for _ in range(40):
-            stage.room.emit("data_received", packet)
-        assert stage.bridge.statistics().lines_dropped == 8
+            harness.room.emit("data_received", packet)
+        assert harness.bridge.statistics().lines_dropped == 8
 
 
 async def test_a_full_outbox_drops_and_counts() -> None:
-    async with rehearse(agent()) as stage:
-        sent = [stage.bridge.send({"type": "n", "n": n}) for n in range(OUTBOX_LIMIT + 5)]
+    async with run_agent(agent()) as harness:
+        sent = [harness.bridge.send({"type": "n", "n": n}) for n in range(QUEUE_LIMIT + 5)]
         assert sent.count(False) >= 5
-        assert stage.bridge.statistics().dropped == sent.count(False)
+        assert harness.bridge.statistics().dropped == sent.count(False)
 
 
 async def test_what_is_too_large_is_refused_with_its_size() -> None:
-    async with rehearse(agent()) as stage:
+    async with run_agent(agent()) as harness:
         with pytest.raises(MessageTooLargeError, match="15360"):
-            stage.bridge.send({"type": "big", "text": "x" * 20_000})
+            harness.bridge.send({"type": "big", "text": "x" * 20_000})
 
 
 async def test_a_command_of_the_application_is_a_tool_with_a_reply() -> None:
@@ -309,8 +309,8 @@ async def test_a_command_of_the_application_is_a_tool_with_a_reply() -> None:
             }
         }
     )
-    async with rehearse(agent(), shows, surface=surface) as stage:
-        stage.bridge.add_command(
+    async with run_agent(agent(), shows, surface=surface) as harness:
+        harness.bridge.add_command(
             CustomCommand(
                 name="show_product",
                 description="Show a product.",
@@ -334,52 +334,52 @@ async def test_an_agents_own_tool_comes_before_ours_of_the_same_name() -> None:
         """Go somewhere."""
         return f"Went to {href} my own way."
 
-    async with rehearse(Own(), goes) as stage:
-        await stage.surface.type("/pricing")
-        await stage.surface.hear("my own way")
-    assert "navigate" not in stage.surface.types()
+    async with run_agent(Own(), goes) as harness:
+        await harness.surface.type("/pricing")
+        await harness.surface.hear("my own way")
+    assert "navigate" not in harness.surface.types()
 
 
 async def test_closing_answers_whoever_waits_and_gives_the_tools_back() -> None:
     surface = ScriptedSurface(replies={"navigate": lambda _: None})
-    async with rehearse(agent(), surface=surface, command_timeout=60.0) as stage:
+    async with run_agent(agent(), surface=surface, command_timeout=60.0) as harness:
         async with asyncio.TaskGroup() as group:
-            asked = group.create_task(stage.bridge.command(Navigate("/")))
+            asked = group.create_task(harness.bridge.command(Navigate("/")))
             await surface.next("navigate")
-            await stage.bridge.aclose()
+            await harness.bridge.aclose()
         assert asked.result().outcome is Outcome.SILENCE
-        assert not stage.session.tools
+        assert not harness.session.tools
         with pytest.raises(ClosedError):
-            await stage.bridge.command(Navigate("/"))
+            await harness.bridge.command(Navigate("/"))
         with pytest.raises(ClosedError):
-            await stage.bridge.start()
-        await stage.bridge.aclose()
+            await harness.bridge.start()
+        await harness.bridge.aclose()
 
 
 async def test_a_bridge_is_started_once_and_knows_its_capabilities() -> None:
-    async with rehearse(agent()) as stage:
+    async with run_agent(agent()) as harness:
         with pytest.raises(MisuseError, match="started before"):
-            await stage.bridge.start()
-        with pytest.raises(MisuseError, match="no capability"):
-            SurfaceBridge(AgentSession(), stage.room, capabilities=["navigation"])
+            await harness.bridge.start()
+        with pytest.raises(MisuseError, match="not a capability"):
+            SurfaceBridge(AgentSession(), harness.room, capabilities=["navigation"])
 
 
 async def test_who_stays_away_is_warned_and_left() -> None:
     session: AgentSession[None] = AgentSession(
         llm=ScriptedModel(lambda _: "Yes."), user_away_timeout=0.1
     )
-    async with rehearse(agent(), session=session, leave_after=0.1) as stage:
-        await stage.surface.next("idle_warning")
-        await stage.surface.next("idle_timeout")
+    async with run_agent(agent(), session=session, leave_after=0.1) as harness:
+        await harness.surface.next("idle_warning")
+        await harness.surface.next("idle_timeout")
 
 
 async def test_a_model_that_fails_for_good_is_an_agent_error_without_its_words() -> None:
     def fails(_prompt: Prompt) -> str:
         raise ValueError("the key sk-secret was refused")
 
-    async with rehearse(agent(), fails) as stage:
-        await stage.surface.type("hello")
-        assert await stage.surface.next("agent_error") == {
+    async with run_agent(agent(), fails) as harness:
+        await harness.surface.type("hello")
+        assert await harness.surface.next("agent_error") == {
             "type": "agent_error",
             "message": "the language model failed",
         }

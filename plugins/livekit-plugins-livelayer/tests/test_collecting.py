@@ -16,7 +16,7 @@ from livekit.plugins.livelayer import (
     FieldKind,
 )
 from livekit.plugins.livelayer.form_fields import BadValue, check
-from livekit.plugins.livelayer.testing import Call, Prompt, rehearse
+from livekit.plugins.livelayer.testing import Call, Prompt, run_agent
 
 from livelayer_bus.errors import MisuseError
 
@@ -44,13 +44,13 @@ def agent() -> Agent:
 
 
 async def test_fields_are_told_one_by_one_and_the_task_is_completed_once() -> None:
-    async with rehearse(agent(), clerk) as stage, asyncio.TaskGroup() as group:
-        task = group.create_task(stage.bridge.collect([EMAIL, SEATS]))
-        await stage.surface.hear("record_field")
-        await stage.surface.type("email=nonsense")
-        await stage.surface.hear("Not recorded: it must be an e-mail address")
-        await stage.surface.type("email=ada@example.org")
-        assert await stage.surface.next("task_field_updated") == {
+    async with run_agent(agent(), clerk) as harness, asyncio.TaskGroup() as group:
+        task = group.create_task(harness.bridge.collect([EMAIL, SEATS]))
+        await harness.surface.hear("record_field")
+        await harness.surface.type("email=nonsense")
+        await harness.surface.hear("Not recorded: it must be an e-mail address")
+        await harness.surface.type("email=ada@example.org")
+        assert await harness.surface.next("task_field_updated") == {
             "type": "task_field_updated",
             "fieldId": "email",
             "fieldName": "E-mail",
@@ -58,59 +58,61 @@ async def test_fields_are_told_one_by_one_and_the_task_is_completed_once() -> No
             "kind": "email",
             "source": "agent",
         }
-        await stage.surface.hear("Ask next for: seats")
-        await stage.surface.type("seats=3")
-        done = await stage.surface.next("task_completed")
+        await harness.surface.hear("Ask next for: seats")
+        await harness.surface.type("seats=3")
+        done = await harness.surface.next("task_completed")
         assert (await task).values == {"email": "ada@example.org", "seats": 3}
     result = done["result"]
     assert result["results"] == {"email": "ada@example.org", "seats": 3}
     assert result["source"] == "agent"
     assert result["startedAt"] <= result["endedAt"]
-    assert stage.surface.types().count("task_field_updated") == 2
-    assert stage.surface.types().count("task_completed") == 1
+    assert harness.surface.types().count("task_field_updated") == 2
+    assert harness.surface.types().count("task_completed") == 1
 
 
 async def test_the_tools_are_there_only_while_something_is_collected() -> None:
-    async with rehearse(agent(), clerk) as stage:
+    async with run_agent(agent(), clerk) as harness:
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(stage.bridge.collect([EMAIL, NOTE]))
-            await stage.surface.hear("record_field")
-            await stage.surface.type("email=ada@example.org")
-            await stage.surface.hear("Only optional fields are left: note")
-            await stage.surface.type("that is all")
-            assert (await stage.surface.next("task_completed"))["result"]["summary"] == "A booking."
+            task = group.create_task(harness.bridge.collect([EMAIL, NOTE]))
+            await harness.surface.hear("record_field")
+            await harness.surface.type("email=ada@example.org")
+            await harness.surface.hear("Only optional fields are left: note")
+            await harness.surface.type("that is all")
+            assert (await harness.surface.next("task_completed"))["result"][
+                "summary"
+            ] == "A booking."
             assert (await task).values == {"email": "ada@example.org"}
-        stage.surface.heard.clear()
-        await stage.surface.type("hello")
-        assert "record_field" not in await stage.surface.hear("Tools:")
+        harness.surface.heard.clear()
+        await harness.surface.type("hello")
+        assert "record_field" not in await harness.surface.hear("Tools:")
 
 
 async def test_a_collection_that_takes_too_long_says_what_is_missing() -> None:
-    async with rehearse(agent(), clerk) as stage:
+    async with run_agent(agent(), clerk) as harness:
         with pytest.raises(CollectionEndedError, match="email") as caught:
-            await stage.bridge.collect([EMAIL], timeout=0.1)
+            await harness.bridge.collect([EMAIL], timeout=0.1)
         assert caught.value.missing == ("email",)
-    assert "task_completed" not in stage.surface.types()
+    assert "task_completed" not in harness.surface.types()
 
 
 async def test_one_collection_at_a_time_and_none_survives_the_bridge() -> None:
-    async with rehearse(agent(), clerk) as stage:
-        task = asyncio.create_task(stage.bridge.collect([EMAIL]))
-        await stage.surface.hear("record_field")
+    async with run_agent(agent(), clerk) as harness:
+        task = asyncio.create_task(harness.bridge.collect([EMAIL]))
+        await harness.surface.hear("record_field")
         with pytest.raises(CollectionBusyError):
-            await stage.bridge.collect([SEATS])
-        await stage.bridge.aclose()
+            await harness.bridge.collect([SEATS])
+        await harness.bridge.aclose()
         with pytest.raises(CollectionEndedError, match="closed"):
             await task
 
 
 async def test_nothing_is_collected_without_the_capability_or_the_fields() -> None:
-    async with rehearse(agent(), clerk, capabilities=["navigate"]) as stage:
+    async with run_agent(agent(), clerk, capabilities=["navigate"]) as harness:
         with pytest.raises(CapabilityNotGrantedError, match="collect_data"):
-            await stage.bridge.collect([EMAIL])
+            await harness.bridge.collect([EMAIL])
         for fields in ([], [EMAIL, EMAIL]):
             with pytest.raises(MisuseError):
-                await stage.bridge.collect(fields)
+                await harness.bridge.collect(fields)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from livekit.agents import AgentSession, JobContext, Plugin
 from livekit.agents.testing import fake_job_context
 from livekit.plugins.livelayer.testing import (
     Call,
-    HummingVoice,
+    FakeTTS,
     Prompt,
     ScriptedModel,
     ScriptedSurface,
@@ -61,7 +61,7 @@ async def test_the_example_carries_out_go_to_pricing(
     example: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session: AgentSession[Any] = AgentSession(
-        llm=ScriptedModel(friendly), tts=HummingVoice(), user_away_timeout=None
+        llm=ScriptedModel(friendly), tts=FakeTTS(), user_away_timeout=None
     )
     monkeypatch.setattr(example, "new_session", lambda: session)
     surface, room = ScriptedSurface(capabilities=["navigate"]), rtc.Room()

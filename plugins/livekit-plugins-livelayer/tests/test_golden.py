@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from livekit.agents import Agent
 from livekit.plugins.livelayer import Outcome
-from livekit.plugins.livelayer.status_announcer import Presence
-from livekit.plugins.livelayer.testing import rehearse
+from livekit.plugins.livelayer.status_announcer import StatusAnnouncer
+from livekit.plugins.livelayer.testing import run_agent
 
 from livelayer_bus.messages import (
     AgentError,
@@ -47,20 +47,20 @@ def golden(name: str) -> list[bytes]:
     return (FOLDER / name).read_bytes().splitlines()
 
 
-def told_by_presence() -> list[Message]:
+def status_messages() -> list[Message]:
     """What an agent with an avatar says of itself from its start to its end."""
     said: list[Message] = []
-    presence = Presence(lambda message, _to: said.append(message))
-    presence.set_avatar(True)
-    presence.set_state("listening")
-    presence.set_ready()
+    announcer = StatusAnnouncer(lambda message, _to: said.append(message))
+    announcer.set_avatar(True)
+    announcer.set_state("listening")
+    announcer.set_ready()
     for state in ("thinking", "speaking", "idle"):
-        presence.set_state(state)
+        announcer.set_state(state)
     return said
 
 
 SAID: list[Message] = [
-    *told_by_presence(),
+    *status_messages(),
     AgentError(),
     AgentError("the voice failed"),
     IdleWarning(),
@@ -99,26 +99,26 @@ def test_every_message_of_the_agent_has_its_bytes() -> None:
 
 
 async def test_those_bytes_arrive_in_order() -> None:
-    async with rehearse(Agent(instructions="-")) as stage:
-        before = len(stage.surface.packets)
+    async with run_agent(Agent(instructions="-")) as harness:
+        before = len(harness.surface.packets)
         for message in SAID:
-            stage.bridge.send(message)
-        await stage.surface.until(lambda: len(stage.surface.packets) == before + len(SAID))
-        assert stage.surface.packets[before:] == golden("from_agent.jsonl")
+            harness.bridge.send(message)
+        await harness.surface.until(lambda: len(harness.surface.packets) == before + len(SAID))
+        assert harness.surface.packets[before:] == golden("from_agent.jsonl")
 
 
 async def test_every_message_of_a_surface_is_understood() -> None:
     seen: list[tuple[Any, str]] = []
-    async with rehearse(Agent(instructions="-")) as stage:
+    async with run_agent(Agent(instructions="-")) as harness:
         for line in golden("from_surface.jsonl"):
             kind = json.loads(line)["type"]
-            stage.bridge.on(kind)(lambda message, sender: seen.append((message, sender)))
-        stage.surface.replies["navigate"] = lambda _: None
+            harness.bridge.on(kind)(lambda message, sender: seen.append((message, sender)))
+        harness.surface.replies["navigate"] = lambda _: None
         for line in golden("from_surface.jsonl")[:-1]:
-            await stage.surface.send_bytes(line)
+            await harness.surface.send_bytes(line)
         # The last one is an answer: it belongs to whoever asked.
-        stage.surface.replies["navigate"] = lambda _: json.loads(golden("from_surface.jsonl")[-1])
-        answer = await stage.bridge.command(Navigate("/"))
+        harness.surface.replies["navigate"] = lambda _: json.loads(golden("from_surface.jsonl")[-1])
+        answer = await harness.bridge.command(Navigate("/"))
     assert (answer.outcome, answer.surface) == (Outcome.REFUSED, "panel")
     assert {sender for _, sender in seen} == {"user"}
     # Each handler has its own pace: what counts is that everything was given to one.

@@ -8,7 +8,8 @@ import anyio
 import pytest
 from livekit import api
 from livekit.agents import Agent, ConversationItemAddedEvent
-from livekit.plugins.livelayer.testing import Prompt, Rehearsal, rehearse
+from livekit.plugins.livelayer.testing import AgentHarness, Prompt, run_agent
+from livekit.plugins.livelayer.testing.harness import ROOM
 
 from livelayer_bus import Event, Session
 from livelayer_bus.testing import PATIENCE
@@ -27,13 +28,13 @@ def echo(prompt: Prompt) -> str:
     return f"You said {prompt.user}."
 
 
-def keys(stage: Rehearsal, *, resumed: bool = True) -> LocalKeys:
-    server = stage.server
+def keys(harness: AgentHarness, *, resumed: bool = True) -> LocalKeys:
+    server = harness.server
     return LocalKeys(
         server.url,
         server.key,
         server.secret,
-        room_name="rehearsal",
+        room_name=ROOM,
         identity="guest",
         attributes={"livelayer.resumed": "true"} if resumed else None,
     )
@@ -45,7 +46,7 @@ async def until(session: Session, true: Callable[[], bool]) -> None:
             await anext(events)
 
 
-async def say(stage: Rehearsal, text: str) -> None:
+async def say(harness: AgentHarness, text: str) -> None:
     """Have somebody else's line answered, and kept in the history."""
     kept = anyio.Event()
 
@@ -53,9 +54,9 @@ async def say(stage: Rehearsal, text: str) -> None:
         if event.item.type == "message" and event.item.text_content == f"You said {text}.":
             kept.set()
 
-    stage.session.on("conversation_item_added", on_item)
-    await stage.surface.type(text)
-    await stage.surface.hear(f"You said {text}.")
+    harness.session.on("conversation_item_added", on_item)
+    await harness.surface.type(text)
+    await harness.surface.hear(f"You said {text}.")
     with anyio.fail_after(PATIENCE):
         await kept.wait()
 
@@ -65,11 +66,11 @@ def lines(session: Session) -> list[tuple[str, str]]:
 
 
 async def test_who_left_on_purpose_is_shown_each_line_once_and_in_order() -> None:
-    async with rehearse(Agent(instructions=""), echo) as stage:
-        await say(stage, "one")
-        await say(stage, "two")
-        heard = list(stage.surface.heard)
-        async with Session("guide", tokens=keys(stage)) as session:
+    async with run_agent(Agent(instructions=""), echo) as harness:
+        await say(harness, "one")
+        await say(harness, "two")
+        heard = list(harness.surface.heard)
+        async with Session("guide", tokens=keys(harness)) as session:
             for _ in range(2):
                 await session.connect()
                 await until(session, lambda: len(lines(session)) >= len(SAID))
@@ -79,13 +80,13 @@ async def test_who_left_on_purpose_is_shown_each_line_once_and_in_order() -> Non
                 assert lines(session).count(("agent", "You said two.")) == 1
                 await session.disconnect()
                 assert session.transcript == ()
-        assert [text for text in stage.surface.heard if "three" not in text] == heard
+        assert [text for text in harness.surface.heard if "three" not in text] == heard
 
 
 async def test_who_comes_for_the_first_time_is_shown_nothing_that_was_said_before() -> None:
-    async with rehearse(Agent(instructions=""), echo) as stage:
-        await say(stage, "one")
-        async with Session("guide", tokens=keys(stage, resumed=False)) as session:
+    async with run_agent(Agent(instructions=""), echo) as harness:
+        await say(harness, "one")
+        async with Session("guide", tokens=keys(harness, resumed=False)) as session:
             await session.connect()
             await session.send_text("two")
             await until(session, lambda: ("agent", "You said two.") in lines(session))
@@ -93,21 +94,21 @@ async def test_who_comes_for_the_first_time_is_shown_nothing_that_was_said_befor
 
 
 async def test_who_was_cut_off_is_shown_only_what_was_said_since() -> None:
-    async with rehearse(Agent(instructions=""), echo) as stage:
-        async with Session("guide", tokens=keys(stage), reconnect=None) as session:
+    async with run_agent(Agent(instructions=""), echo) as harness:
+        async with Session("guide", tokens=keys(harness), reconnect=None) as session:
             await session.connect()
-            await say(stage, "one")
+            await say(harness, "one")
             await until(session, lambda: ("agent", "You said one.") in lines(session))
             gone = anyio.Event()
-            stage.room.on("participant_disconnected", lambda _: gone.set())
-            server = stage.server
+            harness.room.on("participant_disconnected", lambda _: gone.set())
+            server = harness.server
             async with api.LiveKitAPI(server.url, server.key, server.secret) as client:
-                cut = api.RoomParticipantIdentity(room="rehearsal", identity="guest")
+                cut = api.RoomParticipantIdentity(room=ROOM, identity="guest")
                 await client.room.remove_participant(cut)
             with anyio.fail_after(PATIENCE):
                 await gone.wait()
-        await say(stage, "two")
-        async with Session("guide", tokens=keys(stage)) as session:
+        await say(harness, "two")
+        async with Session("guide", tokens=keys(harness)) as session:
             await session.connect()
             await until(session, lambda: len(lines(session)) >= 2)
             await session.send_text("three")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from livekit.agents import Agent
-from livekit.plugins.livelayer.testing import Call, Prompt, ScriptedSurface, rehearse
+from livekit.plugins.livelayer.testing import Call, Prompt, ScriptedSurface, run_agent
 
 pytestmark = pytest.mark.anyio
 
@@ -54,18 +54,18 @@ def agent() -> Agent:
 async def test_a_tool_sends_its_command_and_says_that_it_was_done(
     line: str, message: dict[str, Any]
 ) -> None:
-    async with rehearse(agent(), guide) as stage:
-        await stage.surface.type(line)
-        assert await stage.surface.next(str(message["type"])) == message
-        assert await stage.surface.hear("Done.") == "Done."
+    async with run_agent(agent(), guide) as harness:
+        await harness.surface.type(line)
+        assert await harness.surface.next(str(message["type"])) == message
+        assert await harness.surface.hear("Done.") == "Done."
 
 
 async def test_a_refusal_is_told_and_withdraws_the_tool() -> None:
     surface = ScriptedSurface(capabilities=["scroll"])
-    async with rehearse(agent(), guide, surface=surface) as stage:
+    async with run_agent(agent(), guide, surface=surface) as harness:
         await surface.type("navigate /pricing")
         await surface.hear("you may not do that here")
-        assert "navigate" not in stage.bridge.capabilities
+        assert "navigate" not in harness.bridge.capabilities
         await surface.type("navigate /pricing")
         await surface.hear("I have no tool for navigate.")
         await surface.type("scroll_page down")
@@ -74,27 +74,27 @@ async def test_a_refusal_is_told_and_withdraws_the_tool() -> None:
 
 
 async def test_only_what_was_granted_is_offered() -> None:
-    async with rehearse(agent(), guide, capabilities=["scroll"]) as stage:
-        await stage.surface.type("navigate /pricing")
-        await stage.surface.hear("I have no tool for navigate.")
-        stage.bridge.grant("navigate")
-        await stage.surface.type("navigate /pricing")
-        await stage.surface.hear("Done.")
+    async with run_agent(agent(), guide, capabilities=["scroll"]) as harness:
+        await harness.surface.type("navigate /pricing")
+        await harness.surface.hear("I have no tool for navigate.")
+        harness.bridge.grant("navigate")
+        await harness.surface.type("navigate /pricing")
+        await harness.surface.hear("Done.")
 
 
 @pytest.mark.parametrize("href", ["javascript:alert(1)", "//evil.example", "data:text/html,x"])
 async def test_a_dangerous_address_is_never_sent(href: str) -> None:
-    async with rehearse(agent(), guide) as stage:
-        await stage.surface.type(f"navigate {href}")
-        await stage.surface.hear("Not done, and not sent: href")
-    assert "navigate" not in stage.surface.types()
+    async with run_agent(agent(), guide) as harness:
+        await harness.surface.type(f"navigate {href}")
+        await harness.surface.hear("Not done, and not sent: href")
+    assert "navigate" not in harness.surface.types()
 
 
 async def test_a_page_and_its_routes_are_read() -> None:
     surface = ScriptedSurface(
         page={"title": "Pricing"}, routes=["/", "javascript:alert(1)", "/docs"]
     )
-    async with rehearse(agent(), guide, surface=surface):
+    async with run_agent(agent(), guide, surface=surface):
         await surface.type("read_page")
         await surface.hear('{"title": "Pricing"}')
         await surface.type("list_routes")
@@ -112,13 +112,13 @@ async def test_a_form_that_is_blocked_is_not_called_sent() -> None:
             }
         }
     )
-    async with rehearse(agent(), guide, surface=surface):
+    async with run_agent(agent(), guide, surface=surface):
         await surface.type("submit_form")
         await surface.hear("missing or not valid")
 
 
 async def test_silence_is_not_called_success() -> None:
     surface = ScriptedSurface(replies={"navigate": lambda _: None})
-    async with rehearse(agent(), guide, surface=surface, command_timeout=0.2):
+    async with run_agent(agent(), guide, surface=surface, command_timeout=0.2):
         await surface.type("navigate /pricing")
         await surface.hear("Do not claim that it worked")

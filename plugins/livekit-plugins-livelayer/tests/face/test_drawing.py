@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from livekit.plugins.livelayer.face import HEIGHT, WIDTH, Expression, Face, Look, MouthShape
 from livekit.plugins.livelayer.face.expression import blink
 from livekit.plugins.livelayer.face.mouth import CLOSED
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 CALM = Look(

@@ -1,11 +1,25 @@
 """LiveLayer for livekit-agents: connects an `AgentSession` with the surfaces in its room.
 
-`SurfaceBridge` is the whole of it; the rest are its parts. Importing this registers the plugin.
+`SurfaceBridge` (bridge.py) is made of these parts, one module each:
+
+    session_observer, status_announcer   what the surfaces learn about the session
+    text_input, replay                   typed lines in, the transcript's tail out
+    tools, custom_commands               the commands that the model is offered
+    command_requests, command_result     what a surface answers to a command
+    capabilities                         which commands are allowed now
+    page_context                         what the model learns about the pages
+    data_collection, form_fields         fields filled by conversation
+    data_channel, data_listeners         packets in and out, the application's handlers
+    statistics, errors                   what is counted, what is raised
+
+`face` is the drawn avatar, `testing` the harness for tests of an agent. Importing this package
+registers the plugin with livekit-agents.
 """
 
 from __future__ import annotations
 
 import logging
+from importlib.metadata import version
 from typing import Final, final
 
 from livekit.agents import Plugin
@@ -13,19 +27,17 @@ from livekit.agents import Plugin
 from .bridge import SurfaceBridge
 from .command_result import Answer, Outcome
 from .custom_commands import CustomCommand
-from .data_collection import Collection
+from .data_channel import is_person
+from .data_collection import DataCollection
 from .errors import (
     CapabilityNotGrantedError,
     CollectionBusyError,
     CollectionEndedError,
     CommandNameError,
 )
-from .face_avatar import FaceAvatar
-from .face_video import FaceVideo
+from .face import FaceAvatar, FaceVideo
 from .form_fields import Field, FieldKind
-from .incoming import is_person
 from .statistics import BridgeStatistics
-from .version import __version__
 
 __all__ = [
     "SurfaceBridge",
@@ -36,7 +48,7 @@ __all__ = [
     "Answer",
     "Outcome",
     "CustomCommand",
-    "Collection",
+    "DataCollection",
     "Field",
     "FieldKind",
     "CapabilityNotGrantedError",
@@ -47,16 +59,17 @@ __all__ = [
     "__version__",
 ]
 
-logger: Final = logging.getLogger(__name__)
+__version__: Final = version("livekit-plugins-livelayer")
+logger = logging.getLogger(__name__)
 
 
 @final
 class LiveLayerPlugin(Plugin):
-    """How livekit-agents lists this plugin; it has no files to download."""
+    """The entry in livekit-agents' list of plugins; it has no files to download."""
 
     def __init__(self) -> None:
         super().__init__(__name__, __version__, __package__ or __name__, logger)
 
 
-# What livekit-agents asks of every plugin; it wants to be imported on the main thread.
+# livekit-agents wants every plugin to be registered at import, on the main thread.
 Plugin.register_plugin(LiveLayerPlugin())

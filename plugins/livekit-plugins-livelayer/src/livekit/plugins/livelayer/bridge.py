@@ -21,33 +21,33 @@ from livelayer_bus.messages import (
     RawMessage,
     UserMessage,
     WireMessage,
+    by_type,
     capability_of,
     encode,
     message_type,
 )
 from livelayer_bus.tasks import TaskOwner
 
-from .capabilities import Grants
-from .command_requests import Pending, Requests
+from .capabilities import GrantedCapabilities
+from .command_requests import CommandRequests, PendingCommand
 from .command_result import Answer, Outcome
-from .context import ContextNote
 from .custom_commands import CustomCommand, custom_tool
-from .data_collection import Collection, Slot
-from .data_listeners import Handler, Listeners
+from .data_channel import MessageSender, Outgoing, read
+from .data_collection import CollectionRunner, DataCollection
+from .data_listeners import DataListeners, Handler
 from .form_fields import Field
-from .incoming import is_person, read
-from .message_sender import Outbox, Outgoing
-from .page_context import Surroundings
+from .page_context import PageContextNote
 from .replay import TAIL, Replay
-from .session_observer import Following
+from .session_observer import SessionObserver
 from .statistics import BridgeStatistics, Counts, snapshot
-from .status_announcer import Presence
-from .text_input import Turns
-from .tools import PageTools, offer_page
+from .status_announcer import StatusAnnouncer
+from .text_input import TextInput
+from .tools import SurfaceTools
 
 ANSWER_SECONDS: Final = 5.0
+"""How long a surface has to answer a command."""
 CLOSE_SECONDS: Final = 2.0
-_WITH_ID: Final = ("submit_form", "request_page_context", "request_routes")
+"""How long closing may take to send what is queued, and to end its tasks, each."""
 
 M = TypeVar("M", bound=WireMessage)
 
@@ -56,13 +56,13 @@ M = TypeVar("M", bound=WireMessage)
 class SurfaceBridge:
     """Connects one `AgentSession` with the LiveLayer surfaces in its room.
 
-    From `start` to `aclose` everybody in the room knows the agent's state, whenever they come;
-    typed lines interrupt and are answered; the model has a tool for each thing that the surfaces
-    let it do, and hears what became of it, refusals included. Commands and answers go to the
-    participant whose line is being answered, else to the one the session is linked to. Who comes
-    back to the room is shown the transcript's tail. All of it outlives hand-offs between agents.
-    What arrives never raises: hostile input is counted (`statistics`). Queues are bounded, and
-    every task ends with `aclose`.
+    From `start` to `aclose` every participant knows the agent's state, also one who joins late;
+    typed lines interrupt the agent and are answered; the model has a tool for each command that
+    the surfaces allow, and gets its result, refusals included. Commands go to the participant
+    whose line is being answered, else to the one that the session is linked to. A participant who
+    comes back to the room gets the transcript's tail. All of it continues over handoffs between
+    agents. Incoming data never raises: hostile input is counted (`statistics`). Queues are
+    bounded, and every task ends with `aclose`.
 
     Start it before or after the session; it closes with the session, or with the job.
     """
@@ -81,54 +81,53 @@ class SurfaceBridge:
         Args:
             agent_session: The session to bridge.
             room: The agent's room; it is neither connected nor left here.
-            capabilities: What the surfaces let the agent do. A surface decides by itself all the
-                same: what it refuses is withdrawn from the model for a minute.
-            command_timeout: Seconds that a surface has to say what became of a command.
-            leave_after: Seconds between `idle_warning` (the user is away, as the session sees it)
-                and `idle_timeout`, with which the session shuts down; None: it stays.
-            replay: Lines of the transcript that are shown again to who comes back to the room;
-                0: none.
+            capabilities: What the surfaces let the agent do. Each surface still decides by itself:
+                what it refuses is withdrawn from the model for a minute.
+            command_timeout: Seconds that a surface has to answer a command.
+            leave_after: Seconds between `idle_warning` (the session reports that the user is away)
+                and `idle_timeout`, when the session shuts down; None: the session stays.
+            replay: Lines of the transcript that a returning participant gets again; 0: none.
 
         Raises:
-            MisuseError: a capability that there is not.
+            MisuseError: a name in `capabilities` is not a capability.
         """
         self._session = agent_session
         self._room = room
         self._timeout = command_timeout
         self._counts: Counts = Counter()
-        self._grants = Grants(capabilities)
+        self._capabilities = GrantedCapabilities(capabilities)
         self._tasks = TaskOwner()
-        self._outbox = Outbox(room, self._counts)
-        self._requests = Requests(self._counts)
-        self._turns = Turns(agent_session, self._counts)
-        self._surroundings = Surroundings()
-        self._note = ContextNote(agent_session, self._surroundings)
-        self._listeners = Listeners(self._tasks, self._counts)
-        self._following = Following(
+        self._sender = MessageSender(room, self._counts)
+        self._requests = CommandRequests(self._counts)
+        self._text_input = TextInput(agent_session, self._counts)
+        self._note = PageContextNote(agent_session)
+        self._listeners = DataListeners(self._tasks, self._counts)
+        self._observer = SessionObserver(
             agent_session,
             room,
-            Presence(self._outbox.put),
+            StatusAnnouncer(self._sender.send),
             self._tasks,
-            send=self._outbox.put,
+            send=self._sender.send,
             leave_after=leave_after,
             on_running=self._on_running,
             on_handoff=self._note.mark_stale,
             on_closed=self._on_session_closed,
         )
         self._replay = Replay(agent_session, room, self._tasks, self._counts, lines=replay)
-        self._tools = PageTools(lambda: self._grants.current, self._following.current_agent)
-        offer_page(self._tools, self)
-        self._slot = Slot(self._tools)
+        self._tools = SurfaceTools(lambda: self._capabilities.current, self._observer.current_agent)
+        self._tools.offer_commands(self)
+        self._collections = CollectionRunner(self._tools)
         self._state = "new"
 
-    # Its life -------------------------------------------------------------------------------
+    # Lifetime -------------------------------------------------------------------------------
 
     async def start(self) -> Self:
-        """Listen and speak from now on; returns itself.
+        """Connect the session with the room from now on; returns the bridge.
 
         Raises:
-            MisuseError: it was started before.
-            ClosedError: it was closed.
+            MisuseError: the bridge was started before.
+            ClosedError: the bridge was closed.
+            NotSupportedError: this version of livekit-agents has no tools of the session.
         """
         if self._state != "new":
             if self._state == "closed":
@@ -139,23 +138,23 @@ class SurfaceBridge:
         self._room.on("data_received", self._on_data)
         self._room.on("participant_disconnected", self._on_left)
         for work, name in (
-            (self._outbox.run, "bridge outbox"),
-            (self._turns.run, "bridge turns"),
-            (self._note.run, "bridge context"),
+            (self._sender.run, "bridge sender"),
+            (self._text_input.run, "bridge text input"),
+            (self._note.run, "bridge page context"),
         ):
             self._tasks.start(work, name)
         self._listeners.start()
         job = get_job_context(required=False)
         if job is not None:
             job.add_shutdown_callback(self.aclose)
-        self._following.start()
+        self._observer.start()
         self._replay.start()
         return self
 
     async def aclose(self) -> None:
-        """Say what is still to be said, then stop; who waits for an answer gets none. Repeatable.
+        """Send what is queued, then stop; pending commands end with `SILENCE`. Repeatable.
 
-        The session and the room go on.
+        The session and the room continue.
         """
         was = self._state
         self._stop()
@@ -175,22 +174,24 @@ class SurfaceBridge:
         await self.aclose()
 
     def statistics(self) -> BridgeStatistics:
-        """What was sent, taken and turned away so far."""
+        """What was sent, received and rejected so far."""
         return snapshot(self._counts, waiting=self._requests.waiting)
 
-    # What the surfaces say ------------------------------------------------------------------
+    # From the surfaces ----------------------------------------------------------------------
 
     @overload
     def on(self, kind: type[M]) -> Callable[[Handler[M]], Handler[M]]: ...
     @overload
     def on(self, kind: str) -> Callable[[Handler[Any]], Handler[Any]]: ...
     def on(self, kind: type[WireMessage] | str) -> Callable[[Handler[Any]], Handler[Any]]:
-        """Have the decorated handler called with each message of a kind, and who sent it.
+        """Call the decorated handler with each message of a kind, and its sender's identity.
 
-        `@bridge.on(FormSubmitted)` is given a `FormSubmitted`; `@bridge.on("quiz_response")` any
-        type of the host application, as a `RawMessage`. A handler gets one message at a time, in
-        order; its exceptions are counted, and no handler holds up another. Answers to what the
-        bridge asked are not news and are not passed on.
+        A handler gets one message at a time, in order, and does not delay other handlers; its
+        exceptions are logged and counted. Answers to the bridge's own commands are not passed on.
+
+        Args:
+            kind: A message class (`@bridge.on(FormSubmitted)` gets a `FormSubmitted`), or any type
+                of the application (`@bridge.on("quiz_response")` gets a `RawMessage`).
         """
         name = kind if isinstance(kind, str) else kind.wire_type()
 
@@ -201,38 +202,47 @@ class SurfaceBridge:
         return add
 
     def text_input(self, session: AgentSession[Any], event: room_io.TextInputEvent) -> None:
-        """For `TextInputOptions(text_input_cb=bridge.text_input)`: `lk.chat` as `user_message`."""
-        self._turns.put(event.text, event.participant.identity if event.participant else "")
+        """Answer a line of `lk.chat` like a `user_message`.
 
-    # What the agent does --------------------------------------------------------------------
+        Use it as `TextInputOptions(text_input_cb=bridge.text_input)`.
+        """
+        self._text_input.put(event.text, event.participant.identity if event.participant else "")
+
+    # To the surfaces ------------------------------------------------------------------------
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What the model may do now: as granted, less what was refused in the last minute."""
-        return self._grants.current
+        """What the model may do now: what is granted, less what was refused in the last minute."""
+        return self._capabilities.current
 
     def grant(self, *capabilities: str) -> None:
-        """The surfaces let the agent do this and nothing else, from now on.
+        """Replace what the surfaces let the agent do.
 
         Raises:
-            MisuseError: a capability that there is not.
+            MisuseError: a name is not a capability.
         """
-        self._grants.replace(capabilities)
+        self._capabilities.replace(capabilities)
 
     @property
     def asker(self) -> str | None:
-        """Whose line the calling task answers; else the participant the session is linked to."""
-        return self._turns.asker or self._following.linked
+        """The sender of the line that the calling task answers, else the linked participant."""
+        return self._text_input.asker or self._observer.linked
 
     def send(self, message: Outgoing, *, to: str | None = None) -> bool:
-        """Queue a message for everybody, or for one participant; False if the outbox is full.
+        """Queue a message; never waits, needs no capability and expects no answer.
 
-        Never waits, asks for no capability, and expects no answer; `command` does.
+        Args:
+            message: A typed message, or one of the application's own.
+            to: A participant's identity; None: all participants.
+
+        Returns:
+            Whether there was room in the queue (256 messages).
 
         Raises:
-            MalformedMessageError, MessageTooLargeError: it cannot be sent.
+            MalformedMessageError: the message is not valid.
+            MessageTooLargeError: it exceeds LiveKit's 15 KiB.
         """
-        return self._outbox.put(message, to)
+        return self._sender.send(message, to)
 
     async def command(
         self,
@@ -242,86 +252,89 @@ class SurfaceBridge:
         reply: str | None = None,
         timeout: float | None = None,
     ) -> Answer:
-        """Send a command and return what became of it; never claims more than a surface said.
+        """Send a command and return its result; never claims more than a surface reported.
 
-        Cancelled: the command may have been carried out.
+        If the call is cancelled, the command may have been carried out.
 
         Args:
             message: A typed command, or any message of the application's own.
-            to: A participant's identity; by default `asker`, and everybody if there is none.
+            to: A participant's identity; by default `asker`, and all if there is none.
             reply: The type of the application's own message that answers it.
             timeout: Seconds to wait; by default `command_timeout`.
 
         Raises:
-            MalformedMessageError, MessageTooLargeError: it cannot be sent.
-            ClosedError: the bridge is not open.
+            MalformedMessageError: the message is not valid.
+            MessageTooLargeError: it exceeds LiveKit's 15 KiB.
+            ClosedError: the bridge is not running.
         """
         if self._state != "open":
             raise ClosedError("this SurfaceBridge", "start it, or create a new one")
         kind = message_type(encode(message)) or ""
-        identity = f"agent-{uuid4().hex[:12]}" if kind in _WITH_ID or reply else None
+        known = by_type(kind)
+        has_id = known is not None and "request_id" in known.__struct_fields__
+        identity = f"agent-{uuid4().hex[:12]}" if has_id or reply else None
         target = to or self.asker
-        people = self._following.people()
+        people = self._observer.people()
         asked = people if target is None else people & {target}
         if not asked:
             return Answer(Outcome.GONE, participant=target)
-        pending = Pending(kind, identity, asked, reply)
+        pending = PendingCommand(kind, identity, asked, reply)
         self._requests.add(pending)
-        if not self._outbox.put(_with_id(message, identity), target):
+        if not self._sender.send(_with_id(message, identity), target):
             pending.settle(Answer(Outcome.FAILED))
         answer = await self._requests.wait(pending, self._timeout if timeout is None else timeout)
         if answer or answer.outcome is Outcome.REFUSED:
-            self._grants.learn(capability_of(kind), refused=not answer)
+            self._capabilities.record(capability_of(kind), refused=not answer)
         return answer
 
     def add_command(self, command: CustomCommand) -> None:
-        """Give the model a command of the application's own, as a function tool.
+        """Offer the model a command of the application, as a function tool.
 
         Raises:
-            CommandNameError: there is one of that name.
+            CommandNameError: a tool of this name exists.
         """
         self._tools.offer(custom_tool(command, self), command.capability)
 
     async def collect(
         self, fields: Iterable[Field], *, instructions: str = "", timeout: float | None = None
-    ) -> Collection:
+    ) -> DataCollection:
         """Fill fields by conversation; returns when every required one has a valid value.
 
-        The model is asked to ask, and given a tool that checks each value. Each one goes to the
-        surface as `task_field_updated`, and `task_completed` once at the end. Cancelled or timed
-        out, nothing is completed.
+        The model asks the user, and records each value with a tool that checks it. Each value is
+        sent as `task_field_updated`, and `task_completed` once at the end. If the call is cancelled
+        or times out, nothing is completed.
 
         Args:
-            fields: What to fill.
-            instructions: What else the model should know about the task.
-            timeout: Seconds the conversation may take; None: as long as it takes.
+            fields: The fields to fill.
+            instructions: Additional instructions for the model.
+            timeout: Seconds that the conversation may take; None: no limit.
 
         Raises:
-            CapabilityNotGrantedError: no surface granted `collect_data`.
-            CollectionBusyError: another collection is going on.
+            CapabilityNotGrantedError: `collect_data` is not granted.
+            CollectionBusyError: another collection is running.
             CollectionEndedError: it took too long, or the bridge was closed.
-            MisuseError: no fields, or two of the same name.
+            MisuseError: there are no fields, or two have the same id.
         """
         participant = self.asker
-        collection = Collection(
+        collection = DataCollection(
             tuple(fields),
             session_id=self._room.name or "session",
-            send=lambda message: self._outbox.put(message, participant),
+            send=lambda message: self._sender.send(message, participant),
         )
-        return await self._slot.hold(
-            collection, self._grants.granted, self._session, instructions, timeout
+        return await self._collections.run(
+            collection, self._capabilities.granted, self._session, instructions, timeout
         )
 
-    # Inside ---------------------------------------------------------------------------------
+    # Internal -------------------------------------------------------------------------------
 
     def _give_tools(self) -> None:
-        # The session's own tools come before those of whichever agent has it.
+        # Tools of the session stay over handoffs; the agents' own have precedence.
         self._session.tools.append(self._tools)
         if self._tools not in self._session.tools:
             raise NotSupportedError("tools of the session", "this version of livekit-agents")
 
     def _on_running(self) -> None:
-        self._turns.begin()
+        self._text_input.begin()
         self._note.begin()
 
     def _on_session_closed(self) -> None:
@@ -332,7 +345,7 @@ class SurfaceBridge:
         if self._room.isconnected():
             try:
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._outbox.drained()
+                    await self._sender.drained()
             except TimeoutError:
                 self._counts["dropped"] += 1
         await self._tasks.aclose(CLOSE_SECONDS)
@@ -343,10 +356,10 @@ class SurfaceBridge:
         self._state = "stopped"
         self._room.off("data_received", self._on_data)
         self._room.off("participant_disconnected", self._on_left)
-        self._following.stop()
+        self._observer.stop()
         self._replay.stop()
         self._requests.close()
-        self._slot.close("the bridge was closed")
+        self._collections.close("the bridge was closed")
         if self._tools in self._session.tools:
             self._session.tools.remove(self._tools)
 
@@ -356,19 +369,17 @@ class SurfaceBridge:
             return
         sender = packet.participant.identity if packet.participant is not None else ""
         if isinstance(message, UserMessage):
-            self._turns.put(message.text, sender)
+            self._text_input.put(message.text, sender)
         elif self._requests.take(message, sender):
             return
         if isinstance(message, PageContextPending):
             return
-        if self._surroundings.note(message, sender):
-            self._note.mark_stale()
-        self._listeners.tell(message, sender)
+        self._note.record(message, sender)
+        self._listeners.deliver(message, sender)
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         self._requests.left(participant.identity)
-        if is_person(participant) and self._surroundings.forget(participant.identity):
-            self._note.mark_stale()
+        self._note.forget(participant.identity)
 
 
 def _with_id(message: Outgoing, identity: str | None) -> Outgoing:

@@ -1,4 +1,4 @@
-"""What the surfaces let the agent do: as it was told, less what they refused a moment ago."""
+"""What the surfaces let the agent do: what was granted, less what they refused recently."""
 
 from __future__ import annotations
 
@@ -9,46 +9,54 @@ from typing import Final, final
 from livelayer_bus.messages import Capability, check_capabilities
 
 REFUSAL_SECONDS: Final = 60.0
-"""For how long a refusal stands; after that the surface may have been given more."""
+"""How long a refusal counts; afterwards the surface may have been given more."""
 
 
 @final
-class Grants:
-    """Which capabilities may be used now."""
+class GrantedCapabilities:
+    """Which capabilities the agent may use now."""
 
     def __init__(
         self, granted: Iterable[str], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        """
+        Args:
+            granted: The capabilities that the surfaces grant.
+            clock: Monotonic seconds.
+
+        Raises:
+            MisuseError: a name is not a capability.
+        """
         self._granted = check_capabilities(granted)
         self._clock = clock
         self._refused: dict[Capability, float] = {}
 
     @property
     def current(self) -> frozenset[Capability]:
-        """What was granted and not refused in the last `REFUSAL_SECONDS`."""
-        now = self._clock()
+        """What is granted and was not refused in the last `REFUSAL_SECONDS`."""
+        earliest = self._clock() - REFUSAL_SECONDS
         return frozenset(
             capability
             for capability in self._granted
-            if self._refused.get(capability, now - REFUSAL_SECONDS) <= now - REFUSAL_SECONDS
+            if self._refused.get(capability, earliest) <= earliest
         )
 
     @property
     def granted(self) -> frozenset[Capability]:
-        """What was granted, refused or not."""
+        """What is granted, refused or not."""
         return self._granted
 
     def replace(self, granted: Iterable[str]) -> None:
-        """Other surfaces, other grants; earlier refusals are forgotten.
+        """Replace the grants; earlier refusals are forgotten.
 
         Raises:
-            MisuseError: one of the names is no capability.
+            MisuseError: a name is not a capability.
         """
         self._granted = check_capabilities(granted)
         self._refused.clear()
 
-    def learn(self, capability: Capability | None, *, refused: bool) -> None:
-        """A surface carried out something that needs this capability, or refused to."""
+    def record(self, capability: Capability | None, *, refused: bool) -> None:
+        """Note that a surface carried out a command with this capability, or refused it."""
         if capability is None:
             return
         if refused:

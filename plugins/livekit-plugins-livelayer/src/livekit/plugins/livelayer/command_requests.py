@@ -1,4 +1,4 @@
-"""What was asked of surfaces and is not answered yet: who may answer, and which answer fits."""
+"""Commands that wait for an answer: who may answer, and which answer belongs to which."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from livelayer_bus.messages import (
 )
 
 from .command_result import Answer, Outcome
-from .incoming import FromSurface
+from .data_channel import Incoming
 from .statistics import Counts
 
 PENDING_SECONDS: Final = 10.0
-"""How long a page's context is waited for once the page said that it is coming."""
+"""How long to wait for a page's context once the page announced it."""
 VALUE_SECONDS: Final = 1.0
-"""How long the value is waited for once a surface said that it carried the request out."""
+"""How long to wait for the value once a surface reported success."""
 LATE_SECONDS: Final = 15.0
-"""How long an answer that comes too late is still known for what it is."""
+"""How long an answer that comes too late is still recognised."""
 
 _REASONS: Final = {
     "capability": Outcome.REFUSED,
     "invalid": Outcome.INVALID,
     "timeout": Outcome.TIMEOUT,
 }
-_REPLIES: Final = {"request_page_context": PageContext, "request_routes": Routes}
+_WITH_VALUE: Final = ("request_page_context", "request_routes", "submit_form")
+"""Commands whose `command_result` is not the whole answer."""
 
 
 @final
-class Pending:
-    """One command under way, and the participants it was sent to."""
+class PendingCommand:
+    """A command that was sent, and the participants it was sent to."""
 
     def __init__(
         self, command: str, identity: str | None, asked: Iterable[str], reply: str | None = None
@@ -47,8 +48,8 @@ class Pending:
         Args:
             command: The command's type.
             identity: Its `requestId`, if it carries one.
-            asked: Who may answer.
-            reply: The type of an application's own reply, which then is the answer.
+            asked: The identities of those who may answer.
+            reply: The type of an application's own message that is the answer.
         """
         self.command = command
         self.request_id = identity
@@ -61,46 +62,46 @@ class Pending:
 
     @property
     def wants_more(self) -> bool:
-        """Whether "carried out" is not the whole answer."""
-        return self.command in _REPLIES or self.command == "submit_form" or self.reply is not None
+        """Whether a reported success is not the whole answer."""
+        return self.command in _WITH_VALUE or self.reply is not None
 
     def settle(self, answer: Answer) -> None:
-        """Take an answer: the first success counts, a failure only when all have failed."""
+        """Take an answer: the first success counts, a failure only if all have failed."""
         if answer.participant is not None:
             self.asked.discard(answer.participant)
         if not self.answer.done() and (answer or not self.asked):
             self.answer.set_result(answer)
 
     def extend(self, seconds: float) -> None:
-        """Wait `seconds` from now, whatever was left."""
+        """Let the wait end `seconds` from now."""
         if self.deadline is not None and not self.answer.done():
             self.deadline.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 @final
-class Requests:
-    """Gives every answer to whom it belongs: by its `requestId`, else to the oldest that fits.
+class CommandRequests:
+    """Assigns each answer to its command: by its `requestId`, else to the oldest that fits.
 
-    An answer counts only from somebody who was asked. Answers that come too late are known and
-    swallowed, so that they are not taken for those of a later, equal command.
+    Only an answer of a participant that was asked counts. An answer that comes too late is
+    recognised and discarded, so that a later, equal command does not get it.
     """
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
-        self._pending: list[Pending] = []
+        self._pending: list[PendingCommand] = []
 
     @property
     def waiting(self) -> int:
-        """Requests whose answer is awaited."""
+        """Commands whose answer is awaited."""
         return sum(not pending.answer.done() for pending in self._pending)
 
-    def add(self, pending: Pending) -> None:
+    def add(self, pending: PendingCommand) -> None:
         """Expect answers to `pending`."""
         self._forget_old()
         self._pending.append(pending)
 
-    async def wait(self, pending: Pending, timeout: float) -> Answer:
-        """The answer, or `SILENCE` after `timeout` seconds."""
+    async def wait(self, pending: PendingCommand, timeout: float) -> Answer:
+        """Wait for the answer; `SILENCE` after `timeout` seconds."""
         answered = False
         try:
             async with asyncio.timeout(timeout) as pending.deadline:
@@ -108,7 +109,7 @@ class Requests:
             answered = True
         except TimeoutError:
             answered = pending.accepted
-            # It was said to be done, but no more than that.
+            # A success was reported, but nothing followed it.
             done = answered and pending.command == "submit_form"
             answer = Answer(Outcome.DONE if done else Outcome.SILENCE)
         finally:
@@ -118,8 +119,8 @@ class Requests:
                 pending.expires = asyncio.get_running_loop().time() + LATE_SECONDS
         return answer
 
-    def take(self, message: FromSurface, sender: str) -> bool:
-        """Give an answer to whoever asked; False if it is news that nobody asked for."""
+    def take(self, message: Incoming, sender: str) -> bool:
+        """Assign a message to its command; False if it is not an answer to one."""
         match message:
             case CommandResult():
                 self._take_result(message, sender)
@@ -140,13 +141,13 @@ class Requests:
                 return False
 
     def left(self, identity: str) -> None:
-        """Somebody has left the room and will not answer."""
+        """Note that a participant left the room and will not answer."""
         for pending in self._pending:
             if identity in pending.asked:
                 pending.settle(Answer(Outcome.GONE, participant=identity))
 
     def close(self) -> None:
-        """Whoever waits is told that there will be no answer."""
+        """End every wait without an answer."""
         for pending in self._pending:
             pending.asked.clear()
             pending.settle(Answer(Outcome.SILENCE))
@@ -157,8 +158,8 @@ class Requests:
             pending for pending in self._pending if pending.expires is None or pending.expires > now
         ]
 
-    def _asked(self, command: str, sender: str, identity: str | None) -> list[Pending]:
-        """What `sender` was asked with this command, oldest first; by id, if there is one."""
+    def _asked(self, command: str, sender: str, identity: str | None) -> list[PendingCommand]:
+        """The commands of this type that `sender` was asked, oldest first; by id, if it has one."""
         self._forget_old()
         return [
             pending
@@ -168,7 +169,7 @@ class Requests:
             and identity in (None, pending.request_id)
         ]
 
-    def _give(self, pending: Pending, answer: Answer) -> None:
+    def _give(self, pending: PendingCommand, answer: Answer) -> None:
         if pending.expires is not None:
             self._pending.remove(pending)
             return

@@ -1,14 +1,15 @@
-"""What became of a command, as far as anybody told, and the words that tell a model so."""
+"""The result of a command, as far as it is known, and the words that tell a model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+import msgspec
+
 
 class Outcome(Enum):
-    """What became of a command."""
+    """How a command ended."""
 
     DONE = "done"
     REFUSED = "capability"
@@ -16,13 +17,13 @@ class Outcome(Enum):
     INVALID = "invalid"
     FAILED = "failed"
     TIMEOUT = "timeout"
-    """The surface gave the command up."""
+    """The surface gave up."""
     BLOCKED = "blocked"
     """A form was not submitted: something in it is missing or not valid."""
     SILENCE = "silence"
-    """Nobody said what became of it in time."""
+    """No answer came in time."""
     GONE = "gone"
-    """The participant it was for is not in the room; nothing was sent."""
+    """The participant is not in the room; nothing was sent, or they left before answering."""
 
 
 _WORDS: Final = {
@@ -43,12 +44,11 @@ _WORDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one command or request; true only if it was carried out.
+class Answer(msgspec.Struct, frozen=True):
+    """The answer to one command or request; true only if the command was carried out.
 
-    `value` is what was asked for (a page's context, its routes, an application's reply); `surface`
-    is the key of the surface that answered, and `participant` whose page it was, where known.
+    `value` is what was asked for (a page's context, its routes, an application's reply), `surface`
+    the key of the surface that answered, and `participant` the identity of its owner, where known.
     """
 
     outcome: Outcome
@@ -61,5 +61,5 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """A sentence or two for the model, which never claims more than is known."""
+        """A sentence or two for the model; it never claims more than is known."""
         return _WORDS[self.outcome]

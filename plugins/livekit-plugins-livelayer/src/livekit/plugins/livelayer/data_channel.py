@@ -1,4 +1,4 @@
-"""The way out: messages leave reliably, in order, by one task, through a bounded queue."""
+"""The room's data channel: packets become typed messages, messages leave in order, all counted."""
 
 from __future__ import annotations
 
@@ -10,22 +10,61 @@ from typing import Final, TypeAlias, final
 
 from livekit import rtc
 
-from livelayer_bus.errors import MessageTooLargeError
-from livelayer_bus.messages import Message, encode
+from livelayer_bus.errors import MalformedMessageError, MessageTooLargeError
+from livelayer_bus.messages import Message, RawMessage, ToAgent, decode, encode
 
 from .statistics import Counts
 
-OUTBOX_LIMIT: Final = 256
+MAX_PACKET: Final = 65_536
+"""Bytes of the largest packet that is decoded; LiveKit allows 15 KiB for a reliable one."""
+QUEUE_LIMIT: Final = 256
+"""Messages that may wait to be sent."""
 MAX_MESSAGE_BYTES: Final = 15_360
-"""LiveKit's limit of a reliable data packet."""
+"""LiveKit's limit for a reliable data packet."""
 
+Incoming: TypeAlias = ToAgent | RawMessage
 Outgoing: TypeAlias = Message | Mapping[str, object]
-_LOG = logging.getLogger(__name__)
+
+logger = logging.getLogger(__name__)
+
+
+def is_person(participant: rtc.RemoteParticipant) -> bool:
+    """Whether a participant may be a user: not an agent, a recorder or an ingress."""
+    return participant.kind not in (
+        rtc.ParticipantKind.PARTICIPANT_KIND_AGENT,
+        rtc.ParticipantKind.PARTICIPANT_KIND_EGRESS,
+        rtc.ParticipantKind.PARTICIPANT_KIND_INGRESS,
+    )
+
+
+def read(packet: rtc.DataPacket, counts: Counts) -> Incoming | None:
+    """Return the surface's message in a packet; None, and a count, if there is none.
+
+    Never raises, whatever the packet holds.
+    """
+    if (packet.topic or "").startswith("lk."):
+        return None
+    if packet.participant is not None and not is_person(packet.participant):
+        counts["unexpected"] += 1
+        return None
+    if len(packet.data) > MAX_PACKET:
+        counts["oversized"] += 1
+        return None
+    try:
+        message = decode(packet.data)
+    except MalformedMessageError:
+        counts["malformed"] += 1
+        return None
+    if not isinstance(message, ToAgent | RawMessage):
+        counts["unexpected"] += 1
+        return None
+    counts["received"] += 1
+    return message
 
 
 @final
-class Outbox:
-    """Sends messages in the order of `put`; at most `OUTBOX_LIMIT` wait, more are counted."""
+class MessageSender:
+    """Sends messages reliably, in the order of `send`, from one task, through a bounded queue."""
 
     def __init__(self, room: rtc.Room, counts: Counts) -> None:
         self._room = room
@@ -35,17 +74,17 @@ class Outbox:
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def put(self, message: Outgoing, to: str | None = None) -> bool:
-        """Queue a message for everybody, or for one participant; False if the outbox is full.
+    def send(self, message: Outgoing, to: str | None = None) -> bool:
+        """Queue a message for one participant, or for all (None); False if the queue is full.
 
         Raises:
-            MalformedMessageError: it is no message.
+            MalformedMessageError: the message is not valid.
             MessageTooLargeError: it exceeds `MAX_MESSAGE_BYTES`.
         """
         data = encode(message)
         if len(data) > MAX_MESSAGE_BYTES:
             raise MessageTooLargeError(len(data), MAX_MESSAGE_BYTES)
-        if len(self._waiting) >= OUTBOX_LIMIT:
+        if len(self._waiting) >= QUEUE_LIMIT:
             self._counts["dropped"] += 1
             return False
         self._waiting.append((data, [to] if to else []))
@@ -59,20 +98,20 @@ class Outbox:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                await self._send(*self._waiting.popleft())
+                await self._publish(*self._waiting.popleft())
             self._empty.set()
 
     async def drained(self) -> None:
-        """Return when nothing waits."""
+        """Wait until the queue is empty."""
         await self._empty.wait()
 
-    async def _send(self, data: bytes, identities: list[str]) -> None:
+    async def _publish(self, data: bytes, identities: list[str]) -> None:
         try:
             await self._room.local_participant.publish_data(
                 data, reliable=True, destination_identities=identities
             )
-        except Exception:  # noqa: BLE001 - outside a room the SDK raises whatever it happens to
+        except Exception:  # noqa: BLE001 - outside a room the SDK raises any kind of error
             self._counts["failed"] += 1
-            _LOG.warning("a data message of %d bytes was not sent", len(data))
+            logger.warning("a data message of %d bytes was not sent", len(data))
         else:
             self._counts["sent"] += 1

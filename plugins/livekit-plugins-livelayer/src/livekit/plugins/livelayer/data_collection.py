@@ -1,4 +1,4 @@
-"""Filling fields by conversation: one collection at a time, told to the surface as it goes."""
+"""Fields filled by conversation: one collection at a time, reported to the surface on the way."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from livekit.agents import AgentSession, function_tool
 
 from livelayer_bus.errors import LivelayerError, MisuseError
 from livelayer_bus.messages import (
-    AgentMessage,
     FieldSource,
+    FromAgent,
     TaskCompleted,
     TaskFieldUpdated,
     TaskResult,
@@ -20,17 +20,17 @@ from livelayer_bus.messages import (
 
 from .errors import CapabilityNotGrantedError, CollectionBusyError, CollectionEndedError
 from .form_fields import BadValue, Field, Value, check
-from .tools import AnyTool, PageTools
+from .tools import AnyTool, SurfaceTools, raw_tool
 
 RECORD_TOOL: Final = "record_field"
 FINISH_TOOL: Final = "finish_collecting"
 
 
 @final
-class Collection:
-    """Fields and the values they have so far. Ends when every required field has one.
+class DataCollection:
+    """Fields and the values they have so far. Ends when every field has one, or on `finish`.
 
-    Each new value is told once (`task_field_updated`), the end once (`task_completed`).
+    Each new value is sent once (`task_field_updated`), the end once (`task_completed`).
     """
 
     def __init__(
@@ -38,11 +38,16 @@ class Collection:
         fields: tuple[Field, ...],
         *,
         session_id: str,
-        send: Callable[[AgentMessage], object],
+        send: Callable[[FromAgent], object],
     ) -> None:
         """
+        Args:
+            fields: The fields to fill.
+            session_id: Names the session in `task_completed`.
+            send: Sends a message to the surface.
+
         Raises:
-            MisuseError: no fields, or two of the same id.
+            MisuseError: there are no fields, or two have the same id.
         """
         if not fields:
             raise MisuseError("collect() needs at least one field")
@@ -57,40 +62,45 @@ class Collection:
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """What is collected."""
+        """The fields."""
         return tuple(self._fields.values())
 
     @property
     def values(self) -> dict[str, Value]:
-        """What is known, by field id, each of its field's kind."""
+        """The values so far, by field id, each in the form of its field's kind."""
         return dict(self._values)
 
     @property
     def missing(self) -> tuple[Field, ...]:
-        """Required fields without a value, in order."""
+        """The required fields without a value, in order."""
         return tuple(
             field for field in self.fields if field.required and field.id not in self._values
         )
 
     @property
     def open(self) -> tuple[Field, ...]:
-        """All fields without a value."""
+        """The fields without a value, in order."""
         return tuple(field for field in self.fields if field.id not in self._values)
 
     def set(self, field_id: str, value: object, *, source: FieldSource = "agent") -> str:
-        """Take a value if it is one, tell the surface, and say to the model what is next."""
+        """Check and store a value, send it, and return what the model should do next.
+
+        Args:
+            field_id: The field.
+            value: Its value; strings are converted to the field's kind.
+            source: Where the value comes from.
+        """
         field = self._fields.get(field_id)
         if self._ended.done():
-            return "Nothing is being collected any more."
+            return "The collection has ended."
         if field is None:
             return f"There is no such field. The fields are: {', '.join(self._fields)}."
         checked = check(field, value)
         if isinstance(checked, BadValue):
             return f"Not recorded: {checked.problem}. Ask the user again."
-        known = self._values.get(field.id)
-        if known != checked or field.id not in self._values:
+        if field.id not in self._values or self._values[field.id] != checked:
             self._values[field.id] = checked
-            self._tell(
+            self._report(
                 TaskFieldUpdated(
                     field_id=field.id,
                     field_name=field.label,
@@ -107,12 +117,12 @@ class Collection:
         return f"Recorded. Ask next for: {self.missing[0].label}."
 
     def finish(self, summary: str | None = None) -> str:
-        """Complete the task if every required field has a value."""
+        """Complete the task if no required value is missing; return what to do next."""
         if self._ended.done():
-            return "Nothing is being collected any more."
+            return "The collection has ended."
         if self.missing:
-            return f"Not finished: still needed: {', '.join(one.label for one in self.missing)}."
-        self._tell(
+            return f"Not finished. Still needed: {', '.join(one.label for one in self.missing)}."
+        self._report(
             TaskCompleted(
                 TaskResult(
                     session_id=self._session_id,
@@ -134,37 +144,25 @@ class Collection:
             self._ended.set_exception(CollectionEndedError(names, reason))
 
     async def wait(self, timeout: float | None) -> None:
-        """Return when it is completed.
+        """Wait until the collection is completed.
 
         Raises:
-            CollectionEndedError: it was abandoned, or `timeout` seconds were over.
+            CollectionEndedError: it was abandoned, or took more than `timeout` seconds.
         """
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.shield(self._ended)
         except TimeoutError:
-            self.abandon(f"not within {timeout:g} s")
+            self.abandon(f"it took more than {timeout:g} s")
             await self._ended
 
     def tools(self) -> tuple[AnyTool, AnyTool]:
-        """What the model collects with."""
-        ids = list(self._fields)
+        """The tools that the model collects with."""
+        parameters = {
+            "field": {"type": "string", "enum": list(self._fields)},
+            "value": {"type": "string", "description": "The value, as text."},
+        }
 
-        @function_tool(
-            raw_schema={
-                "name": RECORD_TOOL,
-                "description": "Record what the user said for one field of the running task.",
-                "parameters": {
-                    "type": "object",
-                    "properties": {
-                        "field": {"type": "string", "enum": ids},
-                        "value": {"type": "string", "description": "The value, as text."},
-                    },
-                    "required": ["field", "value"],
-                    "additionalProperties": False,
-                },
-            }
-        )
         async def record(raw_arguments: dict[str, object]) -> str:
             return self.set(str(raw_arguments.get("field")), raw_arguments.get("value"))
 
@@ -177,32 +175,33 @@ class Collection:
             """
             return self.finish(summary)
 
-        return record, finish
+        description = "Record what the user said for one field of the running task."
+        return raw_tool(RECORD_TOOL, description, parameters, tuple(parameters))(record), finish
 
-    def _tell(self, message: AgentMessage) -> None:
+    def _report(self, message: FromAgent) -> None:
         try:
             self._send(message)
         except LivelayerError:
-            # A value too long for the wire is still collected; the outbox tells the rest.
+            # A value too long for the wire is collected all the same.
             return
 
 
 @final
-class Slot:
-    """Holds the one collection that is going on, and its tools while it does."""
+class CollectionRunner:
+    """Runs one collection at a time, and offers its tools while it runs."""
 
-    def __init__(self, tools: PageTools) -> None:
+    def __init__(self, tools: SurfaceTools) -> None:
         self._tools = tools
-        self._collection: Collection | None = None
+        self._collection: DataCollection | None = None
 
-    async def hold(
+    async def run(
         self,
-        collection: Collection,
+        collection: DataCollection,
         granted: frozenset[str],
         session: AgentSession[Any],
         instructions: str,
         timeout: float | None,
-    ) -> Collection:
+    ) -> DataCollection:
         """Let the model fill `collection`; see `SurfaceBridge.collect`."""
         if "collect_data" not in granted:
             raise CapabilityNotGrantedError("collect_data")
@@ -222,12 +221,12 @@ class Slot:
         return collection
 
     def close(self, reason: str) -> None:
-        """End what is going on."""
+        """End the running collection, if there is one."""
         if self._collection is not None:
             self._collection.abandon(reason)
 
 
-def _briefing(collection: Collection) -> str:
+def _briefing(collection: DataCollection) -> str:
     lines = [
         f"- {field.id} ({field.kind}{'' if field.required else ', optional'}): "
         f"{field.description or field.label}"

@@ -1,4 +1,4 @@
-"""Handlers of the application: each behind its own bounded queue, so that none holds up another."""
+"""The application's handlers, each behind its own bounded queue, so that none delays another."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from typing import Any, Final, TypeAlias, TypeVar, final
 from livelayer_bus.messages import RawMessage, WireMessage
 from livelayer_bus.tasks import TaskOwner, fault_of
 
-from .incoming import FromSurface
+from .data_channel import Incoming
 from .statistics import Counts
 
 QUEUE_LIMIT: Final = 64
-"""Messages that wait for one handler; those that come beyond that are dropped and counted."""
+"""Messages that may wait for one handler; further ones are dropped and counted."""
 
 M = TypeVar("M", bound=WireMessage | RawMessage)
 Handler: TypeAlias = Callable[[M, str], Awaitable[object] | object]
-"""Called with a message and the identity of the participant who sent it; sync or async."""
-_LOG = logging.getLogger(__name__)
+"""Called with a message and the identity of its sender; sync or async."""
+
+logger = logging.getLogger(__name__)
 
 
 @final
-class Listeners:
-    """Calls the handlers of each message type, one message at a time a handler, in order."""
+class DataListeners:
+    """Calls the handlers of each message type; each gets one message at a time, in order."""
 
     def __init__(self, tasks: TaskOwner, counts: Counts) -> None:
         self._tasks = tasks
         self._counts = counts
-        self._queues: dict[str, list[asyncio.Queue[tuple[FromSurface, str]]]] = {}
+        self._queues: dict[str, list[asyncio.Queue[tuple[Incoming, str]]]] = {}
         self._waiting: list[Callable[[], None]] = []
         self._running = False
 
     def add(self, kind: str, handler: Handler[Any]) -> None:
-        """Have `handler` called with every message of this type from now on."""
-        queue: asyncio.Queue[tuple[FromSurface, str]] = asyncio.Queue(QUEUE_LIMIT)
+        """Call `handler` with every message of this type from now on."""
+        queue: asyncio.Queue[tuple[Incoming, str]] = asyncio.Queue(QUEUE_LIMIT)
         self._queues.setdefault(kind, []).append(queue)
 
         def start() -> None:
@@ -54,8 +55,8 @@ class Listeners:
             start()
         self._waiting.clear()
 
-    def tell(self, message: FromSurface, sender: str) -> None:
-        """Pass a message on to whoever listens; never waits."""
+    def deliver(self, message: Incoming, sender: str) -> None:
+        """Queue a message for its handlers; never waits."""
         kind = message.type if isinstance(message, RawMessage) else message.wire_type()
         for queue in self._queues.get(kind, ()):
             try:
@@ -66,7 +67,7 @@ class Listeners:
     async def _serve(
         self,
         kind: str,
-        queue: asyncio.Queue[tuple[FromSurface, str]],
+        queue: asyncio.Queue[tuple[Incoming, str]],
         handler: Handler[Any],
     ) -> None:
         while True:
@@ -74,10 +75,10 @@ class Listeners:
             fault = await fault_of(partial(_call, handler, message, sender))
             if fault is not None:
                 self._counts["handler_failures"] += 1
-                _LOG.warning("a handler of %r raised %s", kind, type(fault).__name__)
+                logger.error("a handler of %r raised", kind, exc_info=fault)
 
 
-async def _call(handler: Handler[Any], message: FromSurface, sender: str) -> None:
+async def _call(handler: Handler[Any], message: Incoming, sender: str) -> None:
     result = handler(message, sender)
     if isinstance(result, Awaitable):
         await result

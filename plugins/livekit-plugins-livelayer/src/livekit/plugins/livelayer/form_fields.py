@@ -1,4 +1,4 @@
-"""Typed fields that a conversation fills: what they are, and which values they take. Pure."""
+"""Typed fields that a conversation fills, and the check of their values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FieldKind: TypeAlias = Literal[
     "text", "number", "integer", "boolean", "date", "email", "phone", "choice"
 ]
 Value: TypeAlias = str | int | float | bool
-MAX_TEXT: Final = 1_000
+MAX_TEXT: Final = 1_000  # characters of a value
 
 _EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ()./-]{4,30}")
@@ -30,23 +30,23 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     kind: FieldKind = "text"
     description: str = ""
     options: tuple[str, ...] = ()
-    """What a `choice` is made of."""
+    """The values of a `choice`."""
     required: bool = True
 
     @property
     def label(self) -> str:
-        """What people call it."""
+        """The name that people see."""
         return self.name or self.id.replace("_", " ")
 
 
 class BadValue(msgspec.Struct, frozen=True):
-    """Why a value is not taken, in words for the model; the value is not repeated."""
+    """Why a value is rejected, in words for the model; the value is not repeated."""
 
     problem: str
 
 
 def check(field: Field, value: object) -> Value | BadValue:
-    """The value as the field's kind has it, or why it is none."""
+    """Return the value in the form of the field's kind, or why it is rejected."""
     if isinstance(value, str):
         value = value.strip()
     if not isinstance(value, str | int | float) or value == "":

@@ -1,31 +1,31 @@
-"""What was said, shown again to who comes back to the room."""
+"""The transcript's tail, sent again to a participant who comes back to the room."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, final
 
+import msgspec
 from livekit import rtc
 from livekit.agents import AgentSession
 
 from livelayer_bus.tasks import TaskOwner
 
-from .incoming import is_person
+from .data_channel import is_person
 from .statistics import Counts
 
 TAIL: Final = 20
-"""Lines of the transcript that are shown again."""
-MAX_GONE: Final = 32  # people whose departure is remembered
+"""Lines of the transcript that are sent again."""
+MAX_GONE: Final = 32  # participants whose departure is remembered
 
 _RESUMED: Final = "livelayer.resumed"  # set by the session endpoint
-_LOG = logging.getLogger(__name__)
+
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(msgspec.Struct, frozen=True):
     id: str
     text: str
     of_agent: bool
@@ -33,11 +33,11 @@ class _Line:
 
 @final
 class Replay:
-    """Shows the transcript's tail to participants with the attribute livelayer.resumed="true".
+    """Sends the transcript's tail to participants with the attribute livelayer.resumed="true".
 
-    Who left on purpose begins with an empty page and is shown the whole tail; who was cut off
-    still has the old one and is shown only what was said since. Lines keep the ids of the
-    session's history, so that repetitions merge. Nobody else in the room is shown anything.
+    A participant who left on purpose returns with an empty page and gets the whole tail; one who
+    lost the connection still has the old lines and gets only those added since. Lines keep the ids
+    of the session's history, so that repetitions merge. No other participant gets anything.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Replay:
         self._coming: dict[str, tuple[_Line, ...]] = {}
 
     def start(self) -> None:
-        """Watch who comes and goes; who is there already has heard what was said."""
+        """Watch participants come and go; those in the room already have the transcript."""
         if self._limit > 0:
             self._each(self._room.on)
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self._limit > 0:
             self._each(self._room.off)
 
@@ -75,9 +75,9 @@ class Replay:
     def _on_connected(self, person: rtc.RemoteParticipant) -> None:
         visit, since = self._gone.pop(person.identity, ("", 0.0))
         if visit == person.sid:
-            return  # it was the agent who was away, and they still have their page
+            return  # the agent was away; the participant still has their page
         if is_person(person) and person.attributes.get(_RESUMED) == "true":
-            # Taken now: what is said from here on may reach them by itself.
+            # Taken now: later lines may reach the participant by themselves.
             self._coming[person.identity] = self._tail(since)
 
     def _on_active(self, person: rtc.RemoteParticipant) -> None:
@@ -87,7 +87,7 @@ class Replay:
 
     def _on_left(self, person: rtc.RemoteParticipant) -> None:
         self._coming.pop(person.identity, None)
-        # Without a reason the SDK saw only that somebody new has the identity: a quick return.
+        # Without a reason the SDK only saw the identity again under a new sid: a quick return.
         left = person.disconnect_reason in (None, rtc.DisconnectReason.CLIENT_INITIATED)
         self._gone[person.identity] = (person.sid, 0.0 if left else time.time())
         self._gone = dict(list(self._gone.items())[-MAX_GONE:])
@@ -104,15 +104,15 @@ class Replay:
         return tuple(lines[-self._limit :])
 
     async def _show(self, lines: tuple[_Line, ...], person: rtc.RemoteParticipant) -> None:
-        """In the order in which they were said, as long as this visit lasts."""
+        """Send the lines in their order, as long as this visit lasts."""
         for line in lines:
             if self._room.remote_participants.get(person.identity) is not person:
                 return
             try:
                 await self._write(line, person.identity)
-            except Exception:  # noqa: BLE001 - outside a room the SDK raises whatever it happens to
+            except Exception:  # noqa: BLE001 - outside a room the SDK raises any kind of error
                 self._counts["failed"] += 1
-                _LOG.warning("the transcript's tail was not shown to its end")
+                logger.warning("the transcript's tail was not sent completely")
                 return
 
     async def _write(self, line: _Line, identity: str) -> None:

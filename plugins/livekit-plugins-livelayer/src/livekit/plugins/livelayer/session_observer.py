@@ -1,4 +1,4 @@
-"""Follows an `AgentSession` and its room: state, agents, errors, people, the avatar's track."""
+"""Observes an `AgentSession` and its room: state, agents, errors, people, the avatar's track."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from livekit.agents import (
     UserStateChangedEvent,
 )
 
-from livelayer_bus.messages import AgentError, AgentMessage, IdleTimeout, IdleWarning
+from livelayer_bus.messages import AgentError, FromAgent, IdleTimeout, IdleWarning
 from livelayer_bus.tasks import RootTask, TaskOwner
 
-from .incoming import is_person
-from .status_announcer import Presence
+from .data_channel import is_person
+from .status_announcer import StatusAnnouncer
 
 ON_BEHALF = "lk.publish_on_behalf"
 _ERRORS = {
@@ -33,17 +33,17 @@ _ERRORS = {
 
 
 @final
-class Following:
-    """Turns what happens in the session and the room into messages and calls."""
+class SessionObserver:
+    """Turns events of the session and the room into messages and calls."""
 
     def __init__(
         self,
         session: AgentSession[Any],
         room: rtc.Room,
-        presence: Presence,
+        status: StatusAnnouncer,
         tasks: TaskOwner,
         *,
-        send: Callable[[AgentMessage, str | None], object],
+        send: Callable[[FromAgent, str | None], object],
         leave_after: float | None,
         on_running: Callable[[], None],
         on_handoff: Callable[[], None],
@@ -51,7 +51,7 @@ class Following:
     ) -> None:
         self._session = session
         self._room = room
-        self._presence = presence
+        self._status = status
         self._tasks = tasks
         self._send = send
         self._leave_after = leave_after
@@ -62,53 +62,44 @@ class Following:
         self._failed = False
 
     def start(self) -> None:
-        """Follow from now on, beginning with what is the case already."""
-        session, room = self._session, self._room
-        session.on("agent_state_changed", self._on_agent_state)
-        session.on("user_state_changed", self._on_user_state)
-        session.on("conversation_item_added", self._on_item)
-        session.on("error", self._on_error)
-        session.on("close", self._on_close)
-        room.on("participant_active", self._on_active)
-        room.on("local_track_published", self._on_local_track)
-        room.on("local_track_unpublished", self._on_any_track)
-        room.on("track_published", self._on_any_track)
-        room.on("track_unpublished", self._on_any_track)
-        room.on("participant_disconnected", self._on_any_track)
+        """Observe from now on, beginning with the present state."""
+        self._each(self._session.on, self._room.on)
         self._look_for_avatar()
-        self._follow_state(session.agent_state)
+        self._follow_state(self._session.agent_state)
 
     def stop(self) -> None:
-        """Follow no longer."""
-        session, room = self._session, self._room
-        session.off("agent_state_changed", self._on_agent_state)
-        session.off("user_state_changed", self._on_user_state)
-        session.off("conversation_item_added", self._on_item)
-        session.off("error", self._on_error)
-        session.off("close", self._on_close)
-        room.off("participant_active", self._on_active)
-        room.off("local_track_published", self._on_local_track)
-        room.off("local_track_unpublished", self._on_any_track)
-        room.off("track_published", self._on_any_track)
-        room.off("track_unpublished", self._on_any_track)
-        room.off("participant_disconnected", self._on_any_track)
+        """Stop observing."""
+        self._each(self._session.off, self._room.off)
         self._stay()
 
+    def _each(self, session: Callable[[Any, Any], Any], room: Callable[[Any, Any], Any]) -> None:
+        session("agent_state_changed", self._on_agent_state)
+        session("user_state_changed", self._on_user_state)
+        session("conversation_item_added", self._on_item)
+        session("error", self._on_error)
+        session("close", self._on_close)
+        room("participant_active", self._on_active)
+        room("local_track_published", self._on_local_track)
+        room("local_track_unpublished", self._on_any_track)
+        room("track_published", self._on_any_track)
+        room("track_unpublished", self._on_any_track)
+        room("participant_disconnected", self._on_any_track)
+
     def current_agent(self) -> Agent | None:
-        """Who has the session; None before it runs."""
+        """The agent that runs; None before the session runs."""
         try:
             return self._session.current_agent
         except RuntimeError:
             return None
 
     def people(self) -> set[str]:
-        """The identities of everybody in the room who may have a surface."""
-        everybody = self._room.remote_participants.values()
-        return {participant.identity for participant in everybody if is_person(participant)}
+        """The identities of all participants who may have a surface."""
+        participants = self._room.remote_participants.values()
+        return {participant.identity for participant in participants if is_person(participant)}
 
     @property
     def linked(self) -> str | None:
-        """The participant whose voice the session hears, if there is one in the room."""
+        """The participant whose voice the session hears, if they are in the room."""
         try:
             participant = self._session.room_io.linked_participant
         except RuntimeError:
@@ -118,10 +109,10 @@ class Following:
         return participant.identity
 
     def _follow_state(self, state: str) -> None:
-        self._presence.set_state(state)
-        if state != "initializing" and not self._presence.ready:
+        self._status.set_state(state)
+        if state != "initializing" and not self._status.ready:
             self._on_running()
-            self._presence.set_ready()
+            self._status.set_ready()
 
     def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
         self._follow_state(event.new_state)
@@ -160,28 +151,28 @@ class Following:
         self._on_closed()
 
     def _fail(self, kind: str) -> None:
-        # Not the error's own words: they may quote addresses, keys or what was said.
+        # Not the error's own text: it may quote addresses, keys or transcripts.
         self._failed = True
         self._send(AgentError(_ERRORS.get(kind, "the agent failed")), None)
 
     def _on_active(self, participant: rtc.RemoteParticipant) -> None:
         if is_person(participant):
-            self._presence.introduce(participant.identity)
+            self._status.introduce(participant.identity)
 
     def _on_local_track(self, publication: rtc.LocalTrackPublication, _track: object) -> None:
         if publication.kind == rtc.TrackKind.KIND_VIDEO:
-            self._presence.set_avatar(True)
+            self._status.set_avatar(True)
 
     def _on_any_track(self, *_: object) -> None:
         self._look_for_avatar()
 
     def _look_for_avatar(self) -> None:
-        me = self._room.local_participant if self._room.isconnected() else None
-        if me is None:
+        if not self._room.isconnected():
             return
+        me = self._room.local_participant
         publications = list(me.track_publications.values())
         kinds = [publication.kind for publication in publications]
         for participant in self._room.remote_participants.values():
             if participant.attributes.get(ON_BEHALF) == me.identity:
                 kinds.extend(one.kind for one in participant.track_publications.values())
-        self._presence.set_avatar(rtc.TrackKind.KIND_VIDEO in kinds)
+        self._status.set_avatar(rtc.TrackKind.KIND_VIDEO in kinds)

@@ -1,4 +1,4 @@
-"""What went through a bridge, counted: overload and hostile input are numbers to read."""
+"""Counts of a bridge's traffic: overload and hostile input become numbers to read."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ Counts: TypeAlias = Counter[Count]
 
 
 class BridgeStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bridge sent, took and turned away, since it was created."""
+    """What a bridge sent, received and rejected since it was created."""
 
     sent: int = 0
-    """Messages that the transport took."""
+    """Messages that the transport accepted."""
     failed: int = 0
-    """Messages that the transport did not take."""
+    """Messages that the transport did not accept."""
     dropped: int = 0
-    """Messages that did not fit into the full outbox."""
+    """Messages that did not fit into the full send queue, or were unsent at the end."""
     received: int = 0
-    """Messages that were understood."""
+    """Messages that were decoded."""
     malformed: int = 0
-    """Packets that were no message, or a known one in a wrong form."""
+    """Packets that are not a message, or are a known message in a wrong form."""
     oversized: int = 0
-    """Packets over `MAX_PACKET` bytes; not even looked at."""
+    """Packets over 64 KiB; they are not decoded."""
     unexpected: int = 0
-    """Messages of somebody who is no surface, or that only an agent sends."""
+    """Messages from a participant that is not a person, or of a type that only an agent sends."""
     forged: int = 0
-    """Answers to what their sender was not asked."""
+    """Answers from a participant that was not asked."""
     lines_dropped: int = 0
-    """Typed lines that came while too many were waiting."""
+    """Typed lines that arrived while too many were waiting."""
     lines_unanswered: int = 0
     """Typed lines that the session could not reply to, because it was closing."""
     notices_dropped: int = 0
-    """Messages that a handler was too slow for."""
+    """Messages that a slow handler had no room for."""
     handler_failures: int = 0
-    """Exceptions that handlers of the application raised."""
+    """Exceptions that the application's handlers raised."""
     waiting: int = 0
     """Commands whose answer is awaited now."""
 
 
 def snapshot(counts: Counts, *, waiting: int) -> BridgeStatistics:
-    """The counts as they are now."""
+    """Return the counts as they are now."""
     return BridgeStatistics(**dict(counts), waiting=waiting)

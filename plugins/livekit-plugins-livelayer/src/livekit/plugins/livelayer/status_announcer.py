@@ -1,4 +1,4 @@
-"""The agent's state on the wire: told once when it changes, and to late joiners as it is."""
+"""The agent's state on the wire: sent once when it changes, and to late joiners as it is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final, final
 
 from livelayer_bus.events import AgentState
 from livelayer_bus.messages import (
-    AgentMessage,
     AgentStateMessage,
     AvatarActive,
     AvatarIdle,
     AvatarStreamReady,
     BotReady,
+    FromAgent,
 )
 
 _STATES: Final[dict[str, AgentState]] = {
@@ -23,17 +23,17 @@ _STATES: Final[dict[str, AgentState]] = {
 
 
 @final
-class Presence:
-    """Knows what everybody in the room should know of the agent, and says it.
+class StatusAnnouncer:
+    """Sends what all participants should know about the agent.
 
-    Nothing is said before the agent is ready; then everything once, in this order: that it is
-    ready, that its avatar streams, its state.
+    Sends nothing before the agent is ready; then everything once, in this order: that it is ready,
+    that its avatar streams, its state.
     """
 
-    def __init__(self, send: Callable[[AgentMessage, str | None], object]) -> None:
+    def __init__(self, send: Callable[[FromAgent, str | None], object]) -> None:
         """
         Args:
-            send: Sends a message to everybody (None) or to one participant.
+            send: Sends a message to all participants (None) or to one.
         """
         self._send = send
         self._ready = False
@@ -42,17 +42,17 @@ class Presence:
 
     @property
     def ready(self) -> bool:
-        """Whether the agent said that it is ready."""
+        """Whether the agent was announced as ready."""
         return self._ready
 
     def set_ready(self) -> None:
-        """The agent can answer from now on."""
+        """Announce that the agent can answer."""
         if not self._ready:
             self._ready = True
             self.introduce(None)
 
     def set_avatar(self, streams: bool) -> None:
-        """Whether an avatar's video can be seen."""
+        """Announce an avatar's video when it starts; note when it ends."""
         if streams == self._avatar:
             return
         self._avatar = streams
@@ -60,7 +60,7 @@ class Presence:
             self._send(AvatarStreamReady(), None)
 
     def set_state(self, agent_state: str) -> None:
-        """Follow the agent's state; `initializing` and unknown ones count as idle."""
+        """Announce the agent's state; `initializing` and unknown ones count as idle."""
         state = _STATES.get(agent_state, "idle")
         if state == self._state:
             return
@@ -73,7 +73,7 @@ class Presence:
             self._send(AvatarActive() if state == "speaking" else AvatarIdle(), None)
 
     def introduce(self, to: str | None) -> None:
-        """Tell somebody who just came all that the others know."""
+        """Send a new participant everything that the others know."""
         if not self._ready:
             return
         self._send(BotReady(), to)

@@ -1,28 +1,26 @@
-"""Typed lines, answered one after the other: each interrupts what is being said."""
+"""Typed lines, answered one after the other; each interrupts the agent's speech."""
 
 from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, final
+from typing import Any, Final, final
 
+import msgspec
 from livekit.agents import AgentSession
 from livekit.agents.voice import SpeechHandle
 
 from .statistics import Counts
 
 LINES_LIMIT: Final = 32
+"""Typed lines that may wait for an answer."""
 MAX_LINE: Final = 2_000
 """Characters of a typed line that the agent reads."""
 HANDOFF_TRIES: Final = 60
 HANDOFF_PAUSE: Final = 0.05  # seconds
 
-AnySession: TypeAlias = AgentSession[Any]
 
-
-@dataclass(slots=True)
-class _Turn:
+class _Turn(msgspec.Struct):
     owner: object
     sender: str
     handle: SpeechHandle | None = None
@@ -32,17 +30,17 @@ _TURN: ContextVar[_Turn | None] = ContextVar("livelayer_turn", default=None)
 
 
 @final
-class Turns:
-    """Gives an `AgentSession` what people type, and knows whose line is being answered."""
+class TextInput:
+    """Gives an `AgentSession` the typed lines, and knows whose line is being answered."""
 
-    def __init__(self, session: AnySession, counts: Counts) -> None:
+    def __init__(self, session: AgentSession[Any], counts: Counts) -> None:
         self._session = session
         self._counts = counts
         self._lines: asyncio.Queue[tuple[str, str]] = asyncio.Queue(LINES_LIMIT)
         self._running = asyncio.Event()
 
     def put(self, text: str, sender: str) -> None:
-        """Have a line answered; blank ones are ignored. Never waits."""
+        """Queue a line to be answered; a blank one is ignored. Never waits."""
         if not text.strip():
             return
         try:
@@ -51,16 +49,16 @@ class Turns:
             self._counts["lines_dropped"] += 1
 
     def begin(self) -> None:
-        """The session runs: lines can be answered."""
+        """Answer from now on: the session runs."""
         self._running.set()
 
     @property
     def asker(self) -> str | None:
-        """Whose typed line the calling task works on; None if it works on no such line."""
+        """The sender of the line that the calling task answers; None if it answers none."""
         turn = _TURN.get()
         if turn is None or turn.owner is not self:
             return None
-        # A task made during a turn outlives it: what it does later answers nobody's line.
+        # A task that outlives its turn does not answer the line any more.
         return turn.sender if turn.handle is None or not turn.handle.done() else None
 
     async def run(self) -> None:
@@ -76,7 +74,7 @@ class Turns:
                 self._counts["lines_unanswered"] += 1
 
     async def _reply(self, text: str) -> SpeechHandle | None:
-        """Have the session reply; during a hand-off, as soon as the next agent has it."""
+        """Have the session reply; during a handoff, as soon as the next agent runs."""
         for _ in range(HANDOFF_TRIES):
             try:
                 handle = self._session.generate_reply(user_input=text)
@@ -84,7 +82,7 @@ class Turns:
                 handle = None
             if handle is not None and not handle.interrupted:
                 return handle
-            # livekit-agents does not say when the next agent can be given something.
+            # livekit-agents does not report when the next agent accepts input.
             await asyncio.sleep(HANDOFF_PAUSE)
         return None
 
@@ -92,5 +90,5 @@ class Turns:
         try:
             await self._session.interrupt()
         except RuntimeError:
-            # What is being said may not be interrupted: the reply comes after it.
+            # This speech does not allow interruptions: the reply comes after it.
             return

@@ -1,10 +1,10 @@
-"""A little painting with numpy: soft-edged shapes on a patch of RGB, and patches of I420."""
+"""Painting with numpy: soft-edged shapes on a region of RGB, and patches of I420."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,8 +19,7 @@ def rgb(code: str) -> Colour:
     return (int(code[0:2], 16) / 255, int(code[2:4], 16) / 255, int(code[4:6], 16) / 255)
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(msgspec.Struct, frozen=True):
     """A rectangle of the picture, in pixels; all numbers are even, because chroma is halved."""
 
     left: int
@@ -72,7 +71,7 @@ class Canvas:
         return result
 
     def glow(self, x: float, y: float, radius: float) -> Plane:
-        """A soft spot: 1 in its middle, about a third at `radius`."""
+        """The cover of a soft spot: 1 in its middle, about a third at `radius`."""
         spot: Plane = np.exp(
             -((self.x - x) ** 2 + (self.y - y) ** 2) / np.float32(radius * radius)
         ).astype(np.float32)
@@ -99,7 +98,7 @@ class Canvas:
         return Patch(self.region, _bytes(luma), _bytes(u), _bytes(v))
 
     def layer(self, colour: Colour, cover: Plane) -> Layer:
-        """One colour with this cover, to be blended over whatever is there."""
+        """One colour with this cover, to be blended over what is there."""
         self.fill(colour)
         patch = self.patch()
         # 0 to 256, so that blending is a product and a shift.
@@ -111,8 +110,7 @@ class Canvas:
         return self._red, self._green, self._blue
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(msgspec.Struct, frozen=True):
     """A painted region, ready to be laid into a frame."""
 
     region: Region
@@ -121,8 +119,7 @@ class Patch:
     v: Bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True):
     """A painted region and how much of it covers what is beneath, 0 to 256 a pixel."""
 
     region: Region

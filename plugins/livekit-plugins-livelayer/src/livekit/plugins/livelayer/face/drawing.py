@@ -1,4 +1,4 @@
-"""The guide's face: a small round fellow with a sprout, drawn with numpy, remembered in patches."""
+"""The face: a small round head with a sprout, drawn with numpy and cached in patches."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ _Key: TypeAlias = tuple[object, ...]
 class Face:
     """Draws looks into one I420 frame (`buffer`), which each call overwrites.
 
-    Looks are rounded to steps that the eye does not see, and what was painted for a step is
-    remembered, so that most frames are a few copies. Memory is bounded. Creating a face paints
-    what every look needs (a fifth of a second).
+    Looks are rounded to steps too small to see, and the patches of each step are cached, so that
+    most frames are a few copies. Memory is bounded. The constructor paints what every look needs
+    (a fifth of a second).
     """
 
     def __init__(self) -> None:
         self._frame = Frame(WIDTH, HEIGHT)
-        self._patches = _Memory(_PATCHES_KEPT)
+        self._patches = _Cache(_PATCHES_KEPT)
         self._scene = paint_scene()
         self._heads = [paint_head(step / 2) for step in range(-_BOB_STEPS, _BOB_STEPS + 1)]
         self._halo = paint_halo()
@@ -107,8 +107,8 @@ class Face:
         )
 
 
-class _Memory:
-    """Remembers what was painted; forgets what was not used for longest."""
+class _Cache:
+    """Keeps painted patches; drops the least recently used one."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -133,7 +133,7 @@ def paint_scene() -> Patch:
 
 
 def paint_halo() -> Layer:
-    """The light around the head while somebody talks to it."""
+    """The light around the head while the user speaks."""
     canvas = Canvas(_HALO_REGION)
     away = canvas.distance(_CENTRE_X, _CENTRE_Y, _HEAD[0] + 8, _HEAD[1] + 6)
     ring = np.exp(-((away - 12.0) ** 2) / 150.0) * _smooth(away / 10)
@@ -141,7 +141,7 @@ def paint_halo() -> Layer:
 
 
 def paint_head(bob: float) -> Patch:
-    """The head without eyes and mouth, and what is seen around it."""
+    """The head without eyes and mouth, and the scene around it."""
     canvas = Canvas(_HEAD_REGION)
     _scene(canvas)
     _sprout(canvas, bob)

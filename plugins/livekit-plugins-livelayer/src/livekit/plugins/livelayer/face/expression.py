@@ -1,10 +1,11 @@
-"""What the face does with its eyes, brows and head, as a pure function of time and mood."""
+"""Eyes, brows and head of the face, as a function of time and mood."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from .mouth import MouthShape
 
@@ -16,9 +17,8 @@ _MOOD_SECONDS: Final = 0.25  # how long one mood takes to become the next
 _BREATH_SECONDS: Final = 3.6
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """All that is drawn of one instant.
+class Look(msgspec.Struct, frozen=True):
+    """Everything that is drawn of one instant.
 
     `bob` is the head's height in pixels, `eyes` 0 (shut) to 1 (open), `gaze` where the eyes look
     (x to the right, y down, -1 to 1), `brows` -1 (low) to 1 (raised), `mouth` the mouth,
@@ -36,7 +36,7 @@ class Look:
 
 
 class Expression:
-    """Turns what the agent and the user do into looks; moods blend, nothing jumps."""
+    """Turns the states of agent and user into looks; one mood blends into the next."""
 
     def __init__(self) -> None:
         self._mood: Mood = "idle"
@@ -47,11 +47,11 @@ class Expression:
 
     @property
     def mood(self) -> Mood:
-        """What the agent is doing."""
+        """The agent's state, as the face shows it."""
         return self._mood
 
     def set_state(self, agent_state: str) -> None:
-        """Follow the agent's state; unknown ones count as idle."""
+        """Show the agent's state; an unknown one counts as idle."""
         match agent_state:
             case "listening" | "thinking" | "speaking":
                 self._mood = agent_state
@@ -59,11 +59,11 @@ class Expression:
                 self._mood = "idle"
 
     def set_user_speaking(self, speaking: bool) -> None:
-        """Whether somebody is talking to the agent."""
+        """Show whether the user is speaking."""
         self._user_speaks = speaking
 
     def look(self, now: float, mouth: MouthShape) -> Look:
-        """The look at `now` (seconds, monotonic), with the mouth as the voice has it."""
+        """Return the look at `now` (monotonic seconds) with this mouth."""
         self._blend(now)
         thinking = self._weights["thinking"]
         speaking = self._weights["speaking"]
@@ -92,7 +92,7 @@ class Expression:
 
 
 def blink(now: float) -> float:
-    """How open the eyes are at `now`: 1, but for a short blink now and then."""
+    """Return how open the eyes are at `now`: 1, except for a short blink every few seconds."""
     position = now % sum(_BLINK_EVERY)
     for pause in _BLINK_EVERY:
         if position < pause:

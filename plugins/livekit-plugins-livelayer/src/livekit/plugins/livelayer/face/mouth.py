@@ -1,9 +1,10 @@
-"""How a mouth looks at an instant of speech: the shapes of phonemes, and their timeline."""
+"""The mouth at an instant of speech: the shapes of phonemes, and their timeline."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+
+import msgspec
 
 CLOSING_SECONDS = 0.09
 """How long the mouth takes to close after the last sound."""
@@ -14,16 +15,14 @@ BLEND_SECONDS = 0.07
 ENERGY_STEP_SECONDS = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class MouthShape:
+class MouthShape(msgspec.Struct, frozen=True):
     """A mouth: `openness` 0 (closed) to 1 (wide open), `roundness` -1 (spread) to 1 (rounded)."""
 
     openness: float = 0.0
     roundness: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Viseme:
+class Viseme(msgspec.Struct, frozen=True):
     """`shape` is reached at `at`, in seconds from the start of its speech."""
 
     at: float
@@ -53,7 +52,7 @@ _STRESS = "\u02c8\u02cc"
 
 
 def shape_of(phoneme: str) -> MouthShape:
-    """The mouth of an IPA phoneme; silence and unknown signs close it.
+    """Return the mouth of an IPA phoneme; silence and unknown signs close it.
 
     A diphthong is shown by its first vowel: the next phoneme's shape follows soon enough.
     """
@@ -64,7 +63,7 @@ def shape_of(phoneme: str) -> MouthShape:
 
 
 def blend(one: MouthShape, other: MouthShape, part: float) -> MouthShape:
-    """The shape `part` (0 to 1) of the way from `one` to `other`."""
+    """Return the shape `part` (0 to 1) of the way from `one` to `other`."""
     return MouthShape(
         one.openness + (other.openness - one.openness) * part,
         one.roundness + (other.roundness - one.roundness) * part,
@@ -74,10 +73,10 @@ def blend(one: MouthShape, other: MouthShape, part: float) -> MouthShape:
 class MouthTimeline:
     """The mouth of the speech that is being played.
 
-    Audio is appended as it is handed to the player (`append`), and runs against the clock from
-    `start` on, so the mouth shows what is heard and not what has been computed. Phonemes lead
-    when they came with the audio; without them the loudness opens and closes the mouth. All times
-    are seconds of one monotonic clock that the caller reads. Memory is bounded by one speech.
+    Audio is appended before it is played (`append`), and runs against the caller's clock from
+    `start` on, so the mouth shows what is heard, not what was computed. Mouth shapes that came with
+    the audio lead; without them the loudness opens and closes the mouth. All times are seconds of
+    one clock. Memory is bounded by one speech.
     """
 
     def __init__(self) -> None:
@@ -86,17 +85,6 @@ class MouthTimeline:
         self._energies: list[float] = []
         self._captured = 0.0
         self._origin: float | None = None
-        self._paused_at: float | None = None
-
-    @property
-    def captured(self) -> float:
-        """Seconds of audio appended since the last `finish`."""
-        return self._captured
-
-    @property
-    def playing(self) -> bool:
-        """Whether audio is being played now: started, not paused, not finished."""
-        return self._origin is not None and self._paused_at is None
 
     def append(self, duration: float, visemes: tuple[Viseme, ...], energies: list[float]) -> None:
         """Add audio that will be played next.
@@ -113,33 +101,21 @@ class MouthTimeline:
         self._captured += duration
 
     def start(self, now: float) -> None:
-        """The first sound leaves the player at `now`."""
+        """Note that the first sound is played at `now`."""
         if self._origin is None:
             self._origin = now
 
-    def pause(self, now: float) -> None:
-        """Playing stops at `now` and may go on later."""
-        if self._origin is not None and self._paused_at is None:
-            self._paused_at = now
-
-    def resume(self, now: float, skipped: float = 0.0) -> None:
-        """Playing goes on at `now`, `skipped` seconds of audio further on."""
-        if self._origin is not None and self._paused_at is not None:
-            self._origin += now - self._paused_at - skipped
-        self._paused_at = None
-
     def finish(self) -> None:
-        """The speech is over, played or interrupted: the mouth closes, everything is forgotten."""
+        """End the speech, played or interrupted: the mouth closes, and all of it is dropped."""
         self._times.clear()
         self._shapes.clear()
         self._energies.clear()
         self._captured = 0.0
         self._origin = None
-        self._paused_at = None
 
     def shape(self, now: float) -> MouthShape:
-        """The mouth at `now`; closed while nothing is played."""
-        if self._origin is None or self._paused_at is not None:
+        """Return the mouth at `now`; closed while nothing is played."""
+        if self._origin is None:
             return CLOSED
         position = now - self._origin
         if position < 0.0 or position > self._captured + CLOSING_SECONDS:

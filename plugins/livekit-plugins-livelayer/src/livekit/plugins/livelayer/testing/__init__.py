@@ -1,26 +1,25 @@
 """Tests of your own agent: `pytest_plugins = ["livekit.plugins.livelayer.testing"]`.
 
-The fixture `livelayer_rehearsal` puts an agent into a real room on this machine, with a
-`SurfaceBridge` and a scripted surface, and ends everything after the test. `rehearse` is the same
-as an `async with` block. Needs livekit-plugins-livelayer[testing].
+The fixture `livelayer_agent` runs an agent in a real room on this machine, with a `SurfaceBridge`
+and a scripted surface, and ends everything after the test. `run_agent` is the same as an
+`async with` block. Needs livekit-plugins-livelayer[testing].
 """
 
 from __future__ import annotations
 
-from .harness import Rehearsal, rehearse
-from .model import Call, HummingVoice, Prompt, Script, ScriptedModel
-from .plugin import Rehearse, livelayer_rehearsal
+from .harness import AgentHarness, StartAgent, livelayer_agent, run_agent
+from .model import Call, FakeTTS, Prompt, Script, ScriptedModel
 from .surface import ScriptedSurface
 
 __all__ = [
-    "livelayer_rehearsal",
-    "Rehearse",
-    "rehearse",
-    "Rehearsal",
+    "livelayer_agent",
+    "StartAgent",
+    "run_agent",
+    "AgentHarness",
     "ScriptedSurface",
     "ScriptedModel",
     "Script",
     "Prompt",
     "Call",
-    "HummingVoice",
+    "FakeTTS",
 ]

@@ -1,14 +1,15 @@
-"""An agent on a rehearsal stage: its session, its bridge and a scripted surface, in a real room."""
+"""An agent under test: its session, its bridge and a scripted surface, in a real room."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
+import msgspec
+import pytest
 from livekit import api, rtc
 from livekit.agents import Agent, AgentSession
 from livekit.agents.voice import room_io
@@ -21,12 +22,11 @@ from .. import SurfaceBridge
 from .model import Script, ScriptedModel
 from .surface import PATIENCE, ScriptedSurface
 
-ROOM = "rehearsal"
+ROOM = "agent-harness"
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """What is on the stage: everything is real but the surface and, by default, the model."""
+class AgentHarness(msgspec.Struct, frozen=True):
+    """The parts of a running test: all are real but the surface and, by default, the model."""
 
     session: AgentSession[Any]
     bridge: SurfaceBridge
@@ -35,13 +35,13 @@ class Rehearsal:
     server: EmbeddedServer
 
     async def join(self, surface: ScriptedSurface, identity: str) -> ScriptedSurface:
-        """Let another participant with a page of its own come in; the caller closes it."""
+        """Let another participant join, with a page of its own; the caller closes it."""
         await surface.connect(self.server.url, self.server.token(identity, room=ROOM))
         return surface
 
 
 @asynccontextmanager
-async def rehearse(
+async def run_agent(
     agent: Agent,
     script: Script | None = None,
     *,
@@ -52,22 +52,22 @@ async def rehearse(
     command_timeout: float = 20.0,
     leave_after: float | None = None,
     avatar: AvatarSession[Any] | None = None,
-) -> AsyncGenerator[Rehearsal]:
+) -> AsyncGenerator[AgentHarness]:
     """Run an agent in a room on this machine, without a key, a model or a browser.
 
-    Inside the block the agent has started and the surface knows that it is ready. Leaving ends
-    everything. asyncio only; needs `livelayer-embedded` and livekit-agents.
+    Inside the block the agent has started and the surface has its state. Leaving the block ends
+    everything. asyncio only; needs `livekit-plugins-livelayer[testing]`.
 
     Args:
         agent: The agent to test.
-        script: What the model answers; unless `session` has a model of its own.
-        session: A session to use; by default one with a `ScriptedModel`, text only.
+        script: Answers for the model; unused if `session` is given.
+        session: The session; by default one with a `ScriptedModel`, text only.
         surface: The page; by default one that lets the agent do everything.
-        capabilities: What the bridge is told that surfaces grant.
-        room_options: Of `session.start`; by default without sound.
-        command_timeout: Seconds the bridge waits for answers.
-        leave_after: Of the bridge.
-        avatar: Started before the session, closed with the stage.
+        capabilities: The capabilities that the bridge is given.
+        room_options: Of `session.start`; by default without audio.
+        command_timeout: Seconds that the bridge waits for an answer.
+        leave_after: Of the bridge, in seconds.
+        avatar: Started before the session, closed at the end.
     """
     page = surface or ScriptedSurface()
     model = ScriptedModel(script or (lambda prompt: prompt.result or "Yes."))
@@ -95,12 +95,12 @@ async def rehearse(
             await avatar.start(talk, room)
         await talk.start(agent, room=room, room_options=options, record=False)
         await page.until(lambda: "agent_state" in page.types())
-        yield Rehearsal(talk, bridge, page, room, server)
+        yield AgentHarness(talk, bridge, page, room, server)
 
 
 @asynccontextmanager
 async def _arrival(room: rtc.Room) -> AsyncGenerator[None]:
-    """Leave the block when somebody is active: until then messages come twice, or not at all."""
+    """Leave the block when a participant is active: before, messages arrive twice or not at all."""
     active = asyncio.Event()
 
     def on_active(_participant: rtc.RemoteParticipant) -> None:
@@ -116,7 +116,7 @@ async def _arrival(room: rtc.Room) -> AsyncGenerator[None]:
 
 
 def _two_connections() -> rtc.RoomOptions:
-    # What every server offers; a single one warns where it is unknown.
+    # Every server offers these; a single connection logs a warning where it is unknown.
     return rtc.RoomOptions(single_peer_connection=False)
 
 
@@ -129,3 +129,22 @@ def _agent_token(server: EmbeddedServer) -> str:
         .with_grants(grants)
         .to_jwt()
     )
+
+
+class StartAgent(Protocol):
+    """Runs an agent until the test ends; the arguments are those of `run_agent`."""
+
+    async def __call__(
+        self, agent: Agent, script: Script | None = None, **options: Any
+    ) -> AgentHarness: ...
+
+
+@pytest.fixture
+async def livelayer_agent() -> AsyncGenerator[StartAgent]:
+    """Run an agent until the test ends: `harness = await livelayer_agent(MyAgent(), script)`."""
+    async with AsyncExitStack() as stack:
+
+        async def start(agent: Agent, script: Script | None = None, **options: Any) -> AgentHarness:
+            return await stack.enter_async_context(run_agent(agent, script, **options))
+
+        yield start

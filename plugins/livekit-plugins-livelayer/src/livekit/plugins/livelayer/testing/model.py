@@ -1,13 +1,13 @@
-"""A language model and a voice that need no network: scripted words, and a hum as long as they."""
+"""A language model and a voice that need no network: scripted answers, and a hum."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final, Never, TypeAlias
 from uuid import uuid4
 
+import msgspec
 import numpy as np
 from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, APIConnectOptions, llm, tts
 from livekit.agents.llm.tool_context import get_fnc_tool_names
@@ -16,15 +16,14 @@ from livekit.agents.types import NotGivenOr
 
 HUM_RATE: Final = 24_000
 HUM_SECONDS: Final = 0.06
-"""How long a character of the text is hummed."""
+"""How long each character of the text is hummed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What the model is asked.
+class Prompt(msgspec.Struct, frozen=True):
+    """The input of one answer of the model.
 
-    `user` is the user's last line; `result` what the tool said that was called for it, or None;
-    `tools` the names of the tools it may call; `notes` all that the system told it.
+    `user` is the user's last line; `result` the result of the tool that was called for it, or
+    None; `tools` the names of the tools that may be called; `notes` all system messages.
     """
 
     user: str
@@ -33,19 +32,18 @@ class Prompt:
     notes: str
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """Call a tool instead of answering."""
 
     tool: str
-    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
 
 
 Script: TypeAlias = Callable[[Prompt], str | Call]
 
 
 class ScriptedModel(llm.LLM[Never]):
-    """A model whose every answer is what a function makes of the prompt; it keeps the prompts."""
+    """A model whose answers come from a function of the prompt; it keeps the prompts."""
 
     def __init__(self, script: Script) -> None:
         super().__init__()
@@ -113,8 +111,8 @@ def _prompt(context: llm.ChatContext, tools: list[llm.Tool]) -> Prompt:
     return Prompt(user, result, tuple(get_fnc_tool_names(tools)), "\n".join(notes))
 
 
-class HummingVoice(tts.TTS[Never]):
-    """A voice that hums: syllables of sound and pauses, as long as the text is."""
+class FakeTTS(tts.TTS[Never]):
+    """A voice that hums: 0.06 s of syllables and pauses for each character of the text."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""A page that exists only in a test: a participant that answers as a surface would, and records."""
+"""A page for tests: a participant that answers like a surface and records what it gets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from livelayer_bus.messages import ALL, capability_of, check_capabilities
 from livelayer_bus.tasks import TaskOwner
 
 PATIENCE: Final = 10.0
-"""Seconds that a test waits for anything."""
+"""Seconds that a test waits at most."""
 
 Fields: TypeAlias = dict[str, Any]
 Reply: TypeAlias = Callable[[Fields], Mapping[str, Any] | None]
@@ -23,9 +23,9 @@ Reply: TypeAlias = Callable[[Fields], Mapping[str, Any] | None]
 
 @final
 class ScriptedSurface:
-    """Joins a room as a user with one page; what the agent sends is carried out, or refused.
+    """Joins a room as a user with one page, and carries out or refuses the agent's commands.
 
-    Commands whose capability it holds succeed and are answered, others are refused with
+    A command whose capability it holds succeeds and is answered; any other is refused with
     `command_result`, as a session of livelayer-bus does. `replies` overrides the answer to a type.
     """
 
@@ -42,7 +42,7 @@ class ScriptedSurface:
             capabilities: What the agent may do.
             page: The answer to `request_page_context`.
             routes: The answer to `request_routes`.
-            replies: The answer to messages of a type: a message, or None for silence.
+            replies: The answer to messages of a type: a message, or None for no answer.
         """
         self.room = rtc.Room()
         self.capabilities = check_capabilities(capabilities)
@@ -50,11 +50,11 @@ class ScriptedSurface:
         self.routes = tuple(routes)
         self.replies = dict(replies or {})
         self.received: list[Fields] = []
-        """Every message of the agent, in order."""
+        """Every message from the agent, in order."""
         self.heard: list[str] = []
         """Every finished transcript of the agent."""
         self.packets: list[bytes] = []
-        """Every data packet as it came."""
+        """Every data packet as it arrived."""
         self._taken: set[int] = set()
         self._changed = asyncio.Event()
         self._tasks = TaskOwner()
@@ -87,7 +87,11 @@ class ScriptedSurface:
         await self.room.local_participant.publish_data(data, reliable=True)
 
     async def next(self, kind: str) -> Fields:
-        """The first message of this type that was not asked for before; waits for it."""
+        """Wait for the first message of this type that was not returned before.
+
+        Raises:
+            TimeoutError: it did not arrive within 10 s.
+        """
         while True:
             for index, message in enumerate(self.received):
                 if message["type"] == kind and index not in self._taken:
@@ -96,7 +100,11 @@ class ScriptedSurface:
             await self._change(f"a message {kind!r}")
 
     async def hear(self, words: str) -> str:
-        """The first transcript of the agent that holds these words; waits for it."""
+        """Wait for a transcript of the agent that contains these words, in any case.
+
+        Raises:
+            TimeoutError: it did not arrive within 10 s.
+        """
         while True:
             for text in self.heard:
                 if words.lower() in text.lower():
@@ -104,7 +112,11 @@ class ScriptedSurface:
             await self._change("the agent to say that")
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Wait for something about what was received or heard."""
+        """Wait until a condition on what was received or heard holds.
+
+        Raises:
+            TimeoutError: nothing new arrived for 10 s.
+        """
         while not true():
             await self._change("the condition")
 
