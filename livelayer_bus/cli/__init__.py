@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from typing import Final
 
-from .exits import FAILED, OK, complain, run_async
+from .exits import FAILED, OK, complain, end_on_interrupt, run_async
 
 __all__ = ["main", "run_async", "complain", "OK", "FAILED"]
 
@@ -15,6 +15,7 @@ _NEEDED: Final = ("typer", "rich")
 
 def main() -> None:
     """Run the command line of this process; ends with its exit code."""
+    end_on_interrupt()
     try:
         # Not at the top: without the extra [cli] there is only one line to say.
         app = import_module(".app", __package__)

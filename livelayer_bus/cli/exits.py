@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any, Final, NoReturn, TypeAlias
 
 from ..errors import (
@@ -82,7 +83,22 @@ def hush_sdk() -> None:
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
 
 
-def run_async(main: Main, on_interrupt: Callable[[], None] | None = None) -> None:
+def end_on_interrupt() -> None:
+    """From now on Ctrl-C ends the process at once, with one line; `run_async` takes over later.
+
+    The process does not clean up. Python's own handler would print a traceback of whatever is
+    being imported. A handler that the application installed, or an ignored signal, stays.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_at_once)
+
+
+def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    complain("interrupted")
+    os._exit(INTERRUPTED)
+
+
+def run_async(main: Main, on_interrupt: Callable[[], bool] | None = None) -> None:
     """Run a command's coroutine to its end, then exit with the code it returns.
 
     Ctrl-C and SIGTERM cancel it, so that it cleans up behind itself; if that takes more than ten
@@ -90,13 +106,19 @@ def run_async(main: Main, on_interrupt: Callable[[], None] | None = None) -> Non
 
     Args:
         main: the command.
-        on_interrupt: called at the first Ctrl-C instead: the command ends as if by itself.
+        on_interrupt: called at the first Ctrl-C; if it returns True, the command is not cancelled,
+            because it ends by itself.
     """
-    code = asyncio.run(_interruptible(main, on_interrupt))
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        code = asyncio.run(_interruptible(main, on_interrupt))
+    finally:
+        # The loop has put Python's own handler back.
+        signal.signal(signal.SIGINT, handler)
     sys.exit(code or OK)
 
 
-async def _interruptible(main: Main, on_interrupt: Callable[[], None] | None) -> int | None:
+async def _interruptible(main: Main, on_interrupt: Callable[[], bool] | None) -> int | None:
     task, received = asyncio.current_task(), list[int]()
 
     def stop(number: int) -> None:
@@ -105,9 +127,9 @@ async def _interruptible(main: Main, on_interrupt: Callable[[], None] | None) ->
             watchdog = threading.Timer(GRACE_SECONDS, os._exit, (128 + number,))
             watchdog.daemon = True
             watchdog.start()
-        if on_interrupt is not None and received == [signal.SIGINT]:
-            on_interrupt()
-        elif task is not None:
+        if received == [signal.SIGINT] and on_interrupt is not None and on_interrupt():
+            return
+        if task is not None:
             task.cancel()
 
     loop = asyncio.get_running_loop()
@@ -119,4 +141,6 @@ async def _interruptible(main: Main, on_interrupt: Callable[[], None] | None) ->
     except asyncio.CancelledError:
         if not received:
             raise
+        if received[0] == signal.SIGINT:
+            complain("interrupted")
         return 128 + received[0]

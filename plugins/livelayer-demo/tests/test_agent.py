@@ -404,10 +404,10 @@ async def test_a_dead_server_is_a_connect_error(embedded: Stage) -> None:
 async def test_an_agent_is_good_for_one_block_and_answers_only_inside(embedded: Stage) -> None:
     agent = quiet_agent(embedded)
     with pytest.raises(MisuseError, match="not running"):
-        agent.video_statistics()
+        agent.wire_statistics()
     async with agent:
         pass
-    with pytest.raises(MisuseError, match="one 'async with' block"):
+    with pytest.raises(MisuseError, match="entered once"):
         async with agent:
             pytest.fail("entered twice")
 

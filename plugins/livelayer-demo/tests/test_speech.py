@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from livekit.plugins.livelayer.face import VISEMES_KEY
+from livekit.plugins.livelayer.face import AUDIO_RATE, VISEMES_KEY
 from livelayer_demo import DemoDependencyError, speech
-from livelayer_demo.brain import OUTPUT_RATE, frames_of, sentences
 from livelayer_demo.errors import SpeechFailedError
+from livelayer_demo.offline import frames_of, sentences
 from livelayer_demo.speech import Voice
 
 
@@ -70,7 +70,7 @@ def test_a_missing_wheel_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_frames_keep_the_length_and_every_viseme() -> None:
     said = Voice().speak("A surface is anything that shows a session.")
     frames = frames_of(said)
-    assert {frame.sample_rate for frame in frames} == {OUTPUT_RATE}
+    assert {frame.sample_rate for frame in frames} == {AUDIO_RATE}
     assert sum(frame.duration for frame in frames) == pytest.approx(said.duration, abs=0.05)
     assert sum(len(frame.userdata[VISEMES_KEY]) for frame in frames) == len(said.visemes)
 

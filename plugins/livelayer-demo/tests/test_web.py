@@ -24,7 +24,7 @@ def taken() -> Iterator[int]:
 
 def test_a_port_that_is_taken_is_refused_by_name(taken: int) -> None:
     assert not is_free(taken)
-    with pytest.raises(MisuseError, match=f"port {taken} is taken"):
+    with pytest.raises(MisuseError, match=f"port {taken} is in use"):
         check_port(taken)
     check_port(None)
     check_port(0)

@@ -1,4 +1,4 @@
-"""The token the demo agent joins with."""
+"""The token that the demo agent joins with."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ AGENT_NAME: Final = "Lumi"
 
 
 def demo_agent_grants(room: str) -> api.VideoGrants:
-    """What the agent must be allowed in `room`.
+    """Return the grants that the agent needs in `room`.
 
-    Its participant kind must be `agent` besides (the token says so), and without
-    `can_update_own_metadata` nobody else sees its `lk.agent.state`.
+    `can_update_own_metadata` lets other participants see its `lk.agent.state`. The token must also
+    set the participant kind `agent` (`demo_agent_token` does).
     """
     return api.VideoGrants(
         room_join=True,
@@ -36,7 +36,15 @@ def demo_agent_token(
     *,
     lifetime: timedelta = timedelta(hours=1),
 ) -> str:
-    """A signed token with which the demo agent can join `room` on a server that knows the key."""
+    """Return a token with which the demo agent can join `room`.
+
+    Args:
+        key: An API key of the server.
+        secret: The key's secret.
+        room: The room's name.
+        identity: The agent's identity.
+        lifetime: How long the token is valid.
+    """
     return (
         api.AccessToken(key, secret)
         .with_identity(identity)

@@ -1,47 +1,42 @@
-"""The agent on stage: everything that runs while it is in a connected room."""
+"""One run of the agent in a connected room: its session, its bridge, its face and its remarks."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Any, Final
 
 from livekit import rtc
-from livekit.agents import (
-    AgentStateChangedEvent,
-    CloseEvent,
-    UserStateChangedEvent,
-)
+from livekit.agents import AgentSession, CloseEvent
 from livekit.agents.voice import room_io
-from livekit.plugins.livelayer import BridgeStatistics, SurfaceBridge, is_person
-from livekit.plugins.livelayer.face import Face, MouthTimeline
+from livekit.plugins.livelayer import BridgeStatistics, FaceAvatar, SurfaceBridge, is_person
 
 from livelayer_bus.messages import ALL, FormSubmitBlocked, FormSubmitted
 
 from . import guide
-from .avatar import Avatar, AvatarStatistics
-from .brain import OUTPUT_RATE
-from .conversation import Conversation
-from .hearing import Transcribe
-from .models import ModelsKind
-from .parts import Stage, build_agent, build_session
-from .player import MouthOutput
+from .models import AgentParts, ModelsKind, build_agent, build_session
+from .offline import Transcribe
 from .speech import Voice
 
+REMIND_SECONDS: Final = 30.0
+"""How long a short reminder is enough after the agent explained that it cannot transcribe."""
+
 _SESSION_CLOSE_SECONDS: Final = 2.5
-_ANSWER_SECONDS: Final = 6.0  # that a page has to say what became of a command, a reload included
-_LOG = logging.getLogger(__name__)
+_ANSWER_SECONDS: Final = 6.0  # that a page has to answer a command, a reload included
+
+logger = logging.getLogger(__name__)
 
 
-class Performance:
-    """One agent in one room: its session, its bridge, its face. `run` is the whole of it."""
+class DemoAgentSession:
+    """Runs one agent in one room; `run` lasts from its start to its end."""
 
     def __init__(
         self,
         room: rtc.Room,
-        face: Face,
         voice: Voice | None,
         executor: Executor,
         *,
@@ -52,20 +47,21 @@ class Performance:
     ) -> None:
         self._room = room
         self._greeting = greeting
-        self._timeline = MouthTimeline()
-        self._avatar = Avatar(face, self._timeline)
         self._transcribe = transcribe
         self._session = build_session(models, self._hear if transcribe is not None else None)
-        self._conversation = Conversation(self._session)
+        self._remarks = Remarks(self._session)
+        self._avatar = FaceAvatar()
         self._bridge = SurfaceBridge(
             self._session, room, capabilities=ALL, command_timeout=_ANSWER_SECONDS
         )
-        self._bridge.on(FormSubmitted)(self._conversation.notice)
-        self._bridge.on(FormSubmitBlocked)(self._conversation.notice)
-        stage = Stage(
-            self._bridge, voice, executor, self._conversation.speech_heard, thinking_seconds
+        self._bridge.on(FormSubmitted)(self._remarks.form_ended)
+        self._bridge.on(FormSubmitBlocked)(self._remarks.form_ended)
+        self._agent = build_agent(
+            models,
+            AgentParts(
+                self._bridge, voice, executor, self._remarks.cannot_transcribe, thinking_seconds
+            ),
         )
-        self._agent = build_agent(models, stage)
         self._ended = asyncio.Event()
         self._end_reason: str | None = None
 
@@ -74,86 +70,61 @@ class Performance:
         """Why it ended on its own; None if it did not."""
         return self._end_reason
 
-    def video_statistics(self) -> AvatarStatistics:
-        """Frames sent and left out so far."""
-        return self._avatar.statistics()
-
     def wire_statistics(self) -> BridgeStatistics:
         """Data messages sent and received so far."""
         return self._bridge.statistics()
 
     def end(self, reason: str | None = None) -> None:
-        """Ask it to end; the first reason stands."""
+        """Ask it to end; the first reason is kept."""
         if not self._ended.is_set():
             self._end_reason = reason
             self._ended.set()
 
     async def run(self, ready: asyncio.Future[None]) -> None:
-        """Perform until `end` is called; `ready` is set once the agent can answer."""
-        self._listen()
+        """Run until `end` is called; `ready` is set once the agent can answer."""
+        self._room.on("participant_active", self._on_participant_active)
+        self._session.on("close", self._on_session_close)
         try:
             await self._start()
-            async with asyncio.TaskGroup() as group:
-                drawing = group.create_task(self._avatar.run(), name="demo-video")
-                self._greet_if_somebody_is_there()
-                if not ready.done():
-                    ready.set_result(None)
-                await self._ended.wait()
-                drawing.cancel()
+            self._greet_if_present()
+            if not ready.done():
+                ready.set_result(None)
+            await self._ended.wait()
         finally:
-            self._unlisten()
+            self._session.off("close", self._on_session_close)
+            self._room.off("participant_active", self._on_participant_active)
             await self._bridge.aclose()
             await bounded(self._session.aclose(), _SESSION_CLOSE_SECONDS)
 
     async def aclose(self) -> None:
-        """Free what may only be freed once the room is left."""
+        """Free what may only be freed after the room was left."""
         await self._avatar.aclose()
 
     async def _start(self) -> None:
         await self._bridge.start()
+        await self._avatar.start(self._session, self._room)
         await self._session.start(
             self._agent,
             room=self._room,
             room_options=room_io.RoomOptions(
                 text_input=room_io.TextInputOptions(text_input_cb=self._bridge.text_input),
-                audio_output=room_io.AudioOutputOptions(sample_rate=OUTPUT_RATE),
-                # People come and go; the agent stays until its block is left.
+                audio_output=False,  # the avatar's
+                # Users come and go; the agent stays until its block is left.
                 close_on_disconnect=False,
             ),
             session_host=False,
             record=False,
         )
-        if (output := self._session.output.audio) is not None:
-            self._session.output.audio = MouthOutput(output, self._timeline)
-        await self._avatar.publish(self._room)
 
     async def _hear(self, speech: rtc.AudioFrame) -> str:
         if self._transcribe is None:
             return ""
         try:
             return await self._transcribe(speech)
-        except Exception as exc:  # noqa: BLE001 - somebody else's ears: their fault is told, not ours
-            _LOG.warning("speech could not be transcribed: %s", type(exc).__name__)
-            self._conversation.remark(guide.PLEASE_TYPE)
+        except Exception as exc:  # noqa: BLE001 - the application's function may raise anything
+            logger.warning("speech was not transcribed: %s", type(exc).__name__)
+            self._remarks.say(guide.PLEASE_TYPE)
             return ""
-
-    def _listen(self) -> None:
-        self._room.on("participant_active", self._on_participant_active)
-        self._session.on("agent_state_changed", self._on_agent_state)
-        self._session.on("user_state_changed", self._on_user_state)
-        self._session.on("close", self._on_session_close)
-
-    def _unlisten(self) -> None:
-        self._session.off("close", self._on_session_close)
-        self._session.off("user_state_changed", self._on_user_state)
-        self._session.off("agent_state_changed", self._on_agent_state)
-        self._room.off("participant_active", self._on_participant_active)
-
-    def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
-        self._avatar.expression.set_state(event.new_state)
-
-    def _on_user_state(self, event: UserStateChangedEvent) -> None:
-        self._avatar.expression.set_user_speaking(event.new_state == "speaking")
 
     def _on_session_close(self, event: CloseEvent) -> None:
         self.end(f"its AgentSession closed ({event.reason.value})")
@@ -163,27 +134,54 @@ class Performance:
             return
         linked = self._session.room_io.linked_participant
         if linked is None or linked.identity not in self._room.remote_participants:
-            # RoomIO itself follows only the first person it met.
+            # RoomIO itself follows only the first participant.
             self._session.room_io.set_participant(participant.identity)
         self._greet()
 
-    def _greet_if_somebody_is_there(self) -> None:
+    def _greet_if_present(self) -> None:
         active = rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
-        people = self._room.remote_participants.values()
-        if any(is_person(person) and person.state == active for person in people):
+        participants = self._room.remote_participants.values()
+        if any(is_person(one) and one.state == active for one in participants):
             self._greet()
 
     def _greet(self) -> None:
-        # Only once somebody is active: before, the first words of the transcript would be lost.
+        # Only once a participant is active: before, the transcript's first words are lost.
         greeting, self._greeting = self._greeting, None
         if greeting is not None:
-            self._conversation.remark(greeting)
+            self._remarks.say(greeting)
+
+
+class Remarks:
+    """What the agent says without being asked; nothing while the session is closing."""
+
+    def __init__(
+        self, session: AgentSession[Any], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._reminded: float | None = None
+
+    def say(self, text: str) -> None:
+        """Say something after the current speech; never waits."""
+        with suppress(RuntimeError):  # the session is closing
+            self._session.say(text)
+
+    def form_ended(self, message: FormSubmitted | FormSubmitBlocked, _sender: str) -> None:
+        """Say how a form ended that the user submitted."""
+        self.say(guide.notice_text(message))
+
+    def cannot_transcribe(self) -> None:
+        """Say that speech is heard but not understood: in full first, then in short."""
+        now = self._clock()
+        recently = self._reminded is not None and now - self._reminded < REMIND_SECONDS
+        self._reminded = now
+        self.say(guide.PLEASE_TYPE if recently else guide.CANNOT_TRANSCRIBE)
 
 
 async def bounded(closing: Coroutine[Any, Any, None], seconds: float) -> None:
-    """Close something in bounded time; what does not end is left behind."""
+    """Close something in bounded time; what takes longer is cancelled and logged."""
     try:
         async with asyncio.timeout(seconds):
             await closing
     except TimeoutError:
-        _LOG.warning("closing took more than %g s and was given up", seconds)
+        logger.warning("closing took more than %g s and was given up", seconds)

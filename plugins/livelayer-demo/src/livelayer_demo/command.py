@@ -1,24 +1,14 @@
-"""`livelayer demo`: a talking agent on two surfaces, and a report that scripts can trust."""
+"""`livelayer demo`: a talking agent on two surfaces, and a report that a script can check."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
-import anyio
-import anyio.to_thread
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from livelayer_bus.cli import FAILED, OK, complain, run_async
-from livelayer_bus.surfaces.console_view import clean
-
-from .report import DemoReport, Recording, check_recording
-from .run import DemoOptions, run_demo
-
-LINES: Final = 40  # of the transcript and of the changes in the report
 
 
 def command(
@@ -41,12 +31,12 @@ def command(
     ] = None,
     recording: Annotated[
         Path | None,
-        typer.Option("--recording", "-o", help="Where the events go.", metavar="FILE.jsonl"),
+        typer.Option("--recording", "-o", help="The file for the events.", metavar="FILE.jsonl"),
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            help="The site's port; 8080 unless that is taken.",
+            help="The site's port; 8080 if it is free.",
             min=0,
             max=65535,
             show_default=False,
@@ -55,16 +45,16 @@ def command(
 ) -> None:
     """Talk to an agent on this machine: a real LiveKit room, a voice and a face, without any key.
 
-    On a terminal you type and the agent answers aloud into the room and in text; Ctrl-C or Ctrl-D
-    ends it. Without a terminal, or with --seconds, a script does the talking. Two surfaces show
-    the one session, the terminal and a recorder; the recorder is taken away and put back while the
-    agent speaks. A page made of words carries out what the agent asks for.
+    On a terminal you type, and the agent answers in speech and text; Ctrl-C or Ctrl-D ends the
+    conversation. Without a terminal, or with --seconds, a script types. Two surfaces show the one
+    session: the terminal and a recorder, which is unmounted and mounted again while the agent
+    speaks. A page in the terminal carries out the agent's commands.
 
-    With livelayer-web installed it also serves a small site, and prints its address: the agent is
-    there too, in a panel and in a bubble, and does what it is asked to on the page that you used.
+    It also serves a small site and prints its address: the agent is there in a panel and in a
+    bubble, and carries out commands on the page that you used last.
 
-    At the end it says what happened. The exit code is 0 if that is what should have happened and 1
-    otherwise, so that it serves as a test of an installation.
+    At the end it prints what happened. The exit code is 0 if everything worked and 1 otherwise, so
+    that it tests an installation.
 
     With OPENAI_API_KEY, or LIVEKIT_INFERENCE_API_KEY and its secret, real models answer.
 
@@ -75,6 +65,15 @@ def command(
       livelayer demo --seconds 15
       livelayer demo --url ws://127.0.0.1:7880 --seconds 30 -o demo.jsonl
     """
+    print("livelayer demo is starting: a room, an agent and a site on this machine", flush=True)
+
+    # Not at the top: these take seconds to import, and the line above comes first.
+    import anyio
+    import anyio.to_thread
+
+    from .report import check_recording, print_report
+    from .run import DemoOptions, run_demo
+
     interactive = seconds is None and sys.stdin.isatty() and sys.stdout.isatty()
     options = DemoOptions(
         url=url,
@@ -85,51 +84,22 @@ def command(
         interactive=interactive,
         port=port,
     )
-
-    stop = anyio.Event()
+    talking, stop = anyio.Event(), anyio.Event()
 
     async def main() -> int:
-        # Not typer.echo: it goes past the console surface, which prints above its picture.
-        report = await run_demo(options, print, stop)
+        # Not typer.echo: the console surface prints above its picture what `print` writes.
+        report = await run_demo(options, print, stop, talking)
         recorded = await anyio.to_thread.run_sync(
             check_recording, report.recording, report.session_id
         )
-        _show(report, recorded)
+        print_report(report, recorded)
         problems = report.problems(recorded)
         for problem in problems:
             complain(problem)
         return FAILED if problems else OK
 
-    run_async(main, stop.set if interactive else None)
+    def end_conversation() -> bool:
+        stop.set()
+        return talking.is_set()
 
-
-def _show(report: DemoReport, recording: Recording) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    console.print()
-    _heading(console, "what was said")
-    for line in report.said[-LINES:]:
-        agent = line.role == "agent"
-        who = Text("agent    " if agent else "you      ", "bold green" if agent else "bold cyan")
-        console.print(who, Text(clean(line.text)), sep="")
-    _heading(console, "what changed")
-    console.print(Text(", ".join(report.changes[-LINES:])))
-    _heading(console, "what arrived")
-    for key, received in report.received.items():
-        mounts = f"mounted {received.mounts} time{'s' if received.mounts != 1 else ''}"
-        frames = f"{received.video} video frames, {received.audio} audio frames"
-        console.print(Text(f"{key:<8} {frames}, {mounts}"))
-    done = ", ".join(report.commands) or "nothing"
-    console.print(Text(f"page     carried out: {done}"))
-    if report.site is not None:
-        done = ", ".join(report.site_commands) or "nothing"
-        console.print(Text(f"web      carried out: {done}"))
-    _heading(console, "where")
-    console.print(Text(f"session  {report.session_id} on {report.url}, one session throughout"))
-    if report.site is not None:
-        console.print(Text(f"site     {report.site}"))
-    kept = f"{recording.events} events after {recording.snapshots} snapshots"
-    console.print(Text(f"events   {report.recording} ({kept})"))
-
-
-def _heading(console: Console, words: str) -> None:
-    console.print(Text(words, "bold"))
+    run_async(main, end_conversation)

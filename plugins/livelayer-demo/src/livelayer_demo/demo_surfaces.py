@@ -1,4 +1,4 @@
-"""The surfaces of the demo that are not built in: a page made of prints, and a counting wrapper."""
+"""The demo's own surfaces: a page that prints what it does, and a wrapper that counts frames."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from livelayer_bus.messages import (
 )
 from livelayer_bus.surfaces import Surface, SurfaceSession
 
-PAGE_CAN: Final[tuple[Capability, ...]] = (
+PAGE_CAPABILITIES: Final[tuple[Capability, ...]] = (
     "navigate",
     "scroll",
     "click",
@@ -38,8 +38,8 @@ PAGE_CAN: Final[tuple[Capability, ...]] = (
 )
 
 
-class Received(msgspec.Struct):
-    """Frames of one surface over all its mounts."""
+class FrameCounts(msgspec.Struct):
+    """Frames that one surface received, over all its mounts."""
 
     video: int = 0
     audio: int = 0
@@ -47,15 +47,15 @@ class Received(msgspec.Struct):
 
 
 @final
-class Counted:
-    """A surface as it is, with the frames counted that arrive where it is mounted."""
+class CountedSurface:
+    """Runs a surface, and counts the frames of the session beside it."""
 
-    def __init__(self, surface: Surface, received: Received) -> None:
+    def __init__(self, surface: Surface, received: FrameCounts) -> None:
         self._surface = surface
         self._received = received
 
     async def run(self, session: SurfaceSession) -> None:
-        """Run the surface and count beside it."""
+        """Run the surface until it ends."""
         self._received.mounts += 1
         try:
             async with anyio.create_task_group() as group:
@@ -64,7 +64,7 @@ class Counted:
                 await self._surface.run(session)
                 group.cancel_scope.cancel()
         except ExceptionGroup as error:
-            # One task's fault is the surface's fault: name it, not the group.
+            # The surface's own error is reported, not the group's.
             raise error.exceptions[0] from error
 
     async def _count_video(self, session: SurfaceSession) -> None:
@@ -79,37 +79,37 @@ class Counted:
 
 
 @final
-class Page:
-    """A page that exists only in words: carries out commands by saying what it did."""
+class PrintedPage:
+    """A page in the terminal: carries out commands by printing what it did."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._place = "/"
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._path = "/"
         self._session: SurfaceSession | None = None
         self.done: list[str] = []
-        """Types of the commands carried out."""
+        """Types of the commands that were carried out."""
 
     async def run(self, session: SurfaceSession) -> None:
-        """Carry out commands until cancelled; asking for the next one settles the last one."""
+        """Carry out commands until cancelled; the request for the next one completes the last."""
         self._session = session
         async for command in session.commands():
             if isinstance(command, RawMessage):
                 continue
-            self._say(self._carry_out(command))
+            self._write(self._carry_out(command))
             answer = self._answer(command)
             if answer is not None:
                 await session.send_data(answer)
             self.done.append(command.wire_type())
 
     def mark_used(self) -> None:
-        """A person turns to this page: commands go here first from now on."""
+        """Note that a person uses this page: commands go here first from now on."""
         if self._session is not None:
             self._session.mark_used()
 
     def _carry_out(self, command: Command) -> str:
         match command:
             case Navigate():
-                self._place = command.href
+                self._path = command.href
                 return f"page: now at {command.href}"
             case ScrollPage():
                 return f"page: scrolled {command.direction}"
@@ -129,8 +129,8 @@ class Page:
             case RequestPageContext():
                 context = {
                     "title": "livelayer demo",
-                    "path": self._place,
-                    "text": "A page made of words: it navigates, scrolls and has one form.",
+                    "path": self._path,
+                    "text": "A page in the terminal: it navigates, scrolls and has one form.",
                 }
                 return PageContext(context, request_id=command.request_id)
             case RequestRoutes():

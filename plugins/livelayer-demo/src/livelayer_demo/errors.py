@@ -1,4 +1,4 @@
-"""What can go wrong in the demo agent that is nobody else's error."""
+"""Errors of the demo agent that the core does not have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from livelayer_bus.errors import BrokenError
 
 
 class DemoDependencyError(BrokenError):
-    """A library of the `demo` extra is missing, or does not work on this machine."""
+    """A library that the demo needs is missing, or does not work on this machine."""
 
     def __init__(self, distribution: str, reason: str) -> None:
         super().__init__(
@@ -23,7 +23,7 @@ class SpeechFailedError(BrokenError):
 
     def __init__(self, operation: str, code: int) -> None:
         super().__init__(
-            f"espeak-ng failed in {operation} (code {code}); the sentence stays unspoken",
+            f"espeak-ng failed while {operation} (code {code}); the sentence is not spoken",
             retryable=True,
         )
         self.operation = operation
@@ -31,7 +31,7 @@ class SpeechFailedError(BrokenError):
 
 
 class DemoAgentFailedError(BrokenError):
-    """The demo agent stopped on its own (its cause, if any, says why)."""
+    """The demo agent stopped on its own; the cause, if there is one, says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the demo agent stopped: {reason}; start a new one", retryable=True)

@@ -1,10 +1,22 @@
-"""Which models the demo agent speaks with: the offline parts, or real ones when a key is there."""
+"""Which models the demo agent uses, the offline ones or real ones, and the session made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+from livekit.agents import NOT_GIVEN, Agent, AgentSession, inference
+from livekit.plugins.livelayer import SurfaceBridge
+
+from . import guide
+from .offline import EspeakTTS, FunctionSTT, GuideAgent, GuideLLM, Transcribe
+from .speech import Voice
+from .topics import NAME
 
 ModelsKind: TypeAlias = Literal["offline", "openai", "livekit-inference"]
 
@@ -13,23 +25,43 @@ INFERENCE_LLM: Final = "openai/gpt-4.1-mini"
 INFERENCE_STT: Final = "deepgram/nova-3"
 INFERENCE_TTS: Final = "cartesia/sonic-3"
 
+_AWAY_SECONDS: Final = None  # a demo does not end because the user is silent
+_INSTRUCTIONS: Final = f"""You are {NAME}, the friendly voice guide of livelayer-bus, a Python
+library that keeps one live agent session and shares it with any number of surfaces (web pages,
+terminals, recorders) that mount and unmount while the session runs. Answer in one or two short
+spoken sentences, without lists or markup. Use the tools when you are asked to do something on the
+page, and report truthfully what they return. The page has one form, {guide.FORM_ID!r}, with a field
+'name'."""
 
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
-    """The models to use, and one sentence for the user that says which and why."""
+
+class ModelChoice(msgspec.Struct, frozen=True):
+    """The models to use, and one sentence that tells the user which and why."""
 
     kind: ModelsKind
     message: str
 
 
-def choose_models(environment: Mapping[str, str], *, openai_plugin_installed: bool) -> ModelChoice:
-    """Decide by what is configured; never fails, offline is always possible.
+class AgentParts(msgspec.Struct, frozen=True):
+    """What the offline agent is built from."""
 
-    LiveKit inference needs its own variables: `LIVEKIT_API_KEY` alone says nothing, because the
-    demo also uses it for a server of the user's own.
+    bridge: SurfaceBridge
+    voice: Voice | None
+    """None: loaded when the agent is built."""
+    executor: Executor
+    """Where the voice works, away from the event loop."""
+    on_speech: Callable[[], None]
+    """Called after speech that cannot be transcribed."""
+    thinking_seconds: float
+
+
+def choose_models(environment: Mapping[str, str], *, openai_plugin_installed: bool) -> ModelChoice:
+    """Choose the models by what is configured; offline is always possible.
+
+    LiveKit inference has variables of its own: `LIVEKIT_API_KEY` alone does not choose it, because
+    the demo also uses that key for the user's own server.
 
     Args:
-        environment: The variables to look at, normally `os.environ`.
+        environment: The variables, normally `os.environ`.
         openai_plugin_installed: Whether `livekit-plugins-openai` can be imported.
     """
     note = ""
@@ -46,6 +78,75 @@ def choose_models(environment: Mapping[str, str], *, openai_plugin_installed: bo
         )
     return ModelChoice(
         "offline",
-        "models: none, the offline guide with espeak-ng (set OPENAI_API_KEY, or "
+        "models: the offline guide with espeak-ng (set OPENAI_API_KEY, or "
         f"LIVEKIT_INFERENCE_API_KEY and LIVEKIT_INFERENCE_API_SECRET, for real ones){note}",
+    )
+
+
+def models_of_this_machine() -> ModelChoice:
+    """Choose the models by this process's environment and packages (`choose_models`)."""
+    try:
+        installed = importlib.util.find_spec(OPENAI_PLUGIN) is not None
+    except ModuleNotFoundError:
+        installed = False
+    return choose_models(os.environ, openai_plugin_installed=installed)
+
+
+def build_session(kind: ModelsKind, transcribe: Transcribe | None = None) -> AgentSession[Any]:
+    """Return a session that is not started yet.
+
+    Args:
+        kind: The models to use.
+        transcribe: Speech to text for the offline guide; None: it asks to type.
+    """
+    match kind:
+        case "offline":
+            return AgentSession(
+                llm=GuideLLM(),
+                stt=FunctionSTT(transcribe) if transcribe is not None else NOT_GIVEN,
+                tts=EspeakTTS(),
+                vad=inference.VAD(),
+                # The guide does not judge words during speech: voice and silence make the turns.
+                turn_handling={
+                    "turn_detection": "vad",
+                    "preemptive_generation": {"enabled": False},
+                },
+                # The guide writes plain text, and the transforms would delay sentences.
+                tts_text_transforms=None,
+                user_away_timeout=_AWAY_SECONDS,
+            )
+        case "openai":
+            # Not a dependency: imported only where `choose_models` found it installed.
+            plugin: Any = importlib.import_module(OPENAI_PLUGIN)
+            return AgentSession(
+                llm=plugin.LLM(),
+                stt=plugin.STT(),
+                tts=plugin.TTS(),
+                vad=inference.VAD(),
+                user_away_timeout=_AWAY_SECONDS,
+            )
+        case "livekit-inference":
+            return AgentSession(
+                llm=INFERENCE_LLM,
+                stt=INFERENCE_STT,
+                tts=INFERENCE_TTS,
+                user_away_timeout=_AWAY_SECONDS,
+            )
+
+
+def build_agent(kind: ModelsKind, parts: AgentParts) -> Agent:
+    """Return the agent to start the session with.
+
+    Raises:
+        DemoDependencyError: the offline voice is missing or does not load.
+    """
+    if kind != "offline":
+        # The bridge gives the model its tools.
+        return Agent(instructions=_INSTRUCTIONS)
+    return GuideAgent(
+        parts.bridge,
+        parts.voice or Voice(),
+        parts.executor,
+        parts.on_speech,
+        thinking_seconds=parts.thinking_seconds,
     )

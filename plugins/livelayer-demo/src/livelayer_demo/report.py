@@ -1,4 +1,4 @@
-"""What happened in the demo, and whether it is what should have happened."""
+"""The demo's report: what happened, whether everything worked, and how it is printed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Final, final
 import anyio
 import anyio.abc
 import msgspec
+from rich.console import Console
+from rich.text import Text
 
 from livelayer_bus.errors import Lagged
 from livelayer_bus.events import (
@@ -33,13 +35,14 @@ from livelayer_bus.messages import UserMessage, decode
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces.jsonl import UnreadableLine, read_jsonl
 
-from .demo_surfaces import Received
+from .demo_surfaces import FrameCounts
 
 MAX_CHANGES: Final = 1000
+LINES_SHOWN: Final = 40  # of the transcript and of the changes
 
 
 class Utterance(msgspec.Struct, frozen=True):
-    """Something that was said or typed."""
+    """A spoken or typed line."""
 
     role: Role
     text: str
@@ -47,32 +50,34 @@ class Utterance(msgspec.Struct, frozen=True):
 
 @final
 class Observer:
-    """Notes what a reader of the report wants to know, while it happens."""
+    """Collects the events that the report needs."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.changes: list[str] = []
         """State changes in words, the newest last; bounded."""
         self.faults: list[str] = []
-        self.joins = 0
+        self.unexpected_joins = 0
+        """Joins of the room other than the first and those after a wanted `disconnect`."""
         self.carried_out: dict[str, list[str]] = {}
         """Types of the commands that each surface carried out; bounded."""
         self._said: dict[str, Utterance] = {}
+        self._may_join = True
 
     @property
     def said(self) -> tuple[Utterance, ...]:
-        """Spoken and typed, in the order in which it began."""
+        """The spoken and typed lines, in the order in which they began."""
         return tuple(self._said.values())
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        """Watch until cancelled."""
+        """Collect until cancelled."""
         with self._session.subscribe() as changes:
             task_status.started()
             while True:
                 try:
                     event = await anext(changes)
                 except Lagged as lagged:
-                    self.faults.append(f"{lagged.missed} events were too fast for the demo")
+                    self.faults.append(f"the demo missed {lagged.missed} events")
                     continue
                 except StopAsyncIteration:
                     return
@@ -84,7 +89,11 @@ class Observer:
             self.changes.append(words)
         match event:
             case ConnectionStateChanged(state="connected"):
-                self.joins += 1
+                self.unexpected_joins += not self._may_join
+                self._may_join = False
+            case ConnectionStateChanged(state="disconnected", error=None):
+                # A person ended the conversation, and may continue it.
+                self._may_join = True
             case TranscriptUpdated(entry=entry):
                 if entry.id in self._said or len(self._said) < MAX_CHANGES:
                     self._said[entry.id] = Utterance(entry.role, entry.text)
@@ -127,7 +136,7 @@ class Observer:
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """What the recorder's file holds."""
+    """What the recorder wrote."""
 
     events: int = 0
     snapshots: int = 0
@@ -135,52 +144,55 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened, for a person to read and for a script to judge."""
+    """What happened in one run of the demo."""
 
     url: str
     session_id: str
     same_session: bool
     changes: tuple[str, ...]
     faults: tuple[str, ...]
-    joins: int
+    unexpected_joins: int
     said: tuple[Utterance, ...]
-    received: Mapping[str, Received]
+    received: Mapping[str, FrameCounts]
     commands: tuple[str, ...]
-    """Types of the commands that the printed page carried out."""
+    """Types of the commands that the page in the terminal carried out."""
     site: str | None
-    """Address of the site; None if there was none."""
+    """The site's address; None without a site."""
     site_commands: tuple[str, ...]
-    """Types of the commands that a browser carried out there."""
+    """Types of the commands that a browser carried out."""
     recording: Path
     asked: int
-    """Lines of the script that were said."""
+    """Lines of the script that were typed."""
     answered: int
-    """Those that were answered as the script expects."""
+    """Lines that were answered as the script expects."""
     offline: bool
-    """The guide answered; with a real model nobody knows the words beforehand."""
+    """The guide answered; the words of a real model are not known beforehand."""
     scripted: bool
     """There was time for at least one line of the script."""
 
     def problems(self, recording: Recording) -> tuple[str, ...]:
-        """What did not happen although it should have; empty when all is well."""
+        """Return what did not work, in words; empty if everything did."""
         found = [*self.faults, *recording.problems]
         recorder = self.received["jsonl"]
         spoken = any(entry.role == "agent" and entry.text for entry in self.said)
         checks = [
-            (self.joins == 1, f"the room was joined {self.joins} times instead of once"),
+            (
+                not self.unexpected_joins,
+                f"the room was joined {self.unexpected_joins} times more than asked for",
+            ),
             (self.same_session, "the session changed while a surface was away"),
-            ("agent ready" in self.changes, "the agent never said that it is ready"),
+            ("agent ready" in self.changes, "the agent was never ready"),
             ("agent speaking" in self.changes, "the agent never spoke"),
-            (spoken, "the transcript holds nothing of the agent"),
+            (spoken, "the transcript has no line of the agent"),
             (recorder.mounts == 2, f"the recorder was mounted {recorder.mounts} times, not twice"),
             (recording.snapshots == 2, f"the recording has {recording.snapshots} snapshots, not 2"),
             (
                 not self.offline or self.answered == self.asked,
-                f"{self.asked - self.answered} of {self.asked} lines had no proper answer",
+                f"{self.asked - self.answered} of {self.asked} lines were not answered as expected",
             ),
-            (self.asked > 0 or not self.scripted, "nothing was said to the agent"),
+            (self.asked > 0 or not self.scripted, "no line was typed"),
         ]
-        found += [problem for fine, problem in checks if not fine]
+        found += [problem for passed, problem in checks if not passed]
         for key, received in self.received.items():
             for kind, count in (("video", received.video), ("audio", received.audio)):
                 if not count:
@@ -191,7 +203,9 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
 def check_recording(path: Path, session_id: str) -> Recording:
     """Read one session back from a recording; after a snapshot, no event may be missing.
 
-    A recording of earlier sessions may stand in the same file.
+    Args:
+        path: The file, which may hold other sessions too.
+        session_id: The session to check.
     """
     events = snapshots = 0
     problems: list[str] = []
@@ -207,7 +221,7 @@ def check_recording(path: Path, session_id: str) -> Recording:
                 case EventLine():
                     events += 1
                     if line.sequence != expected:
-                        problems.append(f"event {line.sequence} follows where {expected} should")
+                        problems.append(f"event {line.sequence} follows instead of {expected}")
                     expected = line.sequence + 1
                 case LaggedLine() if expected is not None:
                     problems.append(f"the recorder missed {line.missed} events")
@@ -218,3 +232,41 @@ def check_recording(path: Path, session_id: str) -> Recording:
     except OSError as exc:
         problems.append(f"there is no recording ({exc.strerror})")
     return Recording(events, snapshots, tuple(problems))
+
+
+def print_report(report: DemoReport, recording: Recording) -> None:
+    """Print what happened, for a person."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print()
+    _heading(console, "what was said")
+    for line in report.said[-LINES_SHOWN:]:
+        agent = line.role == "agent"
+        who = Text("agent    " if agent else "you      ", "bold green" if agent else "bold cyan")
+        console.print(who, Text(_printable(line.text)), sep="")
+    _heading(console, "what changed")
+    console.print(Text(", ".join(report.changes[-LINES_SHOWN:])))
+    _heading(console, "what arrived")
+    for key, received in report.received.items():
+        mounts = f"mounted {received.mounts} time{'s' if received.mounts != 1 else ''}"
+        frames = f"{received.video} video frames, {received.audio} audio frames"
+        console.print(Text(f"{key:<8} {frames}, {mounts}"))
+    done = ", ".join(report.commands) or "nothing"
+    console.print(Text(f"page     carried out: {done}"))
+    if report.site is not None:
+        done = ", ".join(report.site_commands) or "nothing"
+        console.print(Text(f"web      carried out: {done}"))
+    _heading(console, "where")
+    console.print(Text(f"session  {report.session_id} on {report.url}, one session throughout"))
+    if report.site is not None:
+        console.print(Text(f"site     {report.site}"))
+    kept = f"{recording.events} events after {recording.snapshots} snapshots"
+    console.print(Text(f"events   {report.recording} ({kept})"))
+
+
+def _heading(console: Console, words: str) -> None:
+    console.print(Text(words, "bold"))
+
+
+def _printable(text: str) -> str:
+    """Replace what could move the terminal's cursor or reorder its text."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)

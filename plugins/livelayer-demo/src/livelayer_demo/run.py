@@ -1,4 +1,4 @@
-"""The demo as a whole: a server, an agent, one session, its surfaces, a conversation, a report."""
+"""One run of the demo: a server, an agent, a session, its surfaces, a conversation, a report."""
 
 from __future__ import annotations
 
@@ -25,76 +25,83 @@ from livelayer_bus.tokens import LocalKeys
 
 from .access import demo_agent_token
 from .agent import DemoAgent
-from .demo_surfaces import PAGE_CAN, Counted, Page, Received
+from .demo_surfaces import PAGE_CAPABILITIES, CountedSurface, FrameCounts, PrintedPage
 from .report import DemoReport, Observer
 from .script import SCRIPT, ScriptLine
 from .web import KEY as WEB
-from .web import WebPlace, check_port, mount_site
+from .web import Site, check_port, mount_site
 
 READY_SECONDS: Final = 20.0
 GREETING_SECONDS: Final = 10.0
 SETTLED_SECONDS: Final = 0.7
-"""How long the agent must listen before its answer counts as finished."""
+"""How long the agent must listen before its answer counts as complete."""
 FULL_SECONDS: Final = 12.0
-"""From here on there is time for the greeting and a line of the script."""
+"""The shortest run with time for the greeting and a line of the script."""
 AWAY_SECONDS: Final = 0.6
-"""How long the recorder is away when it is unmounted in the middle of a sentence."""
+"""How long the recorder stays unmounted."""
 
-Say = Callable[[str], None]
+Print = Callable[[str], None]
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What to run the demo with."""
+    """How to run the demo."""
 
     url: str | None = None
-    """A LiveKit server; None: an embedded one, on this machine's loopback."""
+    """A LiveKit server; None: an embedded one, on the loopback interface."""
     key: str | None = None
     secret: str | None = None
     seconds: float | None = None
-    """How long the conversation may take; None: as long as it takes."""
+    """How long the conversation may take; None: no limit."""
     recording: Path | None = None
-    """Where the events are written; None: a new file in the temporary directory."""
+    """The file for the events; None: a new one in the temporary directory."""
     interactive: bool = False
-    """A person types, instead of the script."""
+    """A person types instead of the script."""
     port: int | None = None
-    """The site's TCP port; None: 8080, or a free one if that is taken."""
+    """The site's TCP port; None: 8080, or a free one if 8080 is in use."""
 
     def __repr__(self) -> str:
         return f"DemoOptions(url={self.url!r}, interactive={self.interactive})"
 
 
-async def run_demo(options: DemoOptions, say: Say, stop: anyio.Event | None = None) -> DemoReport:
-    """Hold a conversation on two surfaces and, where livelayer-web is installed, on a site.
+async def run_demo(
+    options: DemoOptions,
+    write: Print,
+    stop: anyio.Event | None = None,
+    talking: anyio.Event | None = None,
+) -> DemoReport:
+    """Run a conversation on two surfaces and on a site, and return what happened.
 
     Args:
-        options: see there.
-        say: prints a line for a person.
-        stop: set to end an interactive conversation.
+        options: How to run.
+        write: Prints a line for a person.
+        stop: Set by the caller to end an interactive conversation.
+        talking: Set here when an interactive conversation begins.
 
     Raises:
-        MisuseError: a url without key and secret, or a port that is taken.
-        ConnectError, RoomRefusedError: the server cannot be reached, or refuses the token.
+        MisuseError: there is a url without key and secret, or the port is in use.
+        ConnectError: the server cannot be reached.
+        RoomRefusedError: the server refuses the token.
         DemoDependencyError: the voice library is missing.
     """
-    check_port(options.port)  # now, while nothing is started yet
+    check_port(options.port)  # before anything is started
     room = f"demo-{uuid4().hex[:8]}"
     async with AsyncExitStack() as stack:
         url, key, secret = await stack.enter_async_context(_server(options))
-        say(f"room {room} on {url}")
+        write(f"room {room} on {url}")
         token = demo_agent_token(key, secret, room)
         agent = await stack.enter_async_context(DemoAgent(url, token))
-        say(agent.models.message)
+        write(agent.models.message)
         tokens = LocalKeys(url, key, secret, room_name=room, name="You")
         session = await stack.enter_async_context(Session("demo", tokens=tokens))
         try:
             await stack.enter_async_context(serve_control(session))
         except (ControlError, NotSupportedError) as exc:
-            say(f"'livelayer tail' and 'send' cannot reach this session: {exc}")
+            write(f"'livelayer tail' and 'send' cannot reach this session: {exc}")
         else:
-            say("from another terminal: livelayer tail | jq -c .event")
-        demo = _Demo(options, session, say)
-        await demo.play(stop or anyio.Event())
-        # Inside the block: once the session is closed its state says so.
+            write("from another terminal: livelayer tail | jq -c .event")
+        demo = _Demo(options, session, write)
+        await demo.play(stop or anyio.Event(), talking or anyio.Event())
+        # Inside the block: closing the session changes its state.
         return demo.report(url, agent.models.kind == "offline")
 
 
@@ -114,41 +121,42 @@ async def _server(options: DemoOptions) -> AsyncGenerator[tuple[str, str, str]]:
 
 @final
 class _Demo:
-    def __init__(self, options: DemoOptions, session: Session, say: Say) -> None:
+    def __init__(self, options: DemoOptions, session: Session, write: Print) -> None:
         self._options = options
         self._session = session
-        self._say = say
+        self._write = write
         self._id = session.id
         folder = Path(tempfile.gettempdir())
         self._path = options.recording or folder / f"livelayer-demo-{session.id[:8]}.jsonl"
-        self._received = {"console": Received(), "jsonl": Received()}
-        self._console = Counted(
+        self._received = {"console": FrameCounts(), "jsonl": FrameCounts()}
+        self._console = CountedSurface(
             ConsoleSurface(interactive=options.interactive), self._received["console"]
         )
-        self._recorder = Counted(JsonlSurface(self._path), self._received["jsonl"])
-        self._page = Page(say)
+        self._recorder = CountedSurface(JsonlSurface(self._path), self._received["jsonl"])
+        self._page = PrintedPage(write)
         self._observer = Observer(session)
         self._asked = 0
         self._answered = 0
         self._site: str | None = None
 
-    async def play(self, stop: anyio.Event) -> None:
+    async def play(self, stop: anyio.Event, talking: anyio.Event) -> None:
         session = self._session
         async with anyio.create_task_group() as group:
             await group.start(self._observer.run)
             console = session.mount(self._console, key="console")
             recorder = session.mount(self._recorder, key="jsonl")
-            # Before the site: commands are the printed page's until a person uses the other one.
-            session.mount(self._page.run, key="page", capabilities=PAGE_CAN)
-            place = await mount_site(session, self._options.port)
-            self._site = place.url
-            group.start_soon(self._turn_to_printed_page, place)
+            # Before the site: the printed page gets the commands until a person uses the site.
+            session.mount(self._page.run, key="page", capabilities=PAGE_CAPABILITIES)
+            site = await mount_site(session, self._options.port)
+            self._site = site.url
+            group.start_soon(self._prefer_printed_page, site)
             await session.connect()
-            self._say(place.message)
+            self._write(site.message)
             with anyio.move_on_after(self._options.seconds):
                 await self._until(lambda: session.state.agent_ready, READY_SECONDS)
                 await self._remount_while_speaking(recorder)
                 if self._options.interactive:
+                    talking.set()
                     await self._wait_for_person(console, stop)
                 else:
                     await self._play_script()
@@ -156,7 +164,7 @@ class _Demo:
             group.cancel_scope.cancel()
 
     def report(self, url: str, offline: bool) -> DemoReport:
-        """What happened until now."""
+        """Return what happened so far."""
         seconds = self._options.seconds
         return DemoReport(
             url=url,
@@ -164,7 +172,7 @@ class _Demo:
             same_session=self._session.id == self._id,
             changes=tuple(self._observer.changes),
             faults=tuple(self._observer.faults),
-            joins=self._observer.joins,
+            unexpected_joins=self._observer.unexpected_joins,
             said=self._observer.said,
             received=self._received,
             commands=tuple(self._page.done),
@@ -177,25 +185,25 @@ class _Demo:
             scripted=not self._options.interactive and (seconds is None or seconds >= FULL_SECONDS),
         )
 
-    async def _turn_to_printed_page(self, site: WebPlace) -> None:
-        """Who speaks while the site is open nowhere means the page that is printed here."""
+    async def _prefer_printed_page(self, site: Site) -> None:
+        """Send commands to the printed page while the site is not open in a browser."""
         with self._session.subscribe(DataSent) as sent:
             async for message in sent:
                 if message.type == "user_message" and not site.viewers():
                     self._page.mark_used()
 
     async def _remount_while_speaking(self, recorder: MountedSurface) -> None:
-        """Take the recorder away in the middle of the greeting and put it back."""
+        """Unmount the recorder during the greeting, and mount it again."""
         await self._until(lambda: self._session.agent_state == "speaking", GREETING_SECONDS)
         await anyio.sleep(1.0)
         await recorder.unmount()
         await anyio.sleep(AWAY_SECONDS)
         self._session.mount(self._recorder, key="jsonl")
-        self._say("the recorder was unmounted and mounted again, in the middle of a sentence")
+        self._write("the recorder was unmounted and mounted again while the agent speaks")
         await self._until_quiet(GREETING_SECONDS)
 
     async def _wait_for_person(self, console: MountedSurface, stop: anyio.Event) -> None:
-        """Return when the person has had enough: Ctrl-D in the console, or `stop`."""
+        """Wait for Ctrl-D in the console, or `stop`."""
         async with anyio.create_task_group() as group:
 
             async def watch_console() -> None:
@@ -222,7 +230,7 @@ class _Demo:
         try:
             heard = await self._until(lambda: self._heard(line, spoken), bound)
         except anyio.get_cancelled_exc_class():
-            self._answered += 1  # the time is up: whether an answer was coming, nobody can tell
+            self._answered += 1  # the time is over: the answer may still have come
             raise
         if heard:
             self._answered += 1
@@ -237,7 +245,7 @@ class _Demo:
         return all(words in fresh for words in line.answer_has)
 
     async def _until(self, true: Callable[[], bool], seconds: float) -> bool:
-        """Wait for something about the session's state; whether it came in time."""
+        """Wait for a condition on the session's state; False if it did not hold in time."""
         with self._session.subscribe() as changes, anyio.move_on_after(seconds):
             while not true():
                 await anext(changes)
@@ -257,6 +265,6 @@ class _Demo:
                     return
 
     async def _let_finish(self) -> None:
-        """A moment for the last sentence, so that the recording does not end within it."""
+        """Wait for the last sentence, so that the recording contains it."""
         if self._session.connection_state == "connected" and not self._options.interactive:
             await self._until_quiet(3.0)

@@ -1,16 +1,16 @@
-"""A conversation to play when nobody is there to type: pure data."""
+"""The conversation that the demo plays when the user does not type: pure data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class ScriptLine:
-    """One line of the user and what the offline guide makes of it.
 
-    `answer_has` are words that the agent's transcript holds afterwards, in lower case; `command`
+class ScriptLine(msgspec.Struct, frozen=True):
+    """One line of the user, and the offline guide's answer.
+
+    `answer_has` are words in the agent's transcript afterwards, in lower case; `command`
     is the type of the data message that reaches the page, with `fields` among its fields;
     `listen_seconds` is about how long the whole answer takes to be heard.
     """
@@ -51,4 +51,4 @@ SCRIPT: Final[tuple[ScriptLine, ...]] = (
     ),
     ScriptLine("thank you", ("you are welcome",), None, (), 2.0),
 )
-"""The whole tour, about 35 seconds; its first lines make sense on their own when time is short."""
+"""The whole tour, about 35 seconds; its first lines make sense alone when time is short."""

@@ -1,4 +1,4 @@
-"""The demo's site: served by the web surface, where its distribution is installed."""
+"""The demo's site, served by the web surface."""
 
 from __future__ import annotations
 
@@ -18,83 +18,83 @@ from livelayer_bus.session import Session
 from .topics import NAME
 
 SITE: Final = Path(__file__).parent / "site"
-"""The folder of the demo's pages: `index.html`, `pricing.html`, `docs.html`, `sign-up.html`."""
+"""The folder of the site's pages: `index.html`, `pricing.html`, `docs.html`, `sign-up.html`."""
 
 KEY: Final = "web"
-"""The surface's name among the plugins, and its key in the demo's session."""
+"""The surface's entry point, and its key in the demo's session."""
 
 PORT: Final = 8080
-"""The port to have if nobody has it yet."""
+"""The port if it is free."""
 
 START_SECONDS: Final = 5.0
-"""How long the site may take to be served."""
+"""How long starting the site may take."""
 
 _HOST: Final = "127.0.0.1"
 _DISTRIBUTION: Final = "livelayer-web"
 
 
-class _Served(Protocol):
-    """What is known here of the web surface."""
+class _WebSurface(Protocol):
+    """The methods of the web surface that are used here."""
 
     async def wait_url(self) -> str: ...
     def viewers(self) -> Sequence[object]: ...
 
 
-class WebPlace(msgspec.Struct, frozen=True):
-    """Where the site is, or why it is nowhere."""
+class Site(msgspec.Struct, frozen=True):
+    """The address of the site, or why there is none."""
 
     url: str | None
-    """What to type into a browser on this machine."""
+    """The address for a browser on this machine; None: the site is not served."""
     message: str
     """The same for a person, in one line."""
     viewers: Callable[[], Sequence[object]] = tuple
-    """The pages that are open now."""
+    """Returns the pages that are open now."""
 
 
-async def mount_site(session: Session, port: int | None = None) -> WebPlace:
-    """Mount the web surface with the demo's site, allowed to do everything, on the loopback.
+async def mount_site(session: Session, port: int | None = None) -> Site:
+    """Mount the web surface with the demo's site and every capability, on the loopback interface.
 
-    Returns once it is served. What is missing or broken is told in the place's message; the demo
-    goes on without the site.
+    Returns when the site is served. Never raises for a missing or broken web surface: the message
+    says what is wrong, and the demo continues without the site.
 
     Args:
-        session: whose surface it becomes.
-        port: TCP port, 0 a free one; None takes 8080, or a free one if somebody else has that.
+        session: The session that the site shows.
+        port: TCP port; 0: a free one; None: 8080, or a free one if 8080 is in use.
     """
     try:
         factory = load_surface(KEY)
     except PluginNotFoundError:
         advice = f"pip install {_DISTRIBUTION} to see the agent on a page of this machine"
-        return WebPlace(None, f"no web page: {advice}")
+        return Site(None, f"no web page: {advice}")
     except LivelayerError as error:
-        return WebPlace(None, f"no web page: {error}")
+        return Site(None, f"no web page: {error}")
     if port is None:
         port = PORT if is_free(PORT) else 0
     who = {"id": session.agent_id, "name": NAME, "role": "Guide"}
     surface = factory(host=_HOST, port=port, site=SITE, agents=(who,))
     session.mount(surface, key=KEY, capabilities=ALL)
-    served = cast(_Served, surface)
+    web = cast(_WebSurface, surface)
     with anyio.move_on_after(START_SECONDS):
-        url = f"{await served.wait_url()}/"
+        url = f"{await web.wait_url()}/"
         message = f"on the web: {url} (say: go to pricing; scroll down)"
-        return WebPlace(url, message, served.viewers)
-    return WebPlace(None, f"no web page: the site did not start within {START_SECONDS:g} s")
+        return Site(url, message, web.viewers)
+    return Site(None, f"no web page: the site did not start within {START_SECONDS:g} s")
 
 
 def check_port(port: int | None) -> None:
-    """Refuse a port that was asked for and that somebody else listens on.
+    """Check that the wanted port is free; None and 0 always are.
 
     Raises:
-        MisuseError: it is taken.
+        MisuseError: the port is in use.
     """
     if port and not is_free(port):
-        raise MisuseError(f"port {port} is taken: leave --port out, and a free one is found")
+        raise MisuseError(f"port {port} is in use: omit --port to get a free one")
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on this port of the loopback now."""
+    """Whether this port of the loopback interface is free now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do it: connections that are still closing do not count.
+        # As servers do: connections that are still closing do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((_HOST, port))

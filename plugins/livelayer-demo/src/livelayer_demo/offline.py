@@ -1,25 +1,30 @@
-"""The livekit-agents parts that need no key: an agent whose nodes are the guide and espeak-ng."""
+"""Models of livekit-agents that need no key: the guide answers, espeak-ng speaks."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from concurrent.futures import Executor
-from typing import Any, Final, Never
+from typing import Any, Final, Never, TypeAlias
 
 from livekit import rtc
 from livekit.agents import (
     DEFAULT_API_CONNECT_OPTIONS,
+    NOT_GIVEN,
     Agent,
     APIConnectOptions,
+    LanguageCode,
     ModelSettings,
+    NotGivenOr,
     StopResponse,
     llm,
+    stt,
     tts,
 )
+from livekit.agents.utils import AudioBuffer
 from livekit.plugins.livelayer import SurfaceBridge
-from livekit.plugins.livelayer.face import VISEMES_KEY, Viseme
+from livekit.plugins.livelayer.face import AUDIO_RATE, VISEMES_KEY, Viseme
 
 from livelayer_bus.errors import NotSupportedError
 from livelayer_bus.messages import RequestPageContext
@@ -27,21 +32,22 @@ from livelayer_bus.messages import RequestPageContext
 from . import guide
 from .speech import Speech, Voice
 
-OUTPUT_RATE: Final = 24_000
-"""Samples a second of RoomIO's audio output; frames made at this rate pass through it unchanged."""
+Transcribe: TypeAlias = Callable[[rtc.AudioFrame], Awaitable[str]]
+"""Gets the speech between two silences, as one frame; returns its text, "" if it has no words."""
 
 THINKING_SECONDS: Final = 0.35
-"""A moment of thought before each answer, so that the thinking face can be seen."""
+"""The pause before each answer, so that the thinking face can be seen."""
 
 _FRAME_SECONDS: Final = 0.1
+_LANGUAGE: Final = LanguageCode("en")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?:])(?:\s+|$)")
 
 
-class GuideModel(llm.LLM[Never]):
-    """Stands where `AgentSession` demands a model; the guide answers in `llm_node` instead."""
+class GuideLLM(llm.LLM[Never]):
+    """The model that `AgentSession` requires; the guide answers in `llm_node` instead."""
 
     def chat(self, **_options: Any) -> llm.LLMStream:
-        """Refuse: nothing may reach this model.
+        """Refuse: the agent never calls this.
 
         Raises:
             NotSupportedError: Always.
@@ -49,20 +55,20 @@ class GuideModel(llm.LLM[Never]):
         raise NotSupportedError("chat()", "the offline guide (it answers in llm_node)")
 
 
-class EspeakModel(tts.TTS[Never]):
-    """Tells `AgentSession` what espeak-ng's audio is like; `tts_node` speaks instead."""
+class EspeakTTS(tts.TTS[Never]):
+    """The voice that `AgentSession` requires; espeak-ng speaks in `tts_node` instead."""
 
     def __init__(self) -> None:
         super().__init__(
             capabilities=tts.TTSCapabilities(streaming=False),
-            sample_rate=OUTPUT_RATE,
+            sample_rate=AUDIO_RATE,
             num_channels=1,
         )
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
     ) -> tts.ChunkedStream:
-        """Refuse: nothing may reach this model.
+        """Refuse: the agent never calls this.
 
         Raises:
             NotSupportedError: Always.
@@ -70,8 +76,32 @@ class EspeakModel(tts.TTS[Never]):
         raise NotSupportedError("synthesize()", "the offline voice (it speaks in tts_node)")
 
 
+class FunctionSTT(stt.STT[Never]):
+    """A recogniser that calls a function; the session's own VAD finds the turns.
+
+    A turn without words does not count: the agent goes on listening.
+    """
+
+    def __init__(self, transcribe: Transcribe) -> None:
+        super().__init__(
+            capabilities=stt.STTCapabilities(streaming=False, interim_results=False),
+        )
+        self._transcribe = transcribe
+
+    async def _recognize_impl(
+        self,
+        buffer: AudioBuffer,
+        *,
+        language: NotGivenOr[str] = NOT_GIVEN,
+        conn_options: APIConnectOptions,
+    ) -> stt.SpeechEvent:
+        text = await self._transcribe(rtc.combine_audio_frames(buffer))
+        heard = stt.SpeechData(language=_LANGUAGE, text=text.strip())
+        return stt.SpeechEvent(stt.SpeechEventType.FINAL_TRANSCRIPT, alternatives=[heard])
+
+
 class GuideAgent(Agent):
-    """Answers with the rules of `guide`, speaks with espeak-ng, and acts over the bridge."""
+    """Answers with the rules of `guide`, speaks with espeak-ng, and commands by the bridge."""
 
     def __init__(
         self,
@@ -84,11 +114,11 @@ class GuideAgent(Agent):
     ) -> None:
         """
         Args:
-            bridge: Where commands go.
-            voice: Who speaks.
-            executor: Where `voice` works, away from the loop.
-            on_speech: Called when somebody has said something aloud, which nobody can transcribe.
-            thinking_seconds: Pause before each answer.
+            bridge: Sends the commands.
+            voice: Speaks the answers.
+            executor: Where `voice` works, away from the event loop.
+            on_speech: Called after speech that cannot be transcribed.
+            thinking_seconds: The pause before each answer.
         """
         super().__init__(instructions="Answer with the rules of the guide.")
         self._bridge = bridge
@@ -101,7 +131,7 @@ class GuideAgent(Agent):
     async def on_user_turn_completed(
         self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage
     ) -> None:
-        """Turn the end of a spoken turn without words into `on_speech`; there is no reply to it.
+        """Call `on_speech` after a spoken turn without words; the agent does not reply to it.
 
         Raises:
             StopResponse: If the turn has no words.
@@ -113,7 +143,7 @@ class GuideAgent(Agent):
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
     ) -> AsyncGenerator[str, None]:
-        """Take the steps of the guide's reply one by one, reporting each command's result."""
+        """Take the steps of the guide's reply one by one, and report each command's result."""
         await asyncio.sleep(self._thinking_seconds)
         reply = guide.respond(_last_user_text(chat_ctx), self._memory)
         self._memory = reply.memory
@@ -125,7 +155,7 @@ class GuideAgent(Agent):
     async def tts_node(
         self, text: AsyncIterable[str], model_settings: ModelSettings
     ) -> AsyncGenerator[rtc.AudioFrame, None]:
-        """Speak sentence by sentence, as soon as each is complete; frames carry their visemes."""
+        """Speak each sentence as soon as it is complete; the frames carry their mouth shapes."""
         loop = asyncio.get_running_loop()
         async for sentence in sentences(text):
             for frame in await loop.run_in_executor(self._executor, self._speak, sentence):
@@ -143,9 +173,9 @@ class GuideAgent(Agent):
 
 
 async def sentences(text: AsyncIterable[str]) -> AsyncGenerator[str, None]:
-    """Cut a stream of text into sentences, each given as soon as its end is seen.
+    """Split a stream of text into sentences, each yielded as soon as its end arrives.
 
-    A chunk that ends like a sentence is taken to end one: the guide's chunks are whole sentences.
+    A chunk that ends like a sentence ends one: the guide's chunks are whole sentences.
     """
     rest = ""
     async for chunk in text:
@@ -158,16 +188,16 @@ async def sentences(text: AsyncIterable[str]) -> AsyncGenerator[str, None]:
 
 
 def frames_of(speech: Speech) -> list[rtc.AudioFrame]:
-    """A speech as frames at `OUTPUT_RATE`, each with the visemes that fall into it."""
-    resampler = rtc.AudioResampler(speech.sample_rate, OUTPUT_RATE, num_channels=1)
+    """Return a speech as frames at `AUDIO_RATE`, each with the mouth shapes that fall into it."""
+    resampler = rtc.AudioResampler(speech.sample_rate, AUDIO_RATE, num_channels=1)
     pcm = bytearray()
     for part in (*resampler.push(bytearray(speech.pcm)), *resampler.flush()):
         pcm += part.data.cast("B")
-    size = int(OUTPUT_RATE * _FRAME_SECONDS)
+    size = int(AUDIO_RATE * _FRAME_SECONDS)
     frames: list[rtc.AudioFrame] = []
     for start in range(0, len(pcm) // 2, size):
         samples = bytes(pcm[start * 2 : (start + size) * 2])
-        begin, end = start / OUTPUT_RATE, (start + size) / OUTPUT_RATE
+        begin, end = start / AUDIO_RATE, (start + size) / AUDIO_RATE
         visemes = tuple(
             Viseme(viseme.at - begin, viseme.shape)
             for viseme in speech.visemes
@@ -175,7 +205,7 @@ def frames_of(speech: Speech) -> list[rtc.AudioFrame]:
         )
         frames.append(
             rtc.AudioFrame(
-                samples, OUTPUT_RATE, 1, len(samples) // 2, userdata={VISEMES_KEY: visemes}
+                samples, AUDIO_RATE, 1, len(samples) // 2, userdata={VISEMES_KEY: visemes}
             )
         )
     return frames
