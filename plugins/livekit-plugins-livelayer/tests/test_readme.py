@@ -16,6 +16,7 @@ from livekit.agents import Agent, AgentSession
 from livekit.plugins.livelayer import SurfaceBridge
 from livekit.plugins.livelayer.testing import (
     Call,
+    FakeTTS,
     Prompt,
     ScriptedModel,
     ScriptedSurface,
@@ -52,7 +53,7 @@ def booking(prompt: Prompt) -> str | Call:
 async def test_the_first_snippet_connects_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
     snippet = names(CONNECT)
     model = ScriptedModel(lambda prompt: prompt.result or Call("navigate", {"href": "/pricing"}))
-    session: AgentSession[Any] = AgentSession(llm=model, user_away_timeout=None)
+    session: AgentSession[Any] = AgentSession(llm=model, tts=FakeTTS(), user_away_timeout=None)
     # A model that needs no key.
     snippet["inference"] = SimpleNamespace(LLM=lambda _name: model)
     snippet["AgentSession"] = lambda **_: session
