@@ -1,7 +1,7 @@
-"""The voice agent of livekit-agents' own README, and two lines: it now drives LiveLayer surfaces.
+"""The voice agent of livekit-agents' README, connected with LiveLayer surfaces by two lines.
 
-The model gets a tool for each thing that the surfaces allow, and hears what became of it. Every
-surface in the room knows the agent's state, and lines typed there are answered.
+The model gets a tool for each command that the surfaces allow, and its result. Every surface in
+the room knows the agent's state, and lines typed there are answered.
 
     pip install livekit-plugins-livelayer
     python agent_with_bridge.py dev
@@ -31,7 +31,7 @@ async def lookup_weather(context: RunContext[Any], location: str) -> dict[str, o
 
 
 def new_session() -> AgentSession[Any]:
-    """Any combination of STT, LLM, TTS, or a realtime model."""
+    """Return any combination of STT, LLM and TTS, or a realtime model."""
     return AgentSession(
         vad=inference.VAD(),
         stt=inference.STT("deepgram/nova-3", language="multi"),
@@ -45,7 +45,7 @@ server = AgentServer()
 
 @server.rtc_session()
 async def entrypoint(ctx: JobContext) -> None:
-    """Talk to whoever is in the room."""
+    """Talk to the users in the room."""
     session = new_session()
     bridge = livelayer.SurfaceBridge(session, ctx.room, capabilities=["navigate", "read_page"])
     await bridge.start()

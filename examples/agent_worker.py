@@ -1,10 +1,10 @@
-"""An agent for real: a livekit-agents worker that the session endpoint calls.
+"""A livekit-agents worker that joins the rooms of the session endpoint.
 
     livelayer serve                                     # prints what to export
     python examples/agent_worker.py start               # or: dev
 
 It needs no other key: without one it answers by rules and speaks with espeak-ng. It stays in its
-room while people may come back; the bridge shows who returns what was said before.
+room while users may come back; the bridge sends a returning user the transcript's tail.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from livekit.agents import AgentServer, AgentSession, JobContext, cli
 from livekit.agents.voice import room_io
 from livekit.plugins import livelayer
 from livelayer_demo import models_of_this_machine
-from livelayer_demo.parts import Stage, build_agent, build_session
+from livelayer_demo.models import AgentParts, build_agent, build_session
 from livelayer_demo.speech import Voice
 
 from livelayer_bus.messages import ALL
@@ -32,7 +32,7 @@ server = AgentServer()
 
 
 class Visitors:
-    """Greets who comes first, and leaves a room that stays empty."""
+    """Greets the first user, and leaves a room that stays empty."""
 
     def __init__(self, ctx: JobContext, session: AgentSession[Any]) -> None:
         self._ctx = ctx
@@ -41,7 +41,7 @@ class Visitors:
         self._greeted = False
 
     def open(self) -> None:
-        """Watch the room from now on; who is there already counts as coming."""
+        """Watch the room from now on; a user who is there already is greeted too."""
         self._ctx.room.on("participant_active", self._came)
         self._ctx.room.on("participant_disconnected", self._left)
         for person in self._ctx.room.remote_participants.values():
@@ -49,7 +49,7 @@ class Visitors:
                 self._came(person)
 
     def close(self) -> None:
-        """Wait for nobody any more."""
+        """Stop waiting for a user to come back."""
         self._stay()
 
     def _came(self, person: rtc.RemoteParticipant) -> None:
@@ -66,7 +66,7 @@ class Visitors:
         if all(p.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT for p in people):
             loop = asyncio.get_running_loop()
             self._stay()
-            self._leaving = loop.call_later(RESUME_SECONDS, self._ctx.shutdown, "nobody came back")
+            self._leaving = loop.call_later(RESUME_SECONDS, self._ctx.shutdown, "no user came back")
 
     def _stay(self) -> None:
         if self._leaving is not None:
@@ -75,7 +75,7 @@ class Visitors:
 
 
 async def talk(ctx: JobContext) -> None:
-    """One room, from the call to its end."""
+    """Serve one room, from the dispatch to its end."""
     await ctx.connect()
     models = models_of_this_machine().kind
     executor = ThreadPoolExecutor(1, thread_name_prefix="voice")
@@ -83,14 +83,14 @@ async def talk(ctx: JobContext) -> None:
 
     session = build_session(models)
     bridge = livelayer.SurfaceBridge(session, ctx.room, capabilities=ALL)
-    stage = Stage(bridge, voice, executor, on_speech=lambda: None, thinking_seconds=0.0)
+    parts = AgentParts(bridge, voice, executor, on_speech=lambda: None, thinking_seconds=0.0)
     await bridge.start()
     await session.start(
-        build_agent(models, stage),
+        build_agent(models, parts),
         room=ctx.room,
         room_options=room_io.RoomOptions(
             text_input=room_io.TextInputOptions(text_input_cb=bridge.text_input),
-            # The agent waits for people to come back; `Visitors` says for how long.
+            # The agent waits for users to come back, as long as `Visitors` does.
             close_on_disconnect=False,
         ),
         record=False,

@@ -176,7 +176,7 @@ def _compare_attach_point(session: ControlledSession, reader: Reader) -> None:
         "a subscription's snapshot is the state as of its own first instant",
         f"snapshot {reader.snapshot.sequence}, cursor {reader.sequence}, "
         f"state {session.state.sequence}",
-        "reduce, then publish, in one synchronous step; give the Bus `snapshot=`",
+        "reduce, then publish, in one synchronous step; give the Bus its `state=` and `reducers=`",
     )
 
 

@@ -102,7 +102,7 @@ HEAD = 'agent_id = "a"\nbase_url = "https://b.example.com"\n'
 @pytest.mark.parametrize(
     ("text", "where", "problem"),
     [
-        ("agent_id = ", "livelayer.toml", "is no TOML"),
+        ("agent_id = ", "livelayer.toml", "is not valid TOML"),
         ('base_url = "x"', "livelayer.toml: agent_id", "is missing: add it"),
         ("agent_id = 3", "livelayer.toml: agent_id", "Expected `str`"),
         ('agent_id = "a"', "livelayer.toml", "neither base_url nor a table [tokens]"),

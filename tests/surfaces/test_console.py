@@ -144,7 +144,7 @@ async def test_a_terminal_that_takes_nothing_holds_nobody_up(
 
 @pytest.mark.parametrize("refresh", [0, -1, 61])
 async def test_a_rate_that_cannot_be_is_refused(refresh: float) -> None:
-    with pytest.raises(MisuseError, match="give pictures a second"):
+    with pytest.raises(MisuseError, match="at most 60 frames a second"):
         ConsoleSurface(refresh=refresh)
 
 

@@ -187,7 +187,7 @@ async def test_what_a_crash_cut_off_is_told_and_the_rest_is_read(
         await session.connect()
         await mounted.unmount()
     first, *rest = read_jsonl(path)
-    assert first == UnreadableLine(1, "the line is no JSON (a line that was cut off?)")
+    assert first == UnreadableLine(1, "the line is not valid JSON (a line that was cut off?)")
     assert not any(isinstance(line, UnreadableLine) for line in rest)
     assert any(isinstance(line, EventLine) for line in rest)
 

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 from livekit.agents import Agent
+from livekit.agents.llm import RawFunctionTool
+from livekit.plugins.livelayer import Answer, Outcome
+from livekit.plugins.livelayer.data_channel import Outgoing
 from livekit.plugins.livelayer.testing import Call, Prompt, ScriptedSurface, run_agent
+from livekit.plugins.livelayer.tools import command_tool
+
+from livelayer_bus.messages import COMMANDS
 
 pytestmark = pytest.mark.anyio
 
@@ -122,3 +128,53 @@ async def test_silence_is_not_called_success() -> None:
     async with run_agent(agent(), guide, surface=surface, command_timeout=0.2):
         await surface.type("navigate /pricing")
         await surface.hear("Do not claim that it worked")
+
+
+class NoSurface:
+    """Sends nothing."""
+
+    async def command(self, message: Outgoing, /, *, reply: str | None = None) -> Answer:
+        return Answer(Outcome.GONE)
+
+
+def test_every_command_with_a_tool_describes_all_that_the_model_chooses() -> None:
+    found: dict[str, list[str]] = {}
+    for kind in COMMANDS:
+        if kind.tool is not None:
+            tool = command_tool(kind, NoSurface())
+            assert isinstance(tool, RawFunctionTool)
+            schema = tool.info.raw_schema["parameters"]
+            assert all(one["description"] for one in schema["properties"].values())
+            found[tool.id] = schema["required"]
+    assert found == {
+        "navigate": ["href"],
+        "scroll_to": ["selector"],
+        "scroll_page": ["direction"],
+        "click": ["selector"],
+        "fill_form": ["form_id", "values"],
+        "focus_field": ["form_id", "field_name"],
+        "submit_form": ["form_id"],
+        "read_page": [],
+        "list_routes": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "problem"),
+    [
+        ("fill_form", {"form_id": "a", "values": 5}, "values"),
+        ("fill_form", {"form_id": "a", "values": [{"name": "x"}]}, "values"),
+        ("scroll_page", {"direction": "sideways"}, "direction must be one of"),
+        ("click", {}, "selector"),
+    ],
+)
+async def test_wrong_arguments_are_reported_and_not_sent(
+    tool: str, arguments: dict[str, Any], problem: str
+) -> None:
+    def model(prompt: Prompt) -> str | Call:
+        return prompt.result or Call(tool, arguments)
+
+    async with run_agent(agent(), model) as harness:
+        await harness.surface.type("go")
+        assert problem in await harness.surface.hear("Not done, and not sent")
+    assert tool not in harness.surface.types()

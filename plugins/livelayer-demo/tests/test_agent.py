@@ -229,7 +229,7 @@ async def test_without_an_answer_success_is_not_claimed(embedded: Stage) -> None
     async with joined(embedded) as user, quiet_agent(embedded, thinking_seconds=0.0):
         await user.until(lambda: "bot_ready" in user.types())
         await user.type("scroll down")
-        await user.until(lambda: user.said("Nobody answered me"))
+        await user.until(lambda: user.said("The page did not answer"))
     assert not user.said("I have scrolled")
 
 

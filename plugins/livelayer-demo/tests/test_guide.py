@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from livekit.plugins.livelayer import Outcome
 from livelayer_demo import SCRIPT
 from livelayer_demo.guide import (
-    Act,
     Memory,
     ReadPage,
     Reply,
     Say,
+    Send,
     notice_text,
     outcome_text,
     page_outcome_text,
@@ -30,9 +30,9 @@ def spoken(reply: Reply) -> str:
     return " ".join(step.text for step in reply.steps if isinstance(step, Say))
 
 
-def act_of(line: str, memory: Memory | None = None) -> Act:
-    [act] = [step for step in respond(line, memory or Memory()).steps if isinstance(step, Act)]
-    return act
+def send_of(line: str, memory: Memory | None = None) -> Send:
+    [send] = [step for step in respond(line, memory or Memory()).steps if isinstance(step, Send)]
+    return send
 
 
 @pytest.mark.parametrize("line", ["hello", "Hi!", "  hey there", "Good morning"])
@@ -61,8 +61,8 @@ def test_a_greeting_is_greeted(line: str) -> None:
     ],
 )
 def test_going_somewhere_navigates_to_a_path_of_the_site(line: str, href: str) -> None:
-    act = act_of(line)
-    assert (act.command, act.fields) == ("navigate", {"href": href})
+    send = send_of(line)
+    assert (send.command, send.fields) == ("navigate", {"href": href})
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_going_somewhere_navigates_to_a_path_of_the_site(line: str, href: str) -
     ],
 )
 def test_scrolling_is_smooth_and_goes_where_it_was_asked_to(line: str, direction: str) -> None:
-    act = act_of(line)
-    assert act.command == "scroll_page"
-    assert act.fields == {"direction": direction, "behavior": "smooth"}
+    send = send_of(line)
+    assert send.command == "scroll_page"
+    assert send.fields == {"direction": direction, "behavior": "smooth"}
 
 
 @pytest.mark.parametrize(
@@ -97,26 +97,26 @@ def test_asking_about_the_page_reads_it(line: str) -> None:
     ],
 )
 def test_a_name_that_is_given_goes_into_the_form(line: str, name: str) -> None:
-    act = act_of(line)
-    assert act.command == "fill_form"
-    assert act.fields == {"formId": "contact", "values": {"name": name}}
+    send = send_of(line)
+    assert send.command == "fill_form"
+    assert send.fields == {"formId": "contact", "values": {"name": name}}
 
 
 def test_a_missing_name_is_asked_for_and_the_answer_fills_the_form() -> None:
     asked = respond("fill in my name", Memory())
-    assert not any(isinstance(step, Act) for step in asked.steps)
+    assert not any(isinstance(step, Send) for step in asked.steps)
     assert asked.memory.awaiting_name
 
-    act = act_of("grace hopper", asked.memory)
+    send = send_of("grace hopper", asked.memory)
 
-    assert act.fields == {"formId": "contact", "values": {"name": "Grace Hopper"}}
+    assert send.fields == {"formId": "contact", "values": {"name": "Grace Hopper"}}
 
 
 def test_another_question_ends_the_wait_for_a_name() -> None:
     asked = respond("fill in my name", Memory())
     after = respond("what is a surface?", asked.memory)
     assert not after.memory.awaiting_name
-    assert not any(isinstance(step, Act) for step in respond("blue sky", after.memory).steps)
+    assert not any(isinstance(step, Send) for step in respond("blue sky", after.memory).steps)
 
 
 def test_a_name_is_remembered() -> None:
@@ -124,27 +124,27 @@ def test_a_name_is_remembered() -> None:
     assert told.memory.name == "Ada"
     assert "Ada" in spoken(respond("what's my name?", told.memory))
     assert "Ada" in spoken(respond("hello", told.memory))
-    assert act_of("fill in my name", told.memory).fields["values"] == {"name": "Ada"}
+    assert send_of("fill in my name", told.memory).fields["values"] == {"name": "Ada"}
 
 
 @pytest.mark.parametrize(
     "line", ["submit", "Submit!", "please send it", "submit the form", "and now send off my form."]
 )
 def test_submitting_sends_the_one_form(line: str) -> None:
-    act = act_of(line)
-    assert (act.command, act.fields) == ("submit_form", {"formId": "contact"})
+    send = send_of(line)
+    assert (send.command, send.fields) == ("submit_form", {"formId": "contact"})
 
 
 @pytest.mark.parametrize("line", ["send me a postcard", "I submit to nobody", "do you send data"])
 def test_other_talk_of_sending_sends_nothing(line: str) -> None:
-    assert not any(isinstance(step, Act) for step in respond(line, Memory()).steps)
+    assert not any(isinstance(step, Send) for step in respond(line, Memory()).steps)
 
 
 def test_where_the_form_is_is_said_only_if_the_page_failed() -> None:
-    act = act_of("submit")
-    assert outcome_text(act, Outcome.FAILED).endswith("say: go to sign up.")
-    assert act_of("go to sign up").fields == {"href": "/sign-up"}
-    others = [outcome_text(act, other) for other in Outcome if other is not Outcome.FAILED]
+    send = send_of("submit")
+    assert outcome_text(send, Outcome.FAILED).endswith("say: go to sign up.")
+    assert send_of("go to sign up").fields == {"href": "/sign-up"}
+    others = [outcome_text(send, other) for other in Outcome if other is not Outcome.FAILED]
     assert not any("go to sign up" in text for text in others)
 
 
@@ -158,11 +158,11 @@ def test_every_line_gets_a_reply(line: str, awaiting: bool) -> None:
 
 
 def test_only_success_is_called_success() -> None:
-    act = Act("navigate", {"href": "/pricing"}, "Here we are.", "go to pricing")
-    texts = {outcome: outcome_text(act, outcome) for outcome in Outcome}
+    send = Send("navigate", {"href": "/pricing"}, "Here we are.", "go to pricing")
+    texts = {outcome: outcome_text(send, outcome) for outcome in Outcome}
     assert texts[Outcome.DONE] == "Here we are."
     assert "may not do that here" in texts[Outcome.REFUSED]
-    assert "Nobody answered" in texts[Outcome.SILENCE]
+    assert "did not answer" in texts[Outcome.SILENCE]
     assert len(set(texts.values())) == len(Outcome)
     failures = [text for outcome, text in texts.items() if outcome is not Outcome.DONE]
     assert not any("Here we are" in text for text in failures)
@@ -231,7 +231,7 @@ def test_the_script_is_what_the_guide_does() -> None:
         said = spoken(reply).casefold()
         assert all(words in said for words in line.answer_has), line.text
         commands = [
-            (step.command, step.fields) if isinstance(step, Act) else ("request_page_context", {})
+            (step.command, step.fields) if isinstance(step, Send) else ("request_page_context", {})
             for step in reply.steps
             if not isinstance(step, Say)
         ]

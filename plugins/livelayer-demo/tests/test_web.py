@@ -1,4 +1,4 @@
-"""Where the demo's site is served: a port that is free, and one line if there is no site."""
+"""Where the demo's site is served: a free port, and one line if there is no site."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port that somebody else listens on."""
+    """A port that another socket listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -33,10 +33,10 @@ def test_a_port_that_is_taken_is_refused_by_name(taken: int) -> None:
 async def test_without_the_plugin_one_line_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("livelayer_bus.plugins.entry_points", lambda **_: ())
+    monkeypatch.setattr("livelayer_demo.web.KEY", "a-surface-that-is-not-installed")
     async with Session("demo", tokens=LiteralToken("ws://127.0.0.1:1", "t")) as session:
-        place = await mount_site(session)
+        site = await mount_site(session)
         assert not session.state.surfaces
-    assert place.url is None
-    assert "pip install livelayer-web" in place.message
-    assert "\n" not in place.message
+    assert site.url is None
+    assert "pip install livelayer-web" in site.message
+    assert "\n" not in site.message

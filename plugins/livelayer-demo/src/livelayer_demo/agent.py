@@ -195,8 +195,15 @@ class DemoAgent:
 
     async def _connect(self, room: rtc.Room) -> None:
         redact_sdk_log()
+        joining = asyncio.create_task(
+            room.connect(self._url, self._token, self._room_options), name="demo-agent joining"
+        )
         try:
-            await room.connect(self._url, self._token, self._room_options)
+            await asyncio.shield(joining)
+        except asyncio.CancelledError:
+            # The native side joins all the same, and logs an error if the server closes meanwhile.
+            await asyncio.wait({joining}, timeout=self._close_timeout / 2)
+            raise
         except rtc.ConnectError as exc:
             # Not `from exc`: the SDK's text quotes the token that a server refused.
             raise join_error(self._url, self._token, exc.message) from None
@@ -225,10 +232,10 @@ class DemoAgent:
         return self._session
 
     def _reason(self, cause: BaseException | None) -> str:
-        told = self._session.end_reason if self._session is not None else None
+        reason = self._session.end_reason if self._session is not None else None
         while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
             cause = cause.exceptions[0]
-        return told or (type(cause).__name__ if cause is not None else "it ended while starting")
+        return reason or (type(cause).__name__ if cause is not None else "it ended while starting")
 
     def _hush(self) -> None:
         if not self._quiet:

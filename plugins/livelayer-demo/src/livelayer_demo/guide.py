@@ -1,13 +1,14 @@
-"""The guide: what the offline agent answers, and what it asks the page to do. Pure rules."""
+"""The guide: the rules by which the offline agent answers and commands the page. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
+import msgspec
 from livekit.plugins.livelayer import Outcome
+from msgspec.structs import replace
 
 from livelayer_bus.messages import FormSubmitBlocked, FormSubmitted
 
@@ -44,24 +45,22 @@ PLACES: Final[dict[str, str]] = {
     "contact form": "/sign-up",
     "form": "/sign-up",
 }
-"""What people call the pages of the demo's site, where that is not the name in the address."""
+"""Names of the site's pages, other than the last part of their address."""
 PAGE_EXCERPT: Final = 240
 """Characters of a page's text that are read out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Speak this."""
+class Say(msgspec.Struct, frozen=True):
+    """Say a text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
-    """Send a command to the page, wait for what became of it, and say so.
+class Send(msgspec.Struct, frozen=True):
+    """Send a command to the page, wait for its result, and say it.
 
-    `fields` are the message's fields besides `type`; `done` is said if it worked, `goal` completes
-    the sentence "I could not ...", and `hint` is said after it if the page tried and failed.
+    `fields` are the message's fields besides `type`; `done` is said after a success, `goal`
+    completes the sentence "I could not ...", and `hint` follows it if the page tried and failed.
     """
 
     command: str
@@ -71,24 +70,21 @@ class Act:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadPage:
-    """Ask the page what it shows, and speak about the answer."""
+class ReadPage(msgspec.Struct, frozen=True):
+    """Ask the page what it shows, and describe the answer."""
 
 
-Step: TypeAlias = Say | Act | ReadPage
+Step: TypeAlias = Say | Send | ReadPage
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What the guide remembers of this conversation."""
+class Memory(msgspec.Struct, frozen=True):
+    """What the guide remembers from this conversation."""
 
     name: str | None = None
     awaiting_name: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """Steps to take in order, and what to remember afterwards."""
 
     steps: tuple[Step, ...]
@@ -107,7 +103,7 @@ _Rule: TypeAlias = Callable[[re.Match[str], Memory], Reply]
 
 
 def respond(text: str, memory: Memory) -> Reply:
-    """What the guide does about a line of the user. Never fails, always has at least one step."""
+    """Return the reply to a line of the user. Never fails; the reply has at least one step."""
     line = " ".join(text.replace("\u2019", "'").split())
     for pattern, rule in _RULES:
         if match := pattern.search(line):
@@ -121,29 +117,29 @@ def respond(text: str, memory: Memory) -> Reply:
     )
 
 
-def outcome_text(act: Act, outcome: Outcome) -> str:
-    """What the guide says, truthfully, about what became of a command."""
+def outcome_text(send: Send, outcome: Outcome) -> str:
+    """Return what the guide says about the result of a command."""
     match outcome:
         case Outcome.DONE:
-            return act.done
+            return send.done
         case Outcome.REFUSED:
-            return f"I may not do that here: nobody gave me the permission to {act.goal}."
+            return f"I may not do that here: this page does not allow me to {send.goal}."
         case Outcome.INVALID:
-            return f"I could not {act.goal}: the page did not understand what I asked for."
+            return f"I could not {send.goal}: the page did not understand what I asked for."
         case Outcome.FAILED:
-            return f"I could not {act.goal}: the page tried, and it failed. {act.hint}".rstrip()
+            return f"I could not {send.goal}: the page tried, and it failed. {send.hint}".rstrip()
         case Outcome.BLOCKED:
-            return f"I could not {act.goal}: something in it is missing or not valid yet."
+            return f"I could not {send.goal}: something in it is missing or not valid yet."
         case Outcome.TIMEOUT:
-            return f"I could not {act.goal}: the page did not manage it in time."
+            return f"I could not {send.goal}: the page did not manage it in time."
         case Outcome.SILENCE:
-            return "Nobody answered me, so I cannot tell whether that worked."
+            return "The page did not answer, so I do not know whether that worked."
         case Outcome.GONE:
-            return f"I could not {act.goal}: your page is not connected any more."
+            return f"I could not {send.goal}: your page is not connected any more."
 
 
 def page_text(context: object) -> str:
-    """What the guide says about a page context of any shape."""
+    """Return what the guide says about a page context of any shape."""
     if isinstance(context, Mapping):
         title = _first_text(context, "title", "name", "heading")
         place = _first_text(context, "pathname", "path", "url", "href", "route")
@@ -160,22 +156,22 @@ def page_text(context: object) -> str:
         parts.append(f"You are on {place}.")
     if body:
         parts.append(f"It says: {body}")
-    return " ".join(parts) or "The page answered, but it told me nothing that I can read out."
+    return " ".join(parts) or "The page answered, but with nothing that I can read out."
 
 
 def page_outcome_text(outcome: Outcome) -> str:
-    """What the guide says when it asked for the page and got no context."""
+    """Return what the guide says when it asked for the page and got no context."""
     match outcome:
         case Outcome.REFUSED:
-            return "I may not do that here: nobody gave me the permission to read the page."
+            return "I may not do that here: this page does not allow me to read the page."
         case Outcome.DONE | Outcome.SILENCE | Outcome.TIMEOUT:
             return "I asked the page, but I got no answer in time."
         case Outcome.INVALID | Outcome.FAILED | Outcome.BLOCKED | Outcome.GONE:
-            return "I asked the page, but it could not tell me what it shows."
+            return "I asked the page, but it could not say what it shows."
 
 
 def notice_text(message: FormSubmitted | FormSubmitBlocked) -> str:
-    """What the guide says about a form that the user sent."""
+    """Return what the guide says about a form that the user submitted."""
     if isinstance(message, FormSubmitted):
         return "Thank you, the form has been sent."
     if message.reason == "validation":
@@ -207,20 +203,20 @@ def _navigate(match: re.Match[str], memory: Memory) -> Reply:
         if not slug:
             return _say("Where shall I go? Name me a page, for example pricing.", memory)
         href, spoken = f"/{slug}", target
-    act = Act("navigate", {"href": href}, f"Here we are: {spoken}.", f"go to {spoken}")
-    return Reply((Say(f"Let us go to {spoken}."), act), memory)
+    command = Send("navigate", {"href": href}, f"Here we are: {spoken}.", f"go to {spoken}")
+    return Reply((Say(f"Let us go to {spoken}."), command), memory)
 
 
 def _scroll(match: re.Match[str], memory: Memory) -> Reply:
     direction = match["direction"].casefold()
     where = f"to the {direction}" if direction in {"top", "bottom"} else direction
-    act = Act(
+    command = Send(
         "scroll_page",
         {"direction": direction, "behavior": "smooth"},
         f"I have scrolled {where}.",
         f"scroll {where}",
     )
-    return Reply((Say(f"Scrolling {where}."), act), memory)
+    return Reply((Say(f"Scrolling {where}."), command), memory)
 
 
 def _read(_match: re.Match[str], memory: Memory) -> Reply:
@@ -235,7 +231,7 @@ def _fill(match: re.Match[str], memory: Memory) -> Reply:
 
 
 def _fill_name(name: str, memory: Memory) -> Reply:
-    act = Act(
+    command = Send(
         "fill_form",
         {"formId": FORM_ID, "values": {"name": name}},
         f"Your name is in the form, {name}.",
@@ -243,18 +239,18 @@ def _fill_name(name: str, memory: Memory) -> Reply:
         _WHERE_THE_FORM_IS,
     )
     remembered = replace(memory, name=name, awaiting_name=False)
-    return Reply((Say(f"I am writing {name} into the form."), act), remembered)
+    return Reply((Say(f"I am writing {name} into the form."), command), remembered)
 
 
 def _submit(_match: re.Match[str], memory: Memory) -> Reply:
-    act = Act(
+    command = Send(
         "submit_form",
         {"formId": FORM_ID},
         "I have sent the form.",
         "send the form",
         _WHERE_THE_FORM_IS,
     )
-    return Reply((Say("I am sending the form."), act), memory)
+    return Reply((Say("I am sending the form."), command), memory)
 
 
 def _remember(match: re.Match[str], memory: Memory) -> Reply:

@@ -149,7 +149,7 @@ class GuideAgent(Agent):
         self._memory = reply.memory
         space = ""
         for step in reply.steps:
-            yield space + (step.text if isinstance(step, guide.Say) else await self._act(step))
+            yield space + (step.text if isinstance(step, guide.Say) else await self._send(step))
             space = " "
 
     async def tts_node(
@@ -164,8 +164,8 @@ class GuideAgent(Agent):
     def _speak(self, sentence: str) -> list[rtc.AudioFrame]:
         return frames_of(self._voice.speak(sentence))
 
-    async def _act(self, step: guide.Act | guide.ReadPage) -> str:
-        if isinstance(step, guide.Act):
+    async def _send(self, step: guide.Send | guide.ReadPage) -> str:
+        if isinstance(step, guide.Send):
             answer = await self._bridge.command({"type": step.command, **step.fields})
             return guide.outcome_text(step, answer.outcome)
         answer = await self._bridge.command(RequestPageContext())

@@ -81,9 +81,10 @@ class Observer:
                     continue
                 except StopAsyncIteration:
                     return
-                self._note(event)
+                self.note(event)
 
-    def _note(self, event: Event) -> None:
+    def note(self, event: Event) -> None:
+        """Collect one event."""
         words = self._words(event)
         if words and len(self.changes) < MAX_CHANGES:
             self.changes.append(words)
@@ -178,7 +179,7 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
         checks = [
             (
                 not self.unexpected_joins,
-                f"the room was joined {self.unexpected_joins} times more than asked for",
+                f"joins of the room that were not asked for: {self.unexpected_joins}",
             ),
             (self.same_session, "the session changed while a surface was away"),
             ("agent ready" in self.changes, "the agent was never ready"),

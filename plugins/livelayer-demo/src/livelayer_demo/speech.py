@@ -6,16 +6,16 @@ import ctypes
 import importlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 from livekit.plugins.livelayer.face import Viseme, shape_of
 
 from .errors import DemoDependencyError, SpeechFailedError
 
 MAX_TEXT = 1_000
-"""Characters spoken in one call; longer texts are cut, so that one call stays short."""
+"""Characters that one call speaks; a longer text is cut, so that the call stays short."""
 
 _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: samples go to the callback, inside espeak_Synth
 _PHONEME_EVENTS_IPA_NO_EXIT = 0x1 | 0x2 | 0x8000
@@ -52,9 +52,8 @@ _SynthCallback = ctypes.CFUNCTYPE(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """Spoken text: mono 16-bit little-endian samples, and the mouth that goes with them."""
+class Speech(msgspec.Struct, frozen=True):
+    """Spoken text: mono 16-bit little-endian samples, and their mouth shapes."""
 
     pcm: bytes
     sample_rate: int
@@ -81,8 +80,8 @@ class Voice:
             pitch: 0 to 100.
 
         Raises:
-            DemoDependencyError: The wheel is missing or does not load here.
-            SpeechFailedError: The library has no such voice.
+            DemoDependencyError: the wheel is missing or does not load here.
+            SpeechFailedError: the library has no such voice.
         """
         self._library = _load()
         self._name = name
@@ -93,11 +92,11 @@ class Voice:
 
     @property
     def sample_rate(self) -> int:
-        """Samples a second of everything this voice says."""
+        """Samples a second of this voice."""
         return self._library.sample_rate
 
     def speak(self, text: str) -> Speech:
-        """Turn a text into speech, completely or not at all.
+        """Return a text as speech; the first `MAX_TEXT` characters of it.
 
         Raises:
             SpeechFailedError: espeak-ng reported a failure.
@@ -121,7 +120,7 @@ class _Library:
         self._pcm = bytearray()
         self._phonemes: list[tuple[int, str]] = []
         self._selected: tuple[str, int, int] | None = None
-        # Kept for as long as the library may call it.
+        # Kept alive: the library calls it.
         self._callback = _SynthCallback(self._collect)
         self.sample_rate: int = library.espeak_Initialize(
             _SYNCHRONOUS, 0, data_path.encode(), _PHONEME_EVENTS_IPA_NO_EXIT
@@ -173,7 +172,7 @@ def _load() -> _Library:
 @lru_cache(maxsize=1)
 def _load_once() -> _Library:
     try:
-        # Not a top-level import: the rest of the demo works (with real models) without it.
+        # Not a top-level import: with real models the demo works without it.
         loader: Any = importlib.import_module("espeakng_loader")
     except ImportError as exc:
         raise DemoDependencyError("espeakng-loader", "it is not installed") from exc

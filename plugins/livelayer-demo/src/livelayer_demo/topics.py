@@ -1,4 +1,4 @@
-"""What the offline guide knows by heart: pure data, the first pattern that is found answers."""
+"""The offline guide's answers: pure data; the first pattern that matches is used."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ TOPICS: Final[tuple[tuple[str, str], ...]] = (
     (
         r"\b(microphone|mic)\b",
         (
-            "The microphone has one owner at a time. A second one is told who holds it, and it is "
-            "free again when its surface goes."
+            "The microphone has one owner at a time. A second one learns who holds it, and it "
+            "is free again when that surface goes."
         ),
     ),
     (
         r"\b(capabilit(y|ies)|permissions?|allowed)\b",
         (
             "A surface says what I may do to it: navigate, scroll, fill in forms. The default is "
-            "nothing, and when I am refused, I am told."
+            "nothing, and I hear about every refusal."
         ),
     ),
     (
@@ -78,7 +78,7 @@ TOPICS: Final[tuple[tuple[str, str], ...]] = (
         r"\bevents?\b|\b(event|the) bus\b",
         (
             "Everything that happens in a session is an event on one bus. Each reader has a cursor "
-            "of its own, and nobody waits for anybody."
+            "of its own, and none waits for another."
         ),
     ),
     (

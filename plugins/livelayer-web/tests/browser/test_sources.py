@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from livekit import rtc
 from livekit.agents import UserStateChangedEvent
-from livelayer_demo import agent_session as performance
-from livelayer_demo import guide, parts
+from livelayer_demo import agent_session, guide, models
 from livelayer_demo.speech import Voice
 from livelayer_demo.web import SITE
 from playwright.async_api import Browser, BrowserContext, Page, expect
@@ -85,7 +84,7 @@ async def person(talker: Browser) -> AsyncGenerator[BrowserContext]:
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the agent's voice activity detection makes of the person: speaking, listening."""
     states: list[str] = []
-    build = parts.build_session
+    build = models.build_session
 
     def listening(*given: Any) -> Any:
         session = build(*given)
@@ -96,7 +95,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         session.on("user_state_changed", changed)
         return session
 
-    monkeypatch.setattr(performance, "build_session", listening)
+    monkeypatch.setattr(agent_session, "build_session", listening)
     return states
 
 

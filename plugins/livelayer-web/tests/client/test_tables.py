@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,13 +19,14 @@ from playwright.async_api import Page
 
 from livelayer_bus.events import AgentConfig, AgentState, ConnectionState, Role, TranscriptEntry
 from livelayer_bus.messages import (
+    COMMANDS,
+    FROM_AGENT,
     MAX_ROUTES,
+    TO_AGENT,
     AgentStateMessage,
-    Command,
     FormSubmitBlocked,
-    FromAgent,
     ScrollDirection,
-    ToAgent,
+    WireMessage,
     capability_of,
 )
 from livelayer_bus.state import LeaseState, SessionState
@@ -33,8 +35,8 @@ STATIC = Path(livelayer_web.__file__).parent / "static"
 TYPES = (STATIC / "client" / "types.js").read_text()
 
 
-def wire_types(union: Any) -> set[str]:
-    return {one.wire_type() for one in get_args(union)}
+def wire_types(kinds: Iterable[type[WireMessage]]) -> set[str]:
+    return {kind.wire_type() for kind in kinds}
 
 
 async def table(page: Page, module: str, name: str) -> Any:
@@ -50,7 +52,7 @@ async def table(page: Page, module: str, name: str) -> Any:
 
 @pytest.mark.anyio
 async def test_a_message_needs_the_same_capability_on_both_sides(modules: Page) -> None:
-    types = sorted(wire_types(FromAgent) | wire_types(ToAgent))
+    types = sorted(wire_types(FROM_AGENT) | wire_types(TO_AGENT))
     types += ["task_of_tomorrow", "toString", "", "unknown"]
     found = await modules.evaluate(
         """async (types) => {
@@ -64,7 +66,7 @@ async def test_a_message_needs_the_same_capability_on_both_sides(modules: Page) 
 
 @pytest.mark.anyio
 async def test_lists_of_words_are_the_same_on_both_sides(modules: Page) -> None:
-    events = wire_types(FromAgent) - wire_types(Command) - {AgentStateMessage.wire_type()}
+    events = wire_types(FROM_AGENT) - wire_types(COMMANDS) - {AgentStateMessage.wire_type()}
     errors: list[type[ViewerTokenError]] = [ViewerTokenError, *ViewerTokenError.__subclasses__()]
     refused = {error.code for error in errors}
     assert await table(modules, "page/links.js", "MAX_ROUTES") == MAX_ROUTES
@@ -119,3 +121,9 @@ def test_a_short_record_has_python_s_fields(record: type[msgspec.Struct], file: 
 def test_a_line_of_the_transcript_has_python_s_roles() -> None:
     roles = " | ".join(f'"{role}"' for role in get_args(Role))
     assert f"@property {{{roles}}} role" in TYPES
+
+
+@pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.wire_type())
+def test_every_command_of_python_is_carried_out_on_a_page(kind: type[WireMessage]) -> None:
+    code = (STATIC / "page" / "commands.js").read_text()
+    assert f'"{kind.wire_type()}"' in code
