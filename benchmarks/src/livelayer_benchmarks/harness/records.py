@@ -33,9 +33,8 @@ class Environment(msgspec.Struct, frozen=True):
     date: str
     python: str
     machine: str
-    load: float | None
-    """Processes that wanted a core when the run began, the benchmark's own not among them; None if
-    it was not recorded."""
+    load: float
+    """Processes that wanted a core when the run began, the benchmark's own not among them."""
     server: str
     """"embedded", "real" or "none"."""
     versions: dict[str, str]
