@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from livelayer_benchmarks.bus import BusBenchmark, Plan
-from livelayer_benchmarks.bus_report import show
-from livelayer_benchmarks.main_bus import run
+from livelayer_benchmarks.harness import Result
+from livelayer_benchmarks.harness.report import show
+from livelayer_benchmarks.workloads.bus.area import AREA, Case, Plan, run
 
 TINY = Plan(readers=(1, 16), deliveries=64, burst=4, small_burst=2, wake_turns=5, repetitions=1)
 
@@ -27,9 +27,9 @@ def test_every_rival_runs_and_is_shown(capsys: pytest.CaptureFixture[str]) -> No
         ">= 10x",
         "<= 1.3x",
     ]
-    assert msgspec.json.decode(msgspec.json.encode(result), type=BusBenchmark) == result
-    show(result)
-    shown = capsys.readouterr().out
-    assert "asyncio.Queue" in shown
+    encoded = msgspec.json.encode(result)
+    assert msgspec.json.decode(encoded, type=Result[Plan, Case]) == result
+    show(AREA.tables, result)
+    assert "asyncio.Queue" in capsys.readouterr().out
     for reason in result.skipped.values():
         assert "is not installed" in reason

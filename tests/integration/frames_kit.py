@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 from livekit import rtc
-from livelayer_benchmarks.picture import Painter, Sampler, read_stamp
+from livelayer_benchmarks.signals.stamped_video import Painter, Sampler, read_stamp
 
 from livelayer_bus import Session, SurfaceSession
 from livelayer_bus.media import AudioFrame, VideoFrame, VideoSubscription

@@ -10,7 +10,7 @@ import anyio
 import numpy as np
 import pytest
 from livekit import rtc
-from livelayer_benchmarks.picture import Painter
+from livelayer_benchmarks.signals.stamped_video import Painter
 
 from livelayer_bus import SurfaceSession
 from livelayer_bus.errors import MicrophoneBusyError, SourceBusyError

@@ -1,16 +1,12 @@
-"""`livelayer bench`: runs the measurements of `livelayer_benchmarks` and shows their results.
-
-A measurement is a module `livelayer_benchmarks.<area>` with a function `run_<area>_benchmark`,
-which takes `url` if it can use a server. Its result is a record with `goals`; the package shows it.
-"""
+"""`livelayer bench`: the one way to measure an area, or all of them."""
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import anyio.to_thread
 import msgspec
@@ -19,81 +15,158 @@ import typer
 from livelayer_bus.cli import FAILED, OK, complain, run_async
 from livelayer_bus.errors import ConfigError
 
-AREAS: Final = ("bus", "frames", "audio", "data", "session", "stalls")
-PACKAGE: Final = "livelayer_benchmarks"
+if TYPE_CHECKING:  # the help needs none of it
+    from .harness import Area, Result
+
+AREAS: Final[Mapping[str, str]] = {
+    "bus": "events to many readers, beside queues, streams and emitters",
+    "startup": "imports, joining a room, the first frame, beside the bare SDK",
+    "frames": "video to many surfaces, beside a VideoStream each",
+    "audio": "audio to many surfaces, beside an AudioStream each",
+    "data": "data messages to an agent and back, beside the bare SDK",
+    "session": "several widgets on one session, and many sessions in one process",
+    "stalls": "surfaces that sleep, and a blocked event loop",
+    "web": "web pages of one session, beside an encode for each page",
+    "glass": "how old a frame is when Chromium shows it",
+    "server": "the embedded server beside a real one (with --url)",
+}
+"""The areas, in the order of `all`, each with its line in the help."""
+
+INCOMPLETE: Final = 2  # something that was asked for cannot be measured
+_LIST: Final = "\n".join(f"  {name:9}{line}" for name, line in AREAS.items())
+HELP: Final = f"""\
+Measure this package beside its alternatives, in one run, on this machine.
+
+Read the ratios: rivals are measured in turns, so a busy machine slows all of them alike. At the end
+are the goals that the project sets itself.
+
+Areas:
+
+\b
+{_LIST}
+
+Examples:
+
+\b
+  livelayer bench bus --quick
+  livelayer bench frames --json frames.json --plot frames.svg
+  livelayer bench all --json results/ --plot results/
+
+Exits with 1 if a goal is missed, with 2 if something could not be measured.
+"""
 
 
 def command(
-    area: Annotated[
-        str, typer.Argument(help=f"What to measure: {', '.join(AREAS)} or all.")
-    ] = "all",
+    area: Annotated[str, typer.Argument(help="One of the areas, or all.", metavar="AREA")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One short repetition: to see that it runs.")
+    ] = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the results here.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--json",
+            help="Write the result here; in a folder, AREA.json for each area.",
+            metavar="FILE",
+        ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Also draw the ratios here (.png or .svg).", metavar="FILE"),
+        typer.Option(
+            help="Draw charts here (.png or .svg); in a folder, AREA.svg for each area.",
+            metavar="FILE",
+        ),
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="Measure against this LiveKit server as well.")
+        str | None,
+        typer.Option(
+            help="Measure with this LiveKit server, whose key and secret are in LIVEKIT_API_KEY "
+            "and LIVEKIT_API_SECRET, instead of an embedded one.",
+            metavar="URL",
+        ),
     ] = None,
 ) -> None:
-    """Measure this package beside its alternatives, in one run, on this machine.
+    if area != "all" and area not in AREAS:
+        _refuse(f"{area!r} is not an area: {', '.join(AREAS)}, all")
+    names = list(AREAS) if area == "all" else [area]
+    if json_file is not None:
+        _check_target("--json", json_file, (".json",), several=len(names) > 1)
+    if plot is not None:
+        _check_target("--plot", plot, (".png", ".svg"))
+    run = partial(_run, names, quick, json_file, plot, url)
+    run_async(lambda: anyio.to_thread.run_sync(run, abandon_on_cancel=True))
 
-    Every number is a ratio to a rival measured a moment before, so that a busy machine changes
-    little. The goals that the project sets itself are listed at the end; exits with 1 if one of
-    them is missed.
 
-    Examples:
+command.__doc__ = HELP
 
-    \b
-      livelayer bench bus
-      livelayer bench all --json results.json --plot results.svg
-    """
-    there = [name for name in AREAS if find_spec(f"{PACKAGE}.{name}") is not None]
-    wanted = there if area == "all" else [area]
-    for name in wanted:
-        if name not in AREAS:
-            raise typer.BadParameter(f"{name!r} is none of {', '.join(AREAS)}, all")
-        if name not in there:
-            raise typer.BadParameter(f"{name!r} is not available; there is {', '.join(there)}")
 
-    async def main() -> int:
-        results: dict[str, Any] = {}
-        for name in wanted:
-            complain(f"measuring {name}, this takes one to five minutes")
-            result = await anyio.to_thread.run_sync(_measure, name, url, abandon_on_cancel=True)
-            _show(name, result)
-            results[name] = msgspec.to_builtins(result)
+def _run(
+    names: list[str], quick: bool, json_file: Path | None, plot: Path | None, url: str | None
+) -> int:
+    measured: list[tuple[Area, Result[Any, Any]]] = []
+    incomplete = False
+    for name in names:
+        area, problem = _load(name)
+        if area is not None and area.server == "real" and url is None:
+            problem = "needs a real server to compare with: --url"
+        elif area is not None and area.server == "none" and url is not None and len(names) == 1:
+            problem = "takes no --url: it needs no server"
+        if area is None or problem:
+            complain(f"{name}: {problem}")
+            incomplete |= area is None or len(names) == 1
+            continue
+        complain(f"measuring {name}")
+        plan = area.quick if quick else area.plan
+        result = area.run(plan, None if area.server == "none" else url)
+        import_module(".harness.report", __package__).show(area.tables, result)
+        for rival, reason in result.skipped.items():
+            complain(f"{name}: {rival} is not measured: {reason}")
+        incomplete |= bool(result.skipped)
+        measured.append((area, result))
+        # At once: what a later area cannot measure is no reason to lose this one.
         if json_file is not None:
-            _save(json_file, msgspec.json.format(msgspec.json.encode(results), indent=2))
-        if plot is not None:
-            import_module(f"{PACKAGE}.charts").save_charts(plot, results)
-        missed = [goal for result in results.values() for goal in _missed(result)]
-        return FAILED if missed else OK
-
-    run_async(main)
-
-
-def _measure(area: str, url: str | None) -> Any:
-    run = getattr(import_module(f"{PACKAGE}.{area}"), f"run_{area}_benchmark")
-    takes_url = "url" in inspect.signature(run).parameters
-    return run(url=url) if takes_url else run()
+            _save(json_file / f"{name}.json" if json_file.is_dir() else json_file, result)
+        if plot is not None and plot.is_dir() and area.charts:
+            _draw(plot / f"{name}.svg", [(area, result)])
+    if plot is not None and not plot.is_dir() and measured:
+        _draw(plot, measured)
+    missed = any(not goal.met for _, result in measured for goal in result.goals)
+    return INCOMPLETE if incomplete else FAILED if missed else OK
 
 
-def _save(path: Path, data: bytes) -> None:
+def _load(name: str) -> tuple[Area | None, str]:
+    """An area, or what it lacks."""
+    try:
+        return import_module(f".workloads.{name}", __package__).AREA, ""
+    except ModuleNotFoundError as exc:
+        return None, f"{exc.name} is not installed: pip install 'livelayer-benchmarks[web]'"
+
+
+def _check_target(
+    option: str, path: Path, suffixes: tuple[str, ...], *, several: bool = False
+) -> None:
+    """Refuse a place that cannot be written to before minutes of measuring."""
+    if path.is_dir():
+        return
+    if several:
+        _refuse(f"{option}: {path} is not a folder: each area writes a file into one")
+    if not path.parent.is_dir():
+        _refuse(f"{option}: the folder {path.parent} does not exist")
+    if path.suffix not in suffixes:
+        _refuse(f"{option}: {path.name} must end in {' or '.join(suffixes)}")
+
+
+def _refuse(problem: str) -> NoReturn:
+    complain(problem)
+    raise typer.Exit(INCOMPLETE)
+
+
+def _draw(path: Path, results: list[tuple[Area, Result[Any, Any]]]) -> None:
+    import_module(".harness.charts", __package__).save_charts(path, results)
+
+
+def _save(path: Path, result: Result[Any, Any]) -> None:
+    data = msgspec.json.format(msgspec.json.encode(result), indent=2)
     try:
         path.write_bytes(data + b"\n")
     except OSError as exc:
         raise ConfigError(str(path), f"cannot be written ({exc.strerror})") from exc
-
-
-def _missed(result: dict[str, Any]) -> list[dict[str, Any]]:
-    return [goal for goal in result.get("goals", ()) if not goal.get("met")]
-
-
-def _show(area: str, result: Any) -> None:
-    if area == "bus":
-        import_module(f"{PACKAGE}.bus_report").show(result)
-    else:
-        import_module(f"{PACKAGE}.report").show(area, msgspec.to_builtins(result))

@@ -1,7 +1,6 @@
-"""The ways to hear one voice N times, one file each.
+"""The ways to read one audio track N times, one file each: `readers(room_ref, count, on_samples)`.
 
-A rival's module has `NAME`; `REQUIRES`, the distributions it needs; and
-`readers(place, count, hear)`, an async context manager in which `count` readers call
-`hear(reader, samples)` with each stretch of int16 samples; it yields a function that returns how
-many frames were dropped for the reader that lost most.
+An async context manager in which `count` readers call `on_samples(reader, samples)` with int16
+samples as they come; it yields a function that returns how many frames the reader that lost most
+has lost.
 """

@@ -1,7 +1,5 @@
-"""The ways to exchange data messages with an agent, one file each.
+"""The ways to exchange data with an agent, one file each: `exchange(room_ref, readers, on_reply)`.
 
-A rival's module has `NAME`; `REQUIRES`, the distributions it needs; and
-`line(place, readers, heard)`, an async context manager that yields `send(number, filling)`: it
-sends one message and returns when the transport took it. Of each answer, the last of `readers`
-readers calls `heard(number)`.
+An async context manager that yields `send(number, text)`: it sends one message and returns when the
+transport took it. Of each reply, the last of `readers` readers calls `on_reply(number)`.
 """

@@ -9,19 +9,20 @@ from contextlib import asynccontextmanager
 import msgspec
 from livekit import rtc
 
-from ...data_worker import Heard, Ping, Send, number_in
-from ...places import AGENT, Place
+from ...harness import AGENT, RoomRef
+from ...workloads.data import OnReply, Ping, SendMessage, number_in
 
 NAME = "bare SDK"
-REQUIRES: tuple[str, ...] = ()
 
 
 @asynccontextmanager
-async def line(place: Place, readers: int, heard: Heard) -> AsyncGenerator[Send]:
+async def exchange(
+    room_ref: RoomRef, readers: int, on_reply: OnReply
+) -> AsyncGenerator[SendMessage]:
     room = rtc.Room()
     active = asyncio.Event()
 
-    def look(*_: object) -> None:
+    def on_active(*_: object) -> None:
         agent = room.remote_participants.get(AGENT)
         if agent and agent.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
             active.set()
@@ -30,19 +31,19 @@ async def line(place: Place, readers: int, heard: Heard) -> AsyncGenerator[Send]
         def listen(packet: rtc.DataPacket) -> None:
             number = number_in(packet.data)
             if last:
-                heard(number)
+                on_reply(number)
 
         return listen
 
     for index in range(readers):
         room.on("data_received", listener(index == readers - 1))
-    room.on("participant_active", look)
-    await place.join_with(room, "viewer")
-    look()
+    room.on("participant_active", on_active)
+    await room_ref.connect(room, "viewer")
+    on_active()
     await active.wait()
 
-    async def send(number: int, filling: str) -> None:
-        message = msgspec.json.encode(Ping(number, filling).fields())
+    async def send(number: int, text: str) -> None:
+        message = msgspec.json.encode(Ping(number, text).fields())
         await room.local_participant.publish_data(
             message, reliable=True, destination_identities=[AGENT]
         )

@@ -7,32 +7,31 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from livelayer_bus.events import DataReceived
-from livelayer_bus.session import Session
-from livelayer_bus.surfaces import SurfaceFunction, SurfaceSession
+from livelayer_bus import DataReceived, Session, SurfaceSession
+from livelayer_bus.surfaces import SurfaceFunction
 
-from ...data_worker import Heard, Ping, Send, number_in
-from ...places import Place
+from ...harness import RoomRef
+from ...workloads.data import OnReply, Ping, SendMessage, number_in
 
 NAME = "livelayer-bus"
-REQUIRES: tuple[str, ...] = ()
-
 AGENT_SECONDS = 20.0  # for the agent to be active for this session
 
 
 @asynccontextmanager
-async def line(place: Place, readers: int, heard: Heard) -> AsyncGenerator[Send]:
+async def exchange(
+    room_ref: RoomRef, readers: int, on_reply: OnReply
+) -> AsyncGenerator[SendMessage]:
     def listener(last: bool) -> SurfaceFunction:
         async def listen(surface: SurfaceSession) -> None:
             with surface.subscribe(DataReceived) as packets:
                 async for packet in packets:
                     number = number_in(packet.data)
                     if last:
-                        heard(number)
+                        on_reply(number)
 
         return listen
 
-    async with Session("bench", tokens=place.tokens()) as session:
+    async with Session("bench", tokens=room_ref.token_source()) as session:
         for index in range(readers):
             session.mount(listener(index == readers - 1), key=f"surface-{index}")
         await session.connect()
@@ -40,7 +39,7 @@ async def line(place: Place, readers: int, heard: Heard) -> AsyncGenerator[Send]
             while not session.state.agent_active:
                 await anext(events)
 
-        async def send(number: int, filling: str) -> None:
-            await session.send_data(Ping(number, filling).fields())
+        async def send(number: int, text: str) -> None:
+            await session.send_data(Ping(number, text).fields())
 
         yield send

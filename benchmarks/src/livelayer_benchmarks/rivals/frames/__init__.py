@@ -1,11 +1,10 @@
-"""The ways to show one picture N times, one file each.
+"""The ways to read one video N times, one file each: `readers(job, on_frame)`.
 
-A rival's module has `NAME`; `PATH`, "server" for readers of what the publisher sends to
-`job.place` or "local" for a track in this process; `REQUIRES`, the distributions it needs; and
-`readers(job, see)`, an async context manager in which `job.readers` readers call `see` (described
-in `frames_recorder`) for each picture they get.
+An async context manager in which `job.readers` readers call `on_frame` (see `OnFrame`) for each
+frame they get. `PART` is "server" for readers of what the publisher sends to `job.room`, or "local"
+for a track in this process.
 
-One whose number of readers can change while its connection stays also has `sharing(job)`, an async
-context manager that gives `show(count, see)`: an async context manager in which `count` readers
-call `see`.
+A rival whose number of readers can change while its connection stays also has `connected(job)`, an
+async context manager that yields `attach(count, on_frame)`, another one, in which `count` readers
+call `on_frame`.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -12,9 +11,10 @@ from aiortc.contrib.media import MediaRelay
 from av import VideoFrame
 from livekit import rtc
 
-from ...frames_recorder import See
-from ...frames_worker import Job
-from ...publisher import painted
+from ...harness import running
+from ...signals.frame_recorder import OnFrame
+from ...signals.publisher import painted
+from ...workloads.frames import Job
 
 
 class FromStream(VideoStreamTrack):
@@ -37,10 +37,10 @@ class FromStream(VideoStreamTrack):
         return frame
 
 
-async def watch(
-    number: int, relay: MediaRelay, track: FromStream, buffered: bool, see: See
+async def read(
+    number: int, relay: MediaRelay, track: FromStream, buffered: bool, on_frame: OnFrame
 ) -> None:
-    """Look at every picture the relay hands on."""
+    """Read every frame that the relay passes on."""
     proxy = relay.subscribe(track, buffered=buffered)
     try:
         while True:
@@ -48,27 +48,22 @@ async def watch(
             if isinstance(frame, VideoFrame):
                 plane = frame.planes[0]
                 luma = memoryview(plane)
-                see(number, frame, luma, frame.width, frame.height, plane.line_size, 0)
+                on_frame(number, frame, luma, frame.width, frame.height, plane.line_size, 0)
     finally:
         proxy.stop()
 
 
 @asynccontextmanager
-async def relayed(job: Job, see: See, *, buffered: bool) -> AsyncGenerator[None]:
+async def relayed(job: Job, on_frame: OnFrame, *, buffered: bool) -> AsyncGenerator[None]:
     """Readers of one relayed local track for the length of the block."""
-    relay = MediaRelay()
-    async with painted(job.width, job.height, job.fps) as painted_track:
+    relay, plan = MediaRelay(), job.plan
+    async with painted(plan.width, plan.height, plan.fps) as painted_track:
         stream = rtc.VideoStream(painted_track)
         track = FromStream(stream)
-        tasks = [
-            asyncio.create_task(watch(number, relay, track, buffered, see))
-            for number in range(job.readers)
-        ]
+        readers = (read(n, relay, track, buffered, on_frame) for n in range(job.readers))
         try:
-            yield
+            async with running(*readers):
+                yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
             track.stop()
             await stream.aclose()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 
-from ...frames_recorder import See
-from ...frames_worker import Job
+from ...signals.frame_recorder import OnFrame
+from ...workloads.frames import Job
 from ._relay import relayed
 
 NAME = "aiortc MediaRelay"
-PATH = "local"
+PART = "local"
 REQUIRES = ("aiortc", "av")
 
 
-def readers(job: Job, see: See) -> AbstractAsyncContextManager[None]:
-    return relayed(job, see, buffered=True)
+def readers(job: Job, on_frame: OnFrame) -> AbstractAsyncContextManager[None]:
+    return relayed(job, on_frame, buffered=True)

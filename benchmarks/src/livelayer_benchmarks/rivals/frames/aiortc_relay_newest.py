@@ -1,17 +1,17 @@
-"""aiortc's `MediaRelay`, unbuffered: a reader gets the newest picture and misses the others."""
+"""aiortc's `MediaRelay`, unbuffered: a reader gets the newest frame and misses the others."""
 
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 
-from ...frames_recorder import See
-from ...frames_worker import Job
+from ...signals.frame_recorder import OnFrame
+from ...workloads.frames import Job
 from ._relay import relayed
 
 NAME = "aiortc MediaRelay, unbuffered"
-PATH = "local"
+PART = "local"
 REQUIRES = ("aiortc", "av")
 
 
-def readers(job: Job, see: See) -> AbstractAsyncContextManager[None]:
-    return relayed(job, see, buffered=False)
+def readers(job: Job, on_frame: OnFrame) -> AbstractAsyncContextManager[None]:
+    return relayed(job, on_frame, buffered=False)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from livekit import rtc
 
 from livelayer_bus.media import VideoChannel, VideoFrame, VideoWriter
 
-from ...frames_recorder import See, Show
-from ...frames_worker import Job
-from ...publisher import painted
+from ...harness import running
+from ...signals.frame_recorder import Attach, OnFrame
+from ...signals.publisher import painted
+from ...workloads.frames import Job
 
 NAME = "livelayer-bus"
-PATH = "local"
-REQUIRES: tuple[str, ...] = ()
+PART = "local"
 
 
 async def feed(track: rtc.LocalVideoTrack, writer: VideoWriter) -> None:
@@ -32,40 +30,28 @@ async def feed(track: rtc.LocalVideoTrack, writer: VideoWriter) -> None:
         await stream.aclose()
 
 
-async def watch(number: int, channel: VideoChannel, see: See) -> None:
-    """Look at every picture."""
+async def read(number: int, channel: VideoChannel, on_frame: OnFrame) -> None:
+    """Read every frame."""
     with channel.subscribe() as frames:
         async for frame in frames:
             luma = frame.planes[0]
-            see(number, frame, luma, frame.width, frame.height, 0, frame.received_ns)
+            on_frame(number, frame, luma, frame.width, frame.height, 0, frame.received_ns)
 
 
 @asynccontextmanager
-async def sharing(job: Job) -> AsyncGenerator[Show]:
-    writer = VideoWriter()
+async def connected(job: Job) -> AsyncGenerator[Attach]:
+    writer, plan = VideoWriter(), job.plan
 
     @asynccontextmanager
-    async def show(count: int, see: See) -> AsyncGenerator[None]:
-        async with running(watch(number, writer.channel, see) for number in range(count)):
+    async def attach(count: int, on_frame: OnFrame) -> AsyncGenerator[None]:
+        async with running(*(read(number, writer.channel, on_frame) for number in range(count))):
             yield
 
-    async with painted(job.width, job.height, job.fps) as track, running([feed(track, writer)]):
-        yield show
+    async with painted(plan.width, plan.height, plan.fps) as track, running(feed(track, writer)):
+        yield attach
 
 
 @asynccontextmanager
-async def readers(job: Job, see: See) -> AsyncGenerator[None]:
-    async with sharing(job) as show, show(job.readers, see):
+async def readers(job: Job, on_frame: OnFrame) -> AsyncGenerator[None]:
+    async with connected(job) as attach, attach(job.readers, on_frame):
         yield
-
-
-@asynccontextmanager
-async def running(work: Iterable[Coroutine[Any, Any, None]]) -> AsyncGenerator[None]:
-    """Tasks for the length of the block."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from ...frames_recorder import See
-from ...frames_worker import Job
-from ...publisher import painted
-from .sdk_streams import reading
+from ...harness import running
+from ...signals.frame_recorder import OnFrame
+from ...signals.publisher import painted
+from ...workloads.frames import Job
+from .._sdk import read_video
 
 NAME = "n VideoStreams"
-PATH = "local"
-REQUIRES: tuple[str, ...] = ()
+PART = "local"
 
 
 @asynccontextmanager
-async def readers(job: Job, see: See) -> AsyncGenerator[None]:
-    async with painted(job.width, job.height, job.fps) as track, reading(job.readers, track, see):
+async def readers(job: Job, on_frame: OnFrame) -> AsyncGenerator[None]:
+    plan = job.plan
+    async with (
+        painted(plan.width, plan.height, plan.fps) as track,
+        running(*(read_video(number, track, on_frame) for number in range(job.readers))),
+    ):
         yield

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from ...frames_recorder import See
-from ...frames_worker import Job
-from ..session.widget_rooms import room_of_its_own
+from ...signals.frame_recorder import OnFrame
+from ...workloads.frames import Job
+from .._sdk import widget_room
 
 NAME = "n rooms"
-PATH = "server"
-REQUIRES: tuple[str, ...] = ()
+PART = "server"
 
 
 @asynccontextmanager
-async def readers(job: Job, see: See) -> AsyncGenerator[None]:
-    if job.place is None:
-        raise ValueError("rooms need a place")
+async def readers(job: Job, on_frame: OnFrame) -> AsyncGenerator[None]:
     async with AsyncExitStack() as stack:
         for number in range(job.readers):
-            own = room_of_its_own(job.place, number, see, audio=False)
+            own = widget_room(job.remote(), number, on_frame, audio=False)
             await stack.enter_async_context(own)
         yield

@@ -6,39 +6,37 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from livelayer_bus.session import Session
-from livelayer_bus.surfaces import SurfaceSession
+from livelayer_bus import Session, SurfaceSession
 
-from ...frames_recorder import See, Show
-from ...frames_worker import Job
+from ...signals.frame_recorder import Attach, OnFrame
+from ...workloads.frames import Job
 
 NAME = "livelayer-bus"
-PATH = "server"
-REQUIRES: tuple[str, ...] = ()
+PART = "server"
 
 
-def watcher(number: int, see: See) -> Callable[[SurfaceSession], Coroutine[Any, Any, None]]:
-    """A surface that looks at every picture."""
+def frame_reader(
+    number: int, on_frame: OnFrame
+) -> Callable[[SurfaceSession], Coroutine[Any, Any, None]]:
+    """A surface that reads every frame."""
 
-    async def watch(session: SurfaceSession) -> None:
+    async def read(session: SurfaceSession) -> None:
         with session.video.subscribe() as frames:
             async for frame in frames:
                 luma = frame.planes[0]
-                see(number, frame, luma, frame.width, frame.height, 0, frame.received_ns)
+                on_frame(number, frame, luma, frame.width, frame.height, 0, frame.received_ns)
 
-    return watch
+    return read
 
 
 @asynccontextmanager
-async def sharing(job: Job) -> AsyncGenerator[Show]:
-    if job.place is None:
-        raise ValueError("a shared session needs a place to join")
-    async with Session("bench", tokens=job.place.tokens()) as session:
+async def connected(job: Job) -> AsyncGenerator[Attach]:
+    async with Session("bench", tokens=job.remote().token_source()) as session:
 
         @asynccontextmanager
-        async def show(count: int, see: See) -> AsyncGenerator[None]:
+        async def attach(count: int, on_frame: OnFrame) -> AsyncGenerator[None]:
             mounted = [
-                session.mount(watcher(number, see), key=f"surface-{number}")
+                session.mount(frame_reader(number, on_frame), key=f"surface-{number}")
                 for number in range(count)
             ]
             try:
@@ -48,10 +46,10 @@ async def sharing(job: Job) -> AsyncGenerator[Show]:
                     await surface.unmount()
 
         await session.connect()
-        yield show
+        yield attach
 
 
 @asynccontextmanager
-async def readers(job: Job, see: See) -> AsyncGenerator[None]:
-    async with sharing(job) as show, show(job.readers, see):
+async def readers(job: Job, on_frame: OnFrame) -> AsyncGenerator[None]:
+    async with connected(job) as attach, attach(job.readers, on_frame):
         yield

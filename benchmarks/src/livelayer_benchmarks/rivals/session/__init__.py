@@ -1,7 +1,7 @@
 """The ways to feed several widgets, and to hold many sessions in one process, one file each.
 
-A module for widgets has the names that `frames_rivals` describes; its readers also hear the voice
-and the data messages. A module for many sessions has `NAME`, `REQUIRES` and `joined(place, heard)`,
-an async context manager that is entered once the room is joined and calls `heard()` for each data
-message.
+`PART` is "widgets" or "sessions". A module for widgets has the functions of a rival of `frames`;
+its readers also get audio and data messages. A module for many sessions has
+`joined(room_ref, on_message)`, an async context manager that is entered once the room is joined and
+calls `on_message()` for each data message.
 """

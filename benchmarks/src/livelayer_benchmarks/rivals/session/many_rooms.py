@@ -7,22 +7,22 @@ from contextlib import asynccontextmanager
 
 from livekit import rtc
 
-from ...places import Place
+from ...harness import RoomRef
 
 NAME = "bare SDK"
-REQUIRES: tuple[str, ...] = ()
+PART = "sessions"
 
 
 @asynccontextmanager
-async def joined(place: Place, heard: Callable[[], None]) -> AsyncGenerator[None]:
+async def joined(room_ref: RoomRef, on_message: Callable[[], None]) -> AsyncGenerator[None]:
     room = rtc.Room()
 
     def listen(packet: rtc.DataPacket) -> None:
         del packet
-        heard()
+        on_message()
 
     room.on("data_received", listen)
-    await place.join_with(room, "viewer")
+    await room_ref.connect(room, "viewer")
     try:
         yield
     finally:

@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
-from livelayer_bus.events import DataReceived
-from livelayer_bus.session import Session
-from livelayer_bus.surfaces import SurfaceSession
+from livelayer_bus import DataReceived, Session, SurfaceSession
 
-from ...places import Place
+from ...harness import RoomRef
 
 NAME = "livelayer-bus"
-REQUIRES: tuple[str, ...] = ()
+PART = "sessions"
 
 
 @asynccontextmanager
-async def joined(place: Place, heard: Callable[[], None]) -> AsyncGenerator[None]:
+async def joined(room_ref: RoomRef, on_message: Callable[[], None]) -> AsyncGenerator[None]:
     async def listen(session: SurfaceSession) -> None:
         with session.subscribe(DataReceived) as packets:
             async for _ in packets:
-                heard()
+                on_message()
 
-    async with Session("bench", tokens=place.tokens()) as session:
+    async with Session("bench", tokens=room_ref.token_source()) as session:
         session.mount(listen, key="listener")
         await session.connect()
         yield

@@ -1,4 +1,4 @@
-"""livelayer-bus: one session, a surface for each widget with picture, voice and events."""
+"""livelayer-bus: one session, a surface for each widget with video, audio and events."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from livelayer_bus.session import Session
-from livelayer_bus.surfaces import SurfaceFunction, SurfaceSession
+from livelayer_bus import Session, SurfaceSession
+from livelayer_bus.surfaces import SurfaceFunction
 
-from ...frames_recorder import See
-from ...frames_worker import Job
-from ..frames.shared_session import watcher
+from ...signals.frame_recorder import OnFrame
+from ...workloads.frames import Job
+from ..frames.shared_session import frame_reader
 
 NAME = "livelayer-bus, one session"
-PATH = "server"
-REQUIRES: tuple[str, ...] = ()
+PART = "widgets"
 
 
-def widget(number: int, see: See) -> SurfaceFunction:
-    """A surface that looks, listens and follows events."""
-    watch = watcher(number, see)
+def widget(number: int, on_frame: OnFrame) -> SurfaceFunction:
+    """A surface that reads video, audio and events."""
+    read = frame_reader(number, on_frame)
 
     async def listen(session: SurfaceSession) -> None:
-        with session.audio.subscribe() as sound:
-            async for _ in sound:
+        with session.audio.subscribe() as frames:
+            async for _ in frames:
                 pass
 
     async def follow(session: SurfaceSession) -> None:
@@ -35,7 +34,7 @@ def widget(number: int, see: See) -> SurfaceFunction:
 
     async def run(session: SurfaceSession) -> None:
         async with anyio.create_task_group() as group:
-            group.start_soon(watch, session)
+            group.start_soon(read, session)
             group.start_soon(listen, session)
             group.start_soon(follow, session)
 
@@ -43,11 +42,9 @@ def widget(number: int, see: See) -> SurfaceFunction:
 
 
 @asynccontextmanager
-async def readers(job: Job, see: See) -> AsyncGenerator[None]:
-    if job.place is None:
-        raise ValueError("a session needs a place to join")
-    async with Session("bench", tokens=job.place.tokens()) as session:
+async def readers(job: Job, on_frame: OnFrame) -> AsyncGenerator[None]:
+    async with Session("bench", tokens=job.remote().token_source()) as session:
         for number in range(job.readers):
-            session.mount(widget(number, see), key=f"widget-{number}")
+            session.mount(widget(number, on_frame), key=f"widget-{number}")
         await session.connect()
         yield

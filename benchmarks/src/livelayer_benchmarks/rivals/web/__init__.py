@@ -1,6 +1,5 @@
-"""The ways to send one picture and sound to N pages, one file each.
+"""The ways to send one audio and video to N pages, one file each: `media_server()`.
 
-A rival's module has `NAME`; `REQUIRES`, the distributions it needs; and `serving()`, an async
-context manager that yields a `Studio`: `show(picture)` and `say(samples)` offer the next picture
-and the next stretch of sound, and `answer(offer)` answers a page's SDP.
+An async context manager that yields a `MediaServer`: `push_video(frame)` and `push_audio(samples)`
+take the next frames, and `answer(offer)` answers a page's SDP.
 """

@@ -18,15 +18,15 @@ from aiortc import (
 )
 from aiortc.contrib.media import MediaRelay
 
-from ...web.serving import FPS, HEIGHT, RATE, WIDTH
+from ...workloads.web.server import FPS, HEIGHT, RATE, WIDTH
 
 NAME = "aiortc, an encode each"
 REQUIRES = ("aiortc",)
 TICKS = 90_000  # a second
 
 
-class Picture(MediaStreamTrack):
-    """The newest picture each time."""
+class Video(MediaStreamTrack):
+    """The newest frame each time."""
 
     kind = "video"
 
@@ -47,18 +47,18 @@ class Picture(MediaStreamTrack):
         return frame
 
 
-class Sound(MediaStreamTrack):
-    """Every stretch of sound, in order."""
+class Audio(MediaStreamTrack):
+    """Every frame of audio, in order."""
 
     kind = "audio"
 
     def __init__(self) -> None:
         super().__init__()
-        self.stretches: asyncio.Queue[bytes] = asyncio.Queue(10)
+        self.frames: asyncio.Queue[bytes] = asyncio.Queue(10)
         self._position = 0
 
     async def recv(self) -> av.AudioFrame:
-        samples = await self.stretches.get()
+        samples = await self.frames.get()
         frame = av.AudioFrame("s16", "mono", len(samples) // 2)
         frame.planes[0].update(samples)
         frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
@@ -67,25 +67,25 @@ class Sound(MediaStreamTrack):
         return frame
 
 
-class Studio:
+class Relayed:
     """Two tracks behind a relay, and a connection for each page."""
 
     def __init__(self) -> None:
-        self._picture, self._sound = Picture(), Sound()
+        self._video, self._audio = Video(), Audio()
         self._relay = MediaRelay()
         self.connections: list[RTCPeerConnection] = []
 
-    def show(self, picture: bytearray) -> None:
-        _offer(self._picture.newest, bytes(picture))
+    def push_video(self, frame: bytearray) -> None:
+        _put_newest(self._video.newest, bytes(frame))
 
-    def say(self, samples: bytes) -> None:
-        _offer(self._sound.stretches, samples)
+    def push_audio(self, samples: bytes) -> None:
+        _put_newest(self._audio.frames, samples)
 
     async def answer(self, offer: str) -> str:
         connection = RTCPeerConnection(RTCConfiguration([]))
         self.connections.append(connection)
         await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        for track in (self._sound, self._picture):
+        for track in (self._audio, self._video):
             connection.addTrack(self._relay.subscribe(track))
         codecs = RTCRtpSender.getCapabilities("video").codecs
         for transceiver in connection.getTransceivers():
@@ -95,17 +95,17 @@ class Studio:
         return connection.localDescription.sdp
 
 
-def _offer(queue: asyncio.Queue[bytes], data: bytes) -> None:
+def _put_newest(queue: asyncio.Queue[bytes], data: bytes) -> None:
     if queue.full():
         queue.get_nowait()
     queue.put_nowait(data)
 
 
 @asynccontextmanager
-async def serving() -> AsyncGenerator[Studio]:
-    studio = Studio()
+async def media_server() -> AsyncGenerator[Relayed]:
+    media = Relayed()
     try:
-        yield studio
+        yield media
     finally:
-        for connection in studio.connections:
+        for connection in media.connections:
             await connection.close()

@@ -12,9 +12,9 @@ from typing import Any, Final
 import anyio
 import pytest
 from livekit import rtc
-from livelayer_benchmarks.beeps import Beeper
-from livelayer_benchmarks.picture import Painter, read_stamp
-from livelayer_benchmarks.publisher import beeping
+from livelayer_benchmarks.signals.beeps import Beeper
+from livelayer_benchmarks.signals.publisher import beeping
+from livelayer_benchmarks.signals.stamped_video import Painter, read_stamp
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, async_playwright
 
 from livelayer_bus.testing import PATIENCE, polled

@@ -13,7 +13,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpTransceiver, RTCSe
 from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtp import RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket, RtpPacket
 from aiortc.sdp import SessionDescription
-from livelayer_benchmarks.picture import Painter
+from livelayer_benchmarks.signals.stamped_video import Painter
 from livelayer_web import MediaSettings
 from livelayer_web.media import Media, MediaConnection
 from livelayer_web.media.aiortc_private import close_peer

@@ -1,0 +1,111 @@
+"""The charts of results: cost and latency against the number of surfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import matplotlib as mpl
+from matplotlib import pyplot
+
+from livelayer_bus.errors import ConfigError
+
+from .area import Area, Bars, Lines
+from .records import Result
+from .report import Case, cases_of, chosen
+
+Panel: TypeAlias = tuple[Lines | Bars, list[Case]]
+
+OURS: Final = ("#1f6feb", "#0a3069", "#54aeff")
+OTHERS: Final = (
+    *("#d1495b", "#8d6a9f", "#66a182", "#b08900", "#777777", "#3f8f8f"),
+    *("#a65e2e", "#d6a2ad", "#4f3b78", "#2f5d3a", "#e0c060", "#bbbbbb"),
+)
+ROW_INCHES: Final = 3.6
+
+
+def save_charts(path: Path, results: Sequence[tuple[Area, Result[Any, Any]]]) -> None:
+    """Draw the results of any areas into one file.
+
+    Args:
+        path: ends with .png or .svg.
+        results: areas with what was measured; those without charts are left out.
+
+    Raises:
+        ConfigError: there is nothing to draw, or the file cannot be written.
+    """
+    rows = [row for area, result in results for row in _rows(area, cases_of(result))]
+    if not rows:
+        raise ConfigError("--plot", "there is nothing to draw in these results")
+    mpl.use("Agg")
+    figure, axes = pyplot.subplots(
+        len(rows), 2, figsize=(13, ROW_INCHES * len(rows)), squeeze=False, layout="constrained"
+    )
+    for pair, row in zip(axes, rows, strict=True):
+        for axis, (panel, cases) in zip(pair, row, strict=False):
+            if isinstance(panel, Lines):
+                _draw_lines(axis, panel, cases)
+            else:
+                _draw_bars(axis, panel, cases)
+        for axis in pair[len(row) :]:
+            axis.set_visible(False)
+    try:
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(str(path), f"cannot be written ({exc})") from exc
+    finally:
+        pyplot.close(figure)
+
+
+def _rows(area: Area, cases: Sequence[Case]) -> Iterable[list[Panel]]:
+    for panels in area.charts:
+        row = [(panel, chosen(cases, panel.where)) for panel in panels]
+        if drawn := [(panel, found) for panel, found in row if found]:
+            yield drawn
+
+
+def _colors(rivals: Iterable[str]) -> Mapping[str, str]:
+    """A color for each rival; more rivals than colors use them again."""
+    ours, others = iter(OURS * 4), iter(OTHERS * 4)
+    return {name: next(ours if name.startswith("livelayer-bus") else others) for name in rivals}
+
+
+def _draw_lines(axis: Any, panel: Lines, cases: Iterable[Case]) -> None:
+    by_rival: dict[str, list[Case]] = {}
+    for case in cases:
+        by_rival.setdefault(case["rival"], []).append(case)
+    colors = _colors(by_rival)
+    for rival, group in by_rival.items():
+        group.sort(key=lambda case: int(case[panel.x]))
+        numbers = [case[panel.x] for case in group]
+        for field, style in zip(panel.fields, ("o-", "o--"), strict=False):
+            label = rival if style == "o-" else None
+            values = [case[field] for case in group]
+            axis.plot(numbers, values, style, color=colors[rival], label=label, markersize=4)
+    places = sorted({case[panel.x] for group in by_rival.values() for case in group})
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(places, [str(place) for place in places])
+    axis.set_xlabel(panel.x_title)
+    if panel.logarithmic:
+        axis.set_yscale("log")
+    else:
+        axis.set_ylim(bottom=0)
+    axis.set_title(panel.title, loc="left", fontsize=10)
+    axis.grid(alpha=0.25)
+    # Beside the data, never over it.
+    axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _draw_bars(axis: Any, panel: Bars, cases: Sequence[Case]) -> None:
+    names = [case["rival"] for case in cases]
+    ours = [panel.ours or name.startswith("livelayer-bus") for name in names]
+    bars = axis.barh(
+        names,
+        [case[panel.field] for case in cases],
+        color=[OURS[0] if own else OTHERS[0] for own in ours],
+    )
+    axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
+    axis.set_title(panel.title, loc="left", fontsize=10)
+    axis.margins(x=0.15)
+    axis.invert_yaxis()

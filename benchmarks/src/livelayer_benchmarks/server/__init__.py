@@ -1,1 +1,0 @@
-"""The embedded server against a real LiveKit server."""

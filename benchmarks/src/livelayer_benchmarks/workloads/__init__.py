@@ -1,0 +1,1 @@
+"""What is measured: a module or a package for each area, with its worker processes."""

@@ -1,0 +1,203 @@
+"""Every case of every area runs once, as small as it can be; figures are not judged here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+import pytest
+from livelayer_benchmarks.harness import Area, Result, rivals_of, server_for
+from livelayer_benchmarks.harness.charts import save_charts
+from livelayer_benchmarks.harness.report import show
+from livelayer_benchmarks.workloads import audio, data, frames, session, stalls, startup, web
+from livelayer_benchmarks.workloads.stalls import area as stalls_area
+from livelayer_benchmarks.workloads.web import area as web_area
+
+from livelayer_bus.errors import ConfigError
+
+WIDTH, HEIGHT = 320, 180
+
+
+@pytest.fixture
+def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Checks that a result can be encoded, printed and drawn; returns what was printed."""
+
+    def check(area: Area, result: Result[Any, Any]) -> str:
+        kind = get_type_hints(area.run)["return"]
+        assert msgspec.json.decode(msgspec.json.encode(result), type=kind) == result
+        show(area.tables, result)
+        chart = tmp_path / "chart.svg"
+        save_charts(chart, [(area, result)])
+        assert chart.stat().st_size > 1000
+        return capsys.readouterr().out
+
+    return check
+
+
+def goals(result: Result[Any, Any]) -> set[str]:
+    return {goal.name for goal in result.goals}
+
+
+@pytest.mark.slow
+@pytest.mark.realtime
+def test_frames_on_both_paths_with_every_rival(shown: Any) -> None:
+    plan = frames.Plan(
+        width=WIDTH, height=HEIGHT, readers=(2,), seconds=0.6, warm_up=0.1, repetitions=1, turns=1
+    )
+
+    result = frames.run(plan)
+
+    cases = [case for case in result.cases if isinstance(case, frames.Case)]
+    assert {(case.path, case.rival) for case in cases} == {
+        ("local", "livelayer-bus"),
+        ("local", "n VideoStreams"),
+        ("local", "aiortc MediaRelay"),
+        ("local", "aiortc MediaRelay, unbuffered"),
+        ("server", "livelayer-bus"),
+        ("server", "n VideoStreams"),
+        ("server", "n rooms"),
+    }
+    assert all(case.cpu > 0 and 0 < case.p50 <= case.p99 for case in cases)
+    growths = [case for case in result.cases if isinstance(case, frames.Growth)]
+    assert [(one.path, one.few, one.many, one.turns) for one in growths] == [
+        ("local", 2, 2, 1),
+        ("server", 2, 2, 1),
+    ]
+    assert all(one.cpu > 0 and one.p50 > 0 for one in growths)
+    copied = {case.rival: case.copied for case in cases if case.path == "server"}
+    frame = WIDTH * HEIGHT * 3 // 2
+    assert copied == {"livelayer-bus": 0, "n VideoStreams": frame, "n rooms": frame}
+    assert {name.partition(":")[0] for name in goals(result)} == {"server", "local"}
+    assert result.environment.server == "embedded"
+    assert "n rooms" in shown(frames.AREA, result)
+
+
+@pytest.mark.slow
+@pytest.mark.realtime
+def test_audio(shown: Any) -> None:
+    plan = audio.Plan(readers=(2,), seconds=1.5, warm_up=0.1, repetitions=1)
+
+    result = audio.run(plan)
+
+    cases = [case for case in result.cases if isinstance(case, audio.Case)]
+    assert [case.rival for case in cases] == ["livelayer-bus", "n AudioStreams"]
+    assert all(case.cpu > 0 and case.frames > 0 and case.p50 > 0 for case in cases)
+    (apart,) = (case for case in result.cases if isinstance(case, audio.Synchronization))
+    assert apart.video > 0
+    assert apart.audio > 0
+    assert "audio and video apart" in goals(result)
+    assert "n AudioStreams" in shown(audio.AREA, result)
+
+
+@pytest.mark.slow
+def test_data_without_a_rival_that_is_not_installed(shown: Any) -> None:
+    plan = data.Plan(readers=(2,), round_trips=10, warm_up=2, burst=20, repetitions=1)
+
+    result = data.run(plan, None, [*rivals_of("data"), "rivals.not_there"])
+
+    assert list(result.skipped) == ["not_there"]
+    assert [case.rival for case in result.cases] == ["livelayer-bus", "bare SDK"]
+    assert all(case.p50 > 0 and case.sent_a_second > 0 for case in result.cases)
+    assert [case.lost for case in result.cases] == [0, 0]
+    assert goals(result) == {"messages lost"}
+    assert "bare SDK" in shown(data.AREA, result)
+
+
+@pytest.mark.slow
+@pytest.mark.realtime
+def test_session(shown: Any) -> None:
+    plan = session.Plan(
+        widgets=(1, 2),
+        width=WIDTH,
+        height=HEIGHT,
+        sessions=2,
+        every=0.1,
+        seconds=0.6,
+        warm_up=0.1,
+        repetitions=1,
+    )
+
+    result = session.run(plan)
+
+    assert [(case.kind, case.count) for case in result.cases] == [
+        *[("widgets", 1), ("widgets", 2)] * 2,
+        *[("sessions", 2)] * 2,
+    ]
+    assert all(case.p50 > 0 for case in result.cases)
+    assert all(case.messages > 0 for case in result.cases if case.kind == "sessions")
+    assert goals(result) == {"2 widgets on one session against 1, CPU a frame"}
+    assert "n rooms" in shown(session.AREA, result)
+
+
+@pytest.mark.slow
+@pytest.mark.realtime
+def test_startup(shown: Any) -> None:
+    plan = startup.Plan(width=WIDTH, height=HEIGHT, imports=1, joins=2, repetitions=1)
+
+    result = startup.run(plan)
+
+    imports = [case for case in result.cases if isinstance(case, startup.Import)]
+    assert [case.rival for case in imports] == list(startup.IMPORTS)
+    assert all(case.milliseconds > 0 and case.rss > 1 for case in imports)
+    joins = [case for case in result.cases if isinstance(case, startup.Join)]
+    assert [case.rival for case in joins] == ["livelayer-bus", "bare SDK"]
+    assert all(0 < case.joined < case.first_frame for case in joins)
+    assert len(result.goals) == 6
+    assert "from livekit import rtc" in shown(startup.AREA, result)
+
+
+@pytest.mark.slow
+@pytest.mark.realtime
+def test_stalls(shown: Any) -> None:
+    plan = stalls_area.Plan(
+        width=WIDTH,
+        height=HEIGHT,
+        surfaces=2,
+        warm_up=0.2,
+        awake=0.4,
+        asleep=0.8,
+        before=0.4,
+        blocked=0.4,
+        after=0.8,
+    )
+
+    result = stalls_area.run(plan)
+
+    awake, asleep = (case for case in result.cases if isinstance(case, stalls_area.Sleeping))
+    assert 0 < awake.p50 <= awake.p99
+    assert 0 < asleep.p50 <= asleep.p99
+    assert asleep.slept is not None
+    assert asleep.slept > 0
+    blocked = [case for case in result.cases if isinstance(case, stalls_area.Blocked)]
+    assert [case.rival for case in blocked] == ["LiveKitRoom", "IsolatedRoom"]
+    assert all(case.missed > 0 and case.rss_peak > 0 for case in blocked)
+    exact = {goal.name.partition(": ")[2]: goal.met for goal in result.goals}
+    assert exact["received but not accounted for"]
+    assert exact["woken, behind the newest"]
+    assert "IsolatedRoom" in shown(stalls.AREA, result)
+
+
+@pytest.mark.slow
+@pytest.mark.realtime
+def test_web(shown: Any) -> None:
+    plan = web_area.Plan(readers=(1, 2), seconds=1.0, warm_up=0.5, repetitions=1)
+
+    result = web_area.run(plan)
+
+    ours, theirs = "livelayer-bus", "aiortc, an encode each"
+    assert [(case.rival, case.readers) for case in result.cases] == [
+        *[(ours, 1), (ours, 2)],
+        *[(theirs, 1), (theirs, 2)],
+    ]
+    assert all(case.cpu > 0 and 0 < case.p50 <= case.p99 for case in result.cases)
+    assert all(case.rss > 1 and case.frames > 0 for case in result.cases)
+    assert goals(result) == {"2 pages against 1, server CPU a frame"}
+    assert ours in shown(web.AREA, result)
+
+
+def test_a_real_server_needs_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LIVEKIT_API_KEY", raising=False)
+
+    with pytest.raises(ConfigError, match="LIVEKIT_API_KEY"), server_for("ws://127.0.0.1:7880"):
+        pass
