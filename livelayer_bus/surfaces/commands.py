@@ -12,9 +12,6 @@ from itertools import count
 from typing import Final, Generic, Protocol, TypeVar, final
 
 from ..clock import Clock
-from ..events import (
-    RefusalReason,
-)
 from ..messages import Capability, Command, RefusalReason, capability_of
 from ..tasks import TaskOwner, Timer
 

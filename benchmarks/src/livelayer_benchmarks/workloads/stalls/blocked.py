@@ -11,10 +11,7 @@ from typing import Final, Literal, TypeAlias, final
 import msgspec
 
 from livelayer_bus import Session, SurfaceSession
-from livelayer_bus.contract import RoomFactory
 from livelayer_bus.rooms import IsolatedRoom, LiveKitRoom, RoomFactory
-from livelayer_bus.session import Session
-from livelayer_bus.surfaces import SurfaceSession
 
 from ...harness import RoomRef, Send, percentile
 from .surfaces import Memory, ReadFrame, ReadingSurface, Span, missed
