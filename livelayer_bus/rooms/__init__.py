@@ -1,6 +1,7 @@
 """Room adapters: what joins a room and reports it to a session, and the port to write another."""
 
 from ..media.publishing import PublishedTrack, SourceName
+from . import names
 from .errors import join_error, redact_sdk_log
 from .isolated import IsolatedRoom, IsolationStatistics
 from .livekit import BorrowedRoom, LiveKitRoom, RoomStatistics
@@ -30,6 +31,7 @@ __all__ = [
     "IsolationStatistics",
     "join_error",
     "redact_sdk_log",
+    "names",
     # For the author of another adapter
     "RoomPort",
     "RoomFactory",

@@ -7,10 +7,8 @@ from typing import Final, final
 from livekit import rtc
 
 from ..events import Role
+from . import names
 from .port import AgentPresence, AgentStateReported, RoomSink
-
-STATE_ATTRIBUTE: Final = "lk.agent.state"
-ON_BEHALF_ATTRIBUTE: Final = "lk.publish_on_behalf"
 
 MAX_DEPARTED: Final = 64  # participants remembered after they left
 
@@ -18,7 +16,7 @@ MAX_DEPARTED: Final = 64  # participants remembered after they left
 def is_agent(participant: rtc.Participant) -> bool:
     """Whether this is an agent itself, not the avatar worker of one."""
     kind = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-    return participant.kind == kind and ON_BEHALF_ATTRIBUTE not in participant.attributes
+    return participant.kind == kind and names.PUBLISH_ON_BEHALF not in participant.attributes
 
 
 @final
@@ -46,7 +44,7 @@ class AgentWatch:
         if (identity, active) != (self.identity, self.active):
             self.identity, self.active = identity, active
             self._sink.report(AgentPresence(identity, active))
-        raw = agent.attributes.get(STATE_ATTRIBUTE) if agent else None
+        raw = agent.attributes.get(names.AGENT_STATE) if agent else None
         if raw and raw != self._raw_state:
             self._raw_state = raw
             self._sink.report(AgentStateReported(raw))
@@ -79,7 +77,7 @@ class AgentWatch:
         # Empty: a server that does not tell them, and so nothing is known to hold.
         if permissions.can_update_metadata or not permissions.ByteSize():
             return False
-        principal = self.find(participant.attributes.get(ON_BEHALF_ATTRIBUTE, ""))
+        principal = self.find(participant.attributes.get(names.PUBLISH_ON_BEHALF, ""))
         return principal is not None and is_agent(principal)
 
     def role(self, sender: str, track_sid: str | None) -> Role | None:

@@ -7,7 +7,8 @@ from typing import Final, final
 from livekit import rtc
 
 from ..tasks import TaskOwner
-from .agent import ON_BEHALF_ATTRIBUTE, AgentWatch
+from . import names
+from .agent import AgentWatch
 from .port import MediaWriters, RoomSink, TrackKind
 from .track_readers import AudioTrackReader, Pausing, TrackRef, VideoTrackReader
 
@@ -131,7 +132,7 @@ class AgentMedia:
         speakers = [
             one
             for one in everyone.values()
-            if one.attributes.get(ON_BEHALF_ATTRIBUTE) == identity
+            if one.attributes.get(names.PUBLISH_ON_BEHALF) == identity
             and self._agent.speaks_for_agent(one)
         ]
         agent = everyone.get(identity)

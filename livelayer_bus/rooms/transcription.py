@@ -12,13 +12,9 @@ from livekit import rtc
 from ..errors import BusyError
 from ..events import Role, TranscriptEntry
 from ..tasks import RootTask, TaskOwner
+from . import names
 from .listeners import report
 from .port import RoomSink, UtteranceHeard
-
-TOPIC: Final = "lk.transcription"
-SEGMENT_ATTRIBUTE: Final = "lk.segment_id"
-FINAL_ATTRIBUTE: Final = "lk.transcription_final"
-TRACK_ATTRIBUTE: Final = "lk.transcribed_track_id"
 
 MAX_OPEN: Final = 64  # streams read at a time; with one more, the oldest is abandoned
 MAX_CHARS: Final = 200_000  # of one stream; a longer one is abandoned
@@ -43,8 +39,8 @@ class _Stream:
         self._sender = sender
         self._sink = sink
         self._role_of = role_of
-        self._id = attributes.get(SEGMENT_ATTRIBUTE) or reader.info.stream_id
-        self._track_sid = attributes.get(TRACK_ATTRIBUTE) or None
+        self._id = attributes.get(names.SEGMENT_ID) or reader.info.stream_id
+        self._track_sid = attributes.get(names.TRANSCRIBED_TRACK_ID) or None
         self._role: Role | None = None
         self._number = number
         self._parts: list[str] = []
@@ -93,7 +89,7 @@ class _Stream:
         text = "".join(self._parts)
         self._parts = [text]
         # The trailer's attributes are merged into the header's when the stream has ended.
-        said_final = (self._reader.info.attributes or {}).get(FINAL_ATTRIBUTE) == "true"
+        said_final = (self._reader.info.attributes or {}).get(names.TRANSCRIPTION_FINAL) == "true"
         # Once known it stays, whoever leaves. A stranger is an agent that was not announced yet:
         # servers let nobody else transcribe for others.
         self._role = self._role or self._role_of(self._sender, self._track_sid)
@@ -139,10 +135,10 @@ class Transcriptions:
             BusyError: somebody else handles it already; the SDK allows one handler a topic.
         """
         try:
-            self._room.register_text_stream_handler(TOPIC, self._on_opened)
+            self._room.register_text_stream_handler(names.TRANSCRIPTION_TOPIC, self._on_opened)
         except ValueError as exc:
             raise BusyError(
-                f"the text-stream topic {TOPIC!r} of this room",
+                f"the text-stream topic {names.TRANSCRIPTION_TOPIC!r} of this room",
                 "unregister its handler and subscribe to the session's TranscriptUpdated instead, "
                 "or borrow the room with transcripts=False",
             ) from exc
@@ -151,7 +147,7 @@ class Transcriptions:
     def close(self) -> None:
         """Give the topic back and stop every reader; nothing is told any more."""
         if self._attached:
-            self._room.unregister_text_stream_handler(TOPIC)
+            self._room.unregister_text_stream_handler(names.TRANSCRIPTION_TOPIC)
             self._attached = False
         for stream in self._open.values():
             stream.stop()

@@ -18,7 +18,7 @@ from ..events import DataReceived, EpochStarted, Event
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 from ..media.publishing import SOURCES, Publisher, SourceName
 from ..messages import Message, UserMessage, WireMessage
-from ..rooms.port import RoomFactory
+from ..rooms import RoomFactory, names
 from ..state import SessionState
 from ..surfaces.supervision import MountedSurface, OnFault, Supervisor
 from ..surfaces.surface import Surface, SurfaceFunction
@@ -34,7 +34,6 @@ from .room_events import SessionWriters
 from .store import Store
 from .target import Borrow, Target, target_of
 
-CHAT_TOPIC = "lk.chat"  # where an agent without our plugin listens for typed text
 SURFACES_SHARE = 0.8  # of close_timeout: what is left closes the rest of the session
 
 
@@ -348,7 +347,7 @@ class Session(ControlledSession):
         if await self._connection.agent_speaks_livelayer():
             await self._outbox.send(UserMessage(text), timeout, require_agent=True)
         else:
-            await self._outbox.send_text(text, CHAT_TOPIC, timeout)
+            await self._outbox.send_text(text, names.CHAT_TOPIC, timeout)
 
     async def request(
         self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0

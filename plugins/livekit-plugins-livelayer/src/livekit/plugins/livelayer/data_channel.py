@@ -12,6 +12,7 @@ from livekit import rtc
 
 from livelayer_bus.errors import MalformedMessageError, MessageTooLargeError
 from livelayer_bus.messages import Message, RawMessage, ToAgent, decode, encode
+from livelayer_bus.rooms import names
 
 from .statistics import Counts
 
@@ -42,7 +43,7 @@ def read(packet: rtc.DataPacket, counts: Counts) -> Incoming | None:
 
     Never raises, whatever the packet holds.
     """
-    if (packet.topic or "").startswith("lk."):
+    if (packet.topic or "").startswith(names.RESERVED_PREFIX):
         return None
     if packet.participant is not None and not is_person(packet.participant):
         counts["unexpected"] += 1

@@ -11,6 +11,7 @@ import msgspec
 from livekit import rtc
 from livekit.agents import AgentSession
 
+from livelayer_bus.rooms import names
 from livelayer_bus.tasks import TaskOwner
 from livelayer_bus.tokens import RESUMED_ATTRIBUTE
 
@@ -118,10 +119,10 @@ class Replay:
     async def _write(self, line: _Line, identity: str) -> None:
         agent = self._room.local_participant
         stream = await agent.stream_text(
-            topic="lk.transcription",
+            topic=names.TRANSCRIPTION_TOPIC,
             destination_identities=[identity],
             sender_identity=agent.identity if line.of_agent else identity,
-            attributes={"lk.segment_id": line.id, "lk.transcription_final": "true"},
+            attributes={names.SEGMENT_ID: line.id, names.TRANSCRIPTION_FINAL: "true"},
         )
         await stream.write(line.text)
         await stream.aclose()

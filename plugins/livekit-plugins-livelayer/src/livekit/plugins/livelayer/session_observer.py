@@ -18,12 +18,12 @@ from livekit.agents import (
 )
 
 from livelayer_bus.messages import AgentError, FromAgent, IdleTimeout, IdleWarning
+from livelayer_bus.rooms import names
 from livelayer_bus.tasks import RootTask, TaskOwner
 
 from .data_channel import is_person
 from .status_announcer import StatusAnnouncer
 
-ON_BEHALF = "lk.publish_on_behalf"
 _ERRORS = {
     "llm_error": "the language model failed",
     "stt_error": "the speech recognition failed",
@@ -173,6 +173,6 @@ class SessionObserver:
         publications = list(me.track_publications.values())
         kinds = [publication.kind for publication in publications]
         for participant in self._room.remote_participants.values():
-            if participant.attributes.get(ON_BEHALF) == me.identity:
+            if participant.attributes.get(names.PUBLISH_ON_BEHALF) == me.identity:
                 kinds.extend(one.kind for one in participant.track_publications.values())
         self._status.set_avatar(rtc.TrackKind.KIND_VIDEO in kinds)

@@ -12,6 +12,7 @@ import anyio
 from livekit import rtc
 
 from livelayer_bus.messages import ALL, capability_of, check_capabilities
+from livelayer_bus.rooms import names
 from livelayer_bus.tasks import TaskOwner
 
 PATIENCE: Final = 10.0
@@ -59,7 +60,7 @@ class ScriptedSurface:
         self._changed = asyncio.Event()
         self._tasks = TaskOwner()
         self.room.on("data_received", self._on_data)
-        self.room.register_text_stream_handler("lk.transcription", self._on_transcript)
+        self.room.register_text_stream_handler(names.TRANSCRIPTION_TOPIC, self._on_transcript)
 
     async def connect(self, url: str, token: str) -> None:
         """Join the room."""
@@ -129,7 +130,7 @@ class ScriptedSurface:
             raise TimeoutError(f"waited {PATIENCE:g} s for {what}") from None
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
-        if (packet.topic or "").startswith("lk."):
+        if (packet.topic or "").startswith(names.RESERVED_PREFIX):
             return
         self.packets.append(packet.data)
         message: Fields = json.loads(packet.data)
