@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import collections.abc
+import inspect
 import subprocess
 import sys
+import types
+import typing
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -142,7 +149,81 @@ def test_a_plugin_imports_public_names_only(source: Path) -> None:
         and name not in public.get(base, ())
         and not (base in public and name == "")
     }
-    assert not private
+    assert not sorted(private)
+
+
+MADE_BY_A_SESSION = frozenset(
+    f"{name}.__init__"
+    for name in (
+        "AudioSubscription",
+        "MountedSurface",
+        "Publisher",
+        "Subscription",
+        "SurfaceCommands",
+        "VideoSubscription",
+    )
+)
+"""Constructors that only this package calls."""
+
+
+def functions(value: Any) -> Iterator[tuple[str, Any]]:
+    """A public callable; of a class its constructor and its own public members."""
+    value = inspect.unwrap(value)
+    if inspect.isfunction(value):
+        yield value.__name__, value
+    if not isinstance(value, type):
+        return
+    yield value.__name__, value
+    for name, member in vars(value).items():
+        getter: Any = member.fget if isinstance(member, property) else member
+        member = inspect.unwrap(getattr(getter, "__func__", getter))
+        if inspect.isfunction(member) and (not name.startswith("_") or name.endswith("__")):
+            yield f"{value.__name__}.{name}", member
+
+
+def named_in(function: Any) -> Iterator[tuple[str, object]]:
+    """Every name in a callable's annotations, or in a class's fields, with its value."""
+    is_class = isinstance(function, type)
+    methods = filter(inspect.isfunction, vars(function).values()) if is_class else (function,)
+    # A face may have renamed a class's module; its methods still know where it was written.
+    scopes = [one.__globals__ for one in methods if one.__qualname__.startswith(function.__name__)]
+    scope = next(iter(scopes), vars(sys.modules[function.__module__]))
+    for field, annotation in inspect.get_annotations(function).items():
+        if isinstance(annotation, str) and not (field.startswith("_") and is_class):
+            for node in ast.walk(ast.parse(annotation)):
+                if isinstance(node, ast.Name) and not hasattr(builtins, node.id):
+                    yield node.id, scope.get(node.id, "unresolved")
+
+
+def test_every_type_of_a_public_signature_is_public() -> None:
+    faces = {
+        module: {name: getattr(import_module(module), name) for name in names}
+        for module, names in public_modules().items()
+        if not module.startswith(NEEDS_PYTEST)
+    }
+    classes = {
+        value for face in faces.values() for value in face.values() if inspect.isclass(value)
+    }
+    aliases = [item for face in faces.values() for item in face.items()]
+    private: set[tuple[str, str]] = set()
+    for module, face in faces.items():
+        for value in face.values():
+            for where, function in functions(value):
+                if where in MADE_BY_A_SESSION:
+                    continue
+                for name, used in named_in(function):
+                    if isinstance(used, types.ModuleType | typing.TypeVar | typing.ParamSpec):
+                        continue
+                    if isinstance(used, type):
+                        ours = used.__module__.startswith("livelayer_bus")
+                        hidden = ours and used not in classes
+                    else:
+                        library = getattr(typing, name, getattr(collections.abc, name, None))
+                        is_text = typing.get_origin(used) is typing.Annotated
+                        hidden = not (is_text or used is library or (name, used) in aliases)
+                    if hidden:
+                        private.add((f"{module}: {where}", name))
+    assert not sorted(private)
 
 
 def test_the_top_level_is_small_and_told_alike_to_type_checkers() -> None:

@@ -6,9 +6,9 @@ import sys
 from importlib import import_module
 from typing import Final
 
-from .exits import FAILED, OK, complain, end_on_interrupt, run_async
+from .exits import FAILED, OK, Main, complain, end_on_interrupt, run_async
 
-__all__ = ["main", "run_async", "complain", "OK", "FAILED"]
+__all__ = ["main", "Main", "run_async", "complain", "OK", "FAILED"]
 
 _NEEDED: Final = ("typer", "rich")
 

@@ -6,12 +6,27 @@ from .load import FILE_NAME, Config, load_config
 from .reading import convert, read_agents, read_document
 from .registry import InstalledSurface, SurfaceFactory, installed_surfaces, load_surface
 from .secrets import Environment, Text, reveal
-from .tables import AgentTable, EndpointHead, EndpointTable, RateTable, Table
+from .tables import (
+    AgentTable,
+    Body,
+    EndpointHead,
+    EndpointTable,
+    RateTable,
+    ReconnectTable,
+    SessionTable,
+    SurfaceTable,
+    Table,
+    TokenTable,
+)
 
 __all__ = [
     "FILE_NAME",
     "Config",
     "load_config",
+    "SessionTable",
+    "ReconnectTable",
+    "SurfaceTable",
+    "TokenTable",
     # Installed surfaces
     "InstalledSurface",
     "SurfaceFactory",
@@ -28,5 +43,6 @@ __all__ = [
     "AgentTable",
     "EndpointTable",
     "EndpointHead",
+    "Body",
     "RateTable",
 ]

@@ -71,7 +71,7 @@ class SurfaceTable(Table, frozen=True):
     options: dict[str, Any] = {}
 
 
-class _Reconnect(Backoff, frozen=True, forbid_unknown_fields=True):
+class ReconnectTable(Backoff, frozen=True, forbid_unknown_fields=True):
     """`Backoff` as a table of the file."""
 
 
@@ -79,7 +79,7 @@ class SessionTable(Table, frozen=True):
     """Settings of the session; what is not set keeps the session's own default."""
 
     resume_window: float | UnsetType = UNSET
-    reconnect: _Reconnect | bool | UnsetType = UNSET
+    reconnect: ReconnectTable | bool | UnsetType = UNSET
     linger: float | UnsetType = UNSET
     close_timeout: float | UnsetType = UNSET
     capacity: int | UnsetType = UNSET

@@ -1,16 +1,18 @@
 """Frames and channels: one copy of an agent's video and audio, any number of readers."""
 
 from .audio import AudioChannel, AudioSubscription, AudioWriter
-from .frames import AudioFrame, FrameMetadata, VideoFrame
-from .pixels import PixelFormat
+from .frames import AudioFrame, FrameData, FrameMetadata, VideoFrame
+from .pixels import PixelFormat, Pixels
 from .statistics import ChannelStatistics, ReaderStatistics, Reading, Timing, TimingWindow
 from .video import VideoChannel, VideoSubscription, VideoWriter
 
 __all__ = [
     "VideoFrame",
     "AudioFrame",
+    "FrameData",
     "FrameMetadata",
     "PixelFormat",
+    "Pixels",
     "VideoChannel",
     "AudioChannel",
     "VideoSubscription",

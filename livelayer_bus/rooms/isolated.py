@@ -21,12 +21,11 @@ from ..tokens import RoomAccess
 from .demand import PAUSE_AFTER
 from .livekit import LiveKitRoom
 from .port import MediaWriters, RoomSink
-from .thread_bridge import AudioBridge, Inbox, LoopHandle, SinkBridge, VideoBridge, run_there
+from .thread_bridge import AudioBridge, LoopHandle, SessionCalls, SinkBridge, VideoBridge, run_there
 
 SETTLE_SECONDS: Final = 4.0  # for what the SDK still does after the room was left
 
 T = TypeVar("T")
-Work = Callable[[], Coroutine[Any, Any, T]]
 
 
 class IsolationStatistics(msgspec.Struct, frozen=True):
@@ -37,7 +36,7 @@ class IsolationStatistics(msgspec.Struct, frozen=True):
     audio_dropped: int
     """Frames of sound beyond half a second of waiting."""
     packets_dropped: int
-    """Data packets beyond 4096 waiting ones."""
+    """Data packets that found 4096 events waiting."""
 
 
 @final
@@ -54,8 +53,8 @@ class IsolatedRoom:
         self._pause_after = pause_after
         self._room: LiveKitRoom | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._home: LoopHandle | None = None
-        self._inbox: Inbox | None = None
+        self._session_loop: LoopHandle | None = None
+        self._calls: SessionCalls | None = None
         self._video: VideoBridge | None = None
         self._audio: AudioBridge | None = None
         self._closing: Future[None] | None = None
@@ -76,24 +75,24 @@ class IsolatedRoom:
         return IsolationStatistics(
             video_dropped=self._video.dropped if self._video else 0,
             audio_dropped=self._audio.dropped if self._audio else 0,
-            packets_dropped=self._inbox.packets_dropped if self._inbox else 0,
+            packets_dropped=self._calls.packets_dropped if self._calls else 0,
         )
 
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
         """As `LiveKitRoom.connect`; `sink` and `media` are used in the loop of this call."""
         if self._closed:
             raise ClosedError("the room")
-        if self._home is not None:
+        if self._session_loop is not None:
             raise MisuseError("a room is connected once: create another one")
-        self._home = LoopHandle()
+        self._session_loop = LoopHandle()
         loop = self._loop = asyncio.new_event_loop()
         threading.Thread(target=_run, args=(loop,), name="livelayer room", daemon=True).start()
-        inbox = self._inbox = Inbox(self._home)
-        video = self._video = VideoBridge(media.video, inbox, loop)
-        audio = self._audio = AudioBridge(media.audio, inbox, loop)
+        calls = self._calls = SessionCalls(self._session_loop)
+        video = self._video = VideoBridge(media.video, calls, loop)
+        audio = self._audio = AudioBridge(media.audio, calls, loop)
         room = self._room = LiveKitRoom(pause_after=self._pause_after)
         bridges = MediaWriters(video, audio)
-        await self.call(lambda: room.connect(access, SinkBridge(sink, inbox), bridges))
+        await self.call(lambda: room.connect(access, SinkBridge(sink, calls), bridges))
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
         """As `LiveKitRoom.send`."""
@@ -105,7 +104,7 @@ class IsolatedRoom:
         room = self._joined()
         await self.call(lambda: room.send_text(text, topic=topic, to=to))
 
-    async def open_track(self, source: SourceName, frame: F) -> IsolatedTrack[F]:
+    async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
         """As `LiveKitRoom.open_track`."""
         room = self._joined()
         track = await self.call(lambda: room.open_track(source, frame))
@@ -126,10 +125,10 @@ class IsolatedRoom:
         try:
             await self._outcome(self._closing)
         finally:
-            if self._inbox is not None:
-                self._inbox.close()
+            if self._calls is not None:
+                self._calls.close()
 
-    async def call(self, work: Work[T]) -> T:
+    async def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run `work` in the SDK's loop and return what it returns; cancelled, so is the work.
 
         Raises:
@@ -149,10 +148,10 @@ class IsolatedRoom:
             run_there(self._loop.call_soon_threadsafe, call)
 
     async def _outcome(self, future: Future[T]) -> T:
-        home, done = self._home, anyio.Event()
-        if home is None:
+        session_loop, done = self._session_loop, anyio.Event()
+        if session_loop is None:
             raise BrokenError("the room is not joined: connect first")
-        future.add_done_callback(lambda _: home.post(done.set))
+        future.add_done_callback(lambda _: session_loop.post(done.set))
         await done.wait()
         return future.result()
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from threading import Lock
 from typing import Any, Final, ParamSpec, TypeVar, final
 
+from ..bus.inbox import Inbox
 from ..errors import ClosedError
 from ..media import AudioFrame, VideoFrame
 from .listeners import report
@@ -40,13 +41,13 @@ class LoopHandle:
         """Take the running loop."""
         try:
             loop = asyncio.get_running_loop()
-            self._post: Callable[[Call], Any] = functools.partial(
+            self._post: Callable[[Callable[[], object]], Any] = functools.partial(
                 loop.call_soon_threadsafe, context=contextvars.copy_context()
             )
         except RuntimeError:
             self._post = import_module("trio").lowlevel.current_trio_token().run_sync_soon
 
-    def post(self, call: Call) -> bool:
+    def post(self, call: Callable[[], object]) -> bool:
         """Have `call` run in the loop, after all that was posted before; False if it has ended."""
         try:
             self._post(call)
@@ -56,71 +57,47 @@ class LoopHandle:
 
 
 @final
-class Inbox:
-    """Calls that wait for the session's loop: one wake-up for any number of them."""
+class SessionCalls:
+    """Calls that wait for the session's loop and run there in order."""
 
     def __init__(self, loop: LoopHandle) -> None:
-        self._loop = loop
-        self._lock = Lock()
-        self._calls: deque[Call] = deque()
-        self._scheduled = False
-        self._closed = False
-        self._packets = 0
+        self._inbox: Inbox[Call] = Inbox(_run, loop.post, MAX_PACKETS)
         self.packets_dropped = 0
 
     def put(self, call: Call) -> None:
-        """Have `call` run in the session's loop, in order."""
-        with self._lock:
-            if self._closed:
-                return
-            self._calls.append(call)
-            if not self._scheduled:
-                self._scheduled = self._loop.post(self._drain)
+        """Have `call` run in the session's loop."""
+        self._inbox.put(call, required=True)
 
     def put_packet(self, call: Call) -> None:
-        """The same for a data packet; the newest beyond `MAX_PACKETS` is dropped and counted."""
-        with self._lock:
-            full = self._packets >= MAX_PACKETS
-            self._packets += not full
-            self.packets_dropped += full
-        if not full:
-            self.put(lambda: self._take_packet(call))
+        """The same for a data packet: with `MAX_PACKETS` calls waiting, it is dropped and counted.
+
+        Called by the SDK's thread alone.
+        """
+        self.packets_dropped += not self._inbox.put(call)
 
     def close(self) -> None:
         """Run no more calls."""
-        with self._lock:
-            self._closed = True
-            self._calls.clear()
+        self._inbox.close()
 
-    def _take_packet(self, call: Call) -> None:
-        with self._lock:
-            self._packets -= 1
+
+def _run(call: Call) -> None:
+    try:
         call()
-
-    def _drain(self) -> None:
-        with self._lock:
-            self._scheduled = False
-            calls, self._calls = self._calls, deque()
-        for call in calls:
-            if self._closed:
-                return
-            try:
-                call()
-            except ClosedError:
-                pass  # the session closed its channel first
-            except Exception as error:  # noqa: BLE001 - one call's fault must not lose the others
-                report("handing over to the session", error)
+    except ClosedError:
+        pass  # the session closed its channel first
+    except Exception as error:  # noqa: BLE001 - one call's fault must not lose the others
+        report("handing over to the session", error)
 
 
 class _TargetBridge:
     """A `FrameTarget` in the SDK's thread for a channel's writer in the session's loop."""
 
     def __init__(
-        self, target: FrameTarget[Any], inbox: Inbox, loop: asyncio.AbstractEventLoop
+        self, target: FrameTarget[Any], calls: SessionCalls, loop: asyncio.AbstractEventLoop
     ) -> None:
         """Made in the session's loop; `loop` is the SDK's."""
         self._target = target
-        self._inbox = inbox
+        self._calls = calls
         self._loop = loop
         self._lock = Lock()
         self._demand = 0
@@ -166,12 +143,12 @@ class VideoBridge(_TargetBridge):
             replaced, self._waiting = self._waiting is not None, frame
             self.dropped += replaced
         if not replaced:
-            self._inbox.put(self._take)
+            self._calls.put(self._take)
 
     def discard(self) -> None:
         with self._lock:
             self._waiting = None
-        self._inbox.put(self._target.discard)
+        self._calls.put(self._target.discard)
 
     def _take(self) -> None:
         with self._lock:
@@ -187,10 +164,10 @@ class AudioBridge(_TargetBridge):
     def __init__(
         self,
         target: FrameTarget[AudioFrame],
-        inbox: Inbox,
+        calls: SessionCalls,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(target, inbox, loop)
+        super().__init__(target, calls, loop)
         self._waiting: deque[AudioFrame] = deque(maxlen=MAX_AUDIO)
 
     def push(self, frame: AudioFrame) -> None:
@@ -199,12 +176,12 @@ class AudioBridge(_TargetBridge):
             self.dropped += len(self._waiting) == MAX_AUDIO
             self._waiting.append(frame)
         if first:
-            self._inbox.put(self._take)
+            self._calls.put(self._take)
 
     def discard(self) -> None:
         with self._lock:
             self._waiting.clear()
-        self._inbox.put(self._target.discard)
+        self._calls.put(self._target.discard)
 
     def _take(self) -> None:
         with self._lock:
@@ -218,13 +195,13 @@ class AudioBridge(_TargetBridge):
 class SinkBridge:
     """A `RoomSink` in the SDK's thread for the session's in its own loop."""
 
-    def __init__(self, sink: RoomSink, inbox: Inbox) -> None:
+    def __init__(self, sink: RoomSink, calls: SessionCalls) -> None:
         self._sink = sink
-        self._inbox = inbox
+        self._calls = calls
 
     def report(self, event: RoomEvent) -> None:
         forward = functools.partial(self._sink.report, event)
         if isinstance(event, PacketReceived):
-            self._inbox.put_packet(forward)
+            self._calls.put_packet(forward)
         else:
-            self._inbox.put(forward)
+            self._calls.put(forward)

@@ -9,15 +9,18 @@ from .gate import Gate
 from .records import ScriptedMicrophone, ScriptedVideoTrack, SentPacket, SentText
 from .room import ScriptedRoom, ScriptedStream
 from .rooms import ScriptedRooms, ScriptedTokens
-from .session_check import check_controlled_session
-from .surface_check import check_surface
+from .session_check import Provoke, SessionFactory, check_controlled_session
+from .surface_check import SurfaceFactory, check_surface
 from .tasks import no_leaked_tasks
 from .waiting import PATIENCE, polled, settle
 
 __all__ = [
     # Checks
     "check_surface",
+    "SurfaceFactory",
     "check_controlled_session",
+    "SessionFactory",
+    "Provoke",
     # Rooms
     "ScriptedRooms",
     "ScriptedRoom",
