@@ -14,7 +14,7 @@ from typing import Self, TypeAlias, cast, final
 
 import msgspec
 
-from .bus.bus import Record, Subscription
+from .bus import Record, Subscription
 from .contract import ControlledSession
 from .errors import Lagged, MalformedMessageError
 from .events import AnyEvent, Event

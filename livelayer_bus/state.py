@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -18,9 +18,6 @@ class LeaseState(msgspec.Struct, frozen=True):
 
     owner: str
     muted: bool = False
-
-
-MicrophoneState: TypeAlias = LeaseState
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,37 +57,6 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
         return replace(self, sequence=sequence)
 
 
-Reducer: TypeAlias = Callable[[SessionState, Any], SessionState]
-R = TypeVar("R", bound=Reducer)
-
-REDUCERS: Final[dict[type[Event], Reducer]] = {}
-"""What the events of each type make of the state, all but its `sequence`. Event types that are not
-in it do not change the state."""
-
-
-def reduce(state: SessionState, event: Event) -> SessionState:
-    """Return the state after `event`: a pure function, total, and one `sequence` further."""
-    for base in type(event).__mro__:
-        if base in REDUCERS:
-            return REDUCERS[base](state, event).as_of(state.sequence + 1)
-    return state.as_of(state.sequence + 1)
-
-
-def _reduces(kind: type[Event]) -> Callable[[R], R]:
-    def register(reducer: R) -> R:
-        REDUCERS[kind] = reducer
-        return reducer
-
-    return register
-
-
-def _lease(
-    event: events.MicrophoneChanged | events.CameraChanged | events.ScreenChanged,
-) -> LeaseState | None:
-    return LeaseState(event.owner, event.muted) if event.owner is not None else None
-
-
-@_reduces(events.ConnectionStateChanged)
 def _connection(state: SessionState, event: events.ConnectionStateChanged) -> SessionState:
     connected = event.state == "connected"
     state = replace(
@@ -104,29 +70,12 @@ def _connection(state: SessionState, event: events.ConnectionStateChanged) -> Se
     return state if connected else _without_agent(state)
 
 
-@_reduces(events.ResumeWindowClosed)
-def _resume_window(state: SessionState, event: events.ResumeWindowClosed) -> SessionState:
-    return replace(state, can_resume=False)
-
-
-@_reduces(events.Reconnecting)
 def _reconnecting(state: SessionState, event: events.Reconnecting) -> SessionState:
     state = replace(state, reconnecting=True)
     # A resume by the SDK keeps our place in the room; a rejoin starts outside of it.
     return _without_agent(replace(state, joined=False)) if event.attempt else state
 
 
-@_reduces(events.Reconnected)
-def _reconnected(state: SessionState, event: events.Reconnected) -> SessionState:
-    return replace(state, reconnecting=False, joined=True)
-
-
-@_reduces(events.SessionFailed)
-def _failed(state: SessionState, event: events.SessionFailed) -> SessionState:
-    return replace(state, error=event.error)
-
-
-@_reduces(events.EpochStarted)
 def _epoch(state: SessionState, event: events.EpochStarted) -> SessionState:
     return SessionState(
         id=state.id,
@@ -140,7 +89,6 @@ def _epoch(state: SessionState, event: events.EpochStarted) -> SessionState:
     )
 
 
-@_reduces(events.AgentAvailabilityChanged)
 def _availability(state: SessionState, event: events.AgentAvailabilityChanged) -> SessionState:
     if event.identity is None:
         return _without_agent(state)
@@ -152,47 +100,10 @@ def _availability(state: SessionState, event: events.AgentAvailabilityChanged) -
     )
 
 
-@_reduces(events.AgentStateChanged)
 def _agent_state(state: SessionState, event: events.AgentStateChanged) -> SessionState:
     return replace(state, agent_state=event.state, raw_agent_state=event.raw, error=event.error)
 
 
-@_reduces(events.AgentConfigChanged)
-def _agent_config(state: SessionState, event: events.AgentConfigChanged) -> SessionState:
-    return replace(state, agent_config=event.config)
-
-
-@_reduces(events.TranscriptUpdated)
-def _transcript(state: SessionState, event: events.TranscriptUpdated) -> SessionState:
-    return replace(state, transcript=merge(state.transcript, event.entry))
-
-
-@_reduces(events.TranscriptCleared)
-def _no_transcript(state: SessionState, event: events.TranscriptCleared) -> SessionState:
-    return replace(state, transcript=())
-
-
-@_reduces(events.MicrophoneChanged)
-def _microphone(state: SessionState, event: events.MicrophoneChanged) -> SessionState:
-    return replace(state, microphone=_lease(event))
-
-
-@_reduces(events.CameraChanged)
-def _camera(state: SessionState, event: events.CameraChanged) -> SessionState:
-    return replace(state, camera=_lease(event))
-
-
-@_reduces(events.ScreenChanged)
-def _screen(state: SessionState, event: events.ScreenChanged) -> SessionState:
-    return replace(state, screen=_lease(event))
-
-
-@_reduces(events.SurfaceMounted)
-def _mounted(state: SessionState, event: events.SurfaceMounted) -> SessionState:
-    return replace(state, surfaces=(*state.surfaces, event.key))
-
-
-@_reduces(events.SurfaceUnmounted)
 def _unmounted(state: SessionState, event: events.SurfaceUnmounted) -> SessionState:
     return replace(state, surfaces=tuple(key for key in state.surfaces if key != event.key))
 
@@ -206,3 +117,43 @@ def _without_agent(state: SessionState) -> SessionState:
         agent_state="idle",
         raw_agent_state=None,
     )
+
+
+def _lease(event: Any) -> LeaseState | None:
+    return LeaseState(event.owner, event.muted) if event.owner is not None else None
+
+
+Reducer: TypeAlias = Callable[[SessionState, Any], SessionState]
+
+REDUCERS: Final[dict[type[Event], Reducer]] = {
+    events.ConnectionStateChanged: _connection,
+    events.ResumeWindowClosed: lambda state, _: replace(state, can_resume=False),
+    events.Reconnecting: _reconnecting,
+    events.Reconnected: lambda state, _: replace(state, reconnecting=False, joined=True),
+    events.SessionFailed: lambda state, event: replace(state, error=event.error),
+    events.EpochStarted: _epoch,
+    events.AgentAvailabilityChanged: _availability,
+    events.AgentStateChanged: _agent_state,
+    events.AgentConfigChanged: lambda state, event: replace(state, agent_config=event.config),
+    events.TranscriptUpdated: lambda state, event: replace(
+        state, transcript=merge(state.transcript, event.entry)
+    ),
+    events.TranscriptCleared: lambda state, _: replace(state, transcript=()),
+    events.MicrophoneChanged: lambda state, event: replace(state, microphone=_lease(event)),
+    events.CameraChanged: lambda state, event: replace(state, camera=_lease(event)),
+    events.ScreenChanged: lambda state, event: replace(state, screen=_lease(event)),
+    events.SurfaceMounted: lambda state, event: replace(
+        state, surfaces=(*state.surfaces, event.key)
+    ),
+    events.SurfaceUnmounted: _unmounted,
+}
+"""What the events of each type make of the state, all but its `sequence`. Event types that are not
+in it do not change the state."""
+
+
+def reduce(state: SessionState, event: Event) -> SessionState:
+    """Return the state after `event`: a pure function, total, and one `sequence` further."""
+    for base in type(event).__mro__:
+        if base in REDUCERS:
+            return REDUCERS[base](state, event).as_of(state.sequence + 1)
+    return state.as_of(state.sequence + 1)

@@ -143,11 +143,8 @@ def _observe(
 
 def _timing(timing: Timing, attributes: Attributes) -> Observations:
     if timing.measured:
-        for quantile, value in (
-            ("p50", timing.p50_ns),
-            ("p95", timing.p95_ns),
-            ("max", timing.max_ns),
-        ):
+        quantiles = (("p50", timing.p50_ns), ("p95", timing.p95_ns), ("max", timing.max_ns))
+        for quantile, value in quantiles:
             yield metrics.Observation(value * NS, attributes | {"quantile": quantile})
 
 

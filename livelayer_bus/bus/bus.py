@@ -8,20 +8,16 @@ from weakref import WeakMethod
 
 import msgspec
 
-from ..errors import BusyError, ClosedError, ForkedError, Lagged, MisuseError
+from ..errors import BusyError, ClosedError, ForkedError, MisuseError
 from .inbox import Inbox
-from .reader import Record, Subscription, SubscriptionStatistics
+from .reader import Subscription
 from .ring import Group, Ring
-
-__all__ = ["Bus", "BusStatistics", "Lagged", "Record", "Subscription", "SubscriptionStatistics"]
 
 B = TypeVar("B")
 S = TypeVar("S")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
-T4 = TypeVar("T4")
-T5 = TypeVar("T5")
 
 DEFAULT_CAPACITY = 4096  # events
 DEFAULT_MAX_BYTES = 16 * 1024 * 1024
@@ -177,29 +173,6 @@ class Bus(Generic[B, S]):
     def subscribe(
         self, t1: type[T1], t2: type[T2], t3: type[T3], /, *, after: int | None = None
     ) -> Subscription[T1 | T2 | T3, S]: ...
-    @overload
-    def subscribe(
-        self,
-        t1: type[T1],
-        t2: type[T2],
-        t3: type[T3],
-        t4: type[T4],
-        /,
-        *,
-        after: int | None = None,
-    ) -> Subscription[T1 | T2 | T3 | T4, S]: ...
-    @overload
-    def subscribe(
-        self,
-        t1: type[T1],
-        t2: type[T2],
-        t3: type[T3],
-        t4: type[T4],
-        t5: type[T5],
-        /,
-        *,
-        after: int | None = None,
-    ) -> Subscription[T1 | T2 | T3 | T4 | T5, S]: ...
     @overload
     def subscribe(self, *types: type[T1], after: int | None = None) -> Subscription[T1, S]: ...
     def subscribe(self, *types: Any, after: int | None = None) -> Subscription[Any, S]:

@@ -10,7 +10,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from ..bus.bus import Subscription
+from ..bus import Subscription
 from ..config.load import FILE_NAME, Config, load_config
 from ..control import serve_control
 from ..errors import ControlError, NotSupportedError

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import re
 from typing import Final, final
-from urllib.parse import urlsplit, urlunsplit
 
 from livekit import rtc
 
 from ..errors import BrokenError, ConnectError, RoomRefusedError, without_tokens
+from ..tokens.addresses import shown
 from .port import RoomLost
 
 _STATUS = re.compile(r"client error: (?P<status>\d{3})[^-]*-?\s*(?P<text>.*)", re.DOTALL)
@@ -47,34 +47,16 @@ def room_loss(reason: int) -> RoomLost:
 
 def join_error(url: str, token: str, problem: str) -> ConnectError | RoomRefusedError:
     """The error for a join that the SDK reports with the text `problem`."""
-    reason = without_secrets(problem, token)
+    reason = without_tokens(problem, token).strip()
     answer = _STATUS.search(reason)
     if answer and answer["status"] in _REFUSALS:
-        return RoomRefusedError(shown_url(url), answer["text"].strip() or answer["status"])
-    return ConnectError(shown_url(url), reason, retryable=_BAD_URL not in reason)
+        return RoomRefusedError(shown(url), answer["text"].strip() or answer["status"])
+    return ConnectError(shown(url), reason, retryable=_BAD_URL not in reason)
 
 
 def broken(what: str, problem: Exception) -> BrokenError:
     """The error for an SDK call that failed while the room was joined."""
-    return BrokenError(f"{what}: {without_secrets(str(problem)) or type(problem).__name__}")
-
-
-# Keeping access tokens out of errors, addresses and the SDK's own log -----------------------
-
-
-def without_secrets(text: str, token: str = "") -> str:
-    """`text` without white space around it, without `token` or anything that looks like one."""
-    return without_tokens(text, token).strip()
-
-
-def shown_url(url: str) -> str:
-    """`url` without user information, query and fragment, where secrets hide."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "<unreadable url>"
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return BrokenError(f"{what}: {without_tokens(str(problem)).strip() or type(problem).__name__}")
 
 
 @final
@@ -84,7 +66,7 @@ class _TokenFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
         if "eyJ" in text:
-            record.msg, record.args = without_secrets(text), None
+            record.msg, record.args = without_tokens(text), None
         return True
 
 

@@ -7,9 +7,10 @@ from typing import Final, final
 
 from livekit import rtc
 
-from ..errors import ConnectError
+from ..errors import ConnectError, without_tokens
 from ..tasks import RootTask
-from .errors import join_error, redact_sdk_log, shown_url, without_secrets
+from ..tokens.addresses import shown
+from .errors import join_error, redact_sdk_log
 from .listeners import report
 from .sdk_private import run_to_end
 
@@ -47,10 +48,10 @@ class Joining:
             if not joined:
                 self._give_up(task)
         if not ended:
-            raise ConnectError(shown_url(self._url), f"no answer within {JOIN_SECONDS:g} s")
+            raise ConnectError(shown(self._url), f"no answer within {JOIN_SECONDS:g} s")
         if self._error is not None:
             # A copy: the SDK quotes the token in its text, which a traceback would print.
-            foreign = rtc.ConnectError(without_secrets(str(self._error), self._token))
+            foreign = rtc.ConnectError(without_tokens(str(self._error), self._token))
             raise join_error(self._url, self._token, str(foreign)) from foreign
 
     async def settled(self, seconds: float) -> bool:

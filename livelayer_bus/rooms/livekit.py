@@ -15,8 +15,9 @@ from ..errors import BrokenError, ClosedError, ConnectError, MisuseError
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
 from ..tokens import RoomAccess
+from ..tokens.addresses import shown
 from .demand import PAUSE_AFTER
-from .errors import broken, room_loss, shown_url
+from .errors import broken, room_loss
 from .joining import LEAVE_SECONDS, Joining, leaving
 from .port import MediaWriters, RoomLost, RoomSink
 from .publishing import Publications
@@ -103,7 +104,7 @@ class _SdkRoom(ABC):
             raise ClosedError("the room")
         if not joined:
             loss = self._loss or room_loss(rtc.DisconnectReason.UNKNOWN_REASON)
-            raise ConnectError(shown_url(access.url), loss.reason, retryable=loss.rejoin)
+            raise ConnectError(shown(access.url), loss.reason, retryable=loss.rejoin)
         keep(room)
         self._room, self._wiring, self._sink = room, wiring, sink
         self._room_name = room.name or access.room_name
@@ -270,7 +271,7 @@ class BorrowedRoom(_SdkRoom):
     async def _join(self, room: rtc.Room, access: RoomAccess) -> None:
         if not room.isconnected():
             raise ConnectError(
-                shown_url(access.url), "the borrowed room is not connected", retryable=False
+                shown(access.url), "the borrowed room is not connected", retryable=False
             )
 
     def _leave(self, room: rtc.Room | None) -> RootTask | None:

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, final
 import anyio
 import msgspec
 
+from .. import events
 from ..clock import Backoff, Clock
 from ..errors import (
     BrokenError,
@@ -18,23 +19,11 @@ from ..errors import (
     describe,
     readable,
 )
-from ..events import (
-    AgentConfigChanged,
-    ConnectionStateChanged,
-    DataReceived,
-    EpochStarted,
-    HandlerFailed,
-    Reconnected,
-    Reconnecting,
-    ResumeWindowClosed,
-    SessionFailed,
-    TranscriptCleared,
-)
 from ..rooms.port import RoomLost, RoomPort
 from ..state import SessionState
 from ..tasks import RootTask, TaskOwner, Timer, fault_of
 from ..tokens import RoomAccess, TokenRequest
-from .agent_commands import AgentCommands
+from .commands import AgentCommands
 from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .target import Target
@@ -106,7 +95,9 @@ class Connection:
         handler = self._joined.handler
         if handler.dialect is None and self._store.state.agent_active:
             with anyio.move_on_after(ANNOUNCE_SECONDS):
-                await self._store.wait_until(lambda _: handler.dialect is not None, DataReceived)
+                await self._store.wait_until(
+                    lambda _: handler.dialect is not None, events.DataReceived
+                )
             handler.settle_dialect()
         return handler.dialect == "livelayer"
 
@@ -122,7 +113,7 @@ class Connection:
         attempt = self._attempt
         if attempt is None:
             self._resume_timer.stop()
-            self._store.publish(ConnectionStateChanged("connecting"))
+            self._store.publish(events.ConnectionStateChanged("connecting"))
             attempt = self._attempt = self._tasks.start(self._join_first, "connect")
         self._waiting += 1
         try:
@@ -142,11 +133,11 @@ class Connection:
         state = self._store.state.connection_state
         leaving = self._leave()
         if state in ("connecting", "connected", "error"):
-            self._store.publish(TranscriptCleared())
+            self._store.publish(events.TranscriptCleared())
             self._ended("disconnected", None)
         await self._left(leaving)
 
-    async def switch(self, target: Target, news: EpochStarted) -> None:
+    async def switch(self, target: Target, news: events.EpochStarted) -> None:
         """Leave whatever there is for another target; connect to it if we were connected."""
         live = self._store.state.connection_state in ("connecting", "connected")
         leaving = self._leave()
@@ -164,7 +155,7 @@ class Connection:
         leaving = self._leave()
         self._resume_timer.stop()
         if self._store.state.connection_state in ("connecting", "connected"):
-            self._store.publish(ConnectionStateChanged("disconnected"))
+            self._store.publish(events.ConnectionStateChanged("disconnected"))
         await self._left(leaving)
 
     def _leave(self) -> RoomPort | None:
@@ -190,7 +181,7 @@ class Connection:
             fault = await fault_of(port.aclose)
         if fault is not None:
             # The room is left all the same: whoever disconnects has nothing to do about it.
-            self._store.publish_late(HandlerFailed("leaving the room", describe(fault)))
+            self._store.publish_late(events.HandlerFailed("leaving the room", describe(fault)))
 
     async def _left(self, port: RoomPort | None) -> None:
         """Close the room that was left; the next join waits for it, so that two never overlap."""
@@ -212,7 +203,7 @@ class Connection:
             self._fail(readable(str(error)), retryable=_retryable(error))
             raise
         self._attempt = None
-        self._enter(joined, ConnectionStateChanged("connected"))
+        self._enter(joined, events.ConnectionStateChanged("connected"))
 
     async def _open(self) -> _Joined:
         """A room that is joined but not heard of yet."""
@@ -251,12 +242,14 @@ class Connection:
                 await self._close_port(port)
         return _Joined(port, handler, access)
 
-    def _enter(self, joined: _Joined, news: ConnectionStateChanged | Reconnected) -> None:
+    def _enter(
+        self, joined: _Joined, news: events.ConnectionStateChanged | events.Reconnected
+    ) -> None:
         self._joined = joined
         self._store.publish(news)
         config = joined.access.agent_config
         if config is not None and config != self._store.state.agent_config:
-            self._store.publish(AgentConfigChanged(config))
+            self._store.publish(events.AgentConfigChanged(config))
         joined.handler.open()
 
     def _give_up(self, attempt: RootTask) -> None:
@@ -277,7 +270,7 @@ class Connection:
             self._forget_room()
             self._ended("disconnected", loss.reason)
         elif loss.rejoin and self._reconnect is not None:
-            self._store.publish(Reconnecting(loss.reason, attempt=1))
+            self._store.publish(events.Reconnecting(loss.reason, attempt=1))
             backoff = self._reconnect
             self._attempt = self._tasks.start(lambda: self._rejoin(backoff), "rejoin")
         else:
@@ -287,7 +280,7 @@ class Connection:
         error: LivelayerError = BrokenError("no attempt was made")
         for attempt, pause in enumerate(backoff.pauses(), 1):
             if attempt > 1:
-                self._store.publish(Reconnecting(readable(str(error)), attempt))
+                self._store.publish(events.Reconnecting(readable(str(error)), attempt))
             await self._clock.sleep(pause)
             try:
                 joined = await self._open()
@@ -297,7 +290,7 @@ class Connection:
                     break
             else:
                 self._attempt = None
-                self._enter(joined, Reconnected(rejoined=True))
+                self._enter(joined, events.Reconnected(rejoined=True))
                 return
         self._attempt = None
         self._fail(readable(str(error)), retryable=_retryable(error))
@@ -305,14 +298,14 @@ class Connection:
 
     def _fail(self, reason: str, *, retryable: bool) -> None:
         self._ended("error", reason)
-        self._store.publish(SessionFailed(reason, retryable))
+        self._store.publish(events.SessionFailed(reason, retryable))
 
     # The resume window ----------------------------------------------------------------------
 
     def _ended(self, state: EndState, reason: str | None) -> None:
         seconds_left = self._resume_until - self._clock.now()
         can_resume = self._prior_room is not None and seconds_left > 0
-        self._store.publish(ConnectionStateChanged(state, reason, can_resume))
+        self._store.publish(events.ConnectionStateChanged(state, reason, can_resume))
         self._resume_timer.stop()
         if can_resume:
             self._resume_timer.start(seconds_left)
@@ -321,7 +314,7 @@ class Connection:
 
     def _resume_expired(self) -> None:
         self._forget_room()
-        self._store.publish(ResumeWindowClosed())
+        self._store.publish(events.ResumeWindowClosed())
 
     def _forget_room(self) -> None:
         self._prior_room = None

@@ -9,6 +9,7 @@ from uuid import uuid4
 import anyio
 import msgspec
 
+from .. import events
 from ..contract import Outgoing
 from ..errors import (
     ClosedError,
@@ -19,16 +20,7 @@ from ..errors import (
     SendTimeoutError,
     not_connected,
 )
-from ..events import (
-    AgentAvailabilityChanged,
-    ConnectionStateChanged,
-    DataReceived,
-    DataSent,
-    EpochStarted,
-    Event,
-    Reconnected,
-    Reconnecting,
-)
+from ..events import DataReceived, DataSent, Event
 from ..messages import Message, RawMessage, WireMessage, encode, request_id, type_of
 from ..rooms.port import RoomPort
 from ..state import SessionState
@@ -39,15 +31,15 @@ HandOver: TypeAlias = Callable[[RoomPort, tuple[str, ...]], Awaitable[None]]
 
 # What can make a waiting message ready, or its waiting pointless.
 _TURNS: tuple[type[Event], ...] = (
-    AgentAvailabilityChanged,
-    ConnectionStateChanged,
-    EpochStarted,
-    Reconnected,
-    Reconnecting,
+    events.AgentAvailabilityChanged,
+    events.ConnectionStateChanged,
+    events.EpochStarted,
+    events.Reconnected,
+    events.Reconnecting,
 )
 
 # What ends the wait for an answer when it took us out of the room, or to another agent.
-_ENDS: tuple[type[Event], ...] = (ConnectionStateChanged, EpochStarted)
+_ENDS: tuple[type[Event], ...] = (events.ConnectionStateChanged, events.EpochStarted)
 
 
 @final
@@ -88,17 +80,17 @@ class Outbox:
         wanted = reply if isinstance(reply, str) else reply.wire_type()
         epoch = self._store.state.epoch
         deadline = anyio.current_time() + timeout
-        with self._store.bus.subscribe(DataReceived, *_ENDS) as events:
+        with self._store.bus.subscribe(DataReceived, *_ENDS) as reader:
             await self.send(message, timeout, require_agent=True)
             try:
                 with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
-                    return await self._find_answer(events, epoch, wanted, request)
+                    return await self._find_answer(reader, epoch, wanted, request)
             except TimeoutError as error:
                 raise RequestTimeoutError(type_of(message), request, timeout) from error
 
-    async def _find_answer(self, events: Events, epoch: int, wanted: str, request: str) -> Message:
+    async def _find_answer(self, reader: Events, epoch: int, wanted: str, request: str) -> Message:
         while True:
-            event, _ = await take_next(events)
+            event, _ = await take_next(reader)
             if event is None:
                 raise ClosedError("this session")
             if not isinstance(event, DataReceived):

@@ -8,23 +8,9 @@ from typing import Literal, TypeAlias, final
 
 import msgspec
 
+from .. import events
 from ..errors import ClosedError, describe, place_of
-from ..events import (
-    AgentAvailabilityChanged,
-    AgentState,
-    AgentStateChanged,
-    CommandRefusedReason,
-    DataReceived,
-    HandlerFailed,
-    MalformedMessage,
-    Reconnected,
-    Reconnecting,
-    TrackChanged,
-    TranscriptEntry,
-    TranscriptUpdated,
-    carrying,
-    packet_payload,
-)
+from ..events import AgentState, CommandRefusedReason, TranscriptEntry
 from ..media import AudioWriter, VideoWriter
 from ..messages import (
     AgentError,
@@ -35,21 +21,10 @@ from ..messages import (
     is_command,
     read,
 )
+from ..rooms import port
 from ..rooms.listeners import report
-from ..rooms.port import (
-    AgentPresence,
-    AgentStateReported,
-    ConnectionInterrupted,
-    ConnectionRestored,
-    MediaWriters,
-    PacketReceived,
-    RoomEvent,
-    RoomLost,
-    TrackKind,
-    TrackReported,
-    UtteranceHeard,
-)
-from .agent_commands import AgentCommands
+from ..rooms.port import MediaWriters, RoomEvent, RoomLost, TrackKind
+from .commands import AgentCommands
 from .store import Store
 
 # The participant attribute's values beyond AgentState, and what they mean for a surface.
@@ -128,7 +103,7 @@ class RoomEventHandler:
     def close(self) -> None:
         """The room is no longer ours."""
         for kind in tuple(self._tracks):
-            self._deliver(TrackReported(kind, available=False))
+            self._deliver(port.TrackReported(kind, available=False))
         self._closed = True
         self._held = None
 
@@ -144,28 +119,28 @@ class RoomEventHandler:
             kind = type(event).__name__
             report(f"handling {kind}", error)
             self._store.publish_late(
-                HandlerFailed(f"room event {kind}", describe(error), place_of(error))
+                events.HandlerFailed(f"room event {kind}", describe(error), place_of(error))
             )
 
     # What the events mean -------------------------------------------------------------------
 
     def _handle(self, event: RoomEvent) -> None:
         match event:
-            case ConnectionInterrupted(reason):
-                self._store.publish(Reconnecting(reason))
-            case ConnectionRestored():
-                self._store.publish(Reconnected())
+            case port.ConnectionInterrupted(reason):
+                self._store.publish(events.Reconnecting(reason))
+            case port.ConnectionRestored():
+                self._store.publish(events.Reconnected())
             case RoomLost():
                 self._on_lost(event)
-            case AgentPresence(identity, active):
+            case port.AgentPresence(identity, active):
                 self._agent(identity, active)
-            case AgentStateReported(raw):
+            case port.AgentStateReported(raw):
                 self._agent_state(raw)
-            case PacketReceived():
+            case port.PacketReceived():
                 self._packet(event)
-            case UtteranceHeard(entry):
+            case port.UtteranceHeard(entry):
                 self._utterance(entry)
-            case TrackReported():
+            case port.TrackReported():
                 self._track(event)
 
     def _agent(self, identity: str | None, active: bool) -> None:
@@ -182,7 +157,7 @@ class RoomEventHandler:
             state.agent_active,
             state.agent_ready,
         ):
-            self._store.publish(AgentAvailabilityChanged(active, ready, identity))
+            self._store.publish(events.AgentAvailabilityChanged(active, ready, identity))
 
     def _ready(self) -> None:
         state = self._store.state
@@ -196,15 +171,15 @@ class RoomEventHandler:
             self._ready()
         error = "the agent failed" if raw == "failed" else None
         known = _STATES.get(raw, state.agent_state)
-        self._store.publish(AgentStateChanged(known, raw, error))
+        self._store.publish(events.AgentStateChanged(known, raw, error))
 
-    def _packet(self, packet: PacketReceived) -> None:
+    def _packet(self, packet: port.PacketReceived) -> None:
         found = read(packet.data)
         message, kind, topic = found.message, found.type, packet.topic or None
         payload, is_json = msgspec.Raw(packet.data), True
         if kind is None:
-            payload, is_json = packet_payload(packet.data)
-        event = DataReceived(
+            payload, is_json = events.packet_payload(packet.data)
+        event = events.DataReceived(
             payload=payload,
             is_json=is_json,
             type=kind,
@@ -213,12 +188,12 @@ class RoomEventHandler:
             from_agent=packet.from_agent,
         )
         # What other participants send is decoded for those who ask: their number is unbounded.
-        self._store.publish(carrying(event, message) if packet.from_agent else event)
+        self._store.publish(events.carrying(event, message) if packet.from_agent else event)
         if message is None:
             problem = found.problem or ""
             # On a topic of its own it is an application's protocol, which the raw listeners know.
             if kind is not None or topic is None:
-                self._store.publish(MalformedMessage(problem, kind, packet.sender, topic))
+                self._store.publish(events.MalformedMessage(problem, kind, packet.sender, topic))
             if kind is not None and capability_of(kind) is not None:
                 reason: CommandRefusedReason = "invalid" if packet.from_agent else "sender"
                 self._commands.refuse(kind, reason, problem, found.request_id, packet.sender)
@@ -230,7 +205,9 @@ class RoomEventHandler:
                 message.wire_type(), "sender", detail, found.request_id, packet.sender
             )
 
-    def _from_agent(self, message: Message, packet: PacketReceived, request: str | None) -> None:
+    def _from_agent(
+        self, message: Message, packet: port.PacketReceived, request: str | None
+    ) -> None:
         if isinstance(message, AgentStateMessage | BotReady):
             self.dialect = "livelayer"
         match message:
@@ -242,12 +219,12 @@ class RoomEventHandler:
                 state = self._store.state
                 error = text or "the agent reported an error"
                 self._store.publish(
-                    AgentStateChanged(state.agent_state, state.raw_agent_state or "", error)
+                    events.AgentStateChanged(state.agent_state, state.raw_agent_state or "", error)
                 )
             case _ if is_command(message):
                 self._commands.route(message, packet.data, request, packet.sender)
             case _:
-                pass  # told by DataReceived
+                pass  # told by events.DataReceived
 
     def _utterance(self, entry: TranscriptEntry) -> None:
         # An adapter counts its own streams from 1; the session's rooms follow one another.
@@ -256,13 +233,15 @@ class RoomEventHandler:
         numbered = msgspec.structs.replace(
             entry, opened=before + entry.opened, stream=before + entry.stream
         )
-        self._store.publish(TranscriptUpdated(numbered))
+        self._store.publish(events.TranscriptUpdated(numbered))
 
-    def _track(self, track: TrackReported) -> None:
+    def _track(self, track: port.TrackReported) -> None:
         writer = self._media.video if track.kind == "video" else self._media.audio
         writer.set_available(track.available)
         if track.available:
             self._tracks.add(track.kind)
         else:
             self._tracks.discard(track.kind)
-        self._store.publish(TrackChanged(track.kind, track.available, track.sid, track.participant))
+        self._store.publish(
+            events.TrackChanged(track.kind, track.available, track.sid, track.participant)
+        )

@@ -10,30 +10,30 @@ from uuid import uuid4
 import anyio
 from livekit import rtc
 
-from ..bus.bus import Subscription
+from ..bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
 from ..errors import MisuseError, SurfaceFailedError
 from ..events import DataReceived, EpochStarted, Event
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 from ..media.publishing import SOURCES, Publisher, SourceName
-from ..messages import Message, UserMessage, WireMessage
+from ..messages import CommandResult, Message, UserMessage, WireMessage
 from ..rooms import RoomFactory, names
 from ..state import SessionState
-from ..surfaces.supervision import MountedSurface, OnFault, Supervisor
-from ..surfaces.surface import Surface, SurfaceFunction
+from ..surfaces import MountedSurface, OnFault, Surface, SurfaceFunction
+from ..surfaces.supervision import Supervisor
 from ..tasks import TaskOwner, Timer
 from ..tokens import SessionEndpoint, TokenSource
-from .agent_commands import AgentCommands
-from .commands import CommandStream, report_results
+from .commands import AgentCommands, CommandStream, report_results
 from .connection import Connection
 from .handlers import Handlers
 from .lifetime import Lifetime
 from .outbox import Outbox
 from .room_events import SessionWriters
 from .store import Store
-from .target import Borrow, Target, target_of
+from .target import Target, target_of
 
+RESULT_TIMEOUT = 5.0  # seconds to get one command's result to the agent
 SURFACES_SHARE = 0.8  # of close_timeout: what is left closes the rest of the session
 
 
@@ -148,7 +148,11 @@ class Session(ControlledSession):
     async def __aenter__(self) -> Self:
         self._lifetime.open()
         self._store.publish(EpochStarted(1, self.agent_id, self.base_url))
-        self._tasks.start(lambda: report_results(self._store, self._outbox), "command results")
+
+        async def send(result: CommandResult) -> None:
+            await self._outbox.send(result, RESULT_TIMEOUT, require_agent=True)
+
+        self._tasks.start(lambda: report_results(self._store, send), "command results")
         return self
 
     async def __aexit__(
@@ -296,7 +300,7 @@ class Session(ControlledSession):
         """
         self._lifetime.check()
         target = self._connection.target
-        if isinstance(target.rooms, Borrow):
+        if target.borrowed:
             raise MisuseError("a borrowed room belongs to one agent: open another session")
         state = self.state
         if tokens is None and base_url is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias, TypeVar, cast, final
 
-from ..bus.bus import Bus, Subscription
+from ..bus import Bus, Subscription
 from ..errors import ClosedError, Lagged, StaleCursorError
 from ..events import Event
 from ..state import REDUCERS, SessionState

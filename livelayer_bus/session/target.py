@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import final
-
 import msgspec
 from livekit import rtc
 
 from ..errors import MisuseError
-from ..rooms import BorrowedRoom, LiveKitRoom
-from ..rooms.port import RoomFactory
+from ..rooms import BorrowedRoom, LiveKitRoom, RoomFactory
 from ..tokens import RoomAccess, SessionEndpoint, TokenRequest, TokenSource
 
 
@@ -18,17 +15,8 @@ class Target(msgspec.Struct, frozen=True):
 
     tokens: TokenSource
     rooms: RoomFactory
-
-
-@final
-class Borrow:
-    """A `RoomFactory` over one room of the application's."""
-
-    def __init__(self, room: rtc.Room) -> None:
-        self._room = room
-
-    def __call__(self) -> BorrowedRoom:
-        return BorrowedRoom(self._room)
+    borrowed: bool = False
+    """The application owns the room: it belongs to one agent."""
 
 
 def target_of(
@@ -40,7 +28,7 @@ def target_of(
         MisuseError: they give no way to get a token.
     """
     if isinstance(room, rtc.Room):
-        return Target(tokens or _no_token, Borrow(room))
+        return Target(tokens or _no_token, lambda: BorrowedRoom(room), borrowed=True)
     if tokens is None:
         if base_url is None:
             raise MisuseError(

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
 
-from ..bus.bus import Subscription
+from ..bus import Subscription
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
 from ..errors import Lagged, MisuseError, NotSupportedError
 from ..events import CommandReceived, DataReceived, Event, RefusalReason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, final
 
-from ..bus.bus import Subscription
+from ..bus import Subscription
 from ..events import Event
 from ..messages import (
     BotReady,

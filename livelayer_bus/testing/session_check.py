@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import anyio
 import anyio.lowlevel
 
-from ..bus.bus import Record, Subscription
+from ..bus import Record, Subscription
 from ..contract import ControlledSession, E
 from ..errors import (
     ClosedError,

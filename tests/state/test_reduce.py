@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livelayer_bus import events as e
-from livelayer_bus.state import MicrophoneState, SessionState, reduce
+from livelayer_bus.state import LeaseState, SessionState, reduce
 
 EVENTS: tuple[Any, ...] = get_args(e.AnyEvent)
 ANY_EVENT = st.sampled_from(EVENTS).flatmap(lambda cls: st.from_type(cls))
@@ -74,7 +74,7 @@ def test_a_call_is_what_its_events_made_it() -> None:
     assert IN_A_CALL.agent_identity == "agent-1"
     assert IN_A_CALL.agent_state == "speaking"
     assert IN_A_CALL.transcript == (SAID,)
-    assert IN_A_CALL.microphone == MicrophoneState("panel", muted=True)
+    assert IN_A_CALL.microphone == LeaseState("panel", muted=True)
     assert IN_A_CALL.surfaces == ("panel",)
 
 
@@ -115,7 +115,7 @@ def test_only_surfaces_and_their_microphone_cross_to_the_next_agent() -> None:
         epoch=2,
         sequence=IN_A_CALL.sequence + 1,
         surfaces=("panel",),
-        microphone=MicrophoneState("panel", muted=True),
+        microphone=LeaseState("panel", muted=True),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from livelayer_bus.errors import ClosedError, MicrophoneBusyError, MisuseError, NotConnectedError
 from livelayer_bus.events import MicrophoneChanged
 from livelayer_bus.session import Session, standalone
-from livelayer_bus.state import MicrophoneState
+from livelayer_bus.state import LeaseState
 from livelayer_bus.surfaces import MicrophoneLease, SurfaceSession
 from livelayer_bus.testing import (
     PATIENCE,
@@ -38,7 +38,7 @@ async def test_the_lease_is_known_while_it_lasts(session: Session, room: Scripte
     with session.subscribe(MicrophoneChanged) as changes:
         async with session.microphone.acquire(owner="panel") as lease:
             assert (session.microphone.owner, lease.owner) == ("panel", "panel")
-            assert session.state.microphone == MicrophoneState("panel")
+            assert session.state.microphone == LeaseState("panel")
         state = session.state
         assert state.microphone is None
         assert await anext(changes) == MicrophoneChanged("panel")
@@ -78,7 +78,7 @@ async def test_the_track_is_unpublished_with_the_lease(
 async def test_muting_is_told_and_reaches_the_track(session: Session, room: ScriptedRoom) -> None:
     async with session.microphone.acquire(owner="panel") as lease:
         lease.mute()
-        assert session.state.microphone == MicrophoneState("panel", muted=True)
+        assert session.state.microphone == LeaseState("panel", muted=True)
         await lease.push(silence())
         microphone = room.microphones[0]
         assert microphone.muted
