@@ -40,7 +40,7 @@ class TranscriptEntry(msgspec.Struct, frozen=True):
 
 
 class AgentConfig(msgspec.Struct, frozen=True, rename="camel"):
-    """An agent's published face; on the wire in camelCase."""
+    """An agent's published appearance; on the wire in camelCase."""
 
     name: str
     avatar_image_url: str | None = None
@@ -70,7 +70,7 @@ class ConnectionStateChanged(Event, frozen=True):
 
     state: ConnectionState
     error: str | None = None
-    """Why, in one sentence; None when it was asked for."""
+    """Why, in one sentence; None when the application asked for it."""
     can_resume: bool = False
     """The next connect within the resume window returns to the same room."""
 
@@ -101,7 +101,7 @@ class SessionFailed(Event, frozen=True):
 
 
 class EpochStarted(Event, frozen=True):
-    """The session was opened, or turned to another agent: all earlier state is void."""
+    """The session was opened or switched to another agent: all earlier state is void."""
 
     epoch: int
     agent_id: str
@@ -112,7 +112,7 @@ class EpochStarted(Event, frozen=True):
 
 
 class AgentAvailabilityChanged(Event, frozen=True):
-    """Whether an agent's participant can receive data, and whether it said that it is ready."""
+    """Whether an agent's participant can receive data, and whether it reported that it is ready."""
 
     active: bool
     ready: bool
@@ -191,7 +191,7 @@ class DataReceived(_Packet, frozen=True):
 
 
 class DataSent(_Packet, frozen=True):
-    """The transport took a data packet of ours."""
+    """The transport took a data packet that this session sent."""
 
 
 class MalformedMessage(Event, frozen=True):
@@ -222,7 +222,7 @@ class CommandReceived(Event, frozen=True, dict=True):
 
 
 class CommandFinished(Event, frozen=True):
-    """What became of a command that a surface was given."""
+    """The result of a command that a surface was given."""
 
     command: str
     number: int
@@ -233,11 +233,11 @@ class CommandFinished(Event, frozen=True):
 
 
 class CommandRefused(Event, frozen=True):
-    """A command was carried out nowhere."""
+    """A command was not carried out."""
 
     command: str
     reason: CommandRefusedReason
-    """`sender`: it did not come from an agent, which alone may command."""
+    """`sender`: it did not come from an agent; only agents can send commands."""
     detail: str
     request_id: str | None = None
     sender: str | None = None
@@ -247,7 +247,7 @@ class CommandRefused(Event, frozen=True):
 
 
 class TrackChanged(Event, frozen=True):
-    """The agent's audio or video started, or went away for a while."""
+    """The agent's audio or video became available or unavailable."""
 
     kind: Literal["audio", "video"]
     available: bool
@@ -263,14 +263,14 @@ class MicrophoneChanged(Event, frozen=True):
 
 
 class CameraChanged(Event, frozen=True):
-    """The lease of our camera was granted, ended (`owner` None), muted or unmuted."""
+    """The camera's lease was granted, ended (`owner` None), muted or unmuted."""
 
     owner: str | None
     muted: bool = False
 
 
 class ScreenChanged(Event, frozen=True):
-    """The lease of our shared screen was granted, ended (`owner` None), muted or unmuted."""
+    """The screen's lease was granted, ended (`owner` None), muted or unmuted."""
 
     owner: str | None
     muted: bool = False
@@ -283,7 +283,7 @@ class SurfaceMounted(Event, frozen=True):
 
 
 class SurfaceUnmounted(Event, frozen=True):
-    """A surface is gone, at its own end or at somebody's wish."""
+    """A surface has ended or was unmounted."""
 
     key: str
 
@@ -360,8 +360,8 @@ _LINE_DEPTH = MAX_DEPTH + 2  # a packet's own levels, and those of the event aro
 def packet_payload(data: bytes) -> tuple[msgspec.Raw, bool]:
     """The `payload` and `is_json` of a packet event for these bytes.
 
-    JSON that nests deeper than 100 levels counts as none, so that nobody who reads the event runs
-    out of stack.
+    JSON that nests deeper than 100 levels is handled as plain bytes, so that no reader of the event
+    runs out of stack.
     """
     if _is_json(data):
         return msgspec.Raw(data), True

@@ -128,7 +128,7 @@ class Bus(Generic[B, S]):
 
     @property
     def state(self) -> S:
-        """The state as of the newest event; readable from any thread. None if there is none."""
+        """The state as of the newest event; readable from any thread. None without one."""
         state: S = self._ring.state
         return state
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar, final
 T = TypeVar("T")
 
 Post = Callable[[Callable[[], object]], bool]
-"""Has an event loop make a call, from any thread; False if there is no loop to make it."""
+"""Has an event loop make a call, from any thread; False if it has no loop to make it."""
 
 
 @final
@@ -23,7 +23,7 @@ class Inbox(Generic[T]):
 
     Args:
         take: Called in the loop with each item.
-        post: Has the loop make a call, from any thread; False if there is no loop (yet).
+        post: Has the loop make a call, from any thread; False without a loop (yet).
         capacity: The most items that wait.
     """
 

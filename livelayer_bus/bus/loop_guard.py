@@ -156,7 +156,7 @@ class LoopGuard:
             raise error
 
     def call_soon(self, call: Callable[[], object]) -> bool:
-        """Have the bound loop make `call`, from any thread; False if there is no loop (yet)."""
+        """Have the bound loop make `call`, from any thread; False if no loop is bound (yet)."""
         loop = self.loop
         if loop is None:
             return False

@@ -160,7 +160,10 @@ class Subscription(Generic[E_co, S_co]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Detach. A task that waits in this subscription gets `ClosedError`."""
+        self.close()
+
+    def close(self) -> None:
+        """Detach, as leaving the block does. A task that waits in it gets `ClosedError`."""
         self._drop_chunk()
         self._state = _CLOSED
         self._ring.leave(self._group, self)

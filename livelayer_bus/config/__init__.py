@@ -20,29 +20,11 @@ from .tables import (
 )
 
 __all__ = [
-    "FILE_NAME",
-    "Config",
-    "load_config",
-    "SessionTable",
-    "ReconnectTable",
-    "SurfaceTable",
+    "FILE_NAME", "Config", "load_config", "SessionTable", "ReconnectTable", "SurfaceTable",
     "TokenTable",
     # Installed surfaces
-    "InstalledSurface",
-    "SurfaceFactory",
-    "installed_surfaces",
-    "load_surface",
+    "InstalledSurface", "SurfaceFactory", "installed_surfaces", "load_surface",
     # For distributions that read tables of their own from the same file
-    "Table",
-    "Text",
-    "Environment",
-    "reveal",
-    "convert",
-    "read_document",
-    "read_agents",
-    "AgentTable",
-    "EndpointTable",
-    "EndpointHead",
-    "Body",
-    "RateTable",
-]
+    "Table", "Text", "Environment", "reveal", "convert", "read_document", "read_agents",
+    "AgentTable", "EndpointTable", "EndpointHead", "Body", "RateTable",
+]  # fmt: skip

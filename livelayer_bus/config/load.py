@@ -82,9 +82,7 @@ class Config(Table, frozen=True):
         where = f"{self.path}: tokens"
         try:
             return _token_source(self.tokens, self.base_url, environ)
-        except LookupError as exc:
-            raise ConfigError(where, str(exc)) from exc
-        except LivelayerError as exc:
+        except (LookupError, LivelayerError) as exc:
             raise ConfigError(where, str(exc)) from exc
 
     def build_session(self, environ: Environment = os.environ) -> Session:

@@ -15,14 +15,8 @@ __all__ = [
     # In the session's process
     "serve_control",
     # In any other of this user
-    "list_sessions",
-    "find_session",
-    "session_status",
-    "send_message",
-    "tail",
-    "Tail",
-    "SessionStatus",
-    "runtime_dir",
-]
+    "list_sessions", "find_session", "session_status", "send_message", "tail", "Tail",
+    "SessionStatus", "runtime_dir",
+]  # fmt: skip
 
 Tail.__module__ = __name__

@@ -24,33 +24,14 @@ from .port import (
 )
 
 __all__ = [
-    "LiveKitRoom",
-    "BorrowedRoom",
-    "IsolatedRoom",
-    "RoomStatistics",
-    "IsolationStatistics",
-    "join_error",
-    "redact_sdk_log",
-    "names",
+    "LiveKitRoom", "BorrowedRoom", "IsolatedRoom", "RoomStatistics", "IsolationStatistics",
+    "join_error", "redact_sdk_log", "names",
     # For the author of another adapter
-    "RoomPort",
-    "RoomFactory",
-    "RoomSink",
-    "MediaWriters",
-    "FrameTarget",
-    "PublishedTrack",
-    "SourceName",
-    "TrackKind",
-    "RoomEvent",
-    "ConnectionInterrupted",
-    "ConnectionRestored",
-    "RoomLost",
-    "AgentPresence",
-    "AgentStateReported",
-    "PacketReceived",
-    "UtteranceHeard",
+    "RoomPort", "RoomFactory", "RoomSink", "MediaWriters", "FrameTarget", "PublishedTrack",
+    "SourceName", "TrackKind", "RoomEvent", "ConnectionInterrupted", "ConnectionRestored",
+    "RoomLost", "AgentPresence", "AgentStateReported", "PacketReceived", "UtteranceHeard",
     "TrackReported",
-]
+]  # fmt: skip
 
 for _public in (LiveKitRoom, BorrowedRoom, IsolatedRoom):
     _public.__module__ = __name__

@@ -1,4 +1,4 @@
-"""Which participant is the agent, who speaks for it, and what it says about itself."""
+"""Which participant is the agent, which ones publish for it, and the state that it reports."""
 
 from __future__ import annotations
 
@@ -58,47 +58,47 @@ class AgentWatch:
         return next((one for one in known.values() if is_agent(one)), None)
 
     def find(self, identity: str) -> rtc.Participant | None:
-        """The participant of that identity, ourselves included."""
+        """The participant of that identity, the local one included."""
         if identity == self._room.local_participant.identity:
             return self._room.local_participant
         return self._room.remote_participants.get(identity)
 
     def speaks_for_agent(self, participant: rtc.Participant | None) -> bool:
-        """Whether an agent, or somebody publishing on an agent's behalf, is `participant`.
+        """Whether `participant` is an agent, or publishes on an agent's behalf.
 
-        The kind is the server's word. The attribute counts only if its bearer cannot have set it:
-        whoever may update its own metadata could name any agent there.
+        The server sets the kind. The attribute counts only if the participant cannot have set it:
+        with the right to update its own metadata it could name any agent there.
         """
         if participant is None:
             return False
         if participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
             return True
         permissions = participant.permissions
-        # Empty: a server that does not tell them, and so nothing is known to hold.
+        # Empty: the server does not send permissions, so nothing is known about them.
         if permissions.can_update_metadata or not permissions.ByteSize():
             return False
         principal = self.find(participant.attributes.get(names.PUBLISH_ON_BEHALF, ""))
         return principal is not None and is_agent(principal)
 
     def role(self, sender: str, track_sid: str | None) -> Role | None:
-        """Whose words a transcription holds: those of the track's owner, else the sender's.
+        """Whose words a transcription holds: the publisher's of the track, else the sender's.
 
         None while neither is known: a server may announce a participant after its first words.
         """
-        speaker = (self._owner(track_sid) if track_sid else None) or self.find(sender)
+        speaker = (self._publisher(track_sid) if track_sid else None) or self.find(sender)
         if speaker is None:
             return self._departed.get(sender)
         return "agent" if self.speaks_for_agent(speaker) else "user"
 
     def left(self, participant: rtc.RemoteParticipant) -> None:
-        """Remember what somebody who left was: the last words may arrive later."""
+        """Remember the role of a participant that left: its last words may arrive later."""
         self._departed[participant.identity] = (
             "agent" if self.speaks_for_agent(participant) else "user"
         )
         if len(self._departed) > MAX_DEPARTED:
             del self._departed[next(iter(self._departed))]
 
-    def _owner(self, track_sid: str) -> rtc.Participant | None:
+    def _publisher(self, track_sid: str) -> rtc.Participant | None:
         everyone: list[rtc.Participant] = [self._room.local_participant]
         everyone.extend(self._room.remote_participants.values())
         return next((one for one in everyone if track_sid in one.track_publications), None)

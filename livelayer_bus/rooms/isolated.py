@@ -16,12 +16,21 @@ import anyio
 import msgspec
 
 from ..errors import BrokenError, ClosedError, MisuseError
+from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..tokens import RoomAccess
-from .demand import PAUSE_AFTER
 from .livekit import LiveKitRoom
 from .port import MediaWriters, RoomSink
-from .thread_bridge import AudioBridge, LoopHandle, SessionCalls, SinkBridge, VideoBridge, run_there
+from .thread_bridge import (
+    MAX_AUDIO,
+    MAX_VIDEO,
+    FrameBridge,
+    LoopHandle,
+    SessionCalls,
+    SinkBridge,
+    run_there,
+)
+from .track_readers import PAUSE_AFTER
 
 SETTLE_SECONDS: Final = 4.0  # for what the SDK still does after the room was left
 
@@ -55,8 +64,8 @@ class IsolatedRoom:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session_loop: LoopHandle | None = None
         self._calls: SessionCalls | None = None
-        self._video: VideoBridge | None = None
-        self._audio: AudioBridge | None = None
+        self._video: FrameBridge[VideoFrame] | None = None
+        self._audio: FrameBridge[AudioFrame] | None = None
         self._closing: Future[None] | None = None
         self._closed = False
 
@@ -88,8 +97,8 @@ class IsolatedRoom:
         loop = self._loop = asyncio.new_event_loop()
         threading.Thread(target=_run, args=(loop,), name="livelayer room", daemon=True).start()
         calls = self._calls = SessionCalls(self._session_loop)
-        video = self._video = VideoBridge(media.video, calls, loop)
-        audio = self._audio = AudioBridge(media.audio, calls, loop)
+        video = self._video = FrameBridge(media.video, calls, loop, MAX_VIDEO)
+        audio = self._audio = FrameBridge(media.audio, calls, loop, MAX_AUDIO)
         room = self._room = LiveKitRoom(pause_after=self._pause_after)
         bridges = MediaWriters(video, audio)
         await self.call(lambda: room.connect(access, SinkBridge(sink, calls), bridges))

@@ -89,5 +89,5 @@ async def _leave(room: rtc.Room) -> None:
             await room.disconnect()
     except TimeoutError:
         return  # the SDK's own task was cancelled with it; the server notices by itself
-    except Exception as error:  # noqa: BLE001 - nobody is left to tell
+    except Exception as error:  # noqa: BLE001 - no caller is left to raise to
         report("leaving a room", error)

@@ -16,14 +16,13 @@ from ..media.publishing import F, PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
 from ..tokens import RoomAccess
 from ..tokens.addresses import shown
-from .demand import PAUSE_AFTER
 from .errors import broken, room_loss
 from .joining import LEAVE_SECONDS, Joining, leaving
 from .port import MediaWriters, RoomLost, RoomSink
 from .publishing import Publications
 from .room_events import RoomEvents
 from .sdk_private import keep
-from .track_readers import Pausing
+from .track_readers import PAUSE_AFTER, Pausing
 
 READER_SECONDS: Final = 2.0  # for the readers of streams to end, each bounded by itself
 
@@ -38,7 +37,7 @@ class RoomStatistics(msgspec.Struct, frozen=True):
 
 
 class _SdkRoom(ABC):
-    """What a room of our own and a borrowed one have in common: all but joining and leaving."""
+    """What an own room and a borrowed one have in common: all but joining and leaving."""
 
     _transcripts = True
 
@@ -47,7 +46,7 @@ class _SdkRoom(ABC):
         self._room: rtc.Room | None = None
         self._room_name: str | None = None
         self._sink: RoomSink | None = None
-        self._wiring: RoomEvents | None = None
+        self._room_events: RoomEvents | None = None
         self._tasks = TaskOwner()
         self._publications = Publications()
         self._used = False
@@ -67,16 +66,16 @@ class _SdkRoom(ABC):
 
     def statistics(self) -> RoomStatistics:
         """Count what this connection holds and gave up."""
-        wiring = self._wiring
+        room_events = self._room_events
         return RoomStatistics(
-            transcriptions_open=wiring.transcriptions.open if wiring else 0,
-            transcriptions_abandoned=wiring.transcriptions.abandoned if wiring else 0,
+            transcriptions_open=room_events.transcriptions.open if room_events else 0,
+            transcriptions_abandoned=room_events.transcriptions.abandoned if room_events else 0,
         )
 
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
         """Return when the room is joined; from then on report to `sink`, what is there first.
 
-        Cancelled or failed, it leaves nothing attached and nobody in the room.
+        Cancelled or failed, it leaves nothing attached and has left the room.
 
         Raises:
             RoomRefusedError: the server turned the token down.
@@ -90,15 +89,15 @@ class _SdkRoom(ABC):
             raise MisuseError("a room is connected once: create another one")
         self._used = True
         room = self._take()
-        wiring = RoomEvents(room, sink, media, self._tasks, self._pausing)
+        room_events = RoomEvents(room, sink, media, self._tasks, self._pausing)
         joined = False
         try:
-            wiring.attach(self._on_disconnected, transcripts=self._transcripts)
+            room_events.attach(self._on_disconnected, transcripts=self._transcripts)
             await self._join(room, access)
             joined = room.isconnected() and not self._is_closed()
         finally:
             if not joined:
-                wiring.close()
+                room_events.close()
         if self._is_closed():
             self._leave(room)
             raise ClosedError("the room")
@@ -106,9 +105,9 @@ class _SdkRoom(ABC):
             loss = self._loss or room_loss(rtc.DisconnectReason.UNKNOWN_REASON)
             raise ConnectError(shown(access.url), loss.reason, retryable=loss.rejoin)
         keep(room)
-        self._room, self._wiring, self._sink = room, wiring, sink
+        self._room, self._room_events, self._sink = room, room_events, sink
         self._room_name = room.name or access.room_name
-        wiring.look()
+        room_events.look()
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
         """Return when the transport took the packet (reliable, in order).
@@ -152,7 +151,7 @@ class _SdkRoom(ABC):
         return await self._publications.open(self._joined(), source, frame)
 
     async def aclose(self) -> None:
-        """Take off everything of ours and leave the room, unless it was borrowed.
+        """Take every handler off and leave the room, unless it was borrowed.
 
         Bounded in time, whatever the server does; further calls wait for the first.
         """
@@ -162,15 +161,15 @@ class _SdkRoom(ABC):
         self._closed = True
         departure: RootTask | None = None
         try:
-            if self._wiring is not None:
-                self._wiring.close()
+            if self._room_events is not None:
+                self._room_events.close()
             await self._publications.aclose()
             await self._tasks.aclose(READER_SECONDS)
-            if self._wiring is not None:
-                await self._wiring.settled()
+            if self._room_events is not None:
+                await self._room_events.settled()
         finally:
             room = self._room
-            self._room = self._wiring = self._sink = None
+            self._room = self._room_events = self._sink = None
             departure = self._leave(room)
             self._done.set()
         if departure is not None:
@@ -199,8 +198,8 @@ class _SdkRoom(ABC):
 
     def _on_disconnected(self, reason: int) -> None:
         self._loss = self._judge(room_loss(reason))
-        if self._wiring is not None and self._sink is not None:
-            self._wiring.end_media()
+        if self._room_events is not None and self._sink is not None:
+            self._room_events.end_media()
             self._sink.report(self._loss)
 
     def _judge(self, loss: RoomLost) -> RoomLost:
@@ -209,7 +208,7 @@ class _SdkRoom(ABC):
 
 @final
 class LiveKitRoom(_SdkRoom):
-    """One connection of our own to a LiveKit room: a `RoomPort`, used once."""
+    """One connection to a LiveKit room: a `RoomPort`, used once."""
 
     def __init__(
         self, *, pause_after: float | None = PAUSE_AFTER, clock: Clock | None = None
@@ -243,10 +242,10 @@ class LiveKitRoom(_SdkRoom):
 
 @final
 class BorrowedRoom(_SdkRoom):
-    """A room somebody else connected, an agent job's for example: a `RoomPort`, used once.
+    """A room that the application connected, an agent job's for example: a `RoomPort`, used once.
 
-    `connect` only listens and takes up what is there; `aclose` takes everything of ours off and
-    leaves the room connected. A connection its owner loses cannot be rejoined from here.
+    `connect` only listens and takes up what is there; `aclose` takes every handler off again and
+    leaves the room connected. A connection that is lost cannot be rejoined from here.
     """
 
     def __init__(
@@ -257,7 +256,7 @@ class BorrowedRoom(_SdkRoom):
         Args:
             room: the SDK's room; use it in the loop it was connected in.
             transcripts: take the room's `lk.transcription` topic, of which the SDK allows one
-                handler. False leaves it to whoever has it; the session then has no transcript.
+                handler. False leaves it alone; the session then has no transcript.
             clock: what the time without readers is measured on; for tests.
         """
         # Others may read the same track: it is never paused at the server.

@@ -1,4 +1,4 @@
-"""Which of the agent's tracks are its face and its voice, and a feed on each of the two."""
+"""Which of the agent's tracks are its face and its voice, and a reader for each of the two."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SOURCES: Final = {  # what speaks or shows a face comes before what merely acco
 
 @final
 class AgentMedia:
-    """Chooses the tracks that are the agent's face and voice, and keeps a feed on each.
+    """Chooses the tracks that are the agent's face and voice, and keeps a reader on each.
 
     An avatar worker's track comes before the agent's own. When the track chosen vanishes, the
     channel stays and waits for the next one.
@@ -46,50 +46,50 @@ class AgentMedia:
         self._agent = agent
         self._tasks = tasks
         self._pausing = pausing
-        self._feeds: dict[TrackKind, VideoTrackReader | AudioTrackReader] = {}
+        self._readers: dict[TrackKind, VideoTrackReader | AudioTrackReader] = {}
         self._stopping: list[VideoTrackReader | AudioTrackReader] = []
         self._closed = False
 
     def look(self) -> None:
-        """Compare the tracks there are with those that are fed, and change what differs."""
+        """Compare the tracks there are with those that are read, and change what differs."""
         if not self._closed:
             self._follow("audio")
             self._follow("video")
 
     def set_muted(self, publication: rtc.TrackPublication, muted: bool) -> None:
         """A track was muted or unmuted by its sender."""
-        for feed in self._feeds.values():
-            if feed.track.sid == publication.sid:
-                feed.set_muted(muted)
+        for reader in self._readers.values():
+            if reader.track.sid == publication.sid:
+                reader.set_muted(muted)
 
     def close(self) -> None:
-        """Stop every feed."""
+        """Stop every reader."""
         self._closed = True
-        for kind in tuple(self._feeds):
+        for kind in tuple(self._readers):
             self._stop(kind)
 
     async def settled(self) -> None:
         """Wait until the SDK has ended every stream that was stopped; bounded in time."""
-        for feed in tuple(self._stopping):
-            await feed.settled()
+        for reader in tuple(self._stopping):
+            await reader.settled()
 
     def _follow(self, kind: TrackKind) -> None:
         chosen = self._choose(kind)
         track = chosen[1].track if chosen else None
-        feed = self._feeds.get(kind)
-        if feed is not None and feed.track is not track:
+        reader = self._readers.get(kind)
+        if reader is not None and reader.track is not track:
             self._stop(kind)
-            feed = None
-        if feed is None and chosen is not None and track is not None:
-            self._feed(kind, chosen[0], chosen[1], track)
+            reader = None
+        if reader is None and chosen is not None and track is not None:
+            self._read(kind, chosen[0], chosen[1], track)
 
     def _stop(self, kind: TrackKind) -> None:
-        feed = self._feeds.pop(kind)
-        feed.stop()
+        reader = self._readers.pop(kind)
+        reader.stop()
         self._stopping = [one for one in self._stopping if not one.ended]
-        self._stopping.append(feed)
+        self._stopping.append(reader)
 
-    def _feed(
+    def _read(
         self,
         kind: TrackKind,
         owner: rtc.RemoteParticipant,
@@ -98,13 +98,13 @@ class AgentMedia:
     ) -> None:
         ref = TrackRef(track, publication, owner.identity, self._sink)
         if kind == "video":
-            feed: VideoTrackReader | AudioTrackReader = VideoTrackReader(
+            reader: VideoTrackReader | AudioTrackReader = VideoTrackReader(
                 ref, self._writers.video, self._tasks, self._pausing
             )
         else:
-            feed = AudioTrackReader(ref, self._writers.audio, self._tasks, self._pausing)
-        self._feeds[kind] = feed
-        feed.start()
+            reader = AudioTrackReader(ref, self._writers.audio, self._tasks, self._pausing)
+        self._readers[kind] = reader
+        reader.start()
 
     def _choose(
         self, kind: TrackKind

@@ -1,4 +1,4 @@
-"""Everything of ours that is attached to one SDK room, put on and taken off as one."""
+"""Attaches everything of this package to one SDK room, and takes it off again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RoomEvents:
         """Start to listen; `on_disconnected` gets the SDK's reason when the connection ends.
 
         Raises:
-            BusyError: `transcripts`, and somebody else handles the room's transcriptions.
+            BusyError: `transcripts`, and another handler has the room's transcriptions.
         """
         self._on_disconnected = on_disconnected
         if transcripts:
@@ -65,12 +65,12 @@ class RoomEvents:
         on("data_received", self._on_data)
 
     def look(self) -> None:
-        """Report whatever is in the room by now and was not reported yet."""
+        """Report what is in the room and was not reported yet."""
         self._agent.look()
         self._media.look()
 
     def end_media(self) -> None:
-        """Say that the agent's tracks are gone; the connection they came on has ended."""
+        """Report that the agent's tracks are gone: their connection has ended."""
         self._media.close()
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class RoomEvents:
         self._media.close()
 
     async def settled(self) -> None:
-        """Wait until the SDK has ended the media streams of ours; bounded in time."""
+        """Wait until the SDK has ended the media streams that were read; bounded in time."""
         await self._media.settled()
 
     def _on_change(self, *_: object) -> None:
@@ -124,7 +124,7 @@ class RoomEvents:
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
         # The SDK drops the sender of a packet that outran its sender's announcement, which a
-        # server may hold back for seconds: such a packet is nobody's, and so no agent's.
+        # server may hold back for seconds: such a packet has no sender, so it is not an agent's.
         sender = packet.participant
         self._sink.report(
             PacketReceived(

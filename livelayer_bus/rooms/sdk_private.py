@@ -1,4 +1,4 @@
-"""Everything of ours that touches private parts of the `livekit` SDK or outlives its calls.
+"""Everything that touches private parts of the `livekit` SDK or outlives its calls.
 
 Checked against livekit 1.1.21; tests in `tests/rooms` (test_keeping, test_pausing) fail when an
 upgrade changes one of these.
@@ -69,7 +69,7 @@ def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
 
 # Work that cannot be aborted ----------------------------------------------------------------
 
-_owner: Final = TaskOwner()
+_tasks: Final = TaskOwner()
 
 
 def run_to_end(work: Work, name: str) -> RootTask:
@@ -79,4 +79,4 @@ def run_to_end(work: Work, name: str) -> RootTask:
     the room, a stream half closed would stay subscribed to every event of the process. Each such
     task ends by itself, in bounded time.
     """
-    return _owner.start(work, name)
+    return _tasks.start(work, name)

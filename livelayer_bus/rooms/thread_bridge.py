@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from importlib import import_module
 from threading import Lock
-from typing import Any, Final, ParamSpec, TypeVar, final
+from typing import Any, Final, Generic, ParamSpec, TypeVar, final
 
 from ..bus.inbox import Inbox
 from ..errors import ClosedError
@@ -19,10 +19,12 @@ from .port import FrameTarget, PacketReceived, RoomEvent, RoomSink
 
 MAX_PACKETS: Final = 4096  # data packets that wait for a loop which does not run
 MAX_AUDIO: Final = 50  # frames of 10 ms, likewise
+MAX_VIDEO: Final = 1  # likewise
 
 Call = Callable[[], None]
 P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F", VideoFrame, AudioFrame)
 
 
 def run_there(hand_over: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -89,17 +91,26 @@ def _run(call: Call) -> None:
         report("handing over to the session", error)
 
 
-class _TargetBridge:
-    """A `FrameTarget` in the SDK's thread for a channel's writer in the session's loop."""
+@final
+class FrameBridge(Generic[F]):
+    """A `FrameTarget` in the SDK's thread for a channel's writer in the session's loop.
+
+    At most `capacity` frames wait, in order; a new one replaces the oldest, which is counted.
+    """
 
     def __init__(
-        self, target: FrameTarget[Any], calls: SessionCalls, loop: asyncio.AbstractEventLoop
+        self,
+        target: FrameTarget[F],
+        calls: SessionCalls,
+        loop: asyncio.AbstractEventLoop,
+        capacity: int,
     ) -> None:
         """Made in the session's loop; `loop` is the SDK's."""
-        self._target = target
+        self._target: FrameTarget[F] = target
         self._calls = calls
         self._loop = loop
         self._lock = Lock()
+        self._waiting: deque[F] = deque(maxlen=capacity)
         self._demand = 0
         self._followers: dict[object, tuple[Callable[[int], None], Call]] = {}
         self.dropped = 0
@@ -108,6 +119,19 @@ class _TargetBridge:
             lambda demand: self._post(self._demand_changed, demand),
             lambda: self._post(self._peeked),
         )
+
+    def push(self, frame: F) -> None:
+        with self._lock:
+            first = not self._waiting
+            self.dropped += len(self._waiting) == self._waiting.maxlen
+            self._waiting.append(frame)
+        if first:
+            self._calls.put(self._take)
+
+    def discard(self) -> None:
+        with self._lock:
+            self._waiting.clear()
+        self._calls.put(self._target.discard)
 
     def follow_demand(self, on_demand: Callable[[int], None], on_peek: Call) -> Call:
         token = object()
@@ -130,58 +154,6 @@ class _TargetBridge:
     def _peeked(self) -> None:
         for _, on_peek in tuple(self._followers.values()):
             on_peek()
-
-
-@final
-class VideoBridge(_TargetBridge):
-    """One slot with the newest picture."""
-
-    _waiting: VideoFrame | None = None
-
-    def push(self, frame: VideoFrame) -> None:
-        with self._lock:
-            replaced, self._waiting = self._waiting is not None, frame
-            self.dropped += replaced
-        if not replaced:
-            self._calls.put(self._take)
-
-    def discard(self) -> None:
-        with self._lock:
-            self._waiting = None
-        self._calls.put(self._target.discard)
-
-    def _take(self) -> None:
-        with self._lock:
-            frame, self._waiting = self._waiting, None
-        if frame is not None:
-            self._target.push(frame)
-
-
-@final
-class AudioBridge(_TargetBridge):
-    """A bounded span of sound in order; the oldest goes first."""
-
-    def __init__(
-        self,
-        target: FrameTarget[AudioFrame],
-        calls: SessionCalls,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        super().__init__(target, calls, loop)
-        self._waiting: deque[AudioFrame] = deque(maxlen=MAX_AUDIO)
-
-    def push(self, frame: AudioFrame) -> None:
-        with self._lock:
-            first = not self._waiting
-            self.dropped += len(self._waiting) == MAX_AUDIO
-            self._waiting.append(frame)
-        if first:
-            self._calls.put(self._take)
-
-    def discard(self) -> None:
-        with self._lock:
-            self._waiting.clear()
-        self._calls.put(self._target.discard)
 
     def _take(self) -> None:
         with self._lock:

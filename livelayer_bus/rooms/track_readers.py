@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from typing import Final, Generic, Protocol, TypeVar, cast, final
+from collections.abc import Callable
+from typing import Any, Final, Generic, Protocol, TypeVar, cast, final
 
 import msgspec
 from livekit import rtc
@@ -17,8 +18,7 @@ from livekit import rtc
 from ..clock import Clock
 from ..errors import ClosedError
 from ..media import AudioFrame, FrameMetadata, VideoFrame
-from ..tasks import RootTask, TaskOwner
-from .demand import Demand
+from ..tasks import RootTask, TaskOwner, Timer
 from .listeners import report
 from .port import FrameTarget, RoomSink, TrackKind, TrackReported
 from .sdk_private import run_to_end, set_enabled
@@ -27,6 +27,7 @@ SAMPLE_RATE: Final = 48_000  # Hz; what WebRTC decodes to, so nothing is resampl
 CHANNELS: Final = 1
 VIDEO_CAPACITY: Final = 2  # frames the SDK's stream may hold for us; it drops the oldest
 AUDIO_CAPACITY: Final = 50  # frames of 10 ms, likewise
+PAUSE_AFTER: Final = 2.0  # seconds without a reader; surfaces that change places take less
 CLOSE_SECONDS: Final = 1.0  # for the SDK to confirm that a stream has ended
 
 F = TypeVar("F", VideoFrame, AudioFrame)
@@ -37,17 +38,17 @@ class _Closable(Protocol):
 
 
 class Pausing(msgspec.Struct, frozen=True):
-    """What becomes of a track that nobody reads."""
+    """What happens to a track that has no reader."""
 
     after: float | None
     """Seconds until its stream is closed; None: it stays open."""
     clock: Clock
     at_server: bool
-    """Whether the server is told, so that video is not even sent."""
+    """Whether the server is told, so that it does not send the video."""
 
 
 class TrackRef(msgspec.Struct, frozen=True):
-    """Which track a feed is on, and whom it tells."""
+    """The track that is read, and where its state is reported."""
 
     track: rtc.RemoteTrack
     publication: rtc.RemoteTrackPublication
@@ -55,10 +56,69 @@ class TrackRef(msgspec.Struct, frozen=True):
     sink: RoomSink
 
 
+@final
+class Demand:
+    """Follows one channel's readers, and the calls that look at its newest frame now and then."""
+
+    def __init__(
+        self,
+        target: FrameTarget[Any],
+        tasks: TaskOwner,
+        clock: Clock,
+        pause_after: float | None,
+        on_change: Callable[[], None],
+    ) -> None:
+        """Call `on_change` when `wanted` changes, until `close()`.
+
+        Args:
+            target: the channel's writer.
+            pause_after: seconds without demand after which frames are not wanted; None: never.
+        """
+        self.wanted = True
+        self._pause_after = pause_after
+        self._on_change = on_change
+        self._peeked = False
+        self._timer = Timer(self._expire, "unwanted frames", tasks, clock)
+        self._demand = 0
+        self._forget = target.follow_demand(self._follow, self._peek)
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self._forget()
+        self._timer.stop()
+
+    def _follow(self, demand: int) -> None:
+        self._demand = demand
+        if demand:
+            self._timer.stop()
+            self._want()
+        elif self.wanted and not self._timer.running and self._pause_after is not None:
+            self._peeked = False
+            self._timer.start(self._pause_after)
+
+    def _peek(self) -> None:
+        self._peeked = True
+        self._want()
+        self._follow(self._demand)
+
+    def _want(self) -> None:
+        if not self.wanted:
+            self.wanted = True
+            self._on_change()
+
+    def _expire(self) -> None:
+        if self._peeked and self._pause_after is not None:
+            self._peeked = False
+            self._timer.start(self._pause_after)
+        else:
+            self.wanted = False
+            self._on_change()
+
+
 class TrackReader(ABC, Generic[F]):
     """One track on its way into one channel; it ends when stopped, or when the track does.
 
-    It rests while nobody wants frames: the SDK's stream is closed, the channel stays available.
+    It rests while no reader wants frames: the SDK's stream is closed, the channel stays available.
     """
 
     kind: TrackKind
@@ -131,7 +191,7 @@ class TrackReader(ABC, Generic[F]):
     # Resting ---------------------------------------------------------------------------------
 
     def _review(self) -> None:
-        # Unread, a track is still worth its first frame: only that says that it delivers.
+        # Even without a reader the first frame is needed: it shows that the track delivers.
         wanted = self._demand is None or self._demand.wanted
         needed = wanted or not (self._delivering or self._muted)
         if self._ended or needed is not self._resting:
@@ -151,7 +211,7 @@ class TrackReader(ABC, Generic[F]):
         if self._pump_task is not None:
             self._pump_task.cancel()
         self._set_sent(False)
-        # What is kept would pass for the current picture when somebody comes.
+        # The kept frame would pass for the current one when the next reader comes.
         self._target.discard()
 
     def _keep(self, task: RootTask) -> RootTask:
@@ -203,7 +263,7 @@ class TrackReader(ABC, Generic[F]):
 
 @final
 class VideoTrackReader(TrackReader[VideoFrame]):
-    """The agent's picture; the server does not send it while nobody wants it."""
+    """The agent's picture; the server does not send it while no reader wants it."""
 
     kind = "video"
 

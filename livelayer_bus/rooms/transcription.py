@@ -24,7 +24,7 @@ RoleOf = Callable[[str, str | None], Role | None]
 
 @final
 class _Stream:
-    """One text stream: what it gave so far, told to the sink at most once a loop pass."""
+    """One text stream: its text so far, reported at most once a loop pass."""
 
     def __init__(
         self,
@@ -60,13 +60,13 @@ class _Stream:
                     return
                 self._parts.append(chunk)
                 if self._due is None:
-                    self._due = asyncio.get_running_loop().call_soon(self._tell)
+                    self._due = asyncio.get_running_loop().call_soon(self._report)
             self._whole = not self.abandoned
         except rtc.StreamError:
             pass  # its sender left or broke it off: an end without a trailer
         finally:
             self._reader.close()
-        self._tell()
+        self._report()
 
     def abandon(self) -> None:
         """Stop reading and keep what the stream gave."""
@@ -74,14 +74,14 @@ class _Stream:
         self._reader.close()
 
     def stop(self) -> None:
-        """Stop reading and tell nothing more."""
+        """Stop reading and report nothing more."""
         self.abandon()
         if self._due is not None:
             self._due.cancel()
         if self.task is not None:
             self.task.cancel()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._due is not None:
             self._due.cancel()
             self._due = None
@@ -90,8 +90,8 @@ class _Stream:
         self._parts = [text]
         # The trailer's attributes are merged into the header's when the stream has ended.
         said_final = (self._reader.info.attributes or {}).get(names.TRANSCRIPTION_FINAL) == "true"
-        # Once known it stays, whoever leaves. A stranger is an agent that was not announced yet:
-        # servers let nobody else transcribe for others.
+        # Once known it stays, also when the participant leaves. An unknown sender is an agent that
+        # was not announced yet: servers let only agents transcribe for others.
         self._role = self._role or self._role_of(self._sender, self._track_sid)
         if text:
             entry = TranscriptEntry(
@@ -110,7 +110,7 @@ class Transcriptions:
     """The one handler of a room's transcription topic, and the streams it has open.
 
     Utterances are numbered by the opening of their streams. Each stream has a reader of its own,
-    so one that never ends holds up nobody; at most `MAX_OPEN` are read at a time.
+    so one that never ends does not hold up the others; at most `MAX_OPEN` are read at a time.
     """
 
     def __init__(self, room: rtc.Room, sink: RoomSink, role_of: RoleOf, tasks: TaskOwner) -> None:
@@ -132,7 +132,7 @@ class Transcriptions:
         """Take the topic.
 
         Raises:
-            BusyError: somebody else handles it already; the SDK allows one handler a topic.
+            BusyError: another handler has it already; the SDK allows one handler a topic.
         """
         try:
             self._room.register_text_stream_handler(names.TRANSCRIPTION_TOPIC, self._on_opened)
@@ -145,7 +145,7 @@ class Transcriptions:
         self._attached = True
 
     def close(self) -> None:
-        """Give the topic back and stop every reader; nothing is told any more."""
+        """Give the topic back and stop every reader; nothing is reported any more."""
         if self._attached:
             self._room.unregister_text_stream_handler(names.TRANSCRIPTION_TOPIC)
             self._attached = False

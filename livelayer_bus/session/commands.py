@@ -101,7 +101,7 @@ class CommandStream:
 
     def close(self) -> None:
         """Stop reading."""
-        self._packets.__exit__(None, None, None)
+        self._packets.close()
 
 
 async def report_results(store: Store, send: Callable[[CommandResult], Awaitable[None]]) -> None:

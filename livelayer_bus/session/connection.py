@@ -28,7 +28,7 @@ from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .target import Target
 
-ANNOUNCE_SECONDS = 1.0  # that an active agent has to say that it speaks LiveLayer's messages
+ANNOUNCE_SECONDS = 1.0  # for an active agent to announce that it speaks LiveLayer's messages
 
 EndState: TypeAlias = Literal["disconnected", "error"]
 
@@ -41,7 +41,7 @@ class _Joined(msgspec.Struct, frozen=True):
 
 @final
 class Connection:
-    """At most one room at a time. Every change of it is an event."""
+    """At most one room at a time; every change is an event."""
 
     def __init__(
         self,
@@ -81,14 +81,14 @@ class Connection:
 
     @property
     def port(self) -> RoomPort | None:
-        """The room that the session is in; None while there is none."""
+        """The room that the session is in; None while it is in no room."""
         return self._joined.port if self._joined else None
 
     async def agent_speaks_livelayer(self) -> bool:
         """Whether the agent announced itself by a data message of LiveLayer's.
 
-        An agent that has not is given `ANNOUNCE_SECONDS` for it, once: its readiness as a
-        participant can be heard before its `bot_ready` is.
+        An agent that has not is given `ANNOUNCE_SECONDS` for it, once: its participant can be
+        active before its `bot_ready` arrives.
         """
         if self._joined is None:
             return False
@@ -102,10 +102,10 @@ class Connection:
         return handler.dialect == "livelayer"
 
     async def connect(self) -> None:
-        """Return when joined; several callers share one attempt, the last to give up ends it.
+        """Return when joined; several callers share one attempt, which ends when all have given up.
 
         Raises:
-            RefusedError: the token endpoint or the server turned us down.
+            RefusedError: the token endpoint or the server refused.
             BrokenError: one of them could not be reached.
         """
         if self._joined is not None and self._attempt is None:
@@ -138,7 +138,7 @@ class Connection:
         await self._left(leaving)
 
     async def switch(self, target: Target, news: events.EpochStarted) -> None:
-        """Leave whatever there is for another target; connect to it if we were connected."""
+        """Leave the current room for another target; connect to it if the session was connected."""
         live = self._store.state.connection_state in ("connecting", "connected")
         leaving = self._leave()
         self._forget_room()
@@ -151,7 +151,7 @@ class Connection:
             await self.connect()
 
     async def aclose(self) -> None:
-        """Leave the room without a word: the session closes."""
+        """Leave the room because the session closes: the resume window stays shut."""
         leaving = self._leave()
         self._resume_timer.stop()
         if self._store.state.connection_state in ("connecting", "connected"):
@@ -159,7 +159,7 @@ class Connection:
         await self._left(leaving)
 
     def _leave(self) -> RoomPort | None:
-        """Stop everything about the room at once; what is returned has yet to be closed."""
+        """Stop using the room at once; the caller must close the port that is returned."""
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.cancel()
@@ -180,7 +180,7 @@ class Connection:
         with anyio.move_on_after(self._close_timeout, shield=True):
             fault = await fault_of(port.aclose)
         if fault is not None:
-            # The room is left all the same: whoever disconnects has nothing to do about it.
+            # The room is left all the same: the caller of disconnect() can do nothing about it.
             self._store.publish_late(events.HandlerFailed("leaving the room", describe(fault)))
 
     async def _left(self, port: RoomPort | None) -> None:
@@ -206,7 +206,7 @@ class Connection:
         self._enter(joined, events.ConnectionStateChanged("connected"))
 
     async def _open(self) -> _Joined:
-        """A room that is joined but not heard of yet."""
+        """Join a room; it is not reported yet."""
         await self._wait_left()
         target, state = self.target, self._store.state
         request = TokenRequest(state.agent_id, state.base_url, self._prior_room)

@@ -13,7 +13,7 @@ from ..errors import ClosedError, ForkedError, MisuseError, WrongLoopError
 
 @final
 class Lifetime:
-    """Tells a call that comes too early, too late or from elsewhere what is wrong."""
+    """Refuses a call that comes too early, too late or from another loop or process."""
 
     def __init__(self) -> None:
         self._loop: object | None = None
@@ -34,7 +34,7 @@ class Lifetime:
         self._loop = anyio.lowlevel.current_token()
 
     def check(self) -> None:
-        """Let a public call pass.
+        """Check that a public call is allowed.
 
         Raises:
             MisuseError: the session is not open yet.
@@ -48,7 +48,7 @@ class Lifetime:
         self.check_loop()
 
     def check_loop(self) -> None:
-        """Let a call from the session's own loop pass.
+        """Check that a call comes from the session's own loop.
 
         Raises:
             WrongLoopError: it comes from another one.

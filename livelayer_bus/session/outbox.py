@@ -1,4 +1,4 @@
-"""Data messages on their way to the agent: in order, sent or refused by name, never lost."""
+"""Data messages to the agent: in order, each one sent or refused with a typed error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .store import Events, Store, take_next
 
 HandOver: TypeAlias = Callable[[RoomPort, tuple[str, ...]], Awaitable[None]]
 
-# What can make a waiting message ready, or its waiting pointless.
+# Events that can make a waiting message ready, or end its wait with an error.
 _TURNS: tuple[type[Event], ...] = (
     events.AgentAvailabilityChanged,
     events.ConnectionStateChanged,
@@ -38,7 +38,7 @@ _TURNS: tuple[type[Event], ...] = (
     events.Reconnecting,
 )
 
-# What ends the wait for an answer when it took us out of the room, or to another agent.
+# Events that end the wait for an answer: the room was left, or the agent was switched.
 _ENDS: tuple[type[Event], ...] = (events.ConnectionStateChanged, events.EpochStarted)
 
 

@@ -55,7 +55,7 @@ def use_agent_session() -> Session:
     """The session of the nearest provider around this task.
 
     Raises:
-        NoProviderError: there is none; the error names the pattern for ASGI applications.
+        NoProviderError: there is no provider; the error names the pattern for ASGI applications.
     """
     session = _current.get()
     if session is None:

@@ -1,4 +1,4 @@
-"""What one room reports, turned into events of the session."""
+"""Turns what one room reports into events of the session."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SessionWriters(MediaWriters, frozen=True):
 
 
 Dialect: TypeAlias = Literal["livelayer", "plain"]
-"""What an agent understands: our data messages, or livekit-agents' text streams alone."""
+"""What an agent understands: LiveLayer's data messages, or only livekit-agents' text streams."""
 
 
 @final
@@ -92,7 +92,7 @@ class RoomEventHandler:
         elif len(self._held) < MAX_HELD:
             self._held.append(event)
         else:
-            # A room this lively before its join is announced: handle what it reported already.
+            # Too many events before the join is announced: handle those that were held back.
             self.open()
             self._deliver(event)
 
@@ -101,7 +101,7 @@ class RoomEventHandler:
         self.dialect = self.dialect or "plain"
 
     def close(self) -> None:
-        """The room is no longer ours."""
+        """The session has left the room: ignore later events."""
         for kind in tuple(self._tracks):
             self._deliver(port.TrackReported(kind, available=False))
         self._closed = True
@@ -187,11 +187,11 @@ class RoomEventHandler:
             sender=packet.sender,
             from_agent=packet.from_agent,
         )
-        # What other participants send is decoded for those who ask: their number is unbounded.
+        # Other participants' packets are decoded on request: their number is unbounded.
         self._store.publish(events.carrying(event, message) if packet.from_agent else event)
         if message is None:
             problem = found.problem or ""
-            # On a topic of its own it is an application's protocol, which the raw listeners know.
+            # On its own topic it is an application's protocol, which that application decodes.
             if kind is not None or topic is None:
                 self._store.publish(events.MalformedMessage(problem, kind, packet.sender, topic))
             if kind is not None and capability_of(kind) is not None:
@@ -224,7 +224,7 @@ class RoomEventHandler:
             case _ if is_command(message):
                 self._commands.route(message, packet.data, request, packet.sender)
             case _:
-                pass  # told by events.DataReceived
+                pass  # `DataReceived` has reported it
 
     def _utterance(self, entry: TranscriptEntry) -> None:
         # An adapter counts its own streams from 1; the session's rooms follow one another.

@@ -34,7 +34,7 @@ from .store import Store
 from .target import Target, target_of
 
 RESULT_TIMEOUT = 5.0  # seconds to get one command's result to the agent
-SURFACES_SHARE = 0.8  # of close_timeout: what is left closes the rest of the session
+SURFACES_SHARE = 0.8  # of close_timeout: the remainder is for the rest of the session
 
 
 class SessionOptions(TypedDict, total=False):
@@ -175,7 +175,8 @@ class Session(ControlledSession):
         closed; closing twice does nothing.
 
         Raises:
-            SurfaceFailedError: a surface mounted with `on_fault="raise"` failed, and nobody waited.
+            SurfaceFailedError: a surface mounted with `on_fault="raise"` failed, unless
+                its `wait()` has raised it.
         """
         if self._lifetime.closed or self._lifetime.forked:
             return
@@ -219,7 +220,7 @@ class Session(ControlledSession):
 
     @property
     def microphone(self) -> Publisher[AudioFrame]:
-        """The session's one microphone; nothing is published before somebody acquires it."""
+        """The session's one microphone; nothing is published before it is acquired."""
         return self._sources["microphone"]
 
     @property
@@ -262,10 +263,10 @@ class Session(ControlledSession):
     async def connect(self) -> None:
         """Return when the room is joined; does nothing when it is. Several callers share one join.
 
-        Cancelled, the join is ended unless somebody else waits for it.
+        Cancelled, it ends the join unless another caller waits for it.
 
         Raises:
-            RefusedError: the token endpoint or the server turned us down.
+            RefusedError: the token endpoint or the server refused.
             BrokenError: one of them could not be reached; `connection_state` is `error` then.
             NotConnectedError: `disconnect()` or `switch_agent()` ended the attempt.
         """
@@ -273,13 +274,22 @@ class Session(ControlledSession):
         await self._connection.connect()
 
     async def disconnect(self) -> None:
-        """Leave the room, clear the transcript, open the resume window; surfaces stay mounted."""
+        """Leave the room and clear the transcript; surfaces stay mounted.
+
+        Returns when the room is left, after at most `close_timeout` seconds. A join under way ends
+        with `NotConnectedError`. For `resume_window` seconds the next `connect()` returns to the
+        same room. A room that is not left cleanly is reported as `HandlerFailed`. An idle or
+        disconnected session stays as it is.
+
+        Raises:
+            ClosedError: the session is closed.
+        """
         self._lifetime.check()
         self._commands.router.forget()
         await self._connection.disconnect()
 
     async def switch_agent(self, agent_id: str) -> None:
-        """Turn the session to another agent; short for `reconfigure(agent_id=...)`."""
+        """Switch the session to another agent: `reconfigure(agent_id=...)`, which explains."""
         await self.reconfigure(agent_id=agent_id)
 
     async def reconfigure(
@@ -289,14 +299,23 @@ class Session(ControlledSession):
         base_url: str | None = None,
         tokens: TokenSource | None = None,
     ) -> None:
-        """Turn the session to another agent, address or token source: a new `epoch`.
+        """Switch the session to another agent, address or token source: a new `epoch`.
 
-        State is reset and the old room left, before anything of the new one is heard; surfaces
-        stay mounted and see `EpochStarted`. A session that was connected connects again.
+        The state is reset and the old room left before the new room reports anything; surfaces
+        stay mounted and get `EpochStarted`. A session that was connected or connecting connects
+        again, and the call returns when it has joined; otherwise it stays disconnected.
+
+        Args:
+            agent_id: the new agent; None keeps the current one.
+            base_url: LiveLayer's new address; without `tokens`, its session endpoint gives the
+                tokens from now on. None keeps the current one.
+            tokens: the new token source; None keeps the current one, unless `base_url` is given.
 
         Raises:
             MisuseError: the session borrows a room.
-            RefusedError, BrokenError: as `connect()`; the new epoch holds all the same.
+            ConfigError: `base_url` is invalid.
+            RefusedError, BrokenError, NotConnectedError: as `connect()`; the new epoch stays.
+            ClosedError: the session is closed.
         """
         self._lifetime.check()
         target = self._connection.target
@@ -324,28 +343,33 @@ class Session(ControlledSession):
         Args:
             message: a typed message, or any JSON object with a string `type`.
             timeout: seconds to wait in all.
-            require_agent: send to the active agent only. False: to everybody in the room.
+            require_agent: send to the active agent only. False: to every participant of the room.
 
         Raises:
             NotConnectedError: the session is in no room, left it, or was switched meanwhile.
             ConnectionLostError: the room was lost for good.
-            SendTimeoutError: it had to wait too long; the error says for what.
+            SendTimeoutError: `timeout` passed; the error says what the call waited for.
             MessageTooLargeError: the JSON exceeds `max_message_bytes`.
-            MalformedMessageError: it is no message.
+            MalformedMessageError: `message` is not a message.
             BrokenError: the transport refused it.
         """
         self._lifetime.check()
         await self._outbox.send(message, timeout, require_agent)
 
     async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
-        """Say what a person typed, in the way the agent understands.
+        """Send what a person typed, in the form that the agent understands.
 
-        An agent that speaks LiveLayer's messages gets a `user_message`, any other livekit-agents
-        agent a text stream on `lk.chat`. Which of them it is has been heard by its first second
-        in the room; a text that is quicker waits for that.
+        Returns when the transport took it. An agent that speaks LiveLayer's messages gets a
+        `user_message`, any other livekit-agents agent a text stream on `lk.chat`. The agent
+        announces which it is within its first second in the room; an earlier text waits for that.
+
+        Args:
+            text: the text, of any length for a text stream.
+            timeout: seconds to wait in all for the agent and the transport, on top of that second.
 
         Raises:
-            NotConnectedError, SendTimeoutError, MessageTooLargeError, BrokenError: as `send_data`.
+            MessageTooLargeError: as a `user_message`, it exceeds `max_message_bytes`.
+            NotConnectedError, ConnectionLostError, SendTimeoutError, BrokenError: as `send_data`.
         """
         self._lifetime.check()
         if await self._connection.agent_speaks_livelayer():
@@ -371,7 +395,7 @@ class Session(ControlledSession):
         return await self._outbox.request(message, reply, timeout)
 
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
-        """Have `handler` called with every data packet from now on; call the result to end it.
+        """Call `handler` with every data packet from now on; call the result to end that.
 
         Each handler, sync or async, runs in a task of its own behind its own cursor, one packet at
         a time. What it raises is a `HandlerFailed` event; it stays subscribed.
@@ -380,14 +404,21 @@ class Session(ControlledSession):
         return self._handlers.add(handler)
 
     def data_messages(self) -> Subscription[DataReceived, SessionState]:
-        """Every data packet from now on, as it came, with sender and topic; attached already."""
+        """Every data packet from now on, with its sender and topic, in order.
+
+        The subscription is open already. It ends with the session; to stop reading before, call
+        its `close()`.
+
+        Raises:
+            ClosedError: the session is closed.
+        """
         return self.subscribe(DataReceived).__enter__()
 
     def commands(self) -> CommandStream:
         """The agent's commands from now on, and its messages of unknown type as `RawMessage`.
 
-        Malformed ones and those of other participants are never among them. To be routed commands
-        and to answer for them, mount a surface.
+        Malformed ones and those of other participants are left out. Reading settles no command: for
+        that, mount a surface. Close it with `close()`; it also ends with the session.
         """
         return CommandStream(self.data_messages())
 
@@ -405,7 +436,7 @@ class Session(ControlledSession):
 
         Raises:
             DuplicateSurfaceError: a surface with this key is mounted.
-            MisuseError: `surface` is none, or a capability does not exist.
+            MisuseError: `surface` is not a surface, or a capability does not exist.
         """
         self._lifetime.check()
         mounted = self._supervisor.mount(
@@ -430,4 +461,4 @@ class Session(ControlledSession):
 def _check_range(**seconds: float | None) -> None:
     for name, value in seconds.items():
         if value is not None and not value >= 0:
-            raise MisuseError(f"Session({name}={value}): it cannot be negative")
+            raise MisuseError(f"Session: {name} must be at least 0, got {value}")

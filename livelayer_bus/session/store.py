@@ -1,4 +1,4 @@
-"""The bus as a session configures it, and reading it in ways that only a session needs."""
+"""The bus as a session configures it, and the ways in which a session reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which agent a session reaches, and how: what the arguments of `Session` come down to."""
+"""Where a session gets its tokens and its rooms: what the arguments of `Session` mean."""
 
 from __future__ import annotations
 

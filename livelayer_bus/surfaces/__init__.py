@@ -19,27 +19,11 @@ from .surface import Surface, SurfaceCommands, SurfaceFunction, SurfacePublisher
 
 __all__ = [
     # Writing a surface
-    "Surface",
-    "SurfaceFunction",
-    "SurfaceSession",
-    "SurfaceCommands",
-    "SurfacePublisher",
+    "Surface", "SurfaceFunction", "SurfaceSession", "SurfaceCommands", "SurfacePublisher",
     # Mounting one
-    "mount",
-    "MountedSurface",
-    "SurfaceStatus",
-    "OnFault",
+    "mount", "MountedSurface", "SurfaceStatus", "OnFault",
     # Commands
-    "CommandRouter",
-    "RoutedCommand",
-    "Target",
-    "last_used",
-    "COMMAND_TIMEOUT",
+    "CommandRouter", "RoutedCommand", "Target", "last_used", "COMMAND_TIMEOUT",
     # Leases
-    "Publisher",
-    "MediaSource",
-    "Lease",
-    "LeaseStatistics",
-    "Microphone",
-    "MicrophoneLease",
-]
+    "Publisher", "MediaSource", "Lease", "LeaseStatistics", "Microphone", "MicrophoneLease",
+]  # fmt: skip

@@ -36,7 +36,7 @@ T = TypeVar("T", bound=Target)
 
 
 def last_used(targets: Iterable[T]) -> T | None:
-    """The target that a person used last, or else the first one; None if there are none."""
+    """The target that a person used last, or else the first one; None without targets."""
     # max() keeps the first of equals.
     return max(targets, key=lambda target: target.last_used, default=None)
 
@@ -117,7 +117,7 @@ class CommandRouter(Generic[T]):
         return next(self._uses)
 
     def choose(self, capability: Capability | None) -> T | None:
-        """The target that a command with this capability goes to; None if there is none."""
+        """The target that a command with this capability goes to; None if no target has it."""
         return last_used(one for one in self._targets if capability in one.capabilities)
 
     def route(

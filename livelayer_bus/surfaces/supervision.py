@@ -1,4 +1,4 @@
-"""Mounts surfaces, keeps their faults to themselves, and ends them in bounded time."""
+"""Mounts surfaces, isolates their faults, and ends them in bounded time."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class MountedSurface:
 
     @property
     def raises(self) -> bool:
-        """Whether a fault is raised to whoever waits, or closes the session."""
+        """Whether a fault is raised from `wait()` and from closing the session."""
         return self._on_fault == "raise"
 
     def raise_fault(self) -> None:
@@ -122,7 +122,7 @@ class MountedSurface:
                 pauses = RESTARTS.pauses()
             # A fault while it was being cancelled has used the cancellation up.
             restarts = self._on_fault == "restart" and not self._stopping
-            # What is no Exception asks for an end, not for another run.
+            # A BaseException that is not an Exception asks for an end, not for another run.
             pause = next(pauses, None) if restarts and isinstance(fault, Exception) else None
             self._error = fault if self.raises else None
             self._status = "failed" if pause is None else "restarting"
@@ -215,7 +215,7 @@ class Supervisor:
                 group.start_soon(surface.end, seconds)
 
     def raise_faults(self) -> None:
-        """Raise the first fault that nobody waited for.
+        """Raise the first fault that `wait()` has not raised.
 
         Raises:
             SurfaceFailedError: a surface mounted with `on_fault="raise"` failed.
@@ -253,13 +253,13 @@ def mount(
         surface: an object with `async def run(session)`, or such a function.
         session: what it shows.
         key: its name, unique among the session's mounted surfaces.
-        capabilities: what the agent may do to it; nothing by default.
+        capabilities: what the agent may do with it; nothing by default.
         on_fault: `restart` it with growing pauses, `unmount` it, or `raise` the fault from
-            `MountedSurface.wait()` (and from closing the session, if nobody waited).
+            `MountedSurface.wait()` (and from closing the session, if it was not waited for).
 
     Raises:
         DuplicateSurfaceError: a surface with this key is mounted.
-        MisuseError: `surface` is none, or a capability does not exist.
+        MisuseError: `surface` is not a surface, or a capability does not exist.
     """
     if isinstance(session, _Mounts):
         return session.mount(surface, key=key, capabilities=capabilities, on_fault=on_fault)
@@ -279,4 +279,4 @@ def _forget(session: ControlledSession) -> None:
 
 
 def _nowhere(event: Event) -> None:
-    """A session of somebody else's has no place for our events."""
+    """Ignore it: another kind of session has no bus for these events."""

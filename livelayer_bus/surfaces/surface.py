@@ -24,8 +24,8 @@ class Surface(Protocol):
     """Shows a session for as long as `run` runs.
 
     `run` is cancelled when the surface is unmounted, and may end by itself before. What it raises
-    is a `SurfaceFailed` event and concerns nobody else. An async function of one argument will do
-    instead of an object.
+    is a `SurfaceFailed` event and does not affect other surfaces. An async function of one argument
+    is a surface too.
     """
 
     async def run(self, session: SurfaceSession) -> None: ...
@@ -36,7 +36,7 @@ SurfaceFunction: TypeAlias = Callable[["SurfaceSession"], Awaitable[None]]
 
 @final
 class SurfacePublisher(Generic[F]):
-    """The session's microphone, camera or screen in the hands of one surface.
+    """The session's microphone, camera or screen as one surface uses it.
 
     The lease ends with the surface.
     """
@@ -59,7 +59,7 @@ class SurfacePublisher(Generic[F]):
         """Hold it for a block, under the surface's key unless `owner` is given.
 
         Raises:
-            SourceBusyError: somebody holds it; the error names them. For the microphone it is a
+            SourceBusyError: another owner holds it; the error names it. For the microphone it is a
                 `MicrophoneBusyError`.
         """
         return self._acquire(owner or self._key)
@@ -224,12 +224,12 @@ class SurfaceSession(ControlledSession):
 
     @property
     def camera(self) -> SurfacePublisher[VideoFrame]:
-        """Our camera, leased as the microphone is."""
+        """The camera, leased as the microphone is."""
         return self._source("camera", self._session.camera)
 
     @property
     def screen(self) -> SurfacePublisher[VideoFrame]:
-        """Our shared screen, leased as the microphone is."""
+        """The shared screen, leased as the microphone is."""
         return self._source("screen", self._session.screen)
 
     def commands(self, *, auto: bool = True) -> SurfaceCommands:
@@ -260,7 +260,7 @@ class SurfaceSession(ControlledSession):
         await self._session.disconnect()
 
     async def switch_agent(self, agent_id: str) -> None:
-        """Turn the session to another agent, as a person chose; see `Session`."""
+        """Switch to another agent, as a person chose; see `Session`."""
         self.mark_used()
         await self._session.switch_agent(agent_id)
 
@@ -297,7 +297,7 @@ class SurfaceSession(ControlledSession):
     def detach(self) -> None:
         """Give back what the surface held. Called by its supervisor when it has ended."""
         if self._inbox is not None:
-            self._inbox.__exit__(None, None, None)
+            self._inbox.close()
         for source in self._sources.values():
             source.revoke()
 
@@ -316,6 +316,6 @@ def surface_function(surface: object) -> SurfaceFunction:
     run = getattr(surface, "run", surface)
     if not callable(run):
         raise MisuseError(
-            f"{type(surface).__name__} is no surface: it needs 'async def run(self, session)'"
+            f"{type(surface).__name__} is not a surface: it needs 'async def run(self, session)'"
         )
     return cast("SurfaceFunction", run)

@@ -17,21 +17,8 @@ from .sources import (
 )
 
 __all__ = [
-    "TokenSource",
-    "TokenRequest",
-    "RoomAccess",
-    "LiteralToken",
-    "SessionEndpoint",
-    "TokenEndpoint",
-    "LocalKeys",
-    "fetch_agent_config",
-    "DispatchMetadata",
-    "read_dispatch_metadata",
-    "HTTP_SCHEMES",
-    "ROOM_SCHEMES",
-    "check_address",
-    "SESSION_PATH",
-    "AGENT_CONFIG_PATH",
-    "API_KEY_HEADER",
-    "RESUMED_ATTRIBUTE",
-]
+    "TokenSource", "TokenRequest", "RoomAccess", "LiteralToken", "SessionEndpoint",
+    "TokenEndpoint", "LocalKeys", "fetch_agent_config", "DispatchMetadata",
+    "read_dispatch_metadata", "HTTP_SCHEMES", "ROOM_SCHEMES", "check_address", "SESSION_PATH",
+    "AGENT_CONFIG_PATH", "API_KEY_HEADER", "RESUMED_ATTRIBUTE",
+]  # fmt: skip

@@ -267,3 +267,22 @@ def _refusals(bus: Bus[int, None], events: Any) -> int:
 async def _first(events: Any) -> int:
     result: int = await anext(events)
     return result
+
+
+async def test_a_closed_subscription_leaves_the_bus_and_refuses_to_be_read(idle: Idle) -> None:
+    bus: Bus[int, None] = Bus()
+    reader = bus.subscribe().__enter__()
+
+    async def wait() -> None:
+        with pytest.raises(ClosedError):
+            await anext(reader)
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await idle(bus, 1)
+            reader.close()
+    assert bus.statistics().readers == 0
+    reader.close()  # twice is harmless
+    with pytest.raises(ClosedError):
+        reader.__enter__()
