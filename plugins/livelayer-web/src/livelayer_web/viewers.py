@@ -79,7 +79,7 @@ class Viewer:
         """In the order of use; 0: never used."""
         self.capabilities: Final = ALL if "talk" in grants and not silent else NONE
         """What the agent may do on this page; at most what it may do on the surface."""
-        self.heard = 0.0
+        self.last_seen = 0.0
         self.wants = Wants()
         self.page: PageInfo | None = None
         self.connection: MediaConnection | None = None
@@ -221,7 +221,7 @@ class Viewers:
         """The page with this key. This counts as a sign of life."""
         viewer = self._by_key.get(digest_of(key))
         if viewer is not None:
-            viewer.heard = self._clock.now()
+            viewer.last_seen = self._clock.now()
         return viewer
 
     def has_key(self, key: str) -> bool:
@@ -265,11 +265,11 @@ class Viewers:
         while True:
             # A page that joins during this sleep is due after it.
             now = self._clock.now()
-            due = min((v.heard for v in self if not v.silent), default=now) + SILENCE_SECONDS
+            due = min((v.last_seen for v in self if not v.silent), default=now) + SILENCE_SECONDS
             await self._clock.sleep(max(0.0, due - now))
             now = self._clock.now()
             for viewer in self:
-                if not viewer.silent and viewer.heard + SILENCE_SECONDS <= now:
+                if not viewer.silent and viewer.last_seen + SILENCE_SECONDS <= now:
                     self.fell_silent += 1
                     self.leave(viewer, "silent")
 
@@ -282,7 +282,7 @@ class Viewers:
 
     def _add(self, viewer: Viewer) -> tuple[Viewer, str]:
         key = secrets.token_urlsafe(32)
-        viewer.heard = self._clock.now()
+        viewer.last_seen = self._clock.now()
         digest = digest_of(key)
         self._by_key[digest] = viewer
         self._key_of[viewer] = digest
