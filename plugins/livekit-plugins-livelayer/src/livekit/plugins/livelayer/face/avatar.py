@@ -229,7 +229,9 @@ class _FaceVoice(AudioOutput):
             self._video.resume()
 
     def advance(self, seconds: float) -> None:
-        """Note that audio was played."""
+        """Note that audio was played; the last of a speech that was just cleared does not count."""
+        if not self._segments:
+            return
         if self._position == 0.0:
             self.on_playback_started(created_at=time.time())
         self._position += seconds
