@@ -165,7 +165,8 @@ class _StampedSource(rtc.VideoSource):
 
     def capture_frame(self, frame: rtc.VideoFrame, **options: Any) -> None:
         stamp = rtc.FrameMetadata(user_timestamp=time.time_ns() // 1000)  # microseconds
-        super().capture_frame(frame, **{"metadata": stamp, **options})
+        options.setdefault("metadata", stamp)
+        super().capture_frame(frame, **options)
 
 
 @final
