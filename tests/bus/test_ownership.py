@@ -269,6 +269,7 @@ async def _first(events: Any) -> int:
     return result
 
 
+@pytest.mark.anyio
 async def test_a_closed_subscription_leaves_the_bus_and_refuses_to_be_read(idle: Idle) -> None:
     bus: Bus[int, None] = Bus()
     reader = bus.subscribe().__enter__()
