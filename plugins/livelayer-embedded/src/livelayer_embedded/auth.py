@@ -14,7 +14,7 @@ from livekit import api
 from livekit.protocol.models import ParticipantInfo, ParticipantPermission, TrackSource
 from livekit.protocol.room import RoomConfiguration
 
-from livelayer_bus.errors import AccessDeniedError
+from .errors import AccessDeniedError
 
 RENEWED_TTL = 600.0  # seconds
 LEEWAY = 60.0  # seconds that the clock of a token's issuer may be off

@@ -22,8 +22,7 @@ from livekit.protocol.models import Room as RoomInfo
 from livekit.protocol.room import RoomConfiguration
 from livekit.protocol.rtc import MuteTrackRequest, SignalResponse
 
-from livelayer_bus.errors import ServerRequestError
-
+from .errors import ServerRequestError
 from .participant import Participant, Track, new_sid
 from .room import Room, TimerHandle
 

@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler
 from livekit import api
 from livekit.protocol.room import RoomConfiguration
 
-from livelayer_bus.errors import ClosedError, EmbeddedServerError, LoopbackOnlyError
+from livelayer_bus.errors import ClosedError
 
 from .agents.dispatcher import Dispatcher
 from .agents.pool import WorkerPool
@@ -25,6 +25,7 @@ from .agents.socket import AgentSockets
 from .aiortc_private import Certificate
 from .api import api_routes
 from .auth import Kind, TokenAuthority
+from .errors import EmbeddedServerError, LoopbackOnlyError
 from .faults import Faults
 from .housekeeping import Housekeeping
 from .ice import LOOPBACK

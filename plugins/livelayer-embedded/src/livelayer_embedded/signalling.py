@@ -21,9 +21,8 @@ from livekit.protocol.rtc import (
     SignalResponse,
 )
 
-from livelayer_bus.errors import AccessDeniedError
-
 from .auth import Access, TokenAuthority
+from .errors import AccessDeniedError
 from .participant import Participant, leave_message, new_sid
 from .requests import handle
 from .session import ServerState, Session

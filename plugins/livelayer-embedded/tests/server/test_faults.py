@@ -8,8 +8,8 @@ import anyio
 import pytest
 from livekit import rtc
 from livelayer_embedded import EmbeddedServer
+from livelayer_embedded.errors import ServerRequestError
 
-from livelayer_bus.errors import ServerRequestError
 from livelayer_bus.testing import PATIENCE, settle
 
 from .conftest import Camera, Join, frames

@@ -10,8 +10,7 @@ from livekit.protocol import agent
 from livekit.protocol.agent_dispatch import AgentDispatch, RoomAgentDispatch
 from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
-from livelayer_bus.errors import ServerRequestError
-
+from ..errors import ServerRequestError
 from ..participant import Participant, Track, new_sid
 from ..room import Room, TimerHandle
 from .job import Dispatch, Job

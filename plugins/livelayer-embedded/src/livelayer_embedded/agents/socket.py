@@ -11,9 +11,8 @@ from google.protobuf.message import DecodeError
 from livekit.protocol import agent
 from livekit.protocol.models import ServerInfo
 
-from livelayer_bus.errors import AccessDeniedError
-
 from ..auth import TokenAuthority
+from ..errors import AccessDeniedError
 from ..signalling import PROTOCOL, SERVER_VERSION, SignalSocket
 from .dispatcher import Dispatcher
 from .pool import WorkerPool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from livelayer_bus.errors import ServerRequestError
+from ..errors import ServerRequestError
 
 MAX_NAME = 256  # characters of a room's or a participant's name
 MAX_METADATA = 64_000  # bytes of metadata, or of all attributes together

@@ -30,9 +30,8 @@ from livekit.protocol.room import (
     UpdateSubscriptionsResponse,
 )
 
-from livelayer_bus.errors import AccessDeniedError, ServerRequestError
-
 from ..auth import Access
+from ..errors import AccessDeniedError, ServerRequestError
 from ..rooms import RoomRegistry
 from .limits import check_attributes, check_metadata, check_name
 from .twirp import Method, Service, require_room_admin, unimplemented

@@ -10,9 +10,8 @@ from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
-from livelayer_bus.errors import AccessDeniedError, ServerRequestError
-
 from ..auth import Access, TokenAuthority
+from ..errors import AccessDeniedError, ServerRequestError
 
 _PROTOBUF = "application/protobuf"
 _JSON = "application/json"
