@@ -16,7 +16,7 @@ from livekit.protocol.rtc import (
 
 from .faults import Faults
 from .participant import Participant, new_sid
-from .room import Room
+from .rooms import Room
 from .transport import PeerTransport
 
 RELIABLE = "_reliable"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from livekit.protocol.models import DisconnectReason
 
 from .down_track import Loss
-from .room import Room
-from .rooms import RoomRegistry
+from .rooms import Room, RoomRegistry
 
 BEHIND_SECONDS = 0.1  # that updates follow the data packet they were held back for
 
@@ -48,13 +47,12 @@ class FaultStatistics:
 class Faults:
     """The faults of one embedded server; all are off until called for.
 
-    Rooms and participants are named by room name and identity; `ServerRequestError` says that
-    one is not there.
+    An unknown room or identity raises `ServerRequestError`.
     """
 
-    def __init__(self, registry: RoomRegistry) -> None:
+    def __init__(self, registry: RoomRegistry, connections: Mapping[str, FaultyConnection]) -> None:
         self._registry = registry
-        self._connections: dict[tuple[str, str], FaultyConnection] = {}
+        self._connections = connections  # by the participant's sid
         self._refusals = 0
         self._refused = 0
         self._trailers = 0
@@ -128,15 +126,5 @@ class Faults:
             # They take another connection and might otherwise arrive first.
             self._registry.call_later(BEHIND_SECONDS, room.release_updates)
 
-    def register(self, room: str, identity: str, connection: FaultyConnection) -> None:
-        """Make a connection reachable for faults."""
-        self._connections[room, identity] = connection
-
-    def unregister(self, room: str, identity: str, connection: FaultyConnection) -> None:
-        """Forget a connection that ended."""
-        if self._connections.get((room, identity)) is connection:
-            del self._connections[room, identity]
-
     def _connection(self, room: str, identity: str) -> FaultyConnection:
-        self._registry.get_participant(room, identity)
-        return self._connections[room, identity]
+        return self._connections[self._registry.get_participant(room, identity).sid]

@@ -13,7 +13,7 @@ from livekit.protocol.rtc import (
     SignalResponse,
 )
 
-from .room import Room
+from .rooms import Room
 from .session import ServerState
 from .up_track import SILENCE, SPEAKING
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from livekit.protocol.models import (
@@ -16,6 +16,16 @@ from livekit.protocol.models import (
     TrackSource,
 )
 from livekit.protocol.rtc import LeaveRequest, SignalResponse, TrackSubscribed
+
+
+class TimerHandle(Protocol):
+    """A scheduled call that can be cancelled."""
+
+    def cancel(self) -> None: ...
+
+
+CallLater = Callable[[float, Callable[[], None]], TimerHandle]
+"""Calls a function after some seconds."""
 
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -170,7 +180,6 @@ class Participant:
                 del self._info.attributes[key]
         if permission is not None:
             self._info.permission.CopyFrom(permission)
-        self.touch()
 
     def signal(self, message: SignalResponse) -> None:
         """Send it a signalling message if it is connected."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
 
 from livekit.protocol.models import AudioTrackFeature, TrackInfo, TrackSource, TrackType, VideoLayer
 from livekit.protocol.rtc import AddTrackRequest, SignalResponse, TrackUnpublishedResponse
 
 from . import rtp, sdp
 from .aiortc_private import parse_rtcp, receiver_report, sender_time
-from .participant import Participant, Track, new_sid
-from .room import Room, TimerHandle
+from .participant import CallLater, Participant, Track, new_sid
+from .rooms import Room
 from .transport import PeerTransport
 from .up_track import Layer, UpTrack
 
@@ -75,7 +74,7 @@ class Publisher:
         participant: Participant,
         transport: PeerTransport,
         up_tracks: dict[str, UpTrack],
-        call_later: Callable[[float, Callable[[], None]], TimerHandle],
+        call_later: CallLater,
     ) -> None:
         self._room = room
         self._participant = participant

@@ -197,7 +197,7 @@ def _simulate(session: Session, request: SimulateScenario) -> None:
     if kind == "speaker_update":
         sid, room = session.participant.sid, session.room
         room.send_speakers([SpeakerInfo(sid=sid, level=0.9, active=True)])
-        session.server.call_later(
+        session.server.registry.call_later(
             request.speaker_update, lambda: room.send_speakers([SpeakerInfo(sid=sid)])
         )
     elif kind in ("node_failure", "disconnect_signal_on_resume"):

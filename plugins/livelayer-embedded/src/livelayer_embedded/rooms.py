@@ -1,33 +1,41 @@
-"""All rooms of one server as plain state, and the operations the server APIs offer on them.
+"""All rooms of one server as plain state, and the operations that the server APIs offer on them.
 
-No sockets, no HTTP, no media: a participant's live connection hangs on it as a
-`ParticipantLink`. Everything runs in one event loop and returns at once.
+No sockets, no HTTP, no media: a participant's live connection is its `ParticipantLink`.
+Everything runs in one event loop and returns at once.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from livekit.protocol.models import (
     DataPacket,
+    DataTrackInfo,
     DisconnectReason,
     ParticipantInfo,
     ParticipantPermission,
+    SpeakerInfo,
     TrackInfo,
     UserPacket,
 )
 from livekit.protocol.models import Room as RoomInfo
 from livekit.protocol.room import RoomConfiguration
-from livekit.protocol.rtc import MuteTrackRequest, SignalResponse
+from livekit.protocol.rtc import (
+    MuteTrackRequest,
+    ParticipantUpdate,
+    RoomUpdate,
+    SignalResponse,
+    SpeakersChanged,
+)
 
 from .errors import ServerRequestError
-from .participant import Participant, Track, new_sid
-from .room import Room, TimerHandle
+from .participant import CallLater, Participant, TimerHandle, Track, new_sid
 
 EMPTY_TIMEOUT = 300  # seconds an empty room lives before its first participant joins
 DEPARTURE_TIMEOUT = 20  # seconds a room lives after its last participant left
+HELD_UPDATES = 256  # participant updates a fault may hold back
 
 
 class RoomObserver(Protocol):
@@ -44,6 +52,274 @@ class RoomObserver(Protocol):
     def track_published(self, room: Room, track: Track) -> None: ...
 
 
+class Room:
+    """One room: its participants and what they publish."""
+
+    def __init__(
+        self, registry: RoomRegistry, info: RoomInfo, config: RoomConfiguration | None
+    ) -> None:
+        self._registry = registry
+        self._info = info
+        self.config = config
+        self.participants: dict[str, Participant] = {}
+        self.closed = False
+        self.held_updates: list[ParticipantUpdate] | None = None
+        self._replaced: dict[str, ParticipantInfo] = {}  # last state, until the successor is active
+        self._timer: TimerHandle | None = None
+        self._expire_after(info.empty_timeout)
+
+    @property
+    def name(self) -> str:
+        """The room's name."""
+        return self._info.name
+
+    @property
+    def sid(self) -> str:
+        """The `RM_` identifier."""
+        return self._info.sid
+
+    def info(self) -> RoomInfo:
+        """A copy of its state with the counts of visible participants and publishers."""
+        info = RoomInfo()
+        info.CopyFrom(self._info)
+        seen = [p for p in self.participants.values() if not p.hidden]
+        info.num_participants = len(seen)
+        info.num_publishers = sum(1 for p in seen if p.tracks)
+        return info
+
+    def add(self, participant: Participant) -> None:
+        """Add a participant; others see it once it is active."""
+        self._stop_timer()
+        self.participants[participant.identity] = participant
+
+    def activate(self, participant: Participant) -> None:
+        """Show a participant to the others and give it what they publish."""
+        if participant.active:
+            return
+        participant.set_state(ParticipantInfo.ACTIVE)
+        self._replaced.pop(participant.identity, None)
+        self.announce(participant)
+        self.notify_room_changed()
+        for observer in self._registry.observers:
+            observer.participant_joined(self, participant)
+        for other in self.others(participant):
+            for track in other.tracks.values():
+                self.offer_track(track, participant)
+            for track in participant.tracks.values():
+                self.offer_track(track, other)
+
+    def remove(
+        self, participant: Participant, reason: DisconnectReason, *, replaced: bool = False
+    ) -> None:
+        """Drop a participant and close its link; the room expires after its last one.
+
+        The others are not notified of one that is replaced, unless its successor leaves before it
+        is active: they see the successor and take the change of the sid for a reconnection.
+        """
+        if self.participants.get(participant.identity) is not participant:
+            return
+        del self.participants[participant.identity]
+        was_active = participant.active
+        for track in list(participant.tracks.values()):
+            self.unpublish(track, announce=False)
+        for info in list(participant.data_tracks.values()):
+            self.unpublish_data_track(participant, info.pub_handle, announce=False)
+        participant.set_state(ParticipantInfo.DISCONNECTED)
+        last = participant.info()
+        last.disconnect_reason = reason
+        gone = last if was_active else self._replaced.pop(participant.identity, None)
+        if gone is not None and replaced:
+            self._replaced[participant.identity] = gone
+        elif gone is not None and not gone.permission.hidden:
+            self._send_update(ParticipantUpdate(participants=[gone]))
+        link, participant.link = participant.link, None
+        if link is not None:
+            link.close(reason)
+        if was_active:
+            for observer in self._registry.observers:
+                observer.participant_left(self, participant)
+        if not self.participants and not self.closed:
+            self._expire_after(self._info.departure_timeout)
+        self.notify_room_changed()
+
+    def others(self, participant: Participant) -> list[Participant]:
+        """All other active participants."""
+        return [p for p in self.participants.values() if p is not participant and p.active]
+
+    def visible_to(self, participant: Participant) -> list[ParticipantInfo]:
+        """The others, as their clients show them."""
+        return [p.info() for p in self.others(participant) if not p.hidden]
+
+    def announce(self, participant: Participant) -> None:
+        """Send a participant's full state to everyone, itself included, as newer than the last."""
+        participant.touch()
+        update = ParticipantUpdate(participants=[participant.info()])
+        if participant.active and not participant.hidden:
+            self._send_update(update)
+        else:
+            participant.signal(SignalResponse(update=update))
+
+    def _send_update(self, update: ParticipantUpdate) -> None:
+        if self.held_updates is not None and len(self.held_updates) < HELD_UPDATES:
+            self.held_updates.append(update)
+            return
+        message = SignalResponse(update=update)
+        for member in self.participants.values():
+            member.signal(message)
+
+    def release_updates(self) -> None:
+        """Send the participant updates that were held back and hold back no more."""
+        held, self.held_updates = self.held_updates, None
+        for update in held or ():
+            self._send_update(update)
+
+    def publish(self, track: Track) -> None:
+        """Publish a track and deliver it to all that subscribe automatically.
+
+        The update about the publisher goes first: clients crash on tracks of unknown participants.
+        """
+        publisher = track.publisher
+        self.release_updates()
+        publisher.tracks[track.sid] = track
+        publisher.set_publisher()
+        self.announce(publisher)
+        self.notify_room_changed()
+        for observer in self._registry.observers:
+            observer.track_published(self, track)
+        if publisher.active:
+            for other in self.others(publisher):
+                self.offer_track(track, other)
+
+    def offer_track(self, track: Track, to: Participant) -> None:
+        """Subscribe a participant to a track if it subscribes automatically and is allowed to."""
+        if to.auto_subscribe:
+            self.subscribe(to, track)
+
+    def may_receive(self, participant: Participant, track: Track) -> bool:
+        """Whether its own permission and the publisher's allow it to have the track."""
+        publisher = track.publisher
+        allowed = publisher.open_to_all
+        for name in (participant.identity, participant.sid):
+            if name in publisher.receivers:
+                tracks = publisher.receivers[name]
+                allowed = allowed or tracks is None or track.sid in tracks
+        if publisher.hidden or participant is publisher:
+            return False
+        return allowed and participant.permission.can_subscribe
+
+    def subscribe(self, participant: Participant, track: Track) -> bool:
+        """Deliver a track to a participant; False if it may not have it."""
+        if not self.may_receive(participant, track):
+            return False
+        if participant.link is not None:
+            participant.link.subscribe(track)
+        return True
+
+    def unpublish(self, track: Track, *, announce: bool = True) -> None:
+        """Unpublish a track."""
+        publisher = track.publisher
+        publisher.tracks.pop(track.sid, None)
+        if announce:
+            self.announce(publisher)
+        for other in self.participants.values():
+            if other is not publisher and other.link is not None:
+                other.link.unsubscribe(track.sid)
+
+    def publish_data_track(self, publisher: Participant, info: DataTrackInfo) -> None:
+        """Make a data track known."""
+        publisher.data_tracks[info.pub_handle] = info
+        self.announce(publisher)
+
+    def unpublish_data_track(
+        self, publisher: Participant, pub_handle: int, *, announce: bool = True
+    ) -> DataTrackInfo | None:
+        """Unpublish a data track; None if there is no such handle."""
+        info = publisher.data_tracks.pop(pub_handle, None)
+        if info is None:
+            return None
+        if announce:
+            self.announce(publisher)
+        for other in self.participants.values():
+            if other.link is not None:
+                other.link.unsubscribe_data_track(info.sid)
+        return info
+
+    def find_track(self, track_sid: str) -> Track | None:
+        """The track with this identifier, of any publisher."""
+        for participant in self.participants.values():
+            track = participant.tracks.get(track_sid)
+            if track is not None:
+                return track
+        return None
+
+    def find_data_track(self, sid: str) -> tuple[Participant, DataTrackInfo] | None:
+        """The data track with this identifier and who publishes it."""
+        for participant in self.participants.values():
+            for info in participant.data_tracks.values():
+                if info.sid == sid:
+                    return participant, info
+        return None
+
+    def set_muted(self, track: Track, muted: bool) -> None:
+        """Record a track's muted flag and notify everyone."""
+        if track.info.muted == muted:
+            return
+        track.info.muted = muted
+        self.announce(track.publisher)
+
+    def send_speakers(self, speakers: Iterable[SpeakerInfo]) -> None:
+        """Notify everyone of who started or stopped speaking."""
+        message = SignalResponse(speakers_changed=SpeakersChanged(speakers=speakers))
+        for member in self.participants.values():
+            member.signal(message)
+
+    def set_metadata(self, metadata: str) -> None:
+        """Change the room's metadata and notify everyone."""
+        self._info.metadata = metadata
+        self.notify_room_changed()
+
+    def notify_room_changed(self) -> None:
+        """Send the room's state to everyone who is active."""
+        message = SignalResponse(room_update=RoomUpdate(room=self.info()))
+        for member in self.participants.values():
+            if member.active:
+                member.signal(message)
+
+    def send_data(
+        self,
+        packet: DataPacket,
+        *,
+        reliable: bool,
+        identities: Iterable[str] = (),
+        sids: Iterable[str] = (),
+        exclude: Participant | None = None,
+    ) -> None:
+        """Deliver a packet to the named participants, or to all but `exclude` if none is named."""
+        to_identities, to_sids = set(identities), set(sids)
+        everyone = not to_identities and not to_sids
+        encoded = packet.SerializeToString()
+        for member in self.participants.values():
+            if member is exclude or member.link is None:
+                continue
+            if everyone or member.identity in to_identities or member.sid in to_sids:
+                member.link.send_packet(encoded, reliable=reliable)
+
+    def close(self, reason: DisconnectReason) -> None:
+        """Remove all participants and end the room."""
+        self.closed = True
+        self._stop_timer()
+        for participant in list(self.participants.values()):
+            self.remove(participant, reason)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire_after(self, seconds: float) -> None:
+        self._timer = self._registry.call_later(seconds, lambda: self._registry.expire(self))
+
+
 class RoomRegistry:
     """All rooms of one server, and the operations the server APIs offer on them.
 
@@ -51,14 +327,10 @@ class RoomRegistry:
     `ServerRequestError` with the code "not_found".
     """
 
-    def __init__(self, call_later: Callable[[float, Callable[[], None]], TimerHandle]) -> None:
-        self._call_later = call_later
+    def __init__(self, call_later: CallLater) -> None:
+        self.call_later = call_later
         self._rooms: dict[str, Room] = {}
         self.observers: list[RoomObserver] = []
-
-    def call_later(self, seconds: float, call: Callable[[], None]) -> TimerHandle:
-        """Schedule a call of the server's event loop."""
-        return self._call_later(seconds, call)
 
     def create_room(
         self,
@@ -211,7 +483,10 @@ class RoomRegistry:
         destination_sids: Iterable[str] = (),
     ) -> None:
         """Deliver a user data message that comes from the server, not from a participant."""
-        packet = DataPacket(user=UserPacket(payload=data), kind=_kind(reliable))
+        packet = DataPacket(
+            user=UserPacket(payload=data),
+            kind=DataPacket.RELIABLE if reliable else DataPacket.LOSSY,
+        )
         if topic is not None:
             packet.user.topic = topic
         self.get_room(room).send_data(
@@ -220,22 +495,3 @@ class RoomRegistry:
             identities=destination_identities,
             sids=destination_sids,
         )
-
-    def notify_joined(self, room: Room, participant: Participant) -> None:
-        """Tell the observers that a participant became active."""
-        for observer in self.observers:
-            observer.participant_joined(room, participant)
-
-    def notify_left(self, room: Room, participant: Participant) -> None:
-        """Tell the observers that a participant left."""
-        for observer in self.observers:
-            observer.participant_left(room, participant)
-
-    def notify_track(self, room: Room, track: Track) -> None:
-        """Tell the observers that a track was published."""
-        for observer in self.observers:
-            observer.track_published(room, track)
-
-
-def _kind(reliable: bool) -> DataPacket.Kind:
-    return DataPacket.RELIABLE if reliable else DataPacket.LOSSY

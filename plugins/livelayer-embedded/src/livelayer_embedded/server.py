@@ -24,7 +24,7 @@ from .agents.pool import WorkerPool
 from .agents.socket import AgentSockets
 from .aiortc_private import Certificate
 from .api import api_routes
-from .auth import Kind, TokenAuthority
+from .auth import Access, Kind, TokenAuthority, kind_of
 from .errors import EmbeddedServerError, LoopbackOnlyError
 from .faults import Faults
 from .housekeeping import Housekeeping
@@ -111,7 +111,7 @@ class EmbeddedServer:
         Raises:
             ClosedError: the server is not running.
         """
-        return self._state().registry
+        return self._state().state.registry
 
     @property
     def faults(self) -> Faults:
@@ -120,7 +120,7 @@ class EmbeddedServer:
         Raises:
             ClosedError: the server is not running.
         """
-        return self._state().faults
+        return self._state().state.faults
 
     def token(
         self,
@@ -150,16 +150,16 @@ class EmbeddedServer:
         """
         grants.setdefault("room_join", bool(room))
         grants.setdefault("can_update_own_metadata", True)
-        return self.authority.mint(
+        access = Access(
             identity,
             api.VideoGrants(room=room, **grants),
-            name=name,
-            metadata=metadata,
-            attributes=attributes,
-            kind=kind,
-            ttl=ttl,
-            room_config=room_config,
+            name,
+            metadata,
+            attributes or {},
+            kind_of(kind),
+            room_config,
         )
+        return self.authority.mint(access, ttl)
 
     async def start(self) -> None:
         """Listen; does nothing if it does already.
@@ -232,20 +232,18 @@ class _Running:
     """Everything that lives from one start to the next stop."""
 
     def __init__(self, authority: TokenAuthority, certificate: Certificate) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-        loop = asyncio.get_running_loop()
-        self.registry = RoomRegistry(loop.call_later)
-        self.faults = Faults(self.registry)
-        self.state = ServerState(authority, self.registry, self.faults, certificate, self.spawn)
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.state = ServerState(authority, certificate, self.spawn)
+        registry = self.state.registry
         self._housekeeping = Housekeeping(self.state)
         workers = WorkerPool(authority)
-        dispatcher = Dispatcher(workers, self.spawn, loop.call_later)
-        self.registry.observers.append(dispatcher)
+        dispatcher = Dispatcher(workers, self.spawn, registry.call_later)
+        registry.observers.append(dispatcher)
         self._agents = AgentSockets(authority, workers, dispatcher)
         app = application(
-            Signalling(authority, self.state).routes(),
+            Signalling(self.state).routes(),
             self._agents.routes(),
-            api_routes(authority, self.registry, dispatcher),
+            api_routes(authority, registry, dispatcher),
         )
         self._runner = web.AppRunner(
             app,
@@ -256,7 +254,7 @@ class _Running:
             shutdown_timeout=TASKS_WITHIN,
         )
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         """Run a task; `aclose()` waits for it, then cancels it."""
         task = asyncio.get_running_loop().create_task(work, name="livelayer embedded task")
         self._tasks.add(task)
@@ -279,7 +277,7 @@ class _Running:
                 session.vanish()
         try:
             async with asyncio.timeout(CLOSE_WITHIN):
-                self.registry.close()
+                self.state.registry.close()
                 await self._settle()
                 await self._agents.aclose()
                 await self._runner.cleanup()

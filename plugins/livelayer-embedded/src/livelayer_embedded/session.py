@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from livekit.protocol.models import DisconnectReason
 from livekit.protocol.rtc import LeaveRequest, SignalResponse
@@ -16,8 +16,8 @@ from .down_track import Loss
 from .faults import Faults
 from .participant import Participant, Track, leave_message
 from .publisher import Publisher
-from .room import Room, TimerHandle
-from .rooms import RoomRegistry
+from .rooms import Room, RoomRegistry
+from .signal_socket import SignalSocket
 from .subscriber import Subscriber
 from .transport import PeerTransport
 from .up_track import UpTrack
@@ -30,45 +30,23 @@ TOKEN_REFRESH = 300.0  # seconds between two tokens for one client
 JOIN_WINDOW = 20.0  # seconds a joined client has to bring its connections up
 
 
-class Signal(Protocol):
-    """The socket of one client."""
-
-    def send(self, message: SignalResponse) -> None:
-        """Queue a message; never blocks."""
-        ...
-
-    def abort(self) -> None:
-        """Abort the socket without a close frame."""
-        ...
-
-    async def aclose(self) -> None:
-        """Send what is queued, then close, in bounded time."""
-        ...
-
-
 class ServerState:
     """What all sessions of one server share."""
 
     def __init__(
         self,
         authority: TokenAuthority,
-        registry: RoomRegistry,
-        faults: Faults,
         certificate: Certificate,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Callable[[Coroutine[Any, Any, object]], None],
     ) -> None:
         self.authority = authority
-        self.registry = registry
-        self.faults = faults
         self.certificate = certificate
         self.spawn = spawn
+        self.registry = RoomRegistry(asyncio.get_running_loop().call_later)
         self.up_tracks: dict[str, UpTrack] = {}
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, Session] = {}  # by the participant's sid
         self.data_tracks: dict[str, dict[str, DataTracks]] = {}
-
-    def call_later(self, seconds: float, call: Callable[[], None]) -> TimerHandle:
-        """Schedule a call of the server's event loop."""
-        return asyncio.get_running_loop().call_later(seconds, call)
+        self.faults = Faults(self.registry, self.sessions)
 
 
 class Session:
@@ -82,14 +60,14 @@ class Session:
         self.participant = participant
         self._access = access
         self._token_sent = 0.0
-        self._signal: Signal | None = None
+        self._signal: SignalSocket | None = None
         self._since = asyncio.get_running_loop().time()
         self._closed = False
         name = participant.sid
         self._publisher = PeerTransport(server.certificate, f"{name} publisher")
         self._subscriber = PeerTransport(server.certificate, f"{name} subscriber")
         self.publishing = Publisher(
-            room, participant, self._publisher, server.up_tracks, server.call_later
+            room, participant, self._publisher, server.up_tracks, server.registry.call_later
         )
         self.subscribing = Subscriber(participant, self._subscriber)
         self.data = DataRouter(room, participant, server.faults)
@@ -114,7 +92,6 @@ class Session:
         self._subscriber.open_channel(LOSSY, ordered=False, retransmits=0)
         self._subscriber.open_channel(DATA_TRACK, ordered=False, retransmits=0)
         self.server.sessions[self.participant.sid] = self
-        self.server.faults.register(self.room.name, self.participant.identity, self)
 
     @property
     def closed(self) -> bool:
@@ -126,13 +103,13 @@ class Session:
         """Whether its media connections ended, so that resuming it makes no sense."""
         return self._gone
 
-    def attach(self, signal: Signal) -> None:
+    def attach(self, signal: SignalSocket) -> None:
         """Use this socket from now on; one that is still there is cut."""
         old, self._signal = self._signal, signal
         if old is not None:
             old.abort()
 
-    def detach(self, signal: Signal) -> None:
+    def detach(self, signal: SignalSocket) -> None:
         """Detach a socket that ended; the client may resume within `RESUME_WINDOW`."""
         if self._signal is signal:
             self._signal = None
@@ -202,7 +179,6 @@ class Session:
             return
         self._closed = True
         self.server.sessions.pop(self.participant.sid, None)
-        self.server.faults.unregister(self.room.name, self.participant.identity, self)
         self.server.data_tracks.get(self.room.sid, {}).pop(self.participant.sid, None)
         if not self.room.participants:
             self.server.data_tracks.pop(self.room.sid, None)
@@ -213,7 +189,7 @@ class Session:
             signal.send(leave_message(reason, LeaveRequest.DISCONNECT))
         self.server.spawn(self._finish(signal))
 
-    async def _finish(self, signal: Signal | None) -> None:
+    async def _finish(self, signal: SignalSocket | None) -> None:
         # The leave message goes first: a client whose connections end before it reads the reason
         # would try to resume.
         if signal is not None:

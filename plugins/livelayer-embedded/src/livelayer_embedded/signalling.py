@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
-from collections import deque
 
 from aiohttp import WSMsgType, web
-from google.protobuf.message import DecodeError, Message
-from livekit.protocol.models import ClientInfo, Codec, DisconnectReason, ParticipantInfo, ServerInfo
+from google.protobuf.message import DecodeError
+from livekit.protocol.models import ClientInfo, Codec, DisconnectReason, ParticipantInfo
 from livekit.protocol.rtc import (
     JoinResponse,
     LeaveRequest,
@@ -21,20 +19,17 @@ from livekit.protocol.rtc import (
     SignalResponse,
 )
 
-from .auth import Access, TokenAuthority
+from .auth import Access
 from .errors import AccessDeniedError
 from .participant import Participant, leave_message, new_sid
 from .requests import handle
 from .session import ServerState, Session
+from .signal_socket import SERVER_INFO, SignalSocket
 
 logger = logging.getLogger(__name__)
 
-SEND_QUEUE = 2048  # messages; a client that lets more pile up is disconnected and resumes
-CLOSE_WITHIN = 1.0  # seconds to send what is queued when closing
 PING_INTERVAL = 5  # seconds
 PING_TIMEOUT = 15  # seconds
-SERVER_VERSION = "1.11.0"  # the LiveKit server whose behaviour is followed
-PROTOCOL = 17
 
 _CAPABILITIES = {
     "CAP_PACKET_TRAILER": ClientInfo.CAP_PACKET_TRAILER,
@@ -43,72 +38,10 @@ _CAPABILITIES = {
 _PUBLISH_CODECS = ("video/VP8", "video/H264", "video/VP9", "video/AV1", "audio/opus")
 
 
-class SignalSocket:
-    """One WebSocket's sending side: a bounded queue and the one task that empties it.
-
-    Messages arrive in the order they were sent, or the socket is cut; `dropped` counts those
-    that were still queued then.
-    """
-
-    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
-        self._socket = socket
-        self._transport = request.transport
-        self._queue: deque[bytes] = deque()
-        self._wake = asyncio.Event()
-        self._closing = False
-        self._task = asyncio.get_running_loop().create_task(
-            self._write(), name="livelayer embedded signal writer"
-        )
-        self.dropped = 0
-
-    def send(self, message: Message) -> None:
-        if self._closing:
-            return
-        if len(self._queue) >= SEND_QUEUE:
-            self.dropped += len(self._queue)
-            self.abort()
-            return
-        self._queue.append(message.SerializeToString())
-        self._wake.set()
-
-    def abort(self) -> None:
-        self._closing = True
-        self._queue.clear()
-        self._wake.set()
-        if self._transport is not None:
-            self._transport.abort()
-
-    async def aclose(self) -> None:
-        self._closing = True
-        self._wake.set()
-        try:
-            async with asyncio.timeout(CLOSE_WITHIN):
-                await asyncio.wait([self._task])
-                await self._socket.close()
-        except TimeoutError:
-            self.abort()
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _write(self) -> None:
-        try:
-            while True:
-                while self._queue:
-                    await self._socket.send_bytes(self._queue.popleft())
-                if self._closing:
-                    return
-                self._wake.clear()
-                await self._wake.wait()
-        except (ConnectionError, RuntimeError):
-            # The client disconnected; the reading side ends the socket.
-            self._queue.clear()
-
-
 class Signalling:
     """The routes below `/rtc`."""
 
-    def __init__(self, authority: TokenAuthority, server: ServerState) -> None:
-        self._authority = authority
+    def __init__(self, server: ServerState) -> None:
         self._server = server
 
     def routes(self) -> list[web.RouteDef]:
@@ -172,9 +105,7 @@ class Signalling:
         return socket
 
     def _access(self, request: web.Request) -> Access:
-        header = request.headers.get("Authorization", "")
-        token = header.removeprefix("Bearer ").strip() or request.query.get("access_token", "")
-        access = self._authority.verify(token)
+        access = self._server.authority.access(request)
         access.require_join()
         return access
 
@@ -219,7 +150,7 @@ class Signalling:
         signal.send(
             SignalResponse(
                 reconnect=ReconnectResponse(
-                    server_info=_server_info(), last_message_seq=session.data.last_sequence
+                    server_info=SERVER_INFO, last_message_seq=session.data.last_sequence
                 )
             )
         )
@@ -268,18 +199,12 @@ def _join_response(session: Session) -> JoinResponse:
         room=room.info(),
         participant=participant.info(),
         other_participants=room.visible_to(participant),
-        server_version=SERVER_VERSION,
-        server_info=_server_info(),
+        server_version=SERVER_INFO.version,
+        server_info=SERVER_INFO,
         subscriber_primary=True,
         ping_interval=PING_INTERVAL,
         ping_timeout=PING_TIMEOUT,
         fast_publish=participant.permission.can_publish,
         sif_trailer=secrets.token_bytes(32),
         enabled_publish_codecs=[Codec(mime=mime) for mime in _PUBLISH_CODECS],
-    )
-
-
-def _server_info() -> ServerInfo:
-    return ServerInfo(
-        edition=ServerInfo.Standard, version=SERVER_VERSION, protocol=PROTOCOL, agent_protocol=1
     )

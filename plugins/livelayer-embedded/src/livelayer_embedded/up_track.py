@@ -9,8 +9,7 @@ from typing import Protocol
 
 from . import rtp
 from .aiortc_private import ReceiverReport, pli
-from .participant import Track
-from .room import TimerHandle
+from .participant import CallLater, TimerHandle, Track
 from .sdp import AUDIO_LEVEL_EXTENSION, Codec
 
 CACHE = 512  # packets a video layer keeps for lost ones to be sent again; a power of two
@@ -153,7 +152,7 @@ class UpTrack:
         rids: list[str],
         extensions: dict[str, int],
         send_rtcp: Callable[[bytes], None],
-        call_later: Callable[[float, Callable[[], None]], TimerHandle],
+        call_later: CallLater,
     ) -> None:
         self.track = track
         self.codec = codec

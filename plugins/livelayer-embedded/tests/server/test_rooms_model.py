@@ -15,8 +15,7 @@ from livekit.protocol.models import (
 from livekit.protocol.rtc import SignalResponse
 from livelayer_embedded.errors import ServerRequestError
 from livelayer_embedded.participant import Participant, Track, new_sid
-from livelayer_embedded.room import Room
-from livelayer_embedded.rooms import RoomRegistry
+from livelayer_embedded.rooms import Room, RoomRegistry
 
 
 class Timers:

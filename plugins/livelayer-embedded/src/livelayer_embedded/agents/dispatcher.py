@@ -11,8 +11,8 @@ from livekit.protocol.agent_dispatch import AgentDispatch, RoomAgentDispatch
 from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
 from ..errors import ServerRequestError
-from ..participant import Participant, Track, new_sid
-from ..room import Room, TimerHandle
+from ..participant import CallLater, Participant, Track, new_sid
+from ..rooms import Room
 from .job import Dispatch, Job
 from .pool import WorkerPool
 from .worker import Worker
@@ -40,7 +40,7 @@ class Dispatcher:
         self,
         pool: WorkerPool,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        call_later: Callable[[float, Callable[[], None]], TimerHandle],
+        call_later: CallLater,
     ) -> None:
         self._pool = pool
         self._spawn = spawn

@@ -9,7 +9,7 @@ from livekit.protocol.agent_dispatch import AgentDispatch, AgentDispatchState, R
 from livekit.protocol.models import ParticipantInfo
 
 from ..participant import new_sid
-from ..room import Room
+from ..rooms import Room
 
 KEPT_JOBS = 64  # ended jobs a dispatch still lists
 

@@ -6,8 +6,9 @@ import logging
 
 from livekit import api
 from livekit.protocol import agent
+from livekit.protocol.models import ParticipantInfo
 
-from ..auth import TokenAuthority
+from ..auth import Access, TokenAuthority, grants_of
 from .job import Dispatch, Job
 from .worker import Worker
 
@@ -97,25 +98,13 @@ class WorkerPool:
         return min(candidates, key=lambda worker: worker.busyness, default=None)
 
     def _token(self, job: Job, worker: Worker, answer: agent.AvailabilityResponse) -> str:
-        permission = worker.permission
-        return self._authority.mint(
+        grants = grants_of(worker.permission) | {"agent": True, "recorder": False}
+        access = Access(
             job.identity,
-            api.VideoGrants(
-                room_join=True,
-                room=job.room_name,
-                agent=True,
-                can_subscribe=permission.can_subscribe,
-                can_publish=permission.can_publish,
-                can_publish_data=permission.can_publish_data,
-                can_update_own_metadata=permission.can_update_metadata,
-                hidden=permission.hidden,
-            ),
+            api.VideoGrants(room_join=True, room=job.room_name, **grants),
             name=answer.participant_name,
             metadata=answer.participant_metadata,
-            attributes={
-                **answer.participant_attributes,
-                AGENT_NAME_ATTRIBUTE: worker.agent_name,
-            },
-            kind="agent",
-            ttl=TOKEN_TTL,
+            attributes={**answer.participant_attributes, AGENT_NAME_ATTRIBUTE: worker.agent_name},
+            kind=ParticipantInfo.AGENT,
         )
+        return self._authority.mint(access, TOKEN_TTL)

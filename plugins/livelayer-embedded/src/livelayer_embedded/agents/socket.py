@@ -9,11 +9,10 @@ import time
 from aiohttp import WSMsgType, web
 from google.protobuf.message import DecodeError
 from livekit.protocol import agent
-from livekit.protocol.models import ServerInfo
 
 from ..auth import TokenAuthority
 from ..errors import AccessDeniedError
-from ..signalling import PROTOCOL, SERVER_VERSION, SignalSocket
+from ..signal_socket import SERVER_INFO, SignalSocket
 from .dispatcher import Dispatcher
 from .pool import WorkerPool
 from .worker import Worker
@@ -22,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 REGISTER_WITHIN = 10.0  # seconds from the upgrade to the registration
 HEARTBEAT = 15.0  # seconds between pings to a worker; one that does not answer has disconnected
-AGENT_PROTOCOL = 1
 
 
 class AgentSockets:
@@ -74,9 +72,7 @@ class AgentSockets:
         return socket
 
     def _check(self, request: web.Request) -> None:
-        header = request.headers.get("Authorization", "")
-        token = header.removeprefix("Bearer ").strip() or request.query.get("access_token", "")
-        if not self._authority.verify(token).video.agent:
+        if not self._authority.access(request).video.agent:
             raise AccessDeniedError("it does not allow registering as an agent worker")
 
     async def _register(self, socket: web.WebSocketResponse, sender: SignalSocket) -> Worker | None:
@@ -102,15 +98,7 @@ class AgentSockets:
             return None
         worker = Worker(request, sender.send)
         self._pool.add(worker)
-        response = agent.RegisterWorkerResponse(
-            worker_id=worker.id,
-            server_info=ServerInfo(
-                edition=ServerInfo.Standard,
-                version=SERVER_VERSION,
-                protocol=PROTOCOL,
-                agent_protocol=AGENT_PROTOCOL,
-            ),
-        )
+        response = agent.RegisterWorkerResponse(worker_id=worker.id, server_info=SERVER_INFO)
         sender.send(agent.ServerMessage(register=response))
         return worker
 
