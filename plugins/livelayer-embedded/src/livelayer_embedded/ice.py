@@ -1,7 +1,7 @@
 """ICE-lite over one UDP socket on 127.0.0.1: answers binding requests, carries everything else.
 
 The only file that uses aioice, whose STUN messages are not a documented interface: checked against
-aioice 0.13, and `tests/embedded/test_aiortc_pin.py` checks every part used here.
+aioice 0.13, and `tests/server/test_aiortc_pin.py` checks every part used here.
 """
 
 from __future__ import annotations

@@ -11,10 +11,8 @@ from livekit.protocol.models import DisconnectReason, SpeakerInfo, SubscriptionE
 from livekit.protocol.rtc import (
     AddTrackRequest,
     LeaveRequest,
-    MuteTrackRequest,
     Ping,
     Pong,
-    PublishDataTrackRequest,
     RequestResponse,
     SessionDescription,
     SignalRequest,
@@ -25,8 +23,6 @@ from livekit.protocol.rtc import (
     SubscriptionResponse,
     SyncState,
     TrackPublishedResponse,
-    UnpublishDataTrackRequest,
-    UpdateDataSubscription,
     UpdateParticipantMetadata,
     UpdateSubscription,
     UpdateTrackSettings,
@@ -60,10 +56,6 @@ def _offer(session: Session, offer: SessionDescription) -> None:
     session.publishing.publish_offered()
 
 
-def _answer(session: Session, answer: SessionDescription) -> None:
-    session.subscribing.answered(answer)
-
-
 def _add_track(session: Session, request: AddTrackRequest) -> None:
     info = session.publishing.announce(request)
     if info is None:
@@ -80,10 +72,6 @@ def _add_track(session: Session, request: AddTrackRequest) -> None:
     session.send_signal(
         SignalResponse(track_published=TrackPublishedResponse(cid=request.cid, track=info))
     )
-
-
-def _mute(session: Session, request: MuteTrackRequest) -> None:
-    session.publishing.set_muted(request.sid, request.muted)
 
 
 def _subscription(session: Session, request: UpdateSubscription) -> None:
@@ -208,23 +196,11 @@ def _simulate(session: Session, request: SimulateScenario) -> None:
         session.send_signal(leave_message(DisconnectReason.STATE_MISMATCH, LeaveRequest.RECONNECT))
 
 
-def _publish_data_track(session: Session, request: PublishDataTrackRequest) -> None:
-    session.data_tracks.publish(request)
-
-
-def _unpublish_data_track(session: Session, request: UnpublishDataTrackRequest) -> None:
-    session.data_tracks.unpublish(request.pub_handle)
-
-
-def _update_data_subscription(session: Session, request: UpdateDataSubscription) -> None:
-    session.data_tracks.update(request)
-
-
 _HANDLERS: dict[str, Callable[[Session, Any], None]] = {
     "offer": _offer,
-    "answer": _answer,
+    "answer": lambda session, answer: session.subscribing.answered(answer),
     "add_track": _add_track,
-    "mute": _mute,
+    "mute": lambda session, request: session.publishing.set_muted(request.sid, request.muted),
     "subscription": _subscription,
     "track_setting": _track_setting,
     "leave": _leave,
@@ -234,7 +210,9 @@ _HANDLERS: dict[str, Callable[[Session, Any], None]] = {
     "ping": _ping,
     "ping_req": _ping_req,
     "update_metadata": _update_metadata,
-    "publish_data_track_request": _publish_data_track,
-    "unpublish_data_track_request": _unpublish_data_track,
-    "update_data_subscription": _update_data_subscription,
+    "publish_data_track_request": lambda session, request: session.data_tracks.publish(request),
+    "unpublish_data_track_request": lambda session, request: session.data_tracks.unpublish(
+        request.pub_handle
+    ),
+    "update_data_subscription": lambda session, request: session.data_tracks.update(request),
 }

@@ -39,7 +39,7 @@ class Dispatcher:
     def __init__(
         self,
         pool: WorkerPool,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Callable[[Coroutine[Any, Any, object]], None],
         call_later: CallLater,
     ) -> None:
         self._pool = pool
@@ -109,10 +109,7 @@ class Dispatcher:
                 deployment=worker.deployment,
             )
         )
-        self._spawn(self._simulate(job, worker))
-
-    async def _simulate(self, job: Job, worker: Worker) -> None:
-        await self._pool.place(job, worker)
+        self._spawn(self._pool.place(job, worker))
 
     # What happens in rooms (RoomObserver).
 
@@ -133,7 +130,7 @@ class Dispatcher:
 
     def participant_left(self, room: Room, participant: Participant) -> None:
         self._state(room).publishers.discard(participant.sid)
-        if _is_agent(participant):
+        if participant.is_agent:
             # In the next turn of the loop: an agent whose connection was made anew is back by
             # then under its identity, and keeps its job.
             self._call_later(0, lambda: self._agent_left(room, participant.identity))
@@ -186,10 +183,6 @@ class Dispatcher:
             self._pool.terminate(job, agent.JS_SUCCESS, "", reason)
 
 
-def _is_agent(participant: Participant) -> bool:
-    return participant.info().kind == ParticipantInfo.AGENT
-
-
 def _dependent(participant: Participant) -> bool:
     permission = participant.permission
     return participant.info().kind in _DEPENDENT or permission.agent or permission.recorder
@@ -198,5 +191,5 @@ def _dependent(participant: Participant) -> bool:
 def _remove_agents(room: Room, identities: set[str]) -> None:
     for identity in identities:
         participant = room.participants.get(identity)
-        if participant is not None and _is_agent(participant):
+        if participant is not None and participant.is_agent:
             room.remove(participant, DisconnectReason.PARTICIPANT_REMOVED)

@@ -41,7 +41,7 @@ class WorkerPool:
 
     def namespaces(self, dispatch: Dispatch, kind: agent.JobType) -> list[str]:
         """The namespaces with workers of that kind for a dispatch; each gets a job of its own."""
-        wanted = (kind, dispatch.agent_name, dispatch.deployment)
+        wanted = (kind, dispatch.request.agent_name, dispatch.request.deployment)
         return sorted(
             {
                 worker.namespace
@@ -72,7 +72,7 @@ class WorkerPool:
     def withdraw(self, job: Job) -> None:
         """Stop looking for a worker; one that still accepts is not assigned the job."""
         job.withdrawn = True
-        worker = self._workers.get(job.worker_id)
+        worker = self._workers.get(job.info.state.worker_id)
         if worker is not None:
             worker.withdraw(job.id)
 
@@ -83,7 +83,7 @@ class WorkerPool:
         if job.ended:
             return
         job.end(status, error, reason)
-        worker = self._workers.get(job.worker_id)
+        worker = self._workers.get(job.info.state.worker_id)
         if worker is not None:
             worker.terminate(job)
 
@@ -101,7 +101,7 @@ class WorkerPool:
         grants = grants_of(worker.permission) | {"agent": True, "recorder": False}
         access = Access(
             job.identity,
-            api.VideoGrants(room_join=True, room=job.room_name, **grants),
+            api.VideoGrants(room_join=True, room=job.info.room.name, **grants),
             name=answer.participant_name,
             metadata=answer.participant_metadata,
             attributes={**answer.participant_attributes, AGENT_NAME_ATTRIBUTE: worker.agent_name},

@@ -58,7 +58,8 @@ class Worker:
     def offers(self, job: Job) -> bool:
         """Whether it is the right kind of worker for a job."""
         mine = (self.kind, self.agent_name, self.namespace, self.deployment)
-        return mine == (job.kind, job.agent_name, job.namespace, job.deployment)
+        info = job.info
+        return mine == (info.type, info.agent_name, info.namespace, info.deployment)
 
     async def offer(self, job: Job) -> agent.AvailabilityResponse | None:
         """Ask whether it accepts a job; None without an answer in time, or for a withdrawn job."""
@@ -68,7 +69,8 @@ class Worker:
             asyncio.get_running_loop().create_future()
         )
         self._answers[job.id] = answer
-        request = agent.AvailabilityRequest(job=job.offer_to(self.id))
+        job.offered(self.id)
+        request = agent.AvailabilityRequest(job=job.info)
         self._send(agent.ServerMessage(availability=request))
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
@@ -89,7 +91,7 @@ class Worker:
     def assign(self, job: Job, token: str) -> None:
         """Hand it a job it took, with the agent's token for the room."""
         self.jobs[job.id] = job
-        self._send(agent.ServerMessage(assignment=agent.JobAssignment(job=job.info(), token=token)))
+        self._send(agent.ServerMessage(assignment=agent.JobAssignment(job=job.info, token=token)))
 
     def terminate(self, job: Job) -> None:
         """Tell it to end a job; does nothing if it does not have it."""

@@ -179,7 +179,7 @@ def test_an_ended_job_does_not_come_alive_by_a_late_report() -> None:
     job.update(agent.JS_RUNNING, "")
     assert job.ended
     job.update(agent.JS_SUCCESS, "")
-    assert (job.info().state.status, job.info().state.error) == (agent.JS_SUCCESS, "")
+    assert (job.info.state.status, job.info.state.error) == (agent.JS_SUCCESS, "")
 
 
 def test_a_dispatch_keeps_its_running_jobs_and_the_latest_ended_ones() -> None:
