@@ -6,12 +6,7 @@ import asyncio
 import contextlib
 import logging
 
-from livekit.protocol.models import ConnectionQuality, SpeakerInfo
-from livekit.protocol.rtc import (
-    ConnectionQualityInfo,
-    ConnectionQualityUpdate,
-    SignalResponse,
-)
+from livekit.protocol import models, rtc
 
 from .rooms import Room
 from .session import ServerState
@@ -77,11 +72,13 @@ class Housekeeping:
                 levels[participant.sid] = 10 ** (-loudest / 20)
         before = self._speakers.get(room.sid, {})
         changed = [
-            SpeakerInfo(sid=sid, level=level, active=True)
+            models.SpeakerInfo(sid=sid, level=level, active=True)
             for sid, level in levels.items()
             if abs(level - before.get(sid, 0.0)) >= SPEAKING_STEP or sid not in before
         ]
-        changed += [SpeakerInfo(sid=sid, active=False) for sid in before if sid not in levels]
+        changed += [
+            models.SpeakerInfo(sid=sid, active=False) for sid in before if sid not in levels
+        ]
         if not changed:
             return
         self._speakers[room.sid] = levels
@@ -90,11 +87,13 @@ class Housekeeping:
 
 def _send_quality(room: Room) -> None:
     # On loopback the connection is always excellent; simulated loss is not graded.
-    message = SignalResponse(
-        connection_quality=ConnectionQualityUpdate(
+    message = rtc.SignalResponse(
+        connection_quality=rtc.ConnectionQualityUpdate(
             updates=[
-                ConnectionQualityInfo(
-                    participant_sid=member.sid, quality=ConnectionQuality.EXCELLENT, score=4.5
+                rtc.ConnectionQualityInfo(
+                    participant_sid=member.sid,
+                    quality=models.ConnectionQuality.EXCELLENT,
+                    score=4.5,
                 )
                 for member in room.participants.values()
                 if member.active and not member.hidden

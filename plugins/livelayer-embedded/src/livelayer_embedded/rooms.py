@@ -10,25 +10,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from livekit.protocol.models import (
-    DataPacket,
-    DataTrackInfo,
-    DisconnectReason,
-    ParticipantInfo,
-    ParticipantPermission,
-    SpeakerInfo,
-    TrackInfo,
-    UserPacket,
-)
-from livekit.protocol.models import Room as RoomInfo
+from livekit.protocol import models, rtc
 from livekit.protocol.room import RoomConfiguration
-from livekit.protocol.rtc import (
-    MuteTrackRequest,
-    ParticipantUpdate,
-    RoomUpdate,
-    SignalResponse,
-    SpeakersChanged,
-)
 
 from .errors import ServerRequestError
 from .participant import CallLater, Participant, TimerHandle, Track, new_sid
@@ -56,15 +39,17 @@ class Room:
     """One room: its participants and what they publish."""
 
     def __init__(
-        self, registry: RoomRegistry, info: RoomInfo, config: RoomConfiguration | None
+        self, registry: RoomRegistry, info: models.Room, config: RoomConfiguration | None
     ) -> None:
         self._registry = registry
         self._info = info
         self.config = config
         self.participants: dict[str, Participant] = {}
         self.closed = False
-        self.held_updates: list[ParticipantUpdate] | None = None
-        self._replaced: dict[str, ParticipantInfo] = {}  # last state, until the successor is active
+        self.held_updates: list[rtc.ParticipantUpdate] | None = None
+        self._replaced: dict[
+            str, models.ParticipantInfo
+        ] = {}  # last state, until the successor is active
         self._timer: TimerHandle | None = None
         self._expire_after(info.empty_timeout)
 
@@ -78,9 +63,9 @@ class Room:
         """The `RM_` identifier."""
         return self._info.sid
 
-    def info(self) -> RoomInfo:
+    def info(self) -> models.Room:
         """A copy of its state with the counts of visible participants and publishers."""
-        info = RoomInfo()
+        info = models.Room()
         info.CopyFrom(self._info)
         seen = [p for p in self.participants.values() if not p.hidden]
         info.num_participants = len(seen)
@@ -96,7 +81,7 @@ class Room:
         """Show a participant to the others and give it what they publish."""
         if participant.active:
             return
-        participant.set_state(ParticipantInfo.ACTIVE)
+        participant.set_state(models.ParticipantInfo.ACTIVE)
         self._replaced.pop(participant.identity, None)
         self.announce(participant)
         self.notify_room_changed()
@@ -109,7 +94,7 @@ class Room:
                 self.offer_track(track, other)
 
     def remove(
-        self, participant: Participant, reason: DisconnectReason, *, replaced: bool = False
+        self, participant: Participant, reason: models.DisconnectReason, *, replaced: bool = False
     ) -> None:
         """Drop a participant and close its link; the room expires after its last one.
 
@@ -124,14 +109,14 @@ class Room:
             self.unpublish(track, announce=False)
         for info in list(participant.data_tracks.values()):
             self.unpublish_data_track(participant, info.pub_handle, announce=False)
-        participant.set_state(ParticipantInfo.DISCONNECTED)
+        participant.set_state(models.ParticipantInfo.DISCONNECTED)
         last = participant.info()
         last.disconnect_reason = reason
         gone = last if was_active else self._replaced.pop(participant.identity, None)
         if gone is not None and replaced:
             self._replaced[participant.identity] = gone
         elif gone is not None and not gone.permission.hidden:
-            self._send_update(ParticipantUpdate(participants=[gone]))
+            self._send_update(rtc.ParticipantUpdate(participants=[gone]))
         link, participant.link = participant.link, None
         if link is not None:
             link.close(reason)
@@ -146,24 +131,24 @@ class Room:
         """All other active participants."""
         return [p for p in self.participants.values() if p is not participant and p.active]
 
-    def visible_to(self, participant: Participant) -> list[ParticipantInfo]:
+    def visible_to(self, participant: Participant) -> list[models.ParticipantInfo]:
         """The others, as their clients show them."""
         return [p.info() for p in self.others(participant) if not p.hidden]
 
     def announce(self, participant: Participant) -> None:
         """Send a participant's full state to everyone, itself included, as newer than the last."""
         participant.touch()
-        update = ParticipantUpdate(participants=[participant.info()])
+        update = rtc.ParticipantUpdate(participants=[participant.info()])
         if participant.active and not participant.hidden:
             self._send_update(update)
         else:
-            participant.signal(SignalResponse(update=update))
+            participant.signal(rtc.SignalResponse(update=update))
 
-    def _send_update(self, update: ParticipantUpdate) -> None:
+    def _send_update(self, update: rtc.ParticipantUpdate) -> None:
         if self.held_updates is not None and len(self.held_updates) < HELD_UPDATES:
             self.held_updates.append(update)
             return
-        message = SignalResponse(update=update)
+        message = rtc.SignalResponse(update=update)
         for member in self.participants.values():
             member.signal(message)
 
@@ -225,14 +210,14 @@ class Room:
             if other is not publisher and other.link is not None:
                 other.link.unsubscribe(track.sid)
 
-    def publish_data_track(self, publisher: Participant, info: DataTrackInfo) -> None:
+    def publish_data_track(self, publisher: Participant, info: models.DataTrackInfo) -> None:
         """Make a data track known."""
         publisher.data_tracks[info.pub_handle] = info
         self.announce(publisher)
 
     def unpublish_data_track(
         self, publisher: Participant, pub_handle: int, *, announce: bool = True
-    ) -> DataTrackInfo | None:
+    ) -> models.DataTrackInfo | None:
         """Unpublish a data track; None if there is no such handle."""
         info = publisher.data_tracks.pop(pub_handle, None)
         if info is None:
@@ -252,7 +237,7 @@ class Room:
                 return track
         return None
 
-    def find_data_track(self, sid: str) -> tuple[Participant, DataTrackInfo] | None:
+    def find_data_track(self, sid: str) -> tuple[Participant, models.DataTrackInfo] | None:
         """The data track with this identifier and who publishes it."""
         for participant in self.participants.values():
             for info in participant.data_tracks.values():
@@ -267,9 +252,9 @@ class Room:
         track.info.muted = muted
         self.announce(track.publisher)
 
-    def send_speakers(self, speakers: Iterable[SpeakerInfo]) -> None:
+    def send_speakers(self, speakers: Iterable[models.SpeakerInfo]) -> None:
         """Notify everyone of who started or stopped speaking."""
-        message = SignalResponse(speakers_changed=SpeakersChanged(speakers=speakers))
+        message = rtc.SignalResponse(speakers_changed=rtc.SpeakersChanged(speakers=speakers))
         for member in self.participants.values():
             member.signal(message)
 
@@ -280,14 +265,14 @@ class Room:
 
     def notify_room_changed(self) -> None:
         """Send the room's state to everyone who is active."""
-        message = SignalResponse(room_update=RoomUpdate(room=self.info()))
+        message = rtc.SignalResponse(room_update=rtc.RoomUpdate(room=self.info()))
         for member in self.participants.values():
             if member.active:
                 member.signal(message)
 
     def send_data(
         self,
-        packet: DataPacket,
+        packet: models.DataPacket,
         *,
         reliable: bool,
         identities: Iterable[str] = (),
@@ -304,7 +289,7 @@ class Room:
             if everyone or member.identity in to_identities or member.sid in to_sids:
                 member.link.send_packet(encoded, reliable=reliable)
 
-    def close(self, reason: DisconnectReason) -> None:
+    def close(self, reason: models.DisconnectReason) -> None:
         """Remove all participants and end the room."""
         self.closed = True
         self._stop_timer()
@@ -351,7 +336,7 @@ class RoomRegistry:
         if not name:
             raise ServerRequestError("invalid_argument", "a room needs a name")
         now_ms = time.time_ns() // 1_000_000
-        info = RoomInfo(
+        info = models.Room(
             sid=new_sid("RM_"),
             name=name,
             empty_timeout=empty_timeout or (config.empty_timeout if config else 0) or EMPTY_TIMEOUT,
@@ -383,19 +368,19 @@ class RoomRegistry:
 
     def delete_room(self, name: str) -> None:
         """End a room; its participants are disconnected with ROOM_DELETED."""
-        self._finish(self.get_room(name), DisconnectReason.ROOM_DELETED)
+        self._finish(self.get_room(name), models.DisconnectReason.ROOM_DELETED)
 
     def expire(self, room: Room) -> None:
         """End a room that stayed empty for its timeout."""
         if not room.participants and self._rooms.get(room.name) is room:
-            self._finish(room, DisconnectReason.ROOM_CLOSED)
+            self._finish(room, models.DisconnectReason.ROOM_CLOSED)
 
     def close(self) -> None:
         """End all rooms because the server stops."""
         for room in list(self._rooms.values()):
-            self._finish(room, DisconnectReason.SERVER_SHUTDOWN)
+            self._finish(room, models.DisconnectReason.SERVER_SHUTDOWN)
 
-    def _finish(self, room: Room, reason: DisconnectReason) -> None:
+    def _finish(self, room: Room, reason: models.DisconnectReason) -> None:
         self._rooms.pop(room.name, None)
         room.close(reason)
         for observer in self.observers:
@@ -411,15 +396,17 @@ class RoomRegistry:
     def remove_participant(self, room: str, identity: str) -> None:
         """Remove a participant from its room."""
         participant = self.get_participant(room, identity)
-        self.get_room(room).remove(participant, DisconnectReason.PARTICIPANT_REMOVED)
+        self.get_room(room).remove(participant, models.DisconnectReason.PARTICIPANT_REMOVED)
 
-    def mute_track(self, room: str, identity: str, track_sid: str, muted: bool) -> TrackInfo:
+    def mute_track(self, room: str, identity: str, track_sid: str, muted: bool) -> models.TrackInfo:
         """Mute a track at its publisher; its new state."""
         participant = self.get_participant(room, identity)
         track = participant.tracks.get(track_sid)
         if track is None:
             raise ServerRequestError("not_found", f"no track {track_sid!r} of {identity!r}")
-        participant.signal(SignalResponse(mute=MuteTrackRequest(sid=track_sid, muted=muted)))
+        participant.signal(
+            rtc.SignalResponse(mute=rtc.MuteTrackRequest(sid=track_sid, muted=muted))
+        )
         self.get_room(room).set_muted(track, muted)
         return track.info
 
@@ -431,11 +418,11 @@ class RoomRegistry:
         metadata: str | None = None,
         name: str | None = None,
         attributes: Mapping[str, str] | None = None,
-        permission: ParticipantPermission | None = None,
-    ) -> ParticipantInfo:
+        permission: models.ParticipantPermission | None = None,
+    ) -> models.ParticipantInfo:
         """Change what is given and notify everyone; its new state."""
         participant = self.get_participant(room, identity)
-        before = ParticipantPermission()
+        before = models.ParticipantPermission()
         before.CopyFrom(participant.permission)
         participant.apply(
             metadata=metadata, name=name, attributes=attributes, permission=permission
@@ -466,7 +453,7 @@ class RoomRegistry:
             elif participant.link is not None:
                 participant.link.unsubscribe(sid)
 
-    def update_room_metadata(self, room: str, metadata: str) -> RoomInfo:
+    def update_room_metadata(self, room: str, metadata: str) -> models.Room:
         """Change a room's metadata and notify everyone; its new state."""
         found = self.get_room(room)
         found.set_metadata(metadata)
@@ -483,9 +470,9 @@ class RoomRegistry:
         destination_sids: Iterable[str] = (),
     ) -> None:
         """Deliver a user data message that comes from the server, not from a participant."""
-        packet = DataPacket(
-            user=UserPacket(payload=data),
-            kind=DataPacket.RELIABLE if reliable else DataPacket.LOSSY,
+        packet = models.DataPacket(
+            user=models.UserPacket(payload=data),
+            kind=models.DataPacket.RELIABLE if reliable else models.DataPacket.LOSSY,
         )
         if topic is not None:
             packet.user.topic = topic

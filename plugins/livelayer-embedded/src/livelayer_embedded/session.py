@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from livekit.protocol.models import DisconnectReason
-from livekit.protocol.rtc import LeaveRequest, SignalResponse
+from livekit.protocol import models, rtc
 
 from .aiortc_private import Certificate
 from .auth import Access, TokenAuthority
@@ -115,7 +114,7 @@ class Session:
             self._signal = None
             self._since = asyncio.get_running_loop().time()
 
-    def leave(self, reason: DisconnectReason) -> None:
+    def leave(self, reason: models.DisconnectReason) -> None:
         """Handle the client's leave request."""
         self.room.remove(self.participant, reason)
 
@@ -123,7 +122,7 @@ class Session:
         """Send the client a token to reconnect with: its own may expire during the session."""
         self._token_sent = asyncio.get_running_loop().time()
         token = self.server.authority.renew(self._access, self.participant.info())
-        self.send_signal(SignalResponse(refresh_token=token))
+        self.send_signal(rtc.SignalResponse(refresh_token=token))
 
     def check(self, now: float) -> None:
         """Remove the participant if its client disappeared without leaving."""
@@ -136,13 +135,13 @@ class Session:
         if self._signal is None:
             silent = self._gone or now - max(heard, self._since) > SILENT_AFTER
             if (silent and away > GONE_AFTER) or away > RESUME_WINDOW:
-                self.room.remove(self.participant, DisconnectReason.SIGNAL_CLOSE)
+                self.room.remove(self.participant, models.DisconnectReason.SIGNAL_CLOSE)
         elif not self.participant.active and away > JOIN_WINDOW:
-            self.room.remove(self.participant, DisconnectReason.JOIN_FAILURE)
+            self.room.remove(self.participant, models.DisconnectReason.JOIN_FAILURE)
 
     # What the model asks of it (ParticipantLink).
 
-    def send_signal(self, message: SignalResponse) -> None:
+    def send_signal(self, message: rtc.SignalResponse) -> None:
         if self._signal is not None:
             self._signal.send(message)
 
@@ -174,7 +173,7 @@ class Session:
                 self.data_tracks.unpublish(handle)
         self.refresh_token()
 
-    def close(self, reason: DisconnectReason) -> None:
+    def close(self, reason: models.DisconnectReason) -> None:
         if self._closed:
             return
         self._closed = True
@@ -186,7 +185,7 @@ class Session:
         self.subscribing.close()
         signal, self._signal = self._signal, None
         if signal is not None:
-            signal.send(leave_message(reason, LeaveRequest.DISCONNECT))
+            signal.send(leave_message(reason, rtc.LeaveRequest.DISCONNECT))
         self.server.spawn(self._finish(signal))
 
     async def _finish(self, signal: SignalSocket | None) -> None:

@@ -8,16 +8,7 @@ import time
 
 from aiohttp import WSMsgType, web
 from google.protobuf.message import DecodeError
-from livekit.protocol.models import ClientInfo, Codec, DisconnectReason, ParticipantInfo
-from livekit.protocol.rtc import (
-    JoinResponse,
-    LeaveRequest,
-    ParticipantUpdate,
-    ReconnectResponse,
-    RoomUpdate,
-    SignalRequest,
-    SignalResponse,
-)
+from livekit.protocol import models, rtc
 
 from .auth import Access
 from .errors import AccessDeniedError
@@ -32,8 +23,8 @@ PING_INTERVAL = 5  # seconds
 PING_TIMEOUT = 15  # seconds
 
 _CAPABILITIES = {
-    "CAP_PACKET_TRAILER": ClientInfo.CAP_PACKET_TRAILER,
-    "CAP_COMPRESSION_DEFLATE_RAW": ClientInfo.CAP_COMPRESSION_DEFLATE_RAW,
+    "CAP_PACKET_TRAILER": models.ClientInfo.CAP_PACKET_TRAILER,
+    "CAP_COMPRESSION_DEFLATE_RAW": models.ClientInfo.CAP_COMPRESSION_DEFLATE_RAW,
 }
 _PUBLISH_CODECS = ("video/VP8", "video/H264", "video/VP9", "video/AV1", "audio/opus")
 
@@ -115,7 +106,7 @@ class Signalling:
         room = self._server.registry.create_room(access.video.room, config=access.room_config)
         previous = room.participants.get(access.identity)
         if previous is not None:
-            room.remove(previous, DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
+            room.remove(previous, models.DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
         participant = Participant(
             room.name,
             _participant_info(request, access),
@@ -128,8 +119,8 @@ class Signalling:
         if session.closed:
             return None
         session.attach(signal)
-        participant.set_state(ParticipantInfo.JOINED)
-        signal.send(SignalResponse(join=_join_response(session)))
+        participant.set_state(models.ParticipantInfo.JOINED)
+        signal.send(rtc.SignalResponse(join=_join_response(session)))
         session.refresh_token()
         session.subscribing.negotiate()
         return session
@@ -143,20 +134,22 @@ class Signalling:
             and session.room.name == access.video.room
         )
         if session is None or not known:
-            signal.send(leave_message(DisconnectReason.STATE_MISMATCH, LeaveRequest.RECONNECT))
+            signal.send(
+                leave_message(models.DisconnectReason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT)
+            )
             return None
         session.attach(signal)
         participant, room = session.participant, session.room
         signal.send(
-            SignalResponse(
-                reconnect=ReconnectResponse(
+            rtc.SignalResponse(
+                reconnect=rtc.ReconnectResponse(
                     server_info=SERVER_INFO, last_message_seq=session.data.last_sequence
                 )
             )
         )
         everyone = [participant.info(), *room.visible_to(participant)]
-        signal.send(SignalResponse(update=ParticipantUpdate(participants=everyone)))
-        signal.send(SignalResponse(room_update=RoomUpdate(room=room.info())))
+        signal.send(rtc.SignalResponse(update=rtc.ParticipantUpdate(participants=everyone)))
+        signal.send(rtc.SignalResponse(room_update=rtc.RoomUpdate(room=room.info())))
         session.subscribing.renegotiate()
         return session
 
@@ -165,17 +158,17 @@ class Signalling:
             if message.type is not WSMsgType.BINARY:
                 continue
             try:
-                request = SignalRequest.FromString(message.data)
+                request = rtc.SignalRequest.FromString(message.data)
             except DecodeError:
                 logger.warning("a client sent a signalling message that is not protobuf")
                 continue
             handle(session, request)
 
 
-def _participant_info(request: web.Request, access: Access) -> ParticipantInfo:
+def _participant_info(request: web.Request, access: Access) -> models.ParticipantInfo:
     now_ms = time.time_ns() // 1_000_000
     query = request.query
-    info = ParticipantInfo(
+    info = models.ParticipantInfo(
         sid=new_sid("PA_"),
         identity=access.identity,
         name=access.name,
@@ -193,9 +186,9 @@ def _participant_info(request: web.Request, access: Access) -> ParticipantInfo:
     return info
 
 
-def _join_response(session: Session) -> JoinResponse:
+def _join_response(session: Session) -> rtc.JoinResponse:
     participant, room = session.participant, session.room
-    return JoinResponse(
+    return rtc.JoinResponse(
         room=room.info(),
         participant=participant.info(),
         other_participants=room.visible_to(participant),
@@ -206,5 +199,5 @@ def _join_response(session: Session) -> JoinResponse:
         ping_timeout=PING_TIMEOUT,
         fast_publish=participant.permission.can_publish,
         sif_trailer=secrets.token_bytes(32),
-        enabled_publish_codecs=[Codec(mime=mime) for mime in _PUBLISH_CODECS],
+        enabled_publish_codecs=[models.Codec(mime=mime) for mime in _PUBLISH_CODECS],
     )

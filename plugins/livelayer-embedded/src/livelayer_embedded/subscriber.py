@@ -7,8 +7,7 @@ import itertools
 import secrets
 from dataclasses import dataclass, field, replace
 
-from livekit.protocol.models import AudioTrackFeature
-from livekit.protocol.rtc import SessionDescription, SignalResponse
+from livekit.protocol import models, rtc
 
 from . import sdp
 from .aiortc_private import keyframe_targets, lost_packets, parse_rtcp
@@ -139,7 +138,7 @@ class Subscriber:
             self._in_flight = 0
             self.negotiate()
 
-    def answered(self, answer: SessionDescription) -> None:
+    def answered(self, answer: rtc.SessionDescription) -> None:
         """Take the client's answer and start the tracks it accepts.
 
         Raises:
@@ -206,8 +205,8 @@ class Subscriber:
         sections += [section.render(lines) for section in self._sections]
         mids = ["0", *(section.mid for section in self._sections if section.live)]
         self._participant.signal(
-            SignalResponse(
-                offer=SessionDescription(
+            rtc.SignalResponse(
+                offer=rtc.SessionDescription(
                     type="offer",
                     sdp=sdp.compose(self._session_id, self._offer_id, mids, sections),
                     id=self._offer_id,
@@ -223,7 +222,7 @@ class Subscriber:
         # names the payload type of what is in it, so that it is offered only under that number.
         codec = up_track.codec
         if up_track.kind == "audio":
-            stereo = AudioTrackFeature.TF_STEREO in up_track.track.info.audio_features
+            stereo = models.AudioTrackFeature.TF_STEREO in up_track.track.info.audio_features
             parameters = ("sprop-stereo=1",) if stereo else ()
             codec = sdp.with_parameters(codec, *parameters, without=("stereo",))
         codec = self._numbered(codec)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from livekit.protocol import agent
+from livekit.protocol import agent, models
 from livekit.protocol.agent_dispatch import AgentDispatch, RoomAgentDispatch
-from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
 from ..errors import ServerRequestError
 from ..participant import CallLater, Participant, Track, new_sid
@@ -19,7 +18,7 @@ from .worker import Worker
 
 LEAVE_WITHIN = 3.0  # seconds an agent has to leave by itself when its dispatch is deleted
 
-_DEPENDENT = (ParticipantInfo.AGENT, ParticipantInfo.EGRESS)
+_DEPENDENT = (models.ParticipantInfo.AGENT, models.ParticipantInfo.EGRESS)
 
 
 @dataclass
@@ -192,4 +191,4 @@ def _remove_agents(room: Room, identities: set[str]) -> None:
     for identity in identities:
         participant = room.participants.get(identity)
         if participant is not None and participant.is_agent:
-            room.remove(participant, DisconnectReason.PARTICIPANT_REMOVED)
+            room.remove(participant, models.DisconnectReason.PARTICIPANT_REMOVED)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-from livekit.protocol import agent
+from livekit.protocol import agent, models
 from livekit.protocol.agent_dispatch import AgentDispatch, AgentDispatchState, RoomAgentDispatch
-from livekit.protocol.models import ParticipantInfo
 
 from ..participant import new_sid
 from ..rooms import Room
@@ -113,7 +112,7 @@ class Dispatch:
         )
 
     def new_job(
-        self, kind: agent.JobType, namespace: str, participant: ParticipantInfo | None
+        self, kind: agent.JobType, namespace: str, participant: models.ParticipantInfo | None
     ) -> Job:
         """A pending job for its room as it is now."""
         job = Job(

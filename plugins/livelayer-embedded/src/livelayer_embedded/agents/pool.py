@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 
 from livekit import api
-from livekit.protocol import agent
-from livekit.protocol.models import ParticipantInfo
+from livekit.protocol import agent, models
 
 from ..auth import Access, TokenAuthority, grants_of
 from .job import Dispatch, Job
@@ -105,6 +104,6 @@ class WorkerPool:
             name=answer.participant_name,
             metadata=answer.participant_metadata,
             attributes={**answer.participant_attributes, AGENT_NAME_ATTRIBUTE: worker.agent_name},
-            kind=ParticipantInfo.AGENT,
+            kind=models.ParticipantInfo.AGENT,
         )
         return self._authority.mint(access, TOKEN_TTL)

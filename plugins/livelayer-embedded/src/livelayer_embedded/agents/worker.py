@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from livekit.protocol import agent
-from livekit.protocol.models import ParticipantPermission
+from livekit.protocol import agent, models
 
 from ..participant import new_sid
 from .job import Job
 
 ANSWER_WITHIN = 10.0  # seconds a worker has to say whether it takes a job
 
-_DEFAULT_PERMISSION = ParticipantPermission(
+_DEFAULT_PERMISSION = models.ParticipantPermission(
     can_subscribe=True, can_publish=True, can_publish_data=True, can_update_metadata=True
 )
 

@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from aiohttp import web
-from livekit.protocol import agent_dispatch, room
-from livekit.protocol.models import DataPacket, ParticipantInfo, UserPacket
-from livekit.protocol.models import Room as RoomInfo
+from livekit.protocol import agent_dispatch, models, room
 
 from ..agents.dispatcher import Dispatcher
 from ..auth import TokenAuthority
@@ -56,7 +54,7 @@ def api_routes(
 
 
 def _room_methods(registry: RoomRegistry) -> dict[str, Method]:
-    def create_room(request: room.CreateRoomRequest) -> RoomInfo:
+    def create_room(request: room.CreateRoomRequest) -> models.Room:
         check_name(request.name)
         check_metadata(request.metadata)
         for dispatch in request.agents:
@@ -105,7 +103,7 @@ def _room_methods(registry: RoomRegistry) -> dict[str, Method]:
         )
         return room.MuteRoomTrackResponse(track=track)
 
-    def update_participant(request: room.UpdateParticipantRequest) -> ParticipantInfo:
+    def update_participant(request: room.UpdateParticipantRequest) -> models.ParticipantInfo:
         check_name(request.name)
         check_metadata(request.metadata)
         check_attributes(request.attributes)
@@ -132,10 +130,10 @@ def _room_methods(registry: RoomRegistry) -> dict[str, Method]:
                 "invalid_argument",
                 f"nonce should be {NONCE} bytes or not present, got {len(request.nonce)} bytes",
             )
-        packet = DataPacket(
+        packet = models.DataPacket(
             kind=request.kind,
             destination_identities=request.destination_identities,
-            user=UserPacket(
+            user=models.UserPacket(
                 payload=request.data,
                 destination_sids=request.destination_sids,
                 destination_identities=request.destination_identities,
@@ -146,13 +144,13 @@ def _room_methods(registry: RoomRegistry) -> dict[str, Method]:
             packet.user.topic = request.topic
         registry.get_room(request.room).send_data(
             packet,
-            reliable=request.kind == DataPacket.RELIABLE,
+            reliable=request.kind == models.DataPacket.RELIABLE,
             identities=request.destination_identities,
             sids=request.destination_sids,
         )
         return room.SendDataResponse()
 
-    def update_room_metadata(request: room.UpdateRoomMetadataRequest) -> RoomInfo:
+    def update_room_metadata(request: room.UpdateRoomMetadataRequest) -> models.Room:
         check_metadata(request.metadata)
         return registry.update_room_metadata(request.room, request.metadata)
 
