@@ -84,8 +84,7 @@ class DataTracks:
         self._participant = participant
         self._subscriber = subscriber
         self._peers = peers
-        self._handles: dict[str, int] = {}
-        self._owners: dict[str, str] = {}
+        self._handles: dict[str, tuple[int, str]] = {}  # handle and publisher's identity, by sid
         self._next = 1
 
     def publish(self, request: rtc.PublishDataTrackRequest) -> None:
@@ -145,13 +144,11 @@ class DataTracks:
                 self._subscribe(*found)
             else:
                 self._handles.pop(item.track_sid, None)
-                self._owners.pop(item.track_sid, None)
         self._send_handles()
 
     def forget(self, sid: str) -> None:
         """Forget a data track that was unpublished."""
         if self._handles.pop(sid, None) is not None:
-            self._owners.pop(sid, None)
             self._send_handles()
 
     def received(self, data: bytes) -> None:
@@ -166,25 +163,22 @@ class DataTracks:
 
     def deliver(self, sid: str, data: bytes) -> None:
         """Send a packet on under this subscriber's own handle, if it subscribed."""
-        handle = self._handles.get(sid)
-        if handle is not None:
-            self._subscriber.send_message(
-                DATA_TRACK, data[:2] + handle.to_bytes(2, "big") + data[4:], lossy=True
-            )
+        if sid in self._handles:
+            handle = self._handles[sid][0].to_bytes(2, "big")
+            self._subscriber.send_message(DATA_TRACK, data[:2] + handle + data[4:], lossy=True)
 
     def _subscribe(self, publisher: Participant, info: models.DataTrackInfo) -> None:
         if info.sid in self._handles or not self._participant.permission.can_subscribe:
             return
-        self._handles[info.sid] = self._next
-        self._owners[info.sid] = publisher.identity
+        self._handles[info.sid] = (self._next, publisher.identity)
         self._next = self._next % 65535 + 1
 
     def _send_handles(self) -> None:
         message = rtc.DataTrackSubscriberHandles()
-        for sid, handle in self._handles.items():
+        for sid, (handle, identity) in self._handles.items():
+            publisher = self._room.participants.get(identity)
             entry = message.sub_handles[handle]
             entry.track_sid = sid
-            entry.publisher_identity = self._owners[sid]
-            owner = self._room.participants.get(self._owners[sid])
-            entry.publisher_sid = owner.sid if owner is not None else ""
+            entry.publisher_identity = identity
+            entry.publisher_sid = publisher.sid if publisher is not None else ""
         self._participant.signal(rtc.SignalResponse(data_track_subscriber_handles=message))

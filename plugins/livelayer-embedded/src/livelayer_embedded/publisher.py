@@ -25,27 +25,22 @@ _STREAMS = {
 }
 
 
+_ANNOUNCED = (
+    *("type", "name", "source", "muted", "width", "height", "encryption", "backup_codec_policy"),
+    *("stereo", "disable_dtx", "disable_red", "audio_features", "packet_trailer_features"),
+)
+"""The fields of a track that are its publisher's as they are."""
+
+
 def track_info(request: rtc.AddTrackRequest) -> models.TrackInfo:
     """A new track's state, as its publisher announced it."""
     info = models.TrackInfo(
         sid=new_sid("TR_A" if request.type == models.TrackType.AUDIO else "TR_V"),
-        type=request.type,
-        name=request.name,
-        muted=request.muted,
-        width=request.width,
-        height=request.height,
         simulcast=len(request.layers) > 1,
-        disable_dtx=request.disable_dtx,
-        source=request.source,
-        stereo=request.stereo,
-        disable_red=request.disable_red,
-        encryption=request.encryption,
         stream=request.stream or _STREAMS.get(request.source, "unknown"),
-        backup_codec_policy=request.backup_codec_policy,
+        **{name: getattr(request, name) for name in _ANNOUNCED},
     )
     info.layers.extend(sorted(request.layers, key=lambda layer: layer.quality))
-    info.audio_features.extend(request.audio_features)
-    info.packet_trailer_features.extend(request.packet_trailer_features)
     if request.stereo and models.AudioTrackFeature.TF_STEREO not in info.audio_features:
         info.audio_features.append(models.AudioTrackFeature.TF_STEREO)
     if request.disable_dtx and models.AudioTrackFeature.TF_NO_DTX not in info.audio_features:

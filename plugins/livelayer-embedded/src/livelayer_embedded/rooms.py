@@ -47,9 +47,8 @@ class Room:
         self.participants: dict[str, Participant] = {}
         self.closed = False
         self.held_updates: list[rtc.ParticipantUpdate] | None = None
-        self._replaced: dict[
-            str, models.ParticipantInfo
-        ] = {}  # last state, until the successor is active
+        # The last state of each replaced participant, until its successor is active.
+        self._replaced: dict[str, models.ParticipantInfo] = {}
         self._timer: TimerHandle | None = None
         self._expire_after(info.empty_timeout)
 

@@ -20,14 +20,14 @@ from livekit.protocol.room import RoomConfiguration
 from livelayer_bus.errors import ClosedError
 
 from .agents.dispatcher import Dispatcher
-from .agents.pool import WorkerPool
 from .agents.socket import AgentSockets
+from .agents.workers import WorkerPool
 from .aiortc_private import Certificate
 from .api import api_routes
 from .auth import Access, Kind, TokenAuthority, kind_of
 from .errors import EmbeddedServerError, LoopbackOnlyError
 from .faults import Faults
-from .housekeeping import Housekeeping
+from .housekeeping import keep_house
 from .ice import LOOPBACK
 from .rooms import RoomRegistry
 from .session import ServerState
@@ -235,7 +235,7 @@ class _Running:
         self._tasks: set[asyncio.Task[object]] = set()
         self.state = ServerState(authority, certificate, self.spawn)
         registry = self.state.registry
-        self._housekeeping = Housekeeping(self.state)
+        self._housekeeping: asyncio.Task[None] | None = None
         workers = WorkerPool(authority)
         dispatcher = Dispatcher(workers, self.spawn, registry.call_later)
         registry.observers.append(dispatcher)
@@ -265,12 +265,16 @@ class _Running:
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, port, reuse_address=True)
         await site.start()
-        self._housekeeping.start()
+        self._housekeeping = asyncio.get_running_loop().create_task(
+            keep_house(self.state), name="livelayer embedded housekeeping"
+        )
         return int(self._runner.addresses[0][1])
 
     async def aclose(self, *, graceful: bool) -> None:
         """End everything: with leave messages, or as a process that is killed."""
-        await self._housekeeping.aclose()
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            await asyncio.gather(self._housekeeping, return_exceptions=True)
         if not graceful:
             self._agents.vanish()
             for session in list(self.state.sessions.values()):

@@ -13,8 +13,7 @@ from ..errors import ServerRequestError
 from ..participant import CallLater, Participant, Track, new_sid
 from ..rooms import Room
 from .job import Dispatch, Job
-from .pool import WorkerPool
-from .worker import Worker
+from .workers import Worker, WorkerPool
 
 LEAVE_WITHIN = 3.0  # seconds an agent has to leave by itself when its dispatch is deleted
 

@@ -14,8 +14,7 @@ from ..auth import TokenAuthority
 from ..errors import AccessDeniedError
 from ..signal_socket import SERVER_INFO, SignalSocket
 from .dispatcher import Dispatcher
-from .pool import WorkerPool
-from .worker import Worker
+from .workers import Worker, WorkerPool
 
 logger = logging.getLogger(__name__)
 

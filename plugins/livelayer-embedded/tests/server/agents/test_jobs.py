@@ -12,8 +12,7 @@ from livekit.protocol import agent
 from livekit.protocol.models import ParticipantPermission, Room
 from livelayer_embedded import EmbeddedServer
 from livelayer_embedded.agents.job import KEPT_JOBS, Dispatch, Job
-from livelayer_embedded.agents.pool import WorkerPool
-from livelayer_embedded.agents.worker import Worker
+from livelayer_embedded.agents.workers import Worker, WorkerPool
 from livelayer_embedded.auth import TokenAuthority
 from livelayer_embedded.rooms import RoomRegistry
 

@@ -10,7 +10,7 @@ import pytest
 from livekit.protocol import agent
 from livelayer_embedded import EmbeddedServer
 from livelayer_embedded.agents import socket as agent_socket
-from livelayer_embedded.agents import worker as agent_worker
+from livelayer_embedded.agents import workers as agent_workers
 
 from livelayer_bus.testing import PATIENCE
 
@@ -137,7 +137,7 @@ async def test_a_job_that_the_worker_calls_done_has_succeeded(hire: Hire, desk: 
 async def test_a_silent_worker_is_passed_over(
     hire: Hire, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agent_worker, "ANSWER_WITHIN", 0.05)
+    monkeypatch.setattr(agent_workers, "ANSWER_WITHIN", 0.05)
     silent, prompt = await hire(load=0.1), await hire(load=0.8)
     await desk.dispatch()
     await silent.asked()
