@@ -9,30 +9,22 @@ from typing import Protocol
 
 from livekit.protocol.models import DisconnectReason
 
-from .down_track import Loss
+from .relay import Loss
 from .rooms import Room, RoomRegistry
 
 BEHIND_SECONDS = 0.1  # that updates follow the data packet they were held back for
 
 
 class FaultyConnection(Protocol):
-    """What a fault can do to one participant's connection."""
+    """What a fault can do to one participant's connection; `Faults` says what each means."""
 
-    def drop_socket(self) -> None:
-        """Abort the signalling socket without a leave message; media and data go on."""
-        ...
+    def drop_socket(self) -> None: ...
 
-    def vanish(self) -> None:
-        """Abort socket and media as if the machine lost its network."""
-        ...
+    def vanish(self) -> None: ...
 
-    def set_loss(self, loss: Loss | None) -> None:
-        """Lose a share of the RTP packets sent to the participant."""
-        ...
+    def set_loss(self, loss: Loss | None) -> None: ...
 
-    def set_delay(self, seconds: float) -> None:
-        """Hold back every datagram to the participant."""
-        ...
+    def set_delay(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -64,11 +56,11 @@ class Faults:
         return FaultStatistics(self._refused, self._trailers_lost, self._held)
 
     def drop_socket(self, room: str, identity: str) -> None:
-        """Cut a participant's signalling socket; its client will try to resume."""
+        """Cut a participant's signalling socket; media and data go on, and its client resumes."""
         self._connection(room, identity).drop_socket()
 
     def vanish(self, room: str, identity: str) -> None:
-        """Disconnect a participant entirely, without a leave message."""
+        """Cut a participant's socket and media, as if its machine lost its network."""
         self._connection(room, identity).vanish()
 
     def lose_rtp(self, room: str, identity: str, share: float, *, seed: int = 0) -> Loss:

@@ -7,9 +7,9 @@ import itertools
 
 from livekit.protocol import models, rtc
 
+from .relay import SILENCE, SPEAKING
 from .rooms import Room
 from .session import ServerState
-from .up_track import SILENCE, SPEAKING
 
 PERIOD = 0.5  # seconds between two rounds
 QUALITY_ROUNDS = 10  # rounds between two connection quality updates

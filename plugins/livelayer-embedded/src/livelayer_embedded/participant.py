@@ -84,10 +84,7 @@ class Track:
 class Participant:
     """One member of a room, from its join until it leaves; survives a resumed connection."""
 
-    def __init__(
-        self, room_name: str, info: models.ParticipantInfo, *, auto_subscribe: bool = True
-    ) -> None:
-        self.room_name = room_name
+    def __init__(self, info: models.ParticipantInfo, *, auto_subscribe: bool = True) -> None:
         self._info = info
         self.auto_subscribe = auto_subscribe
         self.link: ParticipantLink | None = None

@@ -10,9 +10,9 @@ from livekit.protocol import models, rtc
 from . import rtp, sdp
 from .aiortc_private import parse_rtcp, receiver_report, sender_time
 from .participant import CallLater, Participant, Track, new_sid
+from .relay import Layer, UpTrack
 from .rooms import Room
 from .transport import PeerTransport
-from .up_track import Layer, UpTrack
 
 BANDWIDTH = 20_000_000  # bits a second that each publisher may send
 PENDING_TRACKS = 64  # announced but not offered yet
@@ -25,11 +25,22 @@ _STREAMS = {
 }
 
 
-_ANNOUNCED = (
-    *("type", "name", "source", "muted", "width", "height", "encryption", "backup_codec_policy"),
-    *("stereo", "disable_dtx", "disable_red", "audio_features", "packet_trailer_features"),
-)
-"""The fields of a track that are its publisher's as they are."""
+_ANNOUNCED = [
+    "type",
+    "name",
+    "source",
+    "muted",
+    "width",
+    "height",
+    "stereo",
+    "encryption",
+    "disable_dtx",
+    "disable_red",
+    "audio_features",
+    "packet_trailer_features",
+    "backup_codec_policy",
+]
+"""The fields of a track that its publisher sets."""
 
 
 def track_info(request: rtc.AddTrackRequest) -> models.TrackInfo:
@@ -231,10 +242,6 @@ class Publisher:
         self._by_mid.clear()
         self._layers.clear()
         self._pending.clear()
-
-    def up_tracks(self) -> list[UpTrack]:
-        """The media being published."""
-        return list(self._by_mid.values())
 
     def _rtp_received(self, packet: bytes) -> None:
         ssrc = int.from_bytes(packet[8:12], "big")

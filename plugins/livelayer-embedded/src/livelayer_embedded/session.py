@@ -11,15 +11,14 @@ from livekit.protocol import models, rtc
 from .aiortc_private import Certificate
 from .auth import Access, TokenAuthority
 from .data import DATA_TRACK, LOSSY, RELIABLE, DataRouter, DataTracks
-from .down_track import Loss
 from .faults import Faults
 from .participant import Participant, Track, leave_message
 from .publisher import Publisher
+from .relay import Loss, UpTrack
 from .rooms import Room, RoomRegistry
 from .signal_socket import SignalSocket
 from .subscriber import Subscriber
 from .transport import PeerTransport
-from .up_track import UpTrack
 
 SILENT_AFTER = 7.0  # seconds without a datagram after which a client without a socket is removed
 GONE_AFTER = 1.0  # seconds after which a client that closed its connections is removed

@@ -108,7 +108,6 @@ class Signalling:
         if previous is not None:
             room.remove(previous, models.DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
         participant = Participant(
-            room.name,
             _participant_info(request, access),
             auto_subscribe=request.query.get("auto_subscribe", "1") != "0",
         )

@@ -11,10 +11,9 @@ from livekit.protocol import models, rtc
 
 from . import sdp
 from .aiortc_private import keyframe_targets, lost_packets, parse_rtcp
-from .down_track import DownTrack, Loss
 from .participant import Participant, Track
+from .relay import DownTrack, Loss, UpTrack
 from .transport import PeerTransport
-from .up_track import UpTrack
 
 _PAYLOAD_TYPES = (*range(96, 128), *range(35, 64))
 
@@ -122,10 +121,6 @@ class Subscriber:
         section = self._by_track.get(track_sid)
         return section.down_track if section is not None else None
 
-    def down_tracks(self) -> list[DownTrack]:
-        """The streams of all subscribed tracks."""
-        return [section.down_track for section in self._by_track.values()]
-
     def negotiate(self) -> None:
         """Send an offer in this turn of the loop, or after the answer that is awaited."""
         self._dirty = True
@@ -175,8 +170,8 @@ class Subscriber:
     def set_loss(self, loss: Loss | None) -> None:
         """Lose a share of the packets sent to this participant, from now on."""
         self.loss = loss
-        for down_track in self.down_tracks():
-            down_track.loss = loss
+        for section in self._by_track.values():
+            section.down_track.loss = loss
 
     def close(self) -> None:
         """Stop all streams."""

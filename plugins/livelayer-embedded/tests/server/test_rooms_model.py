@@ -89,7 +89,7 @@ def registry(timers: Timers) -> RoomRegistry:
 
 def enter(room: Room, identity: str) -> tuple[Participant, Link]:
     info = ParticipantInfo(sid=new_sid("PA_"), identity=identity, permission=everything())
-    participant, link = Participant(room.name, info), Link()
+    participant, link = Participant(info), Link()
     participant.link = link
     room.add(participant)
     room.activate(participant)
@@ -142,7 +142,7 @@ def test_tracks_published_before_being_seen_are_offered_afterwards(registry: Roo
     room = registry.create_room("r")
     _, bob = enter(room, "bob")
     info = ParticipantInfo(sid="PA_x", identity="alice", permission=everything())
-    alice = Participant("r", info)
+    alice = Participant(info)
     room.add(alice)
     track = publish(room, alice)
     assert bob.subscribed == []
@@ -209,7 +209,7 @@ def test_a_successor_that_fails_to_join_ends_its_predecessor(registry: RoomRegis
     _, at_bob = enter(room, "bob")
     room.remove(old, DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
     for _ in range(2):
-        failed = Participant("r", ParticipantInfo(sid="PA_failed", identity="alice"))
+        failed = Participant(ParticipantInfo(sid="PA_failed", identity="alice"))
         room.add(failed)
         room.remove(failed, DisconnectReason.JOIN_FAILURE)
     gone = [(info.sid, info.state) for info in at_bob.updates() if info.state == info.DISCONNECTED]
