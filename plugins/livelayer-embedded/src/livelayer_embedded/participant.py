@@ -137,7 +137,7 @@ class Participant:
         return self.permission.can_publish and (not sources or source in sources)
 
     def touch(self) -> None:
-        """Count a change, so that clients take the next update for newer."""
+        """Count a change, so that the next update is newer to clients."""
         self._info.version += 1
 
     def set_state(self, state: models.ParticipantInfo.State) -> None:
@@ -146,7 +146,7 @@ class Participant:
         self.touch()
 
     def set_publisher(self) -> None:
-        """Mark it as one that has published."""
+        """Record that it has published."""
         self._info.is_publisher = True
 
     def apply(

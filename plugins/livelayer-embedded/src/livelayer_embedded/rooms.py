@@ -98,7 +98,7 @@ class Room:
         """Drop a participant and close its link; the room expires after its last one.
 
         The others are not notified of one that is replaced, unless its successor leaves before it
-        is active: they see the successor and take the change of the sid for a reconnection.
+        is active: they see the successor, whose new sid means a reconnection to them.
         """
         if self.participants.get(participant.identity) is not participant:
             return
@@ -152,7 +152,7 @@ class Room:
             member.signal(message)
 
     def release_updates(self) -> None:
-        """Send the participant updates that were held back and hold back no more."""
+        """Send the participant updates that were held back and stop holding back."""
         held, self.held_updates = self.held_updates, None
         for update in held or ():
             self._send_update(update)
@@ -180,7 +180,7 @@ class Room:
             self.subscribe(to, track)
 
     def may_receive(self, participant: Participant, track: Track) -> bool:
-        """Whether its own permission and the publisher's allow it to have the track."""
+        """Whether its own permission and the publisher's allow it to receive the track."""
         publisher = track.publisher
         allowed = publisher.open_to_all
         for name in (participant.identity, participant.sid):
@@ -192,7 +192,7 @@ class Room:
         return allowed and participant.permission.can_subscribe
 
     def subscribe(self, participant: Participant, track: Track) -> bool:
-        """Deliver a track to a participant; False if it may not have it."""
+        """Deliver a track to a participant; False if that is not allowed."""
         if not self.may_receive(participant, track):
             return False
         if participant.link is not None:
@@ -210,14 +210,14 @@ class Room:
                 other.link.unsubscribe(track.sid)
 
     def publish_data_track(self, publisher: Participant, info: models.DataTrackInfo) -> None:
-        """Make a data track known."""
+        """Publish a data track."""
         publisher.data_tracks[info.pub_handle] = info
         self.announce(publisher)
 
     def unpublish_data_track(
         self, publisher: Participant, pub_handle: int, *, announce: bool = True
     ) -> models.DataTrackInfo | None:
-        """Unpublish a data track; None if there is no such handle."""
+        """Unpublish a data track; None if the handle is unknown."""
         info = publisher.data_tracks.pop(pub_handle, None)
         if info is None:
             return None
@@ -237,7 +237,7 @@ class Room:
         return None
 
     def find_data_track(self, sid: str) -> tuple[Participant, models.DataTrackInfo] | None:
-        """The data track with this identifier and who publishes it."""
+        """The data track with this identifier, and its publisher."""
         for participant in self.participants.values():
             for info in participant.data_tracks.values():
                 if info.sid == sid:
@@ -307,8 +307,8 @@ class Room:
 class RoomRegistry:
     """All rooms of one server, and the operations the server APIs offer on them.
 
-    Operations that name a room, participant or track that is not there raise
-    `ServerRequestError` with the code "not_found".
+    Operations on an unknown room, participant or track raise `ServerRequestError` with the code
+    "not_found".
     """
 
     def __init__(self, call_later: CallLater) -> None:
@@ -326,7 +326,7 @@ class RoomRegistry:
         metadata: str = "",
         config: RoomConfiguration | None = None,
     ) -> Room:
-        """The room of this name, made if it is not there; timeouts are in seconds, 0 is default."""
+        """The room of this name, created if needed; timeouts are in seconds, 0 is the default."""
         room = self._rooms.get(name)
         if room is not None:
             if metadata:
@@ -361,7 +361,7 @@ class RoomRegistry:
         return room
 
     def list_rooms(self, names: Iterable[str] = ()) -> list[Room]:
-        """All rooms, or those of the given names that are there."""
+        """All rooms, or those of the given names."""
         wanted = set(names)
         return [room for room in self._rooms.values() if not wanted or room.name in wanted]
 
@@ -419,7 +419,7 @@ class RoomRegistry:
         attributes: Mapping[str, str] | None = None,
         permission: models.ParticipantPermission | None = None,
     ) -> models.ParticipantInfo:
-        """Change what is given and notify everyone; its new state."""
+        """Change what is given and notify everyone; returns the new state."""
         participant = self.get_participant(room, identity)
         before = models.ParticipantPermission()
         before.CopyFrom(participant.permission)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets as random_secrets
 import socket
 from collections.abc import Coroutine, Iterable
@@ -45,9 +46,9 @@ http_logger = logging.getLogger(f"{__name__}.http")
 class EmbeddedServer:
     """A LiveKit-protocol server that real LiveKit SDKs connect to unchanged.
 
-    Listens on 127.0.0.1 only; no setting changes that. Everything it starts ends with
-    `aclose()`, within five seconds. Key and secret are random unless given; the secret shows in
-    no repr and no log. Belongs to the event loop it was started in and shares that loop's stalls.
+    It listens on 127.0.0.1 only; no setting changes that. Everything it starts ends with
+    `aclose()`. Key and secret are random unless given; no repr and no log shows the secret. It
+    runs in the event loop that starts it, and stalls with that loop.
 
     Args:
         port: TCP port of the HTTP and WebSocket side; 0 takes a free one.
@@ -162,7 +163,7 @@ class EmbeddedServer:
         return self.authority.mint(access, ttl)
 
     async def start(self) -> None:
-        """Listen; does nothing if it does already.
+        """Listen; does nothing if the server runs already.
 
         Raises:
             EmbeddedServerError: the port cannot be bound.
@@ -180,7 +181,8 @@ class EmbeddedServer:
             self._port = await running.listen(self._port)
         except OSError as exc:
             await running.aclose(graceful=False)
-            raise EmbeddedServerError(self._port, exc.strerror or type(exc).__name__) from exc
+            reason = os.strerror(exc.errno) if exc.errno else type(exc).__name__
+            raise EmbeddedServerError(self._port, reason) from exc
         self._running = running
 
     async def restart(self) -> None:
@@ -199,11 +201,11 @@ class EmbeddedServer:
         running, self._running = self._running, None
         if running is not None:
             await running.aclose(graceful=False)
-            if not self._closed:  # meanwhile
+            if not self._closed:  # it may have been closed meanwhile
                 self._reserve_port()
 
     async def aclose(self) -> None:
-        """Send leave messages and stop, in bounded time; a second call does nothing."""
+        """Send leave messages and stop, within five seconds; a second call does nothing."""
         self._closed = True
         self._release_port()
         running, self._running = self._running, None

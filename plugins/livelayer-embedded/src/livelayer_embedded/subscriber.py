@@ -22,8 +22,8 @@ _PAYLOAD_TYPES = (*range(96, 128), *range(35, 64))
 class _Section:
     """One media m-line of the subscriber connection, for one subscription.
 
-    It ends with port 0; once the client has answered that, its place takes another one with a
-    fresh mid, so that descriptions do not grow without bound.
+    It ends with port 0. Once the client has answered that, another one with a fresh mid replaces
+    it, so that descriptions do not grow without bound.
     """
 
     mid: str
@@ -128,13 +128,13 @@ class Subscriber:
             self._scheduled = asyncio.get_running_loop().call_soon(self._send_offer)
 
     def renegotiate(self) -> None:
-        """Forget an offer whose answer got lost with the old socket, and send it anew."""
+        """Send an offer again whose answer was lost with the old socket."""
         if self._in_flight:
             self._in_flight = 0
             self.negotiate()
 
     def answered(self, answer: rtc.SessionDescription) -> None:
-        """Take the client's answer and start the tracks it accepts.
+        """Apply the client's answer and start the tracks it accepts.
 
         Raises:
             ValueError: the answer is malformed.

@@ -63,7 +63,7 @@ class Dispatcher:
         """Delete a dispatch: its jobs end and its agents have to leave.
 
         Raises:
-            ServerRequestError: there is no such dispatch in that room.
+            ServerRequestError: the room has no such dispatch.
         """
         dispatch = self._state(room).dispatches.pop(dispatch_id, None)
         if dispatch is None:
@@ -129,8 +129,8 @@ class Dispatcher:
     def participant_left(self, room: Room, participant: Participant) -> None:
         self._state(room).publishers.discard(participant.sid)
         if participant.is_agent:
-            # In the next turn of the loop: an agent whose connection was made anew is back by
-            # then under its identity, and keeps its job.
+            # In the next turn of the loop: by then an agent that reconnected is in the room again
+            # under its identity, and keeps its job.
             self._call_later(0, lambda: self._agent_left(room, participant.identity))
 
     def track_published(self, room: Room, track: Track) -> None:

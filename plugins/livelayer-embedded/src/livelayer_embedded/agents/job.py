@@ -1,4 +1,4 @@
-"""Dispatches (an agent wanted in a room) and the jobs that come of them, as plain state."""
+"""Dispatches (an agent is wanted in a room) and the jobs that they make, as plain state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEPT_JOBS = 64  # ended jobs a dispatch still lists
 
 
 class Job:
-    """One job: pending until a worker takes it, then running, then ended.
+    """One job: pending until a worker accepts it, then running, then ended.
 
     Only its methods change `info`.
     """
@@ -30,7 +30,7 @@ class Job:
 
     @property
     def identity(self) -> str:
-        """The agent's identity in the room; empty until a worker took the job."""
+        """The agent's identity in the room; empty until a worker accepts the job."""
         return self.info.state.participant_identity
 
     @property
@@ -83,7 +83,7 @@ class Job:
 
 
 class Dispatch:
-    """An agent wanted in one room, the jobs that were taken, and those still looking."""
+    """An agent that is wanted in one room, the jobs that workers accepted, and the pending ones."""
 
     def __init__(self, room: Room, request: RoomAgentDispatch) -> None:
         self.room = room

@@ -36,7 +36,7 @@ class AgentSockets:
         return [web.get("/agent", self.serve)]
 
     async def aclose(self) -> None:
-        """Close all sockets, in bounded time; workers try to come back."""
+        """Close all sockets, in bounded time; workers try to reconnect."""
         await asyncio.gather(*(socket.aclose() for socket in list(self._sockets)))
 
     def vanish(self) -> None:

@@ -1,4 +1,4 @@
-"""The registered workers: what each offers, and the search for one that takes a job."""
+"""The registered workers: what each offers, and the search for one that accepts a job."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .job import Dispatch, Job
 logger = logging.getLogger(__name__)
 
 AGENT_NAME_ATTRIBUTE = "lk.agent_name"
-ANSWER_WITHIN = 10.0  # seconds a worker has to say whether it takes a job
-TOKEN_TTL = 3600.0  # seconds an agent's token is good for
+ANSWER_WITHIN = 10.0  # seconds a worker has to say whether it accepts a job
+TOKEN_TTL = 3600.0  # seconds an agent's token is valid
 
 _DEFAULT_PERMISSION = models.ParticipantPermission(
     can_subscribe=True, can_publish=True, can_publish_data=True, can_update_metadata=True
@@ -95,7 +95,7 @@ class Worker:
         self._resolve(job_id, None)
 
     def assign(self, job: Job, token: str) -> None:
-        """Hand it a job it took, with the agent's token for the room."""
+        """Assign it a job that it accepted, with the agent's token for the room."""
         self.jobs[job.id] = job
         self._send(agent.ServerMessage(assignment=agent.JobAssignment(job=job.info, token=token)))
 
@@ -140,8 +140,8 @@ class Worker:
 class WorkerPool:
     """The workers that are connected now.
 
-    A job goes to the available worker that reports the least load; when it refuses, disconnects or
-    does not answer in time, to the next; to none when all were asked.
+    A job is offered to the available worker that reports the least load. If that one refuses,
+    disconnects or does not answer in time, the next one is asked, until all were asked.
     """
 
     def __init__(self, authority: TokenAuthority) -> None:
@@ -149,7 +149,7 @@ class WorkerPool:
         self._workers: dict[str, Worker] = {}
 
     def add(self, worker: Worker) -> None:
-        """Take in a worker."""
+        """Register a worker."""
         self._workers[worker.id] = worker
 
     def remove(self, worker: Worker) -> None:
@@ -159,7 +159,7 @@ class WorkerPool:
             job.end(agent.JS_FAILED, "the worker disconnected", agent.JSR_UNSPECIFIED)
 
     def namespaces(self, dispatch: Dispatch, kind: agent.JobType) -> list[str]:
-        """The namespaces with workers of that kind for a dispatch; each gets a job of its own."""
+        """The namespaces with workers of that kind for a dispatch; each gets its own job."""
         wanted = (kind, dispatch.request.agent_name, dispatch.request.deployment)
         return sorted(
             {
@@ -170,12 +170,12 @@ class WorkerPool:
         )
 
     async def place(self, job: Job, only: Worker | None = None) -> bool:
-        """Find a worker for a job and hand it over; whether one took it."""
+        """Find a worker for a job and assign it; whether one accepted it."""
         asked: set[str] = set()
         while not job.withdrawn:
             worker = self._choose(job, asked, only)
             if worker is None:
-                logger.info("no worker takes job %s", job.id)
+                logger.info("no worker accepts job %s", job.id)
                 return False
             asked.add(worker.id)
             answer = await worker.offer(job)
