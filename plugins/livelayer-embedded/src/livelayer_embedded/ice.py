@@ -25,7 +25,7 @@ class IceSocket(asyncio.DatagramProtocol):
 
     Only datagrams from an address that has proved to know the password are passed on, so that
     another program on this machine cannot inject any. The address follows the client when it
-    restarts ICE or nominates another pair. `on_packet` is called for every datagram that is not STUN.
+    restarts ICE or nominates another pair. `on_packet` is called for every datagram but STUN.
     """
 
     def __init__(self, on_packet: Callable[[bytes], None]) -> None:
