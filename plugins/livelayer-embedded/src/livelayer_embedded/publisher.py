@@ -151,9 +151,7 @@ class Publisher:
             if up_track.track.sid not in self._participant.tracks:
                 self._room.publish(up_track.track)
 
-    def _answer_media(
-        self, media: sdp.Media, lines: sdp.TransportLines
-    ) -> tuple[list[str], UpTrack | None]:
+    def _answer_media(self, media: sdp.Media, lines: list[str]) -> tuple[list[str], UpTrack | None]:
         if media.kind == "application":
             return sdp.application_section(media.mid, lines), None
         announced = self._pending.get(self._announced(media), models.TrackInfo())

@@ -85,10 +85,6 @@ def _track_setting(session: Session, request: rtc.UpdateTrackSettings) -> None:
             )
 
 
-def _leave(session: Session, request: rtc.LeaveRequest) -> None:
-    session.leave(request.reason or models.DisconnectReason.CLIENT_INITIATED)
-
-
 def _subscription_permission(session: Session, request: rtc.SubscriptionPermission) -> None:
     publisher = session.participant
     before = {
@@ -156,11 +152,6 @@ def _ping_req(session: Session, request: rtc.Ping) -> None:
     )
 
 
-def _ping(session: Session, timestamp: int) -> None:
-    del timestamp
-    session.send_signal(rtc.SignalResponse(pong=time.time_ns() // 1_000_000))
-
-
 def _simulate(session: Session, request: rtc.SimulateScenario) -> None:
     kind = request.WhichOneof("scenario")
     if kind == "speaker_update":
@@ -186,11 +177,15 @@ _HANDLERS: dict[str, Callable[[Session, Any], None]] = {
     "mute": lambda session, request: session.publishing.set_muted(request.sid, request.muted),
     "subscription": _subscription,
     "track_setting": _track_setting,
-    "leave": _leave,
+    "leave": lambda session, request: session.leave(
+        request.reason or models.DisconnectReason.CLIENT_INITIATED
+    ),
     "subscription_permission": _subscription_permission,
     "sync_state": _sync_state,
     "simulate": _simulate,
-    "ping": _ping,
+    "ping": lambda session, _: session.send_signal(
+        rtc.SignalResponse(pong=time.time_ns() // 1_000_000)
+    ),
     "ping_req": _ping_req,
     "update_metadata": _update_metadata,
     "publish_data_track_request": lambda session, request: session.data_tracks.publish(request),

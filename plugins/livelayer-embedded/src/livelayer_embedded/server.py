@@ -9,7 +9,6 @@ import os
 import secrets as random_secrets
 import socket
 from collections.abc import Coroutine, Iterable
-from types import TracebackType
 from typing import Any, Final, Self
 
 from aiohttp import web
@@ -26,7 +25,7 @@ from .agents.workers import WorkerPool
 from .aiortc_private import Certificate
 from .api import api_routes
 from .auth import Access, Kind, TokenAuthority, kind_of
-from .errors import EmbeddedServerError, LoopbackOnlyError
+from .errors import AccessDeniedError, EmbeddedServerError, LoopbackOnlyError
 from .faults import Faults
 from .housekeeping import keep_house
 from .ice import LOOPBACK
@@ -87,12 +86,7 @@ class EmbeddedServer:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
     @property
@@ -302,7 +296,7 @@ class _Running:
 
 def application(*parts: Iterable[web.RouteDef]) -> web.Application:
     """The HTTP side: every route of the server is added here and nowhere else."""
-    app = web.Application(client_max_size=1 << 20, middlewares=[_preflight])
+    app = web.Application(client_max_size=1 << 20, middlewares=[_preflight, _refuse])
     app.on_response_prepare.append(_allow_cross_origin)
     app.add_routes([web.get("/", _alive)])
     for routes in parts:
@@ -329,6 +323,14 @@ async def _preflight(request: web.Request, handler: Handler) -> web.StreamRespon
         "Access-Control-Max-Age": "86400",
     }
     return web.Response(status=204, headers=allowed)
+
+
+@web.middleware
+async def _refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except AccessDeniedError as exc:  # clients show the text as the reason
+        return web.Response(status=401, text=exc.reason)
 
 
 async def _allow_cross_origin(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,4 +1,4 @@
-"""One participant's live connection: two peer connections, and a socket that may come and go."""
+"""One participant's live connection: two peer connections, and a socket that may be replaced."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Session:
         self._token_sent = 0.0
         self._signal: SignalSocket | None = None
         self._since = asyncio.get_running_loop().time()
-        self._closed = False
+        self.closed = False  # for good
         name = participant.sid
         self._publisher = PeerTransport(server.certificate, f"{name} publisher")
         self._subscriber = PeerTransport(server.certificate, f"{name} subscriber")
@@ -76,7 +76,7 @@ class Session:
         self._publisher.on_closed = self._connection_closed
         self._subscriber.on_closed = self._connection_closed
         self._subscriber.on_open = self._channel_opened
-        self._gone = False
+        self.lost = False  # its media connections ended, so that it cannot be resumed
         self._early: list[bytes] = []
         self.dropped_early = 0
 
@@ -84,22 +84,12 @@ class Session:
         """Bind the sockets and open the data channels to the client."""
         await self._publisher.ice.open()
         await self._subscriber.ice.open()
-        if self._closed:
+        if self.closed:
             return  # replaced or removed while it was opening
         self._subscriber.open_channel(RELIABLE, ordered=True, retransmits=None)
         self._subscriber.open_channel(LOSSY, ordered=False, retransmits=0)
         self._subscriber.open_channel(DATA_TRACK, ordered=False, retransmits=0)
         self.server.sessions[self.participant.sid] = self
-
-    @property
-    def closed(self) -> bool:
-        """Whether it ended for good."""
-        return self._closed
-
-    @property
-    def lost(self) -> bool:
-        """Whether its media connections ended, so that resuming it makes no sense."""
-        return self._gone
 
     def attach(self, signal: SignalSocket) -> None:
         """Use this socket from now on; one that is still there is cut."""
@@ -125,14 +115,14 @@ class Session:
 
     def check(self, now: float) -> None:
         """Remove the participant if its client disappeared without leaving."""
-        if self._closed:
+        if self.closed:
             return
         if now - self._token_sent > TOKEN_REFRESH:
             self.refresh_token()
         heard = max(self._publisher.ice.last_heard, self._subscriber.ice.last_heard)
         away = now - self._since
         if self._signal is None:
-            silent = self._gone or now - max(heard, self._since) > SILENT_AFTER
+            silent = self.lost or now - max(heard, self._since) > SILENT_AFTER
             if (silent and away > GONE_AFTER) or away > RESUME_WINDOW:
                 self.room.remove(self.participant, models.DisconnectReason.SIGNAL_CLOSE)
         elif not self.participant.active and away > JOIN_WINDOW:
@@ -156,7 +146,7 @@ class Session:
 
     def subscribe(self, track: Track) -> None:
         up_track = self.server.up_tracks.get(track.sid)
-        if up_track is not None and not self._closed:
+        if up_track is not None and not self.closed:
             self.subscribing.subscribe(up_track)
 
     def unsubscribe(self, track_sid: str) -> None:
@@ -173,9 +163,9 @@ class Session:
         self.refresh_token()
 
     def close(self, reason: models.DisconnectReason) -> None:
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self.server.sessions.pop(self.participant.sid, None)
         self.server.data_tracks.get(self.room.sid, {}).pop(self.participant.sid, None)
         if not self.room.participants:
@@ -203,7 +193,7 @@ class Session:
 
     def vanish(self) -> None:
         self.drop_socket()
-        self._gone = True
+        self.lost = True
         self._publisher.ice.close()
         self._subscriber.ice.close()
 
@@ -217,7 +207,7 @@ class Session:
     # Events of the connections.
 
     def _message_received(self, label: str, data: bytes) -> None:
-        if self._closed:
+        if self.closed:
             return
         if label in (RELIABLE, LOSSY):
             self.data.received(label, data)
@@ -225,7 +215,7 @@ class Session:
             self.data_tracks.received(data)
 
     def _channel_opened(self, label: str) -> None:
-        if label != RELIABLE or self._closed:
+        if label != RELIABLE or self.closed:
             return
         self.room.activate(self.participant)
         early, self._early = self._early, []
@@ -233,4 +223,4 @@ class Session:
             self.send_packet(packet, reliable=True)
 
     def _connection_closed(self) -> None:
-        self._gone = True
+        self.lost = True

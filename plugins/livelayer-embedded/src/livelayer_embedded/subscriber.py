@@ -36,7 +36,7 @@ class _Section:
     ended: bool = False
     extensions: dict[str, int] = field(default_factory=dict)
 
-    def render(self, lines: sdp.TransportLines) -> list[str]:
+    def render(self, lines: list[str]) -> list[str]:
         if not self.live:
             number = str(self.codecs[0].payload_type)
             return sdp.rejected_section(self.kind, "UDP/TLS/RTP/SAVPF", number, self.mid)

@@ -13,7 +13,7 @@ from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from .aiortc_private import Certificate, Dtls, DtlsPath, Sctp
 from .ice import IceSocket
-from .sdp import TransportLines
+from .sdp import transport_lines
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +52,9 @@ class PeerTransport:
         self.on_open: Callable[[str], None] = _ignore
         self.on_closed: Callable[[], None] = _ignore
 
-    def lines(self, setup: str) -> TransportLines:
+    def lines(self, setup: str) -> list[str]:
         """This connection's part of a session description."""
-        return TransportLines(
+        return transport_lines(
             self.ice.ufrag,
             self.ice.password,
             self.ice.port,

@@ -51,10 +51,8 @@ class AgentSockets:
         )
         if not socket.can_prepare(request).ok:
             return web.Response(status=404)
-        try:
-            self._check(request)
-        except AccessDeniedError as exc:
-            return web.Response(status=401, text=exc.reason)
+        if not self._authority.access(request).video.agent:
+            raise AccessDeniedError("it does not allow registering as an agent worker")
         await socket.prepare(request)
         sender = SignalSocket(socket, request)
         self._sockets.add(sender)
@@ -69,10 +67,6 @@ class AgentSockets:
             self._sockets.discard(sender)
             await sender.aclose()
         return socket
-
-    def _check(self, request: web.Request) -> None:
-        if not self._authority.access(request).video.agent:
-            raise AccessDeniedError("it does not allow registering as an agent worker")
 
     async def _register(self, socket: web.WebSocketResponse, sender: SignalSocket) -> Worker | None:
         try:
