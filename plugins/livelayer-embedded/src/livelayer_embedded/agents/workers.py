@@ -217,7 +217,8 @@ class WorkerPool:
         return min(candidates, key=lambda worker: worker.busyness, default=None)
 
     def _token(self, job: Job, worker: Worker, answer: agent.AvailabilityResponse) -> str:
-        grants = grants_of(worker.permission) | {"agent": True, "recorder": False}
+        grants = grants_of(worker.permission)
+        grants |= {"agent": True, "recorder": False}
         access = Access(
             job.identity,
             api.VideoGrants(room_join=True, room=job.info.room.name, **grants),
