@@ -120,7 +120,7 @@ def _extra(extra: str, names: tuple[str, ...]) -> Finding:
 def _voice() -> Finding:
     what = "voice (espeak-ng)"
     if find_spec("espeakng_loader") is None:
-        advice = f"pip install '{DISTRIBUTION}[demo]' for the demo"
+        advice = f"pip install '{DISTRIBUTION}[all]' for the demo"
         return Finding("warn", what, "not installed", advice)
     try:
         loader = import_module("espeakng_loader")

@@ -29,7 +29,7 @@ class UnreadableLine(msgspec.Struct, frozen=True):
 
 @final
 class JsonlSurface:
-    """Writes every event of a session to a file, one JSON line each (see `livelayer_bus.lines`).
+    """Writes every event of a session to a file, one JSON line each (see `livelayer_bus.jsonl`).
 
     Guarantee: the first line of every mount is a snapshot; after it comes every event, once and in
     order, unfiltered. When the file is so slow that events are lost, a `lagged` line says how many
