@@ -26,7 +26,7 @@ def command(
         bool, typer.Option("--json", help="Print url, key and secret as one JSON line.")
     ] = False,
 ) -> None:
-    """Run a LiveKit-protocol server on this machine's loopback, until Ctrl+C.
+    """Run a LiveKit-protocol server on this machine's loopback, until Ctrl-C.
 
     LiveKit's own SDKs and livekit-agents connect to it unchanged. It is for development and tests:
     only this machine can reach it. It prints the variables to export, so that other commands and
@@ -48,7 +48,7 @@ def command(
                 typer.echo(f"export LIVEKIT_URL={server.url}")
                 typer.echo(f"export LIVEKIT_API_KEY={server.key}")
                 typer.echo(f"export LIVEKIT_API_SECRET={server.secret}")
-                typer.echo("serving on this machine only; Ctrl+C ends it", err=True)
+                typer.echo("serving on this machine only; Ctrl-C ends it", err=True)
             await asyncio.Event().wait()
 
     run_async(main)

@@ -19,7 +19,7 @@ from livelayer_embedded.rooms import Room, RoomRegistry
 
 
 class Timers:
-    """Timers that run when told to."""
+    """Timers that run when the test fires them."""
 
     def __init__(self) -> None:
         self.pending: list[tuple[float, Callable[[], None]]] = []
@@ -38,7 +38,7 @@ class Timers:
 
 
 class Link:
-    """A connection that only takes notes."""
+    """A connection that records what it is asked to do."""
 
     def __init__(self) -> None:
         self.signals: list[SignalResponse] = []
@@ -102,7 +102,7 @@ def publish(room: Room, publisher: Participant) -> Track:
     return track
 
 
-def test_a_room_ends_when_nobody_came_or_came_back(registry: RoomRegistry, timers: Timers) -> None:
+def test_a_room_ends_when_it_stays_empty(registry: RoomRegistry, timers: Timers) -> None:
     room = registry.create_room("r", empty_timeout=7, departure_timeout=3)
     assert timers.pending[0][0] == 7
     alice, _ = enter(room, "alice")
@@ -176,7 +176,7 @@ def test_taking_permissions_away_takes_effect_at_once(registry: RoomRegistry) ->
     assert at_alice.revoked
 
 
-def test_leaving_is_final_and_told_once(registry: RoomRegistry) -> None:
+def test_leaving_is_final_and_announced_once(registry: RoomRegistry) -> None:
     room = registry.create_room("r")
     alice, at_alice = enter(room, "alice")
     _, at_bob = enter(room, "bob")
