@@ -1,6 +1,6 @@
 """What shows a session: the `Surface` protocol, mounting, commands and leases.
 
-The built-in surfaces `console` and `jsonl` are modules of their own, imported when they are used.
+`livelayer_bus.surfaces.jsonl`, the recording surface, is imported when it is used.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ..media.publishing import (
 from .commands import COMMAND_TIMEOUT, CommandRouter, RoutedCommand, Target, last_used
 from .supervision import MountedSurface, OnFault, SurfaceStatus, mount
 from .surface import Surface, SurfaceCommands, SurfaceFunction, SurfacePublisher, SurfaceSession
+from .writing import BackgroundWriter
 
 __all__ = [
     # Writing a surface
@@ -24,6 +25,7 @@ __all__ = [
     "SurfaceSession",
     "SurfaceCommands",
     "SurfacePublisher",
+    "BackgroundWriter",
     # Mounting one
     "mount",
     "MountedSurface",

@@ -186,8 +186,35 @@ def test_surfaces_are_listed_for_scripts(livelayer: Livelayer) -> None:
     done = livelayer("surfaces", "--json", "--check")
     assert done.returncode == 0
     found = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
-    assert found["console"]["distribution"] == "livelayer-bus"
+    assert found["console"]["distribution"] == "livelayer-terminal"
     assert found["jsonl"]["fault"] is None
+
+
+@pytest.mark.parametrize(
+    ("surface", "distribution"), [("console", "livelayer-terminal"), ("web", "livelayer-web")]
+)
+def test_a_surface_without_its_distribution_says_what_to_install(
+    tmp_path: Path, surface: str, distribution: str
+) -> None:
+    path = tmp_path / "livelayer.toml"
+    path.write_text(f"agent_id = 'a'\nbase_url = 'https://b.example.com'\n[surfaces.{surface}]\n")
+    program = (
+        "import importlib.metadata\n"
+        "real = importlib.metadata.entry_points\n"
+        "importlib.metadata.entry_points = lambda **wanted: (\n"
+        "    () if wanted['group'] == 'livelayer_bus.surfaces' else real(**wanted))\n"
+        "from livelayer_bus.cli import main\nmain()"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, "run", "--config", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"{surface!r} is not installed: pip install {distribution}" in done.stderr
 
 
 def test_a_token_is_all_that_is_printed() -> None:

@@ -14,8 +14,8 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from ..errors import Lagged, LivelayerError, MisuseError, NotSupportedError
-from ..events import (
+from livelayer_bus.errors import Lagged, LivelayerError, MisuseError, NotSupportedError
+from livelayer_bus.events import (
     CommandRefused,
     DataReceived,
     DataSent,
@@ -24,10 +24,13 @@ from ..events import (
     MalformedMessage,
     SurfaceFailed,
 )
-from ..media import AudioSubscription, VideoFrame, VideoSubscription
-from ..messages import UserMessage
-from .console_plain import opening_line, plain_line, typed_text
-from .console_view import (
+from livelayer_bus.media import AudioSubscription, VideoFrame, VideoSubscription
+from livelayer_bus.messages import UserMessage
+from livelayer_bus.surfaces import BackgroundWriter, SurfaceSession
+
+from .keyboard import LineEditor, keyboard, keys_one_by_one
+from .plain import opening_line, plain_line, typed_text
+from .view import (
     AudioFacts,
     ConsoleScreen,
     ConsoleView,
@@ -37,9 +40,6 @@ from .console_view import (
     VideoFacts,
     in_encoding,
 )
-from .keyboard import LineEditor, keyboard, keys_one_by_one
-from .surface import SurfaceSession
-from .writing import BackgroundWriter
 
 CLOSE_SECONDS: Final = 1.0
 HISTORY: Final = 48  # levels kept for the voice's curve

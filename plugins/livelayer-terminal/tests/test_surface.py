@@ -13,11 +13,11 @@ from collections.abc import Iterator
 import anyio
 import anyio.to_thread
 import pytest
+from livelayer_terminal import ConsoleSurface
+from livelayer_terminal.keyboard import MAX_LINE, LineEditor, keys_one_by_one
 
 from livelayer_bus import MisuseError, Session
 from livelayer_bus.messages import BotReady, Navigate
-from livelayer_bus.surfaces.console import ConsoleSurface
-from livelayer_bus.surfaces.keyboard import MAX_LINE, LineEditor, keys_one_by_one
 from livelayer_bus.testing import PATIENCE, ScriptedRooms, check_surface, settle
 
 pytestmark = pytest.mark.anyio

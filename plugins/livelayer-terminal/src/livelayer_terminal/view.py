@@ -14,8 +14,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ..events import TranscriptEntry
-from ..state import SessionState
+from livelayer_bus.events import TranscriptEntry
+from livelayer_bus.state import SessionState
 
 Direction = Literal["in", "out"]
 

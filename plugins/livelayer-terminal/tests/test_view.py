@@ -5,11 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from rich.cells import cell_len
-from rich.console import Console
-
-from livelayer_bus import SessionState, TranscriptEntry
-from livelayer_bus.surfaces.console_view import (
+from livelayer_terminal.view import (
     TIMES,
     AudioFacts,
     ConsoleScreen,
@@ -20,6 +16,10 @@ from livelayer_bus.surfaces.console_view import (
     clean,
     decibels,
 )
+from rich.cells import cell_len
+from rich.console import Console
+
+from livelayer_bus import SessionState, TranscriptEntry
 
 STATE = SessionState(
     id="0123456789abcdef",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from livelayer_bus import events
+from livelayer_bus.events import Event
+from livelayer_bus.messages import UserMessage
+from livelayer_bus.state import SessionState
 
-from ..events import Event
-from ..messages import UserMessage
-from ..state import SessionState
-from .console_view import clean
+from .view import clean
 
 
 def plain_line(event: Event) -> str | None:
