@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast, final
 
-from ..errors import BrokenError
+from ..errors import BrokenError, MisuseError
 from ..events import Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
@@ -25,7 +25,6 @@ from ..rooms.port import (
     UtteranceHeard,
 )
 from ..tokens import RoomAccess
-from .errors import ScriptError
 from .frames import grey_picture, silence
 from .gate import Gate
 from .records import ScriptedMicrophone, ScriptedVideoTrack, SentLog, SentPacket, SentText
@@ -35,9 +34,17 @@ AGENT = "agent"
 """The identity of the scripted agent unless the test gives another."""
 
 
+class ScriptError(MisuseError):
+    """The script asks a scripted room for something that a real room cannot do."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(f"a scripted room cannot do that: {what}; {hint}")
+        self.what = what
+
+
 @final
 class ScriptedStream:
-    """One transcription text stream: it grows, and ends when it is told to, or never."""
+    """One transcription text stream: it grows until `close()`."""
 
     def __init__(
         self, report: Callable[[RoomEvent], None], segment: str, role: Role, number: int

@@ -175,7 +175,7 @@ class Hangs(OwnSession):
         (Lies, "properties"),
         (Ignores, "cursor"),
         (Unfiltered, "types"),
-        (Swallows, "nothing sent is lost"),
+        (Swallows, "no message is lost"),
         (Remembers, "disconnect"),
         (Silent, "publishes what happens"),
         (Hangs, "check_controlled_session"),
