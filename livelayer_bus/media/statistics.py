@@ -73,7 +73,7 @@ class ChannelStatistics:
     held: int
     """Frames the channel itself keeps for its readers."""
     frames_alive: int
-    """Frames of this channel that anybody still holds, the channel included."""
+    """Frames of this channel that still exist, wherever they are held."""
     bytes_alive: int
     """Their memory, conversions included."""
     transit: Timing
@@ -85,7 +85,7 @@ class ChannelStatistics:
 
 @final
 class TimingWindow:
-    """The newest measurements; adding one costs an append, percentiles cost who asks."""
+    """The newest measurements; adding one is an append, percentiles are computed on reading."""
 
     __slots__ = ("_newest",)
 

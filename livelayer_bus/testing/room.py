@@ -117,7 +117,7 @@ class ScriptedRoom:
         self._streams = 0
         self._texts: list[SentText] = []
         self._microphones: list[ScriptedMicrophone] = []
-        self._pictures: list[ScriptedVideoTrack] = []
+        self._video_tracks: list[ScriptedVideoTrack] = []
         self._changed = Signal()
 
     # What the session did --------------------------------------------------------------------
@@ -158,9 +158,9 @@ class ScriptedRoom:
         return tuple(self._microphones)
 
     @property
-    def pictures(self) -> tuple[ScriptedVideoTrack, ...]:
+    def video_tracks(self) -> tuple[ScriptedVideoTrack, ...]:
         """The video tracks the session published, camera and screen, oldest first."""
-        return tuple(self._pictures)
+        return tuple(self._video_tracks)
 
     async def next_sent(self, name: str | None = None) -> SentPacket:
         """Wait for the next packet that no earlier call returned; `name`: of this type only."""
@@ -174,9 +174,9 @@ class ScriptedRoom:
         """Return once the session published `number` audio tracks."""
         await self._changed.wait_for(lambda: len(self._microphones) >= number)
 
-    async def wait_pictures(self, number: int = 1) -> None:
+    async def wait_video_tracks(self, number: int = 1) -> None:
         """Return once the session published `number` video tracks."""
-        await self._changed.wait_for(lambda: len(self._pictures) >= number)
+        await self._changed.wait_for(lambda: len(self._video_tracks) >= number)
 
     async def wait_closed(self) -> None:
         """Return once the session has left the room."""
@@ -326,7 +326,7 @@ class ScriptedRoom:
         else:
             stamped = frame.metadata is not None
             track = ScriptedVideoTrack(source, frame.width, frame.height, stamped)
-            self._pictures.append(track)
+            self._video_tracks.append(track)
         self._changed.notify()
         return cast("PublishedTrack[F]", track)
 

@@ -125,7 +125,7 @@ class Alone:
         (needs_a_picture, "no picture"),
         (listens, "microphone"),
         (keeps_frames, "reads no frames any more"),
-        (disobeys, "settles every command"),
+        (disobeys, "settles each command"),
         (Alone().run, "the port is taken"),
     ],
 )
