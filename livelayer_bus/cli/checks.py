@@ -1,4 +1,4 @@
-"""What `livelayer doctor` looks at; every check is a finding, none raises."""
+"""The checks of `livelayer doctor`: each gives a finding and never raises."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Final, Literal, TypeAlias
 
@@ -16,25 +16,34 @@ import httpx
 import msgspec
 from livekit import api
 
-from ..config.registry import installed_surfaces, load_surface
+from ..config.registry import DISTRIBUTIONS, installed_surfaces, load_surface
 from ..control.socket_path import socket_path
-from ..errors import LivelayerError, PluginBrokenError
+from ..errors import OURS, LivelayerError, PluginBrokenError
+from .app import COMMANDS
 
 Verdict: TypeAlias = Literal["ok", "warn", "fail"]
 
-DISTRIBUTION: Final = "livelayer-bus"
 SERVER_SECONDS: Final = 5.0
 _CORE: Final = ("livekit", "livekit-api", "anyio", "httpx", "msgspec", "numpy")
 _EXTRAS: Final[dict[str, tuple[str, ...]]] = {
     "cli": ("rich", "typer"),
-    "embedded": ("aiohttp", "aiortc", "pylibsrtp"),
-    "demo": ("livekit-agents", "espeakng-loader"),
-    "bench": ("matplotlib", "psutil"),
+    "telemetry": ("opentelemetry-api",),
 }
 
 
+def _distributions() -> dict[str, str]:
+    """Our other distributions, and what each is for."""
+    uses: dict[str, list[str]] = {"livekit-plugins-livelayer": ["the agent's side"]}
+    for surface, name in DISTRIBUTIONS.items():
+        uses.setdefault(name, []).append(f"the surface {surface!r}")
+    for command, (_, name) in COMMANDS.items():
+        if name != OURS:
+            uses.setdefault(name, []).append(f"'livelayer {command}'")
+    return {name: " and ".join(found) for name, found in sorted(uses.items())}
+
+
 class Finding(msgspec.Struct, frozen=True):
-    """One line of the doctor's."""
+    """One line of the report."""
 
     verdict: Verdict
     what: str
@@ -43,12 +52,13 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def check_machine() -> Iterator[Finding]:
-    """Everything that needs no network beyond the loopback."""
+    """Everything that needs only the loopback."""
     yield _python()
-    for name in _CORE:
-        yield _package(name)
+    yield _packages("packages", _CORE, "fail", f"pip install {OURS}")
     for extra, names in _EXTRAS.items():
-        yield _extra(extra, names)
+        yield _packages(f"extra [{extra}]", names, "warn", f"pip install '{OURS}[{extra}]'")
+    for name, use in _distributions().items():
+        yield _packages(name, (name,), "warn", f"pip install {name} for {use}")
     yield _voice()
     yield _loopback()
     yield _control()
@@ -56,11 +66,11 @@ def check_machine() -> Iterator[Finding]:
 
 
 async def check_server(environ: Mapping[str, str]) -> list[Finding]:
-    """The server of LIVEKIT_URL, and whether it takes a token of LIVEKIT_API_KEY and _SECRET."""
+    """The server at LIVEKIT_URL, and whether it accepts a token of LIVEKIT_API_KEY and _SECRET."""
     url = environ.get("LIVEKIT_URL")
     if not url:
         found = "LIVEKIT_URL is not set"
-        return [Finding("ok", "server", found, "set it to have a server of yours checked")]
+        return [Finding("ok", "server", found, "set it to check your server")]
     http = "http" + url.removeprefix("ws") if url.startswith("ws") else url
     try:
         async with httpx.AsyncClient(timeout=SERVER_SECONDS) as client:
@@ -76,21 +86,21 @@ async def _token(url: str, environ: Mapping[str, str]) -> Finding:
     key, secret = environ.get("LIVEKIT_API_KEY"), environ.get("LIVEKIT_API_SECRET")
     if not key or not secret:
         found = "LIVEKIT_API_KEY and LIVEKIT_API_SECRET are not both set"
-        return Finding("warn", "token", found, "set both to have them checked")
+        return Finding("warn", "token", found, "set both to check them")
     grants = api.VideoGrants(room_join=True, room="livelayer-doctor")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about short secrets: the server's answer says enough
+        warnings.simplefilter("ignore")  # about short secrets: the server's answer decides
         token = api.AccessToken(key, secret).with_identity("doctor").with_grants(grants).to_jwt()
     try:
         async with httpx.AsyncClient(timeout=SERVER_SECONDS) as client:
-            # Says whether the token would be taken, without joining.
+            # Validates the token without joining.
             answer = await client.get(
                 f"{url.rstrip('/')}/rtc/validate", params={"access_token": token}
             )
     except httpx.HTTPError as exc:
         return Finding("fail", "token", f"no answer ({type(exc).__name__})", "try again")
     if answer.is_success:
-        return Finding("ok", "token", "the server takes it")
+        return Finding("ok", "token", "the server accepts it")
     found = f"the server refuses it ({answer.status_code})"
     return Finding("fail", "token", found, "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
 
@@ -100,27 +110,19 @@ def _python() -> Finding:
     return Finding("ok", "python", ".".join(map(str, sys.version_info[:3])))
 
 
-def _package(name: str) -> Finding:
-    wanted = next((need for need in _requirements() if _name_of(need) == name), name)
-    try:
-        return Finding("ok", name, version(name))
-    except PackageNotFoundError:
-        return Finding("fail", name, "not installed", f"pip install '{wanted}'")
-
-
-def _extra(extra: str, names: tuple[str, ...]) -> Finding:
-    missing = [name for name in names if not _installed(name)]
-    what = f"extra [{extra}]"
+def _packages(what: str, names: tuple[str, ...], verdict: Verdict, advice: str) -> Finding:
+    """The versions of `names`; `verdict` and `advice` if one of them is missing."""
+    found = {name: _version(name) for name in names}
+    missing = ", ".join(name for name in names if found[name] is None)
     if missing:
-        advice = f"pip install '{DISTRIBUTION}[{extra}]' if you want it"
-        return Finding("warn", what, f"lacks {', '.join(missing)}", advice)
-    return Finding("ok", what, ", ".join(f"{name} {version(name)}" for name in names))
+        return Finding(verdict, what, f"{missing} not installed", advice)
+    return Finding("ok", what, ", ".join(f"{name} {found[name]}" for name in names))
 
 
 def _voice() -> Finding:
     what = "voice (espeak-ng)"
     if find_spec("espeakng_loader") is None:
-        advice = f"pip install '{DISTRIBUTION}[demo]' for the demo"
+        advice = "pip install livelayer-demo for the demo"
         return Finding("warn", what, "not installed", advice)
     try:
         loader = import_module("espeakng_loader")
@@ -140,7 +142,7 @@ def _loopback() -> Finding:
     except OSError as exc:
         advice = "the embedded server needs it: check the firewall or the container"
         return Finding("fail", "loopback", f"cannot bind 127.0.0.1 ({exc.strerror})", advice)
-    return Finding("ok", "loopback", "127.0.0.1 takes TCP and UDP")
+    return Finding("ok", "loopback", "127.0.0.1 accepts TCP and UDP")
 
 
 def _control() -> Finding:
@@ -158,7 +160,8 @@ def _control() -> Finding:
 
 
 def _surfaces() -> Finding:
-    surfaces, broken = installed_surfaces(), list[str]()
+    surfaces = installed_surfaces()
+    broken: list[str] = []
     for surface in surfaces:
         try:
             load_surface(surface.name)
@@ -166,25 +169,12 @@ def _surfaces() -> Finding:
             broken.append(str(exc))
     if broken:
         return Finding("fail", "surfaces", "; ".join(broken), "see 'livelayer surfaces --check'")
-    names = [surface.name for surface in surfaces]
-    advice = "" if "web" in names else "pip install livelayer-web to show an agent on a web page"
-    return Finding("ok", "surfaces", ", ".join(names) or "none", advice)
+    names = ", ".join(surface.name for surface in surfaces)
+    return Finding("ok", "surfaces", names or "none installed")
 
 
-def _installed(name: str) -> bool:
+def _version(name: str) -> str | None:
     try:
-        version(name)
+        return version(name)
     except PackageNotFoundError:
-        return False
-    return True
-
-
-def _requirements() -> list[str]:
-    try:
-        return requires(DISTRIBUTION) or []
-    except PackageNotFoundError:
-        return []
-
-
-def _name_of(requirement: str) -> str:
-    return requirement.split(";")[0].strip().split("[")[0].rstrip("0123456789.<>=,~! ")
+        return None

@@ -19,10 +19,10 @@ _STYLES: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "bold re
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")] = False,
 ) -> None:
-    """Check this machine: Python, packages, extras, loopback, the voice of the demo.
+    """Check this machine: Python, packages, loopback, surfaces, the voice of the demo.
 
-    With LIVEKIT_URL set, also that the server answers there, and with LIVEKIT_API_KEY and
-    LIVEKIT_API_SECRET that it takes their tokens. Every line is ok, warn or fail and says what to
+    With LIVEKIT_URL set, also check that the server answers there, and with LIVEKIT_API_KEY and
+    LIVEKIT_API_SECRET that it accepts their tokens. Each line is ok, warn or fail and says what to
     do; nothing is installed or changed. Exits with 1 if a line says fail.
 
     Examples:
@@ -46,7 +46,7 @@ def command(
 
 def _show(finding: Finding) -> None:
     line = Text.assemble(
-        (f"{finding.verdict:<5}", _STYLES[finding.verdict]), (f"{finding.what:<18}"), finding.found
+        (f"{finding.verdict:<5}", _STYLES[finding.verdict]), (f"{finding.what:<26}"), finding.found
     )
     if finding.advice:
         line.append(f": {finding.advice}", "bold")

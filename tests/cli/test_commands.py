@@ -276,7 +276,7 @@ def test_the_dev_server_serves_until_it_is_told_to_stop(
         facts = json.loads(process.stdout.readline())
         keys = {"LIVEKIT_API_KEY": facts["key"], "LIVEKIT_API_SECRET": facts["secret"]}
         code, output = invoke("doctor", LIVEKIT_URL=facts["url"], **keys)
-        assert (code, "the server takes it" in output) == (0, True)
+        assert (code, "the server accepts it" in output) == (0, True)
         process.send_signal(number)
         assert process.wait(10) == 128 + number
         line = "livelayer: interrupted\n" if number == signal.SIGINT else ""
