@@ -116,7 +116,8 @@ def _packages(what: str, names: tuple[str, ...], verdict: Verdict, advice: str) 
     missing = ", ".join(name for name in names if found[name] is None)
     if missing:
         return Finding(verdict, what, f"{missing} not installed", advice)
-    return Finding("ok", what, ", ".join(f"{name} {found[name]}" for name in names))
+    versions = [f"{name} {found[name]}".removeprefix(f"{what} ") for name in names]
+    return Finding("ok", what, ", ".join(versions))
 
 
 def _voice() -> Finding:

@@ -1,4 +1,4 @@
-"""What a scripted room wrote down about the session that used it."""
+"""What a scripted room recorded about the session that used it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .waiting import Signal
 
 F = TypeVar("F", AudioFrame, VideoFrame)
 KEPT: Final = 10_000
-"""Records of one kind that are kept; the oldest go first."""
+"""Records of one kind that are kept; the oldest are dropped first."""
 
 
 class SentPacket(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class SentPacket(msgspec.Struct, frozen=True):
 
     @property
     def message(self) -> Message:
-        """The packet as the message it is.
+        """The decoded message.
 
         Raises:
             MalformedMessageError: the packet is not a message.
@@ -59,7 +59,7 @@ class SentText(msgspec.Struct, frozen=True):
 
 @final
 class SentLog:
-    """The packets a session sent, in order; `next` takes them one after the other."""
+    """The packets that a session sent, in order; `next` takes them one by one."""
 
     def __init__(self) -> None:
         self._kept: deque[SentPacket] = deque(maxlen=KEPT)
@@ -84,9 +84,9 @@ class SentLog:
 
 
 class ScriptedTrack(Generic[F]):
-    """A track that the session published: keeps what was pushed into it.
+    """A track that the session published; it keeps the frames pushed into it.
 
-    `pushing` is the gate that every frame passes: hold it for a full buffer.
+    `pushing` is the gate that every frame passes: hold it to imitate a full buffer.
     """
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class ScriptedTrack(Generic[F]):
 
     @property
     def frames(self) -> Sequence[F]:
-        """What was pushed, oldest first."""
+        """The frames pushed, oldest first."""
         return tuple(self._frames)
 
     @property

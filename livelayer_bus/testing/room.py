@@ -1,4 +1,4 @@
-"""A room without a server: everything an agent or a network can do, at the moment a test wants."""
+"""A room without a server: the test decides what the agent and the network do, and when."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class ScriptedStream:
         self.number = number
 
     def write(self, more: str) -> None:
-        """Add words to the utterance."""
+        """Append to the utterance."""
         self._text += more
         self._report(final=False)
 
     def close(self) -> None:
-        """Finish the utterance. Not called: the stream's trailer was lost."""
+        """Finish the utterance. Without this call the stream's trailer was lost."""
         self._report(final=True)
 
     def _report(self, *, final: bool) -> None:
@@ -78,11 +78,11 @@ class ScriptedStream:
 
 @final
 class ScriptedRoom:
-    """A `RoomPort` in the hands of a test.
+    """A `RoomPort` that the test controls.
 
-    Calls of the session pass gates (`joining`, `sending`, `publishing`, `closing`): open unless
-    held or made to fail. What the agent or the network does is a method; each takes effect before
-    it returns. Works on every loop; belongs to the loop of its session.
+    Calls of the session pass gates (`joining`, `sending`, `publishing`, `closing`), which the test
+    can hold or make fail. Each action of the agent or the network is a method and takes effect
+    before it returns. Belongs to the event loop of its session.
     """
 
     def __init__(
@@ -92,10 +92,10 @@ class ScriptedRoom:
         agent: str | None = None,
         on_join: Callable[[], None] | None = None,
     ) -> None:
-        """Make a room that nobody has joined.
+        """Create a room that is not joined yet.
 
         Args:
-            joining: the gate of `connect`; one of its own unless given.
+            joining: the gate of `connect`; a new one by default.
             agent: an agent of this identity is active as soon as the room is joined.
             on_join: called when the session has joined.
         """
@@ -107,8 +107,7 @@ class ScriptedRoom:
         self._agent = agent
         self._agent_at_join = agent
         self._access: RoomAccess | None = None
-        self._sink: RoomSink | None = None
-        self._media: MediaWriters | None = None
+        self._links: tuple[RoomSink, MediaWriters] | None = None
         self._joined = False
         self._lost = False
         self._leaving = False
@@ -124,7 +123,7 @@ class ScriptedRoom:
 
     @property
     def access(self) -> RoomAccess | None:
-        """What the session joined with; None before it tried."""
+        """What the session joined with; None before `connect`."""
         return self._access
 
     @property
@@ -134,7 +133,7 @@ class ScriptedRoom:
 
     @property
     def was_joined(self) -> bool:
-        """Whether the session ever got in."""
+        """Whether the session ever joined."""
         return self._joined
 
     @property
@@ -185,18 +184,18 @@ class ScriptedRoom:
     # The agent -------------------------------------------------------------------------------
 
     def agent_joins(self, identity: str = AGENT, *, active: bool = True) -> None:
-        """The agent's participant comes; not `active`: it cannot receive data yet."""
+        """The agent's participant joins; unless `active`, it cannot receive data yet."""
         self._agent = identity
         self._report(AgentPresence(identity, active))
 
     def agent_activates(self) -> None:
         """The agent's participant can receive data from now on."""
         if self._agent is None:
-            raise ScriptError("an agent that is not there becomes active", "agent_joins() first")
+            raise ScriptError("activate an agent that has not joined", "call agent_joins() first")
         self._report(AgentPresence(self._agent, active=True))
 
     def agent_leaves(self) -> None:
-        """The agent's participant is gone."""
+        """The agent's participant leaves."""
         self._agent = None
         self._report(AgentPresence(None, active=False))
 
@@ -207,7 +206,7 @@ class ScriptedRoom:
     def agent_says(
         self, message: Message | Mapping[str, object] | bytes, *, topic: str | None = None
     ) -> None:
-        """A data packet of the agent: a message, any JSON object, or bytes as they are."""
+        """A data packet of the agent: a message, a JSON object, or raw bytes."""
         self.packet(message, sender=self._agent or AGENT, topic=topic, from_agent=True)
 
     def packet(
@@ -218,18 +217,18 @@ class ScriptedRoom:
         topic: str | None = None,
         from_agent: bool = False,
     ) -> None:
-        """A data packet of anybody; `sender` None: of the server."""
+        """A data packet of any participant; `sender` None: of the server."""
         data = message if isinstance(message, bytes) else encode(message)
         self._report(PacketReceived(data, sender, topic, from_agent))
 
     def open_stream(self, segment: str, role: Role = "agent") -> ScriptedStream:
-        """A transcription stream opens for the utterance `segment`; open it anew to repeat it."""
-        self._use_sink()
+        """A transcription stream opens for the utterance `segment`; another one repeats it."""
+        self._require_links()
         self._streams += 1
         return ScriptedStream(self._report, segment, role, self._streams)
 
     def transcribes(self, segment: str, text: str, role: Role = "agent") -> None:
-        """A whole utterance in one stream, finished."""
+        """A finished utterance in one stream."""
         stream = self.open_stream(segment, role)
         stream.write(text)
         stream.close()
@@ -239,33 +238,33 @@ class ScriptedRoom:
     def track_starts(
         self, kind: TrackKind, *, sid: str | None = None, participant: str | None = None
     ) -> None:
-        """The agent's audio or video begins to deliver."""
+        """The agent's audio or video track starts."""
         self._set_track(kind, True, sid or f"TR_{kind}", participant or self._agent)
 
     def track_stops(self, kind: TrackKind, *, participant: str | None = None) -> None:
-        """The agent's audio or video is gone, for a while or for good."""
+        """The agent's audio or video track ends."""
         self._set_track(kind, False, None, participant or self._agent)
 
     def push_video(self, frame: VideoFrame | None = None) -> VideoFrame:
-        """One picture of the agent (None: a small test picture); returns it."""
+        """Push one picture of the agent (None: a small test picture); returns it."""
         frame = frame or grey_picture()
-        media = self._use_media()
+        _, media = self._require_links()
         if not self._leaving:  # a real adapter feeds nothing once `aclose` is called
             media.video.push(frame)
         return frame
 
     def push_audio(self, frame: AudioFrame | None = None) -> AudioFrame:
-        """One stretch of the agent's voice (None: 10 ms of silence); returns it."""
+        """Push one audio frame of the agent (None: 10 ms of silence); returns it."""
         frame = frame or silence()
-        media = self._use_media()
+        _, media = self._require_links()
         if not self._leaving:
             media.audio.push(frame)
         return frame
 
     # The network -----------------------------------------------------------------------------
 
-    def reconnecting(self, reason: str = "the network is away") -> None:
-        """The SDK begins to restore the connection by itself."""
+    def reconnecting(self, reason: str = "the network is down") -> None:
+        """The SDK starts to restore the connection."""
         self._report(ConnectionInterrupted(reason))
 
     def reconnected(self) -> None:
@@ -275,8 +274,8 @@ class ScriptedRoom:
     def lose(
         self, reason: str = "the server went away", *, rejoin: bool = True, fault: bool = True
     ) -> None:
-        """The room is gone; see `RoomLost` for `rejoin` and `fault`."""
-        self._use_sink()
+        """The room is lost; see `RoomLost` for `rejoin` and `fault`."""
+        self._require_links()
         self._lost = True
         self._report(RoomLost(reason, rejoin, fault))
 
@@ -293,8 +292,8 @@ class ScriptedRoom:
 
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
         if self._access is not None:
-            raise ScriptError("one room is joined twice", "a session takes a new room each time")
-        self._access, self._sink, self._media = access, sink, media
+            raise ScriptError("join one room twice", "a session takes a new room each time")
+        self._access, self._links = access, (sink, media)
         await self.joining.enter()
         self._joined = True
         if self._agent_at_join is not None:
@@ -342,7 +341,7 @@ class ScriptedRoom:
 
     def _check_joined(self, call: str) -> None:
         if not self.joined:
-            raise BrokenError(f"the scripted room is not joined: {call} was not taken")
+            raise BrokenError(f"the scripted room is not joined: {call} failed")
 
     def _set_track(
         self, kind: TrackKind, available: bool, sid: str | None, participant: str | None
@@ -350,18 +349,9 @@ class ScriptedRoom:
         self._report(TrackReported(kind, available, sid, participant))
 
     def _report(self, event: RoomEvent) -> None:
-        self._use_sink().report(event)
+        self._require_links()[0].report(event)
 
-    def _use_sink(self) -> RoomSink:
-        if self._sink is None:
-            raise ScriptError(
-                "something happens in a room before anybody connects to it",
-                "await rooms.next() first",
-            )
-        return self._sink
-
-    def _use_media(self) -> MediaWriters:
-        self._use_sink()
-        if self._media is None:
-            raise ScriptError("a frame before anybody connects", "await rooms.next() first")
-        return self._media
+    def _require_links(self) -> tuple[RoomSink, MediaWriters]:
+        if self._links is None:
+            raise ScriptError("act before the session connects", "await rooms.next() first")
+        return self._links

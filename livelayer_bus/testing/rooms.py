@@ -1,4 +1,4 @@
-"""A server without a network: hands out scripted rooms, and the tokens to join them."""
+"""A server without a network: scripted rooms, and the tokens to join them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ URL = "ws://scripted.invalid"
 
 @final
 class ScriptedTokens:
-    """A `TokenSource`: every request is written down and gets a token and a room name of its own.
+    """A `TokenSource`: each request is recorded and gets its own token and room name.
 
-    A request for a prior room gets that room's name. `gate` holds requests up, or refuses them.
+    A request for a prior room gets that room's name. `gate` can hold or refuse requests.
     """
 
     def __init__(self, agent_config: AgentConfig | None = None) -> None:
@@ -28,7 +28,7 @@ class ScriptedTokens:
 
     @property
     def requests(self) -> tuple[TokenRequest, ...]:
-        """What was asked for, oldest first."""
+        """The requests, oldest first."""
         return tuple(self._requests)
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
@@ -45,7 +45,7 @@ class ScriptedTokens:
 
 @final
 class ScriptedRooms:
-    """A `RoomFactory` under a test's control: one `ScriptedRoom` for each connection.
+    """A `RoomFactory` that the test controls: one `ScriptedRoom` for each connection.
 
         rooms = ScriptedRooms()
         async with Session("agt", tokens=rooms.tokens, room=rooms) as session:
@@ -53,7 +53,7 @@ class ScriptedRooms:
             room = await rooms.next()
             room.agent_joins()
 
-    `joining` is the gate that every room's `connect` passes: hold it, or make it fail.
+    `joining` is the gate that each room's `connect` passes: hold it, or make it fail.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class ScriptedRooms:
         agent_config: AgentConfig | None = None,
         prepare: Callable[[ScriptedRoom], None] | None = None,
     ) -> None:
-        """Make a server without rooms.
+        """Create a server without rooms.
 
         Args:
             agent: an agent of this identity is active in each room as soon as it is joined; None:
-                the test lets one join.
+                without an agent until the test adds one.
             agent_config: what every token comes with.
             prepare: called with each new room before the session gets it.
         """
@@ -88,7 +88,7 @@ class ScriptedRooms:
 
     @property
     def rooms(self) -> tuple[ScriptedRoom, ...]:
-        """Every room handed out, oldest first, also those that were never joined."""
+        """Every room created, oldest first, joined or not."""
         return tuple(self._rooms)
 
     async def next(self) -> ScriptedRoom:

@@ -110,7 +110,7 @@ def test_a_command_without_its_distribution_says_what_to_install(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (["run"], 2, "livelayer.toml: cannot be read"),
         (["send", "user_message"], 3, "no session is running: start one with"),
@@ -120,13 +120,13 @@ def test_a_command_without_its_distribution_says_what_to_install(
     ],
 )
 def test_an_error_is_one_line_with_what_to_do(
-    livelayer: Livelayer, arguments: list[str], code: int, told: str
+    livelayer: Livelayer, arguments: list[str], code: int, message: str
 ) -> None:
     done = livelayer(*arguments)
     assert done.returncode == code
     assert done.stderr.startswith("livelayer: ")
     assert done.stderr.count("\n") == 1
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_debug_shows_the_traceback(livelayer: Livelayer) -> None:

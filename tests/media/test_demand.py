@@ -1,4 +1,4 @@
-"""Demand: a writer learns whether anybody wants frames, and an unwanted reader leaves no trace."""
+"""Demand: a writer learns whether there are readers; a dropped reader leaves no trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VideoChannel: the newest frame for everybody, every miss counted, nothing piled up."""
+"""VideoChannel: the newest frame for every reader; misses are counted, nothing accumulates."""
 
 from __future__ import annotations
 

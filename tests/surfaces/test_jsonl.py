@@ -1,4 +1,4 @@
-"""The recorder: every event once and in order, also when it is away, slow, or cut off."""
+"""The recorder: every event once and in order, also when it is unmounted, slow, or cut off."""
 
 from __future__ import annotations
 
@@ -202,11 +202,11 @@ async def test_a_line_of_a_later_version_is_told_and_skipped(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("file", [3, io.StringIO(), None])
 async def test_what_is_no_binary_file_is_refused_when_it_is_given(file: object) -> None:
-    with pytest.raises(MisuseError, match="a path, or a file opened in binary mode"):
+    with pytest.raises(MisuseError, match="a path or an open binary file"):
         JsonlSurface(file)  # type: ignore[arg-type] # on purpose
 
 
 async def test_a_configuration_error_names_the_path(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be written") as caught:
+    with pytest.raises(ConfigError, match="cannot be opened for writing") as caught:
         jsonl._open(tmp_path)
     assert str(tmp_path) in str(caught.value)

@@ -123,7 +123,7 @@ class Diverges(OwnSession):
 class Lies(OwnSession):
     @property
     def agent_id(self) -> str:
-        return "somebody"
+        return "another"
 
 
 class Ignores(OwnSession):

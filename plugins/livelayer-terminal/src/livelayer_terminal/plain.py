@@ -1,4 +1,4 @@
-"""The console without a terminal: one plain line for every change that a person wants to know."""
+"""The console without a terminal: one line for each change that concerns a person."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .view import clean
 
 
 def plain_line(event: Event) -> str | None:
-    """The line for an event; None for one that is only of interest to programs.
+    """The line for an event; None for one that concerns programs only.
 
-    Data messages are named by their type; what they hold is not shown, unless a person typed it.
+    A data message is shown by its type alone, unless a person typed it.
     """
     match event:
         case events.TranscriptUpdated(entry=entry) if entry.final:
@@ -26,7 +26,7 @@ def plain_line(event: Event) -> str | None:
             active = "ready" if event.ready else "active" if event.active else "gone"
             return _line("state", f"agent {active}")
         case events.DataReceived(type="agent_state"):
-            return None  # told by AgentStateChanged
+            return None  # AgentStateChanged reports it
         case events.DataReceived():
             return _line("data in", event.type or "not a JSON message")
         case events.DataSent(type="user_message"):
@@ -40,13 +40,13 @@ def plain_line(event: Event) -> str | None:
 
 
 def typed_text(event: events.DataSent) -> str:
-    """What a person typed, of a `user_message` that was sent."""
+    """The text of a `user_message` that was sent."""
     message = event.message
     return message.text if isinstance(message, UserMessage) else ""
 
 
 def opening_line(state: SessionState) -> str:
-    """The line a plain console begins with: what it found."""
+    """The first line: the session's state when the surface was mounted."""
     return _line("session", f"{state.id} with {state.agent_id} is {state.connection_state}")
 
 
@@ -57,7 +57,7 @@ def _notice(event: Event) -> str | None:
         case events.Reconnected():
             return _line("session", "reconnected" + (" with a new token" if event.rejoined else ""))
         case events.EpochStarted():
-            return _line("session", f"turned to {event.agent_id}")
+            return _line("session", f"switched to {event.agent_id}")
         case events.MicrophoneChanged():
             return _line("mic", f"held by {event.owner}" if event.owner else "free")
         case events.SurfaceMounted():
