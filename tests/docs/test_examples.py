@@ -130,7 +130,7 @@ async def test_every_page_may_open_a_session_of_its_own(anyio_backend: str) -> N
         async with httpx.AsyncClient(base_url=url) as client:
             page = (await client.get("/")).text
             opened = await client.post("/livelayer/sessions", json={"agent_id": "demo"})
-            joined = await client.post(f"{opened.json()['base']}/viewers", json={})
+            joined = await client.post(f"/livelayer/{opened.json()['base']}/viewers", json={})
             unknown = await client.post("/livelayer/sessions", json={"agent_id": "another"})
             assert 'agent-id="demo"' in page
             assert (opened.status_code, joined.status_code) == (201, 201)

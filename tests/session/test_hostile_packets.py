@@ -257,7 +257,7 @@ async def test_a_hostile_packet_while_joining_takes_nothing_with_it(
         assert (session.connection_state, session.state.agent_ready) == ("connected", True)
         assert [entry.text for entry in session.transcript] == ["Good day"]
         assert (await anext(malformed)).sender == "somebody"
-        room.packet(data, sender="somebody", from_agent=from_agent)
+        scripted_rooms.rooms[-1].packet(data, sender="somebody", from_agent=from_agent)
         assert (await anext(malformed)).sender == "somebody"
 
 

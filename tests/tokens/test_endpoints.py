@@ -308,7 +308,7 @@ def _token(url: str) -> object:
     ],
 )
 async def test_an_address_is_checked_up_front(make: Callable[[str], object], url: str) -> None:
-    with pytest.raises(ConfigError, match="no address that can be used"):
+    with pytest.raises(ConfigError, match="invalid address"):
         make(url)
 
 
@@ -331,7 +331,7 @@ async def test_a_header_that_cannot_be_sent_is_refused_without_repeating_it(valu
 
 
 async def test_a_header_name_and_a_body_are_checked() -> None:
-    with pytest.raises(ConfigError, match="no name for a header"):
+    with pytest.raises(ConfigError, match="not a valid header name"):
         TokenEndpoint("http://x.example", {"x evil": "1"})
     with pytest.raises(ConfigError, match="no JSON form"):
         SessionEndpoint("http://x.example", body={"at": object()})

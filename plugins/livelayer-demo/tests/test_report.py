@@ -43,16 +43,17 @@ def problems(observer: Observer) -> tuple[str, ...]:
 async def test_a_conversation_that_was_ended_and_continued_is_fine() -> None:
     async with EmbeddedServer() as server:
         keys = LocalKeys(server.url, server.key, server.secret, room_name="demo")
-        async with Session("demo", tokens=keys) as session, anyio.create_task_group() as group:
+        async with Session("demo", tokens=keys) as session:
             observer = Observer(session)
-            await group.start(observer.run)
-            for _ in range(3):
-                await session.connect()
-                await session.disconnect()
-            await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
-    assert observer.changes.count("connected") == 3
-    assert not any("joins" in problem for problem in problems(observer))
+            async with anyio.create_task_group() as group:
+                await group.start(observer.run)
+                for _ in range(3):
+                    await session.connect()
+                    await session.disconnect()
+                await anyio.wait_all_tasks_blocked()
+                group.cancel_scope.cancel()
+            assert observer.changes.count("connected") == 3
+            assert not any("joins" in problem for problem in problems(observer))
 
 
 async def test_a_room_that_is_joined_again_unexpectedly_is_a_problem() -> None:

@@ -242,8 +242,8 @@ class DemoAgent:
             return
         for name in _NOISY_LOGGERS:
             logger = logging.getLogger(name)
-            # A level that the application chose is kept.
-            if logger.level == logging.NOTSET:
+            # A level that the application chose is kept, also one that a parent has.
+            if logger.getEffectiveLevel() < logging.WARNING and logger.level == logging.NOTSET:
                 self._levels[name] = logger.level
                 logger.setLevel(logging.WARNING)
 

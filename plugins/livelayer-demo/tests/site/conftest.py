@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -12,6 +14,7 @@ from livelayer_demo import DemoAgent, demo_agent_token
 from livelayer_demo.web import SITE
 from livelayer_embedded import EmbeddedServer
 from livelayer_web import Agent, WebSurface
+from playwright.async_api import Browser, Page, async_playwright
 
 from livelayer_bus import LocalKeys, Session
 from livelayer_bus.messages import ALL, Capability
@@ -60,3 +63,38 @@ async def site(capabilities: frozenset[Capability]) -> AsyncGenerator[Site]:
             session.mount(surface, key="web", capabilities=capabilities)
             url = await surface.wait_url()
             yield Site(url, session, surface)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """LiveKit's libraries run on asyncio; one loop for a module, whose tests share a browser."""
+    return "asyncio"
+
+
+def chromium(bundled: str) -> str:
+    """The path of the system's Chromium, else of Playwright's; without one, the test is skipped."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or bundled
+    if not Path(path).exists():
+        pytest.skip("need Chromium (make test installs it where it can)")
+    return path
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncGenerator[Browser]:
+    async with async_playwright() as playwright:
+        path = chromium(playwright.chromium.executable_path)
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        browser = await playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncGenerator[Page]:
+    """A page; an error of its scripts fails the test."""
+    faults: list[str] = []
+    page = await browser.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page
+    await page.close()
+    assert not faults, faults

@@ -16,7 +16,7 @@ _Id = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class PageBody(msgspec.Struct, frozen=True):
-    """What a page says of itself."""
+    """A page's address and title, as the page reports them."""
 
     url: Annotated[str, Meta(max_length=4096)] = ""
     title: Annotated[str, Meta(max_length=1024)] = ""

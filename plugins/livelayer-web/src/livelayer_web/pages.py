@@ -1,4 +1,4 @@
-"""An agent's commands on their way to the page that carries them out, and its answers back."""
+"""Routes an agent's commands to pages, and the pages' answers back."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from .viewers import Viewer, Viewers
 PATIENCE: Final = 2.0
 """Seconds that a command waits for a page: as long as a reload may take."""
 END_SECONDS: Final = 1.0
-"""For the timers of a surface that is unmounted to end."""
+"""How long the timers may take to end after unmounting."""
 
 Reason: TypeAlias = Literal["capability", "invalid", "failed"]
-"""Why a page did not carry a command out."""
+"""Why a page did not carry out a command."""
 
 
 @final
 class Pages:
     """Gives each command to one page, and its answer to the agent.
 
-    Guarantee: a command goes to the active page; if that page has no event stream, or loses it,
-    the command waits for it for `PATIENCE`, and then fails. It is written again to a stream of
-    the page that it was given to, until it is answered; never to another page, which would carry
-    it out twice. Each is settled once: by the page's answer, or as failed, or after ten seconds.
-    An answer's replies reach the agent first, in order.
+    Guarantee: a command goes to the active page. If that page has no event stream, or loses it, the
+    command waits for `PATIENCE` and then fails. Until it is answered, it is written again to each
+    new stream of the same page, and never to another page, which would carry it out twice. Each
+    command is finished once: by the page's answer, as failed, or after ten seconds. An answer's
+    replies reach the agent first, in order.
 
     Args:
-        session: whose commands these are.
+        session: where the commands come from.
         viewers: the pages.
-        stream_of: the event stream of a page, if it has one.
-        numbers: names commands on the wire; never repeats.
-        clock: what patience is measured on.
+        stream_of: returns the event stream of a page, if it has one.
+        numbers: identify commands on the wire; they never repeat.
+        clock: what `PATIENCE` is measured on.
         max_bytes: of one reply.
     """
 
@@ -70,17 +70,17 @@ class Pages:
             numbers=numbers,
         )
         self.outcomes: Counter[str] = Counter()
-        """Settled commands: `ok`, or why not."""
+        """Finished commands by outcome: `ok`, or the reason."""
 
     def __len__(self) -> int:
-        """Commands that are not settled yet."""
+        """Commands that are not finished yet."""
         return len(self._router)
 
     async def run(self) -> None:
         """Take commands until the session ends."""
         try:
             async for command in self._commands:
-                # What is of unknown type reaches every page as an event.
+                # A command of an unknown type reaches every page as an event.
                 if not isinstance(command, RawMessage):
                     self._router.route(command, encode(command))
         finally:
@@ -88,11 +88,11 @@ class Pages:
             await self._tasks.aclose(END_SECONDS)
 
     def stream_opened(self, stream: EventStream) -> None:
-        """A page can take commands: what it was given, and what waited for it, is written."""
+        """A page accepts commands: those that were given to it, or wait for it, are written."""
         self._router.target_ready(stream.viewer)
 
     def stream_closed(self, viewer: Viewer) -> None:
-        """A page cannot take commands any more; it may come back."""
+        """A page no longer accepts commands. It may come back."""
         self._router.target_away(viewer.key)
 
     async def answer(
@@ -103,12 +103,12 @@ class Pages:
         reason: Reason | None,
         replies: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Settle a command with what the page says; its replies go to the agent first.
+        """Finish a command with the page's answer. Its replies go to the agent first.
 
         Raises:
-            Problem: it is settled already, or was given to another page.
-            MalformedMessageError, MessageTooLargeError: a reply cannot be sent; nothing was, and
-                the page may answer again.
+            Problem: it is finished already, or was given to another page.
+            MalformedMessageError, MessageTooLargeError: a reply cannot be sent; none was,
+                and the page may answer again.
             LivelayerError: a reply could not be sent; the command has failed.
         """
         routed = self._router.find(number, viewer.key)

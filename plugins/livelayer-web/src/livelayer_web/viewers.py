@@ -1,4 +1,4 @@
-"""The pages that look at one session: who they are, which one is used, when one has gone."""
+"""The pages of one session: their keys and grants, which one is active, when one has gone."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .resume_store import ResumeRecord, ResumeStore, digest_of
 from .token_format import GRANTS, Grant
 
 BEAT_SECONDS: Final = 1.5
-"""How often a page says that it is there."""
+"""How often a page sends a heartbeat."""
 SILENCE_SECONDS: Final = 5.0
-"""How long a page that says nothing is taken to be there."""
+"""How long a page may be silent until it counts as gone."""
 
 
 NONE: Final[frozenset[Capability]] = frozenset()
@@ -33,11 +33,11 @@ class Wants(msgspec.Struct, frozen=True):
     video: bool = True
     audio: bool = True
     height: Annotated[int, Meta(ge=1, le=16_384)] | None = None
-    """Of its largest visible picture, in device pixels."""
+    """Of its largest visible video element, in device pixels."""
 
 
 class PageInfo(msgspec.Struct, frozen=True):
-    """What a page says of itself."""
+    """A page's address and title, as the page reports them."""
 
     url: str = ""
     title: str = ""
@@ -59,13 +59,13 @@ class ViewerInfo(msgspec.Struct, frozen=True):
 
 @final
 class Viewer:
-    """One page, from joining until it left, fell silent, or was ended.
+    """One page, from joining until it leaves, falls silent or is ended.
 
     Args:
-        name: names it to people; no secret.
+        name: identifies it to people; not a secret.
         grants: what it may do.
-        token_id: the token that let it in; None without tokens.
-        silent: it never says that it is there: its media connection does.
+        token_id: the token that it joined with; None without viewer tokens.
+        silent: it sends no heartbeats: it stays as long as its media connection.
     """
 
     def __init__(
@@ -76,15 +76,15 @@ class Viewer:
         self.token_id: Final = token_id
         self.silent: Final = silent
         self.last_used = 0
-        """In the order of use; 0: never."""
+        """In the order of use; 0: never used."""
         self.capabilities: Final = ALL if "talk" in grants and not silent else NONE
-        """What the agent may do to it, of what it may do to the surface."""
-        self.heard = 0.0
+        """What the agent may do on this page; at most what it may do on the surface."""
+        self.last_seen = 0.0
         self.wants = Wants()
         self.page: PageInfo | None = None
         self.connection: MediaConnection | None = None
         self.streams = 0
-        """Event streams that are open."""
+        """Open event streams."""
         self.ended: str | None = None
         """Why it has ended."""
         self._on_end: list[Callable[[], None]] = []
@@ -94,11 +94,15 @@ class Viewer:
 
     @property
     def key(self) -> str:
-        """What commands name it by: its id, not the secret key of the page."""
+        """Its name for the command router: its id, not its secret key."""
         return self.id
 
     def on_end(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback()` once at its end, at once if it has ended; gives the removal."""
+        """Call `callback()` once at its end, or now if it has ended.
+
+        Returns:
+            A function that removes the callback.
+        """
         if self.ended is not None:
             callback()
             return lambda: None
@@ -123,17 +127,17 @@ class Viewer:
 class Viewers:
     """Every page of one mounted surface.
 
-    Guarantee: a page that was not heard for `SILENCE_SECONDS` has ended that long after it was
-    heard last, while `run` runs. Keys are kept as digests. A page that comes back with the key it
-    had finds its place: name, grants, and how recently it was used; its old key opens nothing
-    else. There are at most `limit` pages.
+    Guarantee: while `run` runs, a page ends `SILENCE_SECONDS` after its last request. Keys are kept
+    as digests. A page that returns with its old key is the same viewer: with its name, its grants
+    and when it was last used. The old key is valid for nothing else. There are at most `limit`
+    pages.
 
     Args:
-        session_id: whose pages these are.
-        places: of pages that have gone.
+        session_id: the session's id.
+        resume_store: records of pages that have gone.
         clock: what silence is measured on.
         limit: pages at once.
-        changed: called when a page came, went or became the active one.
+        changed: called when a page joined, left or became active.
     """
 
     def __init__(
@@ -154,7 +158,7 @@ class Viewers:
         self._active: Viewer | None = None
         self._uses = count(1)
         self.joined = 0
-        """Pages that ever joined, those that came back included."""
+        """Pages that ever joined, including those that came back."""
         self.resumed = 0
         self.fell_silent = 0
         self.peak = 0
@@ -168,13 +172,13 @@ class Viewers:
 
     @property
     def full(self) -> bool:
-        """Whether there is no place for another page."""
+        """Whether the limit of pages is reached."""
         return len(self._by_key) >= self._limit
 
     @property
     def active(self) -> Viewer | None:
-        """Whom the agent's commands go to: of the pages that may answer them, the one that a
-        person used last, or else the one that joined first."""
+        """The page that the agent's commands go to: of the pages that may answer them, the one
+        that a person used last, or else the one that joined first."""
         return self._active
 
     def join(
@@ -184,14 +188,14 @@ class Viewers:
         *,
         silent: bool = False,
     ) -> tuple[Viewer, str]:
-        """A new page and its key. Ask `full` before."""
+        """A new page and its key. Check `full` before."""
         return self._add(Viewer(self._new_id(), grants, token_id, silent=silent))
 
     def resume(self, key: str) -> tuple[Viewer, str] | None:
-        """The page that had this key, with a new one; None if no place is remembered.
+        """The page that had this key, with a new key; None if it is not remembered.
 
-        A place that is still in use (its event stream is open: the tab was duplicated) stays with
-        its page; who asks becomes another one like it.
+        If the page still has an open event stream (the tab was duplicated), it keeps its name, and
+        the caller becomes another page with the same grants.
         """
         digest = digest_of(key)
         held = self._by_key.get(digest)
@@ -203,7 +207,7 @@ class Viewers:
         if record is None:
             return None
         living = {viewer.id: viewer for viewer in self}
-        # It was given a new key before, and comes back with the old one: the answer was lost.
+        # It got a new key before and returns with the old one: the answer was lost.
         if (other := living.get(record.id)) is not None:
             if other.streams:
                 return self._twin(record.grants, record.token_id, record.used)
@@ -214,14 +218,14 @@ class Viewers:
         return self._add(viewer)
 
     def by_key(self, key: str) -> Viewer | None:
-        """The page with this key; it was heard by that."""
+        """The page with this key. This counts as a sign of life."""
         viewer = self._by_key.get(digest_of(key))
         if viewer is not None:
-            viewer.heard = self._clock.now()
+            viewer.last_seen = self._clock.now()
         return viewer
 
     def has_key(self, key: str) -> bool:
-        """Whether it is a page's key; nobody is heard by that."""
+        """Whether it is a page's key. This does not count as a sign of life."""
         return digest_of(key) in self._by_key
 
     def use(self, viewer: Viewer) -> None:
@@ -231,7 +235,7 @@ class Viewers:
             self._tell_changed()
 
     def leave(self, viewer: Viewer, why: str = "left") -> None:
-        """End it; it may come back to its place. Twice is fine."""
+        """End it. It may come back as the same viewer. Idempotent."""
         digest = self._key_of.pop(viewer, None)
         if digest is None:
             return
@@ -245,7 +249,7 @@ class Viewers:
         self._tell_changed()
 
     def revoke(self, token_id: str) -> None:
-        """End the pages that the token let in, and forget their places."""
+        """End the pages that joined with the token, and forget their records."""
         for viewer in self:
             if viewer.token_id == token_id:
                 self.leave(viewer, "revoked")
@@ -257,15 +261,15 @@ class Viewers:
             self.leave(viewer, why)
 
     async def run(self) -> None:
-        """End who falls silent, until cancelled."""
+        """End pages that fall silent, until cancelled."""
         while True:
-            # Whoever joins while this sleeps is due after it wakes: nobody can be due before.
+            # A page that joins during this sleep is due after it.
             now = self._clock.now()
-            due = min((v.heard for v in self if not v.silent), default=now) + SILENCE_SECONDS
+            due = min((v.last_seen for v in self if not v.silent), default=now) + SILENCE_SECONDS
             await self._clock.sleep(max(0.0, due - now))
             now = self._clock.now()
             for viewer in self:
-                if not viewer.silent and viewer.heard + SILENCE_SECONDS <= now:
+                if not viewer.silent and viewer.last_seen + SILENCE_SECONDS <= now:
                     self.fell_silent += 1
                     self.leave(viewer, "silent")
 
@@ -278,7 +282,7 @@ class Viewers:
 
     def _add(self, viewer: Viewer) -> tuple[Viewer, str]:
         key = secrets.token_urlsafe(32)
-        viewer.heard = self._clock.now()
+        viewer.last_seen = self._clock.now()
         digest = digest_of(key)
         self._by_key[digest] = viewer
         self._key_of[viewer] = digest

@@ -291,7 +291,7 @@ def forward_reports(sender: RTCRtpSender, reports: ReportHandler) -> None:
     private: Any = sender
     handle = private._handle_rtcp_packet
 
-    async def heard(packet: object) -> None:
+    async def handle_and_forward(packet: object) -> None:
         if isinstance(packet, RtcpPsfbPacket):
             _forward_feedback(packet, private._ssrc, reports)
         elif isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
@@ -300,7 +300,7 @@ def forward_reports(sender: RTCRtpSender, reports: ReportHandler) -> None:
                     reports.packets_lost(report.fraction_lost / LOST_UNIT)
         await handle(packet)
 
-    private._handle_rtcp_packet = heard
+    private._handle_rtcp_packet = handle_and_forward
 
 
 def _forward_feedback(packet: RtcpPsfbPacket, ssrc: int, reports: ReportHandler) -> None:

@@ -165,7 +165,8 @@ class _StampedSource(rtc.VideoSource):
 
     def capture_frame(self, frame: rtc.VideoFrame, **options: Any) -> None:
         stamp = rtc.FrameMetadata(user_timestamp=time.time_ns() // 1000)  # microseconds
-        super().capture_frame(frame, **{"metadata": stamp, **options})
+        options.setdefault("metadata", stamp)
+        super().capture_frame(frame, **options)
 
 
 @final
@@ -229,7 +230,9 @@ class _FaceVoice(AudioOutput):
             self._video.resume()
 
     def advance(self, seconds: float) -> None:
-        """Note that audio was played."""
+        """Note that audio was played; the last of a speech that was just cleared does not count."""
+        if not self._segments:
+            return
         if self._position == 0.0:
             self.on_playback_started(created_at=time.time())
         self._position += seconds
