@@ -80,10 +80,6 @@ class Scenario:
 Step: TypeAlias = Callable[[Scenario], Awaitable[None]]
 
 
-async def _nothing(scenario: Scenario) -> None:
-    await settle()
-
-
 async def _agent_works(scenario: Scenario) -> None:
     for raw in ("initializing", "listening", "thinking", "speaking", "unheard-of", "failed"):
         scenario.room.agent_state(raw)
@@ -142,20 +138,12 @@ async def _rejoin(scenario: Scenario) -> None:
     await scenario.rooms.next()
 
 
-async def _disconnect(scenario: Scenario) -> None:
-    await scenario.session.disconnect()
-
-
-async def _switch(scenario: Scenario) -> None:
-    await scenario.session.switch_agent("agt_second")
-
-
 async def _fail(scenario: Scenario) -> None:
     scenario.room.lose("the room was deleted", rejoin=False)
 
 
 STEPS: Final[tuple[tuple[str, Step], ...]] = (
-    ("mounted on an idle session", _nothing),
+    ("mounted on an idle session", lambda _: settle()),
     ("connected", Scenario.join),
     ("the agent's states", _agent_works),
     ("a transcript", _transcript),
@@ -164,9 +152,9 @@ STEPS: Final[tuple[tuple[str, Step], ...]] = (
     ("the agent leaves and comes back", _agent_leaves),
     ("the SDK reconnects", _reconnect),
     ("the room is lost and rejoined", _rejoin),
-    ("disconnected", _disconnect),
+    ("disconnected", lambda scenario: scenario.session.disconnect()),
     ("connected again", Scenario.join),
-    ("switched to another agent", _switch),
+    ("switched to another agent", lambda scenario: scenario.session.switch_agent("agt_second")),
     ("connected to the other agent", Scenario.join),
     ("the room is lost for good", _fail),
 )

@@ -35,23 +35,6 @@ def plain_line(event: Event) -> str | None:
             return _line("data out", event.type or "not a JSON message")
         case events.TrackChanged():
             return _line(event.kind, "on" if event.available else "off")
-        case _:
-            return _trouble(event) or _notice(event)
-
-
-def typed_text(event: events.DataSent) -> str:
-    """The text of a `user_message` that was sent."""
-    message = event.message
-    return message.text if isinstance(message, UserMessage) else ""
-
-
-def opening_line(state: SessionState) -> str:
-    """The first line: the session's state when the surface was mounted."""
-    return _line("session", f"{state.id} with {state.agent_id} is {state.connection_state}")
-
-
-def _notice(event: Event) -> str | None:
-    match event:
         case events.Reconnecting():
             return _line("session", f"reconnecting ({event.reason})")
         case events.Reconnected():
@@ -68,12 +51,6 @@ def _notice(event: Event) -> str | None:
             return _line("command", f"{event.command} goes to {event.surface}")
         case events.CommandFinished():
             return _line("command", f"{event.command} {'done' if event.ok else event.reason}")
-        case _:
-            return None
-
-
-def _trouble(event: Event) -> str | None:
-    match event:
         case events.SessionFailed():
             return _line("failed", event.error)
         case events.SurfaceFailed():
@@ -88,6 +65,17 @@ def _trouble(event: Event) -> str | None:
             return _line("refused", f"a malformed message: {event.problem}")
         case _:
             return None
+
+
+def typed_text(event: events.DataSent) -> str:
+    """The text of a `user_message` that was sent."""
+    message = event.message
+    return message.text if isinstance(message, UserMessage) else ""
+
+
+def opening_line(state: SessionState) -> str:
+    """The first line: the session's state when the surface was mounted."""
+    return _line("session", f"{state.id} with {state.agent_id} is {state.connection_state}")
 
 
 def _line(label: str, text: str) -> str:

@@ -307,7 +307,6 @@ class _Watcher:
             width=frame.width if frame else 0,
             height=frame.height if frame else 0,
             fps=(after - before) / (now - began) if now > began else 0.0,
-            frames=numbers.delivered,
             dropped=numbers.dropped,
         )
 
@@ -318,7 +317,6 @@ class _Watcher:
             available=channel.available,
             level=level,
             history=tuple(self._levels),
-            frames=numbers.delivered,
             dropped=numbers.dropped,
         )
         self._levels.append(level)

@@ -47,8 +47,6 @@ class VideoFacts(msgspec.Struct, frozen=True):
     width: int = 0
     height: int = 0
     fps: float = 0.0
-    frames: int = 0
-    """Frames that this surface took."""
     dropped: int = 0
     """Frames dropped because it was too slow."""
 
@@ -61,7 +59,6 @@ class AudioFacts(msgspec.Struct, frozen=True):
     """RMS from 0 to 1."""
     history: tuple[float, ...] = ()
     """Earlier levels, oldest first."""
-    frames: int = 0
     dropped: int = 0
 
 
