@@ -94,7 +94,7 @@ SOURCES: Final[dict[SourceName, type[LeaseChanged]]] = {
 class Lease(Generic[F]):
     """The right to publish from one source, from `acquire` until its block ends.
 
-    Frames go out in order. The track is published with the first frame, and again by itself in
+    Frames go out in order. The track is published with the first frame, and again in
     every room that the session rejoins while the lease holds.
     """
 
@@ -303,7 +303,3 @@ def _busy(name: SourceName, owner: str) -> SourceBusyError:
 def _format_of(frame: AudioFrame | VideoFrame) -> tuple[int, int] | None:
     # An audio track is opened for one format; pictures may change their size.
     return (frame.sample_rate, frame.num_channels) if isinstance(frame, AudioFrame) else None
-
-
-Microphone: TypeAlias = Publisher[AudioFrame]
-MicrophoneLease: TypeAlias = Lease[AudioFrame]

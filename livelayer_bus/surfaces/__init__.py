@@ -9,8 +9,6 @@ from ..media.publishing import (
     Lease,
     LeaseStatistics,
     MediaSource,
-    Microphone,
-    MicrophoneLease,
     Publisher,
 )
 from .commands import COMMAND_TIMEOUT, CommandRouter, RoutedCommand, Target, last_used
@@ -42,6 +40,4 @@ __all__ = [
     "MediaSource",
     "Lease",
     "LeaseStatistics",
-    "Microphone",
-    "MicrophoneLease",
 ]

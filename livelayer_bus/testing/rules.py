@@ -11,7 +11,7 @@ from ..errors import MisuseError
 
 
 class CheckFailedError(MisuseError, AssertionError):
-    """A surface or a session broke a rule of its contract; an exception of its own is the cause."""
+    """A surface or a session broke a rule of its contract; what it raised is the cause."""
 
     def __init__(self, rule: str, found: str, hint: str) -> None:
         super().__init__(f"rule broken: {rule}. Found: {found}. {hint}")

@@ -178,7 +178,7 @@ async def _snapshot_and_tail(session: ControlledSession, provoke: Provoke) -> No
 def _compare_attach_point(session: ControlledSession, reader: Reader) -> None:
     require(
         reader.snapshot.sequence == reader.sequence == session.state.sequence,
-        "a subscription's snapshot is the state as of its own first instant",
+        "a subscription's snapshot is the state at the instant of attaching",
         f"snapshot {reader.snapshot.sequence}, cursor {reader.sequence}, "
         f"state {session.state.sequence}",
         "reduce, then publish, in one synchronous step; give the Bus its `state=` and `reducers=`",

@@ -54,7 +54,7 @@ async def check_surface(
         factory: makes a new surface each time, one that can run beside others (port 0, a
             temporary file). It is called in the check's thread.
         capabilities: what the surface is made to carry out; an example command of each is sent.
-        microphone: the surface may take the microphone of its own accord.
+        microphone: the surface may take the microphone without being asked.
         seconds: how long it may take to end, or to settle a command.
 
     Raises:

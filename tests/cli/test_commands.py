@@ -261,7 +261,7 @@ def test_a_configuration_is_checked_without_connecting(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_dev_server_serves_until_it_is_told_to_stop(
+def test_the_dev_server_serves_until_a_signal_stops_it(
     command: list[str], environ: dict[str, str], number: signal.Signals
 ) -> None:
     with subprocess.Popen(  # noqa: S603 - our own command

@@ -42,7 +42,7 @@ def test_a_subscription_that_never_attached_is_no_demand() -> None:
     assert kept.statistics().received == 0
 
 
-async def test_a_paused_reader_counts_nothing_and_goes_on_from_now() -> None:
+async def test_a_paused_reader_counts_nothing_and_resumes_from_now() -> None:
     writer = VideoWriter()
     writer.set_available(True)
     got: list[int] = []

@@ -108,7 +108,7 @@ async def test_a_sleeping_reader_and_one_that_never_reads_keep_one_frame_alive()
         assert never.statistics().dropped == 1_000
 
 
-async def test_frames_somebody_keeps_are_counted_with_their_conversions() -> None:
+async def test_frames_still_referenced_are_counted_with_their_conversions() -> None:
     writer = live()
     kept = [picture() for _ in range(3)]
     for number in range(3):

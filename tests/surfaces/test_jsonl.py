@@ -123,7 +123,7 @@ async def test_times_are_monotonic_and_in_utc(
     assert all(line.cursor == f"{session.id}:{line.sequence}" for line in events)
 
 
-async def test_a_slow_disk_costs_events_that_are_told_and_holds_nobody_up(
+async def test_a_slow_disk_loses_events_that_are_counted_and_blocks_no_other_task(
     scripted_rooms: ScriptedRooms,
 ) -> None:
     file = SlowFile()
@@ -175,7 +175,7 @@ async def test_a_file_that_cannot_be_opened_is_a_fault_that_says_so(
         assert mounted.status == "failed"
 
 
-async def test_what_a_crash_cut_off_is_told_and_the_rest_is_read(
+async def test_a_line_that_a_crash_cut_off_is_reported_and_the_rest_is_read(
     tmp_path: Path, scripted_rooms: ScriptedRooms
 ) -> None:
     path = tmp_path / "s.jsonl"
@@ -192,7 +192,7 @@ async def test_what_a_crash_cut_off_is_told_and_the_rest_is_read(
     assert any(isinstance(line, EventLine) for line in rest)
 
 
-async def test_a_line_of_a_later_version_is_told_and_skipped(tmp_path: Path) -> None:
+async def test_a_line_of_a_later_version_is_reported_and_skipped(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     path.write_bytes(b'\n{"line":"hologram"}\n[1]\n' + b"[" * 100_000 + b"\n\xff\xfe\n")
     lines = list(read_jsonl(path))

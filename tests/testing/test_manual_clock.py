@@ -29,7 +29,7 @@ async def test_a_sleeper_wakes_only_when_its_time_has_come(manual_clock: ManualC
     assert manual_clock.sleepers == 0
 
 
-async def test_elapse_wakes_in_order_of_time_and_follows_those_who_sleep_again(
+async def test_elapse_wakes_in_order_of_time_and_follows_repeated_sleeps(
     manual_clock: ManualClock,
 ) -> None:
     woken: list[tuple[str, float]] = []

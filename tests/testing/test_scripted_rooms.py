@@ -67,7 +67,7 @@ def test_the_scripted_parts_are_what_a_session_takes() -> None:
     assert source is rooms.tokens
 
 
-async def test_an_agent_comes_speaks_and_leaves() -> None:
+async def test_an_agent_joins_speaks_and_leaves() -> None:
     room, sink = await joined()
     room.agent_joins(active=False)
     room.agent_activates()

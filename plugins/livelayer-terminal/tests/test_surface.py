@@ -104,7 +104,7 @@ async def test_without_a_terminal_every_change_is_a_plain_line(
     assert not any("Hel" in line and "Hello" not in line for line in lines)
 
 
-async def test_on_a_terminal_a_picture_follows_the_session_and_goes_when_unmounted(
+async def test_on_a_terminal_a_panel_follows_the_session_and_is_erased_when_unmounted(
     scripted_rooms: ScriptedRooms,
 ) -> None:
     file = Terminal()

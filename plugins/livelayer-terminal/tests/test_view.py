@@ -119,7 +119,7 @@ def test_text_from_elsewhere_cannot_control_the_terminal() -> None:
     assert clean(evil) == "[2J ]0;owned next gnp 31m"
 
 
-def test_a_typed_line_that_the_agent_repeats_stands_there_once() -> None:
+def test_a_typed_line_that_the_agent_repeats_appears_once() -> None:
     repeated = (*STATE.transcript, TranscriptEntry("4", "user", "and a recorder?", True, 4))
     state = SessionState(id="i", agent_id="a", transcript=repeated)
     shown = picture(ConsoleView(state=state, typed=(TypedLine(3, "and a recorder?"),)))
