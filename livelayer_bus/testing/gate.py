@@ -16,8 +16,10 @@ class Gate:
         self._held = False
         self._error: BaseException | None = None
         self._failures: int | None = None
-        self._arrived = 0
-        self._waiting = 0
+        self.arrived = 0
+        """How many calls have arrived, waiting and failed ones included."""
+        self.waiting = 0
+        """How many calls wait now."""
         self._changed = Signal()
 
     # The test's side -------------------------------------------------------------------------
@@ -38,35 +40,25 @@ class Gate:
         self._error, self._failures = error, times
         self._changed.notify()
 
-    @property
-    def arrived(self) -> int:
-        """How many calls have arrived, waiting and failed ones included."""
-        return self._arrived
-
-    @property
-    def waiting(self) -> int:
-        """How many calls wait now."""
-        return self._waiting
-
     async def wait_arrived(self, number: int = 1) -> None:
         """Return once `number` calls have arrived."""
-        await self._changed.wait_for(lambda: self._arrived >= number)
+        await self._changed.wait_for(lambda: self.arrived >= number)
 
     async def wait_held(self, number: int = 1) -> None:
         """Return once `number` calls wait at the same time."""
-        await self._changed.wait_for(lambda: self._waiting >= number)
+        await self._changed.wait_for(lambda: self.waiting >= number)
 
     # The scripted call's side ----------------------------------------------------------------
 
     async def enter(self) -> None:
         """Pass, wait or raise, as the test decides."""
-        self._arrived += 1
-        self._waiting += 1
+        self.arrived += 1
+        self.waiting += 1
         self._changed.notify()
         try:
             await self._changed.wait_for(lambda: not self._held)
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
         self._changed.notify()
         error = self._error
         if error is None:

@@ -57,32 +57,6 @@ class SentText(msgspec.Struct, frozen=True):
     to: tuple[str, ...] = ()
 
 
-@final
-class SentLog:
-    """The packets that a session sent, in order; `next` takes them one by one."""
-
-    def __init__(self) -> None:
-        self._kept: deque[SentPacket] = deque(maxlen=KEPT)
-        self._unread: deque[SentPacket] = deque(maxlen=KEPT)
-        self._added = Signal()
-
-    def add(self, packet: SentPacket) -> None:
-        self._kept.append(packet)
-        self._unread.append(packet)
-        self._added.notify()
-
-    def all(self) -> tuple[SentPacket, ...]:
-        return tuple(self._kept)
-
-    async def next(self, name: str | None) -> SentPacket:
-        """The next unread packet whose type is `name` (None: any); skips the others."""
-        while True:
-            await self._added.wait_for(lambda: bool(self._unread))
-            packet = self._unread.popleft()
-            if name is None or packet.type == name:
-                return packet
-
-
 class ScriptedTrack(Generic[F]):
     """A track that the session published; it keeps the frames pushed into it.
 
@@ -92,10 +66,11 @@ class ScriptedTrack(Generic[F]):
     def __init__(self) -> None:
         self.pushing = Gate("pushing")
         self.closing = Gate("unpublishing")
+        self.muted = False
+        self.closed = False
+        """Whether the session unpublished it."""
         self._frames: deque[F] = deque(maxlen=KEPT)
         self._pushed = 0
-        self._muted = False
-        self._closed = False
         self._changed = Signal()
 
     @property
@@ -103,22 +78,13 @@ class ScriptedTrack(Generic[F]):
         """The frames pushed, oldest first."""
         return tuple(self._frames)
 
-    @property
-    def muted(self) -> bool:
-        return self._muted
-
-    @property
-    def closed(self) -> bool:
-        """Whether the session unpublished it."""
-        return self._closed
-
     async def wait_frames(self, number: int = 1) -> None:
         """Return once `number` frames were pushed in all."""
         await self._changed.wait_for(lambda: self._pushed >= number)
 
     async def wait_closed(self) -> None:
         """Return once the track was unpublished."""
-        await self._changed.wait_for(lambda: self._closed)
+        await self._changed.wait_for(lambda: self.closed)
 
     # What the session calls ------------------------------------------------------------------
 
@@ -129,12 +95,12 @@ class ScriptedTrack(Generic[F]):
         self._changed.notify()
 
     def set_muted(self, muted: bool) -> None:
-        self._muted = muted
+        self.muted = muted
         self._changed.notify()
 
     async def aclose(self) -> None:
         await self.closing.enter()
-        self._closed = True
+        self.closed = True
         self._changed.notify()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast, final
 
@@ -27,7 +28,7 @@ from ..rooms.port import (
 from ..tokens import RoomAccess
 from .frames import grey_picture, silence
 from .gate import Gate
-from .records import ScriptedMicrophone, ScriptedVideoTrack, SentLog, SentPacket, SentText
+from .records import KEPT, ScriptedMicrophone, ScriptedVideoTrack, SentPacket, SentText
 from .waiting import Signal
 
 AGENT = "agent"
@@ -106,80 +107,61 @@ class ScriptedRoom:
         self.closing = Gate("closing")
         self._agent = agent
         self._agent_at_join = agent
-        self._access: RoomAccess | None = None
+        self.access: RoomAccess | None = None
+        """What the session joined with; None before `connect`."""
+        self.was_joined = False
+        """Whether the session ever joined."""
+        self.closed = False
+        """Whether the session has left the room for good."""
+        self.sent_texts: tuple[SentText, ...] = ()
+        """The text streams the session sent, oldest first."""
+        self.microphones: tuple[ScriptedMicrophone, ...] = ()
+        """The audio tracks the session published, oldest first."""
+        self.video_tracks: tuple[ScriptedVideoTrack, ...] = ()
+        """The video tracks the session published, camera and screen, oldest first."""
         self._links: tuple[RoomSink, MediaWriters] | None = None
-        self._joined = False
         self._lost = False
         self._leaving = False
-        self._closed = False
-        self._sent = SentLog()
+        self._sent: deque[SentPacket] = deque(maxlen=KEPT)
+        self._unread: deque[SentPacket] = deque(maxlen=KEPT)
         self._streams = 0
-        self._texts: list[SentText] = []
-        self._microphones: list[ScriptedMicrophone] = []
-        self._video_tracks: list[ScriptedVideoTrack] = []
         self._changed = Signal()
 
     # What the session did --------------------------------------------------------------------
 
     @property
-    def access(self) -> RoomAccess | None:
-        """What the session joined with; None before `connect`."""
-        return self._access
-
-    @property
     def joined(self) -> bool:
         """Whether the session is in the room now."""
-        return self._joined and not self._lost and not self._closed
-
-    @property
-    def was_joined(self) -> bool:
-        """Whether the session ever joined."""
-        return self._joined
-
-    @property
-    def closed(self) -> bool:
-        """Whether the session has left the room for good."""
-        return self._closed
+        return self.was_joined and not self._lost and not self.closed
 
     @property
     def sent(self) -> tuple[SentPacket, ...]:
-        """The data packets the session sent, oldest first."""
-        return self._sent.all()
-
-    @property
-    def sent_texts(self) -> tuple[SentText, ...]:
-        """The text streams the session sent, oldest first."""
-        return tuple(self._texts)
-
-    @property
-    def microphones(self) -> tuple[ScriptedMicrophone, ...]:
-        """The audio tracks the session published, oldest first."""
-        return tuple(self._microphones)
-
-    @property
-    def video_tracks(self) -> tuple[ScriptedVideoTrack, ...]:
-        """The video tracks the session published, camera and screen, oldest first."""
-        return tuple(self._video_tracks)
+        """The data packets the session sent, oldest first; the latest 10,000."""
+        return tuple(self._sent)
 
     async def next_sent(self, name: str | None = None) -> SentPacket:
         """Wait for the next packet that no earlier call returned; `name`: of this type only."""
-        return await self._sent.next(name)
+        while True:
+            await self._changed.wait_for(lambda: bool(self._unread))
+            packet = self._unread.popleft()
+            if name is None or packet.type == name:
+                return packet
 
     async def wait_texts(self, number: int = 1) -> None:
         """Return once the session sent `number` text streams."""
-        await self._changed.wait_for(lambda: len(self._texts) >= number)
+        await self._changed.wait_for(lambda: len(self.sent_texts) >= number)
 
     async def wait_microphones(self, number: int = 1) -> None:
         """Return once the session published `number` audio tracks."""
-        await self._changed.wait_for(lambda: len(self._microphones) >= number)
+        await self._changed.wait_for(lambda: len(self.microphones) >= number)
 
     async def wait_video_tracks(self, number: int = 1) -> None:
         """Return once the session published `number` video tracks."""
-        await self._changed.wait_for(lambda: len(self._video_tracks) >= number)
+        await self._changed.wait_for(lambda: len(self.video_tracks) >= number)
 
     async def wait_closed(self) -> None:
         """Return once the session has left the room."""
-        await self._changed.wait_for(lambda: self._closed)
+        await self._changed.wait_for(lambda: self.closed)
 
     # The agent -------------------------------------------------------------------------------
 
@@ -288,14 +270,14 @@ class ScriptedRoom:
 
     @property
     def room_name(self) -> str | None:
-        return self._access.room_name if self._access is not None and self.joined else None
+        return self.access.room_name if self.access is not None and self.joined else None
 
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
-        if self._access is not None:
+        if self.access is not None:
             raise ScriptError("join one room twice", "a session takes a new room each time")
-        self._access, self._links = access, (sink, media)
+        self.access, self._links = access, (sink, media)
         await self.joining.enter()
-        self._joined = True
+        self.was_joined = True
         if self._agent_at_join is not None:
             sink.report(AgentPresence(self._agent_at_join, active=True))
         self._changed.notify()
@@ -306,13 +288,16 @@ class ScriptedRoom:
         self._check_joined("send")
         await self.sending.enter()
         self._check_joined("send")
-        self._sent.add(SentPacket(data, topic, tuple(to)))
+        packet = SentPacket(data, topic, tuple(to))
+        self._sent.append(packet)
+        self._unread.append(packet)
+        self._changed.notify()
 
     async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
         self._check_joined("send_text")
         await self.sending.enter()
         self._check_joined("send_text")
-        self._texts.append(SentText(text, topic, tuple(to)))
+        self.sent_texts += (SentText(text, topic, tuple(to)),)
         self._changed.notify()
 
     async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
@@ -321,11 +306,11 @@ class ScriptedRoom:
         track: ScriptedMicrophone | ScriptedVideoTrack
         if isinstance(frame, AudioFrame):
             track = ScriptedMicrophone(frame.sample_rate, frame.num_channels)
-            self._microphones.append(track)
+            self.microphones += (track,)
         else:
             stamped = frame.metadata is not None
             track = ScriptedVideoTrack(source, frame.width, frame.height, stamped)
-            self._video_tracks.append(track)
+            self.video_tracks += (track,)
         self._changed.notify()
         return cast("PublishedTrack[F]", track)
 
@@ -334,7 +319,7 @@ class ScriptedRoom:
         try:
             await self.closing.enter()
         finally:
-            self._closed = True
+            self.closed = True
             self._changed.notify()
 
     # -----------------------------------------------------------------------------------------

@@ -24,16 +24,12 @@ class ScriptedTokens:
     def __init__(self, agent_config: AgentConfig | None = None) -> None:
         self.agent_config = agent_config
         self.gate = Gate("tokens")
-        self._requests: list[TokenRequest] = []
-
-    @property
-    def requests(self) -> tuple[TokenRequest, ...]:
+        self.requests: tuple[TokenRequest, ...] = ()
         """The requests, oldest first."""
-        return tuple(self._requests)
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
-        self._requests.append(request)
-        number = len(self._requests)
+        self.requests += (request,)
+        number = len(self.requests)
         await self.gate.enter()
         return RoomAccess(
             url=URL,
@@ -75,7 +71,8 @@ class ScriptedRooms:
         self.joining = Gate("joining")
         self._agent = agent
         self._prepare = prepare
-        self._rooms: list[ScriptedRoom] = []
+        self.rooms: tuple[ScriptedRoom, ...] = ()
+        """Every room created, oldest first, joined or not."""
         self._next = 0
         self._changed = Signal()
 
@@ -83,24 +80,17 @@ class ScriptedRooms:
         room = ScriptedRoom(joining=self.joining, agent=self._agent, on_join=self._changed.notify)
         if self._prepare is not None:
             self._prepare(room)
-        self._rooms.append(room)
+        self.rooms += (room,)
         return room
-
-    @property
-    def rooms(self) -> tuple[ScriptedRoom, ...]:
-        """Every room created, oldest first, joined or not."""
-        return tuple(self._rooms)
 
     async def next(self) -> ScriptedRoom:
         """Wait for the next room that was joined; each is returned once, in order."""
         await self._changed.wait_for(self._find_joined)
-        room = self._rooms[self._next]
+        room = self.rooms[self._next]
         self._next += 1
         return room
 
     def _find_joined(self) -> bool:
-        for number in range(self._next, len(self._rooms)):
-            if self._rooms[number].was_joined:
-                self._next = number
-                return True
-        return False
+        later = range(self._next, len(self.rooms))
+        self._next = next((n for n in later if self.rooms[n].was_joined), self._next)
+        return self._next < len(self.rooms) and self.rooms[self._next].was_joined
