@@ -1,6 +1,6 @@
 """What shows a session: the `Surface` protocol, mounting, commands and leases.
 
-The built-in surfaces `console` and `jsonl` are modules of their own, imported when they are used.
+`livelayer_bus.surfaces.jsonl`, the recording surface, is imported when it is used.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from ..media.publishing import (
     Lease,
     LeaseStatistics,
     MediaSource,
-    Microphone,
-    MicrophoneLease,
     Publisher,
 )
 from .commands import COMMAND_TIMEOUT, CommandRouter, RoutedCommand, Target, last_used
 from .supervision import MountedSurface, OnFault, SurfaceStatus, mount
 from .surface import Surface, SurfaceCommands, SurfaceFunction, SurfacePublisher, SurfaceSession
+from .writing import BackgroundWriter
 
 __all__ = [
     # Writing a surface
@@ -24,6 +23,7 @@ __all__ = [
     "SurfaceSession",
     "SurfaceCommands",
     "SurfacePublisher",
+    "BackgroundWriter",
     # Mounting one
     "mount",
     "MountedSurface",
@@ -40,6 +40,4 @@ __all__ = [
     "MediaSource",
     "Lease",
     "LeaseStatistics",
-    "Microphone",
-    "MicrophoneLease",
 ]
