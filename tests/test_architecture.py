@@ -44,7 +44,7 @@ LAYERS = (
 BESIDE = {("surfaces", "jsonl")}
 """Imports within one line of `LAYERS`."""
 
-NEEDS_CLI = ("livelayer_bus.cli", "livelayer_bus.surfaces.console")
+NEEDS_CLI = ("livelayer_bus.cli",)
 NEEDS_TELEMETRY = ("livelayer_bus.telemetry",)
 NEEDS_PYTEST = ("livelayer_bus.testing.plugin",)
 
@@ -111,8 +111,7 @@ def public_modules() -> dict[str, frozenset[str]]:
         file = path / "__init__.py" if path.is_dir() else path
         if file.exists() and file.suffix == ".py" and path.stem != "__init__":
             found[f"livelayer_bus.{path.stem}"] = face_of(file)
-    for name in ("console", "jsonl"):
-        found[f"livelayer_bus.surfaces.{name}"] = face_of(CORE / "surfaces" / f"{name}.py")
+    found["livelayer_bus.surfaces.jsonl"] = face_of(CORE / "surfaces" / "jsonl.py")
     return found
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-import livelayer_bus
 from livelayer_bus.errors import (
     BrokenError,
     BusyError,
@@ -21,14 +20,19 @@ from livelayer_bus.errors import (
     not_connected,
 )
 
+ROOT = Path(__file__).parents[1]
 KINDS = (ClosedError, BrokenError, BusyError, MisuseError, RefusedError)
 
 
 def all_errors() -> list[type[LivelayerError]]:
-    for module in pkgutil.walk_packages(livelayer_bus.__path__, "livelayer_bus."):
-        if not module.name.endswith("__main__"):
-            with suppress(ModuleNotFoundError):  # of an extra that is not installed
-                importlib.import_module(module.name)
+    """The errors of the core and of every distribution in this repository."""
+    for package in (ROOT / "livelayer_bus", *ROOT.glob("plugins/*/src")):
+        source = ROOT if package.parent == ROOT else package
+        for path in package.rglob("*.py"):
+            name = ".".join(path.relative_to(source).with_suffix("").parts)
+            if path.name != "__main__.py":
+                with suppress(ModuleNotFoundError):  # of an extra that is not installed
+                    importlib.import_module(name.removesuffix(".__init__"))
     found: list[type[LivelayerError]] = []
     waiting: list[type[LivelayerError]] = [LivelayerError]
     while waiting:
@@ -40,7 +44,11 @@ def all_errors() -> list[type[LivelayerError]]:
 
 def test_every_error_is_of_exactly_one_kind() -> None:
     found = all_errors()
-    assert len(found) > len(KINDS)
+    assert {error.__module__.partition(".")[0] for error in found} >= {
+        "livelayer_bus",
+        "livelayer_embedded",
+        "livelayer_web",
+    }
     of = {error: [kind for kind in KINDS if issubclass(error, kind)] for error in found}
     assert [error for error, kinds in of.items() if len(kinds) != 1] == []
 

@@ -1,4 +1,4 @@
-"""The commands by name, each from an entry point; only the one that was asked for is imported."""
+"""The commands by name, each from an entry point; only the requested one is imported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "livelayer-demo",
     ),
     "serve": (
-        "Give out sessions: the endpoint that pages and token sources ask.",
+        "Run the session endpoint, which gives pages and token sources their rooms.",
         "livelayer-web",
     ),
     "run": ("Run a session from livelayer.toml until Ctrl-C.", "livelayer-bus"),
@@ -37,7 +37,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "livelayer-embedded",
     ),
     "token": ("Make a LiveKit access token from an API key and secret.", "livelayer-bus"),
-    "doctor": ("Check this machine and say what to do about what is wrong.", "livelayer-bus"),
+    "doctor": ("Check this machine, and say how to repair what is wrong.", "livelayer-bus"),
 }
 """Name of the command: its line in the list, and the distribution that offers it."""
 
@@ -47,14 +47,14 @@ One live agent session, any number of surfaces.
 Begin with livelayer demo: a talking agent in a room on this machine.
 
 A session that runs (livelayer run or demo) can be reached from another
-terminal: livelayer tail follows it, livelayer send speaks into it.
+terminal: livelayer tail follows it, livelayer send sends it a message.
 """
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """The command line, with the one command that `arguments` name and stand-ins for the others.
+    """The command line, with the command that `arguments` name and stand-ins for the others.
 
-    Commands of other distributions than ours are listed with the name of their distribution.
+    Commands of third parties are listed with the name of their distribution.
     """
     app = typer.Typer(
         name="livelayer",
@@ -106,7 +106,7 @@ def _single(error: Exception) -> Exception:
 
 
 def _stand_in() -> None:
-    """A line in the list of commands; never run."""
+    """Stands for a command in the list; never called."""
 
 
 def _show_version(wanted: bool) -> None:

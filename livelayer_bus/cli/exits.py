@@ -1,4 +1,4 @@
-"""Exit codes, and the one line that an error becomes."""
+"""Exit codes, one-line errors, and ending on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Main: TypeAlias = Callable[[], Coroutine[Any, Any, int | None]]
 
 
 def exit_code(error: Exception) -> int:
-    """The exit code that an error becomes."""
+    """The exit code of an error."""
     match error:
         case RefusedError():
             return REFUSED
@@ -57,7 +57,7 @@ def exit_code(error: Exception) -> int:
 
 
 def fail(error: Exception) -> NoReturn:
-    """Say what happened in one line on stderr, and end with the code that belongs to it."""
+    """Print the error as one line on stderr, and exit with its code."""
     text = " ".join(str(error).split())
     notes = " ".join(getattr(error, "__notes__", ()))
     module = (getattr(error, "name", None) or "").partition(".")[0]
@@ -71,21 +71,21 @@ def fail(error: Exception) -> NoReturn:
 
 
 def complain(text: str) -> None:
-    """One line on stderr, in the command's name; a token in a foreign error's text is taken out."""
+    """Print one line on stderr; tokens in a foreign error's text are replaced."""
     print(f"livelayer: {without_tokens(text)}", file=sys.stderr)
 
 
 def hush_sdk() -> None:
-    """Keep the SDK's own log off the terminal: every fault reaches us as an error as well, and
-    some of its lines quote the token."""
+    """Keep the SDK's log off the terminal: faults arrive as errors too, and some lines quote the
+    token."""
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
 
 
 def end_on_interrupt() -> None:
-    """From now on Ctrl-C ends the process at once, with one line; `run_async` takes over later.
+    """Make Ctrl-C end the process at once, with one line; `run_async` takes over later.
 
-    The process does not clean up. Python's own handler would print a traceback of whatever is
-    being imported. A handler that the application installed, or an ignored signal, stays.
+    The process does not clean up. Python's own handler would print a traceback of the import that
+    it interrupts. A handler that the application installed, or an ignored signal, stays.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end_at_once)
@@ -99,8 +99,7 @@ def _end_at_once(_number: int, _frame: FrameType | None) -> None:
 def run_async(main: Main, on_interrupt: Callable[[], bool] | None = None) -> None:
     """Run a command's coroutine to its end, then exit with the code it returns.
 
-    Ctrl-C and SIGTERM cancel it, so that it cleans up behind itself; if that takes more than ten
-    seconds, the process ends anyway.
+    Ctrl-C and SIGTERM cancel it, so that it cleans up; after ten seconds the process ends anyway.
 
     Args:
         main: the command.

@@ -1,4 +1,4 @@
-"""`livelayer send`: a data message into a session that runs elsewhere on this machine."""
+"""`livelayer send`: a data message into a session in another process of this machine."""
 
 from __future__ import annotations
 
@@ -29,14 +29,12 @@ def command(
     timeout: Annotated[
         float, typer.Option(help="Seconds to wait for an active agent.", min=0.1, max=60)
     ] = 5.0,
-    require_agent: Annotated[
-        bool, typer.Option(help="Fail if no agent is there to hear it.")
-    ] = True,
+    require_agent: Annotated[bool, typer.Option(help="Fail if no agent is active.")] = True,
 ) -> None:
     """Publish a data message into a running session, as if one of its surfaces had sent it.
 
-    Returns when the transport took it. A value that is JSON is sent as such (a number, true, a
-    list), everything else as text. With one session running, --session is not needed.
+    Returns when the transport accepted it. A value that is JSON (a number, true, a list) is sent
+    as such, any other value as text. With one session running, --session is not needed.
 
     Examples:
 
@@ -59,14 +57,14 @@ def _parse(words: Sequence[str]) -> dict[str, Any]:
     first, rest = words[0], words[1:]
     if first == "-" or first.lstrip().startswith("{"):
         if rest:
-            raise typer.BadParameter(f"nothing may follow a whole message: {rest[0]!r}")
+            raise typer.BadParameter(f"unexpected argument after a whole message: {rest[0]!r}")
         text = sys.stdin.read() if first == "-" else first
         try:
             value = msgspec.json.decode(text)
         except msgspec.DecodeError as exc:
             raise typer.BadParameter(f"the message is not JSON: {exc}") from exc
         if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-            raise typer.BadParameter('the message is no JSON object with a text under "type"')
+            raise typer.BadParameter('the message must be a JSON object with a string "type"')
         return value
     return {"type": first} | dict(map(_field, rest))
 
@@ -74,7 +72,7 @@ def _parse(words: Sequence[str]) -> dict[str, Any]:
 def _field(word: str) -> tuple[str, Any]:
     name, equals, value = word.partition("=")
     if not equals or not name:
-        raise typer.BadParameter(f"{word!r} is no FIELD=VALUE")
+        raise typer.BadParameter(f"expected FIELD=VALUE, got {word!r}")
     try:
         return name, msgspec.json.decode(value)
     except msgspec.DecodeError:

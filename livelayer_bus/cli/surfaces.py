@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..config.registry import InstalledSurface, installed_surfaces, load_surface
+from ..config.registry import DISTRIBUTIONS, InstalledSurface, installed_surfaces, load_surface
 from ..errors import PluginBrokenError
 from .exits import FAILED, OK
 
@@ -23,9 +23,10 @@ def command(
 ) -> None:
     """List the surfaces that are installed, by name and distribution.
 
-    A surface is named in livelayer.toml (plugin = "console") by the name shown here. Installing a
+    livelayer.toml names a surface (plugin = "console") by the name shown here. Installing a
     distribution that declares an entry point in the group livelayer_bus.surfaces adds to the list;
-    plugins/livelayer-surface-minimal is one to copy.
+    plugins/livelayer-surface-minimal is one to copy. On a terminal, the surfaces that livelayer-web
+    and livelayer-terminal would add are listed with what to install.
 
     Examples:
 
@@ -81,4 +82,7 @@ def _show(
             Text(surface.target, "dim"),
             *([verdict] if check else []),
         )
+    for name in sorted(DISTRIBUTIONS.keys() - {surface.name for surface in surfaces}):
+        hint = f"pip install {DISTRIBUTIONS[name]}"
+        table.add_row(Text(name, "dim"), "not installed", "", Text(hint, "dim"))
     console.print(table)

@@ -22,7 +22,7 @@ def command(
     after: Annotated[
         str | None,
         typer.Option(
-            help="Go on after this cursor, as found in the last line seen.",
+            help="Continue after this cursor, which each line has.",
             metavar="SESSION:SEQUENCE",
         ),
     ] = None,
@@ -31,12 +31,12 @@ def command(
         typer.Option("--event", "-e", help="Only events of this kind; may be repeated."),
     ] = None,
 ) -> None:
-    """Follow a running session, until it ends or Ctrl-C: one JSON object a line.
+    """Follow a running session until it ends or Ctrl-C: one JSON object a line.
 
-    The first line is a snapshot of the state; every line after it is the next event, none missing
-    and none twice. Each has a "cursor": give the last one to --after, and nothing is lost in
-    between, as long as the session still holds it. Reading too slowly gives a line with
-    "line": "lagged", and then a new snapshot. Nothing here slows the session down.
+    The first line is a snapshot of the state; each line after it is the next event, without gap or
+    duplicate. Each has a "cursor": pass the last one to --after to continue where you stopped, as
+    long as the session still holds it. A reader that is too slow gets a line with "line": "lagged"
+    and then a new snapshot; it never slows the session down.
 
     Examples:
 
@@ -50,7 +50,7 @@ def command(
         session_id = await find_session(session or _session_of(after))
         async with control.tail(session_id, after=after, types=tuple(events or ())) as lines:
             async for line in lines.raw():
-                # A pipe may be full for as long as its reader likes: Ctrl-C must get through.
+                # A full pipe may block the write; Ctrl-C still has to work.
                 if not await anyio.to_thread.run_sync(_print, line, abandon_on_cancel=True):
                     break
         return OK
@@ -68,7 +68,7 @@ def _print(line: bytes) -> bool:
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # Python flushes stdout at exit and would complain.
+        # Python flushes stdout at exit, which would fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True

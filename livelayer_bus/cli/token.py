@@ -11,22 +11,22 @@ from livekit import api
 
 
 def command(
-    room: Annotated[str, typer.Option("--room", "-r", help="The room that it opens.")],
+    room: Annotated[str, typer.Option("--room", "-r", help="The room to join.")],
     key: Annotated[str, typer.Option(help="API key.", envvar="LIVEKIT_API_KEY")],
     secret: Annotated[
         str, typer.Option(help="API secret.", envvar="LIVEKIT_API_SECRET", show_default=False)
     ],
     identity: Annotated[
-        str | None, typer.Option("--identity", "-i", help="Who joins; made up if not given.")
+        str | None, typer.Option("--identity", "-i", help="Who joins; random by default.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The name that others see.")] = None,
     agent: Annotated[bool, typer.Option("--agent", help="Join as an agent.")] = False,
-    minutes: Annotated[float, typer.Option(help="How long it can be used to join.", min=0.1)] = 60,
+    minutes: Annotated[float, typer.Option(help="How long it is valid for joining.", min=0.1)] = 60,
 ) -> None:
     """Make a LiveKit access token that lets one participant join one room.
 
     Key and secret come from LIVEKIT_API_KEY and LIVEKIT_API_SECRET (livelayer dev-server prints
-    both); an option on the command line would be seen by other users of the machine.
+    both); other users of the machine can see options on the command line.
 
     Examples:
 

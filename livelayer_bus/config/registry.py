@@ -15,6 +15,9 @@ from ..surfaces import Surface, SurfaceFunction
 SURFACES: Final = "livelayer_bus.surfaces"
 """The entry point group of surface factories."""
 
+DISTRIBUTIONS: Final = {"console": "livelayer-terminal", "web": "livelayer-web"}
+"""Known surfaces that a distribution of their own brings; errors name it."""
+
 SurfaceFactory: TypeAlias = Callable[..., Surface | SurfaceFunction]
 """Called with a surface's options as keywords; gives something that can be mounted."""
 
@@ -73,9 +76,9 @@ def _describe(point: EntryPoint) -> InstalledSurface:
 
 def _not_found(name: str) -> PluginNotFoundError:
     known = tuple(dict.fromkeys(surface.name for surface in installed_surfaces()))
-    error = PluginNotFoundError(name, SURFACES, known)
-    close = get_close_matches(name, known, n=1)
-    if close:
+    error = PluginNotFoundError(name, SURFACES, known, DISTRIBUTIONS.get(name))
+    close = get_close_matches(name, {*known, *DISTRIBUTIONS}, n=1)
+    if close and close != [name]:
         error.add_note(f"did you mean {close[0]!r}?")
     return error
 

@@ -26,19 +26,7 @@ __all__ = [
     "TimingWindow",
 ]
 
-for _public in (
-    VideoFrame,
-    AudioFrame,
-    FrameMetadata,
-    VideoChannel,
-    AudioChannel,
-    VideoSubscription,
-    AudioSubscription,
-    VideoWriter,
-    AudioWriter,
-    ReaderStatistics,
-    Reading,
-    ChannelStatistics,
-    Timing,
-):
-    _public.__module__ = __name__
+for _name in __all__:
+    _public = globals()[_name]
+    if isinstance(_public, type):
+        _public.__module__ = __name__

@@ -1,4 +1,4 @@
-"""Sound for any number of readers: one bounded span in order, and a cursor for each reader."""
+"""Audio for any number of readers: one bounded span in order, and a cursor for each reader."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import final
 import numpy as np
 
 from ..errors import MisuseError
+from .buffer import ANY_TIME, ChannelBuffer
 from .channel import Channel, Subscription, Writer
-from .flow import ANY_TIME, Flow
 from .frames import AudioFrame
 
 NS_PER_MS = 1_000_000
-LEVEL_SPAN_NS = 100 * NS_PER_MS  # of sound that `level` is computed over; always kept
+LEVEL_SPAN_NS = 100 * NS_PER_MS  # of audio that `level` is computed over; always kept
 LEVEL_STALE_NS = 500 * NS_PER_MS  # without a frame, after which the level is 0
 FULL_SCALE = 32768.0  # of int16
 
 
 @final
-class AudioFlow(Flow[AudioFrame]):
+class AudioBuffer(ChannelBuffer[AudioFrame]):
     """Keeps the newest frames, as much as the most patient reader asks for."""
 
     def __init__(self, name: str, now_ns: Callable[[], int]) -> None:
         super().__init__(name, now_ns)
         self.ring: deque[AudioFrame] = deque()
-        # Where each kept frame starts, and where the newest ends: nanoseconds of sound pushed.
+        # Where each kept frame starts, and where the newest ends: nanoseconds of audio pushed.
         self.starts: deque[int] = deque()
         self.end_ns = 0
         self.span_ns = LEVEL_SPAN_NS
@@ -68,29 +68,29 @@ class AudioFlow(Flow[AudioFrame]):
 class AudioSubscription(Subscription[AudioFrame]):
     """Every frame in order, as long as the reader lags at most `max_delay_ms`."""
 
-    _flow: AudioFlow
+    _buffer: AudioBuffer
 
-    def __init__(self, flow: AudioFlow, max_delay_ms: float, label: str | None) -> None:
+    def __init__(self, buffer: AudioBuffer, max_delay_ms: float, label: str | None) -> None:
         if not (max_delay_ms > 0 and math.isfinite(max_delay_ms)):
             raise MisuseError(f"max_delay_ms={max_delay_ms} must be more than 0 milliseconds")
-        super().__init__(flow, round(max_delay_ms * NS_PER_MS), label)
+        super().__init__(buffer, round(max_delay_ms * NS_PER_MS), label)
 
     def _start(self) -> int:
-        return self._flow.sequence
+        return self._buffer.sequence
 
     def _skip(self) -> tuple[int, int]:
-        flow = self._flow
-        pending = flow.sequence - self._cursor
+        buffer = self._buffer
+        pending = buffer.sequence - self._cursor
         if not pending:
             return 0, 0
-        kept = len(flow.ring)
+        kept = len(buffer.ring)
         first = max(0, kept - pending)
-        ready = kept - flow.first_within(first, self._span_ns)
+        ready = kept - buffer.first_within(first, self._span_ns)
         return pending - ready, ready
 
     def _take(self) -> AudioFrame:
-        flow = self._flow
-        return flow.ring[self._cursor - flow.sequence]
+        buffer = self._buffer
+        return buffer.ring[self._cursor - buffer.sequence]
 
     @property
     def _since_ns(self) -> int:
@@ -102,63 +102,63 @@ class AudioChannel(Channel[AudioFrame]):
     """The agent's voice: each frame exists once, and every reader gets that one object.
 
     It is there before any track and while a track is renewed (`available` says so). It keeps as
-    much sound as the largest `max_delay_ms` of its readers, at least 100 ms.
+    much audio as the largest `max_delay_ms` of its readers, at least 100 ms.
     """
 
-    _flow: AudioFlow
+    _buffer: AudioBuffer
     _level: tuple[int, float] = (0, 0.0)
 
     @property
     def latest(self) -> AudioFrame | None:
-        """The newest frame of the track that feeds the channel; None without one.
+        """The newest frame of the track that feeds the channel; None without a track.
 
-        A track that nobody read for some seconds is paused, and has none: looking calls it back,
-        so look again, or subscribe. The same holds for `level`.
+        A track without readers is paused after some seconds, and `latest` is None: reading it
+        resumes the track, so read it again, or subscribe. The same holds for `level`.
         """
-        self._flow.peek()
-        return self._flow.ring[-1] if self._flow.available and self._flow.ring else None
+        self._buffer.peek()
+        return self._buffer.ring[-1] if self._buffer.available and self._buffer.ring else None
 
     @property
     def level(self) -> float:
         """How loud the last 100 ms were: RMS from 0 to 1, over all channels.
 
-        0 without a track, and once no frame has come for half a second. Computed when it is read.
+        0 without a track, and after half a second without a frame. Computed when it is read.
         """
-        flow = self._flow
+        buffer = self._buffer
         newest = self.latest
-        if newest is None or flow.now_ns() - newest.received_ns > LEVEL_STALE_NS:
+        if newest is None or buffer.now_ns() - newest.received_ns > LEVEL_STALE_NS:
             return 0.0
-        if self._level[0] != flow.sequence:
-            self._level = (flow.sequence, self._measure())
+        if self._level[0] != buffer.sequence:
+            self._level = (buffer.sequence, self._measure())
         return self._level[1]
 
     def _measure(self) -> float:
-        first = self._flow.first_within(0, LEVEL_SPAN_NS)
+        first = self._buffer.first_within(0, LEVEL_SPAN_NS)
         power, count = 0.0, 0
-        for index in range(first, len(self._flow.ring)):
-            samples = np.frombuffer(self._flow.ring[index].data, dtype=np.int16)
+        for index in range(first, len(self._buffer.ring)):
+            samples = np.frombuffer(self._buffer.ring[index].data, dtype=np.int16)
             scaled = samples.astype(np.float32)
             power += float(np.dot(scaled, scaled))
             count += samples.size
         return min(1.0, math.sqrt(power / count) / FULL_SCALE)
 
     def subscribe(self, *, max_delay_ms: float = 200) -> AudioSubscription:
-        """Return a reader of the sound from now on: `with channel.subscribe() as sound: async for`.
+        """Return a reader of the audio from now on: `with channel.subscribe() as audio: async for`.
 
         On a closed channel the iteration ends at once.
 
         Args:
-            max_delay_ms: how much sound may wait for this reader; beyond it the oldest frames
-                are dropped and counted. One frame always waits, however long it is.
+            max_delay_ms: how much audio may wait for this reader; beyond it the oldest frames
+                are dropped and counted. One frame may always wait, however long it is.
 
         Raises:
             MisuseError: `max_delay_ms` is not a positive number.
         """
-        return AudioSubscription(self._flow, max_delay_ms, self._label)
+        return AudioSubscription(self._buffer, max_delay_ms, self._label)
 
     def with_label(self, label: str) -> AudioChannel:
         """The same channel; readers that subscribe through it are named `label` in statistics."""
-        return AudioChannel(self._flow, label)
+        return AudioChannel(self._buffer, label)
 
 
 @final
@@ -166,6 +166,6 @@ class AudioWriter(Writer[AudioFrame]):
     """Creates an `AudioChannel` and feeds it; the channel alone goes to surfaces."""
 
     def __init__(self, *, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        flow = AudioFlow("the audio channel", now_ns)
-        super().__init__(flow)
-        self.channel = AudioChannel(flow)
+        buffer = AudioBuffer("the audio channel", now_ns)
+        super().__init__(buffer)
+        self.channel = AudioChannel(buffer)

@@ -1,4 +1,4 @@
-"""The faces that video and audio channels share: reader, writer, and one reader's subscription."""
+"""What video and audio channels share: the channel, its writer, and one reader's subscription."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Generic, Self
 
 from ..bus.loop_guard import Slot
 from ..errors import BusyError, ClosedError
-from .flow import NO_TIME, DemandCallback, Flow, FrameT, PeekCallback, wake
+from .buffer import NO_TIME, ChannelBuffer, DemandCallback, FrameT, PeekCallback, wake
 from .statistics import ChannelStatistics, ReaderStatistics, Reading, Timing, TimingWindow
 
 
 class Channel(Generic[FrameT]):
     """What surfaces see: it exists before any track, survives its tracks, and ends once."""
 
-    def __init__(self, flow: Flow[FrameT], label: str | None = None) -> None:
-        self._flow = flow
+    def __init__(self, buffer: ChannelBuffer[FrameT], label: str | None = None) -> None:
+        self._buffer = buffer
         self._label = label
 
     @property
@@ -26,17 +26,17 @@ class Channel(Generic[FrameT]):
 
         A track that is paused for lack of readers counts: it resumes on demand.
         """
-        return self._flow.available
+        return self._buffer.available
 
     @property
     def closed(self) -> bool:
-        """Whether the session has ended: no frame will come any more."""
-        return self._flow.closed
+        """Whether the session has ended: no more frames come."""
+        return self._buffer.closed
 
     @property
     def demand(self) -> int:
         """Readers attached and not paused."""
-        return self._flow.demand
+        return self._buffer.demand
 
     async def wait_available(self, available: bool = True) -> None:
         """Return once `available` is as asked, at once if it is already.
@@ -48,18 +48,18 @@ class Channel(Generic[FrameT]):
             ClosedError: the channel is closed, and so will never be available.
             WrongLoopError: called from another event loop than earlier waits.
         """
-        while self._flow.available is not available:
-            if self._flow.closed:
-                raise ClosedError(self._flow.name, "its session has ended")
-            await self._flow.watch()
+        while self._buffer.available is not available:
+            if self._buffer.closed:
+                raise ClosedError(self._buffer.name, "its session has ended")
+            await self._buffer.watch()
 
     def statistics(self) -> ChannelStatistics:
         """Count what was pushed, what is kept and what is still alive anywhere."""
-        frames_alive, bytes_alive = self._flow.alive()
+        frames_alive, bytes_alive = self._buffer.alive()
         return ChannelStatistics(
-            pushed=self._flow.sequence,
-            demand=self._flow.demand,
-            held=self._flow.held,
+            pushed=self._buffer.sequence,
+            demand=self._buffer.demand,
+            held=self._buffer.held,
             frames_alive=frames_alive,
             bytes_alive=bytes_alive,
             transit=self.transit,
@@ -68,21 +68,21 @@ class Channel(Generic[FrameT]):
     @property
     def received(self) -> int:
         """Frames pushed by the writer; readable in any thread."""
-        return self._flow.sequence
+        return self._buffer.sequence
 
     @property
     def transit(self) -> Timing:
         """See `ChannelStatistics.transit`; readable in any thread."""
-        return self._flow.transit.read()
+        return self._buffer.transit.read()
 
     def readings(self) -> tuple[Reading, ...]:
-        """What the subscriptions there are have measured; readable in any thread."""
-        readers = [reference() for reference in tuple(self._flow.known.values())]
+        """What every existing subscription has measured; readable in any thread."""
+        readers = [reference() for reference in tuple(self._buffer.known.values())]
         return tuple(reader.reading() for reader in readers if reader is not None)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "available" if self.available else "waiting"
-        return f"<{type(self).__name__} {state}, {self._flow.demand} readers>"
+        return f"<{type(self).__name__} {state}, {self._buffer.demand} readers>"
 
 
 class Writer(Generic[FrameT]):
@@ -92,13 +92,13 @@ class Writer(Generic[FrameT]):
     and to the first event loop in which a reader waits.
     """
 
-    def __init__(self, flow: Flow[FrameT]) -> None:
-        self._flow = flow
+    def __init__(self, buffer: ChannelBuffer[FrameT]) -> None:
+        self._buffer = buffer
 
     @property
     def demand(self) -> int:
         """Readers attached and not paused: with 0, the track may be paused at its source."""
-        return self._flow.demand
+        return self._buffer.demand
 
     def push(self, frame: FrameT) -> None:
         """Offer a frame to every reader; one frame kept, one wake-up for each parked reader.
@@ -107,10 +107,10 @@ class Writer(Generic[FrameT]):
             ClosedError: the channel is closed.
             WrongLoopError: called from another thread than the channel's.
         """
-        self._flow.push(frame)
+        self._buffer.push(frame)
 
     def set_available(self, available: bool) -> None:
-        """Say that a track feeds the channel now, or that none does.
+        """Record whether a track feeds the channel.
 
         Iterations go on waiting, and frames already pushed can still be taken.
 
@@ -118,7 +118,7 @@ class Writer(Generic[FrameT]):
             ClosedError: `available` is True and the channel is closed.
             WrongLoopError: called from another thread than the channel's.
         """
-        self._flow.set_available(available)
+        self._buffer.set_available(available)
 
     def discard(self) -> None:
         """Drop what is kept, counted as dropped by every reader that had not taken it.
@@ -128,8 +128,8 @@ class Writer(Generic[FrameT]):
         Raises:
             WrongLoopError: called from another thread than the channel's.
         """
-        self._flow.check_thread("discard")
-        self._flow.discard()
+        self._buffer.check_thread("discard")
+        self._buffer.discard()
 
     def follow_demand(self, on_demand: DemandCallback, on_peek: PeekCallback) -> Callable[[], None]:
         """Call `on_demand(demand)` now and at each change; the returned function ends that.
@@ -139,7 +139,7 @@ class Writer(Generic[FrameT]):
         `on_peek()` is called when `latest` or `level` is read, which takes no reader; reads from
         other threads are not reported.
         """
-        return self._flow.follow_demand(on_demand, on_peek)
+        return self._buffer.follow_demand(on_demand, on_peek)
 
     def close(self) -> None:
         """End the channel: readers get what is kept for them, then their iteration ends.
@@ -149,7 +149,7 @@ class Writer(Generic[FrameT]):
         Raises:
             WrongLoopError: called from another thread than the channel's.
         """
-        self._flow.close()
+        self._buffer.close()
 
 
 class Subscription(ABC, Generic[FrameT]):
@@ -162,8 +162,8 @@ class Subscription(ABC, Generic[FrameT]):
 
     _token: int | None = None  # set while attached; the finalizer needs it at any stage
 
-    def __init__(self, flow: Flow[FrameT], span_ns: int, label: str | None) -> None:
-        self._flow = flow
+    def __init__(self, buffer: ChannelBuffer[FrameT], span_ns: int, label: str | None) -> None:
+        self._buffer = buffer
         self._label = label
         self._span_ns = span_ns
         self._cursor = 0  # the number of the last frame taken or dropped
@@ -176,7 +176,7 @@ class Subscription(ABC, Generic[FrameT]):
         self._slot: Slot | None = None
         self._paused = False
         self._closed = False
-        flow.know(self)
+        buffer.know(self)
 
     # What video and audio do differently -----------------------------------------------------
 
@@ -209,12 +209,12 @@ class Subscription(ABC, Generic[FrameT]):
             BusyError: another task waits on this subscription.
             WrongLoopError: called from another thread or event loop than the channel's.
         """
-        flow = self._flow
-        flow.check_thread("reading")
+        buffer = self._buffer
+        buffer.check_thread("reading")
         if self._slot is not None:
             raise BusyError("this subscription", "another task reads it: subscribe once a task")
         if self._delivered_ns is not None:
-            self._hold.add(flow.now_ns() - self._delivered_ns)
+            self._hold.add(buffer.now_ns() - self._delivered_ns)
             self._delivered_ns = None
         if self._token is None:
             self._attach()
@@ -225,23 +225,23 @@ class Subscription(ABC, Generic[FrameT]):
                 self._cursor += lost
                 if ready:
                     return self._deliver(ready)
-            if self._closed or flow.closed:
+            if self._closed or buffer.closed:
                 self.close()
                 raise StopAsyncIteration
-            self._slot = slot = flow.new_slot("reading")
-            flow.parked[slot] = NO_TIME if self._paused else self._since_ns
+            self._slot = slot = buffer.new_slot("reading")
+            buffer.parked[slot] = NO_TIME if self._paused else self._since_ns
             try:
                 await slot
             finally:
                 self._slot = None
-                flow.parked.pop(slot, None)
+                buffer.parked.pop(slot, None)
 
     def _deliver(self, ready: int) -> FrameT:
         frame = self._take()
         self._cursor += 1
         self._delivered += 1
         self._peak = max(self._peak, ready)
-        self._delivered_ns = self._flow.now_ns()
+        self._delivered_ns = self._buffer.now_ns()
         self._latency.add(self._delivered_ns - frame.received_ns)
         return frame
 
@@ -263,38 +263,38 @@ class Subscription(ABC, Generic[FrameT]):
         self.close()
 
     def _attach(self) -> None:
-        if not (self._paused or self._closed or self._flow.closed):
-            self._token = self._flow.join(self._span_ns)
+        if not (self._paused or self._closed or self._buffer.closed):
+            self._token = self._buffer.join(self._span_ns)
             self._cursor = max(self._cursor, self._start())
 
     def _detach(self) -> None:
         token, self._token = self._token, None
         if token is not None:
-            self._dropped += self._flow.sequence - self._cursor
-            self._cursor = self._flow.sequence
-            self._flow.leave(token)
+            self._dropped += self._buffer.sequence - self._cursor
+            self._cursor = self._buffer.sequence
+            self._buffer.leave(token)
 
     def pause(self) -> None:
-        """Want no frames until `resume()`: none is counted, and the demand falls by one.
+        """Take no frames until `resume()`: they are not counted, and the demand falls by one.
 
-        A frame that waits is dropped. A task that waits goes on waiting.
+        A frame that waits is dropped. A task that waits keeps waiting.
 
         Raises:
             WrongLoopError: called from another thread than the channel's.
         """
-        self._flow.check_thread("pause")
+        self._buffer.check_thread("pause")
         if not self._paused and not self._closed:
             self._paused = True
             self._detach()
             self._wake()
 
     def resume(self) -> None:
-        """Want frames again, from now on.
+        """Take frames again, from now on.
 
         Raises:
             WrongLoopError: called from another thread than the channel's.
         """
-        self._flow.check_thread("resume")
+        self._buffer.check_thread("resume")
         if self._paused and not self._closed:
             self._paused = False
             self._attach()
@@ -308,7 +308,7 @@ class Subscription(ABC, Generic[FrameT]):
         Raises:
             WrongLoopError: called from another thread than the channel's.
         """
-        self._flow.check_thread("close")
+        self._buffer.check_thread("close")
         if not self._closed:
             self._closed = True
             self._detach()
@@ -325,10 +325,10 @@ class Subscription(ABC, Generic[FrameT]):
     def __del__(self) -> None:
         # Safe in any thread at any instant: the channel's own thread does the work later.
         if self._token is not None:
-            self._flow.abandoned.append(self._token)
+            self._buffer.abandoned.append(self._token)
 
     def statistics(self) -> ReaderStatistics:
-        """Count what this reader got, lost and could take now, and how late it was."""
+        """Count what this reader took, lost and could take now, and how late it was."""
         lost, ready = self._skip() if self._token is not None else (0, 0)
         dropped = self._dropped + lost
         return ReaderStatistics(

@@ -1,4 +1,4 @@
-"""One picture or one stretch of sound: immutable, in memory that Python owns, valid for ever."""
+"""Video and audio frames: immutable, in memory that Python owns, valid without limit."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ COPIED_FORMATS: tuple[PixelFormat, ...] = ("rgb24", "bgra")  # the others share 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameMetadata:
-    """What the sender wrote beside a picture; every field is None if it did not.
+    """What the sender attached to a picture; a field is None where it attached nothing.
 
     `capture_us` is the sender's capture time in microseconds, on the sender's clock; `frame_id`
-    its number of the picture; `user_data` bytes of the application's own.
+    the sender's number of the picture; `user_data` bytes that the application defines.
     """
 
     capture_us: int | None = None
@@ -39,7 +39,7 @@ class FrameMetadata:
 @final
 @dataclass(frozen=True, slots=True, eq=False, init=False, weakref_slot=True)
 class VideoFrame:
-    """One decoded picture: never changes, and stays readable after its session, room and loop.
+    """One decoded picture: never changes, and outlives its session, room and loop.
 
     Every reader gets the same object. Two frames are equal only if they are the same one.
 
@@ -87,12 +87,12 @@ class VideoFrame:
             metadata: what the sender wrote beside the picture.
 
         Raises:
-            MisuseError: the size, the length of `data` or the rotation cannot be.
+            MisuseError: the size, the length of `data` or the rotation is invalid.
         """
         if width < 1 or height < 1 or rotation not in ROTATIONS:
             raise MisuseError(
-                f"no picture is {width} x {height} at {rotation} degrees: give pixels >= 1 and a "
-                f"rotation of {ROTATIONS}"
+                f"invalid picture format: {width} x {height} at {rotation} degrees; width and "
+                f"height must be at least 1, rotation one of {ROTATIONS}"
             )
         luma, chroma = i420_plane_sizes(width, height)
         owned = _owned(data, luma + 2 * chroma, f"an i420 picture of {width} x {height}")
@@ -151,7 +151,7 @@ class VideoFrame:
             array = self._arrays.get(layout)
             if array is None:
                 if layout not in PIXEL_FORMATS:
-                    raise MisuseError(f"no layout {layout!r}: ask for one of {PIXEL_FORMATS}")
+                    raise MisuseError(f"layout must be one of {PIXEL_FORMATS}, got {layout!r}")
                 array = i420_to_array(self._data, self.width, self.height, layout)
                 self._arrays[layout] = array
             return array
@@ -160,7 +160,7 @@ class VideoFrame:
 @final
 @dataclass(frozen=True, slots=True, eq=False, init=False, weakref_slot=True)
 class AudioFrame:
-    """One stretch of sound: never changes, and stays readable after its session, room and loop.
+    """One stretch of audio: never changes, and outlives its session, room and loop.
 
     `data` is a read-only view of int16 samples (format "h"), channels interleaved; `sample_rate`
     in Hz. `received_ns` is when this process got it, on `time.monotonic_ns`.
@@ -188,16 +188,16 @@ class AudioFrame:
                 is given up by the caller, as in `VideoFrame`.
             sample_rate: samples a second and channel.
             num_channels: 1 is mono, 2 stereo.
-            samples_per_channel: how many samples each channel has, at least one.
+            samples_per_channel: how many samples each channel has, at least 1.
             received_ns: on `time.monotonic_ns`; now, if None.
 
         Raises:
-            MisuseError: the numbers cannot be, or `data` has another length than they say.
+            MisuseError: a number is below 1, or `data` does not have the length that they give.
         """
         if min(sample_rate, num_channels, samples_per_channel) < 1:
             raise MisuseError(
-                f"no sound has {samples_per_channel} samples x {num_channels} channels at "
-                f"{sample_rate} Hz: give numbers >= 1"
+                f"invalid audio format: {samples_per_channel} samples x {num_channels} channels "
+                f"at {sample_rate} Hz; each number must be at least 1"
             )
         size = samples_per_channel * num_channels * SAMPLE_BYTES
         owned = _owned(data, size, f"{samples_per_channel} x {num_channels} int16 samples")
@@ -215,7 +215,7 @@ class AudioFrame:
 
     @property
     def held_bytes(self) -> int:
-        """The same as `nbytes`: arrays of sound share its memory."""
+        """The same as `nbytes`: arrays share its memory."""
         return self.data.nbytes
 
     @property
@@ -233,7 +233,7 @@ def _owned(data: FrameData, size: int, what: str) -> memoryview:
     """A read-only view of `data`, copied unless its memory is a Python object's own."""
     view = memoryview(data)
     if view.nbytes != size:
-        raise MisuseError(f"{what} takes {size} bytes, not {view.nbytes}: pack rows, no padding")
+        raise MisuseError(f"{what} takes {size} bytes, got {view.nbytes}: pack rows, no padding")
     # Native memory may be freed under a live view; a part of a larger object keeps all of it.
     whole = isinstance(view.obj, (bytes, bytearray)) and len(view.obj) == size
     if not whole or not view.c_contiguous:

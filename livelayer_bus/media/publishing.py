@@ -22,7 +22,7 @@ F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True
 
 
 class PublishedTrack(Protocol[F_contra]):
-    """A track of ours that a room has taken."""
+    """A track that the session publishes in a room."""
 
     async def push(self, frame: F_contra) -> None:
         """Return when the frame is taken; waits while the track's bounded buffer is full."""
@@ -53,7 +53,7 @@ class CurrentRoom(Protocol):
     def state(self) -> SessionState: ...
     @property
     def port(self) -> TrackOpener | None:
-        """The room that the session is in; None while there is none."""
+        """The room that the session is in; None outside of a room."""
         ...
 
 
@@ -92,9 +92,9 @@ SOURCES: Final[dict[SourceName, type[LeaseChanged]]] = {
 
 @final
 class Lease(Generic[F]):
-    """The right to be heard or seen, from `acquire` until its block ends.
+    """The right to publish from one source, from `acquire` until its block ends.
 
-    Frames go out in order. The track is published with the first frame, and again by itself in
+    Frames go out in order. The track is published with the first frame, and again in
     every room that the session rejoins while the lease holds.
     """
 
@@ -116,13 +116,13 @@ class Lease(Generic[F]):
     async def push(self, frame: F) -> None:
         """Return when the room took `frame`, whose memory is not copied on the way to the SDK.
 
-        Waits while the room's buffer is full: 200 ms of sound; pictures go out at most 60 times a
+        Waits while the room's buffer is full: 200 ms of audio; pictures go out at most 60 times a
         second. While the session is rejoining, the frame is dropped and counted.
 
         Raises:
             ClosedError: the lease has ended.
             NotConnectedError, ConnectionLostError: the session is in no room.
-            MisuseError: sound whose sample rate or channel count differs from the first frame's.
+            MisuseError: audio whose sample rate or channel count differs from the first frame's.
         """
         if await self._publisher.push(self, frame):
             self._pushed += 1
@@ -195,8 +195,8 @@ class Publisher(Generic[F]):
         """Hold it for the block. Nothing is published before the first frame.
 
         Raises:
-            SourceBusyError: somebody holds it; the error names them. For the microphone it is a
-                `MicrophoneBusyError`.
+            SourceBusyError: another owner holds it; the error names the owner. For the microphone
+                it is a `MicrophoneBusyError`.
         """
         holder = self._lease.owner if self._lease else self._reserved_for
         if self._lease is not None or holder not in (None, owner):
@@ -209,10 +209,10 @@ class Publisher(Generic[F]):
             await self._release(lease)
 
     def reserve(self, owner: str) -> None:
-        """Let nobody but `owner` acquire it for as long as the session lives.
+        """Let only `owner` acquire it for as long as the session lives.
 
         Raises:
-            SourceBusyError: somebody else holds or has reserved it.
+            SourceBusyError: another owner holds or has reserved it.
         """
         holder = self._lease.owner if self._lease else self._reserved_for
         if holder not in (None, owner):
@@ -220,7 +220,7 @@ class Publisher(Generic[F]):
         self._reserved_for = owner
 
     def revoke(self, lease: Lease[F] | None = None) -> None:
-        """End a lease that its owner left behind (None: whichever holds), without waiting."""
+        """End a lease that its owner left behind (None: the current one), without waiting."""
         if self._lease is not None and lease in (None, self._lease):
             track = self._end()
             if track is not None:
@@ -244,14 +244,14 @@ class Publisher(Generic[F]):
             raise ClosedError(f"the lease of the {self._name}", "acquire it again")
 
     def muted_changed(self, lease: Lease[F]) -> None:
-        """For a lease: tell the room and everybody else."""
+        """For a lease: mute the track, and publish the change."""
         track = self._live_track()
         if track is not None:
             track.set_muted(lease.muted)
         self._changed(lease.owner, lease.muted)
 
     async def _open(self, lease: Lease[F], frame: F) -> PublishedTrack[F]:
-        form = _form(frame)
+        form = _format_of(frame)
         async with self._opening:
             if self._format not in (None, form):
                 raise MisuseError(
@@ -300,10 +300,6 @@ def _busy(name: SourceName, owner: str) -> SourceBusyError:
     return MicrophoneBusyError(owner) if name == "microphone" else SourceBusyError(name, owner)
 
 
-def _form(frame: AudioFrame | VideoFrame) -> tuple[int, int] | None:
-    # A track of sound is opened for one form; pictures may change their size.
+def _format_of(frame: AudioFrame | VideoFrame) -> tuple[int, int] | None:
+    # An audio track is opened for one format; pictures may change their size.
     return (frame.sample_rate, frame.num_channels) if isinstance(frame, AudioFrame) else None
-
-
-Microphone: TypeAlias = Publisher[AudioFrame]
-MicrophoneLease: TypeAlias = Lease[AudioFrame]

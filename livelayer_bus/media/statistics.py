@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import final
+
+import msgspec
 
 TIMING_WINDOW = 128  # newest measurements kept for each timing
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True):
     """Nanoseconds over the newest measurements (at most 128); all zero before the first."""
 
     last_ns: int
@@ -22,9 +21,7 @@ class Timing:
     """How many measurements these are."""
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderStatistics:
+class ReaderStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """One subscription so far; `received == delivered + dropped + waiting` always holds.
 
     A frame is received when it is pushed while the subscription is attached and not paused.
@@ -48,9 +45,7 @@ class ReaderStatistics:
     """The key of the surface that reads; None outside of surfaces."""
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What can be read of one subscription in any thread."""
 
     label: str | None
@@ -61,9 +56,7 @@ class Reading:
     hold: Timing
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelStatistics:
+class ChannelStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """One channel so far."""
 
     pushed: int
@@ -73,7 +66,7 @@ class ChannelStatistics:
     held: int
     """Frames the channel itself keeps for its readers."""
     frames_alive: int
-    """Frames of this channel that anybody still holds, the channel included."""
+    """Frames of this channel that still exist, wherever they are held."""
     bytes_alive: int
     """Their memory, conversions included."""
     transit: Timing
@@ -85,7 +78,7 @@ class ChannelStatistics:
 
 @final
 class TimingWindow:
-    """The newest measurements; adding one costs an append, percentiles cost who asks."""
+    """The newest measurements; adding one is an append, percentiles are computed on reading."""
 
     __slots__ = ("_newest",)
 

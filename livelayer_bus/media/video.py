@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import final
 
 from ..errors import MisuseError
+from .buffer import ANY_TIME, ChannelBuffer
 from .channel import Channel, Subscription, Writer
-from .flow import ANY_TIME, Flow
 from .frames import NS_PER_SECOND, VideoFrame
 
 NS_PER_US = 1_000
@@ -17,7 +17,7 @@ MAX_TRANSIT_NS = 3600 * NS_PER_SECOND  # a larger value means that the stamp is 
 
 
 @final
-class VideoFlow(Flow[VideoFrame]):
+class VideoBuffer(ChannelBuffer[VideoFrame]):
     """Keeps the newest frame only."""
 
     newest: VideoFrame | None = None
@@ -44,31 +44,31 @@ class VideoFlow(Flow[VideoFrame]):
 class VideoSubscription(Subscription[VideoFrame]):
     """The newest frame each time: a slow reader skips what it missed and wakes on the newest."""
 
-    _flow: VideoFlow
+    _buffer: VideoBuffer
 
-    def __init__(self, flow: VideoFlow, max_fps: float | None, label: str | None) -> None:
+    def __init__(self, buffer: VideoBuffer, max_fps: float | None, label: str | None) -> None:
         if max_fps is not None and not (max_fps > 0 and math.isfinite(max_fps)):
             raise MisuseError(f"max_fps={max_fps} must be more than 0 frames a second, or None")
-        super().__init__(flow, 0, label)
+        super().__init__(buffer, 0, label)
         self._interval_ns = 0 if max_fps is None else round(NS_PER_SECOND / max_fps)
         self._due_ns = ANY_TIME
 
     def _start(self) -> int:
-        flow = self._flow
-        # A late reader gets the current picture at once instead of a blank until the next.
-        shown = flow.available and flow.newest is not None
-        return flow.sequence - 1 if shown else flow.sequence
+        buffer = self._buffer
+        # A late reader gets the current picture at once and need not wait for the next.
+        shown = buffer.available and buffer.newest is not None
+        return buffer.sequence - 1 if shown else buffer.sequence
 
     def _skip(self) -> tuple[int, int]:
-        pending = self._flow.sequence - self._cursor
-        newest = self._flow.newest
+        pending = self._buffer.sequence - self._cursor
+        newest = self._buffer.newest
         # Due times compare with received_ns, so a frame that is not due never becomes due.
         if not pending or newest is None or newest.received_ns < self._due_ns:
             return pending, 0
         return pending - 1, 1
 
     def _take(self) -> VideoFrame:
-        frame = self._flow.newest
+        frame = self._buffer.newest
         if frame is None:
             raise LookupError("taken without a frame in the slot")
         if self._interval_ns:
@@ -92,17 +92,17 @@ class VideoChannel(Channel[VideoFrame]):
     at most one frame, however many readers it has and however slow they are.
     """
 
-    _flow: VideoFlow
+    _buffer: VideoBuffer
 
     @property
     def latest(self) -> VideoFrame | None:
-        """The newest frame of the track that feeds the channel; None without one.
+        """The newest frame of the track that feeds the channel; None without a track.
 
-        A track that nobody read for some seconds is paused, and has none: looking calls it back,
-        so look again, or subscribe.
+        A track without readers is paused after some seconds, and `latest` is None: reading it
+        resumes the track, so read it again, or subscribe.
         """
-        self._flow.peek()
-        return self._flow.newest if self._flow.available else None
+        self._buffer.peek()
+        return self._buffer.newest if self._buffer.available else None
 
     def subscribe(self, *, max_fps: float | None = None) -> VideoSubscription:
         """Return a reader of the newest frames: `with channel.subscribe() as frames: async for`.
@@ -117,11 +117,11 @@ class VideoChannel(Channel[VideoFrame]):
         Raises:
             MisuseError: `max_fps` is not a positive number.
         """
-        return VideoSubscription(self._flow, max_fps, self._label)
+        return VideoSubscription(self._buffer, max_fps, self._label)
 
     def with_label(self, label: str) -> VideoChannel:
         """The same channel; readers that subscribe through it are named `label` in statistics."""
-        return VideoChannel(self._flow, label)
+        return VideoChannel(self._buffer, label)
 
 
 @final
@@ -129,6 +129,6 @@ class VideoWriter(Writer[VideoFrame]):
     """Creates a `VideoChannel` and feeds it; the channel alone goes to surfaces."""
 
     def __init__(self, *, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        flow = VideoFlow("the video channel", now_ns)
-        super().__init__(flow)
-        self.channel = VideoChannel(flow)
+        buffer = VideoBuffer("the video channel", now_ns)
+        super().__init__(buffer)
+        self.channel = VideoChannel(buffer)

@@ -1,6 +1,6 @@
 """What shows a session: the `Surface` protocol, mounting, commands and leases.
 
-The built-in surfaces `console` and `jsonl` are modules of their own, imported when they are used.
+`livelayer_bus.surfaces.jsonl`, the recording surface, is imported when it is used.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from ..media.publishing import (
     Lease,
     LeaseStatistics,
     MediaSource,
-    Microphone,
-    MicrophoneLease,
     Publisher,
 )
 from .commands import COMMAND_TIMEOUT, CommandRouter, RoutedCommand, Target, last_used
 from .supervision import MountedSurface, OnFault, SurfaceStatus, mount
 from .surface import Surface, SurfaceCommands, SurfaceFunction, SurfacePublisher, SurfaceSession
+from .writing import BackgroundWriter
 
 __all__ = [
     # Writing a surface
     "Surface", "SurfaceFunction", "SurfaceSession", "SurfaceCommands", "SurfacePublisher",
+    "BackgroundWriter",
     # Mounting one
     "mount", "MountedSurface", "SurfaceStatus", "OnFault",
     # Commands
     "CommandRouter", "RoutedCommand", "Target", "last_used", "COMMAND_TIMEOUT",
     # Leases
-    "Publisher", "MediaSource", "Lease", "LeaseStatistics", "Microphone", "MicrophoneLease",
+    "Publisher", "MediaSource", "Lease", "LeaseStatistics",
 ]  # fmt: skip

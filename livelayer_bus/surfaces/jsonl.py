@@ -1,4 +1,4 @@
-"""A surface that records a session: every event as one JSON line in a file."""
+"""A surface that records a session: each event as one JSON line in a file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .surface import SurfaceSession
 from .writing import BackgroundWriter
 
 FLUSH_SECONDS: Final = 1.0
-"""How long unmounting may take to write what is left."""
+"""How long unmounting may take to write the remaining events."""
 
 
 class UnreadableLine(msgspec.Struct, frozen=True):
-    """A line that is not an event line, or was cut off by a crash."""
+    """A line that is not an event line, for example one cut off by a crash."""
 
     number: int
     """Counted from 1."""
@@ -29,17 +29,17 @@ class UnreadableLine(msgspec.Struct, frozen=True):
 
 @final
 class JsonlSurface:
-    """Writes every event of a session to a file, one JSON line each (see `livelayer_bus.jsonl`).
+    """Writes each event of a session to a file as one JSON line (see `livelayer_bus.jsonl`).
 
-    Guarantee: the first line of every mount is a snapshot; after it comes every event, once and in
-    order, unfiltered. When the file is so slow that events are lost, a `lagged` line says how many
-    and a new snapshot follows. Files are written in a thread: the event loop never waits for a
-    disk. What was published before the surface is unmounted is written and flushed before it ends.
-    A surface that is mounted again appends.
+    Guarantee: the first line of each mount is a snapshot; after it comes every event, once and in
+    order, unfiltered. If the file is so slow that events are lost, a `lagged` line says how many,
+    and a new snapshot follows. A thread writes the file: the event loop never waits for a disk.
+    Events published before the surface is unmounted are written and flushed before it ends. A
+    surface that is mounted again appends.
 
     Args:
-        file: a path (`~` is your home, missing folders are made), or a binary file of your own,
-            which stays open.
+        file: a path (`~` is expanded, missing folders are created), or an open binary file, which
+            stays open.
 
     Raises:
         MisuseError: `file` is neither.
@@ -50,19 +50,20 @@ class JsonlSurface:
         self.path: Final = Path(file).expanduser() if isinstance(file, str | os.PathLike) else None
         if not isinstance(file, str | os.PathLike):
             if not hasattr(file, "write") or hasattr(file, "encoding"):
-                raise MisuseError("JsonlSurface takes a path, or a file opened in binary mode")
+                kind = type(file).__name__
+                raise MisuseError(f"file must be a path or an open binary file, got {kind}")
             self._own = file
         self._written = 0
         self._lost = 0
 
     @property
     def bytes_written(self) -> int:
-        """Over all mounts."""
+        """Bytes written, over all mounts."""
         return self._written
 
     @property
     def lost(self) -> int:
-        """Events that the file was too slow for, over all mounts."""
+        """Events lost because the file was too slow, over all mounts."""
         return self._lost
 
     def __repr__(self) -> str:
@@ -77,7 +78,7 @@ class JsonlSurface:
         """
         journal = _Journal(self._own, self.path)
         writer = BackgroundWriter(journal.write)
-        # Attached before the first wait: what is published from here on is in the file.
+        # Attached before the first wait: every event from here on is in the file.
         with LineReader(session) as reader:
             try:
                 while lines := await reader.read():
@@ -95,7 +96,7 @@ class JsonlSurface:
 
 @final
 class _Journal:
-    """The file of one mount: opened by the first write, used in one thread at a time."""
+    """The file of one mount: opened by the first write, used by one thread at a time."""
 
     def __init__(self, own: BinaryIO | None, path: Path | None) -> None:
         self._own = own
@@ -104,12 +105,12 @@ class _Journal:
         self.written = 0
 
     def write(self, lines: bytes) -> None:
-        """Append, and hand it to the system."""
+        """Append `lines` and flush them to the operating system."""
         if self._file is None and self._path is not None:
             self._file = _open(self._path)
         file = self._file
         if file is None:
-            raise MisuseError("a JsonlSurface without a path has nothing to open")
+            raise MisuseError("a JsonlSurface needs a path or a file")
         view = memoryview(lines)
         while view:
             view = view[file.write(view) :]
@@ -117,7 +118,7 @@ class _Journal:
         self.written += len(lines)
 
     def close(self) -> None:
-        """Close what was opened here; a file of the application's stays open."""
+        """Close the file if it was opened here."""
         file, self._file = self._file, self._own
         if file is not None and file is not self._own:
             file.close()
@@ -128,14 +129,14 @@ def _open(path: Path) -> BinaryIO:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("ab+", buffering=0)
     except OSError as exc:
-        problem = f"cannot be written ({exc.strerror}): choose another path"
+        problem = f"cannot be opened for writing ({exc.strerror}): choose another path"
         raise ConfigError(str(path), problem) from exc
     _end_torn_line(file)
     return file
 
 
 def read_jsonl(path: str | os.PathLike[str]) -> Iterator[Line | UnreadableLine]:
-    """The lines of a recording, in order; what cannot be read is told, never raised.
+    """The lines of a recording, in order; an unreadable line becomes an `UnreadableLine`.
 
     Raises:
         OSError: the file cannot be read.
@@ -151,7 +152,7 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[Line | UnreadableLine]:
 
 
 def _end_torn_line(file: BinaryIO) -> None:
-    """A crash may have left half a line: the next one must not be glued to it."""
+    """Start a new line after one that a crash cut off."""
     if file.seek(0, os.SEEK_END):
         file.seek(-1, os.SEEK_END)
         if file.read(1) != b"\n":

@@ -1,4 +1,4 @@
-"""Writes that never hold up the event loop, and never lose their order."""
+"""Blocking writes, in order, without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 @final
 class BackgroundWriter(Generic[T]):
-    """Hands items to `write`, one at a time and in order, in a thread.
+    """Passes items to `write`, one at a time and in order, in a thread.
 
-    `put` waits for the thread, so at most one item of a caller is under way: a caller that produces
-    faster than `write` takes is slowed down, and nothing piles up. A cancelled `put` loses
-    nothing: its item is written by the thread that has begun, or by the next call.
+    Guarantee: `put` returns when its item is written, so a caller that produces faster than `write`
+    is slowed down, and nothing accumulates. A cancelled `put` loses nothing: the thread that has
+    started, or the next call, writes its item.
 
     Args:
         write: a blocking function; its errors are raised by `put` and `aclose`.
@@ -29,18 +29,18 @@ class BackgroundWriter(Generic[T]):
     def __init__(self, write: Callable[[T], None]) -> None:
         self._write = write
         self._items: deque[T] = deque()
-        # One thread at a time: a cancelled task cannot take back a thread that has begun.
+        # One thread at a time: a cancelled task cannot stop the thread that it started.
         self._lock = threading.Lock()
 
     async def put(self, item: T) -> None:
-        """Return when everything up to `item` is written."""
+        """Return when `item` and everything before it is written."""
         self._items.append(item)
         await self._run(self._drain)
 
     async def aclose(self, seconds: float, close: Callable[[], None] | None = None) -> bool:
-        """Write what is left, then call `close` in the thread; whether it took under `seconds`.
+        """Write what is left, then call `close` in the thread; False if `seconds` did not suffice.
 
-        Cancelling does not shorten it. What takes longer goes on in its thread.
+        Cancelling does not shorten it. Work that takes longer continues in its thread.
         """
         with anyio.move_on_after(seconds, shield=True) as scope:
             await self._run(partial(self._finish, close))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from .clock import ManualClock
-from .errors import CheckFailedError, LeakedTasksError, ScriptError
 from .frames import grey_picture, mark_of, marked_picture, silence
 from .gate import Gate
 from .records import ScriptedMicrophone, ScriptedVideoTrack, SentPacket, SentText
-from .room import ScriptedRoom, ScriptedStream
+from .room import ScriptedRoom, ScriptedStream, ScriptError
 from .rooms import ScriptedRooms, ScriptedTokens
+from .rules import CheckFailedError
 from .session_check import Provoke, SessionFactory, check_controlled_session
 from .surface_check import SurfaceFactory, check_surface
-from .tasks import no_leaked_tasks
+from .tasks import LeakedTasksError, no_leaked_tasks
 from .waiting import PATIENCE, polled, settle
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Time that stands still until the test moves it."""
+"""A clock that the test moves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ManualClock:
         return self._now
 
     async def sleep(self, seconds: float) -> None:
-        """Return once the test has moved the clock by `seconds`; at once if they are not positive.
+        """Return once the test has moved the clock by `seconds`; at once if not positive.
 
         A sleep that is due takes one step of the loop, as a real one does.
         """
@@ -60,20 +60,20 @@ class ManualClock:
         return self._sleepers[0][0] - self._now if self._sleepers else None
 
     async def wait_for_sleepers(self, number: int = 1) -> None:
-        """Return once at least `number` tasks sleep; then `advance` cannot come too early."""
+        """Return once at least `number` tasks sleep, so that `advance` does not come too early."""
         await self._parked.wait_for(lambda: self.sleepers >= number)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock and wake who is due; they run at the caller's next wait.
+        """Move the clock and wake due sleepers; they run at the caller's next wait.
 
-        A sleeper that goes to sleep again counts from the new time: use `elapse` to step through
-        such a chain.
+        A sleeper that sleeps again counts from the new time: use `elapse` to step through such a
+        chain.
 
         Raises:
-            MisuseError: time does not run backwards.
+            MisuseError: `seconds` is negative.
         """
         if seconds < 0:
-            raise MisuseError(f"a clock cannot be advanced by {seconds} seconds")
+            raise MisuseError(f"seconds must not be negative, got {seconds}")
         self._now += seconds
         while self._sleepers and self._sleepers[0][0] <= self._now:
             heapq.heappop(self._sleepers)[2].set()
@@ -84,7 +84,7 @@ class ManualClock:
         Several at the same time overlap: the clock ends where the longest of them does.
 
         Raises:
-            MisuseError: time does not run backwards.
+            MisuseError: `seconds` is negative.
         """
         self.advance(min(0.0, seconds))
         end = self._now + seconds
@@ -92,5 +92,5 @@ class ManualClock:
         while self._sleepers and self._sleepers[0][0] <= end:
             self.advance(max(0.0, self._sleepers[0][0] - self._now))
             await settle()
-        self.advance(max(0.0, end - self._now))  # another `elapse` may have come further
+        self.advance(max(0.0, end - self._now))  # another `elapse` may be ahead
         await settle()

@@ -1,4 +1,4 @@
-"""Small frames for tests: pictures that are told apart, also after a codec, and silence."""
+"""Small frames for tests: pictures that differ, also after a codec, and silence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BRIGHT, DARK = 220, 40  # luma
 
 
 def grey_picture(width: int = 16, height: int = 16, luma: int = 128) -> VideoFrame:
-    """A picture of one grey; `luma` (0 to 255) tells one from the next."""
+    """A picture of one grey of brightness `luma` (0 to 255)."""
     chroma = ((width + 1) // 2) * ((height + 1) // 2)
     return VideoFrame(bytes([luma]) * (width * height) + b"\x80" * (2 * chroma), width, height)
 
@@ -24,7 +24,7 @@ def grey_picture(width: int = 16, height: int = 16, luma: int = 128) -> VideoFra
 def silence(
     milliseconds: int = 10, *, sample_rate: int = SAMPLE_RATE, num_channels: int = 1
 ) -> AudioFrame:
-    """A stretch of silence."""
+    """An audio frame of silence."""
     samples = sample_rate * milliseconds // 1000
     data = bytes(samples * num_channels * SAMPLE_BYTES)
     return AudioFrame(data, sample_rate, num_channels, samples)
@@ -43,7 +43,7 @@ def marked_picture(
     Args:
         width: columns of pixels, at least 4.
         height: rows of pixels, at least 4.
-        mark: which cell, 0 to 15 from the top left, row by row; larger ones start over.
+        mark: which cell, 0 to 15 from the top left, row by row; modulo 16.
         rotation: degrees clockwise, as in `VideoFrame`.
         received_ns: as in `VideoFrame`.
     """

@@ -1,8 +1,7 @@
 """The pytest plugin of livelayer-bus: active wherever the distribution is installed.
 
 It adds the fixtures `scripted_rooms`, `manual_clock` and `no_leaked_tasks`, and changes nothing for
-tests that do not ask for them. The asynchronous one runs under anyio's pytest plugin, which comes
-with anyio.
+tests that do not use them. The asynchronous one runs under the pytest plugin of anyio.
 """
 
 from __future__ import annotations
@@ -18,21 +17,21 @@ from .tasks import no_leaked_tasks as guard
 
 @pytest.fixture
 def scripted_rooms() -> ScriptedRooms:
-    """A server without a network, and no agent in its rooms until the test lets one join.
+    """A server without a network; the test lets an agent join.
 
-    Pass it on: `Session("agt", tokens=scripted_rooms.tokens, room=scripted_rooms)`.
+    Use it as `Session("agt", tokens=scripted_rooms.tokens, room=scripted_rooms)`.
     """
     return ScriptedRooms()
 
 
 @pytest.fixture
 def manual_clock() -> ManualClock:
-    """Time that stands still until the test moves it: `Session(..., clock=manual_clock)`."""
+    """A clock that the test moves: `Session(..., clock=manual_clock)`."""
     return ManualClock()
 
 
 @pytest.fixture
 async def no_leaked_tasks(anyio_backend: object) -> AsyncIterator[None]:
     """The test fails if tasks that it started still run a second after its end."""
-    async with guard(ignore=lambda name: "TestRunner." in name):  # anyio's, a new one each step
+    async with guard(ignore=lambda name: "TestRunner." in name):  # anyio starts a new one each step
         yield

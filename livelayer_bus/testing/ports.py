@@ -1,4 +1,4 @@
-"""A port that a server gets back after it was closed."""
+"""A port that a server can reopen after it was closed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import socket
 from typing import Final
 
 PORTS: Final = range(20_000, 30_000)
-"""Outside the range from which systems take the ports of connections: in a pause of the server,
-nothing else can be given the port."""
+"""Outside the range from which systems choose the ports of connections: while the server is down,
+the system gives the port to nothing else."""
 
 
 def lasting_port() -> int:

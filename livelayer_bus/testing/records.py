@@ -1,4 +1,4 @@
-"""What a scripted room wrote down about the session that used it."""
+"""What a scripted room recorded about the session that used it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .waiting import Signal
 
 F = TypeVar("F", AudioFrame, VideoFrame)
 KEPT: Final = 10_000
-"""Records of one kind that are kept; the oldest go first."""
+"""Records of one kind that are kept; the oldest are dropped first."""
 
 
 class SentPacket(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class SentPacket(msgspec.Struct, frozen=True):
 
     @property
     def message(self) -> Message:
-        """The packet as the message it is.
+        """The decoded message.
 
         Raises:
             MalformedMessageError: the packet is not a message.
@@ -57,60 +57,26 @@ class SentText(msgspec.Struct, frozen=True):
     to: tuple[str, ...] = ()
 
 
-@final
-class SentLog:
-    """The packets a session sent, in order; `next` takes them one after the other."""
-
-    def __init__(self) -> None:
-        self._kept: deque[SentPacket] = deque(maxlen=KEPT)
-        self._unread: deque[SentPacket] = deque(maxlen=KEPT)
-        self._added = Signal()
-
-    def add(self, packet: SentPacket) -> None:
-        self._kept.append(packet)
-        self._unread.append(packet)
-        self._added.notify()
-
-    def all(self) -> tuple[SentPacket, ...]:
-        return tuple(self._kept)
-
-    async def next(self, name: str | None) -> SentPacket:
-        """The next unread packet whose type is `name` (None: any); skips the others."""
-        while True:
-            await self._added.wait_for(lambda: bool(self._unread))
-            packet = self._unread.popleft()
-            if name is None or packet.type == name:
-                return packet
-
-
 class ScriptedTrack(Generic[F]):
-    """A track that the session published: keeps what was pushed into it.
+    """A track that the session published; it keeps the frames pushed into it.
 
-    `pushing` is the gate that every frame passes: hold it for a full buffer.
+    `pushing` is the gate that every frame passes: hold it to imitate a full buffer.
     """
 
     def __init__(self) -> None:
         self.pushing = Gate("pushing")
         self.closing = Gate("unpublishing")
+        self.muted = False
+        self.closed = False
+        """Whether the session unpublished it."""
         self._frames: deque[F] = deque(maxlen=KEPT)
         self._pushed = 0
-        self._muted = False
-        self._closed = False
         self._changed = Signal()
 
     @property
     def frames(self) -> Sequence[F]:
-        """What was pushed, oldest first."""
+        """The frames pushed, oldest first."""
         return tuple(self._frames)
-
-    @property
-    def muted(self) -> bool:
-        return self._muted
-
-    @property
-    def closed(self) -> bool:
-        """Whether the session unpublished it."""
-        return self._closed
 
     async def wait_frames(self, number: int = 1) -> None:
         """Return once `number` frames were pushed in all."""
@@ -118,7 +84,7 @@ class ScriptedTrack(Generic[F]):
 
     async def wait_closed(self) -> None:
         """Return once the track was unpublished."""
-        await self._changed.wait_for(lambda: self._closed)
+        await self._changed.wait_for(lambda: self.closed)
 
     # What the session calls ------------------------------------------------------------------
 
@@ -129,12 +95,12 @@ class ScriptedTrack(Generic[F]):
         self._changed.notify()
 
     def set_muted(self, muted: bool) -> None:
-        self._muted = muted
+        self.muted = muted
         self._changed.notify()
 
     async def aclose(self) -> None:
         await self.closing.enter()
-        self._closed = True
+        self.closed = True
         self._changed.notify()
 
 

@@ -1,11 +1,12 @@
-"""A room without a server: everything an agent or a network can do, at the moment a test wants."""
+"""A room without a server: the test decides what the agent and the network do, and when."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast, final
 
-from ..errors import BrokenError
+from ..errors import BrokenError, MisuseError
 from ..events import Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
@@ -25,19 +26,26 @@ from ..rooms.port import (
     UtteranceHeard,
 )
 from ..tokens import RoomAccess
-from .errors import ScriptError
 from .frames import grey_picture, silence
 from .gate import Gate
-from .records import ScriptedMicrophone, ScriptedVideoTrack, SentLog, SentPacket, SentText
+from .records import KEPT, ScriptedMicrophone, ScriptedVideoTrack, SentPacket, SentText
 from .waiting import Signal
 
 AGENT = "agent"
 """The identity of the scripted agent unless the test gives another."""
 
 
+class ScriptError(MisuseError):
+    """The script asks a scripted room for something that a real room cannot do."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(f"a scripted room cannot do that: {what}; {hint}")
+        self.what = what
+
+
 @final
 class ScriptedStream:
-    """One transcription text stream: it grows, and ends when it is told to, or never."""
+    """One transcription text stream: it grows until `close()`."""
 
     def __init__(
         self, report: Callable[[RoomEvent], None], segment: str, role: Role, number: int
@@ -49,12 +57,12 @@ class ScriptedStream:
         self.number = number
 
     def write(self, more: str) -> None:
-        """Add words to the utterance."""
+        """Append to the utterance."""
         self._text += more
         self._report(final=False)
 
     def close(self) -> None:
-        """Finish the utterance. Not called: the stream's trailer was lost."""
+        """Finish the utterance. Without this call the stream's trailer was lost."""
         self._report(final=True)
 
     def _report(self, *, final: bool) -> None:
@@ -71,11 +79,11 @@ class ScriptedStream:
 
 @final
 class ScriptedRoom:
-    """A `RoomPort` in the hands of a test.
+    """A `RoomPort` that the test controls.
 
-    Calls of the session pass gates (`joining`, `sending`, `publishing`, `closing`): open unless
-    held or made to fail. What the agent or the network does is a method; each takes effect before
-    it returns. Works on every loop; belongs to the loop of its session.
+    Calls of the session pass gates (`joining`, `sending`, `publishing`, `closing`), which the test
+    can hold or make fail. Each action of the agent or the network is a method and takes effect
+    before it returns. Belongs to the event loop of its session.
     """
 
     def __init__(
@@ -85,10 +93,10 @@ class ScriptedRoom:
         agent: str | None = None,
         on_join: Callable[[], None] | None = None,
     ) -> None:
-        """Make a room that nobody has joined.
+        """Create a room that is not joined yet.
 
         Args:
-            joining: the gate of `connect`; one of its own unless given.
+            joining: the gate of `connect`; a new one by default.
             agent: an agent of this identity is active as soon as the room is joined.
             on_join: called when the session has joined.
         """
@@ -99,97 +107,77 @@ class ScriptedRoom:
         self.closing = Gate("closing")
         self._agent = agent
         self._agent_at_join = agent
-        self._access: RoomAccess | None = None
-        self._sink: RoomSink | None = None
-        self._media: MediaWriters | None = None
-        self._joined = False
+        self.access: RoomAccess | None = None
+        """What the session joined with; None before `connect`."""
+        self.was_joined = False
+        """Whether the session ever joined."""
+        self.closed = False
+        """Whether the session has left the room for good."""
+        self.sent_texts: tuple[SentText, ...] = ()
+        """The text streams the session sent, oldest first."""
+        self.microphones: tuple[ScriptedMicrophone, ...] = ()
+        """The audio tracks the session published, oldest first."""
+        self.video_tracks: tuple[ScriptedVideoTrack, ...] = ()
+        """The video tracks the session published, camera and screen, oldest first."""
+        self._links: tuple[RoomSink, MediaWriters] | None = None
         self._lost = False
         self._leaving = False
-        self._closed = False
-        self._sent = SentLog()
+        self._sent: deque[SentPacket] = deque(maxlen=KEPT)
+        self._unread: deque[SentPacket] = deque(maxlen=KEPT)
         self._streams = 0
-        self._texts: list[SentText] = []
-        self._microphones: list[ScriptedMicrophone] = []
-        self._pictures: list[ScriptedVideoTrack] = []
         self._changed = Signal()
 
     # What the session did --------------------------------------------------------------------
 
     @property
-    def access(self) -> RoomAccess | None:
-        """What the session joined with; None before it tried."""
-        return self._access
-
-    @property
     def joined(self) -> bool:
         """Whether the session is in the room now."""
-        return self._joined and not self._lost and not self._closed
-
-    @property
-    def was_joined(self) -> bool:
-        """Whether the session ever got in."""
-        return self._joined
-
-    @property
-    def closed(self) -> bool:
-        """Whether the session has left the room for good."""
-        return self._closed
+        return self.was_joined and not self._lost and not self.closed
 
     @property
     def sent(self) -> tuple[SentPacket, ...]:
-        """The data packets the session sent, oldest first."""
-        return self._sent.all()
-
-    @property
-    def sent_texts(self) -> tuple[SentText, ...]:
-        """The text streams the session sent, oldest first."""
-        return tuple(self._texts)
-
-    @property
-    def microphones(self) -> tuple[ScriptedMicrophone, ...]:
-        """The audio tracks the session published, oldest first."""
-        return tuple(self._microphones)
-
-    @property
-    def pictures(self) -> tuple[ScriptedVideoTrack, ...]:
-        """The video tracks the session published, camera and screen, oldest first."""
-        return tuple(self._pictures)
+        """The data packets the session sent, oldest first; the latest 10,000."""
+        return tuple(self._sent)
 
     async def next_sent(self, name: str | None = None) -> SentPacket:
         """Wait for the next packet that no earlier call returned; `name`: of this type only."""
-        return await self._sent.next(name)
+        while True:
+            await self._changed.wait_for(lambda: bool(self._unread))
+            packet = self._unread.popleft()
+            if name is None or packet.type == name:
+                return packet
 
     async def wait_texts(self, number: int = 1) -> None:
         """Return once the session sent `number` text streams."""
-        await self._changed.wait_for(lambda: len(self._texts) >= number)
+        await self._changed.wait_for(lambda: len(self.sent_texts) >= number)
 
     async def wait_microphones(self, number: int = 1) -> None:
         """Return once the session published `number` audio tracks."""
-        await self._changed.wait_for(lambda: len(self._microphones) >= number)
+        await self._changed.wait_for(lambda: len(self.microphones) >= number)
 
-    async def wait_pictures(self, number: int = 1) -> None:
+    async def wait_video_tracks(self, number: int = 1) -> None:
         """Return once the session published `number` video tracks."""
-        await self._changed.wait_for(lambda: len(self._pictures) >= number)
+        await self._changed.wait_for(lambda: len(self.video_tracks) >= number)
 
     async def wait_closed(self) -> None:
         """Return once the session has left the room."""
-        await self._changed.wait_for(lambda: self._closed)
+        await self._changed.wait_for(lambda: self.closed)
 
     # The agent -------------------------------------------------------------------------------
 
     def agent_joins(self, identity: str = AGENT, *, active: bool = True) -> None:
-        """The agent's participant comes; not `active`: it cannot receive data yet."""
+        """The agent's participant joins; unless `active`, it cannot receive data yet."""
         self._agent = identity
         self._report(AgentPresence(identity, active))
 
     def agent_activates(self) -> None:
         """The agent's participant can receive data from now on."""
         if self._agent is None:
-            raise ScriptError("an agent that is not there becomes active", "agent_joins() first")
+            raise ScriptError("activate an agent that has not joined", "call agent_joins() first")
         self._report(AgentPresence(self._agent, active=True))
 
     def agent_leaves(self) -> None:
-        """The agent's participant is gone."""
+        """The agent's participant leaves."""
         self._agent = None
         self._report(AgentPresence(None, active=False))
 
@@ -200,7 +188,7 @@ class ScriptedRoom:
     def agent_says(
         self, message: Message | Mapping[str, object] | bytes, *, topic: str | None = None
     ) -> None:
-        """A data packet of the agent: a message, any JSON object, or bytes as they are."""
+        """A data packet of the agent: a message, a JSON object, or raw bytes."""
         self.packet(message, sender=self._agent or AGENT, topic=topic, from_agent=True)
 
     def packet(
@@ -211,18 +199,18 @@ class ScriptedRoom:
         topic: str | None = None,
         from_agent: bool = False,
     ) -> None:
-        """A data packet of anybody; `sender` None: of the server."""
+        """A data packet of any participant; `sender` None: of the server."""
         data = message if isinstance(message, bytes) else encode(message)
         self._report(PacketReceived(data, sender, topic, from_agent))
 
     def open_stream(self, segment: str, role: Role = "agent") -> ScriptedStream:
-        """A transcription stream opens for the utterance `segment`; open it anew to repeat it."""
-        self._use_sink()
+        """A transcription stream opens for the utterance `segment`; another one repeats it."""
+        self._require_links()
         self._streams += 1
         return ScriptedStream(self._report, segment, role, self._streams)
 
     def transcribes(self, segment: str, text: str, role: Role = "agent") -> None:
-        """A whole utterance in one stream, finished."""
+        """A finished utterance in one stream."""
         stream = self.open_stream(segment, role)
         stream.write(text)
         stream.close()
@@ -232,33 +220,33 @@ class ScriptedRoom:
     def track_starts(
         self, kind: TrackKind, *, sid: str | None = None, participant: str | None = None
     ) -> None:
-        """The agent's audio or video begins to deliver."""
+        """The agent's audio or video track starts."""
         self._set_track(kind, True, sid or f"TR_{kind}", participant or self._agent)
 
     def track_stops(self, kind: TrackKind, *, participant: str | None = None) -> None:
-        """The agent's audio or video is gone, for a while or for good."""
+        """The agent's audio or video track ends."""
         self._set_track(kind, False, None, participant or self._agent)
 
     def push_video(self, frame: VideoFrame | None = None) -> VideoFrame:
-        """One picture of the agent (None: a small test picture); returns it."""
+        """Push one picture of the agent (None: a small test picture); returns it."""
         frame = frame or grey_picture()
-        media = self._use_media()
+        _, media = self._require_links()
         if not self._leaving:  # a real adapter feeds nothing once `aclose` is called
             media.video.push(frame)
         return frame
 
     def push_audio(self, frame: AudioFrame | None = None) -> AudioFrame:
-        """One stretch of the agent's voice (None: 10 ms of silence); returns it."""
+        """Push one audio frame of the agent (None: 10 ms of silence); returns it."""
         frame = frame or silence()
-        media = self._use_media()
+        _, media = self._require_links()
         if not self._leaving:
             media.audio.push(frame)
         return frame
 
     # The network -----------------------------------------------------------------------------
 
-    def reconnecting(self, reason: str = "the network is away") -> None:
-        """The SDK begins to restore the connection by itself."""
+    def reconnecting(self, reason: str = "the network is down") -> None:
+        """The SDK starts to restore the connection."""
         self._report(ConnectionInterrupted(reason))
 
     def reconnected(self) -> None:
@@ -268,8 +256,8 @@ class ScriptedRoom:
     def lose(
         self, reason: str = "the server went away", *, rejoin: bool = True, fault: bool = True
     ) -> None:
-        """The room is gone; see `RoomLost` for `rejoin` and `fault`."""
-        self._use_sink()
+        """The room is lost; see `RoomLost` for `rejoin` and `fault`."""
+        self._require_links()
         self._lost = True
         self._report(RoomLost(reason, rejoin, fault))
 
@@ -282,14 +270,14 @@ class ScriptedRoom:
 
     @property
     def room_name(self) -> str | None:
-        return self._access.room_name if self._access is not None and self.joined else None
+        return self.access.room_name if self.access is not None and self.joined else None
 
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
-        if self._access is not None:
-            raise ScriptError("one room is joined twice", "a session takes a new room each time")
-        self._access, self._sink, self._media = access, sink, media
+        if self.access is not None:
+            raise ScriptError("join one room twice", "a session takes a new room each time")
+        self.access, self._links = access, (sink, media)
         await self.joining.enter()
-        self._joined = True
+        self.was_joined = True
         if self._agent_at_join is not None:
             sink.report(AgentPresence(self._agent_at_join, active=True))
         self._changed.notify()
@@ -300,13 +288,16 @@ class ScriptedRoom:
         self._check_joined("send")
         await self.sending.enter()
         self._check_joined("send")
-        self._sent.add(SentPacket(data, topic, tuple(to)))
+        packet = SentPacket(data, topic, tuple(to))
+        self._sent.append(packet)
+        self._unread.append(packet)
+        self._changed.notify()
 
     async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
         self._check_joined("send_text")
         await self.sending.enter()
         self._check_joined("send_text")
-        self._texts.append(SentText(text, topic, tuple(to)))
+        self.sent_texts += (SentText(text, topic, tuple(to)),)
         self._changed.notify()
 
     async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
@@ -315,11 +306,11 @@ class ScriptedRoom:
         track: ScriptedMicrophone | ScriptedVideoTrack
         if isinstance(frame, AudioFrame):
             track = ScriptedMicrophone(frame.sample_rate, frame.num_channels)
-            self._microphones.append(track)
+            self.microphones += (track,)
         else:
             stamped = frame.metadata is not None
             track = ScriptedVideoTrack(source, frame.width, frame.height, stamped)
-            self._pictures.append(track)
+            self.video_tracks += (track,)
         self._changed.notify()
         return cast("PublishedTrack[F]", track)
 
@@ -328,14 +319,14 @@ class ScriptedRoom:
         try:
             await self.closing.enter()
         finally:
-            self._closed = True
+            self.closed = True
             self._changed.notify()
 
     # -----------------------------------------------------------------------------------------
 
     def _check_joined(self, call: str) -> None:
         if not self.joined:
-            raise BrokenError(f"the scripted room is not joined: {call} was not taken")
+            raise BrokenError(f"the scripted room is not joined: {call} failed")
 
     def _set_track(
         self, kind: TrackKind, available: bool, sid: str | None, participant: str | None
@@ -343,18 +334,9 @@ class ScriptedRoom:
         self._report(TrackReported(kind, available, sid, participant))
 
     def _report(self, event: RoomEvent) -> None:
-        self._use_sink().report(event)
+        self._require_links()[0].report(event)
 
-    def _use_sink(self) -> RoomSink:
-        if self._sink is None:
-            raise ScriptError(
-                "something happens in a room before anybody connects to it",
-                "await rooms.next() first",
-            )
-        return self._sink
-
-    def _use_media(self) -> MediaWriters:
-        self._use_sink()
-        if self._media is None:
-            raise ScriptError("a frame before anybody connects", "await rooms.next() first")
-        return self._media
+    def _require_links(self) -> tuple[RoomSink, MediaWriters]:
+        if self._links is None:
+            raise ScriptError("act before the session connects", "await rooms.next() first")
+        return self._links

@@ -1,4 +1,4 @@
-"""A server without a network: hands out scripted rooms, and the tokens to join them."""
+"""A server without a network: scripted rooms, and the tokens to join them."""
 
 from __future__ import annotations
 
@@ -16,24 +16,20 @@ URL = "ws://scripted.invalid"
 
 @final
 class ScriptedTokens:
-    """A `TokenSource`: every request is written down and gets a token and a room name of its own.
+    """A `TokenSource`: each request is recorded and gets its own token and room name.
 
-    A request for a prior room gets that room's name. `gate` holds requests up, or refuses them.
+    A request for a prior room gets that room's name. `gate` can hold or refuse requests.
     """
 
     def __init__(self, agent_config: AgentConfig | None = None) -> None:
         self.agent_config = agent_config
         self.gate = Gate("tokens")
-        self._requests: list[TokenRequest] = []
-
-    @property
-    def requests(self) -> tuple[TokenRequest, ...]:
-        """What was asked for, oldest first."""
-        return tuple(self._requests)
+        self.requests: tuple[TokenRequest, ...] = ()
+        """The requests, oldest first."""
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
-        self._requests.append(request)
-        number = len(self._requests)
+        self.requests += (request,)
+        number = len(self.requests)
         await self.gate.enter()
         return RoomAccess(
             url=URL,
@@ -45,7 +41,7 @@ class ScriptedTokens:
 
 @final
 class ScriptedRooms:
-    """A `RoomFactory` under a test's control: one `ScriptedRoom` for each connection.
+    """A `RoomFactory` that the test controls: one `ScriptedRoom` for each connection.
 
         rooms = ScriptedRooms()
         async with Session("agt", tokens=rooms.tokens, room=rooms) as session:
@@ -53,7 +49,7 @@ class ScriptedRooms:
             room = await rooms.next()
             room.agent_joins()
 
-    `joining` is the gate that every room's `connect` passes: hold it, or make it fail.
+    `joining` is the gate that each room's `connect` passes: hold it, or make it fail.
     """
 
     def __init__(
@@ -63,11 +59,11 @@ class ScriptedRooms:
         agent_config: AgentConfig | None = None,
         prepare: Callable[[ScriptedRoom], None] | None = None,
     ) -> None:
-        """Make a server without rooms.
+        """Create a server without rooms.
 
         Args:
             agent: an agent of this identity is active in each room as soon as it is joined; None:
-                the test lets one join.
+                without an agent until the test adds one.
             agent_config: what every token comes with.
             prepare: called with each new room before the session gets it.
         """
@@ -75,7 +71,8 @@ class ScriptedRooms:
         self.joining = Gate("joining")
         self._agent = agent
         self._prepare = prepare
-        self._rooms: list[ScriptedRoom] = []
+        self.rooms: tuple[ScriptedRoom, ...] = ()
+        """Every room created, oldest first, joined or not."""
         self._next = 0
         self._changed = Signal()
 
@@ -83,24 +80,17 @@ class ScriptedRooms:
         room = ScriptedRoom(joining=self.joining, agent=self._agent, on_join=self._changed.notify)
         if self._prepare is not None:
             self._prepare(room)
-        self._rooms.append(room)
+        self.rooms += (room,)
         return room
-
-    @property
-    def rooms(self) -> tuple[ScriptedRoom, ...]:
-        """Every room handed out, oldest first, also those that were never joined."""
-        return tuple(self._rooms)
 
     async def next(self) -> ScriptedRoom:
         """Wait for the next room that was joined; each is returned once, in order."""
         await self._changed.wait_for(self._find_joined)
-        room = self._rooms[self._next]
+        room = self.rooms[self._next]
         self._next += 1
         return room
 
     def _find_joined(self) -> bool:
-        for number in range(self._next, len(self._rooms)):
-            if self._rooms[number].was_joined:
-                self._next = number
-                return True
-        return False
+        later = range(self._next, len(self.rooms))
+        self._next = next((n for n in later if self.rooms[n].was_joined), self._next)
+        return self._next < len(self.rooms) and self.rooms[self._next].was_joined

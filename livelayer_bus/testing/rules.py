@@ -1,30 +1,39 @@
-"""How a conformance check states a rule, and bounds the time it takes to show it."""
+"""The rules of the conformance checks: what a broken one raises, and how long one may take."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TypeVar, cast
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import anyio
 
-from .errors import CheckFailedError
-
-T = TypeVar("T")
+from ..errors import MisuseError
 
 
-def require(condition: bool, rule: str, found: str, hint: str) -> None:
+class CheckFailedError(MisuseError, AssertionError):
+    """A surface or a session broke a rule of its contract; what it raised is the cause."""
+
+    def __init__(self, rule: str, found: str, hint: str) -> None:
+        super().__init__(f"rule broken: {rule}. Found: {found}. {hint}")
+        self.rule = rule
+        self.found = found
+        self.hint = hint
+
+
+def require(
+    condition: bool, rule: str, found: str, hint: str, cause: BaseException | None = None
+) -> None:
     """Go on only if the rule holds.
 
     Raises:
-        CheckFailedError: it does not.
+        CheckFailedError: it does not; raised from `cause`.
     """
     if not condition:
-        raise CheckFailedError(rule, found, hint)
+        raise CheckFailedError(rule, found, hint) from cause
 
 
 @asynccontextmanager
-async def in_time(seconds: float, rule: str, hint: str) -> AsyncGenerator[None]:
+async def in_time(seconds: float, rule: str, found: str, hint: str) -> AsyncGenerator[None]:
     """Require that the block ends within `seconds`.
 
     Raises:
@@ -32,34 +41,4 @@ async def in_time(seconds: float, rule: str, hint: str) -> AsyncGenerator[None]:
     """
     with anyio.move_on_after(seconds) as scope:
         yield
-    require(not scope.cancelled_caught, rule, f"it was not over after {seconds:g} s", hint)
-
-
-@asynccontextmanager
-async def opened(factory: Callable[[], T | AbstractAsyncContextManager[T]]) -> AsyncGenerator[T]:
-    """What the factory makes, entered if it is an async context manager."""
-    made = factory()
-    if isinstance(made, AbstractAsyncContextManager):
-        manager = cast(AbstractAsyncContextManager[T], made)
-        async with manager as entered:
-            yield entered
-    else:
-        yield made
-
-
-async def side_by_side(*works: Callable[[], Awaitable[None]]) -> None:
-    """Run these at the same time; the first error ends the others and is raised as it is."""
-    errors: list[Exception] = []
-    async with anyio.create_task_group() as group:
-
-        async def run(work: Callable[[], Awaitable[None]]) -> None:
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - raised below, outside of the group
-                errors.append(error)
-                group.cancel_scope.cancel()
-
-        for work in works:
-            group.start_soon(run, work)
-    if errors:
-        raise errors[0]
+    require(not scope.cancelled_caught, rule, f"{found} within {seconds:g} s", hint)

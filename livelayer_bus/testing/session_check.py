@@ -1,9 +1,9 @@
-"""The conformance check of sessions: whether surfaces can rely on an implementation."""
+"""The conformance check of implementations of `ControlledSession`."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, ExitStack, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from inspect import iscoroutinefunction
 from typing import Final, TypeAlias
 
@@ -25,7 +25,7 @@ from ..events import Event, SessionFailed, TranscriptUpdated
 from ..media import AudioChannel, VideoChannel
 from ..messages import UserMessage
 from ..state import SessionState, reduce
-from .rules import in_time, opened, require, side_by_side
+from .rules import in_time, require
 from .tasks import no_leaked_tasks
 
 SessionFactory: TypeAlias = Callable[
@@ -51,13 +51,13 @@ ATTACHES = 20  # readers that join while events are being published
 async def check_controlled_session(
     factory: SessionFactory, *, provoke: Provoke | None = None, seconds: float = 10.0
 ) -> None:
-    """Prove that surfaces can be fed from an implementation of `ControlledSession`.
+    """Prove that surfaces can rely on an implementation of `ControlledSession`.
 
-    Shown on a fresh session each: all members are there, and properties are those of `state`;
-    a snapshot and the events after it give exactly the state, at any instant of attaching; cursors
-    resume without gap or repetition and are refused when they belong elsewhere; filters filter;
-    what is not offered raises `NotSupportedError`; nothing is taken for sending without a room;
-    connecting and disconnecting twice is harmless; no task is left.
+    Shown, each on a fresh session: all members exist, and properties are those of `state`; a
+    snapshot and the events after it give exactly the state, at any instant of attaching; a cursor
+    resumes without gap or repetition, and is refused on another session; filters filter; what is
+    not offered raises `NotSupportedError`; sending without a room is refused; connecting and
+    disconnecting twice is harmless; no task is left.
 
     Args:
         factory: makes a session, or an async context manager that gives one.
@@ -83,8 +83,8 @@ async def check_controlled_session(
         rule = f"{part.__name__.strip('_').replace('_', ' ')} (check_controlled_session)"
         async with (
             no_leaked_tasks(),
-            in_time(seconds, rule, "nothing may wait for ever"),
-            opened(factory) as session,
+            in_time(seconds, rule, "it did not end", "every call has to end in bounded time"),
+            _opened(factory) as session,
         ):
             await part(session, stir)
 
@@ -165,10 +165,10 @@ async def _snapshot_and_tail(session: ControlledSession, provoke: Provoke) -> No
             await provoke(session)
             provoked.set()
 
-        await side_by_side(attach, stir)
-        heard = [await _compare_with_state(session, reader) for reader in attached]
+        await _side_by_side(attach, stir)
+        counts = [await _compare_with_state(session, reader) for reader in attached]
     require(
-        bool(heard) and heard[0] > 0,
+        bool(counts) and counts[0] > 0,
         "a session publishes what happens",
         "nothing was published while it was provoked",
         "give check_controlled_session a `provoke` that makes something happen",
@@ -178,7 +178,7 @@ async def _snapshot_and_tail(session: ControlledSession, provoke: Provoke) -> No
 def _compare_attach_point(session: ControlledSession, reader: Reader) -> None:
     require(
         reader.snapshot.sequence == reader.sequence == session.state.sequence,
-        "a subscription's snapshot is the state as of its own first instant",
+        "a subscription's snapshot is the state at the instant of attaching",
         f"snapshot {reader.snapshot.sequence}, cursor {reader.sequence}, "
         f"state {session.state.sequence}",
         "reduce, then publish, in one synchronous step; give the Bus its `state=` and `reducers=`",
@@ -217,14 +217,14 @@ async def _cursors(session: ControlledSession, provoke: Provoke) -> None:
     start = session.state.sequence
     with _everything(session) as live:
         await provoke(session)
-        heard = [record.sequence for record in await _drain(live)]
+        expected = [record.sequence for record in await _drain(live)]
     for after in (start, f"{session.id}:{start}"):
         with _everything(session, after) as again:
             found = [record.sequence for record in await _drain(again)]
             require(
-                found[: len(heard)] == heard,
+                found[: len(expected)] == expected,
                 "a cursor resumes exactly after the event it names",
-                f"after={after!r} gave {len(found)} events, {len(heard)} were heard live",
+                f"after={after!r} gave {len(found)} events, a live reader got {len(expected)}",
                 "pass `after` to Bus.subscribe",
             )
     stale = (session.state.sequence + 1000, f"another-session:{start}", "no cursor")
@@ -238,7 +238,7 @@ async def _cursors(session: ControlledSession, provoke: Provoke) -> None:
             False,
             "a cursor from the future or of another session is refused",
             f"after={cursor!r} was taken",
-            "raise StaleCursorError: events would be missing unseen",
+            "raise StaleCursorError: events would be lost silently",
         )
 
 
@@ -288,7 +288,7 @@ async def _sending(session: ControlledSession, provoke: Provoke) -> None:
         problem = "send_data returned"
     require(
         False,
-        "nothing sent is lost in silence: without a room, sending is refused at once",
+        "no message is lost silently: without a room, sending is refused at once",
         problem,
         "raise NotConnectedError, or NotSupportedError if it never sends",
     )
@@ -319,6 +319,34 @@ async def _connecting(session: ControlledSession, provoke: Provoke) -> None:
             "publish TranscriptCleared and ConnectionStateChanged('disconnected')",
         )
         await session.disconnect()
+
+
+@asynccontextmanager
+async def _opened(factory: SessionFactory) -> AsyncGenerator[ControlledSession]:
+    made = factory()
+    if isinstance(made, AbstractAsyncContextManager):
+        async with made as session:
+            yield session
+    else:
+        yield made
+
+
+async def _side_by_side(*works: Callable[[], Awaitable[None]]) -> None:
+    """Run these at the same time; the first error ends the others and is raised without a group."""
+    errors: list[Exception] = []
+    async with anyio.create_task_group() as group:
+
+        async def run(work: Callable[[], Awaitable[None]]) -> None:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - raised below, outside of the group
+                errors.append(error)
+                group.cancel_scope.cancel()
+
+        for work in works:
+            group.start_soon(run, work)
+    if errors:
+        raise errors[0]
 
 
 def _everything(session: ControlledSession, after: int | str | None = None) -> Reader:

@@ -1,4 +1,4 @@
-"""Finds tasks that outlive the block which started them."""
+"""Finds tasks that outlive the block that started them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,24 @@ from typing import Any, TypeAlias
 
 import anyio
 
-from .errors import LeakedTasksError
+from ..errors import MisuseError
 from .waiting import settle
 
 Tasks: TypeAlias = dict[object, str]
 
 POLL = 0.01  # seconds between two looks
+
+
+class LeakedTasksError(MisuseError, AssertionError):
+    """Tasks that were started inside a guarded block still run after its end."""
+
+    def __init__(self, names: tuple[str, ...], seconds: float) -> None:
+        super().__init__(
+            f"{len(names)} tasks still run {seconds:g} s after the block that started them: "
+            f"{', '.join(names)}; cancel and await what you start"
+        )
+        self.names = names
+        self.seconds = seconds
 
 
 def running_tasks() -> Tasks:
@@ -33,7 +45,7 @@ async def no_leaked_tasks(
 ) -> AsyncGenerator[None]:
     """Require that every task started in the block has ended `seconds` after it.
 
-    Tasks from before, and the one that leaves the block, are no concern of it.
+    Tasks that ran before, and the task that leaves the block, are not checked.
 
     Args:
         seconds: how long a task that is being cancelled may take to end.

@@ -1,4 +1,4 @@
-"""Waiting for an event; the one deadline, and the one poll for what has no event."""
+"""Waiting: for an event, under the one deadline, or by polling where there is no event."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _LOOK: Final = 0.02  # seconds between two looks at what has no event
 
 @final
 class Signal:
-    """Wakes everybody who waits for a condition each time something may have changed."""
+    """Wakes the waiters for a condition each time something may have changed."""
 
     def __init__(self) -> None:
-        self._changed: anyio.Event | None = None  # made in the waiter's loop, not in ours
+        self._changed: anyio.Event | None = None  # created in the loop of the waiter
 
     def notify(self) -> None:
-        """Have every waiter look again."""
+        """Make every waiter check its condition again."""
         changed, self._changed = self._changed, None
         if changed is not None:
             changed.set()
 
     async def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Return once `condition()` is true, at once if it is; cancelling leaves nothing behind."""
+        """Return once `condition()` is true; cancelling leaves nothing behind."""
         while not condition():
             if self._changed is None:
                 self._changed = anyio.Event()
@@ -39,19 +39,20 @@ class Signal:
 async def settle(rounds: int = 50) -> None:
     """Let every task that can run take `rounds` steps; takes no time on any clock.
 
-    For what has no event to wait for: that something did *not* happen.
+    For a test that something does *not* happen, which has no event to wait for.
     """
     for _ in range(rounds):
         await anyio.lowlevel.checkpoint()
 
 
 async def polled(look: Callable[[], T | Awaitable[T]]) -> T:
-    """Return the first true value that `look` gives; for what has no event.
+    """Return the first true value that `look` gives.
 
-    That is the state of another process (a browser, a server) or of a foreign library.
+    For the state of another process (a browser, a server) or of a foreign library, which have no
+    event to wait for.
 
     Raises:
-        TimeoutError: there was none within `PATIENCE`.
+        TimeoutError: `look` gave no true value within `PATIENCE`.
     """
     with anyio.fail_after(PATIENCE):
         while True:
@@ -63,9 +64,9 @@ async def polled(look: Callable[[], T | Awaitable[T]]) -> T:
 
 
 async def every(seconds: float) -> AsyncGenerator[None]:
-    """The pace of a source of real-time media, such as a camera; what is late is not made up for.
+    """Pace a source of real-time media, such as a camera; a late step does not shorten the next.
 
-    Never a way to wait for something.
+    Never use it to wait for something.
     """
     due = anyio.current_time()
     while True:

@@ -1,4 +1,4 @@
-"""The command as a person runs it: a process of its own, in a runtime directory of the test's."""
+"""The command in a separate process, with a runtime directory of the test."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def runtime() -> Iterator[Path]:
 
 @pytest.fixture
 def environ(runtime: Path) -> dict[str, str]:
-    """This process's environment, without what would lead to a server of the developer's."""
+    """This process's environment, without the address and keys of the developer's server."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LIVEKIT")}
     return kept | {"XDG_RUNTIME_DIR": str(runtime), "COLUMNS": "100"}
 

@@ -110,7 +110,7 @@ def test_a_command_without_its_distribution_says_what_to_install(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (["run"], 2, "livelayer.toml: cannot be read"),
         (["send", "user_message"], 3, "no session is running: start one with"),
@@ -120,13 +120,13 @@ def test_a_command_without_its_distribution_says_what_to_install(
     ],
 )
 def test_an_error_is_one_line_with_what_to_do(
-    livelayer: Livelayer, arguments: list[str], code: int, told: str
+    livelayer: Livelayer, arguments: list[str], code: int, message: str
 ) -> None:
     done = livelayer(*arguments)
     assert done.returncode == code
     assert done.stderr.startswith("livelayer: ")
     assert done.stderr.count("\n") == 1
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_debug_shows_the_traceback(livelayer: Livelayer) -> None:
@@ -186,8 +186,35 @@ def test_surfaces_are_listed_for_scripts(livelayer: Livelayer) -> None:
     done = livelayer("surfaces", "--json", "--check")
     assert done.returncode == 0
     found = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
-    assert found["console"]["distribution"] == "livelayer-bus"
+    assert found["console"]["distribution"] == "livelayer-terminal"
     assert found["jsonl"]["fault"] is None
+
+
+@pytest.mark.parametrize(
+    ("surface", "distribution"), [("console", "livelayer-terminal"), ("web", "livelayer-web")]
+)
+def test_a_surface_without_its_distribution_says_what_to_install(
+    tmp_path: Path, surface: str, distribution: str
+) -> None:
+    path = tmp_path / "livelayer.toml"
+    path.write_text(f"agent_id = 'a'\nbase_url = 'https://b.example.com'\n[surfaces.{surface}]\n")
+    program = (
+        "import importlib.metadata\n"
+        "real = importlib.metadata.entry_points\n"
+        "importlib.metadata.entry_points = lambda **wanted: (\n"
+        "    () if wanted['group'] == 'livelayer_bus.surfaces' else real(**wanted))\n"
+        "from livelayer_bus.cli import main\nmain()"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, "run", "--config", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"{surface!r} is not installed: pip install {distribution}" in done.stderr
 
 
 def test_a_token_is_all_that_is_printed() -> None:
@@ -234,7 +261,7 @@ def test_a_configuration_is_checked_without_connecting(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_dev_server_serves_until_it_is_told_to_stop(
+def test_the_dev_server_serves_until_a_signal_stops_it(
     command: list[str], environ: dict[str, str], number: signal.Signals
 ) -> None:
     with subprocess.Popen(  # noqa: S603 - our own command
@@ -249,7 +276,7 @@ def test_the_dev_server_serves_until_it_is_told_to_stop(
         facts = json.loads(process.stdout.readline())
         keys = {"LIVEKIT_API_KEY": facts["key"], "LIVEKIT_API_SECRET": facts["secret"]}
         code, output = invoke("doctor", LIVEKIT_URL=facts["url"], **keys)
-        assert (code, "the server takes it" in output) == (0, True)
+        assert (code, "the server accepts it" in output) == (0, True)
         process.send_signal(number)
         assert process.wait(10) == 128 + number
         line = "livelayer: interrupted\n" if number == signal.SIGINT else ""

@@ -25,30 +25,30 @@ def by_source(path: Path) -> dict[str, list[str]]:
     Attributes, data packets, text streams and media travel independently: across them there is no
     order, on any server.
     """
-    told: dict[str, list[str]] = {"signalling": [], "data": [], "speech": [], "surfaces": []}
+    found: dict[str, list[str]] = {"signalling": [], "data": [], "speech": [], "surfaces": []}
     tracks: set[str] = set()
     for line in read_jsonl(path):
         if not isinstance(line, EventLine):
             continue
         match line.event:
             case events.AgentStateChanged(state=state):
-                told["signalling"].append(state)
+                found["signalling"].append(state)
             case events.DataReceived(type=str(kind)) if kind != "agent_state":
-                told["data"].append(kind)
+                found["data"].append(kind)
             case events.TranscriptUpdated(entry=entry) if entry.final:
-                told["speech"].append(entry.text)
+                found["speech"].append(entry.text)
             case events.SurfaceMounted(key=key) | events.SurfaceUnmounted(key=key):
-                told["surfaces"].append(key)
+                found["surfaces"].append(key)
             case events.TrackChanged(kind=media, available=True):
                 tracks.add(media)
             case _:
                 pass
-    # Two sources tell the agent's state; which one is first is not said.
-    states = told["signalling"]
-    told["signalling"] = [
+    # Two sources report the agent's state, in either order.
+    states = found["signalling"]
+    found["signalling"] = [
         state for number, state in enumerate(states) if not number or states[number - 1] != state
     ]
-    return told | {"tracks": sorted(tracks)}
+    return found | {"tracks": sorted(tracks)}
 
 
 @pytest.mark.skipif(

@@ -57,9 +57,9 @@ async def test_a_session_is_run_followed_spoken_into_and_ended(
     server = embedded_server
     (tmp_path / "livelayer.toml").write_text(CONFIG)
     access = {"URL": server.url, "KEY": server.key, "SECRET": server.secret}
-    heard: asyncio.Queue[rtc.DataPacket] = asyncio.Queue(100)
+    packets: asyncio.Queue[rtc.DataPacket] = asyncio.Queue(100)
     agent = rtc.Room()
-    agent.on("data_received", heard.put_nowait)
+    agent.on("data_received", packets.put_nowait)
     await agent.connect(server.url, server.token("agent", "hall", kind="agent", agent=True))
     run = await asyncio.create_subprocess_exec(
         *command, "run", cwd=tmp_path, env=environ | access, stdout=subprocess.PIPE
@@ -75,7 +75,7 @@ async def test_a_session_is_run_followed_spoken_into_and_ended(
         sent = await asyncio.to_thread(livelayer, "send", "quiz_response", "answer=42", "name=Ada")
         assert (sent.returncode, sent.stderr) == (0, "")
         async with asyncio.timeout(PATIENCE):
-            packet = await heard.get()
+            packet = await packets.get()
         assert json.loads(packet.data) == {"type": "quiz_response", "answer": 42, "name": "Ada"}
         event = json.loads(await line_of(tail))
         assert event["sequence"] == snapshot["sequence"] + 1

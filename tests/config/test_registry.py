@@ -31,7 +31,7 @@ def put(folder: Path, distribution: str, entries: str, **modules: str) -> None:
 
 def test_the_built_in_surfaces_are_listed_with_their_distribution() -> None:
     ours = {s.name for s in installed_surfaces() if s.distribution == "livelayer-bus"}
-    assert ours == {"console", "jsonl"}
+    assert ours == {"jsonl"}
 
 
 def test_listing_imports_nothing(install: Path) -> None:

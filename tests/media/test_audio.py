@@ -19,7 +19,7 @@ MS = 1_000_000  # nanoseconds
 RATE = 1_000  # Hz: one sample is one millisecond
 
 
-def sound(milliseconds: int = 10, value: int = 0, received_ns: int = 0) -> AudioFrame:
+def audio_frame(milliseconds: int = 10, value: int = 0, received_ns: int = 0) -> AudioFrame:
     samples = np.full(milliseconds, value, dtype=np.int16)
     return AudioFrame(samples.tobytes(), RATE, 1, milliseconds, received_ns=received_ns)
 
@@ -68,7 +68,7 @@ def test_each_reader_gets_what_a_queue_of_its_own_would_hold(
     with subscriptions[0], subscriptions[1], subscriptions[2]:
         for step, number in steps:
             if step == "push":
-                frame = sound(number)
+                frame = audio_frame(number)
                 writer.push(frame)
                 for model in models:
                     model.push(frame)
@@ -98,7 +98,7 @@ async def test_frames_come_in_order_to_every_reader() -> None:
                 tasks.start_soon(read, into)
             await anyio.wait_all_tasks_blocked()
             for number in range(30):
-                writer.push(sound(received_ns=number))
+                writer.push(audio_frame(received_ns=number))
                 if number % 4 == 3:
                     await anyio.wait_all_tasks_blocked()
             writer.close()
@@ -107,10 +107,10 @@ async def test_frames_come_in_order_to_every_reader() -> None:
 
 async def test_a_reader_starts_with_the_sound_from_now_on() -> None:
     writer = AudioWriter()
-    writer.push(sound())
+    writer.push(audio_frame())
     with writer.channel.subscribe() as frames:
         assert frames.statistics().waiting == 0
-        frame = sound()
+        frame = audio_frame()
         writer.push(frame)
         with anyio.fail_after(PATIENCE):
             assert await anext(frames) is frame
@@ -120,7 +120,7 @@ async def test_a_sleeping_reader_keeps_its_span_and_no_more() -> None:
     writer = AudioWriter()
     with writer.channel.subscribe(max_delay_ms=300) as sleeper, writer.channel.subscribe():
         for number in range(6_000):  # a minute
-            writer.push(sound(received_ns=number))
+            writer.push(audio_frame(received_ns=number))
         assert writer.channel.statistics().frames_alive == 30
         assert take(sleeper).received_ns == 5_970
         seen = sleeper.statistics()
@@ -132,7 +132,7 @@ async def test_a_sleeping_reader_keeps_its_span_and_no_more() -> None:
 async def test_one_frame_longer_than_the_span_still_arrives() -> None:
     writer = AudioWriter()
     with writer.channel.subscribe(max_delay_ms=5) as frames:
-        frame = sound(milliseconds=500)
+        frame = audio_frame(milliseconds=500)
         writer.push(frame)
         assert take(frames) is frame
         assert frames.statistics().dropped == 0
@@ -145,14 +145,14 @@ def test_the_level_is_the_rms_of_the_last_tenth_of_a_second() -> None:
     assert channel.level == 0.0
     writer.set_available(True)
     for _ in range(10):
-        writer.push(sound(value=16_384))
+        writer.push(audio_frame(value=16_384))
     assert channel.level == pytest.approx(0.5)
     for _ in range(5):
-        writer.push(sound(value=0))
+        writer.push(audio_frame(value=0))
     assert channel.level == pytest.approx((0.5**2 / 2) ** 0.5)
     now[0] = 501 * MS
     assert channel.level == 0.0
-    writer.push(sound(milliseconds=200, value=-32_768, received_ns=now[0]))
+    writer.push(audio_frame(milliseconds=200, value=-32_768, received_ns=now[0]))
     assert channel.level == 1.0
     writer.set_available(False)
     assert channel.level == 0.0

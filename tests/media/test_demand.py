@@ -1,4 +1,4 @@
-"""Demand: a writer learns whether anybody wants frames, and an unwanted reader leaves no trace."""
+"""Demand: a writer learns whether there are readers; a dropped reader leaves no trace."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_subscription_that_never_attached_is_no_demand() -> None:
     assert kept.statistics().received == 0
 
 
-async def test_a_paused_reader_counts_nothing_and_goes_on_from_now() -> None:
+async def test_a_paused_reader_counts_nothing_and_resumes_from_now() -> None:
     writer = VideoWriter()
     writer.set_available(True)
     got: list[int] = []

@@ -115,8 +115,8 @@ def test_what_the_sdk_copied_for_python_is_adopted() -> None:
         rtc.VideoBufferType.I420
     )
     assert VideoFrame(picture.data, 4, 4).data.obj is picture.data.obj
-    sound = rtc.AudioFrame.create(48_000, 2, 480)
-    assert AudioFrame(sound.data, 48_000, 2, 480).data.obj is sound.data.obj
+    audio = rtc.AudioFrame.create(48_000, 2, 480)
+    assert AudioFrame(audio.data, 48_000, 2, 480).data.obj is audio.data.obj
 
 
 def test_native_memory_is_copied() -> None:
@@ -133,13 +133,13 @@ def test_a_part_of_a_larger_buffer_does_not_keep_the_whole() -> None:
 
 
 def test_what_cannot_be_a_frame_is_refused_with_the_numbers() -> None:
-    with pytest.raises(MisuseError, match="takes 24 bytes, not 23"):
+    with pytest.raises(MisuseError, match="takes 24 bytes, got 23"):
         VideoFrame(bytes(23), 4, 4)
     with pytest.raises(MisuseError, match="45 degrees"):
         VideoFrame(bytes(24), 4, 4, rotation=45)
     with pytest.raises(MisuseError, match="0 x 4"):
         VideoFrame(b"", 0, 4)
-    with pytest.raises(MisuseError, match="takes 8 bytes, not 7"):
+    with pytest.raises(MisuseError, match="takes 8 bytes, got 7"):
         AudioFrame(bytes(7), 48_000, 2, 2)
     with pytest.raises(MisuseError, match="0 samples"):
         AudioFrame(b"", 48_000, 1, 0)

@@ -21,11 +21,11 @@ atexit.register(at_exit, "last")  # hooks run in reverse: this one after the SDK
 
 async def main():
     video, audio = VideoWriter(), AudioWriter()
-    with video.channel.subscribe() as frames, audio.channel.subscribe() as sound:
+    with video.channel.subscribe() as frames, audio.channel.subscribe() as audio_frames:
         video.push(VideoFrame(bytearray(b"\\x80") * (1280 * 720 * 3 // 2), 1280, 720))
         audio.push(AudioFrame(b"\\x01\\x00" * 480, 48000, 1, 480))
         frame = await anext(frames)
-        kept.extend((frame, frame.to_ndarray("rgb24"), await anext(sound)))
+        kept.extend((frame, frame.to_ndarray("rgb24"), await anext(audio_frames)))
     video.close()
     audio.close()
 

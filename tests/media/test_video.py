@@ -1,4 +1,4 @@
-"""VideoChannel: the newest frame for everybody, every miss counted, nothing piled up."""
+"""VideoChannel: the newest frame for every reader; misses are counted, nothing accumulates."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def test_a_sleeping_reader_and_one_that_never_reads_keep_one_frame_alive()
         assert never.statistics().dropped == 1_000
 
 
-async def test_frames_somebody_keeps_are_counted_with_their_conversions() -> None:
+async def test_frames_still_referenced_are_counted_with_their_conversions() -> None:
     writer = live()
     kept = [picture() for _ in range(3)]
     for number in range(3):
@@ -280,7 +280,7 @@ async def test_cancelled_waits_do_not_pile_up() -> None:
         for _ in range(50):
             with anyio.move_on_after(0):
                 await anext(frames)
-        assert not writer.channel._flow.parked
+        assert not writer.channel._buffer.parked
         writer.push(picture(1))
         assert (await next_of(frames)).received_ns == 1
 
@@ -321,7 +321,7 @@ async def test_a_frame_that_is_not_due_does_not_wake_a_paced_reader() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(next_of, frames)
             await anyio.wait_all_tasks_blocked()
-            (slot,) = writer.channel._flow.parked
+            (slot,) = writer.channel._buffer.parked
             writer.push(picture(99 * MS))
             assert not slot.done()
             writer.push(picture(100 * MS))

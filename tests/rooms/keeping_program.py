@@ -18,11 +18,13 @@ from tests.rooms.kit import RecordingSink, Speaker, embedded_stage, new_writers
 async def main() -> None:
     async with asyncio.timeout(PATIENCE), EmbeddedServer() as server:
         stage = embedded_stage(server)
-        _, audio, writers = new_writers()
+        video, audio, writers = new_writers()
+        sink = RecordingSink()
+        sink.writers = video, audio
         first, second = LiveKitRoom(), LiveKitRoom()
         await first.connect(stage.access(), RecordingSink(), new_writers()[2])
         await first.aclose()
-        joining = asyncio.create_task(second.connect(stage.access(), RecordingSink(), writers))
+        joining = asyncio.create_task(second.connect(stage.access(), sink, writers))
         await settle()  # as far as the SDK's own work
         del first
         gc.collect()

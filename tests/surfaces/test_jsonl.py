@@ -1,4 +1,4 @@
-"""The recorder: every event once and in order, also when it is away, slow, or cut off."""
+"""The recorder: every event once and in order, also when it is unmounted, slow, or cut off."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def test_times_are_monotonic_and_in_utc(
     assert all(line.cursor == f"{session.id}:{line.sequence}" for line in events)
 
 
-async def test_a_slow_disk_costs_events_that_are_told_and_holds_nobody_up(
+async def test_a_slow_disk_loses_events_that_are_counted_and_blocks_no_other_task(
     scripted_rooms: ScriptedRooms,
 ) -> None:
     file = SlowFile()
@@ -175,7 +175,7 @@ async def test_a_file_that_cannot_be_opened_is_a_fault_that_says_so(
         assert mounted.status == "failed"
 
 
-async def test_what_a_crash_cut_off_is_told_and_the_rest_is_read(
+async def test_a_line_that_a_crash_cut_off_is_reported_and_the_rest_is_read(
     tmp_path: Path, scripted_rooms: ScriptedRooms
 ) -> None:
     path = tmp_path / "s.jsonl"
@@ -192,7 +192,7 @@ async def test_what_a_crash_cut_off_is_told_and_the_rest_is_read(
     assert any(isinstance(line, EventLine) for line in rest)
 
 
-async def test_a_line_of_a_later_version_is_told_and_skipped(tmp_path: Path) -> None:
+async def test_a_line_of_a_later_version_is_reported_and_skipped(tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl"
     path.write_bytes(b'\n{"line":"hologram"}\n[1]\n' + b"[" * 100_000 + b"\n\xff\xfe\n")
     lines = list(read_jsonl(path))
@@ -202,11 +202,11 @@ async def test_a_line_of_a_later_version_is_told_and_skipped(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("file", [3, io.StringIO(), None])
 async def test_what_is_no_binary_file_is_refused_when_it_is_given(file: object) -> None:
-    with pytest.raises(MisuseError, match="a path, or a file opened in binary mode"):
+    with pytest.raises(MisuseError, match="a path or an open binary file"):
         JsonlSurface(file)  # type: ignore[arg-type] # on purpose
 
 
 async def test_a_configuration_error_names_the_path(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be written") as caught:
+    with pytest.raises(ConfigError, match="cannot be opened for writing") as caught:
         jsonl._open(tmp_path)
     assert str(tmp_path) in str(caught.value)

@@ -29,16 +29,16 @@ async def test_a_sleeper_wakes_only_when_its_time_has_come(manual_clock: ManualC
     assert manual_clock.sleepers == 0
 
 
-async def test_elapse_wakes_in_order_of_time_and_follows_those_who_sleep_again(
+async def test_elapse_wakes_in_order_of_time_and_follows_repeated_sleeps(
     manual_clock: ManualClock,
 ) -> None:
-    heard: list[tuple[str, float]] = []
+    woken: list[tuple[str, float]] = []
     start = manual_clock.now()
 
     async def tick(name: str, seconds: float, times: int) -> None:
         for _ in range(times):
             await manual_clock.sleep(seconds)
-            heard.append((name, manual_clock.now() - start))
+            woken.append((name, manual_clock.now() - start))
 
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
@@ -46,7 +46,7 @@ async def test_elapse_wakes_in_order_of_time_and_follows_those_who_sleep_again(
             group.start_soon(tick, "fast", 2, 3)
             await manual_clock.wait_for_sleepers(2)
             await manual_clock.elapse(6)
-    assert heard == [("fast", 2), ("slow", 3), ("fast", 4), ("fast", 6)]
+    assert woken == [("fast", 2), ("slow", 3), ("fast", 4), ("fast", 6)]
     assert manual_clock.now() - start == 6
 
 

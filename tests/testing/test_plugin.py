@@ -1,4 +1,4 @@
-"""The pytest plugin as a stranger's test-suite meets it: in a process of its own."""
+"""The pytest plugin in the test suite of another distribution, in a separate process."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ pytestmark = pytest.mark.anyio
 ACCESS = RoomAccess("ws://here", "token", "room")
 
 
-class Heard:
-    """A RoomSink that writes down what it is told."""
+class RecordingSink:
+    """A RoomSink that records what is reported."""
 
     def __init__(self) -> None:
         self.events: list[RoomEvent] = []
@@ -52,10 +52,10 @@ def writers() -> MediaWriters:
     return MediaWriters(VideoWriter(), AudioWriter())
 
 
-async def joined() -> tuple[ScriptedRoom, Heard]:
-    room, heard = ScriptedRoom(), Heard()
-    await room.connect(ACCESS, heard, writers())
-    return room, heard
+async def joined() -> tuple[ScriptedRoom, RecordingSink]:
+    room, sink = ScriptedRoom(), RecordingSink()
+    await room.connect(ACCESS, sink, writers())
+    return room, sink
 
 
 def test_the_scripted_parts_are_what_a_session_takes() -> None:
@@ -67,14 +67,14 @@ def test_the_scripted_parts_are_what_a_session_takes() -> None:
     assert source is rooms.tokens
 
 
-async def test_an_agent_comes_speaks_and_leaves() -> None:
-    room, heard = await joined()
+async def test_an_agent_joins_speaks_and_leaves() -> None:
+    room, sink = await joined()
     room.agent_joins(active=False)
     room.agent_activates()
     room.agent_says(BotReady())
     room.agent_state("thinking")
     room.agent_leaves()
-    assert heard.events == [
+    assert sink.events == [
         AgentPresence("agent", active=False),
         AgentPresence("agent", active=True),
         PacketReceived(encode(BotReady()), sender="agent", from_agent=True),
@@ -84,14 +84,14 @@ async def test_an_agent_comes_speaks_and_leaves() -> None:
 
 
 async def test_streams_are_numbered_at_their_opening_and_can_interleave() -> None:
-    room, heard = await joined()
+    room, sink = await joined()
     first = room.open_stream("a")
     second = room.open_stream("b", "user")
     second.write("yes")
     first.write("Good ")
     first.write("day")
     second.close()
-    assert [(e.id, e.role, e.text, e.final, e.opened) for e in heard.entries] == [
+    assert [(e.id, e.role, e.text, e.final, e.opened) for e in sink.entries] == [
         ("b", "user", "yes", False, 2),
         ("a", "agent", "Good ", False, 1),
         ("a", "agent", "Good day", False, 1),
@@ -128,9 +128,9 @@ async def test_a_held_send_waits_and_a_failing_one_is_not_taken() -> None:
 
 
 async def test_nothing_is_taken_by_a_room_that_is_lost() -> None:
-    room, heard = await joined()
+    room, sink = await joined()
     room.lose("the server went away", rejoin=False)
-    assert heard.events == [RoomLost("the server went away", rejoin=False)]
+    assert sink.events == [RoomLost("the server went away", rejoin=False)]
     assert room.native is None
     with pytest.raises(BrokenError):
         await room.send(b"{}")
@@ -142,21 +142,21 @@ async def test_nothing_is_taken_by_a_room_that_is_lost() -> None:
 
 async def test_frames_go_to_the_channels_until_the_room_is_closed() -> None:
     video, audio = VideoWriter(), AudioWriter()
-    room, heard = ScriptedRoom(), Heard()
-    await room.connect(ACCESS, heard, MediaWriters(video, audio))
+    room, sink = ScriptedRoom(), RecordingSink()
+    await room.connect(ACCESS, sink, MediaWriters(video, audio))
     room.track_starts("video", sid="TR_1", participant="avatar")
     room.track_stops("video")
-    assert heard.events == [
+    assert sink.events == [
         TrackReported("video", True, "TR_1", "avatar"),
         TrackReported("video", False),
     ]
-    with video.channel.subscribe() as pictures, audio.channel.subscribe() as sounds:
-        picture, sound = room.push_video(), room.push_audio()
-        assert await anext(pictures) is picture
-        assert await anext(sounds) is sound
+    with video.channel.subscribe() as video_frames, audio.channel.subscribe() as audio_frames:
+        picture, audio_frame = room.push_video(), room.push_audio()
+        assert await anext(video_frames) is picture
+        assert await anext(audio_frames) is audio_frame
         await room.aclose()
         room.push_video()
-        assert pictures.statistics().received == 1
+        assert video_frames.statistics().received == 1
 
 
 async def test_a_microphone_keeps_its_frames_and_can_be_full() -> None:
@@ -180,15 +180,15 @@ async def test_a_microphone_keeps_its_frames_and_can_be_full() -> None:
 async def test_rooms_are_handed_out_in_the_order_they_were_joined() -> None:
     rooms = ScriptedRooms(agent="bot")
     rooms.joining.fail(ConnectError("ws://here", "no route"), times=1)
-    refused, heard = rooms(), Heard()
+    refused, sink = rooms(), RecordingSink()
     with pytest.raises(ConnectError):
-        await refused.connect(ACCESS, heard, writers())
+        await refused.connect(ACCESS, sink, writers())
     good = rooms()
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
-            group.start_soon(good.connect, ACCESS, heard, writers())
+            group.start_soon(good.connect, ACCESS, sink, writers())
             assert await rooms.next() is good
-    assert heard.events == [AgentPresence("bot", active=True)]
+    assert sink.events == [AgentPresence("bot", active=True)]
     assert rooms.rooms == (refused, good)
     assert not refused.was_joined
 
@@ -206,12 +206,12 @@ async def test_a_slow_close_is_under_the_tests_control() -> None:
     assert room.closed
 
 
-async def test_a_script_that_no_room_could_play_is_refused() -> None:
+async def test_an_impossible_script_is_refused() -> None:
     with pytest.raises(ScriptError, match="connects"):
         ScriptedRoom().agent_joins()
-    room, heard = await joined()
+    room, sink = await joined()
     with pytest.raises(ScriptError, match="twice"):
-        await room.connect(ACCESS, heard, writers())
+        await room.connect(ACCESS, sink, writers())
     with pytest.raises(ScriptError, match="agent_joins"):
         room.agent_activates()
 

@@ -123,7 +123,7 @@ class Diverges(OwnSession):
 class Lies(OwnSession):
     @property
     def agent_id(self) -> str:
-        return "somebody"
+        return "another"
 
 
 class Ignores(OwnSession):
@@ -175,7 +175,7 @@ class Hangs(OwnSession):
         (Lies, "properties"),
         (Ignores, "cursor"),
         (Unfiltered, "types"),
-        (Swallows, "nothing sent is lost"),
+        (Swallows, "no message is lost"),
         (Remembers, "disconnect"),
         (Silent, "publishes what happens"),
         (Hangs, "check_controlled_session"),

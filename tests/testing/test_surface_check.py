@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import threading
+import traceback
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from livelayer_bus.errors import Lagged
@@ -121,8 +124,8 @@ class Alone:
         (lags, "Lagged"),
         (needs_a_picture, "no picture"),
         (listens, "microphone"),
-        (keeps_frames, "reads no frames"),
-        (disobeys, "settles every command"),
+        (keeps_frames, "reads no frames any more"),
+        (disobeys, "settles each command"),
         (Alone().run, "the port is taken"),
     ],
 )
@@ -141,18 +144,60 @@ async def test_a_surface_may_be_meant_to_take_the_microphone() -> None:
     await check_surface(lambda: asks, microphone=True)
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio has no task that can be abandoned
-async def test_a_surface_that_swallows_its_cancellation_is_found_in_bounded_time() -> None:
-    over = anyio.Event()
+async def test_what_the_surface_raised_is_the_cause() -> None:
+    with pytest.raises(CheckFailedError, match="needs_a_picture failed with") as caught:
+        await check_surface(lambda: needs_a_picture)
+    cause = caught.value.__cause__
+    assert isinstance(cause, RuntimeError)
+    assert traceback.extract_tb(cause.__traceback__)[-1].name == "needs_a_picture"
+
+
+async def test_a_surface_that_swallows_its_cancellation_is_named() -> None:
+    over = threading.Event()
 
     async def stubborn(session: SurfaceSession) -> None:
         while not over.is_set():
             with suppress(BaseException):
-                await over.wait()
+                await anyio.sleep(0.01)
 
     with (
         anyio.fail_after(PATIENCE),
-        pytest.raises(CheckFailedError, match="ends when it is unmounted"),
+        pytest.raises(CheckFailedError, match=r"ends when it is unmounted.*stubborn ignored"),
     ):
         await check_surface(lambda: stubborn, seconds=0.2)
     over.set()
+
+
+async def test_a_surface_that_blocks_the_loop_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livelayer_bus.testing.check_thread.LOOP_SECONDS", 2.0)
+    over = threading.Event()
+
+    async def greedy(session: SurfaceSession) -> None:
+        over.wait()
+
+    with (
+        anyio.fail_after(PATIENCE),
+        pytest.raises(CheckFailedError, match=r"never blocks.*greedy kept it") as caught,
+    ):
+        await check_surface(lambda: greedy)
+    over.set()
+    [place] = caught.value.__notes__
+    assert "in greedy" in place
+
+
+async def test_a_check_that_is_cancelled_ends_its_surface() -> None:
+    started, ended = threading.Event(), threading.Event()
+
+    async def waits(session: SurfaceSession) -> None:
+        started.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(check_surface, lambda: waits)
+        await anyio.to_thread.run_sync(started.wait)
+        group.cancel_scope.cancel()
+    with anyio.fail_after(PATIENCE):
+        assert await anyio.to_thread.run_sync(ended.wait, PATIENCE)

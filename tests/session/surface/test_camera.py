@@ -40,10 +40,10 @@ async def test_a_lease_publishes_with_its_first_frame_and_is_known_while_it_last
     with session.subscribe(changed) as changes:
         async with publisher.acquire(owner="panel") as lease:
             await settle()
-            assert not room.pictures
+            assert not room.video_tracks
             frame = grey_picture()
             await lease.push(frame)
-            pictures = room.pictures[-1]
+            pictures = room.video_tracks[-1]
             assert pictures.frames == (frame,)
             assert (pictures.source, pictures.width, pictures.height) == (
                 source,
@@ -82,8 +82,8 @@ async def test_pictures_may_change_their_size_under_one_lease(
     async with session.camera.acquire("panel") as lease:
         await lease.push(VideoFrame(bytes(24), 4, 4))
         await lease.push(VideoFrame(bytes(96), 8, 8))
-    assert len(room.pictures) == 1
-    assert len(room.pictures[0].frames) == 2
+    assert len(room.video_tracks) == 1
+    assert len(room.video_tracks[0].frames) == 2
 
 
 @pytest.mark.parametrize("metadata", [None, FrameMetadata(capture_us=1)])
@@ -92,7 +92,7 @@ async def test_a_lease_whose_first_picture_is_stamped_sends_the_stamps(
 ) -> None:
     async with session.camera.acquire("panel") as lease:
         await lease.push(VideoFrame(bytes(24), 4, 4, metadata=metadata))
-    assert room.pictures[0].stamped is (metadata is not None)
+    assert room.video_tracks[0].stamped is (metadata is not None)
 
 
 async def test_a_lease_is_published_again_in_the_next_room(
@@ -109,7 +109,7 @@ async def test_a_lease_is_published_again_in_the_next_room(
         await settle()
         await lease.push(grey_picture())
         assert (lease.statistics().pushed, lease.statistics().dropped) == (2, 1)
-        assert again.pictures[0].muted
+        assert again.video_tracks[0].muted
 
 
 async def test_everything_a_surface_publishes_ends_with_it(
@@ -129,7 +129,7 @@ async def test_everything_a_surface_publishes_ends_with_it(
     owners = (session.microphone.owner, session.camera.owner, session.screen.owner)
     assert owners == (None, None, None)
     with anyio.fail_after(PATIENCE):
-        for pictures in room.pictures:
+        for pictures in room.video_tracks:
             await pictures.wait_closed()
         await room.microphones[0].wait_closed()
     for context in forgotten:

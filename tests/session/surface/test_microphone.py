@@ -7,9 +7,10 @@ import pytest
 
 from livelayer_bus.errors import ClosedError, MicrophoneBusyError, MisuseError, NotConnectedError
 from livelayer_bus.events import MicrophoneChanged
+from livelayer_bus.media import AudioFrame
 from livelayer_bus.session import Session, standalone
 from livelayer_bus.state import LeaseState
-from livelayer_bus.surfaces import MicrophoneLease, SurfaceSession
+from livelayer_bus.surfaces import Lease, SurfaceSession
 from livelayer_bus.testing import (
     PATIENCE,
     ManualClock,
@@ -187,7 +188,7 @@ async def test_a_lease_that_ends_while_its_track_opens_leaves_no_track(
     assert [microphone.closed for microphone in room.microphones] in ([], [True])
 
 
-async def _push_in_vain(lease: MicrophoneLease) -> None:
+async def _push_in_vain(lease: Lease[AudioFrame]) -> None:
     with pytest.raises(ClosedError):
         await lease.push(silence())
 
@@ -226,7 +227,7 @@ async def test_the_lease_ends_with_a_surface_that_failed(
 async def test_a_lease_that_a_surface_never_gave_back_ends_with_it(
     session: Session, room: ScriptedRoom
 ) -> None:
-    contexts: list[AbstractAsyncContextManager[MicrophoneLease]] = []
+    contexts: list[AbstractAsyncContextManager[Lease[AudioFrame]]] = []
 
     async def forgets(view: SurfaceSession) -> None:
         contexts.append(view.microphone.acquire())

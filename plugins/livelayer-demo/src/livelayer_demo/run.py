@@ -13,13 +13,13 @@ from uuid import uuid4
 import anyio
 import msgspec
 from livelayer_embedded import EmbeddedServer
+from livelayer_terminal import ConsoleSurface
 
 from livelayer_bus.control import serve_control
 from livelayer_bus.errors import ControlError, MisuseError, NotSupportedError
 from livelayer_bus.events import AgentStateChanged, DataSent, TranscriptUpdated
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces import MountedSurface
-from livelayer_bus.surfaces.console import ConsoleSurface
 from livelayer_bus.surfaces.jsonl import JsonlSurface
 from livelayer_bus.tokens import LocalKeys
 

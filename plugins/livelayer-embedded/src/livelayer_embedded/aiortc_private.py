@@ -3,7 +3,7 @@
 aiortc has no peer connection that relays media without decoding it, so this server stands on the
 layers below: the DTLS and SCTP transports, whose private parts are reached here, and the RTCP
 packet classes, which are importable but not documented. aiortc is pinned exactly (1.16.0), and
-`tests/embedded/test_aiortc_pin.py` checks every part used here.
+`tests/server/test_aiortc_pin.py` checks every part used here.
 """
 
 from __future__ import annotations

@@ -4,65 +4,63 @@ from __future__ import annotations
 
 import datetime
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import jwt
 import msgspec
+from aiohttp import web
 from google.protobuf import json_format
 from livekit import api
 from livekit.protocol.models import ParticipantInfo, ParticipantPermission, TrackSource
 from livekit.protocol.room import RoomConfiguration
 
-from livelayer_bus.errors import AccessDeniedError
+from .errors import AccessDeniedError
 
 RENEWED_TTL = 600.0  # seconds
 LEEWAY = 60.0  # seconds that the clock of a token's issuer may be off
 
 Kind = Literal["standard", "egress", "ingress", "sip", "agent"]
 
-_KINDS = {
-    "standard": ParticipantInfo.STANDARD,
-    "ingress": ParticipantInfo.INGRESS,
-    "egress": ParticipantInfo.EGRESS,
-    "sip": ParticipantInfo.SIP,
-    "agent": ParticipantInfo.AGENT,
+_KINDS = cast(
+    dict[str, ParticipantInfo.Kind],
+    {name.lower(): kind for name, kind in ParticipantInfo.Kind.items()},
+)
+_SOURCES = cast(
+    dict[str, TrackSource], {name.lower(): source for name, source in TrackSource.items() if source}
+)
+_PERMISSIONS = {
+    "can_subscribe": "can_subscribe",
+    "can_publish": "can_publish",
+    "can_publish_data": "can_publish_data",
+    "can_update_own_metadata": "can_update_metadata",
+    "hidden": "hidden",
+    "recorder": "recorder",
+    "agent": "agent",
 }
+"""What a grant is called among a participant's permissions."""
 _CAPITAL = re.compile("[A-Z]")
-_SOURCES = {
-    "camera": TrackSource.CAMERA,
-    "microphone": TrackSource.MICROPHONE,
-    "screen_share": TrackSource.SCREEN_SHARE,
-    "screen_share_audio": TrackSource.SCREEN_SHARE_AUDIO,
-}
 
 
 @dataclass(frozen=True)
 class Access:
-    """What a verified token says: who its bearer is and what it may do."""
+    """What a token says: who its bearer is and what it may do."""
 
     identity: str
-    name: str
-    metadata: str
-    attributes: dict[str, str]
-    kind: ParticipantInfo.Kind
     video: api.VideoGrants
-    room_config: RoomConfiguration | None
+    name: str = ""
+    metadata: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    kind: ParticipantInfo.Kind = ParticipantInfo.STANDARD
+    room_config: RoomConfiguration | None = None
 
     def permission(self) -> ParticipantPermission:
         """The participant's permissions in its room."""
-        video = self.video
+        sources = self.video.can_publish_sources or ()
         return ParticipantPermission(
-            can_subscribe=video.can_subscribe,
-            can_publish=video.can_publish,
-            can_publish_data=video.can_publish_data,
-            can_publish_sources=[
-                _SOURCES[source] for source in video.can_publish_sources or () if source in _SOURCES
-            ],
-            hidden=bool(video.hidden),
-            recorder=bool(video.recorder),
-            can_update_metadata=bool(video.can_update_own_metadata),
-            agent=bool(video.agent),
+            can_publish_sources=[_SOURCES[source] for source in sources if source in _SOURCES],
+            **{own: bool(getattr(self.video, grant)) for grant, own in _PERMISSIONS.items()},
         )
 
     def require_join(self) -> str:
@@ -78,6 +76,16 @@ class Access:
         return self.video.room
 
 
+def grants_of(permission: ParticipantPermission) -> dict[str, Any]:
+    """The grants that give these permissions, except the sources that may be published."""
+    return {grant: getattr(permission, own) for grant, own in _PERMISSIONS.items()}
+
+
+def kind_of(name: str) -> ParticipantInfo.Kind:
+    """The kind of participant that a token names; "standard" if it is unknown."""
+    return _KINDS.get(name, ParticipantInfo.STANDARD)
+
+
 class TokenAuthority:
     """Mints and checks HS256 tokens with one API key and secret; neither shows in its repr."""
 
@@ -88,59 +96,50 @@ class TokenAuthority:
     def __repr__(self) -> str:
         return "TokenAuthority(...)"
 
-    def mint(
-        self,
-        identity: str,
-        grants: api.VideoGrants,
-        *,
-        name: str = "",
-        metadata: str = "",
-        attributes: dict[str, str] | None = None,
-        kind: Kind = "standard",
-        ttl: float = 6 * 3600,
-        room_config: RoomConfiguration | None = None,
-    ) -> str:
+    def mint(self, access: Access, ttl: float) -> str:
         """A signed token; `ttl` is in seconds and may be negative to mint an expired one."""
         token = (
             api.AccessToken(self.key, self._secret)
-            .with_identity(identity)
-            .with_grants(grants)
-            .with_kind(kind)
-            .with_name(name)
-            .with_metadata(metadata)
+            .with_identity(access.identity)
+            .with_grants(access.video)
+            .with_kind(cast(Kind, ParticipantInfo.Kind.Name(access.kind).lower()))
+            .with_name(access.name)
+            .with_metadata(access.metadata)
             .with_ttl(datetime.timedelta(seconds=ttl))
         )
-        if attributes:
-            token = token.with_attributes(attributes)
-        if room_config is not None:
-            token = token.with_room_config(room_config)
+        if access.attributes:
+            token = token.with_attributes(dict(access.attributes))
+        if access.room_config is not None:
+            token = token.with_room_config(access.room_config)
         return token.to_jwt()
 
     def renew(self, access: Access, participant: ParticipantInfo) -> str:
-        """A token for a participant as it is now, to come back with."""
+        """A token for a participant as it is now, to reconnect with."""
         permission = participant.permission
         names = {source: name for name, source in _SOURCES.items()}
-        grants = replace(
+        video = replace(
             access.video,
-            can_subscribe=permission.can_subscribe,
-            can_publish=permission.can_publish,
-            can_publish_data=permission.can_publish_data,
             can_publish_sources=[names[source] for source in permission.can_publish_sources],
-            can_update_own_metadata=permission.can_update_metadata,
-            hidden=permission.hidden,
-            recorder=permission.recorder,
-            agent=permission.agent,
+            **grants_of(permission),
         )
-        return self.mint(
-            participant.identity,
-            grants,
+        now = replace(
+            access,
+            video=video,
             name=participant.name,
             metadata=participant.metadata,
-            attributes=dict(participant.attributes),
-            kind=cast(Kind, ParticipantInfo.Kind.Name(access.kind).lower()),
-            ttl=RENEWED_TTL,
-            room_config=access.room_config,
+            attributes=participant.attributes,
         )
+        return self.mint(now, RENEWED_TTL)
+
+    def access(self, request: web.Request) -> Access:
+        """What the token of a request allows; it is in a header or in the query.
+
+        Raises:
+            AccessDeniedError: bad signature, other key, expired, or not a token at all.
+        """
+        header = request.headers.get("Authorization", "")
+        token = header.removeprefix("Bearer ").strip() or request.query.get("access_token", "")
+        return self.verify(token)
 
     def verify(self, token: str) -> Access:
         """What the token allows.
@@ -191,7 +190,7 @@ def _access(claims: _Claims) -> Access:
         name=claims.name,
         metadata=claims.metadata,
         attributes=claims.attributes or {},
-        kind=_KINDS.get(claims.kind, ParticipantInfo.STANDARD),
+        kind=kind_of(claims.kind),
         video=msgspec.convert(video, api.VideoGrants),
         room_config=room_config,
     )

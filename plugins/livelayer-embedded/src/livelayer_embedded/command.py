@@ -17,7 +17,7 @@ def command(
     port: Annotated[
         int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
     ] = 7880,
-    key: Annotated[str, typer.Option(help="API key.")] = "devkey",
+    key: Annotated[str, typer.Option(help="API key.", envvar="LIVEKIT_API_KEY")] = "devkey",
     secret: Annotated[
         str | None,
         typer.Option(help="API secret; random if not given.", envvar="LIVEKIT_API_SECRET"),
@@ -29,8 +29,8 @@ def command(
     """Run a LiveKit-protocol server on this machine's loopback, until Ctrl-C.
 
     LiveKit's own SDKs and livekit-agents connect to it unchanged. It is for development and tests:
-    nothing but this machine can reach it, by construction. Its first lines are what to export, so
-    that other commands and programs find it.
+    only this machine can reach it. It prints the variables to export, so that other commands and
+    programs find it.
 
     Examples:
 

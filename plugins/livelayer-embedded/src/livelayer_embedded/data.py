@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from google.protobuf.message import DecodeError
-from livekit.protocol.models import DataPacket, DataTrackInfo
-from livekit.protocol.rtc import (
-    DataTrackSubscriberHandles,
-    PublishDataTrackRequest,
-    PublishDataTrackResponse,
-    RequestResponse,
-    SignalResponse,
-    UnpublishDataTrackResponse,
-    UpdateDataSubscription,
-)
+from livekit.protocol import models, rtc
 
 from .faults import Faults
 from .participant import Participant, new_sid
-from .room import Room
+from .rooms import Room
 from .transport import PeerTransport
 
 RELIABLE = "_reliable"
@@ -40,7 +31,7 @@ class DataRouter:
     def received(self, label: str, data: bytes) -> None:
         """Deliver a packet that came on `_reliable` or `_lossy`."""
         try:
-            packet = DataPacket.FromString(data)
+            packet = models.DataPacket.FromString(data)
         except DecodeError:
             self.malformed += 1
             return
@@ -58,11 +49,11 @@ class DataRouter:
         self._deliver(packet, reliable)
         self._faults.data_delivered(self._room)
 
-    def _deliver(self, packet: DataPacket, reliable: bool) -> None:
+    def _deliver(self, packet: models.DataPacket, reliable: bool) -> None:
         sender = self._participant
         identities = list(packet.destination_identities)
         sids: list[str] = []
-        packet.kind = DataPacket.RELIABLE if reliable else DataPacket.LOSSY
+        packet.kind = models.DataPacket.RELIABLE if reliable else models.DataPacket.LOSSY
         # An agent may send for another participant: that is how it sends a user's transcript.
         speaks_for = packet.participant_identity if sender.is_agent else ""
         if not sender.hidden and speaks_for in ("", sender.identity):
@@ -93,21 +84,20 @@ class DataTracks:
         self._participant = participant
         self._subscriber = subscriber
         self._peers = peers
-        self._handles: dict[str, int] = {}
-        self._owners: dict[str, str] = {}
+        self._handles: dict[str, tuple[int, str]] = {}  # handle and publisher's identity, by sid
         self._next = 1
 
-    def publish(self, request: PublishDataTrackRequest) -> None:
+    def publish(self, request: rtc.PublishDataTrackRequest) -> None:
         """Answer a request to publish a data track."""
         problem = self._problem(request)
         if problem is not None:
             self._participant.signal(
-                SignalResponse(
-                    request_response=RequestResponse(reason=problem, publish_data_track=request)
+                rtc.SignalResponse(
+                    request_response=rtc.RequestResponse(reason=problem, publish_data_track=request)
                 )
             )
             return
-        info = DataTrackInfo(
+        info = models.DataTrackInfo(
             pub_handle=request.pub_handle,
             sid=new_sid("DTR_"),
             name=request.name,
@@ -119,21 +109,21 @@ class DataTracks:
             info.schema.CopyFrom(request.schema)
         self._room.publish_data_track(self._participant, info)
         self._participant.signal(
-            SignalResponse(publish_data_track_response=PublishDataTrackResponse(info=info))
+            rtc.SignalResponse(publish_data_track_response=rtc.PublishDataTrackResponse(info=info))
         )
 
-    def _problem(self, request: PublishDataTrackRequest) -> RequestResponse.Reason | None:
+    def _problem(self, request: rtc.PublishDataTrackRequest) -> rtc.RequestResponse.Reason | None:
         published = self._participant.data_tracks
         if not self._participant.permission.can_publish_data:
-            return RequestResponse.NOT_ALLOWED
+            return rtc.RequestResponse.NOT_ALLOWED
         if not 0 < request.pub_handle < 65536:
-            return RequestResponse.INVALID_HANDLE
+            return rtc.RequestResponse.INVALID_HANDLE
         if request.pub_handle in published:
-            return RequestResponse.DUPLICATE_HANDLE
+            return rtc.RequestResponse.DUPLICATE_HANDLE
         if not request.name or len(request.name) > 256:
-            return RequestResponse.INVALID_NAME
+            return rtc.RequestResponse.INVALID_NAME
         if any(info.name == request.name for info in published.values()):
-            return RequestResponse.DUPLICATE_NAME
+            return rtc.RequestResponse.DUPLICATE_NAME
         return None
 
     def unpublish(self, pub_handle: int) -> None:
@@ -141,10 +131,12 @@ class DataTracks:
         info = self._room.unpublish_data_track(self._participant, pub_handle)
         if info is not None:
             self._participant.signal(
-                SignalResponse(unpublish_data_track_response=UnpublishDataTrackResponse(info=info))
+                rtc.SignalResponse(
+                    unpublish_data_track_response=rtc.UnpublishDataTrackResponse(info=info)
+                )
             )
 
-    def update(self, request: UpdateDataSubscription) -> None:
+    def update(self, request: rtc.UpdateDataSubscription) -> None:
         """Subscribe to and unsubscribe from data tracks as the client asks."""
         for item in request.updates:
             found = self._room.find_data_track(item.track_sid)
@@ -152,13 +144,11 @@ class DataTracks:
                 self._subscribe(*found)
             else:
                 self._handles.pop(item.track_sid, None)
-                self._owners.pop(item.track_sid, None)
         self._send_handles()
 
     def forget(self, sid: str) -> None:
         """Forget a data track that was unpublished."""
         if self._handles.pop(sid, None) is not None:
-            self._owners.pop(sid, None)
             self._send_handles()
 
     def received(self, data: bytes) -> None:
@@ -173,25 +163,22 @@ class DataTracks:
 
     def deliver(self, sid: str, data: bytes) -> None:
         """Send a packet on under this subscriber's own handle, if it subscribed."""
-        handle = self._handles.get(sid)
-        if handle is not None:
-            self._subscriber.send_message(
-                DATA_TRACK, data[:2] + handle.to_bytes(2, "big") + data[4:], lossy=True
-            )
+        if sid in self._handles:
+            handle = self._handles[sid][0].to_bytes(2, "big")
+            self._subscriber.send_message(DATA_TRACK, data[:2] + handle + data[4:], lossy=True)
 
-    def _subscribe(self, publisher: Participant, info: DataTrackInfo) -> None:
+    def _subscribe(self, publisher: Participant, info: models.DataTrackInfo) -> None:
         if info.sid in self._handles or not self._participant.permission.can_subscribe:
             return
-        self._handles[info.sid] = self._next
-        self._owners[info.sid] = publisher.identity
+        self._handles[info.sid] = (self._next, publisher.identity)
         self._next = self._next % 65535 + 1
 
     def _send_handles(self) -> None:
-        message = DataTrackSubscriberHandles()
-        for sid, handle in self._handles.items():
+        message = rtc.DataTrackSubscriberHandles()
+        for sid, (handle, identity) in self._handles.items():
+            publisher = self._room.participants.get(identity)
             entry = message.sub_handles[handle]
             entry.track_sid = sid
-            entry.publisher_identity = self._owners[sid]
-            owner = self._room.participants.get(self._owners[sid])
-            entry.publisher_sid = owner.sid if owner is not None else ""
-        self._participant.signal(SignalResponse(data_track_subscriber_handles=message))
+            entry.publisher_identity = identity
+            entry.publisher_sid = publisher.sid if publisher is not None else ""
+        self._participant.signal(rtc.SignalResponse(data_track_subscriber_handles=message))

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from livekit.protocol.models import DisconnectReason
 
-from .down_track import Loss
-from .room import Room
-from .rooms import RoomRegistry
+from .relay import Loss
+from .rooms import Room, RoomRegistry
 
 BEHIND_SECONDS = 0.1  # that updates follow the data packet they were held back for
 
 
 class FaultyConnection(Protocol):
-    """What a fault can do to one participant's connection."""
+    """What a fault can do to one participant's connection; `Faults` says what each means."""
 
-    def drop_socket(self) -> None:
-        """Abort the signalling socket without a leave message; media and data go on."""
-        ...
+    def drop_socket(self) -> None: ...
 
-    def vanish(self) -> None:
-        """Abort socket and media as if the machine lost its network."""
-        ...
+    def vanish(self) -> None: ...
 
-    def set_loss(self, loss: Loss | None) -> None:
-        """Lose a share of the RTP packets sent to the participant."""
-        ...
+    def set_loss(self, loss: Loss | None) -> None: ...
 
-    def set_delay(self, seconds: float) -> None:
-        """Hold back every datagram to the participant."""
-        ...
+    def set_delay(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -48,13 +39,12 @@ class FaultStatistics:
 class Faults:
     """The faults of one embedded server; all are off until called for.
 
-    Rooms and participants are named by room name and identity; `ServerRequestError` says that
-    one is not there.
+    An unknown room or identity raises `ServerRequestError`.
     """
 
-    def __init__(self, registry: RoomRegistry) -> None:
+    def __init__(self, registry: RoomRegistry, connections: Mapping[str, FaultyConnection]) -> None:
         self._registry = registry
-        self._connections: dict[tuple[str, str], FaultyConnection] = {}
+        self._connections = connections  # by the participant's sid
         self._refusals = 0
         self._refused = 0
         self._trailers = 0
@@ -66,11 +56,11 @@ class Faults:
         return FaultStatistics(self._refused, self._trailers_lost, self._held)
 
     def drop_socket(self, room: str, identity: str) -> None:
-        """Cut a participant's signalling socket; its client will try to resume."""
+        """Cut a participant's signalling socket; media and data go on, and its client resumes."""
         self._connection(room, identity).drop_socket()
 
     def vanish(self, room: str, identity: str) -> None:
-        """Disconnect a participant entirely, without a leave message."""
+        """Cut a participant's socket and media, as if its machine lost its network."""
         self._connection(room, identity).vanish()
 
     def lose_rtp(self, room: str, identity: str, share: float, *, seed: int = 0) -> Loss:
@@ -128,15 +118,5 @@ class Faults:
             # They take another connection and might otherwise arrive first.
             self._registry.call_later(BEHIND_SECONDS, room.release_updates)
 
-    def register(self, room: str, identity: str, connection: FaultyConnection) -> None:
-        """Make a connection reachable for faults."""
-        self._connections[room, identity] = connection
-
-    def unregister(self, room: str, identity: str, connection: FaultyConnection) -> None:
-        """Forget a connection that ended."""
-        if self._connections.get((room, identity)) is connection:
-            del self._connections[room, identity]
-
     def _connection(self, room: str, identity: str) -> FaultyConnection:
-        self._registry.get_participant(room, identity)
-        return self._connections[room, identity]
+        return self._connections[self._registry.get_participant(room, identity).sid]

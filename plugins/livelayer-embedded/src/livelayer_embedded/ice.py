@@ -1,7 +1,7 @@
 """ICE-lite over one UDP socket on 127.0.0.1: answers binding requests, carries everything else.
 
 The only file that uses aioice, whose STUN messages are not a documented interface: checked against
-aioice 0.13, and `tests/embedded/test_aiortc_pin.py` checks every part used here.
+aioice 0.13, and `tests/server/test_aiortc_pin.py` checks every part used here.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Address = tuple[str, int]
 class IceSocket(asyncio.DatagramProtocol):
     """One peer connection's socket.
 
-    Only datagrams from an address that has proved to know the password are passed on, so a
-    stranger on this machine cannot inject. The address follows the client when it restarts ICE
-    or nominates another pair. `on_packet` is called for every datagram that is not STUN.
+    Only datagrams from an address that has proved to know the password are passed on, so that
+    another program on this machine cannot inject any. The address follows the client when it
+    restarts ICE or nominates another pair. `on_packet` is called for every datagram but STUN.
     """
 
     def __init__(self, on_packet: Callable[[bytes], None]) -> None:
@@ -58,7 +58,7 @@ class IceSocket(asyncio.DatagramProtocol):
         self.port = transport.get_extra_info("sockname")[1]
 
     def restart(self) -> None:
-        """Take new credentials; the old ones stay valid for requests that are under way."""
+        """Make new credentials; the old ones stay valid for requests that are under way."""
         self.ufrag = secrets.token_hex(4)
         self.password = secrets.token_hex(12)
         newest = list(self._passwords.items())[-1:]

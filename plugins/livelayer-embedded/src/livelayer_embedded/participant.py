@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from livekit.protocol.models import (
-    DataTrackInfo,
-    DisconnectReason,
-    ParticipantInfo,
-    ParticipantPermission,
-    TrackInfo,
-    TrackSource,
-)
-from livekit.protocol.rtc import LeaveRequest, SignalResponse, TrackSubscribed
+from livekit.protocol import models, rtc
+
+
+class TimerHandle(Protocol):
+    """A scheduled call that can be cancelled."""
+
+    def cancel(self) -> None: ...
+
+
+CallLater = Callable[[float, Callable[[], None]], TimerHandle]
+"""Calls a function after some seconds."""
 
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -28,7 +30,7 @@ def new_sid(prefix: str) -> str:
 class ParticipantLink(Protocol):
     """A participant's live connection; every call returns at once and never raises."""
 
-    def send_signal(self, message: SignalResponse) -> None:
+    def send_signal(self, message: rtc.SignalResponse) -> None:
         """Queue one signalling message."""
         ...
 
@@ -52,7 +54,7 @@ class ParticipantLink(Protocol):
         """Unpublish what the participant may not publish any more, and renew its token."""
         ...
 
-    def close(self, reason: DisconnectReason) -> None:
+    def close(self, reason: models.DisconnectReason) -> None:
         """Send the client the reason and end the connection; the model has removed it already."""
         ...
 
@@ -60,7 +62,7 @@ class ParticipantLink(Protocol):
 class Track:
     """One published media track."""
 
-    def __init__(self, publisher: Participant, info: TrackInfo, cid: str) -> None:
+    def __init__(self, publisher: Participant, info: models.TrackInfo, cid: str) -> None:
         self.publisher = publisher
         self.info = info
         self.cid = cid
@@ -75,22 +77,19 @@ class Track:
         """Notify the publisher that a visible participant receives the track; once a track."""
         if not self._subscribed_sent:
             self._subscribed_sent = True
-            message = SignalResponse(track_subscribed=TrackSubscribed(track_sid=self.sid))
+            message = rtc.SignalResponse(track_subscribed=rtc.TrackSubscribed(track_sid=self.sid))
             self.publisher.signal(message)
 
 
 class Participant:
     """One member of a room, from its join until it leaves; survives a resumed connection."""
 
-    def __init__(
-        self, room_name: str, info: ParticipantInfo, *, auto_subscribe: bool = True
-    ) -> None:
-        self.room_name = room_name
+    def __init__(self, info: models.ParticipantInfo, *, auto_subscribe: bool = True) -> None:
         self._info = info
         self.auto_subscribe = auto_subscribe
         self.link: ParticipantLink | None = None
         self.tracks: dict[str, Track] = {}
-        self.data_tracks: dict[int, DataTrackInfo] = {}
+        self.data_tracks: dict[int, models.DataTrackInfo] = {}
         self.receivers: dict[str, frozenset[str] | None] = {}  # None: all tracks
         self.open_to_all = True
 
@@ -105,49 +104,49 @@ class Participant:
         return self._info.identity
 
     @property
-    def permission(self) -> ParticipantPermission:
+    def permission(self) -> models.ParticipantPermission:
         """What it may do now."""
         return self._info.permission
 
     @property
     def active(self) -> bool:
         """Whether its data channels are up and others see it."""
-        return self._info.state == ParticipantInfo.ACTIVE
+        return self._info.state == models.ParticipantInfo.ACTIVE
 
     @property
     def is_agent(self) -> bool:
         """Whether its token says that it is an agent."""
-        return self._info.kind == ParticipantInfo.AGENT
+        return self._info.kind == models.ParticipantInfo.AGENT
 
     @property
     def hidden(self) -> bool:
         """Whether others must not see it."""
         return self._info.permission.hidden
 
-    def info(self) -> ParticipantInfo:
+    def info(self) -> models.ParticipantInfo:
         """A full copy of its state, tracks included."""
-        info = ParticipantInfo()
+        info = models.ParticipantInfo()
         info.CopyFrom(self._info)
         info.tracks.extend(track.info for track in self.tracks.values())
         info.data_tracks.extend(self.data_tracks.values())
         return info
 
-    def may_publish(self, source: TrackSource) -> bool:
+    def may_publish(self, source: models.TrackSource) -> bool:
         """Whether its permission allows a track of this source."""
         sources = self.permission.can_publish_sources
         return self.permission.can_publish and (not sources or source in sources)
 
     def touch(self) -> None:
-        """Count a change, so that clients take the next update for newer."""
+        """Count a change, so that the next update is newer to clients."""
         self._info.version += 1
 
-    def set_state(self, state: ParticipantInfo.State) -> None:
+    def set_state(self, state: models.ParticipantInfo.State) -> None:
         """Enter a state, without notifying anyone."""
         self._info.state = state
         self.touch()
 
     def set_publisher(self) -> None:
-        """Mark it as one that has published."""
+        """Record that it has published."""
         self._info.is_publisher = True
 
     def apply(
@@ -156,7 +155,7 @@ class Participant:
         metadata: str | None = None,
         name: str | None = None,
         attributes: Mapping[str, str] | None = None,
-        permission: ParticipantPermission | None = None,
+        permission: models.ParticipantPermission | None = None,
     ) -> None:
         """Change what is given; an empty attribute value deletes the attribute."""
         if metadata is not None:
@@ -170,18 +169,19 @@ class Participant:
                 del self._info.attributes[key]
         if permission is not None:
             self._info.permission.CopyFrom(permission)
-        self.touch()
 
-    def signal(self, message: SignalResponse) -> None:
+    def signal(self, message: rtc.SignalResponse) -> None:
         """Send it a signalling message if it is connected."""
         if self.link is not None:
             self.link.send_signal(message)
 
 
-def leave_message(reason: DisconnectReason, action: LeaveRequest.Action) -> SignalResponse:
+def leave_message(
+    reason: models.DisconnectReason, action: rtc.LeaveRequest.Action
+) -> rtc.SignalResponse:
     """The message that ends a client's connection or sends it to reconnect."""
-    return SignalResponse(
-        leave=LeaveRequest(
-            reason=reason, action=action, can_reconnect=action != LeaveRequest.DISCONNECT
+    return rtc.SignalResponse(
+        leave=rtc.LeaveRequest(
+            reason=reason, action=action, can_reconnect=action != rtc.LeaveRequest.DISCONNECT
         )
     )

@@ -4,56 +4,60 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
 
-from livekit.protocol.models import AudioTrackFeature, TrackInfo, TrackSource, TrackType, VideoLayer
-from livekit.protocol.rtc import AddTrackRequest, SignalResponse, TrackUnpublishedResponse
+from livekit.protocol import models, rtc
 
 from . import rtp, sdp
 from .aiortc_private import parse_rtcp, receiver_report, sender_time
-from .participant import Participant, Track, new_sid
-from .room import Room, TimerHandle
+from .participant import CallLater, Participant, Track, new_sid
+from .relay import Layer, UpTrack
+from .rooms import Room
 from .transport import PeerTransport
-from .up_track import Layer, UpTrack
 
 BANDWIDTH = 20_000_000  # bits a second that each publisher may send
 PENDING_TRACKS = 64  # announced but not offered yet
 
 _STREAMS = {
-    TrackSource.CAMERA: "camera",
-    TrackSource.MICROPHONE: "camera",
-    TrackSource.SCREEN_SHARE: "screenshare",
-    TrackSource.SCREEN_SHARE_AUDIO: "screenshare",
+    models.TrackSource.CAMERA: "camera",
+    models.TrackSource.MICROPHONE: "camera",
+    models.TrackSource.SCREEN_SHARE: "screenshare",
+    models.TrackSource.SCREEN_SHARE_AUDIO: "screenshare",
 }
 
 
-def track_info(request: AddTrackRequest) -> TrackInfo:
+_ANNOUNCED = [
+    "type",
+    "name",
+    "source",
+    "muted",
+    "width",
+    "height",
+    "stereo",
+    "encryption",
+    "disable_dtx",
+    "disable_red",
+    "audio_features",
+    "packet_trailer_features",
+    "backup_codec_policy",
+]
+"""The fields of a track that its publisher sets."""
+
+
+def track_info(request: rtc.AddTrackRequest) -> models.TrackInfo:
     """A new track's state, as its publisher announced it."""
-    info = TrackInfo(
-        sid=new_sid("TR_A" if request.type == TrackType.AUDIO else "TR_V"),
-        type=request.type,
-        name=request.name,
-        muted=request.muted,
-        width=request.width,
-        height=request.height,
+    info = models.TrackInfo(
+        sid=new_sid("TR_A" if request.type == models.TrackType.AUDIO else "TR_V"),
         simulcast=len(request.layers) > 1,
-        disable_dtx=request.disable_dtx,
-        source=request.source,
-        stereo=request.stereo,
-        disable_red=request.disable_red,
-        encryption=request.encryption,
         stream=request.stream or _STREAMS.get(request.source, "unknown"),
-        backup_codec_policy=request.backup_codec_policy,
+        **{name: getattr(request, name) for name in _ANNOUNCED},
     )
     info.layers.extend(sorted(request.layers, key=lambda layer: layer.quality))
-    info.audio_features.extend(request.audio_features)
-    info.packet_trailer_features.extend(request.packet_trailer_features)
-    if request.stereo and AudioTrackFeature.TF_STEREO not in info.audio_features:
-        info.audio_features.append(AudioTrackFeature.TF_STEREO)
-    if request.disable_dtx and AudioTrackFeature.TF_NO_DTX not in info.audio_features:
-        info.audio_features.append(AudioTrackFeature.TF_NO_DTX)
+    if request.stereo and models.AudioTrackFeature.TF_STEREO not in info.audio_features:
+        info.audio_features.append(models.AudioTrackFeature.TF_STEREO)
+    if request.disable_dtx and models.AudioTrackFeature.TF_NO_DTX not in info.audio_features:
+        info.audio_features.append(models.AudioTrackFeature.TF_NO_DTX)
     if request.simulcast_codecs and request.simulcast_codecs[0].codec:
-        kind = "audio" if request.type == TrackType.AUDIO else "video"
+        kind = "audio" if request.type == models.TrackType.AUDIO else "video"
         info.codecs.add(mime_type=f"{kind}/{request.simulcast_codecs[0].codec}", cid=request.cid)
     if request.simulcast_codecs and request.simulcast_codecs[0].layers and not info.layers:
         info.layers.extend(
@@ -75,14 +79,14 @@ class Publisher:
         participant: Participant,
         transport: PeerTransport,
         up_tracks: dict[str, UpTrack],
-        call_later: Callable[[float, Callable[[], None]], TimerHandle],
+        call_later: CallLater,
     ) -> None:
         self._room = room
         self._participant = participant
         self._transport = transport
         self._up_tracks = up_tracks
         self._call_later = call_later
-        self._pending: dict[str, TrackInfo] = {}
+        self._pending: dict[str, models.TrackInfo] = {}
         self._by_mid: dict[str, UpTrack] = {}
         self._layers: dict[int, Layer] = {}
         self._offered: set[str] = set()
@@ -93,7 +97,7 @@ class Publisher:
         transport.on_rtp = self._rtp_received
         transport.on_rtcp = self._rtcp_received
 
-    def announce(self, request: AddTrackRequest) -> TrackInfo | None:
+    def announce(self, request: rtc.AddTrackRequest) -> models.TrackInfo | None:
         """Register a track that the client is about to offer; None if it may not publish it."""
         allowed = self._participant.may_publish(request.source)
         if not allowed or len(self._pending) >= PENDING_TRACKS:
@@ -147,12 +151,10 @@ class Publisher:
             if up_track.track.sid not in self._participant.tracks:
                 self._room.publish(up_track.track)
 
-    def _answer_media(
-        self, media: sdp.Media, lines: sdp.TransportLines
-    ) -> tuple[list[str], UpTrack | None]:
+    def _answer_media(self, media: sdp.Media, lines: list[str]) -> tuple[list[str], UpTrack | None]:
         if media.kind == "application":
             return sdp.application_section(media.mid, lines), None
-        announced = self._pending.get(self._announced(media), TrackInfo())
+        announced = self._pending.get(self._announced(media), models.TrackInfo())
         # A client announces which codec it will use; it lists in the offer all that it has.
         codec = media.codec(announced.codecs[0].mime_type.split("/")[1] if announced.codecs else "")
         if media.port == 0 or codec is None:
@@ -177,7 +179,7 @@ class Publisher:
         # gets another id in the offer: it is the one of its kind that no other m-line names.
         if media.track_id in self._pending:
             return media.track_id
-        kind = TrackType.AUDIO if media.kind == "audio" else TrackType.VIDEO
+        kind = models.TrackType.AUDIO if media.kind == "audio" else models.TrackType.VIDEO
         others = (cid for cid, info in self._pending.items() if info.type == kind)
         return next((cid for cid in others if cid not in self._offered), "")
 
@@ -227,8 +229,8 @@ class Publisher:
             track = up_track.track
             if not allowed(track.info.source):
                 self._unpublish(up_track)
-                response = TrackUnpublishedResponse(track_sid=track.sid)
-                self._participant.signal(SignalResponse(track_unpublished=response))
+                response = rtc.TrackUnpublishedResponse(track_sid=track.sid)
+                self._participant.signal(rtc.SignalResponse(track_unpublished=response))
 
     def close(self) -> None:
         """Forget all media; the model has dropped the tracks already."""
@@ -238,10 +240,6 @@ class Publisher:
         self._by_mid.clear()
         self._layers.clear()
         self._pending.clear()
-
-    def up_tracks(self) -> list[UpTrack]:
-        """The media being published."""
-        return list(self._by_mid.values())
 
     def _rtp_received(self, packet: bytes) -> None:
         ssrc = int.from_bytes(packet[8:12], "big")
@@ -302,14 +300,14 @@ def _receivable(up_track: UpTrack) -> list[sdp.Codec]:
         stereo = ("stereo=1", "maxaveragebitrate=510000")
         codec = sdp.with_parameters(
             codec,
-            *(() if AudioTrackFeature.TF_NO_DTX in features else ("usedtx=1",)),
-            *(stereo if AudioTrackFeature.TF_STEREO in features else ()),
+            *(() if models.AudioTrackFeature.TF_NO_DTX in features else ("usedtx=1",)),
+            *(stereo if models.AudioTrackFeature.TF_STEREO in features else ()),
             without=("usedtx", "stereo"),
         )
     return [codec] if up_track.red is None else [up_track.red, codec]
 
 
-def _describe(info: TrackInfo, media: sdp.Media, codec: sdp.Codec, rids: list[str]) -> None:
+def _describe(info: models.TrackInfo, media: sdp.Media, codec: sdp.Codec, rids: list[str]) -> None:
     info.mime_type = f"{media.kind}/{codec.name}"
     info.mid = media.mid
     info.version.unix_micro = time.time_ns() // 1000
@@ -320,9 +318,9 @@ def _describe(info: TrackInfo, media: sdp.Media, codec: sdp.Codec, rids: list[st
             layer.rid = rids[index]
         elif ssrcs and not rids:
             layer.ssrc = ssrcs[0]
-    mode = VideoLayer.ONE_SPATIAL_LAYER_PER_STREAM
+    mode = models.VideoLayer.ONE_SPATIAL_LAYER_PER_STREAM
     if codec.name in ("VP9", "AV1") and not rids and len(info.layers) > 1:
-        mode = VideoLayer.MULTIPLE_SPATIAL_LAYERS_PER_STREAM
+        mode = models.VideoLayer.MULTIPLE_SPATIAL_LAYERS_PER_STREAM
     del info.codecs[:]
     described = info.codecs.add(
         mime_type=info.mime_type, mid=media.mid, cid=media.track_id, video_layer_mode=mode

@@ -7,30 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from livekit.protocol.models import DisconnectReason, SpeakerInfo, SubscriptionError
-from livekit.protocol.rtc import (
-    AddTrackRequest,
-    LeaveRequest,
-    MuteTrackRequest,
-    Ping,
-    Pong,
-    PublishDataTrackRequest,
-    RequestResponse,
-    SessionDescription,
-    SignalRequest,
-    SignalResponse,
-    SimulateScenario,
-    SubscriptionPermission,
-    SubscriptionPermissionUpdate,
-    SubscriptionResponse,
-    SyncState,
-    TrackPublishedResponse,
-    UnpublishDataTrackRequest,
-    UpdateDataSubscription,
-    UpdateParticipantMetadata,
-    UpdateSubscription,
-    UpdateTrackSettings,
-)
+from livekit.protocol import models, rtc
 
 from .participant import leave_message
 from .session import Session
@@ -40,7 +17,7 @@ logger = logging.getLogger(__name__)
 MAX_METADATA = 64_000  # bytes of metadata, of a name's or of all attributes' text
 
 
-def handle(session: Session, request: SignalRequest) -> None:
+def handle(session: Session, request: rtc.SignalRequest) -> None:
     """Handle one request; a malformed one is logged and otherwise ignored."""
     kind = request.WhichOneof("message")
     handler = _HANDLERS.get(kind or "")
@@ -52,25 +29,21 @@ def handle(session: Session, request: SignalRequest) -> None:
         logger.warning("malformed %s request: %s", kind, type(exc).__name__)
 
 
-def _offer(session: Session, offer: SessionDescription) -> None:
+def _offer(session: Session, offer: rtc.SessionDescription) -> None:
     answer = session.publishing.answer(offer.sdp)
     session.send_signal(
-        SignalResponse(answer=SessionDescription(type="answer", sdp=answer, id=offer.id))
+        rtc.SignalResponse(answer=rtc.SessionDescription(type="answer", sdp=answer, id=offer.id))
     )
     session.publishing.publish_offered()
 
 
-def _answer(session: Session, answer: SessionDescription) -> None:
-    session.subscribing.answered(answer)
-
-
-def _add_track(session: Session, request: AddTrackRequest) -> None:
+def _add_track(session: Session, request: rtc.AddTrackRequest) -> None:
     info = session.publishing.announce(request)
     if info is None:
         session.send_signal(
-            SignalResponse(
-                request_response=RequestResponse(
-                    reason=RequestResponse.NOT_ALLOWED,
+            rtc.SignalResponse(
+                request_response=rtc.RequestResponse(
+                    reason=rtc.RequestResponse.NOT_ALLOWED,
                     message="this token may not publish that source",
                     add_track=request,
                 )
@@ -78,15 +51,11 @@ def _add_track(session: Session, request: AddTrackRequest) -> None:
         )
         return
     session.send_signal(
-        SignalResponse(track_published=TrackPublishedResponse(cid=request.cid, track=info))
+        rtc.SignalResponse(track_published=rtc.TrackPublishedResponse(cid=request.cid, track=info))
     )
 
 
-def _mute(session: Session, request: MuteTrackRequest) -> None:
-    session.publishing.set_muted(request.sid, request.muted)
-
-
-def _subscription(session: Session, request: UpdateSubscription) -> None:
+def _subscription(session: Session, request: rtc.UpdateSubscription) -> None:
     sids = list(request.track_sids)
     for item in request.participant_tracks:
         sids += [sid for sid in item.track_sids if sid not in sids]
@@ -96,15 +65,15 @@ def _subscription(session: Session, request: UpdateSubscription) -> None:
             session.unsubscribe(sid)
         elif track is None or not session.room.subscribe(session.participant, track):
             session.send_signal(
-                SignalResponse(
-                    subscription_response=SubscriptionResponse(
-                        track_sid=sid, err=SubscriptionError.SE_TRACK_NOTFOUND
+                rtc.SignalResponse(
+                    subscription_response=rtc.SubscriptionResponse(
+                        track_sid=sid, err=models.SubscriptionError.SE_TRACK_NOTFOUND
                     )
                 )
             )
 
 
-def _track_setting(session: Session, request: UpdateTrackSettings) -> None:
+def _track_setting(session: Session, request: rtc.UpdateTrackSettings) -> None:
     for sid in request.track_sids:
         down_track = session.subscribing.down_track(sid)
         if down_track is not None:
@@ -116,11 +85,7 @@ def _track_setting(session: Session, request: UpdateTrackSettings) -> None:
             )
 
 
-def _leave(session: Session, request: LeaveRequest) -> None:
-    session.leave(request.reason or DisconnectReason.CLIENT_INITIATED)
-
-
-def _subscription_permission(session: Session, request: SubscriptionPermission) -> None:
+def _subscription_permission(session: Session, request: rtc.SubscriptionPermission) -> None:
     publisher = session.participant
     before = {
         (other.sid, track.sid): session.room.may_receive(other, track)
@@ -139,17 +104,17 @@ def _subscription_permission(session: Session, request: SubscriptionPermission) 
             allowed = session.room.may_receive(other, track)
             if allowed == before[other.sid, track.sid]:
                 continue
-            update = SubscriptionPermissionUpdate(
+            update = rtc.SubscriptionPermissionUpdate(
                 participant_sid=publisher.sid, track_sid=track.sid, allowed=allowed
             )
-            other.signal(SignalResponse(subscription_permission_update=update))
+            other.signal(rtc.SignalResponse(subscription_permission_update=update))
             if allowed:
                 session.room.offer_track(track, other)
             elif other.link is not None:
                 other.link.unsubscribe(track.sid)
 
 
-def _sync_state(session: Session, request: SyncState) -> None:
+def _sync_state(session: Session, request: rtc.SyncState) -> None:
     # The server kept the state of a resumed session; only what the client disabled may be new.
     for sid in request.track_sids_disabled:
         down_track = session.subscribing.down_track(sid)
@@ -157,15 +122,15 @@ def _sync_state(session: Session, request: SyncState) -> None:
             down_track.disabled = True
 
 
-def _update_metadata(session: Session, request: UpdateParticipantMetadata) -> None:
+def _update_metadata(session: Session, request: rtc.UpdateParticipantMetadata) -> None:
     participant = session.participant
-    response = RequestResponse(request_id=request.request_id, update_metadata=request)
+    response = rtc.RequestResponse(request_id=request.request_id, update_metadata=request)
     size = len(request.metadata) + sum(len(k) + len(v) for k, v in request.attributes.items())
     if not participant.permission.can_update_metadata:
-        response.reason = RequestResponse.NOT_ALLOWED
+        response.reason = rtc.RequestResponse.NOT_ALLOWED
         response.message = "does not have permission to update own metadata"
     elif size > MAX_METADATA or len(request.name) > MAX_METADATA:
-        response.reason = RequestResponse.LIMIT_EXCEEDED
+        response.reason = rtc.RequestResponse.LIMIT_EXCEEDED
         response.message = "metadata or attributes are too large"
     else:
         participant.apply(
@@ -174,67 +139,58 @@ def _update_metadata(session: Session, request: UpdateParticipantMetadata) -> No
             attributes=request.attributes,
         )
         session.room.announce(participant)
-    session.send_signal(SignalResponse(request_response=response))
+    session.send_signal(rtc.SignalResponse(request_response=response))
 
 
-def _ping_req(session: Session, request: Ping) -> None:
+def _ping_req(session: Session, request: rtc.Ping) -> None:
     session.send_signal(
-        SignalResponse(
-            pong_resp=Pong(
+        rtc.SignalResponse(
+            pong_resp=rtc.Pong(
                 last_ping_timestamp=request.timestamp, timestamp=time.time_ns() // 1_000_000
             )
         )
     )
 
 
-def _ping(session: Session, timestamp: int) -> None:
-    del timestamp
-    session.send_signal(SignalResponse(pong=time.time_ns() // 1_000_000))
-
-
-def _simulate(session: Session, request: SimulateScenario) -> None:
+def _simulate(session: Session, request: rtc.SimulateScenario) -> None:
     kind = request.WhichOneof("scenario")
     if kind == "speaker_update":
         sid, room = session.participant.sid, session.room
-        room.send_speakers([SpeakerInfo(sid=sid, level=0.9, active=True)])
-        session.server.call_later(
-            request.speaker_update, lambda: room.send_speakers([SpeakerInfo(sid=sid)])
+        room.send_speakers([models.SpeakerInfo(sid=sid, level=0.9, active=True)])
+        session.server.registry.call_later(
+            request.speaker_update, lambda: room.send_speakers([models.SpeakerInfo(sid=sid)])
         )
     elif kind in ("node_failure", "disconnect_signal_on_resume"):
         session.drop_socket()
     elif kind == "server_leave":
-        session.leave(DisconnectReason.SERVER_SHUTDOWN)
+        session.leave(models.DisconnectReason.SERVER_SHUTDOWN)
     elif kind == "leave_request_full_reconnect":
-        session.send_signal(leave_message(DisconnectReason.STATE_MISMATCH, LeaveRequest.RECONNECT))
-
-
-def _publish_data_track(session: Session, request: PublishDataTrackRequest) -> None:
-    session.data_tracks.publish(request)
-
-
-def _unpublish_data_track(session: Session, request: UnpublishDataTrackRequest) -> None:
-    session.data_tracks.unpublish(request.pub_handle)
-
-
-def _update_data_subscription(session: Session, request: UpdateDataSubscription) -> None:
-    session.data_tracks.update(request)
+        session.send_signal(
+            leave_message(models.DisconnectReason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT)
+        )
 
 
 _HANDLERS: dict[str, Callable[[Session, Any], None]] = {
     "offer": _offer,
-    "answer": _answer,
+    "answer": lambda session, answer: session.subscribing.answered(answer),
     "add_track": _add_track,
-    "mute": _mute,
+    "mute": lambda session, request: session.publishing.set_muted(request.sid, request.muted),
     "subscription": _subscription,
     "track_setting": _track_setting,
-    "leave": _leave,
+    "leave": lambda session, request: session.leave(
+        request.reason or models.DisconnectReason.CLIENT_INITIATED
+    ),
     "subscription_permission": _subscription_permission,
     "sync_state": _sync_state,
     "simulate": _simulate,
-    "ping": _ping,
+    "ping": lambda session, _: session.send_signal(
+        rtc.SignalResponse(pong=time.time_ns() // 1_000_000)
+    ),
     "ping_req": _ping_req,
     "update_metadata": _update_metadata,
-    "publish_data_track_request": _publish_data_track,
-    "unpublish_data_track_request": _unpublish_data_track,
-    "update_data_subscription": _update_data_subscription,
+    "publish_data_track_request": lambda session, request: session.data_tracks.publish(request),
+    "unpublish_data_track_request": lambda session, request: session.data_tracks.unpublish(
+        request.pub_handle
+    ),
+    "update_data_subscription": lambda session, request: session.data_tracks.update(request),
 }

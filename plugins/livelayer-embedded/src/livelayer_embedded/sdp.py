@@ -192,29 +192,21 @@ def parse(text: str) -> Description:
     return description
 
 
-@dataclass(frozen=True)
-class TransportLines:
-    """What every m-line of one server-side connection repeats."""
-
-    ufrag: str
-    password: str
-    port: int
-    fingerprint: str
-    setup: str
-
-    def lines(self) -> list[str]:
-        """ICE and DTLS attributes, candidate included."""
-        return [
-            f"a=ice-ufrag:{self.ufrag}",
-            f"a=ice-pwd:{self.password}",
-            f"a=candidate:1 1 udp 2130706431 127.0.0.1 {self.port} typ host",
-            "a=end-of-candidates",
-            f"a=fingerprint:sha-256 {self.fingerprint}",
-            f"a=setup:{self.setup}",
-        ]
+def transport_lines(
+    ufrag: str, password: str, port: int, fingerprint: str, setup: str
+) -> list[str]:
+    """What every m-line of one server-side connection repeats: ICE, its candidate, and DTLS."""
+    return [
+        f"a=ice-ufrag:{ufrag}",
+        f"a=ice-pwd:{password}",
+        f"a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host",
+        "a=end-of-candidates",
+        f"a=fingerprint:sha-256 {fingerprint}",
+        f"a=setup:{setup}",
+    ]
 
 
-def application_section(mid: str, transport: TransportLines) -> list[str]:
+def application_section(mid: str, transport: list[str]) -> list[str]:
     """The data channels' m-line."""
     return [
         "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
@@ -223,12 +215,12 @@ def application_section(mid: str, transport: TransportLines) -> list[str]:
         "a=sendrecv",
         "a=sctp-port:5000",
         f"a=max-message-size:{MAX_MESSAGE_SIZE}",
-        *transport.lines(),
+        *transport,
     ]
 
 
 def media_section(
-    kind: str, mid: str, codecs: list[Codec], direction: str, transport: TransportLines
+    kind: str, mid: str, codecs: list[Codec], direction: str, transport: list[str]
 ) -> list[str]:
     """An audio or video m-line with these codecs; the caller appends what is particular."""
     numbers = " ".join(str(codec.payload_type) for codec in codecs)
@@ -239,7 +231,7 @@ def media_section(
         f"a={direction}",
         "a=rtcp-mux",
         "a=rtcp-rsize",
-        *transport.lines(),
+        *transport,
     ]
     feedback = ("goog-remb", "ccm fir", "nack", "nack pli") if kind == "video" else ()
     for codec in codecs:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets as random_secrets
 import socket
 from collections.abc import Coroutine, Iterable
-from types import TracebackType
 from typing import Any, Final, Self
 
 from aiohttp import web
@@ -17,16 +17,17 @@ from aiohttp.typedefs import Handler
 from livekit import api
 from livekit.protocol.room import RoomConfiguration
 
-from livelayer_bus.errors import ClosedError, EmbeddedServerError, LoopbackOnlyError
+from livelayer_bus.errors import ClosedError
 
 from .agents.dispatcher import Dispatcher
-from .agents.pool import WorkerPool
 from .agents.socket import AgentSockets
+from .agents.workers import WorkerPool
 from .aiortc_private import Certificate
 from .api import api_routes
-from .auth import Kind, TokenAuthority
+from .auth import Access, Kind, TokenAuthority, kind_of
+from .errors import AccessDeniedError, EmbeddedServerError, LoopbackOnlyError
 from .faults import Faults
-from .housekeeping import Housekeeping
+from .housekeeping import keep_house
 from .ice import LOOPBACK
 from .rooms import RoomRegistry
 from .session import ServerState
@@ -44,9 +45,9 @@ http_logger = logging.getLogger(f"{__name__}.http")
 class EmbeddedServer:
     """A LiveKit-protocol server that real LiveKit SDKs connect to unchanged.
 
-    Listens on 127.0.0.1 only; no setting changes that. Everything it starts ends with
-    `aclose()`, within five seconds. Key and secret are random unless given; the secret shows in
-    no repr and no log. Belongs to the event loop it was started in and shares that loop's stalls.
+    It listens on 127.0.0.1 only; no setting changes that. Everything it starts ends with
+    `aclose()`. Key and secret are random unless given; no repr and no log shows the secret. It
+    runs in the event loop that starts it, and stalls with that loop.
 
     Args:
         port: TCP port of the HTTP and WebSocket side; 0 takes a free one.
@@ -85,12 +86,7 @@ class EmbeddedServer:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
     @property
@@ -110,7 +106,7 @@ class EmbeddedServer:
         Raises:
             ClosedError: the server is not running.
         """
-        return self._state().registry
+        return self._state().state.registry
 
     @property
     def faults(self) -> Faults:
@@ -119,7 +115,7 @@ class EmbeddedServer:
         Raises:
             ClosedError: the server is not running.
         """
-        return self._state().faults
+        return self._state().state.faults
 
     def token(
         self,
@@ -149,19 +145,19 @@ class EmbeddedServer:
         """
         grants.setdefault("room_join", bool(room))
         grants.setdefault("can_update_own_metadata", True)
-        return self.authority.mint(
+        access = Access(
             identity,
             api.VideoGrants(room=room, **grants),
-            name=name,
-            metadata=metadata,
-            attributes=attributes,
-            kind=kind,
-            ttl=ttl,
-            room_config=room_config,
+            name,
+            metadata,
+            attributes or {},
+            kind_of(kind),
+            room_config,
         )
+        return self.authority.mint(access, ttl)
 
     async def start(self) -> None:
-        """Listen; does nothing if it does already.
+        """Listen; does nothing if the server runs already.
 
         Raises:
             EmbeddedServerError: the port cannot be bound.
@@ -179,7 +175,8 @@ class EmbeddedServer:
             self._port = await running.listen(self._port)
         except OSError as exc:
             await running.aclose(graceful=False)
-            raise EmbeddedServerError(self._port, exc.strerror or type(exc).__name__) from exc
+            reason = os.strerror(exc.errno) if exc.errno else type(exc).__name__
+            raise EmbeddedServerError(self._port, reason) from exc
         self._running = running
 
     async def restart(self) -> None:
@@ -198,11 +195,11 @@ class EmbeddedServer:
         running, self._running = self._running, None
         if running is not None:
             await running.aclose(graceful=False)
-            if not self._closed:  # meanwhile
+            if not self._closed:  # it may have been closed meanwhile
                 self._reserve_port()
 
     async def aclose(self) -> None:
-        """Send leave messages and stop, in bounded time; a second call does nothing."""
+        """Send leave messages and stop, within five seconds; a second call does nothing."""
         self._closed = True
         self._release_port()
         running, self._running = self._running, None
@@ -231,20 +228,18 @@ class _Running:
     """Everything that lives from one start to the next stop."""
 
     def __init__(self, authority: TokenAuthority, certificate: Certificate) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-        loop = asyncio.get_running_loop()
-        self.registry = RoomRegistry(loop.call_later)
-        self.faults = Faults(self.registry)
-        self.state = ServerState(authority, self.registry, self.faults, certificate, self.spawn)
-        self._housekeeping = Housekeeping(self.state)
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.state = ServerState(authority, certificate, self.spawn)
+        registry = self.state.registry
+        self._housekeeping: asyncio.Task[None] | None = None
         workers = WorkerPool(authority)
-        dispatcher = Dispatcher(workers, self.spawn, loop.call_later)
-        self.registry.observers.append(dispatcher)
+        dispatcher = Dispatcher(workers, self.spawn, registry.call_later)
+        registry.observers.append(dispatcher)
         self._agents = AgentSockets(authority, workers, dispatcher)
         app = application(
-            Signalling(authority, self.state).routes(),
+            Signalling(self.state).routes(),
             self._agents.routes(),
-            api_routes(authority, self.registry, dispatcher),
+            api_routes(authority, registry, dispatcher),
         )
         self._runner = web.AppRunner(
             app,
@@ -255,7 +250,7 @@ class _Running:
             shutdown_timeout=TASKS_WITHIN,
         )
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         """Run a task; `aclose()` waits for it, then cancels it."""
         task = asyncio.get_running_loop().create_task(work, name="livelayer embedded task")
         self._tasks.add(task)
@@ -266,19 +261,23 @@ class _Running:
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, port, reuse_address=True)
         await site.start()
-        self._housekeeping.start()
+        self._housekeeping = asyncio.get_running_loop().create_task(
+            keep_house(self.state), name="livelayer embedded housekeeping"
+        )
         return int(self._runner.addresses[0][1])
 
     async def aclose(self, *, graceful: bool) -> None:
         """End everything: with leave messages, or as a process that is killed."""
-        await self._housekeeping.aclose()
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            await asyncio.gather(self._housekeeping, return_exceptions=True)
         if not graceful:
             self._agents.vanish()
             for session in list(self.state.sessions.values()):
                 session.vanish()
         try:
             async with asyncio.timeout(CLOSE_WITHIN):
-                self.registry.close()
+                self.state.registry.close()
                 await self._settle()
                 await self._agents.aclose()
                 await self._runner.cleanup()
@@ -297,7 +296,7 @@ class _Running:
 
 def application(*parts: Iterable[web.RouteDef]) -> web.Application:
     """The HTTP side: every route of the server is added here and nowhere else."""
-    app = web.Application(client_max_size=1 << 20, middlewares=[_preflight])
+    app = web.Application(client_max_size=1 << 20, middlewares=[_preflight, _refuse])
     app.on_response_prepare.append(_allow_cross_origin)
     app.add_routes([web.get("/", _alive)])
     for routes in parts:
@@ -324,6 +323,14 @@ async def _preflight(request: web.Request, handler: Handler) -> web.StreamRespon
         "Access-Control-Max-Age": "86400",
     }
     return web.Response(status=204, headers=allowed)
+
+
+@web.middleware
+async def _refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except AccessDeniedError as exc:  # clients show the text as the reason
+        return web.Response(status=401, text=exc.reason)
 
 
 async def _allow_cross_origin(request: web.Request, response: web.StreamResponse) -> None:

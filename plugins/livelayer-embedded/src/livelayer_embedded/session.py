@@ -1,26 +1,24 @@
-"""One participant's live connection: two peer connections, and a socket that may come and go."""
+"""One participant's live connection: two peer connections, and a socket that may be replaced."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
-from livekit.protocol.models import DisconnectReason
-from livekit.protocol.rtc import LeaveRequest, SignalResponse
+from livekit.protocol import models, rtc
 
 from .aiortc_private import Certificate
 from .auth import Access, TokenAuthority
 from .data import DATA_TRACK, LOSSY, RELIABLE, DataRouter, DataTracks
-from .down_track import Loss
 from .faults import Faults
 from .participant import Participant, Track, leave_message
 from .publisher import Publisher
-from .room import Room, TimerHandle
-from .rooms import RoomRegistry
+from .relay import Loss, UpTrack
+from .rooms import Room, RoomRegistry
+from .signal_socket import SignalSocket
 from .subscriber import Subscriber
 from .transport import PeerTransport
-from .up_track import UpTrack
 
 SILENT_AFTER = 7.0  # seconds without a datagram after which a client without a socket is removed
 GONE_AFTER = 1.0  # seconds after which a client that closed its connections is removed
@@ -30,45 +28,23 @@ TOKEN_REFRESH = 300.0  # seconds between two tokens for one client
 JOIN_WINDOW = 20.0  # seconds a joined client has to bring its connections up
 
 
-class Signal(Protocol):
-    """The socket of one client."""
-
-    def send(self, message: SignalResponse) -> None:
-        """Queue a message; never blocks."""
-        ...
-
-    def abort(self) -> None:
-        """Abort the socket without a close frame."""
-        ...
-
-    async def aclose(self) -> None:
-        """Send what is queued, then close, in bounded time."""
-        ...
-
-
 class ServerState:
     """What all sessions of one server share."""
 
     def __init__(
         self,
         authority: TokenAuthority,
-        registry: RoomRegistry,
-        faults: Faults,
         certificate: Certificate,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Callable[[Coroutine[Any, Any, object]], None],
     ) -> None:
         self.authority = authority
-        self.registry = registry
-        self.faults = faults
         self.certificate = certificate
         self.spawn = spawn
+        self.registry = RoomRegistry(asyncio.get_running_loop().call_later)
         self.up_tracks: dict[str, UpTrack] = {}
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, Session] = {}  # by the participant's sid
         self.data_tracks: dict[str, dict[str, DataTracks]] = {}
-
-    def call_later(self, seconds: float, call: Callable[[], None]) -> TimerHandle:
-        """Schedule a call of the server's event loop."""
-        return asyncio.get_running_loop().call_later(seconds, call)
+        self.faults = Faults(self.registry, self.sessions)
 
 
 class Session:
@@ -82,14 +58,14 @@ class Session:
         self.participant = participant
         self._access = access
         self._token_sent = 0.0
-        self._signal: Signal | None = None
+        self._signal: SignalSocket | None = None
         self._since = asyncio.get_running_loop().time()
-        self._closed = False
+        self.closed = False  # for good
         name = participant.sid
         self._publisher = PeerTransport(server.certificate, f"{name} publisher")
         self._subscriber = PeerTransport(server.certificate, f"{name} subscriber")
         self.publishing = Publisher(
-            room, participant, self._publisher, server.up_tracks, server.call_later
+            room, participant, self._publisher, server.up_tracks, server.registry.call_later
         )
         self.subscribing = Subscriber(participant, self._subscriber)
         self.data = DataRouter(room, participant, server.faults)
@@ -100,7 +76,7 @@ class Session:
         self._publisher.on_closed = self._connection_closed
         self._subscriber.on_closed = self._connection_closed
         self._subscriber.on_open = self._channel_opened
-        self._gone = False
+        self.lost = False  # its media connections ended, so that it cannot be resumed
         self._early: list[bytes] = []
         self.dropped_early = 0
 
@@ -108,37 +84,26 @@ class Session:
         """Bind the sockets and open the data channels to the client."""
         await self._publisher.ice.open()
         await self._subscriber.ice.open()
-        if self._closed:
+        if self.closed:
             return  # replaced or removed while it was opening
         self._subscriber.open_channel(RELIABLE, ordered=True, retransmits=None)
         self._subscriber.open_channel(LOSSY, ordered=False, retransmits=0)
         self._subscriber.open_channel(DATA_TRACK, ordered=False, retransmits=0)
         self.server.sessions[self.participant.sid] = self
-        self.server.faults.register(self.room.name, self.participant.identity, self)
 
-    @property
-    def closed(self) -> bool:
-        """Whether it ended for good."""
-        return self._closed
-
-    @property
-    def lost(self) -> bool:
-        """Whether its media connections ended, so that resuming it makes no sense."""
-        return self._gone
-
-    def attach(self, signal: Signal) -> None:
+    def attach(self, signal: SignalSocket) -> None:
         """Use this socket from now on; one that is still there is cut."""
         old, self._signal = self._signal, signal
         if old is not None:
             old.abort()
 
-    def detach(self, signal: Signal) -> None:
+    def detach(self, signal: SignalSocket) -> None:
         """Detach a socket that ended; the client may resume within `RESUME_WINDOW`."""
         if self._signal is signal:
             self._signal = None
             self._since = asyncio.get_running_loop().time()
 
-    def leave(self, reason: DisconnectReason) -> None:
+    def leave(self, reason: models.DisconnectReason) -> None:
         """Handle the client's leave request."""
         self.room.remove(self.participant, reason)
 
@@ -146,26 +111,26 @@ class Session:
         """Send the client a token to reconnect with: its own may expire during the session."""
         self._token_sent = asyncio.get_running_loop().time()
         token = self.server.authority.renew(self._access, self.participant.info())
-        self.send_signal(SignalResponse(refresh_token=token))
+        self.send_signal(rtc.SignalResponse(refresh_token=token))
 
     def check(self, now: float) -> None:
         """Remove the participant if its client disappeared without leaving."""
-        if self._closed:
+        if self.closed:
             return
         if now - self._token_sent > TOKEN_REFRESH:
             self.refresh_token()
         heard = max(self._publisher.ice.last_heard, self._subscriber.ice.last_heard)
         away = now - self._since
         if self._signal is None:
-            silent = self._gone or now - max(heard, self._since) > SILENT_AFTER
+            silent = self.lost or now - max(heard, self._since) > SILENT_AFTER
             if (silent and away > GONE_AFTER) or away > RESUME_WINDOW:
-                self.room.remove(self.participant, DisconnectReason.SIGNAL_CLOSE)
+                self.room.remove(self.participant, models.DisconnectReason.SIGNAL_CLOSE)
         elif not self.participant.active and away > JOIN_WINDOW:
-            self.room.remove(self.participant, DisconnectReason.JOIN_FAILURE)
+            self.room.remove(self.participant, models.DisconnectReason.JOIN_FAILURE)
 
     # What the model asks of it (ParticipantLink).
 
-    def send_signal(self, message: SignalResponse) -> None:
+    def send_signal(self, message: rtc.SignalResponse) -> None:
         if self._signal is not None:
             self._signal.send(message)
 
@@ -181,7 +146,7 @@ class Session:
 
     def subscribe(self, track: Track) -> None:
         up_track = self.server.up_tracks.get(track.sid)
-        if up_track is not None and not self._closed:
+        if up_track is not None and not self.closed:
             self.subscribing.subscribe(up_track)
 
     def unsubscribe(self, track_sid: str) -> None:
@@ -197,12 +162,11 @@ class Session:
                 self.data_tracks.unpublish(handle)
         self.refresh_token()
 
-    def close(self, reason: DisconnectReason) -> None:
-        if self._closed:
+    def close(self, reason: models.DisconnectReason) -> None:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self.server.sessions.pop(self.participant.sid, None)
-        self.server.faults.unregister(self.room.name, self.participant.identity, self)
         self.server.data_tracks.get(self.room.sid, {}).pop(self.participant.sid, None)
         if not self.room.participants:
             self.server.data_tracks.pop(self.room.sid, None)
@@ -210,10 +174,10 @@ class Session:
         self.subscribing.close()
         signal, self._signal = self._signal, None
         if signal is not None:
-            signal.send(leave_message(reason, LeaveRequest.DISCONNECT))
+            signal.send(leave_message(reason, rtc.LeaveRequest.DISCONNECT))
         self.server.spawn(self._finish(signal))
 
-    async def _finish(self, signal: Signal | None) -> None:
+    async def _finish(self, signal: SignalSocket | None) -> None:
         # The leave message goes first: a client whose connections end before it reads the reason
         # would try to resume.
         if signal is not None:
@@ -229,7 +193,7 @@ class Session:
 
     def vanish(self) -> None:
         self.drop_socket()
-        self._gone = True
+        self.lost = True
         self._publisher.ice.close()
         self._subscriber.ice.close()
 
@@ -243,7 +207,7 @@ class Session:
     # Events of the connections.
 
     def _message_received(self, label: str, data: bytes) -> None:
-        if self._closed:
+        if self.closed:
             return
         if label in (RELIABLE, LOSSY):
             self.data.received(label, data)
@@ -251,7 +215,7 @@ class Session:
             self.data_tracks.received(data)
 
     def _channel_opened(self, label: str) -> None:
-        if label != RELIABLE or self._closed:
+        if label != RELIABLE or self.closed:
             return
         self.room.activate(self.participant)
         early, self._early = self._early, []
@@ -259,4 +223,4 @@ class Session:
             self.send_packet(packet, reliable=True)
 
     def _connection_closed(self) -> None:
-        self._gone = True
+        self.lost = True

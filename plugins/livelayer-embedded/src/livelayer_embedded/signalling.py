@@ -1,115 +1,37 @@
-"""The signalling WebSocket: who may open it, joining, resuming, and its bounded send queue."""
+"""The signalling routes: who may open a socket, joining and resuming."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
-from collections import deque
 
 from aiohttp import WSMsgType, web
-from google.protobuf.message import DecodeError, Message
-from livekit.protocol.models import ClientInfo, Codec, DisconnectReason, ParticipantInfo, ServerInfo
-from livekit.protocol.rtc import (
-    JoinResponse,
-    LeaveRequest,
-    ParticipantUpdate,
-    ReconnectResponse,
-    RoomUpdate,
-    SignalRequest,
-    SignalResponse,
-)
+from google.protobuf.message import DecodeError
+from livekit.protocol import models, rtc
 
-from livelayer_bus.errors import AccessDeniedError
-
-from .auth import Access, TokenAuthority
+from .auth import Access
 from .participant import Participant, leave_message, new_sid
 from .requests import handle
 from .session import ServerState, Session
+from .signal_socket import SERVER_INFO, SignalSocket
 
 logger = logging.getLogger(__name__)
 
-SEND_QUEUE = 2048  # messages; a client that lets more pile up is disconnected and resumes
-CLOSE_WITHIN = 1.0  # seconds to send what is queued when closing
 PING_INTERVAL = 5  # seconds
 PING_TIMEOUT = 15  # seconds
-SERVER_VERSION = "1.11.0"  # the LiveKit server whose behaviour is followed
-PROTOCOL = 17
 
 _CAPABILITIES = {
-    "CAP_PACKET_TRAILER": ClientInfo.CAP_PACKET_TRAILER,
-    "CAP_COMPRESSION_DEFLATE_RAW": ClientInfo.CAP_COMPRESSION_DEFLATE_RAW,
+    "CAP_PACKET_TRAILER": models.ClientInfo.CAP_PACKET_TRAILER,
+    "CAP_COMPRESSION_DEFLATE_RAW": models.ClientInfo.CAP_COMPRESSION_DEFLATE_RAW,
 }
 _PUBLISH_CODECS = ("video/VP8", "video/H264", "video/VP9", "video/AV1", "audio/opus")
-
-
-class SignalSocket:
-    """One WebSocket's sending side: a bounded queue and the one task that empties it.
-
-    Messages arrive in the order they were sent, or the socket is cut; `dropped` counts those
-    that were still queued then.
-    """
-
-    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
-        self._socket = socket
-        self._transport = request.transport
-        self._queue: deque[bytes] = deque()
-        self._wake = asyncio.Event()
-        self._closing = False
-        self._task = asyncio.get_running_loop().create_task(
-            self._write(), name="livelayer embedded signal writer"
-        )
-        self.dropped = 0
-
-    def send(self, message: Message) -> None:
-        if self._closing:
-            return
-        if len(self._queue) >= SEND_QUEUE:
-            self.dropped += len(self._queue)
-            self.abort()
-            return
-        self._queue.append(message.SerializeToString())
-        self._wake.set()
-
-    def abort(self) -> None:
-        self._closing = True
-        self._queue.clear()
-        self._wake.set()
-        if self._transport is not None:
-            self._transport.abort()
-
-    async def aclose(self) -> None:
-        self._closing = True
-        self._wake.set()
-        try:
-            async with asyncio.timeout(CLOSE_WITHIN):
-                await asyncio.wait([self._task])
-                await self._socket.close()
-        except TimeoutError:
-            self.abort()
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _write(self) -> None:
-        try:
-            while True:
-                while self._queue:
-                    await self._socket.send_bytes(self._queue.popleft())
-                if self._closing:
-                    return
-                self._wake.clear()
-                await self._wake.wait()
-        except (ConnectionError, RuntimeError):
-            # The client disconnected; the reading side ends the socket.
-            self._queue.clear()
 
 
 class Signalling:
     """The routes below `/rtc`."""
 
-    def __init__(self, authority: TokenAuthority, server: ServerState) -> None:
-        self._authority = authority
+    def __init__(self, server: ServerState) -> None:
         self._server = server
 
     def routes(self) -> list[web.RouteDef]:
@@ -126,26 +48,18 @@ class Signalling:
         ]
 
     async def validate(self, request: web.Request) -> web.Response:
-        """Say whether a token is valid; clients show the text as the reason."""
-        try:
-            self._access(request)
-        except AccessDeniedError as exc:
-            return web.Response(status=401, text=exc.reason)
+        """Answer whether a token is valid."""
+        self._access(request)
         return web.Response(text="success")
 
     async def refuse_single_connection(self, request: web.Request) -> web.Response:
         """Send a client with a valid token to `/rtc`."""
-        answer = await self.validate(request)
-        if answer.status != 200:
-            return answer
+        self._access(request)
         return web.Response(status=404, text="single peer connection mode is not supported")
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One client's socket, from its join or resume to its end."""
-        try:
-            access = self._access(request)
-        except AccessDeniedError as exc:
-            return web.Response(status=401, text=exc.reason)
+        access = self._access(request)
         if not self._server.faults.takes_join():
             return web.Response(status=503, text="refused by a simulated fault")
         room = self._server.registry.list_rooms([access.video.room])
@@ -173,9 +87,7 @@ class Signalling:
         return socket
 
     def _access(self, request: web.Request) -> Access:
-        header = request.headers.get("Authorization", "")
-        token = header.removeprefix("Bearer ").strip() or request.query.get("access_token", "")
-        access = self._authority.verify(token)
+        access = self._server.authority.access(request)
         access.require_join()
         return access
 
@@ -185,9 +97,8 @@ class Signalling:
         room = self._server.registry.create_room(access.video.room, config=access.room_config)
         previous = room.participants.get(access.identity)
         if previous is not None:
-            room.remove(previous, DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
+            room.remove(previous, models.DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
         participant = Participant(
-            room.name,
             _participant_info(request, access),
             auto_subscribe=request.query.get("auto_subscribe", "1") != "0",
         )
@@ -198,8 +109,8 @@ class Signalling:
         if session.closed:
             return None
         session.attach(signal)
-        participant.set_state(ParticipantInfo.JOINED)
-        signal.send(SignalResponse(join=_join_response(session)))
+        participant.set_state(models.ParticipantInfo.JOINED)
+        signal.send(rtc.SignalResponse(join=_join_response(session)))
         session.refresh_token()
         session.subscribing.negotiate()
         return session
@@ -213,20 +124,22 @@ class Signalling:
             and session.room.name == access.video.room
         )
         if session is None or not known:
-            signal.send(leave_message(DisconnectReason.STATE_MISMATCH, LeaveRequest.RECONNECT))
+            signal.send(
+                leave_message(models.DisconnectReason.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT)
+            )
             return None
         session.attach(signal)
         participant, room = session.participant, session.room
         signal.send(
-            SignalResponse(
-                reconnect=ReconnectResponse(
-                    server_info=_server_info(), last_message_seq=session.data.last_sequence
+            rtc.SignalResponse(
+                reconnect=rtc.ReconnectResponse(
+                    server_info=SERVER_INFO, last_message_seq=session.data.last_sequence
                 )
             )
         )
         everyone = [participant.info(), *room.visible_to(participant)]
-        signal.send(SignalResponse(update=ParticipantUpdate(participants=everyone)))
-        signal.send(SignalResponse(room_update=RoomUpdate(room=room.info())))
+        signal.send(rtc.SignalResponse(update=rtc.ParticipantUpdate(participants=everyone)))
+        signal.send(rtc.SignalResponse(room_update=rtc.RoomUpdate(room=room.info())))
         session.subscribing.renegotiate()
         return session
 
@@ -235,17 +148,17 @@ class Signalling:
             if message.type is not WSMsgType.BINARY:
                 continue
             try:
-                request = SignalRequest.FromString(message.data)
+                request = rtc.SignalRequest.FromString(message.data)
             except DecodeError:
                 logger.warning("a client sent a signalling message that is not protobuf")
                 continue
             handle(session, request)
 
 
-def _participant_info(request: web.Request, access: Access) -> ParticipantInfo:
+def _participant_info(request: web.Request, access: Access) -> models.ParticipantInfo:
     now_ms = time.time_ns() // 1_000_000
     query = request.query
-    info = ParticipantInfo(
+    info = models.ParticipantInfo(
         sid=new_sid("PA_"),
         identity=access.identity,
         name=access.name,
@@ -263,24 +176,18 @@ def _participant_info(request: web.Request, access: Access) -> ParticipantInfo:
     return info
 
 
-def _join_response(session: Session) -> JoinResponse:
+def _join_response(session: Session) -> rtc.JoinResponse:
     participant, room = session.participant, session.room
-    return JoinResponse(
+    return rtc.JoinResponse(
         room=room.info(),
         participant=participant.info(),
         other_participants=room.visible_to(participant),
-        server_version=SERVER_VERSION,
-        server_info=_server_info(),
+        server_version=SERVER_INFO.version,
+        server_info=SERVER_INFO,
         subscriber_primary=True,
         ping_interval=PING_INTERVAL,
         ping_timeout=PING_TIMEOUT,
         fast_publish=participant.permission.can_publish,
         sif_trailer=secrets.token_bytes(32),
-        enabled_publish_codecs=[Codec(mime=mime) for mime in _PUBLISH_CODECS],
-    )
-
-
-def _server_info() -> ServerInfo:
-    return ServerInfo(
-        edition=ServerInfo.Standard, version=SERVER_VERSION, protocol=PROTOCOL, agent_protocol=1
+        enabled_publish_codecs=[models.Codec(mime=mime) for mime in _PUBLISH_CODECS],
     )

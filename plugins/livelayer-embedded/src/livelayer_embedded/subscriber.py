@@ -7,15 +7,13 @@ import itertools
 import secrets
 from dataclasses import dataclass, field, replace
 
-from livekit.protocol.models import AudioTrackFeature
-from livekit.protocol.rtc import SessionDescription, SignalResponse
+from livekit.protocol import models, rtc
 
 from . import sdp
 from .aiortc_private import keyframe_targets, lost_packets, parse_rtcp
-from .down_track import DownTrack, Loss
 from .participant import Participant, Track
+from .relay import DownTrack, Loss, UpTrack
 from .transport import PeerTransport
-from .up_track import UpTrack
 
 _PAYLOAD_TYPES = (*range(96, 128), *range(35, 64))
 
@@ -24,8 +22,8 @@ _PAYLOAD_TYPES = (*range(96, 128), *range(35, 64))
 class _Section:
     """One media m-line of the subscriber connection, for one subscription.
 
-    It ends with port 0; once the client has answered that, its place takes another one with a
-    fresh mid, so that descriptions do not grow without bound.
+    It ends with port 0. Once the client has answered that, another one with a fresh mid replaces
+    it, so that descriptions do not grow without bound.
     """
 
     mid: str
@@ -38,7 +36,7 @@ class _Section:
     ended: bool = False
     extensions: dict[str, int] = field(default_factory=dict)
 
-    def render(self, lines: sdp.TransportLines) -> list[str]:
+    def render(self, lines: list[str]) -> list[str]:
         if not self.live:
             number = str(self.codecs[0].payload_type)
             return sdp.rejected_section(self.kind, "UDP/TLS/RTP/SAVPF", number, self.mid)
@@ -123,10 +121,6 @@ class Subscriber:
         section = self._by_track.get(track_sid)
         return section.down_track if section is not None else None
 
-    def down_tracks(self) -> list[DownTrack]:
-        """The streams of all subscribed tracks."""
-        return [section.down_track for section in self._by_track.values()]
-
     def negotiate(self) -> None:
         """Send an offer in this turn of the loop, or after the answer that is awaited."""
         self._dirty = True
@@ -134,13 +128,13 @@ class Subscriber:
             self._scheduled = asyncio.get_running_loop().call_soon(self._send_offer)
 
     def renegotiate(self) -> None:
-        """Forget an offer whose answer got lost with the old socket, and send it anew."""
+        """Send an offer again whose answer was lost with the old socket."""
         if self._in_flight:
             self._in_flight = 0
             self.negotiate()
 
-    def answered(self, answer: SessionDescription) -> None:
-        """Take the client's answer and start the tracks it accepts.
+    def answered(self, answer: rtc.SessionDescription) -> None:
+        """Apply the client's answer and start the tracks it accepts.
 
         Raises:
             ValueError: the answer is malformed.
@@ -176,8 +170,8 @@ class Subscriber:
     def set_loss(self, loss: Loss | None) -> None:
         """Lose a share of the packets sent to this participant, from now on."""
         self.loss = loss
-        for down_track in self.down_tracks():
-            down_track.loss = loss
+        for section in self._by_track.values():
+            section.down_track.loss = loss
 
     def close(self) -> None:
         """Stop all streams."""
@@ -206,8 +200,8 @@ class Subscriber:
         sections += [section.render(lines) for section in self._sections]
         mids = ["0", *(section.mid for section in self._sections if section.live)]
         self._participant.signal(
-            SignalResponse(
-                offer=SessionDescription(
+            rtc.SignalResponse(
+                offer=rtc.SessionDescription(
                     type="offer",
                     sdp=sdp.compose(self._session_id, self._offer_id, mids, sections),
                     id=self._offer_id,
@@ -223,7 +217,7 @@ class Subscriber:
         # names the payload type of what is in it, so that it is offered only under that number.
         codec = up_track.codec
         if up_track.kind == "audio":
-            stereo = AudioTrackFeature.TF_STEREO in up_track.track.info.audio_features
+            stereo = models.AudioTrackFeature.TF_STEREO in up_track.track.info.audio_features
             parameters = ("sprop-stereo=1",) if stereo else ()
             codec = sdp.with_parameters(codec, *parameters, without=("stereo",))
         codec = self._numbered(codec)

@@ -13,7 +13,7 @@ from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from .aiortc_private import Certificate, Dtls, DtlsPath, Sctp
 from .ice import IceSocket
-from .sdp import TransportLines
+from .sdp import transport_lines
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class PeerTransport:
 
     `on_rtp` and `on_rtcp` get decrypted packets, `on_message(label, data)` data channel messages,
     `on_open(label)` is called when a channel opens, `on_closed()` when the client closes the
-    shut. All are called in the event loop and must return quickly.
+    connection. All are called in the event loop and must return quickly.
     """
 
     def __init__(self, certificate: Certificate, name: str) -> None:
@@ -48,13 +48,13 @@ class PeerTransport:
         self.dropped_messages = 0
         self.on_rtp: Callable[[bytes], None] = _ignore
         self.on_rtcp: Callable[[bytes], None] = _ignore
-        self.on_message: Callable[[str, bytes], None] = _ignore_two
+        self.on_message: Callable[[str, bytes], None] = _ignore
         self.on_open: Callable[[str], None] = _ignore
-        self.on_closed: Callable[[], None] = _ignore_none
+        self.on_closed: Callable[[], None] = _ignore
 
-    def lines(self, setup: str) -> TransportLines:
+    def lines(self, setup: str) -> list[str]:
         """This connection's part of a session description."""
-        return TransportLines(
+        return transport_lines(
             self.ice.ufrag,
             self.ice.password,
             self.ice.port,
@@ -159,13 +159,5 @@ class PeerTransport:
             self.on_closed()
 
 
-def _ignore(_: object) -> None:
-    """The handler until another one is set."""
-
-
-def _ignore_two(_: object, __: object) -> None:
-    """The handler until another one is set."""
-
-
-def _ignore_none() -> None:
+def _ignore(*_: object) -> None:
     """The handler until another one is set."""

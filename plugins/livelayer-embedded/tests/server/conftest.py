@@ -332,7 +332,7 @@ async def frames(track: rtc.Track, count: int, seconds: float = PATIENCE) -> lis
 
 
 async def loud(track: rtc.Track, seconds: float = PATIENCE) -> bool:
-    """Wait until a track is heard."""
+    """Wait until a track is audible; True."""
     stream = rtc.AudioStream(track)
     try:
         with anyio.fail_after(seconds):

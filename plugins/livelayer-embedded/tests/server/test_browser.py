@@ -92,7 +92,7 @@ async def test_a_page_joins_with_default_options(tab: Tab) -> None:
     await tab.until("rooms.alice.remoteParticipants.has('bob')")
 
 
-async def test_a_page_is_told_why_it_may_not_join(tab: Tab, server: Server, room_name: str) -> None:
+async def test_a_page_learns_why_it_may_not_join(tab: Tab, server: Server, room_name: str) -> None:
     expired = server.token("alice", room_name, ttl=-3600)
     assert await tab.run(f"refused('{server.url}', '{expired}')") == 401
 

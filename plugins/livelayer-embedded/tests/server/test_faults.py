@@ -8,8 +8,8 @@ import anyio
 import pytest
 from livekit import rtc
 from livelayer_embedded import EmbeddedServer
+from livelayer_embedded.errors import ServerRequestError
 
-from livelayer_bus.errors import ServerRequestError
 from livelayer_bus.testing import PATIENCE, settle
 
 from .conftest import Camera, Join, frames
@@ -89,6 +89,6 @@ async def test_an_identity_can_be_taken_over(
     assert (await alice.next("disconnected"))[0] == rtc.DisconnectReason.DUPLICATE_IDENTITY
 
 
-async def test_a_fault_for_nobody_is_an_error(embedded: EmbeddedServer) -> None:
+async def test_a_fault_for_an_unknown_participant_is_an_error(embedded: EmbeddedServer) -> None:
     with pytest.raises(ServerRequestError, match="no room"):
         embedded.faults.drop_socket("nowhere", "nobody")

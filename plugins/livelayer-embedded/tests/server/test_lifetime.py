@@ -12,8 +12,9 @@ import anyio
 import pytest
 from livekit import rtc
 from livelayer_embedded import EmbeddedServer
+from livelayer_embedded.errors import EmbeddedServerError, LoopbackOnlyError
 
-from livelayer_bus.errors import ClosedError, EmbeddedServerError, LoopbackOnlyError
+from livelayer_bus.errors import ClosedError
 from livelayer_bus.testing import PATIENCE
 
 from .conftest import Join, Microphone
@@ -29,9 +30,7 @@ async def test_only_loopback_is_served(host: str) -> None:
 
 async def test_no_secret_shows_in_a_repr() -> None:
     async with EmbeddedServer(key="the-key", secret="the-long-secret-of-this-server-0") as server:
-        assert (
-            "secret" not in repr(server) + repr(server.authority) + repr(vars(server.authority))[:0]
-        )
+        assert "secret" not in repr(server) + repr(server.authority)
         assert server.url in repr(server)
 
 

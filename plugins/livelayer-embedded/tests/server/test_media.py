@@ -32,7 +32,7 @@ async def subscribed(member: Member) -> tuple[Any, Any]:
     return track, publication
 
 
-async def test_a_voice_is_heard(join: Join) -> None:
+async def test_audio_arrives(join: Join) -> None:
     alice, bob = await join("alice"), await join("bob")
     async with Microphone() as microphone:
         await publish(alice, microphone.track, source=MICROPHONE)
@@ -126,7 +126,7 @@ async def test_a_track_can_be_unsubscribed_and_subscribed_again(enter: Join) -> 
         assert await frames((await subscribed(bob))[0], 3)
 
 
-async def test_nothing_is_delivered_unasked_without_auto_subscribe(join: Join) -> None:
+async def test_nothing_is_delivered_without_auto_subscribe(join: Join) -> None:
     alice, bob = await join("alice"), await join("bob", {"auto_subscribe": False})
     async with Microphone() as microphone:
         await publish(alice, microphone.track, source=MICROPHONE)

@@ -82,7 +82,9 @@ async def test_the_same_identity_replaces_its_older_connection(join: Join) -> No
     assert (await bob.data()).data == b"still here"
 
 
-async def test_a_kicked_participant_is_told_so(server: Server, join: Join, room_name: str) -> None:
+async def test_a_removed_participant_learns_the_reason(
+    server: Server, join: Join, room_name: str
+) -> None:
     alice, bob = await join("alice"), await join("bob")
     await alice.sees("bob")
     await server.kick(room_name, "bob")

@@ -13,15 +13,13 @@ from livekit.protocol.models import (
     TrackInfo,
 )
 from livekit.protocol.rtc import SignalResponse
+from livelayer_embedded.errors import ServerRequestError
 from livelayer_embedded.participant import Participant, Track, new_sid
-from livelayer_embedded.room import Room
-from livelayer_embedded.rooms import RoomRegistry
-
-from livelayer_bus.errors import ServerRequestError
+from livelayer_embedded.rooms import Room, RoomRegistry
 
 
 class Timers:
-    """Timers that run when told to."""
+    """Timers that run when the test fires them."""
 
     def __init__(self) -> None:
         self.pending: list[tuple[float, Callable[[], None]]] = []
@@ -40,7 +38,7 @@ class Timers:
 
 
 class Link:
-    """A connection that only takes notes."""
+    """A connection that records what it is asked to do."""
 
     def __init__(self) -> None:
         self.signals: list[SignalResponse] = []
@@ -91,7 +89,7 @@ def registry(timers: Timers) -> RoomRegistry:
 
 def enter(room: Room, identity: str) -> tuple[Participant, Link]:
     info = ParticipantInfo(sid=new_sid("PA_"), identity=identity, permission=everything())
-    participant, link = Participant(room.name, info), Link()
+    participant, link = Participant(info), Link()
     participant.link = link
     room.add(participant)
     room.activate(participant)
@@ -104,7 +102,7 @@ def publish(room: Room, publisher: Participant) -> Track:
     return track
 
 
-def test_a_room_ends_when_nobody_came_or_came_back(registry: RoomRegistry, timers: Timers) -> None:
+def test_a_room_ends_when_it_stays_empty(registry: RoomRegistry, timers: Timers) -> None:
     room = registry.create_room("r", empty_timeout=7, departure_timeout=3)
     assert timers.pending[0][0] == 7
     alice, _ = enter(room, "alice")
@@ -144,7 +142,7 @@ def test_tracks_published_before_being_seen_are_offered_afterwards(registry: Roo
     room = registry.create_room("r")
     _, bob = enter(room, "bob")
     info = ParticipantInfo(sid="PA_x", identity="alice", permission=everything())
-    alice = Participant("r", info)
+    alice = Participant(info)
     room.add(alice)
     track = publish(room, alice)
     assert bob.subscribed == []
@@ -178,7 +176,7 @@ def test_taking_permissions_away_takes_effect_at_once(registry: RoomRegistry) ->
     assert at_alice.revoked
 
 
-def test_leaving_is_final_and_told_once(registry: RoomRegistry) -> None:
+def test_leaving_is_final_and_announced_once(registry: RoomRegistry) -> None:
     room = registry.create_room("r")
     alice, at_alice = enter(room, "alice")
     _, at_bob = enter(room, "bob")
@@ -211,7 +209,7 @@ def test_a_successor_that_fails_to_join_ends_its_predecessor(registry: RoomRegis
     _, at_bob = enter(room, "bob")
     room.remove(old, DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
     for _ in range(2):
-        failed = Participant("r", ParticipantInfo(sid="PA_failed", identity="alice"))
+        failed = Participant(ParticipantInfo(sid="PA_failed", identity="alice"))
         room.add(failed)
         room.remove(failed, DisconnectReason.JOIN_FAILURE)
     gone = [(info.sid, info.state) for info in at_bob.updates() if info.state == info.DISCONNECTED]

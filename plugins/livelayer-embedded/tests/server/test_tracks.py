@@ -7,17 +7,16 @@ import time
 
 import pytest
 from livekit.protocol.models import ParticipantInfo, TrackInfo
-from livelayer_embedded.down_track import DownTrack
 from livelayer_embedded.participant import Participant, Track
+from livelayer_embedded.relay import SILENCE, DownTrack, UpTrack
 from livelayer_embedded.sdp import AUDIO_LEVEL_EXTENSION, Codec
-from livelayer_embedded.up_track import SILENCE, UpTrack
 
 OPUS, RED = Codec(111, "opus", 48000, "2"), Codec(63, "red", 48000, "2", "111/111")
 STEP = 960  # clock ticks of 20 ms
 
 
 def audio_track() -> UpTrack:
-    track = Track(Participant("r", ParticipantInfo()), TrackInfo(), "cid")
+    track = Track(Participant(ParticipantInfo()), TrackInfo(), "cid")
     return UpTrack(
         track,
         OPUS,

@@ -128,7 +128,7 @@ def test_extensions_are_found_in_both_forms() -> None:
         ("opus", b"\x01", True),
     ],
 )
-def test_key_frames_are_told_from_others(codec: str, payload: bytes, starts: bool) -> None:
+def test_key_frames_are_recognised(codec: str, payload: bytes, starts: bool) -> None:
     assert rtp.starts_keyframe(codec, _packet(1, payload=payload)) is starts
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from livekit import api, rtc
 from livelayer_embedded import EmbeddedServer
-from livelayer_embedded.room import Room
+from livelayer_embedded.rooms import Room
 from livelayer_web.endpoint.tokens import MAX_TOKEN
 
 from livelayer_bus.testing import PATIENCE, ManualClock

@@ -6,21 +6,18 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from livekit.protocol import agent
+from livekit.protocol import agent, models
 from livekit.protocol.agent_dispatch import AgentDispatch, RoomAgentDispatch
-from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
-from livelayer_bus.errors import ServerRequestError
-
-from ..participant import Participant, Track, new_sid
-from ..room import Room, TimerHandle
+from ..errors import ServerRequestError
+from ..participant import CallLater, Participant, Track, new_sid
+from ..rooms import Room
 from .job import Dispatch, Job
-from .pool import WorkerPool
-from .worker import Worker
+from .workers import Worker, WorkerPool
 
 LEAVE_WITHIN = 3.0  # seconds an agent has to leave by itself when its dispatch is deleted
 
-_DEPENDENT = (ParticipantInfo.AGENT, ParticipantInfo.EGRESS)
+_DEPENDENT = (models.ParticipantInfo.AGENT, models.ParticipantInfo.EGRESS)
 
 
 @dataclass
@@ -40,8 +37,8 @@ class Dispatcher:
     def __init__(
         self,
         pool: WorkerPool,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
-        call_later: Callable[[float, Callable[[], None]], TimerHandle],
+        spawn: Callable[[Coroutine[Any, Any, object]], None],
+        call_later: CallLater,
     ) -> None:
         self._pool = pool
         self._spawn = spawn
@@ -66,7 +63,7 @@ class Dispatcher:
         """Delete a dispatch: its jobs end and its agents have to leave.
 
         Raises:
-            ServerRequestError: there is no such dispatch in that room.
+            ServerRequestError: the room has no such dispatch.
         """
         dispatch = self._state(room).dispatches.pop(dispatch_id, None)
         if dispatch is None:
@@ -110,10 +107,7 @@ class Dispatcher:
                 deployment=worker.deployment,
             )
         )
-        self._spawn(self._simulate(job, worker))
-
-    async def _simulate(self, job: Job, worker: Worker) -> None:
-        await self._pool.place(job, worker)
+        self._spawn(self._pool.place(job, worker))
 
     # What happens in rooms (RoomObserver).
 
@@ -134,9 +128,9 @@ class Dispatcher:
 
     def participant_left(self, room: Room, participant: Participant) -> None:
         self._state(room).publishers.discard(participant.sid)
-        if _is_agent(participant):
-            # In the next turn of the loop: an agent whose connection was made anew is back by
-            # then under its identity, and keeps its job.
+        if participant.is_agent:
+            # In the next turn of the loop: by then an agent that reconnected is in the room again
+            # under its identity, and keeps its job.
             self._call_later(0, lambda: self._agent_left(room, participant.identity))
 
     def track_published(self, room: Room, track: Track) -> None:
@@ -187,10 +181,6 @@ class Dispatcher:
             self._pool.terminate(job, agent.JS_SUCCESS, "", reason)
 
 
-def _is_agent(participant: Participant) -> bool:
-    return participant.info().kind == ParticipantInfo.AGENT
-
-
 def _dependent(participant: Participant) -> bool:
     permission = participant.permission
     return participant.info().kind in _DEPENDENT or permission.agent or permission.recorder
@@ -199,5 +189,5 @@ def _dependent(participant: Participant) -> bool:
 def _remove_agents(room: Room, identities: set[str]) -> None:
     for identity in identities:
         participant = room.participants.get(identity)
-        if participant is not None and _is_agent(participant):
-            room.remove(participant, DisconnectReason.PARTICIPANT_REMOVED)
+        if participant is not None and participant.is_agent:
+            room.remove(participant, models.DisconnectReason.PARTICIPANT_REMOVED)

@@ -9,21 +9,17 @@ import time
 from aiohttp import WSMsgType, web
 from google.protobuf.message import DecodeError
 from livekit.protocol import agent
-from livekit.protocol.models import ServerInfo
-
-from livelayer_bus.errors import AccessDeniedError
 
 from ..auth import TokenAuthority
-from ..signalling import PROTOCOL, SERVER_VERSION, SignalSocket
+from ..errors import AccessDeniedError
+from ..signal_socket import SERVER_INFO, SignalSocket
 from .dispatcher import Dispatcher
-from .pool import WorkerPool
-from .worker import Worker
+from .workers import Worker, WorkerPool
 
 logger = logging.getLogger(__name__)
 
 REGISTER_WITHIN = 10.0  # seconds from the upgrade to the registration
 HEARTBEAT = 15.0  # seconds between pings to a worker; one that does not answer has disconnected
-AGENT_PROTOCOL = 1
 
 
 class AgentSockets:
@@ -40,7 +36,7 @@ class AgentSockets:
         return [web.get("/agent", self.serve)]
 
     async def aclose(self) -> None:
-        """Close all sockets, in bounded time; workers try to come back."""
+        """Close all sockets, in bounded time; workers try to reconnect."""
         await asyncio.gather(*(socket.aclose() for socket in list(self._sockets)))
 
     def vanish(self) -> None:
@@ -55,10 +51,8 @@ class AgentSockets:
         )
         if not socket.can_prepare(request).ok:
             return web.Response(status=404)
-        try:
-            self._check(request)
-        except AccessDeniedError as exc:
-            return web.Response(status=401, text=exc.reason)
+        if not self._authority.access(request).video.agent:
+            raise AccessDeniedError("it does not allow registering as an agent worker")
         await socket.prepare(request)
         sender = SignalSocket(socket, request)
         self._sockets.add(sender)
@@ -73,12 +67,6 @@ class AgentSockets:
             self._sockets.discard(sender)
             await sender.aclose()
         return socket
-
-    def _check(self, request: web.Request) -> None:
-        header = request.headers.get("Authorization", "")
-        token = header.removeprefix("Bearer ").strip() or request.query.get("access_token", "")
-        if not self._authority.verify(token).video.agent:
-            raise AccessDeniedError("it does not allow registering as an agent worker")
 
     async def _register(self, socket: web.WebSocketResponse, sender: SignalSocket) -> Worker | None:
         try:
@@ -103,15 +91,7 @@ class AgentSockets:
             return None
         worker = Worker(request, sender.send)
         self._pool.add(worker)
-        response = agent.RegisterWorkerResponse(
-            worker_id=worker.id,
-            server_info=ServerInfo(
-                edition=ServerInfo.Standard,
-                version=SERVER_VERSION,
-                protocol=PROTOCOL,
-                agent_protocol=AGENT_PROTOCOL,
-            ),
-        )
+        response = agent.RegisterWorkerResponse(worker_id=worker.id, server_info=SERVER_INFO)
         sender.send(agent.ServerMessage(register=response))
         return worker
 

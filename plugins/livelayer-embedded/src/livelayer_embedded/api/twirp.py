@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
-from livelayer_bus.errors import AccessDeniedError, ServerRequestError
-
 from ..auth import Access, TokenAuthority
+from ..errors import AccessDeniedError, ServerRequestError
 
 _PROTOBUF = "application/protobuf"
 _JSON = "application/json"
@@ -32,32 +31,30 @@ _STATUS = {
 }
 
 
+Grant = Literal["room_admin", "room_create", "room_list"]
+
+
 @dataclass(frozen=True)
 class Method:
-    """One method: the message it takes, and what it does.
+    """One method: the message it takes, what it does, and the grant that it needs.
 
-    `call` may raise `ServerRequestError` (its code and problem are the answer) and
-    `AccessDeniedError` (the answer is 401).
+    "room_admin" is needed for the very room that the request names. `call` may raise
+    `ServerRequestError`, whose code and problem are the answer.
     """
 
     request: Callable[[], Message]
-    call: Callable[[Access, Any], Message]
-
-
-@dataclass(frozen=True)
-class Service:
-    """One Twirp service by its full name; methods it lacks answer `bad_route`."""
-
-    name: str
-    methods: Mapping[str, Method]
+    call: Callable[[Any], Message]
+    grant: Grant = "room_admin"
 
 
 class Twirp:
-    """The `/twirp/<service>/<method>` routes of some services."""
+    """The `/twirp/<service>/<method>` routes of some services, by their full names."""
 
-    def __init__(self, authority: TokenAuthority, services: Iterable[Service]) -> None:
+    def __init__(
+        self, authority: TokenAuthority, services: Mapping[str, Mapping[str, Method]]
+    ) -> None:
         self._authority = authority
-        self._services = {service.name: service for service in services}
+        self._services = services
 
     def routes(self) -> list[web.RouteDef]:
         """The one route that serves all methods."""
@@ -75,7 +72,7 @@ class Twirp:
 
     def _answer(self, request: web.Request, body: bytes) -> web.Response:
         method = self._method(request)
-        access = self._access(request)
+        access = self._authority.access(request)
         as_json = request.content_type == _JSON
         if not as_json and request.content_type != _PROTOBUF:
             raise ServerRequestError(
@@ -89,7 +86,8 @@ class Twirp:
                 message.ParseFromString(body)
         except (DecodeError, json_format.ParseError, UnicodeDecodeError) as exc:
             raise ServerRequestError("malformed", "the request body cannot be decoded") from exc
-        answer = method.call(access, message)
+        _require(access, method.grant, message)
+        answer = method.call(message)
         if as_json:
             text = json_format.MessageToJson(
                 answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
@@ -105,7 +103,7 @@ class Twirp:
                 f"the embedded server has no {request.match_info['service']}; "
                 f"it has {', '.join(self._services)}",
             )
-        method = service.methods.get(request.match_info["method"])
+        method = service.get(request.match_info["method"])
         if method is None:
             raise ServerRequestError("bad_route", f"no handler for path {request.path!r}")
         if request.method != "POST":
@@ -114,31 +112,12 @@ class Twirp:
             )
         return method
 
-    def _access(self, request: web.Request) -> Access:
-        header = request.headers.get("Authorization", "")
-        if header:
-            return self._authority.verify(header.removeprefix("Bearer ").strip())
-        return self._authority.verify(request.query.get("access_token", ""))
 
-
-def require_room_admin(access: Access, room: str) -> None:
-    """Take only a token that administers this very room.
-
-    Raises:
-        AccessDeniedError: it does not.
-    """
-    if not access.video.room_admin or access.video.room != room:
-        raise AccessDeniedError("permissions denied: roomAdmin of that room is needed")
-
-
-def unimplemented(what: str) -> Callable[[Access, Any], Message]:
-    """A call that answers that this server cannot do it."""
-
-    def refuse(access: Access, request: Message) -> Message:
-        del access, request
-        raise ServerRequestError("unimplemented", f"the embedded server has no {what}")
-
-    return refuse
+def _require(access: Access, grant: Grant, request: Any) -> None:
+    if not getattr(access.video, grant):
+        raise AccessDeniedError(f"permissions denied: {grant} is needed")
+    if grant == "room_admin" and access.video.room != request.room:
+        raise AccessDeniedError("permissions denied: room_admin of that room is needed")
 
 
 def _error(code: str, problem: str) -> web.Response:

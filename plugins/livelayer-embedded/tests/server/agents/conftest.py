@@ -61,7 +61,7 @@ class RawWorker:
         await self.answer(await self.asked(), participant_identity=identity)
         return await self.assigned()
 
-    async def heard_nothing(self) -> None:
+    async def received_nothing(self) -> None:
         """All that was sent to the server is dealt with, and nothing came back."""
         await self.send(ping=agent.WorkerPing(timestamp=7))
         message = await self.receive()
@@ -101,7 +101,7 @@ def hire(connect: Callable[[], Awaitable[RawWorker]]) -> Hire:
         await worker.register(type=kind, agent_name=name, **options)
         status = agent.UpdateWorkerStatus(status=agent.WS_AVAILABLE, load=load)
         await worker.send(update_worker=status)
-        await worker.heard_nothing()
+        await worker.received_nothing()
         return worker
 
     return hired

@@ -64,7 +64,7 @@ async def own(embedded: EmbeddedServer, room_name: str) -> AsyncIterator[Site]:
 
 
 class Worker:
-    """A livekit-agents worker whose jobs run in threads, and what its jobs tell."""
+    """A livekit-agents worker whose jobs run in threads, and what its jobs report."""
 
     def __init__(self, site: Site, entry: Entry, agent_name: str, identity: str) -> None:
         self._loop = asyncio.get_running_loop()
@@ -114,8 +114,7 @@ class Worker:
     async def settled(self) -> None:
         """Wait until a job's entry function is through, its agent connected.
 
-        Others see an agent a moment earlier; what its SDK is told before it has come that far,
-        it does not take for an end.
+        Others see an agent a moment earlier: its SDK ignores an end that comes before that.
         """
         with anyio.fail_after(PATIENCE):
             await self.entered.wait()
@@ -158,7 +157,7 @@ def agent_name() -> str:
 
 
 async def greet(context: JobContext) -> None:
-    """Join, wait for somebody, and say what the job is about."""
+    """Join, wait for a participant, and send what the job is about."""
     await context.connect()
     await context.wait_for_participant()
     text = context.job.metadata or "hello"

@@ -12,8 +12,7 @@ from livekit.protocol import agent
 from livekit.protocol.models import ParticipantPermission, Room
 from livelayer_embedded import EmbeddedServer
 from livelayer_embedded.agents.job import KEPT_JOBS, Dispatch, Job
-from livelayer_embedded.agents.pool import WorkerPool
-from livelayer_embedded.agents.worker import Worker
+from livelayer_embedded.agents.workers import Worker, WorkerPool
 from livelayer_embedded.auth import TokenAuthority
 from livelayer_embedded.rooms import RoomRegistry
 
@@ -86,7 +85,7 @@ async def test_a_dispatch_deleted_while_the_worker_thinks_is_not_assigned(
     job = await worker.asked()
     await desk.client.agent_dispatch.delete_dispatch(made.id, desk.room)
     await worker.answer(job, participant_identity="late")
-    await worker.heard_nothing()
+    await worker.received_nothing()
 
 
 async def test_a_worker_says_how_its_job_ended(hire: Hire, desk: Desk) -> None:
@@ -96,7 +95,7 @@ async def test_a_worker_says_how_its_job_ended(hire: Hire, desk: Desk) -> None:
     update = agent.UpdateJobStatus(job_id=job.id, status=agent.JS_FAILED, error="broken")
     await worker.send(update_job=update)
     await worker.send(update_job=agent.UpdateJobStatus(job_id="AJ_unknown"))
-    await worker.heard_nothing()
+    await worker.received_nothing()
     (state,) = await desk.jobs()
     assert (state.status, state.error) == (agent.JS_FAILED, "broken")
     assert state.ended_at >= state.started_at > 0
@@ -111,7 +110,7 @@ async def test_an_agent_that_leaves_ends_its_job_but_one_that_reconnects_keeps_i
     first = await join_at(embedded.url, assignment.token)
     again = await join_at(embedded.url, assignment.token)
     await first.next("disconnected")
-    await worker.heard_nothing()
+    await worker.received_nothing()
     assert [state.status for state in await desk.jobs()] == [agent.JS_RUNNING]
     await again.room.disconnect()
     assert await terminated(worker) == assignment.job.id
@@ -141,7 +140,7 @@ async def test_a_worker_that_comes_back_keeps_its_jobs(hire: Hire, desk: Desk) -
             await anyio.lowlevel.checkpoint()
     back = await hire()
     await back.send(migrate_job=agent.MigrateJobRequest(job_ids=[job.id, "AJ_unknown"]))
-    await back.heard_nothing()
+    await back.received_nothing()
     (state,) = await desk.jobs()
     assert (state.status, state.error, state.worker_id) == (agent.JS_RUNNING, "", back.id)
     await desk.client.room.delete_room(api.DeleteRoomRequest(room=desk.room))
@@ -179,7 +178,7 @@ def test_an_ended_job_does_not_come_alive_by_a_late_report() -> None:
     job.update(agent.JS_RUNNING, "")
     assert job.ended
     job.update(agent.JS_SUCCESS, "")
-    assert (job.info().state.status, job.info().state.error) == (agent.JS_SUCCESS, "")
+    assert (job.info.state.status, job.info.state.error) == (agent.JS_SUCCESS, "")
 
 
 def test_a_dispatch_keeps_its_running_jobs_and_the_latest_ended_ones() -> None:

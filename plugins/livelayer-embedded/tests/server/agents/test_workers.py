@@ -10,7 +10,7 @@ import pytest
 from livekit.protocol import agent
 from livelayer_embedded import EmbeddedServer
 from livelayer_embedded.agents import socket as agent_socket
-from livelayer_embedded.agents import worker as agent_worker
+from livelayer_embedded.agents import workers as agent_workers
 
 from livelayer_bus.testing import PATIENCE
 
@@ -41,7 +41,7 @@ async def test_a_worker_learns_its_id_and_what_server_it_is(
     connect: Callable[[], Awaitable[RawWorker]],
 ) -> None:
     worker = await connect()
-    await worker.heard_nothing()  # a ping may come before the registration
+    await worker.received_nothing()  # a ping may come before the registration
     response = await worker.register(type=agent.JT_ROOM, agent_name="a")
     assert response.worker_id.startswith("AW_")
     assert (response.server_info.protocol, response.server_info.agent_protocol) == (17, 1)
@@ -95,7 +95,7 @@ async def test_the_least_loaded_worker_is_asked(hire: Hire, desk: Desk) -> None:
     job = await idle.asked()
     assert (job.type, job.agent_name, job.room.name) == (agent.JT_ROOM, "a", desk.room)
     assert (job.metadata, dict(job.attributes)) == ("m", {"k": "v"})
-    await busy.heard_nothing()
+    await busy.received_nothing()
 
 
 async def test_of_equally_loaded_workers_the_one_with_fewer_jobs_is_asked(
@@ -122,7 +122,7 @@ async def test_a_job_that_everybody_refuses_is_not_listed(hire: Hire, desk: Desk
     worker = await hire()
     await desk.dispatch()
     await worker.answer(await worker.asked(), available=False)
-    await worker.heard_nothing()
+    await worker.received_nothing()
     assert await desk.jobs() == []
 
 
@@ -130,14 +130,14 @@ async def test_a_job_that_the_worker_calls_done_has_succeeded(hire: Hire, desk: 
     worker = await hire()
     await desk.dispatch()
     await worker.answer(await worker.asked(), available=False, terminate=True)
-    await worker.heard_nothing()
+    await worker.received_nothing()
     assert [state.status for state in await desk.jobs()] == [agent.JS_SUCCESS]
 
 
 async def test_a_silent_worker_is_passed_over(
     hire: Hire, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agent_worker, "ANSWER_WITHIN", 0.05)
+    monkeypatch.setattr(agent_workers, "ANSWER_WITHIN", 0.05)
     silent, prompt = await hire(load=0.1), await hire(load=0.8)
     await desk.dispatch()
     await silent.asked()
@@ -166,24 +166,24 @@ async def test_a_full_or_draining_worker_is_not_asked(
 ) -> None:
     full, other = await hire(), await hire(load=0.9)
     await full.send(update_worker=status)
-    await full.heard_nothing()
+    await full.received_nothing()
     await desk.dispatch()
     await other.asked()
-    await full.heard_nothing()
+    await full.received_nothing()
 
 
 async def test_a_worker_with_a_name_gets_no_job_for_a_new_room(hire: Hire, enter: Join) -> None:
     named, nameless = await hire("a"), await hire("")
     await enter("alice")
     await nameless.asked()
-    await named.heard_nothing()
+    await named.received_nothing()
 
 
 async def test_a_worker_of_another_deployment_is_not_asked(hire: Hire, desk: Desk) -> None:
     production, staging = await hire(), await hire(deployment="staging")
     await desk.dispatch(deployment="staging")
     assert (await staging.asked()).deployment == "staging"
-    await production.heard_nothing()
+    await production.received_nothing()
 
 
 async def test_publisher_and_participant_workers_get_a_job_for_each(
@@ -194,14 +194,14 @@ async def test_publisher_and_participant_workers_get_a_job_for_each(
     alice = await enter("alice")
     job = await for_participants.asked()
     assert (job.type, job.participant.identity) == (agent.JT_PARTICIPANT, "alice")
-    await for_publishers.heard_nothing()
+    await for_publishers.received_nothing()
     async with Microphone() as one, Microphone("second") as two:
         await alice.me.publish_track(one.track)
         job = await for_publishers.asked()
         assert (job.type, job.participant.identity) == (agent.JT_PUBLISHER, "alice")
         await for_publishers.answer(job, available=False)
         await alice.me.publish_track(two.track)
-        await for_publishers.heard_nothing()
+        await for_publishers.received_nothing()
 
 
 async def test_a_later_dispatch_covers_those_who_are_there_already(
@@ -217,7 +217,7 @@ async def test_a_later_dispatch_covers_those_who_are_there_already(
         assert (await for_publishers.asked()).participant.identity == "alice"
         asked = {(await for_participants.asked()).participant.identity for _ in range(2)}
         assert asked == {"alice", "bob"}
-        await for_publishers.heard_nothing()
+        await for_publishers.received_nothing()
 
 
 async def test_an_agent_in_the_room_is_no_reason_for_a_participant_job(

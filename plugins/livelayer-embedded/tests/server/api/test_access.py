@@ -80,7 +80,7 @@ async def test_no_token_a_foreign_one_and_an_expired_one_are_refused(back_end: B
     assert status == 200
 
 
-async def test_a_refused_token_is_told_what_is_wrong_with_it(own: BackEnd) -> None:
+async def test_a_refused_token_is_answered_with_the_reason(own: BackEnd) -> None:
     expired = await own.post("RoomService/ListRooms", own.token(ttl=-DAY, room_list=True))
     assert expired == (401, {"code": "unauthenticated", "msg": "it has expired"})
 

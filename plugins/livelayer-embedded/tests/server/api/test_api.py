@@ -110,7 +110,7 @@ async def test_who_is_not_there_is_not_found(back_end: BackEnd, join: Join, room
         assert (error.status, error.code) == (404, api.TwirpErrorCode.NOT_FOUND)
 
 
-async def test_a_removed_participant_is_told_why(
+async def test_a_removed_participant_learns_why(
     back_end: BackEnd, join: Join, room_name: str
 ) -> None:
     alice = await join("alice")
@@ -142,7 +142,7 @@ async def test_name_metadata_and_attributes_are_changed_from_outside(
     assert dict(seen.attributes) == {"mood": "good", "age": "7"}
 
 
-async def test_who_loses_the_permission_to_publish_is_heard_no_more(
+async def test_a_revoked_permission_to_publish_unpublishes(
     back_end: BackEnd, join: Join, room_name: str
 ) -> None:
     alice, bob = await join("alice"), await join("bob")

@@ -116,8 +116,8 @@ async def test_pictures_are_seen_while_they_are_fed(
     publisher = getattr(session, kind)
     for number in (1, 2):  # a second lease gets a key frame of its own
         async with publisher.acquire("test") as lease, fed(connection, kind, lease):
-            await room.wait_pictures(number)
-            track = room.pictures[number - 1]
+            await room.wait_video_tracks(number)
+            track = room.video_tracks[number - 1]
             await track.wait_frames(10)
             frame = track.frames[-1]
             assert (frame.width, frame.height) == (320, 240)
@@ -139,7 +139,7 @@ async def test_what_is_sent_again_finds_its_track(
     ):
         await page.evaluate(SEND, ["camera", 3])
         await page.evaluate(SEND, ["screen", 4])
-        await room.wait_pictures(2)
+        await room.wait_video_tracks(2)
         # aiortc keeps no account of packets sent again; its routing table is all there is.
         peer: Any = vars(connection)["_peer"]
         receivers = [one.receiver for one in peer.getTransceivers()][3:]
@@ -157,7 +157,7 @@ async def test_nothing_is_decoded_before_it_is_fed(
     await page.evaluate(SEND, ["microphone", 2])
     await page.evaluate(SEND, ["camera", 3])
     await passed(page, 60)
-    assert (room.microphones, room.pictures) == ((), ())
+    assert (room.microphones, room.video_tracks) == ((), ())
     statistics = connection.statistics().sources
     assert [one.decoded for one in statistics.values()] == [0, 0, 0]
     assert statistics["microphone"].left_out > 0

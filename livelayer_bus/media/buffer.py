@@ -1,4 +1,4 @@
-"""What a channel's reader face, writer face and subscriptions share: order, owner, who waits."""
+"""What a channel's reader face, writer face and subscriptions share: numbering, guard, waiters."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Readable(Protocol):
     def reading(self) -> Reading: ...
 
 
-class Flow(ABC, Generic[FrameT]):
+class ChannelBuffer(ABC, Generic[FrameT]):
     """The state of one channel; used by one thread and one event loop, checked on every call.
 
     Frames are numbered from 1 by `sequence`, and each reader keeps the number of the last one it
-    dealt with, so a push costs the same whether anybody reads or not, but for waking those parked.
+    dealt with, so a push costs the same for any number of readers, apart from waking parked ones.
     """
 
     def __init__(self, name: str, now_ns: Callable[[], int]) -> None:
@@ -51,20 +51,20 @@ class Flow(ABC, Generic[FrameT]):
         self._watchers: set[Slot] = set()
         self._followers: dict[int, tuple[DemandCallback, PeekCallback]] = {}
         self._tokens = itertools.count(1)
-        self._owner = LoopGuard()
+        self._guard = LoopGuard()
         self.transit = TimingWindow()
-        # Those there are, attached or not; a copy of the values is one step in any thread.
+        # Every subscription that exists, attached or not; copying the values is atomic.
         self.known: dict[int, weakref.ref[Readable]] = {}
 
     # What video and audio do differently -----------------------------------------------------
 
     @abstractmethod
     def store(self, frame: FrameT) -> None:
-        """Keep the frame numbered `sequence`, and let go what no reader may get any more."""
+        """Keep the frame numbered `sequence`, and release what no reader may get any more."""
 
     @abstractmethod
     def discard(self) -> None:
-        """Let go of every frame kept."""
+        """Release every frame kept."""
 
     @property
     @abstractmethod
@@ -127,8 +127,8 @@ class Flow(ABC, Generic[FrameT]):
     # Reading ---------------------------------------------------------------------------------
 
     def peek(self) -> None:
-        """Somebody looks at the newest frame without being a reader; other threads go unheard."""
-        if self._followers and get_ident() == self._owner.thread:
+        """Report that the newest frame was read without a subscription, on its own thread."""
+        if self._followers and get_ident() == self._guard.thread:
             for _, on_peek in tuple(self._followers.values()):
                 on_peek()
 
@@ -161,13 +161,13 @@ class Flow(ABC, Generic[FrameT]):
         """Adapt what is kept to the readers there are; called when they change."""
 
     def new_slot(self, call: str) -> Slot:
-        """Return a place for one wait in the running loop, which becomes or is the owner."""
+        """Return a slot for one wait in the running loop, which becomes or is the guarded one."""
         try:
-            self._owner.require_running_loop(self.name)
+            self._guard.require_running_loop(self.name)
         except WrongLoopError as exc:
-            hint = "one session belongs to one event loop: open another one there"
+            hint = "a session belongs to one event loop: open another session in this one"
             raise WrongLoopError(f"{self.name} ({call})", exc.owner, exc.caller, hint) from exc
-        return self._owner.new_slot()
+        return self._guard.new_slot()
 
     def know(self, reader: Readable) -> None:
         """List a subscription for as long as it exists."""
@@ -191,8 +191,8 @@ class Flow(ABC, Generic[FrameT]):
 
     def check_thread(self, call: str) -> None:
         """Refuse every thread but the one that created the channel."""
-        if get_ident() != self._owner.thread:
-            raise self._owner.wrong_thread(
+        if get_ident() != self._guard.thread:
+            raise self._guard.wrong_thread(
                 f"{self.name} ({call})",
                 "hand over with loop.call_soon_threadsafe or anyio.from_thread.run_sync",
             )

@@ -5,11 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from rich.cells import cell_len
-from rich.console import Console
-
-from livelayer_bus import SessionState, TranscriptEntry
-from livelayer_bus.surfaces.console_view import (
+from livelayer_terminal.view import (
     TIMES,
     AudioFacts,
     ConsoleScreen,
@@ -20,6 +16,10 @@ from livelayer_bus.surfaces.console_view import (
     clean,
     decibels,
 )
+from rich.cells import cell_len
+from rich.console import Console
+
+from livelayer_bus import SessionState, TranscriptEntry
 
 STATE = SessionState(
     id="0123456789abcdef",
@@ -41,8 +41,8 @@ STATE = SessionState(
 VIEW = ConsoleView(
     state=STATE,
     elapsed=75,
-    video=VideoFacts(True, 640, 360, 29.97, 100, 2),
-    audio=AudioFacts(True, 0.1, (0.0, 0.5, 1.0), 10, 0),
+    video=VideoFacts(True, 640, 360, 29.97, 2),
+    audio=AudioFacts(True, 0.1, (0.0, 0.5, 1.0)),
     messages=(MessageFacts("in", "navigate", '{"href":"/pricing"}'),),
     typed=(TypedLine(3, "and a recorder?"),),
     prompt="tell me m",
@@ -119,7 +119,7 @@ def test_text_from_elsewhere_cannot_control_the_terminal() -> None:
     assert clean(evil) == "[2J ]0;owned next gnp 31m"
 
 
-def test_a_typed_line_that_the_agent_repeats_stands_there_once() -> None:
+def test_a_typed_line_that_the_agent_repeats_appears_once() -> None:
     repeated = (*STATE.transcript, TranscriptEntry("4", "user", "and a recorder?", True, 4))
     state = SessionState(id="i", agent_id="a", transcript=repeated)
     shown = picture(ConsoleView(state=state, typed=(TypedLine(3, "and a recorder?"),)))

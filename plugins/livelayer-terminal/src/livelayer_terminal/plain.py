@@ -1,19 +1,19 @@
-"""The console without a terminal: one plain line for every change that a person wants to know."""
+"""The console without a terminal: one line for each change that concerns a person."""
 
 from __future__ import annotations
 
 from livelayer_bus import events
+from livelayer_bus.events import Event
+from livelayer_bus.messages import UserMessage
+from livelayer_bus.state import SessionState
 
-from ..events import Event
-from ..messages import UserMessage
-from ..state import SessionState
-from .console_view import clean
+from .view import clean
 
 
 def plain_line(event: Event) -> str | None:
-    """The line for an event; None for one that is only of interest to programs.
+    """The line for an event; None for one that concerns programs only.
 
-    Data messages are named by their type; what they hold is not shown, unless a person typed it.
+    A data message is shown by its type alone, unless a person typed it.
     """
     match event:
         case events.TranscriptUpdated(entry=entry) if entry.final:
@@ -26,7 +26,7 @@ def plain_line(event: Event) -> str | None:
             active = "ready" if event.ready else "active" if event.active else "gone"
             return _line("state", f"agent {active}")
         case events.DataReceived(type="agent_state"):
-            return None  # told by AgentStateChanged
+            return None  # AgentStateChanged reports it
         case events.DataReceived():
             return _line("data in", event.type or "not a JSON message")
         case events.DataSent(type="user_message"):
@@ -35,29 +35,12 @@ def plain_line(event: Event) -> str | None:
             return _line("data out", event.type or "not a JSON message")
         case events.TrackChanged():
             return _line(event.kind, "on" if event.available else "off")
-        case _:
-            return _trouble(event) or _notice(event)
-
-
-def typed_text(event: events.DataSent) -> str:
-    """What a person typed, of a `user_message` that was sent."""
-    message = event.message
-    return message.text if isinstance(message, UserMessage) else ""
-
-
-def opening_line(state: SessionState) -> str:
-    """The line a plain console begins with: what it found."""
-    return _line("session", f"{state.id} with {state.agent_id} is {state.connection_state}")
-
-
-def _notice(event: Event) -> str | None:
-    match event:
         case events.Reconnecting():
             return _line("session", f"reconnecting ({event.reason})")
         case events.Reconnected():
             return _line("session", "reconnected" + (" with a new token" if event.rejoined else ""))
         case events.EpochStarted():
-            return _line("session", f"turned to {event.agent_id}")
+            return _line("session", f"switched to {event.agent_id}")
         case events.MicrophoneChanged():
             return _line("mic", f"held by {event.owner}" if event.owner else "free")
         case events.SurfaceMounted():
@@ -68,12 +51,6 @@ def _notice(event: Event) -> str | None:
             return _line("command", f"{event.command} goes to {event.surface}")
         case events.CommandFinished():
             return _line("command", f"{event.command} {'done' if event.ok else event.reason}")
-        case _:
-            return None
-
-
-def _trouble(event: Event) -> str | None:
-    match event:
         case events.SessionFailed():
             return _line("failed", event.error)
         case events.SurfaceFailed():
@@ -88,6 +65,17 @@ def _trouble(event: Event) -> str | None:
             return _line("refused", f"a malformed message: {event.problem}")
         case _:
             return None
+
+
+def typed_text(event: events.DataSent) -> str:
+    """The text of a `user_message` that was sent."""
+    message = event.message
+    return message.text if isinstance(message, UserMessage) else ""
+
+
+def opening_line(state: SessionState) -> str:
+    """The first line: the session's state when the surface was mounted."""
+    return _line("session", f"{state.id} with {state.agent_id} is {state.connection_state}")
 
 
 def _line(label: str, text: str) -> str:

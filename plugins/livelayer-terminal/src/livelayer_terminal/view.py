@@ -1,4 +1,4 @@
-"""What the console shows, as a pure function of what is known: `ConsoleView` in, a picture out."""
+"""What the console shows, as a pure function: a `ConsoleView` in, a rich renderable out."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ..events import TranscriptEntry
-from ..state import SessionState
+from livelayer_bus.events import TranscriptEntry
+from livelayer_bus.state import SessionState
 
 Direction = Literal["in", "out"]
 
-NARROW: Final = 60  # columns below which labels and history give way to content
-MAX_HEIGHT: Final = 20  # rows; the rest of a tall terminal stays the application's
+NARROW: Final = 60  # columns below which labels and history are left out
+MAX_HEIGHT: Final = 20  # rows; the rest of a tall terminal belongs to the application
 MAX_WIDTH: Final = 110
-QUIET_DB: Final = -50.0  # the level that shows as nothing
+QUIET_DB: Final = -50.0  # the level that is shown as silence
 LABEL: Final = 7  # columns of the left labels
 
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
@@ -41,27 +41,24 @@ _AGENT: Final = {"idle": "dim", "listening": "cyan", "thinking": "yellow", "spea
 
 
 class VideoFacts(msgspec.Struct, frozen=True):
-    """The picture, in numbers."""
+    """The agent's video, in numbers."""
 
     available: bool = False
     width: int = 0
     height: int = 0
     fps: float = 0.0
-    frames: int = 0
-    """Frames this surface took."""
     dropped: int = 0
-    """Frames it was too slow for."""
+    """Frames dropped because it was too slow."""
 
 
 class AudioFacts(msgspec.Struct, frozen=True):
-    """The voice, in numbers."""
+    """The agent's audio, in numbers."""
 
     available: bool = False
     level: float = 0.0
     """RMS from 0 to 1."""
     history: tuple[float, ...] = ()
     """Earlier levels, oldest first."""
-    frames: int = 0
     dropped: int = 0
 
 
@@ -74,15 +71,15 @@ class MessageFacts(msgspec.Struct, frozen=True):
 
 
 class TypedLine(msgspec.Struct, frozen=True):
-    """What a person typed, which no transcript holds unless the agent repeats it."""
+    """A typed line; the transcript has it only if the agent repeats it."""
 
     after: int
-    """Entries the transcript had when it was typed."""
+    """Entries in the transcript when it was typed."""
     text: str
 
 
 class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything one picture of the console is made of."""
+    """Everything that one redraw shows."""
 
     state: SessionState
     elapsed: float = 0.0
@@ -94,20 +91,20 @@ class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
     typed: tuple[TypedLine, ...] = ()
     """The newest last."""
     lost: int = 0
-    """Events this surface was too slow for."""
+    """Events lost because this surface was too slow."""
     notice: str | None = None
-    """The last thing that went wrong."""
+    """The latest error."""
     prompt: str | None = None
-    """What is being typed; None when typing is not possible here."""
+    """What is being typed; None without a keyboard."""
 
 
 def clean(text: str) -> str:
-    """Text from elsewhere without anything a terminal would obey."""
+    """Foreign text without control characters."""
     return _UNSAFE.sub(" ", text).strip()
 
 
 def in_encoding(text: str, encoding: str) -> str:
-    """The text with a question mark for every character that `encoding` lacks."""
+    """The text with a question mark for each character that `encoding` lacks."""
     return text.encode(encoding, "replace").decode(encoding)
 
 
@@ -118,7 +115,7 @@ def decibels(level: float) -> float:
 
 @final
 class ConsoleScreen:
-    """A rich renderable of a view; it fits itself into the width and height it is given."""
+    """A rich renderable of a view that fits the width and height it is given."""
 
     def __init__(self, view: ConsoleView) -> None:
         self._view = view
@@ -213,7 +210,7 @@ class _Painter:
         return [*lines, *(Text() for _ in range(rows - len(lines)))]
 
     def _conversation(self) -> list[TranscriptEntry]:
-        """Spoken and typed, in order; a typed line that the agent repeated stands there once."""
+        """Spoken and typed lines, in order; a typed line that the agent repeated appears once."""
         transcript = self._state.transcript
         spoken = {clean(entry.text) for entry in transcript if entry.role == "user"}
         lines: list[TranscriptEntry] = []

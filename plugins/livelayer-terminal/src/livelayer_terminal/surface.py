@@ -1,4 +1,4 @@
-"""A surface for the terminal: state, transcript, voice, picture and data messages, live."""
+"""The terminal surface: state, transcript, audio level, frame rate and data messages, live."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from ..errors import Lagged, LivelayerError, MisuseError, NotSupportedError
-from ..events import (
+from livelayer_bus.errors import Lagged, LivelayerError, MisuseError, NotSupportedError
+from livelayer_bus.events import (
     CommandRefused,
     DataReceived,
     DataSent,
@@ -24,10 +24,13 @@ from ..events import (
     MalformedMessage,
     SurfaceFailed,
 )
-from ..media import AudioSubscription, VideoFrame, VideoSubscription
-from ..messages import UserMessage
-from .console_plain import opening_line, plain_line, typed_text
-from .console_view import (
+from livelayer_bus.media import AudioSubscription, VideoFrame, VideoSubscription
+from livelayer_bus.messages import UserMessage
+from livelayer_bus.surfaces import BackgroundWriter, SurfaceSession
+
+from .keyboard import LineEditor, keyboard, keys_one_by_one
+from .plain import opening_line, plain_line, typed_text
+from .view import (
     AudioFacts,
     ConsoleScreen,
     ConsoleView,
@@ -37,35 +40,32 @@ from .console_view import (
     VideoFacts,
     in_encoding,
 )
-from .keyboard import LineEditor, keyboard, keys_one_by_one
-from .surface import SurfaceSession
-from .writing import BackgroundWriter
 
 CLOSE_SECONDS: Final = 1.0
-HISTORY: Final = 48  # levels kept for the voice's curve
+HISTORY: Final = 48  # audio levels kept for the curve
 MESSAGES: Final = 8  # data messages kept
 RATE_SECONDS: Final = 2.0  # over which the frame rate is measured
 SHOWN: Final = 200  # characters of a data message
-PARSED: Final = 4096  # bytes up to which a data message is taken apart for display
+PARSED: Final = 4096  # bytes; a longer data message is shown without parsing it
 
 
 @final
 class ConsoleSurface:
-    """Shows a session in a terminal; without one, prints a plain line for every change.
+    """Shows a session in a terminal; elsewhere prints a line for each change.
 
-    Guarantee: the event loop never waits for the terminal: pictures are drawn in a thread, at most
-    `refresh` times a second, and fewer when the terminal is slow. Text from the agent cannot
-    control the terminal. Drawn below what the application prints, and gone when unmounted.
+    Guarantee: the event loop never waits for the terminal: a thread draws at most `refresh` times a
+    second, and less often if the terminal is slow. Text from the agent cannot control the terminal.
+    The panel is drawn below what the application prints, and erased when it is unmounted.
 
     Args:
-        file: where to write; standard output, if None.
-        interactive: read lines from this process's keyboard and say them to the agent; Ctrl-D ends
-            the surface.
-        refresh: pictures a second, at most.
-        plain: lines instead of pictures; None decides by whether `file` is a terminal.
+        file: where to write; standard output if None.
+        interactive: read lines from this process's keyboard and send them to the agent; Ctrl-D
+            ends the surface.
+        refresh: redraws a second, at most.
+        plain: True prints lines instead of drawing; None: if `file` is not a terminal.
 
     Raises:
-        MisuseError: `refresh` is not between 0 and 60.
+        MisuseError: `refresh` is not above 0 and at most 60.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ConsoleSurface:
         plain: bool | None = None,
     ) -> None:
         if not 0 < refresh <= 60:
-            raise MisuseError(f"refresh={refresh} must be above 0 and at most 60 frames a second")
+            raise MisuseError(f"refresh must be above 0 and at most 60 a second, got {refresh}")
         self._file = file
         self._interactive = interactive
         self._pause = 1 / refresh
@@ -87,10 +87,10 @@ class ConsoleSurface:
         return f"ConsoleSurface(interactive={self._interactive})"
 
     async def run(self, session: SurfaceSession) -> None:
-        """Show the session until cancelled, or until a person typed Ctrl-D.
+        """Show the session until cancelled, or until a person types Ctrl-D.
 
         Raises:
-            OSError: the terminal is gone.
+            OSError: writing to the terminal failed.
         """
         console = Console(file=self._file or sys.stdout, highlight=False, markup=False)
         plain = self._plain if self._plain is not None else not console.is_terminal
@@ -112,7 +112,7 @@ class ConsoleSurface:
         )
 
         def draw(view: ConsoleView) -> None:
-            live.start()  # does nothing when it is started
+            live.start()  # does nothing if already started
             live.update(ConsoleScreen(view), refresh=True)
 
         writer = BackgroundWriter(draw)
@@ -129,7 +129,7 @@ class ConsoleSurface:
                     await anyio.sleep(self._pause)
                 group.cancel_scope.cancel()
         except ExceptionGroup as group_error:
-            # One task's fault is the surface's fault: name it, not the group.
+            # Raise the error of the task itself, not the group.
             raise group_error.exceptions[0] from group_error
         finally:
             await writer.aclose(CLOSE_SECONDS, live.stop)
@@ -166,10 +166,10 @@ def _stamped(line: str) -> str:
 
 
 def _shortened(event: DataReceived | DataSent) -> str:
-    """A message's fields without its `type`, which stands beside them."""
+    """A message's fields without its `type`, which is shown beside them."""
     data = event.data
     if event.is_json and len(data) <= PARSED:
-        with suppress(msgspec.DecodeError):  # a number that Python cannot hold
+        with suppress(msgspec.DecodeError):  # a number that Python cannot represent
             value = event.json()
             if isinstance(value, dict):
                 value.pop("type", None)
@@ -179,7 +179,7 @@ def _shortened(event: DataReceived | DataSent) -> str:
 
 @final
 class _Watcher:
-    """Keeps what the next picture needs; every member is cheap and none draws."""
+    """Collects what the next redraw shows; its methods are cheap and draw nothing."""
 
     def __init__(self, session: SurfaceSession) -> None:
         self._session = session
@@ -188,7 +188,7 @@ class _Watcher:
         self._levels: deque[float] = deque(maxlen=HISTORY)
         self._pushed: deque[tuple[float, int]] = deque()
         self._typed: deque[TypedLine] = deque(maxlen=MESSAGES)
-        self._own: deque[str] = deque(maxlen=MESSAGES)  # typed here, not yet seen as sent
+        self._own: deque[str] = deque(maxlen=MESSAGES)  # typed, not yet seen as DataSent
         self._frame: VideoFrame | None = None
         self._video: VideoSubscription = session.video.subscribe()
         self._audio: AudioSubscription = session.audio.subscribe()
@@ -250,14 +250,14 @@ class _Watcher:
                     if not keys:
                         return
                     for line in self._editor.feed(keys):
-                        await self._say(line)
+                        await self._send(line)
                     if self._editor.ended:
                         self.left = True
                         return
         finally:
             self._editor = None
 
-    async def _say(self, line: str) -> None:
+    async def _send(self, line: str) -> None:
         self._notice = None
         self._note_typed(line)
         self._own.append(line)
@@ -307,7 +307,6 @@ class _Watcher:
             width=frame.width if frame else 0,
             height=frame.height if frame else 0,
             fps=(after - before) / (now - began) if now > began else 0.0,
-            frames=numbers.delivered,
             dropped=numbers.dropped,
         )
 
@@ -318,7 +317,6 @@ class _Watcher:
             available=channel.available,
             level=level,
             history=tuple(self._levels),
-            frames=numbers.delivered,
             dropped=numbers.dropped,
         )
         self._levels.append(level)

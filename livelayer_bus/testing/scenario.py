@@ -1,4 +1,4 @@
-"""The course of events that `check_surface` plays: everything a session can go through."""
+"""The scenario that `check_surface` plays: everything a session can go through, step by step."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ COMMANDS: Final[dict[Capability, tuple[Command, ...]]] = {
 
 
 @final
-class Stage:
-    """One scripted session, and the room that it is in."""
+class Scenario:
+    """One scripted session, and the rooms that it joins."""
 
     def __init__(
         self, session: Session, rooms: ScriptedRooms, clock: ManualClock, faults: Faults
@@ -71,96 +71,80 @@ class Stage:
         return self.rooms.rooms[-1]
 
     async def join(self) -> None:
-        """Connect; the agent is there and active."""
+        """Connect; the agent is in the room and active."""
         await self.session.connect()
         await self.rooms.next()
         self.room.agent_says(BotReady())
 
 
-Act: TypeAlias = Callable[[Stage], Awaitable[None]]
+Step: TypeAlias = Callable[[Scenario], Awaitable[None]]
 
 
-async def _nothing(stage: Stage) -> None:
-    await settle()
-
-
-async def _connect(stage: Stage) -> None:
-    await stage.join()
-
-
-async def _agent_works(stage: Stage) -> None:
+async def _agent_works(scenario: Scenario) -> None:
     for raw in ("initializing", "listening", "thinking", "speaking", "unheard-of", "failed"):
-        stage.room.agent_state(raw)
-    stage.room.agent_says({"type": "agent_state", "state": "listening"})
-    stage.room.agent_says({"type": "idle_warning"})
+        scenario.room.agent_state(raw)
+    scenario.room.agent_says({"type": "agent_state", "state": "listening"})
+    scenario.room.agent_says({"type": "idle_warning"})
 
 
-async def _transcript(stage: Stage) -> None:
-    first, second = stage.room.open_stream("one"), stage.room.open_stream("two", "user")
+async def _transcript(scenario: Scenario) -> None:
+    first, second = scenario.room.open_stream("one"), scenario.room.open_stream("two", "user")
     second.write("How much?")
     first.write("Good ")
     first.write("day")
     second.close()
-    stage.room.transcribes("two", "How much?", "user")  # replayed
-    stage.room.open_stream("three").write("a trailer that is lost")
+    scenario.room.transcribes("two", "How much?", "user")  # replayed
+    scenario.room.open_stream("three").write("a trailer that is lost")
     first.close()
 
 
-async def _strange_messages(stage: Stage) -> None:
-    stage.room.agent_says({"type": "quiz_question", "number": 1})
-    stage.room.agent_says({"type": "navigate"})
-    stage.room.agent_says({"type": "navigate", "href": "javascript:alert(1)"})
-    stage.room.agent_says(b"\xff\x00 no JSON")
-    stage.room.packet({"type": "navigate", "href": "/"}, sender="somebody")
+async def _strange_messages(scenario: Scenario) -> None:
+    scenario.room.agent_says({"type": "quiz_question", "number": 1})
+    scenario.room.agent_says({"type": "navigate"})
+    scenario.room.agent_says({"type": "navigate", "href": "javascript:alert(1)"})
+    scenario.room.agent_says(b"\xff\x00 no JSON")
+    scenario.room.packet({"type": "navigate", "href": "/"}, sender="person")
 
 
-async def _tracks(stage: Stage) -> None:
+async def _tracks(scenario: Scenario) -> None:
     for _ in range(2):  # the second time: the avatar is renewed
-        stage.room.track_starts("video")
-        stage.room.track_starts("audio")
+        scenario.room.track_starts("video")
+        scenario.room.track_starts("audio")
         for _ in range(5):
-            stage.room.push_video()
-            stage.room.push_audio()
+            scenario.room.push_video()
+            scenario.room.push_audio()
             await settle(5)
-        stage.room.track_stops("video")
-        stage.room.track_stops("audio")
+        scenario.room.track_stops("video")
+        scenario.room.track_stops("audio")
 
 
-async def _agent_leaves(stage: Stage) -> None:
-    stage.room.agent_leaves()
+async def _agent_leaves(scenario: Scenario) -> None:
+    scenario.room.agent_leaves()
     await settle()
-    stage.room.agent_joins(active=False)
-    stage.room.agent_activates()
+    scenario.room.agent_joins(active=False)
+    scenario.room.agent_activates()
 
 
-async def _reconnect(stage: Stage) -> None:
-    stage.room.reconnecting()
+async def _reconnect(scenario: Scenario) -> None:
+    scenario.room.reconnecting()
     await settle()
-    stage.room.reconnected()
+    scenario.room.reconnected()
 
 
-async def _rejoin(stage: Stage) -> None:
-    stage.room.lose("the server went away")
-    await stage.clock.wait_for_sleepers()
-    await stage.clock.elapse(1.0)
-    await stage.rooms.next()
+async def _rejoin(scenario: Scenario) -> None:
+    scenario.room.lose("the server went away")
+    await scenario.clock.wait_for_sleepers()
+    await scenario.clock.elapse(1.0)
+    await scenario.rooms.next()
 
 
-async def _disconnect(stage: Stage) -> None:
-    await stage.session.disconnect()
+async def _fail(scenario: Scenario) -> None:
+    scenario.room.lose("the room was deleted", rejoin=False)
 
 
-async def _switch(stage: Stage) -> None:
-    await stage.session.switch_agent("agt_second")
-
-
-async def _fail(stage: Stage) -> None:
-    stage.room.lose("the room was deleted", rejoin=False)
-
-
-COURSE: Final[tuple[tuple[str, Act], ...]] = (
-    ("mounted on an idle session", _nothing),
-    ("connected", _connect),
+STEPS: Final[tuple[tuple[str, Step], ...]] = (
+    ("mounted on an idle session", lambda _: settle()),
+    ("connected", Scenario.join),
     ("the agent's states", _agent_works),
     ("a transcript", _transcript),
     ("unknown and malformed messages", _strange_messages),
@@ -168,9 +152,9 @@ COURSE: Final[tuple[tuple[str, Act], ...]] = (
     ("the agent leaves and comes back", _agent_leaves),
     ("the SDK reconnects", _reconnect),
     ("the room is lost and rejoined", _rejoin),
-    ("disconnected", _disconnect),
-    ("connected again", _connect),
-    ("turned to another agent", _switch),
-    ("connected to the other agent", _connect),
+    ("disconnected", lambda scenario: scenario.session.disconnect()),
+    ("connected again", Scenario.join),
+    ("switched to another agent", lambda scenario: scenario.session.switch_agent("agt_second")),
+    ("connected to the other agent", Scenario.join),
     ("the room is lost for good", _fail),
 )

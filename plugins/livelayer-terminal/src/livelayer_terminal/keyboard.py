@@ -1,4 +1,4 @@
-"""Lines typed at a terminal, without a thread that waits for them."""
+"""Lines typed at a terminal, read without a thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final, final
 
 MAX_LINE: Final = 1000
-"""Characters of one line; what is typed beyond that is not taken."""
+"""Characters of one line; further ones are ignored."""
 
 _ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?")
 
@@ -24,11 +24,11 @@ class LineEditor:
         self.text = ""
         """What has been typed since the last Enter."""
         self.ended = False
-        """Ctrl-D was typed on an empty line: the person has had enough."""
+        """Whether Ctrl-D was typed on an empty line."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, keys: bytes) -> list[str]:
-        """Take keys in; the lines that they finished, without empty ones."""
+        """Process keys; returns the lines that they finished, without empty ones."""
         lines: list[str] = []
         for key in _ESCAPE.sub("", self._decoder.decode(keys)):
             match key:
@@ -64,7 +64,7 @@ def keyboard() -> int | None:
 
 @contextmanager
 def keys_one_by_one(descriptor: int) -> Generator[None]:
-    """Have the terminal hand over each key at once and not echo it; Ctrl-C still interrupts."""
+    """Make the terminal deliver each key at once, without echo; Ctrl-C still interrupts."""
     if sys.platform == "win32":
         yield
         return

@@ -13,18 +13,18 @@ from collections.abc import Iterator
 import anyio
 import anyio.to_thread
 import pytest
+from livelayer_terminal import ConsoleSurface
+from livelayer_terminal.keyboard import MAX_LINE, LineEditor, keys_one_by_one
 
 from livelayer_bus import MisuseError, Session
 from livelayer_bus.messages import BotReady, Navigate
-from livelayer_bus.surfaces.console import ConsoleSurface
-from livelayer_bus.surfaces.keyboard import MAX_LINE, LineEditor, keys_one_by_one
 from livelayer_bus.testing import PATIENCE, ScriptedRooms, check_surface, settle
 
 pytestmark = pytest.mark.anyio
 
 
 class Terminal(io.StringIO):
-    """A file that says it is a terminal, and tells when something was written."""
+    """A file that claims to be a terminal, and notifies of each write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,11 +42,11 @@ class Terminal(io.StringIO):
     def shows(self, words: str) -> bool:
         """Wait, in a thread, until the words were written."""
         with self.written:
-            return self.written.wait_for(lambda: words in self.getvalue(), timeout=10)
+            return self.written.wait_for(lambda: words in self.getvalue(), timeout=PATIENCE)
 
 
 class StuckTerminal(Terminal):
-    """Takes nothing until the test lets it."""
+    """Accepts nothing until the test allows it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,8 +89,8 @@ async def test_without_a_terminal_every_change_is_a_plain_line(
         with anyio.fail_after(PATIENCE):
             assert await anyio.to_thread.run_sync(file.shows, "go on")
         await mounted.unmount()
-    told = [line.split("  ", 1)[1] for line in file.getvalue().splitlines()]
-    assert told[0] == f"session  {session.id} with agt is idle"
+    lines = [line.split("  ", 1)[1] for line in file.getvalue().splitlines()]
+    assert lines[0] == f"session  {session.id} with agt is idle"
     for line in (
         "session  connected",
         "state    agent ready",
@@ -100,11 +100,11 @@ async def test_without_a_terminal_every_change_is_a_plain_line(
         "refused  navigate: no mounted surface was given the capability 'navigate'",
         "you      go on",
     ):
-        assert line in told
-    assert not any("Hel" in line and "Hello" not in line for line in told)
+        assert line in lines
+    assert not any("Hel" in line and "Hello" not in line for line in lines)
 
 
-async def test_on_a_terminal_a_picture_follows_the_session_and_goes_when_unmounted(
+async def test_on_a_terminal_a_panel_follows_the_session_and_is_erased_when_unmounted(
     scripted_rooms: ScriptedRooms,
 ) -> None:
     file = Terminal()
@@ -125,7 +125,7 @@ async def test_on_a_terminal_a_picture_follows_the_session_and_goes_when_unmount
     assert file.getvalue().rstrip().endswith("\x1b[2K")  # the picture's lines are erased
 
 
-async def test_a_terminal_that_takes_nothing_holds_nobody_up(
+async def test_a_stuck_terminal_blocks_only_its_own_surface(
     scripted_rooms: ScriptedRooms,
 ) -> None:
     file = StuckTerminal()
@@ -143,8 +143,8 @@ async def test_a_terminal_that_takes_nothing_holds_nobody_up(
 
 
 @pytest.mark.parametrize("refresh", [0, -1, 61])
-async def test_a_rate_that_cannot_be_is_refused(refresh: float) -> None:
-    with pytest.raises(MisuseError, match="at most 60 frames a second"):
+async def test_an_invalid_rate_is_refused(refresh: float) -> None:
+    with pytest.raises(MisuseError, match="at most 60 a second"):
         ConsoleSurface(refresh=refresh)
 
 
@@ -161,7 +161,7 @@ def typist(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     os.close(master)
 
 
-async def test_what_is_typed_is_said_to_the_agent_and_ctrl_d_ends_it(
+async def test_what_is_typed_is_sent_to_the_agent_and_ctrl_d_ends_it(
     scripted_rooms: ScriptedRooms, typist: int
 ) -> None:
     file = Terminal()
