@@ -78,7 +78,7 @@ async def chromium() -> AsyncGenerator[Browser]:
     """A browser for the length of the block.
 
     Raises:
-        BrokenError: there is none on this machine.
+        BrokenError: this machine has no Chromium.
     """
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:

@@ -6,7 +6,7 @@ const PRIVATE = "[data-ll-private], [data-ll-skip], [data-livelayer-private], [d
 const PRIVATE_TYPES = ["password", "hidden", "file"];
 /** Elements with a form that hold no value of their own. */
 const NO_FIELD = "form, fieldset, label, button, option, object, input:is([type=submit], [type=button], [type=reset], [type=image])";
-/** Elements whose content is a value that somebody entered, or text that the page does not show. */
+/** Elements whose content is a value that a person entered, or text that the page does not show. */
 const UNREAD = [
   OWN, PRIVATE,
   "input, textarea, select, datalist, output, [contenteditable]:not([contenteditable=false])",

@@ -1,5 +1,5 @@
 // @ts-check
-/** The agent's loudness as the custom property `--_level`; it does not run while nobody can see it. */
+/** The agent's loudness as the custom property `--_level`; it does not run while it is not visible. */
 
 import { still } from "./stage.js";
 
