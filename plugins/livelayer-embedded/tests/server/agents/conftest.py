@@ -118,6 +118,11 @@ class Desk:
         request = api.CreateAgentDispatchRequest(agent_name="a", room=self.room, **options)
         return await self.client.agent_dispatch.create_dispatch(request)
 
+    async def open_room(self) -> None:
+        """Create the room so that it outlives its participants, however slow the machine is."""
+        request = api.CreateRoomRequest(name=self.room, empty_timeout=3600, departure_timeout=3600)
+        await self.client.room.create_room(request)
+
     async def jobs(self) -> list[agent.JobState]:
         listed = await self.client.agent_dispatch.list_dispatch(self.room)
         return [job.state for item in listed for job in item.state.jobs]

@@ -105,6 +105,7 @@ async def test_an_agent_that_leaves_ends_its_job_but_one_that_reconnects_keeps_i
     embedded: EmbeddedServer, hire: Hire, desk: Desk, join_at: Any
 ) -> None:
     worker = await hire()
+    await desk.open_room()
     await desk.dispatch()
     assignment = await worker.accept("helper")
     first = await join_at(embedded.url, assignment.token)
