@@ -29,7 +29,7 @@ def bench(*arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["buss"], "livelayer: 'buss' is not an area: bus, startup, frames"),
+        (["buss"], "livelayer: 'buss' is not an area; there are: bus, startup, frames"),
         (["bus", "--json", "nowhere/bus.json"], "livelayer: --json: the folder nowhere does not"),
         (["bus", "--json", "bus.txt"], "livelayer: --json: bus.txt must end in .json"),
         (["bus", "--plot", "nowhere/bus.svg"], "livelayer: --plot: the folder nowhere does not"),

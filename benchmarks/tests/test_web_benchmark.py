@@ -94,6 +94,6 @@ def test_a_process_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_rival_that_is_not_installed_is_left_out() -> None:
-    result = run(Plan(repetitions=1), None, ["livelayer_benchmarks.rivals.web.nobody"])
+    result = run(Plan(repetitions=1), None, ["livelayer_benchmarks.rivals.web.absent"])
     assert not result.cases
-    assert result.skipped == {"nobody": "livelayer_benchmarks.rivals.web.nobody is not installed"}
+    assert result.skipped == {"absent": "livelayer_benchmarks.rivals.web.absent is not installed"}

@@ -86,7 +86,7 @@ def command(
     ] = None,
 ) -> None:
     if area != "all" and area not in AREAS:
-        _refuse(f"{area!r} is not an area: {', '.join(AREAS)}, all")
+        _refuse(f"{area!r} is not an area; there are: {', '.join(AREAS)}, all")
     names = list(AREAS) if area == "all" else [area]
     if json_file is not None:
         _check_target("--json", json_file, (".json",), several=len(names) > 1)
@@ -122,7 +122,7 @@ def _run(
             complain(f"{name}: {rival} is not measured: {reason}")
         incomplete |= bool(result.skipped)
         measured.append((area, result))
-        # At once: what a later area cannot measure is no reason to lose this one.
+        # Written at once, so that a later area that fails does not lose this result.
         if json_file is not None:
             _save(json_file / f"{name}.json" if json_file.is_dir() else json_file, result)
         if plot is not None and plot.is_dir() and area.charts:
