@@ -39,11 +39,10 @@ from ..session.session import Session
 from ..surfaces.supervision import MountedSurface
 from ..surfaces.surface import Surface, SurfaceFunction
 from ..tokens import LiteralToken, LocalKeys, SessionEndpoint, TokenEndpoint, TokenSource
-from .reading import convert, read_agents, read_document, read_surface, read_tokens
+from .reading import convert, read_document, read_surface, read_tokens
 from .registry import load_surface
 from .secrets import Environment, reveal
 from .tables import (
-    EndpointTable,
     Head,
     LiteralTokens,
     LocalKeyTokens,
@@ -151,15 +150,13 @@ def load_config(path: str | os.PathLike[str] = FILE_NAME) -> Config:
             names the file, the key and what to do.
     """
     path = Path(path)
-    document = read_document(path)
-    head = convert(document, Head, str(path), "")
+    head = convert(read_document(path), Head, str(path), "")
+    if head.agent_id is msgspec.UNSET:
+        raise ConfigError(f"{path}: agent_id", "is missing: add it")
     surfaces = {
         key: read_surface(table, str(path), f"surfaces.{key}")
         for key, table in head.surfaces.items()
     }
-    # Only the session endpoint uses these tables, but every reader of the file reports a mistake.
-    read_agents(head, str(path))
-    convert(head.endpoint, EndpointTable, str(path), "endpoint")
     return Config(
         path=path,
         agent_id=head.agent_id,
