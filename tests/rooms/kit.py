@@ -33,8 +33,9 @@ from livelayer_bus.rooms import (
 )
 from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE, polled
-from livelayer_bus.testing.waiting import Signal, every
+from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import RoomAccess
+from tests.support import every
 
 WIDTH, HEIGHT = 64, 48
 ON_BEHALF = {"lk.publish_on_behalf": "agent"}

@@ -13,7 +13,7 @@ import pytest
 from livelayer_web import WebSurface
 
 from livelayer_bus.testing import PATIENCE
-from livelayer_bus.testing.ports import lasting_port
+from tests.support import lasting_port
 
 
 class Relay(asyncio.DatagramProtocol):
