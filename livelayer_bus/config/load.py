@@ -1,27 +1,9 @@
 """`livelayer.toml`: which agent, with whose token, on which surfaces.
 
-    agent_id = "agt_abc123"
-
-    [tokens]
-    kind = "local-keys"                        # or: literal, session-endpoint, token-endpoint
-    url = "wss://rooms.example.com"
-    api_key = { env = "LIVEKIT_API_KEY" }      # any text of [tokens] and of options may be
-    api_secret = { env = "LIVEKIT_API_SECRET" }  # taken from the environment
-
-    [surfaces.panel]                           # one table a surface; its name is the key
-    plugin = "console"                         # the key itself, if not given
-    capabilities = ["navigate", "scroll"]
-    on_fault = "restart"
-    options = { }                              # keywords for the plugin's factory
-
-    [session]
-    resume_window = 300.0
-    reconnect = { attempts = 12 }              # or false
-
-`livelayer serve` reads the tables [agents.<id>] and [endpoint] of the same file: see
-`livelayer_web.endpoint`.
-
-An unknown key is an error: a misspelt option must not be ignored.
+`livelayer run --help` shows one; `tables.py` has every key. Any text of [tokens] and of a surface's
+options may be taken from the environment: `{ env = "NAME" }`. An unknown key is an error: a
+misspelt option must not be ignored. The tables [agents.<id>] and [endpoint] of the same file are
+for `livelayer serve`, which checks them: see `livelayer_web.endpoint`.
 """
 
 from __future__ import annotations
