@@ -70,7 +70,7 @@ async def test_another_users_process_is_refused(monkeypatch: pytest.MonkeyPatch)
     with one, other:
         place.check_peer(one)
         owner = os.getuid()
-        # To this process it now looks as if the one on the other end were somebody else's.
+        # To this process the other end now seems to belong to another user.
         monkeypatch.setattr(os, "getuid", lambda: owner + 1)
         with pytest.raises(RefusedError, match=f"user {owner} may not control"):
             place.check_peer(one)

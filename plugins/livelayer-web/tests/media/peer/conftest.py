@@ -308,7 +308,7 @@ Until = Callable[[Callable[[], bool]], Awaitable[None]]
 
 @pytest.fixture
 def until() -> Until:
-    """Waits for what nobody announces; a test that waits for ever fails by its time limit."""
+    """Waits for what has no event; a test that waits for ever fails by its time limit."""
 
     async def wait(condition: Callable[[], bool]) -> None:
         await polled(condition)
