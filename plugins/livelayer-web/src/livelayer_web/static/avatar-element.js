@@ -18,9 +18,9 @@ export { setStrings };
 
 const PROPERTIES = ["client", "display", "showOn", "hideOn", "teamMembers", "captions", "transcript"];
 
-/** @typedef {import("./view/types.js").Client} Client */
-/** @typedef {import("./view/preferences.js").Display} Display */
-/** @typedef {import("./page/routes.js").Patterns} Patterns */
+/** @import { Patterns } from "./page/routes.js" */
+/** @import { Display } from "./view/preferences.js" */
+/** @import { Client } from "./view/types.js" */
 
 /**
  * Attributes: `mode` ("widget", the default, or "embedded"), `persist-key` (empty: not remembered),

@@ -5,10 +5,9 @@ import { SessionClient } from "./client/client.js";
 import { PageCommands } from "./page/commands.js";
 import { SessionEvents } from "./page/events.js";
 
-/** @typedef {import("./client/types.js").Message} Message */
-/** @typedef {import("./client/link.js").TokenProvider} TokenProvider */
-/** @typedef {import("./page/commands.js").ContextProvider} ContextProvider */
-/** @typedef {import("./page/commands.js").RouteSource} RouteSource */
+/** @import { TokenProvider } from "./client/link.js" */
+/** @import { Message } from "./client/types.js" */
+/** @import { ContextProvider, RouteSource } from "./page/commands.js" */
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(":host { display: contents }");

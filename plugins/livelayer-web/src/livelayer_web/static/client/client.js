@@ -17,11 +17,7 @@ import { Speaker } from "./speaker.js";
 import { Sources } from "./sources.js";
 import { ShownSurfaces } from "./shown-surfaces.js";
 
-/** @typedef {import("./types.js").SessionState} SessionState */
-/** @typedef {import("./types.js").SourceKind} SourceKind */
-/** @typedef {import("./types.js").Joined} Joined */
-/** @typedef {import("./types.js").Info} Info */
-/** @typedef {import("./types.js").Message} Message */
+/** @import { Info, Joined, LinkState, Message, SessionState, SourceKind } from "./types.js" */
 
 const MESSAGE = 15_360; // bytes, until the server says otherwise
 const CONNECT = 40; // seconds that connecting may take
@@ -109,7 +105,7 @@ export class SessionClient extends EventTarget {
     });
   }
 
-  /** @returns {import("./types.js").LinkState} */
+  /** @returns {LinkState} */
   get link() {
     return this.#link.state;
   }

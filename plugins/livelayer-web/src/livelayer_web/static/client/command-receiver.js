@@ -3,10 +3,9 @@
 
 import { asSessionError } from "./errors.js";
 
-/** @typedef {import("./types.js").Message} Message */
-/** @typedef {import("./types.js").Outcome} Outcome */
+/** @import { Message, Outcome, Reason } from "./types.js" */
 /** @typedef {(message: Message) => Promise<Outcome>} CarryOut */
-/** @typedef {{mark: string, ok: boolean, reason?: import("./types.js").Reason}} Done */
+/** @typedef {{mark: string, ok: boolean, reason?: Reason}} Done */
 
 const KEPT = 64; // answers remembered
 const LEAVE = 1; // seconds to wait for the answer before the page navigates away

@@ -6,8 +6,7 @@ import { SessionError, asSessionError } from "./errors.js";
 import { EventStream } from "./event-stream.js";
 import { pageInfo } from "./heartbeat.js";
 
-/** @typedef {import("./types.js").Joined} Joined */
-/** @typedef {import("./types.js").LinkState} LinkState */
+/** @import { Joined, LinkState } from "./types.js" */
 /** @typedef {() => string | null | undefined | Promise<string | null | undefined>} TokenProvider */
 
 const LIVE = 10; // seconds that `whenLive` waits
@@ -258,7 +257,7 @@ function farewell(reason) {
 }
 
 /**
- * @param {EventTarget & {link: import("./types.js").LinkState}} client
+ * @param {EventTarget & {link: LinkState}} client
  * @returns {Promise<void>} when its link is live
  * @throws {SessionError} it was refused, has ended, or is not back in time
  */

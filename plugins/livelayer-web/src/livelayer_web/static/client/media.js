@@ -4,8 +4,7 @@
 import { Backoff, pause } from "./backoff.js";
 import { Peer, SOURCES } from "./peer.js";
 
-/** @typedef {import("./types.js").MediaState} MediaState */
-/** @typedef {import("./types.js").SourceKind} SourceKind */
+/** @import { MediaState, SourceKind } from "./types.js" */
 
 /**
  * @typedef {object} MediaHooks

@@ -5,7 +5,7 @@ import { Backoff, pause } from "./backoff.js";
 import { SessionError, asSessionError } from "./errors.js";
 import { jsonBytes } from "./text.js";
 
-/** @typedef {import("./types.js").PendingMessage} PendingMessage */
+/** @import { PendingMessage } from "./types.js" */
 /** @typedef {{resolve: (id: string) => void, reject: (error: SessionError) => void}} Waiter */
 
 const MOST = 50; // messages

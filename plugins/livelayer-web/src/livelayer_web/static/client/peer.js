@@ -3,7 +3,7 @@
 
 import { SessionError } from "./errors.js";
 
-/** @typedef {import("./types.js").SourceKind} SourceKind */
+/** @import { SourceKind } from "./types.js" */
 
 /** @type {readonly SourceKind[]} */
 export const SOURCES = ["microphone", "camera", "screen"];

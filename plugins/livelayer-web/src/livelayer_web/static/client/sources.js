@@ -5,9 +5,7 @@ import { asSessionError } from "./errors.js";
 import { LevelMeter } from "./audio-level.js";
 import { SOURCES } from "./peer.js";
 
-/** @typedef {import("./types.js").SourceKind} SourceKind */
-/** @typedef {import("./types.js").SourceState} SourceState */
-/** @typedef {import("./types.js").SessionState} SessionState */
+/** @import { SessionState, SourceKind, SourceState } from "./types.js" */
 
 /**
  * @typedef {object} SourceHooks

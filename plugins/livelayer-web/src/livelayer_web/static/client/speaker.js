@@ -3,7 +3,7 @@
 
 import { LevelMeter } from "./audio-level.js";
 
-/** @typedef {import("./types.js").SpeakerState} SpeakerState */
+/** @import { SpeakerState } from "./types.js" */
 
 const GESTURES = ["pointerup", "click", "keydown", "touchend"];
 

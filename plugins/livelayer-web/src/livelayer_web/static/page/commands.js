@@ -12,10 +12,8 @@ import { DIRECTIONS, asBehavior, scrollPage, scrollTo } from "./scroll.js";
 import { submit } from "./submit.js";
 import { trimMessage } from "./trim.js";
 
-/** @typedef {import("../client/types.js").Message} Message */
-/** @typedef {import("../client/types.js").Outcome} Outcome */
-/** @typedef {import("../client/types.js").Reason} Reason */
-/** @typedef {import("./links.js").Route} Route */
+/** @import { Message, Outcome, Reason } from "../client/types.js" */
+/** @import { Route } from "./links.js" */
 /** @typedef {() => unknown} ContextProvider the page's context as a JSON value, or a promise of it */
 /** @typedef {readonly Route[] | (() => readonly Route[] | Promise<readonly Route[]>)} RouteSource */
 

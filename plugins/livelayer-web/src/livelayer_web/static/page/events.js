@@ -1,8 +1,8 @@
 // @ts-check
 /** Dispatches what happens in a session as DOM events of the element that owns it. */
 
-/** @typedef {import("../client/client.js").SessionClient} SessionClient */
-/** @typedef {import("../client/types.js").SessionEvent} SessionEvent */
+/** @import { SessionClient } from "../client/client.js" */
+/** @import { SessionEvent, TranscriptEntry } from "../client/types.js" */
 
 /** Messages that are dispatched as `agent-event`. */
 export const AGENT_EVENTS = new Set([
@@ -24,7 +24,7 @@ export class SessionEvents {
   #connection = "";
   #previous = "idle";
   #agent = "";
-  /** @type {readonly import("../client/types.js").TranscriptEntry[]} */
+  /** @type {readonly TranscriptEntry[]} */
   #transcript = [];
 
   /**

@@ -3,9 +3,7 @@
 
 import { h, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").Client} Client */
-/** @typedef {import("./types.js").Entry} Entry */
+/** @import { Client, Entry, Scene } from "./types.js" */
 
 const SETTLED = 350; // ms: shorter states are not announced
 const SPOKEN_KEPT = 6; // lines in the log; a screen reader has read older ones

@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { initial, play, source, video } from "./stage.js";
 import { sign } from "./status.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Scene } from "./types.js" */
 
 export class Bubble {
   /** @param {() => void} open */

@@ -3,8 +3,7 @@
 
 import { h, show, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").Entry} Entry */
+/** @import { Entry, Scene } from "./types.js" */
 
 export class Captions {
   constructor() {

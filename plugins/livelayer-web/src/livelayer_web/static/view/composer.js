@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { SessionLog } from "./session-log.js";
 import { PendingMessages } from "./pending-messages.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Scene } from "./types.js" */
 
 const NEARLY_FULL = 0.8; // of the limit: from here on the rest is shown
 const encoder = new TextEncoder();

@@ -5,10 +5,7 @@ import { SOURCES } from "../client/peer.js";
 import { h, set, show } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").PanelActions} PanelActions */
-/** @typedef {import("./types.js").Client} Client */
-/** @typedef {import("./types.js").SourceKind} SourceKind */
+/** @import { Client, PanelActions, Scene, Source, SourceKind } from "./types.js" */
 /** @typedef {{element: HTMLButtonElement, icon: SVGSVGElement}} Button */
 
 /**
@@ -98,7 +95,7 @@ export class Controls {
 
   /**
    * @param {SourceKind} kind
-   * @param {import("./types.js").Source | undefined} source
+   * @param {Source | undefined} source
    * @param {import("./strings.js").Translate} t
    */
   #source(kind, source, t) {

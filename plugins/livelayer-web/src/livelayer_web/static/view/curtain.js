@@ -4,8 +4,7 @@
 import { h, set, show, text } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").PanelActions} PanelActions */
+/** @import { PanelActions, Scene } from "./types.js" */
 
 /** @type {Partial<Record<import("./model.js").Phase, import("./icons.js").IconName>>} */
 const SIGNS = { error: "alert", refused: "lock", missing: "alert", closed: "lock" };

@@ -5,9 +5,8 @@ import { button, name } from "./controls.js";
 import { h, set, show, text } from "./dom.js";
 import { turn } from "./icons.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./session-log.js").SessionLog} SessionLog */
-/** @typedef {import("./session-log.js").Line} Line */
+/** @import { Line, SessionLog } from "./session-log.js" */
+/** @import { Scene } from "./types.js" */
 
 const NEAR_END = 40; // px
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** Moves a widget by pointer or keys, to the nearer side and within the window. */
 
-/** @typedef {import("./preferences.js").Place} Place */
+/** @import { Place } from "./preferences.js" */
 
 const SLOP = 6; // px that a pointer may move before a press is a drag
 const SNAP = 0.08; // of the way: a widget that is nearer to a corner snaps to it

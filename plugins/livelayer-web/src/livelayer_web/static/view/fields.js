@@ -3,7 +3,7 @@
 
 import { h, set, show, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Scene } from "./types.js" */
 /** @typedef {{name: string, value: string}} Field */
 
 const KEPT = 60; // fields; a task that has more shows its latest ones

@@ -3,7 +3,7 @@
 
 import { still } from "./stage.js";
 
-/** @typedef {import("./types.js").Client} Client */
+/** @import { Client } from "./types.js" */
 
 const STEP = 0.02; // a change smaller than this is not worth a style recalculation
 

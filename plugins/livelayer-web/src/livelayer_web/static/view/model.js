@@ -4,11 +4,8 @@
 import { noticesOf, recoveringHint } from "./notices.js";
 import { refusal } from "./notices.js";
 
-/** @typedef {import("./strings.js").Translate} Translate */
-/** @typedef {import("./strings.js").Key} Key */
-/** @typedef {import("./types.js").Client} Client */
-/** @typedef {import("./types.js").State} State */
-/** @typedef {import("./types.js").Member} Member */
+/** @import { Key, Translate } from "./strings.js" */
+/** @import { Agent, Client, Member, State } from "./types.js" */
 
 /**
  * @typedef {"missing" | "idle" | "connecting" | "joining" | "ready" | "listening" | "thinking"
@@ -184,7 +181,7 @@ function hintOf(phase, client, t, { name, control, now }) {
   }
 }
 
-/** @param {import("./types.js").Agent} agent @returns {Member} */
+/** @param {Agent} agent @returns {Member} */
 function offered(agent) {
   return {
     id: agent.id,

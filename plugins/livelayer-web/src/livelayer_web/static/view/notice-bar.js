@@ -4,8 +4,8 @@
 import { h, set, show, text } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./notices.js").Notice} Notice */
+/** @import { Notice } from "./notices.js" */
+/** @import { PanelActions, Scene } from "./types.js" */
 /** @typedef {{row: HTMLElement, sign: SVGSVGElement, words: HTMLElement, act: HTMLButtonElement, away: HTMLButtonElement}} Row */
 
 /** @type {Record<Notice["tone"], import("./icons.js").IconName>} */
@@ -17,7 +17,7 @@ export class NoticeBar {
   /** The dismissed notices, by text: a notice with another text shows again. @type {Map<string, string>} */
   #away = new Map();
 
-  /** @param {import("./types.js").PanelActions} actions */
+  /** @param {PanelActions} actions */
   constructor(actions) {
     this.actions = actions;
     this.element = h("div", { class: "notices", part: "notices", hidden: true });

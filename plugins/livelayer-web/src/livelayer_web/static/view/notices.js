@@ -3,10 +3,8 @@
 
 import { SOURCES } from "../client/peer.js";
 
-/** @typedef {import("./types.js").Client} Client */
-/** @typedef {import("./types.js").SourceKind} SourceKind */
-/** @typedef {import("./strings.js").Key} Key */
-/** @typedef {import("./strings.js").Translate} Translate */
+/** @import { Key, Translate } from "./strings.js" */
+/** @import { Client, Link, SourceKind } from "./types.js" */
 
 /**
  * @typedef {object} Notice
@@ -73,7 +71,7 @@ export function noticesOf(client, phase, t, { name, now }) {
 }
 
 /**
- * @param {import("./types.js").Link | undefined} link
+ * @param {Link | undefined} link
  * @param {Translate} t
  * @param {number} now
  */

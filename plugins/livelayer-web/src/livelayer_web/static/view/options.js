@@ -5,14 +5,14 @@ import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { Menu } from "./menu.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Client, PanelActions, Scene } from "./types.js" */
 /** @typedef {{element: HTMLElement, button: HTMLButtonElement, words: HTMLElement}} Item */
 
 export class Options {
-  /** @type {import("./types.js").Client | null} */
+  /** @type {Client | null} */
   #client = null;
 
-  /** @param {import("./types.js").PanelActions} actions */
+  /** @param {PanelActions} actions */
   constructor(actions) {
     this.menu = new Menu("more", "options");
     this.element = this.menu.element;

@@ -20,8 +20,7 @@ import { Team } from "./team.js";
 import { TranscriptList } from "./transcript-list.js";
 import { Announcer } from "./announcer.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").PanelActions} PanelActions */
+/** @import { PanelActions, Scene } from "./types.js" */
 
 export class Panel {
   /** @param {PanelActions} actions */

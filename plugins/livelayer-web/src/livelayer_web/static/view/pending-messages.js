@@ -4,8 +4,7 @@
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").Client} Client */
+/** @import { Client, Scene } from "./types.js" */
 /** @typedef {{row: HTMLLIElement, words: HTMLElement, word: HTMLElement, again: HTMLButtonElement, drop: HTMLButtonElement}} Row */
 
 export class PendingMessages {

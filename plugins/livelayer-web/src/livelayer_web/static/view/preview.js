@@ -4,7 +4,7 @@
 import { h, set, show } from "./dom.js";
 import { play, video } from "./stage.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Scene } from "./types.js" */
 
 export class Preview {
   constructor() {

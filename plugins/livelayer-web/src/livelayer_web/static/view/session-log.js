@@ -4,7 +4,7 @@
 import { Fields } from "./fields.js";
 import { TypedLines } from "./typed-lines.js";
 
-/** @typedef {import("./types.js").Client} Client */
+/** @import { Client } from "./types.js" */
 /** @typedef {{number: number, sequence: number | null, time: string, kind: string, body: string}} Line */
 
 const KEPT = 500; // events; older ones are dropped and counted

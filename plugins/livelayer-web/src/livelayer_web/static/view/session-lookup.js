@@ -1,7 +1,7 @@
 // @ts-check
 /** The session that a surface shows: an ancestor, the one it names, the page's only one, or its own. */
 
-/** @typedef {import("./types.js").Client} Client */
+/** @import { Client } from "./types.js" */
 /** @typedef {HTMLElement & {client?: Client | null}} SessionElement */
 
 const NAME = "livelayer-session";

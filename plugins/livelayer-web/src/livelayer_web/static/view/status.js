@@ -3,7 +3,7 @@
 
 import { h, set, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Scene } from "./types.js" */
 
 const BARS = 4;
 

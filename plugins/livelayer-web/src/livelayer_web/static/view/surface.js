@@ -9,8 +9,8 @@ import { describe } from "./model.js";
 import { Panel } from "./panel.js";
 import { Visibility } from "./visibility.js";
 
-/** @typedef {import("./types.js").Client} Client */
-/** @typedef {import("./preferences.js").Choices} Choices */
+/** @import { Choices, Display } from "./preferences.js" */
+/** @import { Client, Member } from "./types.js" */
 
 /**
  * @typedef {object} Settings what the page asks of a surface, read anew for each drawing
@@ -18,7 +18,7 @@ import { Visibility } from "./visibility.js";
  * @property {boolean} shown its route shows it
  * @property {string} theme
  * @property {import("./strings.js").Translate} t
- * @property {readonly import("./types.js").Member[] | null} team
+ * @property {readonly Member[] | null} team
  * @property {boolean} autoConnect
  * @property {boolean} alone it opens a session of its own
  */
@@ -111,7 +111,7 @@ export class Surface {
    * Stores choices under a key from now on.
    *
    * @param {string} key empty: nothing is stored
-   * @param {import("./preferences.js").Display} display where nothing was kept
+   * @param {Display} display where nothing was kept
    */
   remember(key, display) {
     this.#preferences.close();
@@ -294,7 +294,7 @@ export class Surface {
 }
 
 /**
- * @param {import("./preferences.js").Display} display
+ * @param {Display} display
  * @returns {Choices}
  */
 function first(display) {

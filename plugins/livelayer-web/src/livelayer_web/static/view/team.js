@@ -6,13 +6,12 @@ import { icon } from "./icons.js";
 import { Menu } from "./menu.js";
 import { initial, source } from "./stage.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").Member} Member */
+/** @import { Member, PanelActions, Scene } from "./types.js" */
 
 export class Team {
   #drawn = "";
 
-  /** @param {import("./types.js").PanelActions} actions */
+  /** @param {PanelActions} actions */
   constructor(actions) {
     this.actions = actions;
     this.menu = new Menu("team", "team");

@@ -3,7 +3,7 @@
 
 import { h, set, show, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Entry, Scene } from "./types.js" */
 /** @typedef {{row: HTMLLIElement, who: HTMLElement, words: HTMLElement}} Row */
 
 const NEAR_END = 48; // px
@@ -63,7 +63,7 @@ export class TranscriptList {
     this.#stick();
   }
 
-  /** @param {import("./types.js").Entry} entry */
+  /** @param {Entry} entry */
   #add(entry) {
     const who = h("span", { class: "who", dir: "auto" });
     const words = h("span", { class: "words", dir: "auto" });

@@ -1,7 +1,7 @@
 // @ts-check
 /** Typed messages as lines of the conversation: an agent answers them but seldom transcribes them. */
 
-/** @typedef {import("./types.js").Entry} Entry */
+/** @import { Entry } from "./types.js" */
 /** @typedef {{id: string, text: string, after: string | null, mine: boolean, told: boolean}} Line */
 
 const KEPT = 100; // lines; older ones are dropped
