@@ -12,7 +12,7 @@ import { LevelTicker } from "./audio-level.js";
 import { Media } from "./media.js";
 import { Outbox, uuid } from "./outbox.js";
 import { SessionLocator } from "./session-locator.js";
-import { TabStorage, tabStorage } from "./tab-storage.js";
+import { TabStorage, storageOf } from "./storage.js";
 import { Speaker } from "./speaker.js";
 import { Sources } from "./sources.js";
 import { ShownSurfaces } from "./shown-surfaces.js";
@@ -60,7 +60,7 @@ export class SessionClient extends EventTarget {
    *   `base`: where the surface is mounted; `token`: a viewer token; `agentId`: open a
    *   session of this page's own with this agent; `storage`: survives a reload (the tab's session storage)
    */
-  constructor({ base = "/livelayer", token = null, agentId = null, storage = tabStorage() } = {}) {
+  constructor({ base = "/livelayer", token = null, agentId = null, storage = storageOf("sessionStorage") } = {}) {
     super();
     const http = new Http(base);
     this.#http = http;

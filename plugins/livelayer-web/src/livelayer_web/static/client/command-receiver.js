@@ -18,7 +18,7 @@ export class CommandReceiver {
 
   /**
    * @param {import("./http.js").Http} http
-   * @param {import("./tab-storage.js").TabStorage} storage
+   * @param {import("./storage.js").TabStorage} storage
    * @param {(message: Message, outcome: Outcome) => void} told
    */
   constructor(http, storage, told) {

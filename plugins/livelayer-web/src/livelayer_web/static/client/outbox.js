@@ -25,7 +25,7 @@ export class Outbox {
 
   /**
    * @param {import("./http.js").Http} http
-   * @param {import("./tab-storage.js").TabStorage} storage
+   * @param {import("./storage.js").TabStorage} storage
    * @param {() => void} changed
    * @param {(error: SessionError) => void} failed called with errors that concern the link, such as an unknown key
    */
