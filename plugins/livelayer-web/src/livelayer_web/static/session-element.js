@@ -4,6 +4,7 @@
 import { SessionClient } from "./client/client.js";
 import { PageCommands } from "./page/commands.js";
 import { SessionEvents } from "./page/events.js";
+import { upgrade } from "./view/dom.js";
 
 /** @import { TokenProvider } from "./client/link.js" */
 /** @import { Message } from "./client/types.js" */
@@ -69,7 +70,7 @@ export class LivelayerSession extends HTMLElement {
   }
 
   connectedCallback() {
-    this.#upgrade();
+    upgrade(this, PROPERTIES);
     const { client } = this;
     client.open();
     const options = { bubbles: true, composed: true, detail: { client } };
@@ -175,16 +176,6 @@ export class LivelayerSession extends HTMLElement {
     this.#connected = state.id;
     // The outcome is the session's state.
     client.connect().catch(() => {});
-  }
-
-  /** Properties that were set before the element was defined. */
-  #upgrade() {
-    for (const name of PROPERTIES) {
-      if (!Object.hasOwn(this, name)) continue;
-      const value = Reflect.get(this, name);
-      Reflect.deleteProperty(this, name);
-      Reflect.set(this, name, value);
-    }
   }
 }
 

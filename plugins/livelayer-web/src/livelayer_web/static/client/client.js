@@ -6,8 +6,7 @@ import { CommandReceiver } from "./command-receiver.js";
 import { SessionStore } from "./session-store.js";
 import { Http } from "./http.js";
 import { Lifecycle } from "./lifecycle.js";
-import { Link } from "./link.js";
-import { whenLive } from "./link.js";
+import { Link, whenLive } from "./link.js";
 import { LevelTicker } from "./audio-level.js";
 import { Media } from "./media.js";
 import { Outbox, uuid } from "./outbox.js";
@@ -15,7 +14,6 @@ import { SessionLocator } from "./session-locator.js";
 import { TabStorage, storageOf } from "./storage.js";
 import { Speaker } from "./speaker.js";
 import { Sources } from "./sources.js";
-import { ShownSurfaces } from "./shown-surfaces.js";
 
 /** @import { Info, Joined, LinkState, Message, SessionState, SourceKind } from "./types.js" */
 
@@ -47,7 +45,10 @@ export class SessionClient extends EventTarget {
   #outbox;
   #commands;
   #lifecycle;
-  #shownSurfaces = new ShownSurfaces();
+  /** The surfaces shown now, small or large. @type {Set<string>} */
+  #surfaces = new Set();
+  /** The heights of the pictures that surfaces want, in device pixels. @type {Map<string, number>} */
+  #heights = new Map();
   #levelTicker = new LevelTicker(() => this.level, (level) => this.#tell("level", level));
   /** Whether it has resumed what an earlier page of this tab left. */
   #resumed = false;
@@ -74,14 +75,14 @@ export class SessionClient extends EventTarget {
       place: (signal, anew, bearer) => locator.find(signal, anew, bearer),
     });
     this.#link.token = token;
-    this.#heartbeat = new Heartbeat(http, () => this.#shownSurfaces.wants, () => this.#link.lost());
+    this.#heartbeat = new Heartbeat(http, () => this.#wants, () => this.#link.lost());
     this.#speaker = new Speaker(this.#storage.read("muted", false), () => this.#tell("speaker"));
     this.#media = new Media(http, {
       changed: () => this.#mediaChanged(),
       sound: (track) => this.#speaker.attach(track),
       source: (kind) => this.#sources.track(kind),
       renewed: () => void this.#sources.renew(),
-      watched: () => this.#shownSurfaces.wants.video,
+      watched: () => this.#wants.video,
     });
     this.#sources = new Sources(http, {
       changed: () => this.#sourcesChanged(),
@@ -234,28 +235,39 @@ export class SessionClient extends EventTarget {
    */
   retainVideo(key, { height }) {
     this.retainSurface(key);
-    if (this.#shownSurfaces.retain(key, height)) this.#heartbeat.soon();
+    if (this.#heights.get(key) === height) return;
+    this.#heights.set(key, height);
+    this.#heartbeat.soon();
   }
 
   /** @param {string} key */
   releaseVideo(key) {
-    if (this.#shownSurfaces.release(key)) this.#heartbeat.soon();
+    if (this.#heights.delete(key)) this.#heartbeat.soon();
   }
 
   /** @param {string} key of a surface that is shown, small or large: an automatic connect waits for one */
   retainSurface(key) {
-    if (this.#shownSurfaces.show(key, true)) this.#tell("surfaces");
+    if (this.#surfaces.has(key)) return;
+    this.#surfaces.add(key);
+    this.#tell("surfaces");
   }
 
   /** @param {string} key */
   releaseSurface(key) {
     this.releaseVideo(key);
-    if (this.#shownSurfaces.show(key, false)) this.#tell("surfaces");
+    if (this.#surfaces.delete(key)) this.#tell("surfaces");
   }
 
   /** The surfaces shown now. @returns {ReadonlySet<string>} */
   get surfaces() {
-    return this.#shownSurfaces.shown;
+    return this.#surfaces;
+  }
+
+  /** @returns {import("./heartbeat.js").Wants} */
+  get #wants() {
+    // Audio continues in a hidden tab; video is for visible pages.
+    if (this.#heights.size === 0 || document.visibilityState !== "visible") return { video: false, audio: true };
+    return { video: true, audio: true, height: Math.max(1, Math.ceil(Math.max(...this.#heights.values()))) };
   }
 
   /** @param {SourceKind} kind asks the user, then the session; see `sources` */

@@ -262,22 +262,18 @@ function farewell(reason) {
  * @throws {SessionError} it was refused, has ended, or is not back in time
  */
 export function whenLive(client) {
-  /** @type {(value: void) => void} */
-  let succeed;
-  /** @type {(error: SessionError) => void} */
-  let fail;
-  /** @type {Promise<void>} */
-  const result = new Promise((resolve, reject) => [succeed, fail] = [resolve, reject]);
+  /** @type {PromiseWithResolvers<void>} */
+  const { promise, resolve, reject } = Promise.withResolvers();
   const look = () => {
     const { phase, code = "closed", detail = "this page has left the server" } = client.link;
-    if (phase === "live") succeed();
-    else if (["refused", "ended", "idle"].includes(phase)) fail(new SessionError(code, detail));
+    if (phase === "live") resolve();
+    else if (["refused", "ended", "idle"].includes(phase)) reject(new SessionError(code, detail));
   };
-  const late = () => fail(new SessionError("timeout", "the server cannot be reached"));
+  const late = () => reject(new SessionError("timeout", "the server cannot be reached"));
   const timer = setTimeout(late, LIVE * 1000);
   client.addEventListener("link", look);
   look();
-  return result.finally(() => {
+  return promise.finally(() => {
     clearTimeout(timer);
     client.removeEventListener("link", look);
   });

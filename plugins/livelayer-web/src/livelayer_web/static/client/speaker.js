@@ -43,7 +43,7 @@ export class Speaker {
   /** @param {boolean} muted by the user */
   mute(muted) {
     this.#set({ muted });
-    this.#apply();
+    if (this.#element !== null) this.#element.muted = muted;
     if (!muted && this.state.blocked) void this.unblock();
   }
 
@@ -111,10 +111,6 @@ export class Speaker {
     const { signal } = this.#gestures;
     const turnOn = () => void this.unblock();
     for (const kind of GESTURES) addEventListener(kind, turnOn, { signal, capture: true, passive: true });
-  }
-
-  #apply() {
-    if (this.#element !== null) this.#element.muted = this.state.muted;
   }
 
   /** @param {Partial<SpeakerState>} change */

@@ -2,7 +2,7 @@
 /** The row of buttons: microphone, camera, screen, sound, transcript, end. */
 
 import { SOURCES } from "../client/peer.js";
-import { h, set, show } from "./dom.js";
+import { h, label, set, show } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
 /** @import { Client, PanelActions, Scene, Source, SourceKind } from "./types.js" */
@@ -18,17 +18,6 @@ export function button(drawing, part, onclick) {
   const svg = icon(drawing);
   const properties = { type: "button", class: `switch ${part}`, part: `button ${part}`, onclick };
   return { element: h("button", properties, svg), icon: svg };
-}
-
-/**
- * Sets a button's label, for assistive technology and as a tooltip.
- *
- * @param {Element} element
- * @param {string} label
- */
-export function name(element, label) {
-  set(element, "aria-label", label);
-  set(element, "data-tip", label);
 }
 
 export class Controls {
@@ -77,12 +66,12 @@ export class Controls {
       this.#source(kind, client?.sources?.[kind], t);
     }
     const silent = Boolean(client?.speaker.muted || client?.speaker.blocked);
-    name(this.speaker.element, t(silent ? "unmute" : "mute"));
+    label(this.speaker.element, t(silent ? "unmute" : "mute"));
     set(this.speaker.element, "aria-pressed", String(silent));
     turn(this.speaker.icon, silent ? "speakerOff" : "speaker");
-    name(this.transcript.element, t("transcript"));
+    label(this.transcript.element, t("transcript"));
     set(this.transcript.element, "aria-pressed", String(choices.transcript));
-    name(this.end.element, t("end"));
+    label(this.end.element, t("end"));
     show(this.end.element, model.control);
   }
 
@@ -106,11 +95,10 @@ export class Controls {
     set(element, "aria-busy", source?.phase === "asking" ? "true" : null);
     set(element, "data-source", source?.phase ?? "off");
     if (kind === "microphone") {
-      const label = !held ? "microphoneOn" : on ? "microphoneMute" : "microphoneUnmute";
-      name(element, t(label));
+      label(element, t(!held ? "microphoneOn" : on ? "microphoneMute" : "microphoneUnmute"));
       turn(svg, on ? "microphone" : "microphoneOff");
     } else {
-      name(element, t(on ? `${kind}Off` : `${kind}On`));
+      label(element, t(on ? `${kind}Off` : `${kind}On`));
       if (kind === "camera") turn(svg, on ? "camera" : "cameraOff");
     }
   }

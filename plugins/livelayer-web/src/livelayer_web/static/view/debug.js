@@ -1,8 +1,8 @@
 // @ts-check
 /** The event log: every event of the session, to filter, pause and copy. */
 
-import { button, name } from "./controls.js";
-import { h, set, show, text } from "./dom.js";
+import { button } from "./controls.js";
+import { h, label, set, show, text } from "./dom.js";
 import { turn } from "./icons.js";
 
 /** @import { Line, SessionLog } from "./session-log.js" */
@@ -78,10 +78,10 @@ export class Debug {
     set(this.list, "aria-label", t("debugTitle"));
     set(this.input, "aria-label", t("debugFilter"));
     set(this.input, "placeholder", t("debugFilter"));
-    name(this.pause.element, t(this.#held ? "debugResume" : "debugPause"));
-    if (this.copy.icon.dataset.icon === "copy") name(this.copy.element, t("debugCopy"));
-    name(this.clear.element, t("debugClear"));
-    name(this.close.element, t("debugClose"));
+    label(this.pause.element, t(this.#held ? "debugResume" : "debugPause"));
+    if (this.copy.icon.dataset.icon === "copy") label(this.copy.element, t("debugCopy"));
+    label(this.clear.element, t("debugClear"));
+    label(this.close.element, t("debugClose"));
   }
 
   #changed = () => {
@@ -95,7 +95,7 @@ export class Debug {
   #hold() {
     this.#held = this.#held ? null : [...(this.#log?.lines ?? [])];
     turn(this.pause.icon, this.#held ? "play" : "pause");
-    if (this.#t) name(this.pause.element, this.#t(this.#held ? "debugResume" : "debugPause"));
+    if (this.#t) label(this.pause.element, this.#t(this.#held ? "debugResume" : "debugPause"));
     this.#draw();
   }
 
@@ -107,13 +107,13 @@ export class Debug {
       return; // not allowed: a person can still select the lines
     }
     turn(this.copy.icon, "check");
-    if (this.#t) name(this.copy.element, this.#t("debugCopied"));
+    if (this.#t) label(this.copy.element, this.#t("debugCopied"));
     this.copy.element.addEventListener("blur", () => this.#copyable(), { once: true });
   }
 
   #copyable() {
     turn(this.copy.icon, "copy");
-    if (this.#t) name(this.copy.element, this.#t("debugCopy"));
+    if (this.#t) label(this.copy.element, this.#t("debugCopy"));
   }
 
   #wanted() {

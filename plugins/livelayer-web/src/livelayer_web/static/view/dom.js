@@ -52,6 +52,17 @@ export function text(element, value) {
 }
 
 /**
+ * Sets a button's label, for assistive technology and as a tooltip.
+ *
+ * @param {Element} element
+ * @param {string} words
+ */
+export function label(element, words) {
+  set(element, "aria-label", words);
+  set(element, "data-tip", words);
+}
+
+/**
  * @param {HTMLElement} element
  * @param {boolean} shown
  */
@@ -69,10 +80,16 @@ export function takesText(target) {
 }
 
 /**
- * Whether an element is visible, and so can have the focus.
+ * Sets the properties that were set before the element was defined.
  *
- * @param {Element} element
+ * @param {HTMLElement} element
+ * @param {readonly string[]} names
  */
-export function seen(element) {
-  return element.checkVisibility({ visibilityProperty: true });
+export function upgrade(element, names) {
+  for (const name of names) {
+    if (!Object.hasOwn(element, name)) continue;
+    const value = Reflect.get(element, name);
+    Reflect.deleteProperty(element, name);
+    Reflect.set(element, name, value);
+  }
 }

@@ -1,8 +1,7 @@
 // @ts-check
 /** What the session's state means to a person: the phase, its texts, and the possible actions. */
 
-import { noticesOf, recoveringHint } from "./notices.js";
-import { refusal } from "./notices.js";
+import { noticesOf, recoveringHint, refusal } from "./notices.js";
 
 /** @import { Key, Translate } from "./strings.js" */
 /** @import { Agent, Client, Member, State } from "./types.js" */

@@ -6,7 +6,6 @@ import { icon } from "./icons.js";
 import { Menu } from "./menu.js";
 
 /** @import { Client, PanelActions, Scene } from "./types.js" */
-/** @typedef {{element: HTMLElement, button: HTMLButtonElement, words: HTMLElement}} Item */
 
 export class Options {
   /** @type {Client | null} */
@@ -46,28 +45,12 @@ export class Options {
 
   /**
    * @param {import("./icons.js").IconName} drawing
-   * @param {() => void} order
-   * @returns {Item}
+   * @param {() => void} press
    */
-  #item(drawing, order) {
+  #item(drawing, press) {
     const words = h("span", { class: "words" });
     const mark = h("span", { class: "mark", "aria-hidden": "true" }, icon("check"));
-    const button = h(
-      "button",
-      {
-        type: "button",
-        class: "item",
-        onclick: () => {
-          this.menu.toggle(false);
-          order();
-        },
-      },
-      icon(drawing),
-      words,
-      mark,
-    );
-    const element = h("li", {}, button);
-    this.menu.list.append(element);
-    return { element, button, words };
+    const button = this.menu.add(press, icon(drawing), words, mark);
+    return { element: /** @type {HTMLElement} */ (button.parentElement), button, words };
   }
 }

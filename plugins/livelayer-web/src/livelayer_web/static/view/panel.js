@@ -4,10 +4,10 @@
 import { Bubble, Tab } from "./bubble.js";
 import { Captions } from "./captions.js";
 import { Composer } from "./composer.js";
-import { Controls, button, name } from "./controls.js";
+import { Controls, button } from "./controls.js";
 import { Curtain } from "./curtain.js";
 import { Debug } from "./debug.js";
-import { h, set, show, text } from "./dom.js";
+import { h, label, set, show, text } from "./dom.js";
 import { FieldList } from "./fields.js";
 import { icon } from "./icons.js";
 import { SessionLog } from "./session-log.js";
@@ -110,7 +110,7 @@ export class Panel {
     this.panel.classList.toggle("writing", model.live || (client?.pending.length ?? 0) > 0);
     this.panel.classList.toggle("reading", model.live && choices.transcript);
     show(this.minimise.element, widget);
-    name(this.minimise.element, t("minimise"));
+    label(this.minimise.element, t("minimise"));
     show(this.hear, model.live && Boolean(client?.speaker.blocked) && !client?.speaker.muted);
     text(this.hearWords, t("hear", { name: model.name }));
     this.debug.follow(log);

@@ -1,7 +1,7 @@
 // @ts-check
 /** Messages that the server has not taken yet: being sent, or failed, with a choice. */
 
-import { h, set, show, text } from "./dom.js";
+import { h, label, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 
 /** @import { Client, Scene } from "./types.js" */
@@ -81,13 +81,4 @@ function reasonOf(code, t) {
  */
 function small(drawing, onclick) {
   return h("button", { type: "button", class: "small", onclick }, icon(drawing));
-}
-
-/**
- * @param {HTMLElement} element
- * @param {string} words
- */
-function label(element, words) {
-  set(element, "aria-label", words);
-  set(element, "data-tip", words);
 }
