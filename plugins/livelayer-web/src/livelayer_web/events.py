@@ -12,8 +12,6 @@ from livelayer_bus.events import Event
 from livelayer_bus.jsonl import utc
 from livelayer_bus.state import SessionState
 
-from .media import Quality
-
 Bye: TypeAlias = Literal["unmounted", "revoked", "closed"]
 """Why a stream ends. After `unmounted` the page tries again."""
 
@@ -38,15 +36,6 @@ class _Event(msgspec.Struct, frozen=True, tag="event", tag_field="line"):
     event: Event
 
 
-class _Lagged(msgspec.Struct, frozen=True, tag="lagged", tag_field="line"):
-    missed: int
-
-
-class _Command(msgspec.Struct, frozen=True):
-    number: int
-    message: msgspec.Raw
-
-
 class ShownQuality(msgspec.Struct, frozen=True):
     """The quality that a page is sent."""
 
@@ -61,16 +50,6 @@ class Info(msgspec.Struct, frozen=True):
     viewers: int
     active: bool
     quality: ShownQuality | None
-
-    @classmethod
-    def of(cls, viewers: int, active: bool, quality: Quality | None) -> Info:
-        """The record for this quality."""
-        shown = ShownQuality(quality.height, quality.bitrate) if quality is not None else None
-        return cls(viewers, active, shown)
-
-
-class _ByeData(msgspec.Struct, frozen=True):
-    reason: Bye
 
 
 def snapshot_frame(state: SessionState, resumed_after: str | None = None) -> bytes:
@@ -95,12 +74,12 @@ def event_frame(session_id: str, record: Record[Event]) -> bytes:
 
 def lagged_frame(missed: int) -> bytes:
     """Events that this stream lost; a snapshot follows."""
-    return _frame("lagged", _Lagged(missed))
+    return _frame("lagged", {"line": "lagged", "missed": missed})
 
 
 def command_frame(number: int, message: bytes) -> bytes:
     """A command for the page to carry out."""
-    return _frame("command", _Command(number, msgspec.Raw(message)))
+    return _frame("command", {"number": number, "message": msgspec.Raw(message)})
 
 
 def info_frame(info: Info) -> bytes:
@@ -110,10 +89,10 @@ def info_frame(info: Info) -> bytes:
 
 def bye_frame(reason: Bye) -> bytes:
     """The stream ends."""
-    return _frame("bye", _ByeData(reason))
+    return _frame("bye", {"reason": reason})
 
 
-def _frame(event: str, data: msgspec.Struct, cursor: str | None = None) -> bytes:
+def _frame(event: str, data: object, cursor: str | None = None) -> bytes:
     text = _encoder.encode(data)
     # A line break can only be white space of a raw payload.
     if b"\n" in text or b"\r" in text:

@@ -35,8 +35,8 @@ from .viewers import BEAT_SECONDS, SILENCE_SECONDS, Viewer
 ViewOf: TypeAlias = Callable[[Request], SessionView]
 """Finds the session view of a request; raises a problem if there is none."""
 Handler: TypeAlias = Callable[[Request, SessionView], Awaitable[ASGIApp]]
+PageHandler: TypeAlias = Callable[[Request, SessionView, Viewer], Awaitable[ASGIApp | None]]
 
-_NOTHING: Final = 204
 _ACCEPTED: Final = 202
 
 
@@ -60,6 +60,19 @@ def viewer_of(request: Request, view: SessionView, grant: Grant | None = None) -
     return viewer
 
 
+def _of_page(handler: PageHandler, grant: Grant | None = None, status: int = 204) -> Handler:
+    """Handles requests of a page that has joined, and was granted `grant`.
+
+    Without an answer of its own, the answer is `status`.
+    """
+
+    async def handle(request: Request, view: SessionView) -> ASGIApp:
+        answer = await handler(request, view, viewer_of(request, view, grant))
+        return answer if answer is not None else Response(status_code=status)
+
+    return handle
+
+
 # Being there ----------------------------------------------------------------------------------
 
 
@@ -67,7 +80,7 @@ async def _join(request: Request, view: SessionView) -> Response:
     body = await read_json(request, JoinBody)
     viewer, key = view.join(key_of(request), body.previous)
     if body.page is not None:
-        viewer.page = body.page.info()
+        viewer.page = body.page
     options, session = view.options, view.session
     joined = Joined(
         key=key,
@@ -86,25 +99,21 @@ async def _join(request: Request, view: SessionView) -> Response:
     return answer_json(joined, 201)
 
 
-async def _leave(request: Request, view: SessionView) -> Response:
-    view.viewers.leave(viewer_of(request, view))
-    return Response(status_code=_NOTHING)
+async def _leave(request: Request, view: SessionView, viewer: Viewer) -> None:
+    view.viewers.leave(viewer)
 
 
-async def _beat(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view)
+async def _beat(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, BeatBody)
     if body.page is not None:
-        viewer.page = body.page.info()
+        viewer.page = body.page
     if body.wants is not None:
         view.want(viewer, body.wants)
     if body.used and "talk" in viewer.grants:
         view.use(viewer)
-    return Response(status_code=_NOTHING)
 
 
-async def _events(request: Request, view: SessionView) -> ASGIApp:
-    viewer = viewer_of(request, view, "watch")
+async def _events(request: Request, view: SessionView, viewer: Viewer) -> ASGIApp:
     return view.stream(viewer, request.headers.get("last-event-id") or None)
 
 
@@ -141,27 +150,22 @@ async def _end_whep(request: Request, view: SessionView) -> Response:
     if not viewer.silent and viewer_of(request, view) is not viewer:
         raise not_granted("end another page's connection")
     await connection.aclose()
-    return Response(status_code=_NOTHING)
+    return Response(status_code=204)
 
 
-async def _take(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view, "talk")
+async def _take(request: Request, view: SessionView, viewer: Viewer) -> Response:
     owner = await view.sources.take(viewer, _kind_of(request))
     view.use(viewer)
     return answer_json(Owner(owner))
 
 
-async def _mute(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view, "talk")
+async def _mute(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, MutedBody)
     view.sources.mute(viewer, _kind_of(request), body.muted)
-    return Response(status_code=_NOTHING)
 
 
-async def _give_back(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view, "talk")
+async def _give_back(request: Request, view: SessionView, viewer: Viewer) -> None:
     await view.sources.give_back(viewer, _kind_of(request))
-    return Response(status_code=_NOTHING)
 
 
 def _kind_of(request: Request) -> SourceKind:
@@ -174,39 +178,30 @@ def _kind_of(request: Request) -> SourceKind:
 # Talking ----------------------------------------------------------------------------------------
 
 
-async def _message(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view, "talk")
+async def _message(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, MessageBody, "message")
     view.use(viewer)
     await view.messages.send(body.id, body.message)
-    return Response(status_code=_ACCEPTED)
 
 
-async def _answer(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view, "talk")
+async def _answer(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, AnswerBody)
     number: int = request.path_params["number"]
     await view.pages.answer(viewer, number, body.ok, body.reason, body.replies)
-    return Response(status_code=_NOTHING)
 
 
-async def _connect(request: Request, view: SessionView) -> Response:
-    viewer_of(request, view, "control")
+async def _connect(request: Request, view: SessionView, viewer: Viewer) -> None:
     try:
         await view.session.connect()
     except LivelayerError as exc:
         raise not_connecting(exc) from exc
-    return Response(status_code=_ACCEPTED)
 
 
-async def _disconnect(request: Request, view: SessionView) -> Response:
-    viewer_of(request, view, "control")
+async def _disconnect(request: Request, view: SessionView, viewer: Viewer) -> None:
     await view.session.disconnect()
-    return Response(status_code=_ACCEPTED)
 
 
-async def _switch(request: Request, view: SessionView) -> Response:
-    viewer_of(request, view, "control")
+async def _switch(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, AgentBody)
     if body.agent_id not in {agent.id for agent in view.options.agents}:
         raise unknown_agent()
@@ -216,26 +211,25 @@ async def _switch(request: Request, view: SessionView) -> Response:
         raise
     except LivelayerError as exc:
         raise not_connecting(exc) from exc
-    return Response(status_code=_ACCEPTED)
 
 
 # The table --------------------------------------------------------------------------------------
 
 _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/viewers", _join),
-    ("DELETE", "/viewers/me", _leave),
-    ("POST", "/viewers/me/beat", _beat),
-    ("GET", "/events", _events),
+    ("DELETE", "/viewers/me", _of_page(_leave)),
+    ("POST", "/viewers/me/beat", _of_page(_beat)),
+    ("GET", "/events", _of_page(_events, "watch")),
     ("POST", "/whep", _whep),
     ("DELETE", "/whep/{connection}", _end_whep),
-    ("PUT", "/sources/{kind}", _take),
-    ("PATCH", "/sources/{kind}", _mute),
-    ("DELETE", "/sources/{kind}", _give_back),
-    ("POST", "/messages", _message),
-    ("POST", "/commands/{number:int}", _answer),
-    ("POST", "/control/connect", _connect),
-    ("POST", "/control/disconnect", _disconnect),
-    ("POST", "/control/agent", _switch),
+    ("PUT", "/sources/{kind}", _of_page(_take, "talk")),
+    ("PATCH", "/sources/{kind}", _of_page(_mute, "talk")),
+    ("DELETE", "/sources/{kind}", _of_page(_give_back, "talk")),
+    ("POST", "/messages", _of_page(_message, "talk", _ACCEPTED)),
+    ("POST", "/commands/{number:int}", _of_page(_answer, "talk")),
+    ("POST", "/control/connect", _of_page(_connect, "control", _ACCEPTED)),
+    ("POST", "/control/disconnect", _of_page(_disconnect, "control", _ACCEPTED)),
+    ("POST", "/control/agent", _of_page(_switch, "control", _ACCEPTED)),
 )
 
 

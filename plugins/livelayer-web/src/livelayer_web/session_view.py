@@ -13,7 +13,7 @@ import anyio.abc
 from livelayer_bus import ClosedError
 from livelayer_bus.surfaces import SurfaceSession
 
-from .events import Bye, Info
+from .events import Bye, Info, ShownQuality
 from .http.server import server_is_shutting_down
 from .media import Media, MediaConnection
 from .messages import Messages
@@ -318,7 +318,8 @@ class SessionView:
 
     def _info(self, viewer: Viewer) -> Info:
         quality = viewer.connection.quality if viewer.connection is not None else None
-        return Info.of(len(self.viewers), self.viewers.active is viewer, quality)
+        shown = ShownQuality(quality.height, quality.bitrate) if quality is not None else None
+        return Info(len(self.viewers), self.viewers.active is viewer, shown)
 
 
 def _apply(wants: Wants, connection: MediaConnection) -> None:

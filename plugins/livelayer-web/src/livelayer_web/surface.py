@@ -226,10 +226,10 @@ class WebSurface:
         """Its statistics so far."""
         shown = self._views()
         return WebStatistics(
-            viewers=viewers_of(shown) if shown else None,
-            streams=streams_of(shown) if shown else None,
-            messages=messages_of(shown) if shown else None,
-            commands=commands_of(shown) if shown else None,
+            viewers=viewers_of(shown),
+            streams=streams_of(shown),
+            messages=messages_of(shown),
+            commands=commands_of(shown),
             media=tuple(view.media.statistics() for view in shown),
             guard=self._guard.statistics(),
             tokens=self._tokens.statistics() if self._tokens is not None else None,

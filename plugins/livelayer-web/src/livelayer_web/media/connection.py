@@ -137,9 +137,7 @@ class MediaConnection:
         sources: dict[SourceKind, SourceStatistics] = {
             kind: source.statistics() for kind, source in self._sources.items()
         }
-        return ConnectionStatistics(
-            self._downlink.video_statistics(), self._downlink.audio_statistics(), sources
-        )
+        return ConnectionStatistics(*self._downlink.statistics(), sources)
 
     def tick(self, now: float) -> None:
         """Check timeouts and the quality. The hub calls it about once a second."""

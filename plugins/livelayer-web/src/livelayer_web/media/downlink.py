@@ -76,11 +76,9 @@ class Downlink:
         source = self._video_reader.source
         return source.quality if isinstance(source, VideoEncoding) else None
 
-    def video_statistics(self) -> PacketReaderStatistics:
-        return self._video_reader.statistics()
-
-    def audio_statistics(self) -> PacketReaderStatistics:
-        return self._audio_reader.statistics()
+    def statistics(self) -> tuple[PacketReaderStatistics, PacketReaderStatistics]:
+        """The video and the audio that the page was sent."""
+        return self._video_reader.statistics(), self._audio_reader.statistics()
 
     def watch_reports(self, sender: RTCRtpSender) -> None:
         """Adapt to what the page's receiver reports about the video."""
