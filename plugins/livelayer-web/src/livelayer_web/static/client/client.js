@@ -5,7 +5,7 @@ import { Heartbeat } from "./heartbeat.js";
 import { CommandReceiver } from "./command-receiver.js";
 import { SessionStore } from "./session-store.js";
 import { Http } from "./http.js";
-import { Lifecycle } from "./lifecycle.js";
+import { watchLifecycle } from "./lifecycle.js";
 import { Link, whenLive } from "./link.js";
 import { LevelTicker } from "./audio-level.js";
 import { Media } from "./media.js";
@@ -44,7 +44,8 @@ export class SessionClient extends EventTarget {
   #sources;
   #outbox;
   #commands;
-  #lifecycle;
+  /** @type {AbortController | null} */
+  #lifecycle = null;
   /** The surfaces shown now, small or large. @type {Set<string>} */
   #surfaces = new Set();
   /** The heights of the pictures that surfaces want, in device pixels. @type {Map<string, number>} */
@@ -95,15 +96,6 @@ export class SessionClient extends EventTarget {
     this.#commands = new CommandReceiver(http, this.#storage, ({ type }, { ok, reason }) =>
       this.#tell("command", { command: type, ok, reason }),
     );
-    this.#lifecycle = new Lifecycle({
-      leave: () => this.#leave(),
-      remember: () => this.#remember(),
-      forget: () => this.#storage.take(),
-      back: () => this.#link.open(),
-      wake: () => this.#wake(),
-      seen: () => this.#heartbeat.soon(),
-      used: () => this.markUsed(),
-    });
   }
 
   /** @returns {LinkState} */
@@ -163,13 +155,14 @@ export class SessionClient extends EventTarget {
       this.#store = new SessionStore(left?.cursor ?? null);
       this.#hint = left?.media ?? false;
     }
-    this.#lifecycle.start();
+    this.#lifecycle ??= this.#watch();
     this.#link.open();
   }
 
   /** Leaves the server; the session continues without this page. */
   close() {
-    this.#lifecycle.stop();
+    this.#lifecycle?.abort();
+    this.#lifecycle = null;
     this.#heartbeat.stop();
     this.#sources.close();
     this.#media.close();
@@ -384,6 +377,25 @@ export class SessionClient extends EventTarget {
     this.#outbox.update(there && talk);
     const wanted = phase === undefined ? this.#hint : phase === "connected" || phase === "connecting";
     this.#media.update(wanted || this.#sources.busy, this.#link.joined !== null);
+  }
+
+  #watch() {
+    const wake = () => this.#wake();
+    return watchLifecycle({
+      leave: () => this.#leave(),
+      remember: () => this.#remember(),
+      resume: () => {
+        this.#storage.take();
+        wake();
+      },
+      back: () => {
+        this.#storage.take();
+        this.#link.open();
+      },
+      wake,
+      seen: () => (document.visibilityState === "visible" ? wake() : this.#heartbeat.soon()),
+      used: () => this.markUsed(),
+    });
   }
 
   #remember() {

@@ -81,10 +81,7 @@ export class Http {
     }
   }
 
-  /**
-   * @param {Request} request
-   * @returns {{headers: Record<string, string>, body?: string}}
-   */
+  /** @param {Request} request @returns {{headers: Record<string, string>, body?: string}} */
   #content({ json, text, type, bearer = this.key, headers = {} }) {
     /** @type {Record<string, string>} */
     const all = { ...headers };
@@ -95,10 +92,7 @@ export class Http {
   }
 }
 
-/**
- * @param {Response} answer
- * @returns {Promise<SessionError>}
- */
+/** @param {Response} answer @returns {Promise<SessionError>} */
 async function problem(answer) {
   const { status } = answer;
   const wait = Number(answer.headers.get("retry-after") ?? Number.NaN);

@@ -46,10 +46,7 @@ export class Link {
   #refused = null;
   #gone = false;
 
-  /**
-   * @param {import("./http.js").Http} http
-   * @param {LinkHooks} hooks
-   */
+  /** @param {import("./http.js").Http} http @param {LinkHooks} hooks */
   constructor(http, hooks) {
     this.http = http;
     this.hooks = hooks;
@@ -246,10 +243,7 @@ export class Link {
   }
 }
 
-/**
- * @param {string} reason
- * @returns {SessionError}
- */
+/** @param {string} reason @returns {SessionError} */
 function farewell(reason) {
   if (reason === "revoked") return new SessionError("revoked", "this page may no longer watch", { status: 401 });
   if (reason === "unmounted") return new SessionError("unmounted", "the surface is not mounted now", { status: 503 });

@@ -57,10 +57,7 @@ export class Peer {
     }
   }
 
-  /**
-   * @param {SourceKind} kind
-   * @param {MediaStreamTrack | null} track
-   */
+  /** @param {SourceKind} kind @param {MediaStreamTrack | null} track */
   async send(kind, track) {
     if (!this.ended) await this.#senders[kind].replaceTrack(track);
   }
@@ -97,10 +94,7 @@ export class Peer {
     await connection.setRemoteDescription({ type: "answer", sdp });
   }
 
-  /**
-   * @param {AbortSignal} signal
-   * @returns {Promise<void>}
-   */
+  /** @param {AbortSignal} signal @returns {Promise<void>} */
   #connected(signal) {
     const connection = this.#connection;
     const end = new AbortController();

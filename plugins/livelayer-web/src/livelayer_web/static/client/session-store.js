@@ -50,10 +50,7 @@ export class SessionStore {
   }
 }
 
-/**
- * @param {string | null} cursor
- * @returns {[string | null, number]}
- */
+/** @param {string | null} cursor @returns {[string | null, number]} */
 function parse(cursor) {
   const match = cursor === null ? null : /^(.+):(\d+)$/.exec(cursor);
   return match === null ? [null, 0] : [match[1], Number(match[2])];

@@ -21,10 +21,7 @@ export class Speaker {
   #stream = null;
   #gestures = new AbortController();
 
-  /**
-   * @param {boolean} muted
-   * @param {() => void} changed
-   */
+  /** @param {boolean} muted @param {() => void} changed */
   constructor(muted, changed) {
     this.state = { muted, blocked: false };
     this.changed = changed;

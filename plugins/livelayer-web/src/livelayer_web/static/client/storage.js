@@ -46,10 +46,7 @@ export class TabStorage {
     return readJson(this.storage, `${this.name}:${part}`, otherwise);
   }
 
-  /**
-   * @param {string} part
-   * @param {unknown} value null: forget it
-   */
+  /** @param {string} part @param {unknown} value null: forget it */
   write(part, value) {
     writeJson(this.storage, `${this.name}:${part}`, value);
   }

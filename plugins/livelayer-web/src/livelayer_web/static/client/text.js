@@ -1,10 +1,7 @@
 // @ts-check
 /** Length and order of strings as in Python: by code points, not by UTF-16 units. */
 
-/**
- * @param {string} text
- * @returns {number} code points
- */
+/** @param {string} text @returns {number} code points */
 export function length(text) {
   let count = 0;
   for (const _ of text) count += 1;

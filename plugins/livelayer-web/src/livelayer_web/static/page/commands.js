@@ -33,10 +33,7 @@ const ROOM = 256; // bytes left for the envelope of a message
 /** @type {Outcome} */
 const DONE = { ok: true };
 
-/**
- * @param {Reason} reason
- * @returns {Outcome}
- */
+/** @param {Reason} reason @returns {Outcome} */
 const no = (reason) => ({ ok: false, reason });
 
 export class PageCommands {

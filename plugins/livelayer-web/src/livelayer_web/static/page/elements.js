@@ -29,10 +29,7 @@ export function find(selector) {
   return elements.find(isShown) ?? elements[0] ?? null;
 }
 
-/**
- * @param {Element} element
- * @returns {boolean} whether it is laid out and not hidden
- */
+/** @param {Element} element @returns {boolean} whether it is laid out and not hidden */
 export function isShown(element) {
   if (element.getClientRects().length === 0) return false;
   return element.checkVisibility?.({ visibilityProperty: true, opacityProperty: false }) ?? true;
@@ -60,10 +57,7 @@ export function findForm(id) {
   return byName(findForms(), FORM_NAMES, id)[0] ?? null;
 }
 
-/**
- * @param {HTMLElement} form
- * @returns {string} the first of its names, or ""
- */
+/** @param {HTMLElement} form @returns {string} the first of its names, or "" */
 export function formId(form) {
   return firstName(form, FORM_NAMES);
 }
@@ -90,10 +84,7 @@ const FORM_NAMES = [(element) => mark(element, "form"), id, name];
 /** @type {readonly NameOf[]} */
 const FIELD_NAMES = [(element) => mark(element, "field"), name, id];
 
-/**
- * @param {Element} element
- * @param {readonly NameOf[]} names
- */
+/** @param {Element} element @param {readonly NameOf[]} names */
 function firstName(element, names) {
   for (const of of names) if (of(element)) return /** @type {string} */ (of(element));
   return "";
@@ -150,10 +141,7 @@ export function fieldsNamed(form, wanted) {
   return byName(fieldsOf(form), FIELD_NAMES, wanted);
 }
 
-/**
- * @param {HTMLElement} field
- * @returns {string} what names it for a person
- */
+/** @param {HTMLElement} field @returns {string} what names it for a person */
 export function labelOf(field) {
   const labels = "labels" in field ? /** @type {NodeListOf<HTMLLabelElement> | null} */ (field.labels) : null;
   return (

@@ -27,10 +27,7 @@ export class SessionEvents {
   /** @type {readonly TranscriptEntry[]} */
   #transcript = [];
 
-  /**
-   * @param {HTMLElement} element
-   * @param {SessionClient} client
-   */
+  /** @param {HTMLElement} element @param {SessionClient} client */
   constructor(element, client) {
     this.element = element;
     this.client = client;
@@ -97,10 +94,7 @@ export class SessionEvents {
     if (from_agent && AGENT_EVENTS.has(type)) this.#dispatch("agent-event", { type, message });
   }
 
-  /**
-   * @param {string} name
-   * @param {unknown} detail
-   */
+  /** @param {string} name @param {unknown} detail */
   #dispatch(name, detail) {
     this.element.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
   }

@@ -55,11 +55,7 @@ export class Bubble {
 export class Tab {
   /** @param {() => void} open */
   constructor(open) {
-    this.element = h(
-      "button",
-      { type: "button", class: "tab", part: "tab", onclick: open },
-      icon("transcript"),
-    );
+    this.element = h("button", { type: "button", class: "tab", part: "tab", onclick: open }, icon("transcript"));
   }
 
   /** @param {Scene} scene */

@@ -1,6 +1,7 @@
 // @ts-check
 /** The composer: a field that grows, its limit in bytes, and messages that are not sent yet. */
 
+import { messageBytes } from "../client/outbox.js";
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { SessionLog } from "./session-log.js";
@@ -9,8 +10,7 @@ import { PendingMessages } from "./pending-messages.js";
 /** @import { Scene } from "./types.js" */
 
 const NEARLY_FULL = 0.8; // of the limit: from here on the rest is shown
-const encoder = new TextEncoder();
-const EMPTY = bytes("");
+const EMPTY = messageBytes("");
 
 export class Composer {
   /** @type {Scene | null} */
@@ -47,7 +47,7 @@ export class Composer {
       this.field,
       this.button,
     );
-    this.element = h("div", { class: "writing" }, this.pending.element, this.form, this.limit);
+    this.element = h("div", { class: "writing" }, this.pending, this.form, this.limit);
   }
 
   /** @param {Scene} scene */
@@ -72,7 +72,7 @@ export class Composer {
     if (this.#scene === null) return;
     const { client, model, t } = this.#scene;
     const limit = client?.joined?.max_message_bytes ?? Infinity;
-    const size = bytes(this.field.value);
+    const size = messageBytes(this.field.value);
     const left = limit - size;
     show(this.limit, size > limit * NEARLY_FULL);
     text(this.limit, left < 0 ? t("tooLong", { count: -left }) : t("bytesLeft", { count: left }));
@@ -96,13 +96,4 @@ export class Composer {
     this.#measure();
     this.field.focus();
   }
-}
-
-/**
- * The bytes of the message on the wire.
- *
- * @param {string} words
- */
-function bytes(words) {
-  return encoder.encode(JSON.stringify({ type: "user_message", text: words })).length;
 }

@@ -47,10 +47,10 @@ export class Controls {
     this.element = h(
       "div",
       { class: "controls", part: "controls", role: "group" },
-      ...SOURCES.map((kind) => this.sources[kind].element),
-      this.speaker.element,
-      this.transcript.element,
-      this.end.element,
+      ...SOURCES.map((kind) => this.sources[kind]),
+      this.speaker,
+      this.transcript,
+      this.end,
     );
   }
 

@@ -39,12 +39,11 @@ export class Debug {
     this.title = h("h2", { class: "heading" });
     this.count = h("p", { class: "count" });
     this.list = h("ol", { class: "events", tabindex: "0" });
-    const tools = [this.pause, this.copy, this.clear].map((one) => one.element);
     this.element = h(
       "section",
       { class: "debug", part: "debug", hidden: true },
-      h("div", { class: "row" }, this.title, this.count, this.close.element),
-      h("div", { class: "row" }, this.input, ...tools),
+      h("div", { class: "row" }, this.title, this.count, this.close),
+      h("div", { class: "row" }, this.input, this.pause, this.copy, this.clear),
       this.list,
     );
   }

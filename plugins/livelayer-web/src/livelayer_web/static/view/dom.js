@@ -1,7 +1,7 @@
 // @ts-check
 /** Creates and updates elements; never parses markup, so no text can become markup. */
 
-/** @typedef {Node | string | null | undefined | false} Child */
+/** @typedef {Node | {element: Node} | string | null | undefined | false} Child a part stands for its element */
 /** @typedef {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} Properties */
 
 /**
@@ -21,7 +21,9 @@ export function h(tag, properties = {}, ...children) {
     if (typeof value === "function") element.addEventListener(name.slice(2), value);
     else set(element, name, value);
   }
-  for (const child of children) if (child || child === "") element.append(child);
+  for (const child of children) {
+    if (child || child === "") element.append(typeof child === "object" && "element" in child ? child.element : child);
+  }
   return element;
 }
 
@@ -62,10 +64,7 @@ export function label(element, words) {
   set(element, "data-tip", words);
 }
 
-/**
- * @param {HTMLElement} element
- * @param {boolean} shown
- */
+/** @param {HTMLElement} element @param {boolean} shown */
 export function show(element, shown) {
   if (element.hidden === shown) element.hidden = !shown;
 }

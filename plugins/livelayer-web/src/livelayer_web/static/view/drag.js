@@ -60,10 +60,7 @@ export class Drag {
     return true;
   }
 
-  /**
-   * @param {HTMLElement} handle
-   * @param {PointerEvent} event
-   */
+  /** @param {HTMLElement} handle @param {PointerEvent} event */
   #press(handle, event) {
     if (event.button !== 0 || this.#grip || !this.carrier.enabled()) return;
     const inner = /** @type {Element} */ (event.target).closest("button, a, input, textarea");
@@ -113,10 +110,7 @@ export class Drag {
     return left === this.carrier.rtl() ? "end" : "start";
   }
 
-  /**
-   * @param {Place} place
-   * @param {DOMRect} from
-   */
+  /** @param {Place} place @param {DOMRect} from */
   #settle(place, from = this.carrier.element.getBoundingClientRect()) {
     this.carrier.settle(place);
     const { element } = this.carrier;

@@ -73,10 +73,7 @@ export class FieldList {
     );
   }
 
-  /**
-   * @param {Scene} scene
-   * @param {Fields | null} fields
-   */
+  /** @param {Scene} scene @param {Fields | null} fields */
   update({ model, t }, fields) {
     show(this.element, model.live && (fields?.known.size ?? 0) > 0);
     text(this.heading, t("fields"));

@@ -22,10 +22,7 @@ export class LevelAnimation {
     this.tick = tick;
   }
 
-  /**
-   * @param {Client | null} client
-   * @param {boolean} wanted
-   */
+  /** @param {Client | null} client @param {boolean} wanted */
   run(client, wanted) {
     this.#client = client;
     const moving = wanted && client !== null && !still();

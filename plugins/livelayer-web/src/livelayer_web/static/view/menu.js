@@ -7,10 +7,7 @@ import { icon } from "./icons.js";
 /** @import { Child } from "./dom.js" */
 
 export class Menu {
-  /**
-   * @param {import("./icons.js").IconName} drawing
-   * @param {string} name of the part
-   */
+  /** @param {import("./icons.js").IconName} drawing @param {string} name of the part */
   constructor(drawing, name) {
     this.opener = h(
       "button",

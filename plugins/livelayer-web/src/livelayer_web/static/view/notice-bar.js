@@ -39,10 +39,7 @@ export class NoticeBar {
     show(this.element, present.size > 0);
   }
 
-  /**
-   * @param {Notice} notice
-   * @param {import("./strings.js").Translate} t
-   */
+  /** @param {Notice} notice @param {import("./strings.js").Translate} t */
   #draw(notice, t) {
     const row = this.#rows.get(notice.id) ?? this.#add(notice.id);
     set(row.row, "data-tone", notice.tone);

@@ -26,10 +26,7 @@ export class Options {
     this.hide = this.#item("eyeOff", () => actions.choose({ display: "hidden" }));
   }
 
-  /**
-   * @param {Scene} scene
-   * @param {boolean} debugging
-   */
+  /** @param {Scene} scene @param {boolean} debugging */
   update({ client, t, choices, widget }, debugging) {
     this.#client = client;
     this.menu.name(t("options"));
@@ -43,10 +40,7 @@ export class Options {
     show(this.hide.element, widget);
   }
 
-  /**
-   * @param {import("./icons.js").IconName} drawing
-   * @param {() => void} press
-   */
+  /** @param {import("./icons.js").IconName} drawing @param {() => void} press */
   #item(drawing, press) {
     const words = h("span", { class: "words" });
     const mark = h("span", { class: "mark", "aria-hidden": "true" }, icon("check"));

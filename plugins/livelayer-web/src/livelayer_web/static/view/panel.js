@@ -33,12 +33,7 @@ export class Panel {
     this.hearWords = h("span");
     const hear = { type: "button", class: "hear", part: "action", onclick: () => actions.act("hear") };
     this.hear = h("button", { ...hear, hidden: true }, icon("speakerOff"), this.hearWords);
-    this.stage = new Stage(
-      this.curtain.element,
-      this.captions.element,
-      this.preview.element,
-      this.hear,
-    );
+    this.stage = new Stage(this.curtain, this.captions, this.preview, this.hear);
     this.status = new Status();
     this.team = new Team(actions);
     this.options = new Options(actions);
@@ -49,31 +44,17 @@ export class Panel {
     this.controls = new Controls(actions);
     this.composer = new Composer();
     this.debug = new Debug(actions.toggleDebug);
-    this.head = h(
-      "div",
-      { class: "head", part: "head" },
-      this.status.element,
-      this.team.element,
-      this.options.element,
-      this.minimise.element,
-    );
+    this.head = h("div", { class: "head", part: "head" }, this.status, this.team, this.options, this.minimise);
     this.side = h(
       "div",
       { class: "side", part: "side" },
-      this.transcript.element,
-      this.fields.element,
-      this.notices.element,
-      this.composer.element,
-      this.controls.element,
+      this.transcript,
+      this.fields,
+      this.notices,
+      this.composer,
+      this.controls,
     );
-    this.panel = h(
-      "div",
-      { class: "panel", part: "panel" },
-      this.stage.element,
-      this.head,
-      this.side,
-      this.debug.element,
-    );
+    this.panel = h("div", { class: "panel", part: "panel" }, this.stage, this.head, this.side, this.debug);
     this.bubble = new Bubble(() => actions.choose({ display: "expanded" }));
     this.tab = new Tab(() => actions.choose({ display: "minimized" }));
     this.element = h(
@@ -82,9 +63,9 @@ export class Panel {
       this.announcer.status,
       this.announcer.log,
       this.panel,
-      this.bubble.element,
+      this.bubble,
       this.bubble.hint,
-      this.tab.element,
+      this.tab,
     );
   }
 
@@ -116,10 +97,8 @@ export class Panel {
     this.debug.follow(log);
     const looking = { ...scene, awake: scene.awake && display === "expanded" };
     for (const part of [this.stage, this.preview]) part.update(looking);
-    for (const part of [this.captions, this.curtain, this.status, this.team, this.notices]) {
-      part.update(scene);
-    }
-    for (const part of [this.transcript, this.controls, this.composer, this.debug]) {
+    const { captions, curtain, status, team, notices, transcript, controls, composer, debug } = this;
+    for (const part of [captions, curtain, status, team, notices, transcript, controls, composer, debug]) {
       part.update(scene);
     }
     this.options.update(scene, this.debug.open);

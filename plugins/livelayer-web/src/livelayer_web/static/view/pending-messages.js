@@ -75,10 +75,7 @@ function reasonOf(code, t) {
   return key === undefined ? "" : t(key);
 }
 
-/**
- * @param {import("./icons.js").IconName} drawing
- * @param {() => void} onclick
- */
+/** @param {import("./icons.js").IconName} drawing @param {() => void} onclick */
 function small(drawing, onclick) {
   return h("button", { type: "button", class: "small", onclick }, icon(drawing));
 }

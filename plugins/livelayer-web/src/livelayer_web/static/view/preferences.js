@@ -71,10 +71,7 @@ export class Preferences {
   }
 }
 
-/**
- * @param {string} key
- * @returns {Partial<Choices>}
- */
+/** @param {string} key @returns {Partial<Choices>} */
 function read(key) {
   /** @type {Partial<Choices>} */
   const choices = {};

@@ -14,12 +14,7 @@ export class Preview {
       camera: h("div", { class: "own-box camera" }, this.camera),
       screen: h("div", { class: "own-box screen" }, this.screen),
     };
-    this.element = h(
-      "div",
-      { class: "previews", part: "previews" },
-      this.boxes.camera,
-      this.boxes.screen,
-    );
+    this.element = h("div", { class: "previews", part: "previews" }, this.boxes.camera, this.boxes.screen);
   }
 
   /** @param {Scene} scene */

@@ -48,10 +48,7 @@ export class SessionLog extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  /**
-   * @param {Client} client
-   * @param {Event} event
-   */
+  /** @param {Client} client @param {Event} event */
   #take(client, event) {
     const { detail, line } = /** @type {CustomEvent & {line?: any}} */ (event);
     const { event: kind = `command ${detail?.command ?? ""}`, ...rest } = detail ?? {};

@@ -3,6 +3,7 @@
 
 import { h, set, show, text } from "./dom.js";
 
+/** @import { Child } from "./dom.js" */
 /** @import { Scene } from "./types.js" */
 
 export class Stage {
@@ -10,8 +11,8 @@ export class Stage {
   #wanted = false;
 
   /**
-   * @param {HTMLElement} curtain the text under the picture
-   * @param {...HTMLElement} above elements over the picture
+   * @param {Child} curtain the text under the picture
+   * @param {...Child} above what lies over the picture
    */
   constructor(curtain, ...above) {
     this.live = video("live", "video");
@@ -94,18 +95,12 @@ export function video(name, part) {
   return element;
 }
 
-/**
- * @param {string} name
- * @returns {string} the letter for a person without a picture
- */
+/** @param {string} name @returns {string} the letter for a person without a picture */
 export function initial(name) {
   return [...name.trim()][0]?.toLocaleUpperCase() ?? "";
 }
 
-/**
- * @param {HTMLImageElement | HTMLVideoElement} element
- * @param {string | null} address
- */
+/** @param {HTMLImageElement | HTMLVideoElement} element @param {string | null} address */
 export function source(element, address) {
   if (element.dataset.address === (address ?? "")) return;
   element.dataset.address = address ?? "";
@@ -115,10 +110,7 @@ export function source(element, address) {
   show(element, allowed);
 }
 
-/**
- * @param {HTMLVideoElement} element
- * @param {boolean} wanted
- */
+/** @param {HTMLVideoElement} element @param {boolean} wanted */
 export function play(element, wanted) {
   if (!wanted) {
     if (!element.paused) element.pause();

@@ -293,10 +293,7 @@ export class Surface {
   }
 }
 
-/**
- * @param {Display} display
- * @returns {Choices}
- */
+/** @param {Display} display @returns {Choices} */
 function first(display) {
   return { display, place: { side: "end", at: 1 }, captions: true, transcript: false };
 }

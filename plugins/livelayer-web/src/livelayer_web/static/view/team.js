@@ -30,10 +30,7 @@ export class Team {
     for (const member of model.team) this.#add(member, member.agent === model.agent);
   }
 
-  /**
-   * @param {Member} member
-   * @param {boolean} chosen
-   */
+  /** @param {Member} member @param {boolean} chosen */
   #add(member, chosen) {
     const image = h("img", { alt: "", hidden: true });
     source(image, member.image);
