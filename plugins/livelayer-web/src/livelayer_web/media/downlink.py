@@ -87,18 +87,25 @@ class Downlink:
     def open(self, now: float) -> None:
         """Begin: the connection stands."""
         self._open = True
-        self._follow(now)
+        self.follow(now)
 
     def want(self, *, video: bool, audio: bool, height: int | None) -> None:
         """See `MediaConnection.want`."""
         self._wants_video, self._wants_audio = video, audio
         now = self._clock.now()
         self._choice.want(height, now=now)
-        self._follow(now)
+        self.follow(now)
 
-    def tick(self, now: float) -> None:
-        """Check whether another quality is due."""
-        self._follow(now)
+    def follow(self, now: float) -> None:
+        """Follow what is wanted now, in the quality that is due."""
+        if not self._open:
+            return
+        self._audio_reader.follow(self._audio if self._wants_audio else None)
+        if self._wants_video and self._codec is not None:
+            quality = self._choice.choose(now)
+            self._video_reader.follow(self._video.encoding(self._codec, quality))
+        else:
+            self._video_reader.follow(None)
 
     def close(self) -> None:
         """Stop for good."""
@@ -121,20 +128,10 @@ class Downlink:
         sent = source.rate if isinstance(source, VideoEncoding) else None
         self._choice.report(now=now, bandwidth=bitrate, sent=sent)
         self._video_reader.bandwidth = self._choice.limit
-        self._follow(now)
+        self.follow(now)
 
     def packets_lost(self, fraction: float) -> None:
         """The fraction of packets lost since the last report."""
         now = self._clock.now()
         self._choice.report(now=now, loss=fraction)
-        self._follow(now)
-
-    def _follow(self, now: float) -> None:
-        if not self._open:
-            return
-        self._audio_reader.follow(self._audio if self._wants_audio else None)
-        if self._wants_video and self._codec is not None:
-            quality = self._choice.choose(now)
-            self._video_reader.follow(self._video.encoding(self._codec, quality))
-        else:
-            self._video_reader.follow(None)
+        self.follow(now)
