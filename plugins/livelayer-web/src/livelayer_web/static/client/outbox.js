@@ -141,11 +141,7 @@ export class Outbox {
   }
 }
 
-/**
- * The bytes of a typed message on the wire.
- *
- * @param {string} text
- */
+/** The bytes of a typed message on the wire. @param {string} text */
 export function messageBytes(text) {
   return jsonBytes({ type: "user_message", text });
 }

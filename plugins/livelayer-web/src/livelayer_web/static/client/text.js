@@ -21,11 +21,7 @@ export function compare(one, two) {
   return rank(one.charCodeAt(index)) - rank(two.charCodeAt(index));
 }
 
-/**
- * Surrogates encode code points above U+FFFF.
- *
- * @param {number} unit
- */
+/** Surrogates encode code points above U+FFFF. @param {number} unit */
 function rank(unit) {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }

@@ -113,11 +113,7 @@ function escaped(text) {
   return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
-/**
- * Decoded, with a leading slash and no trailing one.
- *
- * @param {string} path
- */
+/** Decoded, with a leading slash and no trailing one. @param {string} path */
 function normal(path) {
   let plain = path;
   try {

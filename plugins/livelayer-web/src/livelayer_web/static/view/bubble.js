@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { initial, play, source, video } from "./stage.js";
 import { sign } from "./status.js";
 
-/** @import { Scene } from "./types.js" */
+/** @import { Props } from "./types.js" */
 
 export class Bubble {
   /** @param {() => void} open */
@@ -32,7 +32,7 @@ export class Bubble {
     );
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t, awake, choices }) {
     const shown = choices.display === "minimized";
     const stream = shown && model.live ? (client?.media.stream ?? null) : null;
@@ -58,7 +58,7 @@ export class Tab {
     this.element = h("button", { type: "button", class: "tab", part: "tab", onclick: open }, icon("transcript"));
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ model, t }) {
     set(this.element, "aria-label", t("reveal", { name: model.name }));
   }

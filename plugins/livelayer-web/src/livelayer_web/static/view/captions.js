@@ -3,7 +3,7 @@
 
 import { h, show, text } from "./dom.js";
 
-/** @import { Entry, Scene } from "./types.js" */
+/** @import { Entry, Props } from "./types.js" */
 
 export class Captions {
   constructor() {
@@ -12,7 +12,7 @@ export class Captions {
     this.element = h("div", { class: "captions", part: "captions", "aria-hidden": "true" }, this.user, this.agent);
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ model, choices, entries: all }) {
     const entries = choices.captions && model.live ? all : [];
     const agent = entries.findLastIndex((entry) => entry.role === "agent" && entry.text);

@@ -7,14 +7,14 @@ import { icon } from "./icons.js";
 import { SessionLog } from "./session-log.js";
 import { PendingMessages } from "./pending-messages.js";
 
-/** @import { Scene } from "./types.js" */
+/** @import { Props } from "./types.js" */
 
 const NEARLY_FULL = 0.8; // of the limit: from here on the rest is shown
 const EMPTY = messageBytes("");
 
 export class Composer {
-  /** @type {Scene | null} */
-  #scene = null;
+  /** @type {Props | null} */
+  #props = null;
 
   constructor() {
     this.field = h("textarea", {
@@ -50,10 +50,10 @@ export class Composer {
     this.element = h("div", { class: "writing" }, this.pending, this.form, this.limit);
   }
 
-  /** @param {Scene} scene */
-  update(scene) {
-    this.#scene = scene;
-    const { client, model, t } = scene;
+  /** @param {Props} props */
+  update(props) {
+    this.#props = props;
+    const { client, model, t } = props;
     const writable = model.live && model.talk;
     show(this.element, model.live || (client?.pending.length ?? 0) > 0);
     show(this.form, model.live);
@@ -64,13 +64,13 @@ export class Composer {
     // Read-only rather than disabled: what was typed stays there, and so does the focus.
     set(this.field, "readonly", !writable);
     this.form.classList.toggle("off", !writable);
-    this.pending.update(scene);
+    this.pending.update(props);
     this.#measure();
   }
 
   #measure() {
-    if (this.#scene === null) return;
-    const { client, model, t } = this.#scene;
+    if (this.#props === null) return;
+    const { client, model, t } = this.#props;
     const limit = client?.joined?.max_message_bytes ?? Infinity;
     const size = messageBytes(this.field.value);
     const left = limit - size;
@@ -87,7 +87,7 @@ export class Composer {
 
   #send() {
     const words = this.field.value.trim();
-    const client = this.#scene?.client;
+    const client = this.#props?.client;
     if (!client || words === "" || this.button.getAttribute("aria-disabled") === "true") return;
     client.markUsed();
     const sent = () => SessionLog.of(client).typed.sent(words, client.state?.transcript ?? []);

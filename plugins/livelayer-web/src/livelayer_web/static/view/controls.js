@@ -5,7 +5,7 @@ import { SOURCES } from "../client/peer.js";
 import { h, label, set, show } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
-/** @import { Client, PanelActions, Scene, Source, SourceKind } from "./types.js" */
+/** @import { Client, PanelActions, Props, Source, SourceKind } from "./types.js" */
 /** @typedef {{element: HTMLButtonElement, icon: SVGSVGElement}} Button */
 
 /**
@@ -54,7 +54,7 @@ export class Controls {
     );
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t, choices }) {
     this.#client = client;
     show(this.element, model.live);
@@ -116,11 +116,7 @@ export class Controls {
   }
 }
 
-/**
- * Ignores a failure: the notices show the reason in `client.sources`.
- *
- * @param {unknown} outcome
- */
+/** Ignores a failure: the notices show the reason in `client.sources`. @param {unknown} outcome */
 function quietly(outcome) {
   Promise.resolve(outcome).catch(() => undefined);
 }

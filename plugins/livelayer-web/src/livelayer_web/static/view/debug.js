@@ -6,7 +6,7 @@ import { h, label, set, show, text } from "./dom.js";
 import { turn } from "./icons.js";
 
 /** @import { Line, SessionLog } from "./session-log.js" */
-/** @import { Scene } from "./types.js" */
+/** @import { Props } from "./types.js" */
 
 const NEAR_END = 40; // px
 
@@ -69,7 +69,7 @@ export class Debug {
     this.#draw();
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ t }) {
     this.#t = t;
     text(this.title, t("debugTitle"));

@@ -69,11 +69,7 @@ export function show(element, shown) {
   if (element.hidden === shown) element.hidden = !shown;
 }
 
-/**
- * Whether an element is a field in which a person types.
- *
- * @param {EventTarget | null | undefined} target
- */
+/** Whether an element is a field in which a person types. @param {EventTarget | null | undefined} target */
 export function takesText(target) {
   return target instanceof HTMLTextAreaElement || target instanceof HTMLInputElement;
 }

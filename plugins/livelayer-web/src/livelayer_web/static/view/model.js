@@ -93,11 +93,7 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
   };
 }
 
-/**
- * Whether the last known state of the session still applies to this page.
- *
- * @param {Client | null} client
- */
+/** Whether the last known state of the session still applies to this page. @param {Client | null} client */
 function isOurs(client) {
   return client !== null && client.link.phase !== "refused" && client.link.phase !== "ended";
 }

@@ -5,7 +5,7 @@ import { h, set, show, text } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
 /** @import { Notice } from "./notices.js" */
-/** @import { PanelActions, Scene } from "./types.js" */
+/** @import { PanelActions, Props } from "./types.js" */
 /** @typedef {{row: HTMLElement, sign: SVGSVGElement, words: HTMLElement, act: HTMLButtonElement, away: HTMLButtonElement}} Row */
 
 /** @type {Record<Notice["tone"], import("./icons.js").IconName>} */
@@ -23,7 +23,7 @@ export class NoticeBar {
     this.element = h("div", { class: "notices", part: "notices", hidden: true });
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ model, t }) {
     const present = new Map(model.notices.map((one) => [one.id, one]));
     for (const id of this.#away.keys()) if (!present.has(id)) this.#away.delete(id);

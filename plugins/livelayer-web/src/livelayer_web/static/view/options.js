@@ -5,7 +5,7 @@ import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { Menu } from "./menu.js";
 
-/** @import { Client, PanelActions, Scene } from "./types.js" */
+/** @import { Client, PanelActions, Props } from "./types.js" */
 
 export class Options {
   /** @type {Client | null} */
@@ -26,7 +26,7 @@ export class Options {
     this.hide = this.#item("eyeOff", () => actions.choose({ display: "hidden" }));
   }
 
-  /** @param {Scene} scene @param {boolean} debugging */
+  /** @param {Props} props @param {boolean} debugging */
   update({ client, t, choices, widget }, debugging) {
     this.#client = client;
     this.menu.name(t("options"));

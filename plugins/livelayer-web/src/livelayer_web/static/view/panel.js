@@ -5,7 +5,7 @@ import { Bubble, Tab } from "./bubble.js";
 import { Captions } from "./captions.js";
 import { Composer } from "./composer.js";
 import { Controls, button } from "./controls.js";
-import { Curtain } from "./curtain.js";
+import { Placeholder } from "./placeholder.js";
 import { Debug } from "./debug.js";
 import { h, label, set, show, text } from "./dom.js";
 import { FieldList } from "./fields.js";
@@ -20,7 +20,7 @@ import { Team } from "./team.js";
 import { TranscriptList } from "./transcript-list.js";
 import { Announcer } from "./announcer.js";
 
-/** @import { PanelActions, Scene } from "./types.js" */
+/** @import { PanelActions, Props } from "./types.js" */
 
 export class Panel {
   /** @param {PanelActions} actions */
@@ -28,12 +28,12 @@ export class Panel {
     this.actions = actions;
     this.announcer = new Announcer();
     this.captions = new Captions();
-    this.curtain = new Curtain(actions);
+    this.placeholder = new Placeholder(actions);
     this.preview = new Preview();
     this.hearWords = h("span");
     const hear = { type: "button", class: "hear", part: "action", onclick: () => actions.act("hear") };
     this.hear = h("button", { ...hear, hidden: true }, icon("speakerOff"), this.hearWords);
-    this.stage = new Stage(this.curtain, this.captions, this.preview, this.hear);
+    this.stage = new Stage(this.placeholder, this.captions, this.preview, this.hear);
     this.status = new Status();
     this.team = new Team(actions);
     this.options = new Options(actions);
@@ -69,13 +69,13 @@ export class Panel {
     );
   }
 
-  /** @param {Omit<Scene, "entries">} given */
+  /** @param {Omit<Props, "entries">} given */
   update(given) {
     const { client, model, t, choices, widget } = given;
     const display = widget ? choices.display : "expanded";
     const log = client ? SessionLog.of(client) : null;
     const said = client?.state?.transcript ?? [];
-    const scene = { ...given, entries: log?.typed.among(said) ?? said };
+    const props = { ...given, entries: log?.typed.among(said) ?? said };
     const root = this.element;
     root.classList.toggle("widget", widget);
     set(root, "data-display", widget ? display : null);
@@ -95,17 +95,17 @@ export class Panel {
     show(this.hear, model.live && Boolean(client?.speaker.blocked) && !client?.speaker.muted);
     text(this.hearWords, t("hear", { name: model.name }));
     this.debug.follow(log);
-    const looking = { ...scene, awake: scene.awake && display === "expanded" };
+    const looking = { ...props, awake: props.awake && display === "expanded" };
     for (const part of [this.stage, this.preview]) part.update(looking);
-    const { captions, curtain, status, team, notices, transcript, controls, composer, debug } = this;
-    for (const part of [captions, curtain, status, team, notices, transcript, controls, composer, debug]) {
-      part.update(scene);
+    const { captions, placeholder, status, team, notices, transcript, controls, composer, debug } = this;
+    for (const part of [captions, placeholder, status, team, notices, transcript, controls, composer, debug]) {
+      part.update(props);
     }
-    this.options.update(scene, this.debug.open);
-    this.fields.update(scene, log?.fields ?? null);
-    this.bubble.update({ ...scene, awake: scene.awake && display === "minimized" });
-    this.tab.update(scene);
-    this.announcer.update({ ...scene, awake: scene.awake && display !== "hidden" });
+    this.options.update(props, this.debug.open);
+    this.fields.update(props, log?.fields ?? null);
+    this.bubble.update({ ...props, awake: props.awake && display === "minimized" });
+    this.tab.update(props);
+    this.announcer.update({ ...props, awake: props.awake && display !== "hidden" });
   }
 
   /**
@@ -117,7 +117,7 @@ export class Panel {
     if (display === "minimized") this.bubble.element.focus();
     else if (display === "hidden") this.tab.element.focus();
     else {
-      const places = [this.composer.field, this.curtain.button, this.minimise.element];
+      const places = [this.composer.field, this.placeholder.button, this.minimise.element];
       places.find((one) => one.checkVisibility())?.focus({ preventScroll: true });
     }
   }

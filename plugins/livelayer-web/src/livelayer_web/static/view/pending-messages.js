@@ -4,7 +4,7 @@
 import { h, label, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 
-/** @import { Client, Scene } from "./types.js" */
+/** @import { Client, Props } from "./types.js" */
 /** @typedef {{row: HTMLLIElement, words: HTMLElement, word: HTMLElement, again: HTMLButtonElement, drop: HTMLButtonElement}} Row */
 
 export class PendingMessages {
@@ -17,7 +17,7 @@ export class PendingMessages {
     this.element = h("ul", { class: "outbox", part: "outbox", hidden: true });
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t }) {
     this.#client = client;
     const pending = client?.pending ?? [];

@@ -4,7 +4,7 @@
 import { h, set, show } from "./dom.js";
 import { play, video } from "./stage.js";
 
-/** @import { Scene } from "./types.js" */
+/** @import { Props } from "./types.js" */
 
 export class Preview {
   constructor() {
@@ -17,7 +17,7 @@ export class Preview {
     this.element = h("div", { class: "previews", part: "previews" }, this.boxes.camera, this.boxes.screen);
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t, awake }) {
     for (const kind of /** @type {const} */ (["camera", "screen"])) {
       const source = client?.sources?.[kind];

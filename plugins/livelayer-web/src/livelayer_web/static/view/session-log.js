@@ -31,11 +31,7 @@ export class SessionLog extends EventTarget {
     client.addEventListener("command", (event) => this.#take(client, event));
   }
 
-  /**
-   * The client's log; created when it is first needed.
-   *
-   * @param {Client} client
-   */
+  /** The client's log; created when it is first needed. @param {Client} client */
   static of(client) {
     const log = logs.get(client) ?? new SessionLog(client);
     logs.set(client, log);

@@ -94,11 +94,7 @@ export function wasBrought(surface) {
   return readJson(storageOf("sessionStorage"), keyOf(surface), false);
 }
 
-/**
- * Forgets it: the conversation has ended, so a reload opens nothing.
- *
- * @param {HTMLElement} surface
- */
+/** Forgets it: the conversation has ended, so a reload opens nothing. @param {HTMLElement} surface */
 export function forgetSession(surface) {
   writeJson(storageOf("sessionStorage"), keyOf(surface), null);
 }

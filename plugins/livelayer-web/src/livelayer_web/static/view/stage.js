@@ -4,17 +4,17 @@
 import { h, set, show, text } from "./dom.js";
 
 /** @import { Child } from "./dom.js" */
-/** @import { Scene } from "./types.js" */
+/** @import { Props } from "./types.js" */
 
 export class Stage {
   #painted = false;
   #wanted = false;
 
   /**
-   * @param {Child} curtain the text under the picture
+   * @param {Child} placeholder the text under the picture
    * @param {...Child} above what lies over the picture
    */
-  constructor(curtain, ...above) {
+  constructor(placeholder, ...above) {
     this.live = video("live", "video");
     this.live.autoplay = true;
     this.loop = video("loop");
@@ -33,7 +33,7 @@ export class Stage {
       this.loop,
       this.live,
       h("div", { class: "aura", "aria-hidden": "true" }),
-      h("div", { class: "middle" }, this.face, curtain),
+      h("div", { class: "middle" }, this.face, placeholder),
       this.renewing,
       ...above,
     );
@@ -43,7 +43,7 @@ export class Stage {
     });
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t, awake }) {
     const stream = client?.media.stream ?? null;
     // Without a new stream the last picture stays, so a renewed avatar does not flicker.

@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { Menu } from "./menu.js";
 import { initial, source } from "./stage.js";
 
-/** @import { Member, PanelActions, Scene } from "./types.js" */
+/** @import { Member, PanelActions, Props } from "./types.js" */
 
 export class Team {
   #drawn = "";
@@ -18,7 +18,7 @@ export class Team {
     this.element = this.menu.element;
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t }) {
     this.menu.name(t("team"));
     show(this.element, model.control && client?.link.phase === "live" && model.team.length > 0);

@@ -23,7 +23,7 @@
 /** @typedef {{id: string, name: string, role: string, image: string | null, agent: string}} Member */
 
 /**
- * @typedef {object} Scene
+ * @typedef {object} Props
  * @property {Client | null} client null before there is one
  * @property {import("./model.js").Model} model
  * @property {readonly Entry[]} entries the conversation, with typed lines

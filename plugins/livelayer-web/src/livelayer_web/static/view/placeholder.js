@@ -4,13 +4,13 @@
 import { h, set, show, text } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
-/** @import { PanelActions, Scene } from "./types.js" */
+/** @import { PanelActions, Props } from "./types.js" */
 
 /** @type {Partial<Record<import("./model.js").Phase, import("./icons.js").IconName>>} */
 const SIGNS = { error: "alert", refused: "lock", missing: "alert", closed: "lock" };
 const BUSY = new Set(["connecting", "joining", "recovering"]);
 
-export class Curtain {
+export class Placeholder {
   /** @param {PanelActions} actions */
   constructor(actions) {
     this.sign = icon("alert");
@@ -29,7 +29,7 @@ export class Curtain {
     });
     this.element = h(
       "div",
-      { class: "curtain", part: "curtain" },
+      { class: "placeholder", part: "placeholder" },
       this.badge,
       this.title,
       this.hint,
@@ -38,7 +38,7 @@ export class Curtain {
     );
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ model, t }) {
     const { phase, action } = model;
     show(this.element, !model.live);
