@@ -19,13 +19,7 @@ export class Bubble {
     this.hint = h("span", { id: "bubble-hint", class: "unseen" });
     this.element = h(
       "button",
-      {
-        type: "button",
-        class: "bubble",
-        part: "bubble",
-        "aria-describedby": "bubble-hint",
-        onclick: open,
-      },
+      { type: "button", class: "bubble", part: "bubble", "aria-describedby": "bubble-hint", onclick: open },
       h("span", { class: "disc", "aria-hidden": "true" }, this.letter, this.image, this.live),
       h("i", { class: "ring", "aria-hidden": "true" }),
       h("span", { class: "chip", "aria-hidden": "true" }, sign()),

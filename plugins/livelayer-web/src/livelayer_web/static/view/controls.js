@@ -20,6 +20,23 @@ export function button(drawing, part, onclick) {
   return { element: h("button", properties, svg), icon: svg };
 }
 
+/**
+ * A button for the action in its `data-action`.
+ *
+ * @param {import("./dom.js").Properties} properties
+ * @param {PanelActions} actions
+ */
+export function actionButton(properties, actions) {
+  const act = () => actions.act(/** @type {import("./model.js").Action} */ (element.dataset.action));
+  const element = h("button", { type: "button", ...properties, onclick: act });
+  return element;
+}
+
+/** @param {import("./icons.js").IconName} drawing @param {() => void} onclick */
+export function smallButton(drawing, onclick) {
+  return h("button", { type: "button", class: "small", onclick }, icon(drawing));
+}
+
 export class Controls {
   /** @type {Client | null} */
   #client = null;
@@ -44,14 +61,8 @@ export class Controls {
       actions.choose({ transcript: !shown });
     });
     this.end = button("hangUp", "end", () => actions.act("end"));
-    this.element = h(
-      "div",
-      { class: "controls", part: "controls", role: "group" },
-      ...SOURCES.map((kind) => this.sources[kind]),
-      this.speaker,
-      this.transcript,
-      this.end,
-    );
+    const buttons = [...SOURCES.map((kind) => this.sources[kind]), this.speaker, this.transcript, this.end];
+    this.element = h("div", { class: "controls", part: "controls", role: "group" }, ...buttons);
   }
 
   /** @param {Props} props */
@@ -116,8 +127,8 @@ export class Controls {
   }
 }
 
-/** Ignores a failure: the notices show the reason in `client.sources`. @param {unknown} outcome */
-function quietly(outcome) {
+/** Ignores a failure: the client's state shows the reason. @param {unknown} outcome */
+export function quietly(outcome) {
   Promise.resolve(outcome).catch(() => undefined);
 }
 

@@ -15,6 +15,7 @@ export class Debug {
   #log = null;
   /** The lines that are shown while it is paused. @type {readonly Line[] | null} */
   #held = null;
+  #copied = false;
   #filter = "";
   #frame = 0;
   /** @type {import("./strings.js").Translate | null} */
@@ -77,10 +78,18 @@ export class Debug {
     set(this.list, "aria-label", t("debugTitle"));
     set(this.input, "aria-label", t("debugFilter"));
     set(this.input, "placeholder", t("debugFilter"));
-    label(this.pause.element, t(this.#held ? "debugResume" : "debugPause"));
-    if (this.copy.icon.dataset.icon === "copy") label(this.copy.element, t("debugCopy"));
     label(this.clear.element, t("debugClear"));
     label(this.close.element, t("debugClose"));
+    this.#drawButtons();
+  }
+
+  /** The buttons that change: what they do next, or have just done. */
+  #drawButtons() {
+    turn(this.pause.icon, this.#held ? "play" : "pause");
+    turn(this.copy.icon, this.#copied ? "check" : "copy");
+    if (this.#t === null) return;
+    label(this.pause.element, this.#t(this.#held ? "debugResume" : "debugPause"));
+    label(this.copy.element, this.#t(this.#copied ? "debugCopied" : "debugCopy"));
   }
 
   #changed = () => {
@@ -93,8 +102,7 @@ export class Debug {
 
   #hold() {
     this.#held = this.#held ? null : [...(this.#log?.lines ?? [])];
-    turn(this.pause.icon, this.#held ? "play" : "pause");
-    if (this.#t) label(this.pause.element, this.#t(this.#held ? "debugResume" : "debugPause"));
+    this.#drawButtons();
     this.#draw();
   }
 
@@ -105,14 +113,14 @@ export class Debug {
     } catch {
       return; // not allowed: a person can still select the lines
     }
-    turn(this.copy.icon, "check");
-    if (this.#t) label(this.copy.element, this.#t("debugCopied"));
-    this.copy.element.addEventListener("blur", () => this.#copyable(), { once: true });
+    this.#showCopied(true);
+    this.copy.element.addEventListener("blur", () => this.#showCopied(false), { once: true });
   }
 
-  #copyable() {
-    turn(this.copy.icon, "copy");
-    if (this.#t) label(this.copy.element, this.#t("debugCopy"));
+  /** @param {boolean} copied */
+  #showCopied(copied) {
+    this.#copied = copied;
+    this.#drawButtons();
   }
 
   #wanted() {

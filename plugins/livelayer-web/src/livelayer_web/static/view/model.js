@@ -3,7 +3,7 @@
 
 import { noticesOf, recoveringHint, refusal } from "./notices.js";
 
-/** @import { Key, Translate } from "./strings.js" */
+/** @import { Translate } from "./strings.js" */
 /** @import { Agent, Client, Member, State } from "./types.js" */
 
 /**
@@ -31,24 +31,6 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  * @property {string | null} agent the session's agent
  * @property {readonly import("./notices.js").Notice[]} notices
  */
-
-/** @type {Record<Phase, Key>} */
-const TITLES = {
-  missing: "phaseMissing",
-  idle: "phaseIdle",
-  connecting: "phaseConnecting",
-  joining: "phaseJoining",
-  ready: "phaseReady",
-  listening: "phaseListening",
-  thinking: "phaseThinking",
-  speaking: "phaseSpeaking",
-  reconnecting: "phaseReconnecting",
-  recovering: "phaseRecovering",
-  error: "phaseError",
-  ended: "phaseEnded",
-  closed: "phaseClosed",
-  refused: "phaseRefused",
-};
 
 const CALM = new Set(["ready", "listening", "thinking", "speaking"]);
 
@@ -82,7 +64,7 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
     role: member?.role ?? "",
     image: config?.avatarImageUrl || member?.image || null,
     loop: config?.idleLoopUrl || null,
-    title: t(TITLES[phase]),
+    title: titleOf(phase, t),
     hint: hintOf(phase, client, t, { name, control, now }),
     action: actionOf(phase, state, control),
     talk: grants?.includes("talk") ?? true,
@@ -124,6 +106,12 @@ function phaseOf(client, asked) {
     default:
       return asked ? "connecting" : "idle";
   }
+}
+
+/** @param {Phase} phase @param {Translate} t */
+function titleOf(phase, t) {
+  const key = `phase${phase[0].toUpperCase()}${phase.slice(1)}`;
+  return t(/** @type {`phase${Capitalize<Phase>}`} */ (key));
 }
 
 /**

@@ -1,6 +1,7 @@
 // @ts-check
 /** The notices of a conversation as lines above the controls; a person can dismiss some. */
 
+import { actionButton, smallButton } from "./controls.js";
 import { h, set, show, text } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
@@ -56,27 +57,13 @@ export class NoticeBar {
   #add(id) {
     const sign = icon("alert");
     const words = h("p", { class: "text", dir: "auto" });
-    const act = h("button", {
-      type: "button",
-      class: "text-button",
-      onclick: () => {
-        this.actions.act(/** @type {import("./model.js").Action} */ (act.dataset.action));
-      },
+    const act = actionButton({ class: "text-button" }, this.actions);
+    const away = smallButton("close", () => {
+      this.#away.set(id, words.textContent ?? "");
+      row.remove();
+      this.#rows.delete(id);
+      show(this.element, this.#rows.size > 0);
     });
-    const away = h(
-      "button",
-      {
-        type: "button",
-        class: "small",
-        onclick: () => {
-          this.#away.set(id, words.textContent ?? "");
-          row.remove();
-          this.#rows.delete(id);
-          show(this.element, this.#rows.size > 0);
-        },
-      },
-      icon("close"),
-    );
     const row = h("div", { class: "notice" }, sign, words, act, away);
     this.element.append(row);
     const parts = { row, sign, words, act, away };

@@ -60,10 +60,7 @@ export function noticesOf(client, phase, t, { name, now }) {
     notices.push(notice("room", "warn", `${t("phaseReconnecting")}. ${t("hintReconnecting")}`));
   }
   if (state?.error && connected) {
-    notices.push({
-      ...notice("agent", "error", t("agentError", { name, reason: state.error })),
-      dismissable: true,
-    });
+    notices.push(dismissable("agent", "error", t("agentError", { name, reason: state.error })));
   }
   if (!connected || link.phase === "refused" || link.phase === "ended") return notices;
   for (const kind of SOURCES) notices.push(...sourceNotice(client, kind, t));
@@ -93,13 +90,13 @@ function sourceNotice(client, kind, t) {
     case "asking":
       return [notice(kind, "info", t(`${kind}Asking`))];
     case "denied":
-      return [{ ...notice(kind, "error", t(`${kind}Denied`)), dismissable: true }];
+      return [dismissable(kind, "error", t(`${kind}Denied`))];
     case "unavailable":
-      return [{ ...notice(kind, "error", t(`${kind}Unavailable`)), dismissable: true }];
+      return [dismissable(kind, "error", t(`${kind}Unavailable`))];
     case "busy": {
       const owner = source.owner || t("someone");
       const words = PAGE.test(owner) ? t(`${kind}Elsewhere`) : t(`${kind}Busy`, { owner });
-      return [{ ...notice(kind, "warn", words), dismissable: true }];
+      return [dismissable(kind, "warn", words)];
     }
     default:
       return [];
@@ -115,6 +112,11 @@ function sourceNotice(client, kind, t) {
  */
 function notice(id, tone, text, action = null) {
   return { id, tone, text, spoken: text, action, dismissable: false };
+}
+
+/** @param {string} id @param {Notice["tone"]} tone @param {string} text */
+function dismissable(id, tone, text) {
+  return { ...notice(id, tone, text), dismissable: true };
 }
 
 /**

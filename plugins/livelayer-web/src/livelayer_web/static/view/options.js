@@ -1,6 +1,7 @@
 // @ts-check
 /** The menu of rare actions: release the microphone, captions, event log, hide. */
 
+import { quietly } from "./controls.js";
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { Menu } from "./menu.js";
@@ -17,7 +18,7 @@ export class Options {
     this.element = this.menu.element;
     this.microphone = this.#item("microphoneOff", () => {
       this.#client?.markUsed();
-      Promise.resolve(this.#client?.release("microphone")).catch(() => undefined);
+      quietly(this.#client?.release("microphone"));
     });
     this.captions = this.#item("captions", () =>
       actions.choose({ captions: this.captions.button.getAttribute("aria-pressed") !== "true" }),

@@ -44,17 +44,10 @@ export class Panel {
     this.controls = new Controls(actions);
     this.composer = new Composer();
     this.debug = new Debug(actions.toggleDebug);
-    this.head = h("div", { class: "head", part: "head" }, this.status, this.team, this.options, this.minimise);
-    this.side = h(
-      "div",
-      { class: "side", part: "side" },
-      this.transcript,
-      this.fields,
-      this.notices,
-      this.composer,
-      this.controls,
-    );
-    this.panel = h("div", { class: "panel", part: "panel" }, this.stage, this.head, this.side, this.debug);
+    const { stage, status, team, options, minimise, transcript, fields, notices, composer, controls } = this;
+    this.head = h("div", { class: "head", part: "head" }, status, team, options, minimise);
+    this.side = h("div", { class: "side", part: "side" }, transcript, fields, notices, composer, controls);
+    this.panel = h("div", { class: "panel", part: "panel" }, stage, this.head, this.side, this.debug);
     this.bubble = new Bubble(() => actions.choose({ display: "expanded" }));
     this.tab = new Tab(() => actions.choose({ display: "minimized" }));
     this.element = h(

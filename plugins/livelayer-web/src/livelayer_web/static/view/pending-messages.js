@@ -1,8 +1,8 @@
 // @ts-check
 /** Messages that the server has not taken yet: being sent, or failed, with a choice. */
 
+import { smallButton } from "./controls.js";
 import { h, label, set, show, text } from "./dom.js";
-import { icon } from "./icons.js";
 
 /** @import { Client, Props } from "./types.js" */
 /** @typedef {{row: HTMLLIElement, words: HTMLElement, word: HTMLElement, again: HTMLButtonElement, drop: HTMLButtonElement}} Row */
@@ -46,8 +46,8 @@ export class PendingMessages {
   #add(id) {
     const words = h("span", { class: "words", dir: "auto" });
     const word = h("span", { class: "word", dir: "auto" });
-    const again = small("retry", () => this.#client?.retryMessage?.(id));
-    const drop = small("close", () => this.#client?.discardMessage?.(id));
+    const again = smallButton("retry", () => this.#client?.retryMessage?.(id));
+    const drop = smallButton("close", () => this.#client?.discardMessage?.(id));
     const row = h("li", {}, h("span", { class: "what" }, words, word), again, drop);
     this.element.append(row);
     const parts = { row, words, word, again, drop };
@@ -73,9 +73,4 @@ const REASONS = {
 function reasonOf(code, t) {
   const key = REASONS[code];
   return key === undefined ? "" : t(key);
-}
-
-/** @param {import("./icons.js").IconName} drawing @param {() => void} onclick */
-function small(drawing, onclick) {
-  return h("button", { type: "button", class: "small", onclick }, icon(drawing));
 }

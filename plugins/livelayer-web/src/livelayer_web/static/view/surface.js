@@ -1,6 +1,7 @@
 // @ts-check
 /** One surface: follows a client, draws it, and carries out what a person asks for. */
 
+import { quietly } from "./controls.js";
 import { takesText } from "./dom.js";
 import { Drag } from "./drag.js";
 import { LevelAnimation } from "./level-animation.js";
@@ -146,10 +147,8 @@ export class Surface {
     const { display } = this.choices;
     if (display === before) return;
     if (focused) this.panel.focus(display);
-    const detail = { display };
-    this.host.element.dispatchEvent(
-      new CustomEvent("display-change", { detail, bubbles: true, composed: true }),
-    );
+    const options = { detail: { display }, bubbles: true, composed: true };
+    this.host.element.dispatchEvent(new CustomEvent("display-change", options));
   }
 
   /** @param {boolean} open */
@@ -201,7 +200,7 @@ export class Surface {
   /** @param {string} id */
   #pick(id) {
     this.#client?.markUsed();
-    Promise.resolve(this.#client?.switchAgent(id)).catch(() => undefined);
+    quietly(this.#client?.switchAgent(id));
   }
 
   /** @param {KeyboardEvent} event */
