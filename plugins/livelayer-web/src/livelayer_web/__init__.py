@@ -56,15 +56,6 @@ __all__ = [
     "SessionPoolStatistics",
 ]
 
-for _public in (
-    WebSurface,
-    SessionsOnDemand,
-    ViewerTokens,
-    PortTakenError,
-    ViewerTokenError,
-    TokenInvalidError,
-    TokenExpiredError,
-    TokenReplayedError,
-    TokenRevokedError,
-):
-    _public.__module__ = __name__
+for _name in __all__:
+    if isinstance(_public := globals()[_name], type):
+        _public.__module__ = __name__

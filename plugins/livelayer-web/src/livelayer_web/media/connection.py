@@ -17,7 +17,7 @@ from livelayer_bus.clock import Clock
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.surfaces import Lease
 
-from .aiortc_private import close_peer
+from .aiortc_private import close_peer, forward_reports
 from .downlink import Downlink
 from .quality import Quality
 from .sdp import Offer, OfferError, SourceKind, preferences
@@ -180,7 +180,7 @@ class MediaConnection:
             transceiver = self._peer.addTransceiver(track, direction=direction)
             transceiver.setCodecPreferences(preferences(section.kind, codecs))
             if section.role == "video":
-                self._downlink.watch_reports(transceiver.sender)
+                forward_reports(transceiver.sender, self._downlink)
             elif section.role != "audio" and allow_sources:
                 self._sources[section.role] = Source(section.role, transceiver.receiver)
         try:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Final, final
 
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.rtcrtpsender import RTCRtpSender
 from av import Packet
 
 from livelayer_bus.clock import Clock
 
-from .aiortc_private import forward_reports
 from .audio import AudioEncoding
 from .packets import PacketReader
 from .quality import CodecName, Quality, QualityChoice
@@ -79,10 +77,6 @@ class Downlink:
     def statistics(self) -> tuple[PacketReaderStatistics, PacketReaderStatistics]:
         """The video and the audio that the page was sent."""
         return self._video_reader.statistics(), self._audio_reader.statistics()
-
-    def watch_reports(self, sender: RTCRtpSender) -> None:
-        """Adapt to what the page's receiver reports about the video."""
-        forward_reports(sender, self)
 
     def open(self, now: float) -> None:
         """Begin: the connection stands."""
