@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from .options import Agent
 from .pages import Reason
+from .session_view import Agent
 from .viewers import PageInfo, Wants
 
 _Key = Annotated[str, Meta(max_length=256)]

@@ -17,15 +17,14 @@ from livelayer_bus import BusyError, MisuseError
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.surfaces import SurfaceSession
 
-from .app import site_app, surface_app
 from .assets import START
 from .http import Guard, serving
 from .media import MediaSettings
 from .network_policy import NetworkLimits, NetworkPolicy, check_reach
-from .options import Agent, SurfaceMemory, ViewOptions
 from .problems import problem_of
+from .routes import site_app, surface_app
 from .session_pool import SessionPool, SessionsOnDemand
-from .session_view import SessionView
+from .session_view import Agent, SessionView, SurfaceMemory, ViewOptions
 from .statistics import WebStatistics, commands_of, messages_of, streams_of, viewers_of
 from .token_format import GRANTS, Grant
 from .tokens import ViewerTokens
