@@ -195,11 +195,7 @@ export class LiveLayerAvatar extends HTMLElement {
     this.#surface.stop();
   }
 
-  /**
-   * @param {string} name
-   * @param {string | null} _old
-   * @param {string | null} value
-   */
+  /** @param {string} name @param {string | null} _old @param {string | null} value */
   attributeChangedCallback(name, _old, value) {
     if (name === "show-on") this.#showOn = value === null ? null : parsePatterns(value);
     if (name === "hide-on") this.#hideOn = value === null ? null : parsePatterns(value);

@@ -84,11 +84,7 @@ export class LivelayerSession extends HTMLElement {
     });
   }
 
-  /**
-   * @param {string} name
-   * @param {string | null} _before
-   * @param {string | null} value
-   */
+  /** @param {string} name @param {string | null} _before @param {string | null} value */
   attributeChangedCallback(name, _before, value) {
     if (this.#client === null) return;
     if (name === "token") this.#client.token = value;

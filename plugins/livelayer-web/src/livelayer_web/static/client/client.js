@@ -300,11 +300,7 @@ export class SessionClient extends EventTarget {
     return this.#media.statistics();
   }
 
-  /**
-   * @param {string} path
-   * @param {unknown} json
-   * @param {number} [limit]
-   */
+  /** @param {string} path @param {unknown} json @param {number} [limit] */
   async #ask(path, json, limit) {
     if (this.link.phase === "idle") this.open();
     await whenLive(this);

@@ -84,11 +84,7 @@ export class PageCommands {
     }
   }
 
-  /**
-   * @param {string} name
-   * @param {unknown} detail
-   * @param {boolean} cancelable
-   */
+  /** @param {string} name @param {unknown} detail @param {boolean} cancelable */
   dispatch(name, detail, cancelable) {
     return this.element.dispatchEvent(new CustomEvent(name, { detail, cancelable, bubbles: true, composed: true }));
   }

@@ -89,11 +89,7 @@ function firstName(element, names) {
   return "";
 }
 
-/**
- * @param {HTMLElement[]} elements
- * @param {readonly NameOf[]} names
- * @param {string} wanted
- */
+/** @param {HTMLElement[]} elements @param {readonly NameOf[]} names @param {string} wanted */
 function byName(elements, names, wanted) {
   for (const of of names) {
     const found = elements.filter((one) => of(one) === wanted);

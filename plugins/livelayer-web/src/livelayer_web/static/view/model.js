@@ -80,11 +80,7 @@ function isOurs(client) {
   return client !== null && client.link.phase !== "refused" && client.link.phase !== "ended";
 }
 
-/**
- * @param {Client | null} client
- * @param {boolean} asked
- * @returns {Phase}
- */
+/** @param {Client | null} client @param {boolean} asked @returns {Phase} */
 function phaseOf(client, asked) {
   if (client === null) return "missing";
   const { link, state } = client;

@@ -67,11 +67,7 @@ export function noticesOf(client, phase, t, { name, now }) {
   return notices;
 }
 
-/**
- * @param {Link | undefined} link
- * @param {Translate} t
- * @param {number} now
- */
+/** @param {Link | undefined} link @param {Translate} t @param {number} now */
 export function recoveringHint(link, t, now) {
   const seconds = Math.ceil(((link?.retryAt ?? 0) - now) / 1000);
   const hint = seconds > 0 ? t("hintRecoveringIn", { seconds }) : t("hintRecovering");
