@@ -56,6 +56,16 @@ __all__ = [
     "SessionPoolStatistics",
 ]
 
-for _name in __all__:
-    if isinstance(_public := globals()[_name], type):
-        _public.__module__ = __name__
+# Not the records: msgspec reads their annotations in the module that they name.
+for _public in (
+    WebSurface,
+    SessionsOnDemand,
+    ViewerTokens,
+    PortTakenError,
+    ViewerTokenError,
+    TokenInvalidError,
+    TokenExpiredError,
+    TokenReplayedError,
+    TokenRevokedError,
+):
+    _public.__module__ = __name__

@@ -13,9 +13,8 @@ from livelayer_bus.messages import RawMessage, RefusalReason, encode
 from livelayer_bus.surfaces import CommandRouter, RoutedCommand, SurfaceCommands, SurfaceSession
 from livelayer_bus.tasks import TaskOwner
 
-from .events import command_frame
 from .http import Problem
-from .stream import EventStream
+from .stream import EventStream, command_frame
 from .viewers import Viewer, Viewers
 
 PATIENCE: Final = 2.0

@@ -16,7 +16,6 @@ from livelayer_bus import ClosedError
 from livelayer_bus.clock import Clock
 from livelayer_bus.surfaces import SurfaceSession
 
-from .events import Bye, Info, ShownQuality
 from .http.server import server_is_shutting_down
 from .media import Media, MediaConnection, MediaSettings
 from .messages import MessageMemory, Messages
@@ -24,7 +23,7 @@ from .pages import Pages
 from .problems import full, no_token, unmounted
 from .resume_store import ResumeStore
 from .sources import Sources, Work
-from .stream import EventStream
+from .stream import Bye, EventStream, Info, ShownQuality
 from .token_format import GRANTS, Grant
 from .tokens import ViewerTokens
 from .viewers import BEAT_SECONDS, Viewer, ViewerInfo, Viewers, Wants

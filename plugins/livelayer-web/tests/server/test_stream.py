@@ -12,9 +12,8 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from livelayer_web.events import Info
 from livelayer_web.resume_store import ResumeStore
-from livelayer_web.stream import EventStream
+from livelayer_web.stream import EventStream, Info
 from livelayer_web.testing import Frame, Serve, Web, parse_frames
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
