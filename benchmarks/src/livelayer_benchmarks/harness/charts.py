@@ -13,9 +13,9 @@ from livelayer_bus.errors import ConfigError
 
 from .area import Area, Bars, Lines
 from .records import Result
-from .report import Case, cases_of, chosen
+from .report import chosen
 
-Panel: TypeAlias = tuple[Lines | Bars, list[Case]]
+Panel: TypeAlias = tuple[Lines | Bars, list[Any]]
 
 OURS: Final = ("#1f6feb", "#0a3069", "#54aeff")
 OTHERS: Final = (
@@ -35,7 +35,7 @@ def save_charts(path: Path, results: Sequence[tuple[Area, Result[Any, Any]]]) ->
     Raises:
         ConfigError: there is nothing to draw, or the file cannot be written.
     """
-    rows = [row for area, result in results for row in _rows(area, cases_of(result))]
+    rows = [row for area, result in results for row in _rows(area, result)]
     if not rows:
         raise ConfigError("--plot", "there is nothing to draw in these results")
     mpl.use("Agg")
@@ -58,9 +58,9 @@ def save_charts(path: Path, results: Sequence[tuple[Area, Result[Any, Any]]]) ->
         pyplot.close(figure)
 
 
-def _rows(area: Area, cases: Sequence[Case]) -> Iterable[list[Panel]]:
+def _rows(area: Area, result: Result[Any, Any]) -> Iterable[list[Panel]]:
     for panels in area.charts:
-        row = [(panel, chosen(cases, panel.where)) for panel in panels]
+        row = [(panel, chosen(result, panel)) for panel in panels]
         if drawn := [(panel, found) for panel, found in row if found]:
             yield drawn
 
@@ -71,19 +71,19 @@ def _colors(rivals: Iterable[str]) -> Mapping[str, str]:
     return {name: next(ours if name.startswith("livelayer-bus") else others) for name in rivals}
 
 
-def _draw_lines(axis: Any, panel: Lines, cases: Iterable[Case]) -> None:
-    by_rival: dict[str, list[Case]] = {}
+def _draw_lines(axis: Any, panel: Lines, cases: Iterable[Any]) -> None:
+    by_rival: dict[str, list[Any]] = {}
     for case in cases:
-        by_rival.setdefault(case["rival"], []).append(case)
+        by_rival.setdefault(case.rival, []).append(case)
     colors = _colors(by_rival)
     for rival, group in by_rival.items():
-        group.sort(key=lambda case: int(case[panel.x]))
-        numbers = [case[panel.x] for case in group]
+        group.sort(key=lambda case: int(getattr(case, panel.x)))
+        numbers = [getattr(case, panel.x) for case in group]
         for field, style in zip(panel.fields, ("o-", "o--"), strict=False):
             label = rival if style == "o-" else None
-            values = [case[field] for case in group]
+            values = [getattr(case, field) for case in group]
             axis.plot(numbers, values, style, color=colors[rival], label=label, markersize=4)
-    places = sorted({case[panel.x] for group in by_rival.values() for case in group})
+    places = sorted({getattr(case, panel.x) for group in by_rival.values() for case in group})
     axis.set_xscale("log", base=2)
     axis.set_xticks(places, [str(place) for place in places])
     axis.set_xlabel(panel.x_title)
@@ -97,12 +97,12 @@ def _draw_lines(axis: Any, panel: Lines, cases: Iterable[Case]) -> None:
     axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _draw_bars(axis: Any, panel: Bars, cases: Sequence[Case]) -> None:
-    names = [case["rival"] for case in cases]
+def _draw_bars(axis: Any, panel: Bars, cases: Sequence[Any]) -> None:
+    names = [case.rival for case in cases]
     ours = [panel.ours or name.startswith("livelayer-bus") for name in names]
     bars = axis.barh(
         names,
-        [case[panel.field] for case in cases],
+        [getattr(case, panel.field) for case in cases],
         color=[OURS[0] if own else OTHERS[0] for own in ours],
     )
     axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
