@@ -22,11 +22,11 @@ WIDTH, HEIGHT = 320, 180
 
 
 @pytest.fixture
-def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], read_result: Any) -> Any:
     """Checks that a result can be encoded, printed and drawn; returns what was printed."""
 
     def check(area: Area, result: Result[Any, Any]) -> str:
-        assert msgspec.json.decode(msgspec.json.encode(result), type=area.result_type) == result
+        assert read_result(area, msgspec.json.encode(result)) == result
         show(area.tables, result)
         chart = tmp_path / "chart.svg"
         save_charts(chart, [(area, result)])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
-from operator import or_
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -115,12 +113,6 @@ class Area(NamedTuple):
     """Distributions whose versions matter, beyond those of the rivals."""
     rivals: tuple[str, ...] = ()
     """Their modules; all of the area if empty."""
-
-    @property
-    def result_type(self) -> Any:
-        """What a result's file is decoded to."""
-        cases: Any = reduce(or_, (table.case for table in self.tables))
-        return Result[type(self.plan), cases]  # type: ignore[misc]
 
     def measure(self, plan: Any, url: str | None = None) -> Result[Any, Any]:
         """Measure with the server at the URL, or with an embedded one if it is None.

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import matplotlib as mpl
-from matplotlib import pyplot
+from matplotlib import colormaps
+from matplotlib.figure import Figure
 
 from livelayer_bus.errors import ConfigError
 
@@ -18,30 +18,35 @@ from .report import chosen
 Panel: TypeAlias = tuple[Lines | Bars, list[Any]]
 
 OURS: Final = ("#1f6feb", "#0a3069", "#54aeff")
-OTHERS: Final = (
-    *("#d1495b", "#8d6a9f", "#66a182", "#b08900", "#777777", "#3f8f8f"),
-    *("#a65e2e", "#d6a2ad", "#4f3b78", "#2f5d3a", "#e0c060", "#bbbbbb"),
-)
+_TAB20: Final = [colormaps["tab20"](number) for number in range(20)]
+OTHERS: Final = (*_TAB20[2::2], *_TAB20[3::2])  # all but its blues; the strong ones first
 ROW_INCHES: Final = 3.6
 
 
 def save_charts(path: Path, results: Sequence[tuple[Area, Result[Any, Any]]]) -> None:
-    """Draw the results of any areas into one file.
-
-    Args:
-        path: ends with .png or .svg.
-        results: areas with what was measured; those without charts are left out.
+    """Draw the results of any areas into one file, which ends with .png or .svg.
 
     Raises:
         ConfigError: there is nothing to draw, or the file cannot be written.
     """
+    figure = draw_charts(results)
+    try:
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(str(path), f"cannot be written ({exc})") from exc
+
+
+def draw_charts(results: Sequence[tuple[Area, Result[Any, Any]]]) -> Figure:
+    """Draw the results of any areas; those without charts are left out.
+
+    Raises:
+        ConfigError: there is nothing to draw.
+    """
     rows = [row for area, result in results for row in _rows(area, result)]
     if not rows:
         raise ConfigError("--plot", "there is nothing to draw in these results")
-    mpl.use("Agg")
-    figure, axes = pyplot.subplots(
-        len(rows), 2, figsize=(13, ROW_INCHES * len(rows)), squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(13, ROW_INCHES * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), 2, squeeze=False)
     for pair, row in zip(axes, rows, strict=True):
         for axis, (panel, cases) in zip(pair, row, strict=False):
             if isinstance(panel, Lines):
@@ -50,12 +55,7 @@ def save_charts(path: Path, results: Sequence[tuple[Area, Result[Any, Any]]]) ->
                 _draw_bars(axis, panel, cases)
         for axis in pair[len(row) :]:
             axis.set_visible(False)
-    try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as exc:
-        raise ConfigError(str(path), f"cannot be written ({exc})") from exc
-    finally:
-        pyplot.close(figure)
+    return figure
 
 
 def _rows(area: Area, result: Result[Any, Any]) -> Iterable[list[Panel]]:
@@ -65,9 +65,9 @@ def _rows(area: Area, result: Result[Any, Any]) -> Iterable[list[Panel]]:
             yield drawn
 
 
-def _colors(rivals: Iterable[str]) -> Mapping[str, str]:
-    """A color for each rival; more rivals than colors use them again."""
-    ours, others = iter(OURS * 4), iter(OTHERS * 4)
+def _colors(rivals: Iterable[str]) -> Mapping[str, Any]:
+    """A colour for each rival: room for three ways of ours and 18 others."""
+    ours, others = iter(OURS), iter(OTHERS)
     return {name: next(ours if name.startswith("livelayer-bus") else others) for name in rivals}
 
 

@@ -20,6 +20,7 @@ from livekit import rtc
 from livelayer_bus.errors import ConfigError
 
 from .. import harness
+from ..rivals._sdk import subscribed
 from ..signals.publisher import publishing
 
 LIMIT: Final = 1.2  # of the real server's
@@ -145,17 +146,13 @@ async def _relay(
     room_ref: harness.RoomRef, server: psutil.Process, plan: Plan
 ) -> tuple[float, float]:
     with publishing(room_ref, WIDTH, HEIGHT):
-        room = rtc.Room()
-        tracks: asyncio.Queue[rtc.Track] = asyncio.Queue()
-        room.on("track_subscribed", lambda track, *_: tracks.put_nowait(track))
-        await room_ref.connect(room, "viewer")
-        stream = rtc.VideoStream(await tracks.get(), capacity=2)
-        await _count_frames(stream, plan.warm_up)
-        before, began = server.cpu_times(), time.perf_counter()
-        frames = await _count_frames(stream, plan.relay_seconds)
-        after, seconds = server.cpu_times(), time.perf_counter() - began
-        await stream.aclose()
-        await room.disconnect()
+        async with subscribed(room_ref, rtc.TrackKind.KIND_VIDEO) as track:
+            stream = rtc.VideoStream(track, capacity=2)
+            await _count_frames(stream, plan.warm_up)
+            before, began = server.cpu_times(), time.perf_counter()
+            frames = await _count_frames(stream, plan.relay_seconds)
+            after, seconds = server.cpu_times(), time.perf_counter() - began
+            await stream.aclose()
     used = after.user + after.system - before.user - before.system
     return 100 * used / seconds, frames / seconds
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from livekit.agents import NOT_GIVEN, Agent, AgentSession, inference
-from livekit.plugins.livelayer import SurfaceBridge
 
 from . import guide
-from .offline import EspeakTTS, FunctionSTT, GuideAgent, GuideLLM, Transcribe
-from .speech import Voice
+from .offline import EspeakTTS, FunctionSTT, GuideLLM, Transcribe
 from .topics import NAME
 
 ModelsKind: TypeAlias = Literal["offline", "openai", "livekit-inference"]
@@ -39,19 +36,6 @@ class ModelChoice(msgspec.Struct, frozen=True):
 
     kind: ModelsKind
     message: str
-
-
-class AgentParts(msgspec.Struct, frozen=True):
-    """What the offline agent is built from."""
-
-    bridge: SurfaceBridge
-    voice: Voice | None
-    """None: loaded when the agent is built."""
-    executor: Executor
-    """Where the voice works, away from the event loop."""
-    on_speech: Callable[[], None]
-    """Called after speech that cannot be transcribed."""
-    thinking_seconds: float
 
 
 def choose_models(environment: Mapping[str, str], *, openai_plugin_installed: bool) -> ModelChoice:
@@ -134,19 +118,6 @@ def build_session(kind: ModelsKind, transcribe: Transcribe | None = None) -> Age
             )
 
 
-def build_agent(kind: ModelsKind, parts: AgentParts) -> Agent:
-    """Return the agent to start the session with.
-
-    Raises:
-        DemoDependencyError: the offline voice is missing or does not load.
-    """
-    if kind != "offline":
-        # The bridge gives the model its tools.
-        return Agent(instructions=_INSTRUCTIONS)
-    return GuideAgent(
-        parts.bridge,
-        parts.voice or Voice(),
-        parts.executor,
-        parts.on_speech,
-        thinking_seconds=parts.thinking_seconds,
-    )
+def model_agent() -> Agent:
+    """Return the agent of a real model; the bridge gives it its tools."""
+    return Agent(instructions=_INSTRUCTIONS)

@@ -52,48 +52,32 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 @final
-class SleepingSurface:
-    """A surface that reads one frame and then waits for something else."""
+class RestingSurface:
+    """A surface that reads one frame and then waits for something else, or never reads at all."""
 
-    def __init__(self) -> None:
-        self.asleep, self.alarm, self.awake = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    def __init__(self, *, reads: bool) -> None:
+        self.resting, self.alarm, self.counted = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.behind = self.slept = self.wrong = 0
         self.age = 0.0
+        self._reads = reads
 
     async def run(self, session: SurfaceSession) -> None:
         """The surface."""
         channel = session.video
         with channel.subscribe() as frames:
-            await anext(frames)
+            if self._reads:
+                await anext(frames)
             check, pushed = CountCheck(session, frames), channel.received
-            self.asleep.set()
+            self.resting.set()
             await self.alarm.wait()
             self.slept = channel.received - pushed
             self.wrong += check.wrong(0)
-            frame = await anext(frames)
-            self.age = examine(frame, Sampler(frame.width, frame.height)).age
-            # What is not newest yet is still waiting: keeping more than one would show here.
-            self.behind = frames.statistics().waiting + (frame is not channel.latest)
-            self.wrong += check.wrong(1)
-            self.awake.set()
-
-
-@final
-class IdleSurface:
-    """A surface that subscribes and never reads."""
-
-    def __init__(self) -> None:
-        self.subscribed, self.counted = asyncio.Event(), asyncio.Event()
-        self.alarm = asyncio.Event()
-        self.wrong = 0
-
-    async def run(self, session: SurfaceSession) -> None:
-        """The surface."""
-        with session.video.subscribe() as frames:
-            check = CountCheck(session, frames)
-            self.subscribed.set()
-            await self.alarm.wait()
-            self.wrong = check.wrong(0)
+            if self._reads:
+                frame = await anext(frames)
+                self.age = examine(frame, Sampler(frame.width, frame.height)).age
+                # What is not newest yet is still waiting: keeping more than one would show here.
+                self.behind = frames.statistics().waiting + (frame is not channel.latest)
+                self.wrong += check.wrong(1)
             self.counted.set()
 
 
@@ -102,7 +86,7 @@ async def measure(job: Job) -> Answer:
     plan = job.plan
     seconds = plan.warm_up + 2 * plan.awake + plan.asleep + harness.BEGIN_SECONDS
     readers = [ReadingSurface(round(seconds * plan.fps)) for _ in range(plan.surfaces)]
-    sleeper, idler = SleepingSurface(), IdleSurface()
+    sleeper, idler = RestingSurface(reads=True), RestingSurface(reads=False)
     async with Session("bench", tokens=job.room.token_source()) as session:
         for number, reader in enumerate(readers):
             session.mount(reader.run, key=f"surface-{number}", on_fault="raise")
@@ -113,12 +97,12 @@ async def measure(job: Job) -> Answer:
             before = await pass_time(plan.awake)
             session.mount(sleeper.run, key="sleeper", on_fault="raise")
             session.mount(idler.run, key="idler", on_fault="raise")
-            await _all((sleeper.asleep, idler.subscribed))
+            await _all((sleeper.resting, idler.resting))
             during = await pass_time(plan.asleep)
             rss = harness.resident_mb()
             sleeper.alarm.set()
             idler.alarm.set()
-            await _all((sleeper.awake, idler.counted))
+            await _all((sleeper.counted, idler.counted))
             after = await pass_time(plan.awake)
 
         def case(name: str, extra: int, growth: float, rss: float, *spans: Span) -> Sleeping:

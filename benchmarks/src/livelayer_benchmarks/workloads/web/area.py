@@ -62,7 +62,7 @@ def _measure(row: harness.Row[Answer], plan: Plan) -> Answer:
     serving = server.Job(row.rival.module, row.readers, plan.warm_up, plan.seconds)
     with harness.started(server.serve, serving) as serve:
         port = serve.answer(server.Listening, SPARE_SECONDS).port
-        viewing = pages.Job(port, row.readers, plan.warm_up, plan.seconds)
+        viewing = msgspec.structs.replace(serving, port=port)
         with harness.started(pages.view, viewing) as view:
             view.answer(harness.Ready, SPARE_SECONDS)
             served = serve.answer(server.Answer, seconds)

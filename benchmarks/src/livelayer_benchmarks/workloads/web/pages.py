@@ -18,17 +18,7 @@ from aiortc.codecs import get_decoder
 
 from ...harness import Ready, Send, begun
 from ...signals.stamped_video import Sampler, read_stamp
-
-OFFER_LIMIT = 1 << 18  # bytes of a line
-
-
-class Job(msgspec.Struct, frozen=True):
-    """The server to watch, and with how many pages."""
-
-    port: int
-    readers: int
-    warm_up: float
-    seconds: float
+from .server import OFFER_LIMIT, Job
 
 
 class Answer(msgspec.Struct, frozen=True, tag="answer"):
