@@ -24,7 +24,7 @@ TOPICS: Final[Mapping[str, str]] = {
         "They mount and unmount while I keep talking, and I speak only once for all of them."
     ),
     r"\b(join\w*|late|latecomers?|miss|missed|snapshots?)\b": (
-        "Whoever joins late gets the state as it is, and then every event after it: "
+        "A late subscriber gets the state as it is, and then every event after it: "
         "no gap, and no duplicate."
     ),
     r"\b(microphone|mic)\b": (
