@@ -22,7 +22,6 @@ INFERENCE_LLM: Final = "openai/gpt-4.1-mini"
 INFERENCE_STT: Final = "deepgram/nova-3"
 INFERENCE_TTS: Final = "cartesia/sonic-3"
 
-_AWAY_SECONDS: Final = None  # a demo does not end because the user is silent
 _INSTRUCTIONS: Final = f"""You are {NAME}, the friendly voice guide of livelayer-bus, a Python
 library that keeps one live agent session and shares it with any number of surfaces (web pages,
 terminals, recorders) that mount and unmount while the session runs. Answer in one or two short
@@ -83,6 +82,7 @@ def build_session(kind: ModelsKind, transcribe: Transcribe | None = None) -> Age
         kind: The models to use.
         transcribe: Speech to text for the offline guide; None: it asks to type.
     """
+    away = None  # a demo does not end because the user is silent
     match kind:
         case "offline":
             return AgentSession(
@@ -97,25 +97,18 @@ def build_session(kind: ModelsKind, transcribe: Transcribe | None = None) -> Age
                 },
                 # The guide writes plain text, and the transforms would delay sentences.
                 tts_text_transforms=None,
-                user_away_timeout=_AWAY_SECONDS,
+                user_away_timeout=away,
             )
         case "openai":
             # Not a dependency: imported only where `choose_models` found it installed.
-            plugin: Any = importlib.import_module(OPENAI_PLUGIN)
+            openai: Any = importlib.import_module(OPENAI_PLUGIN)
+            llm, stt, tts = openai.LLM(), openai.STT(), openai.TTS()
             return AgentSession(
-                llm=plugin.LLM(),
-                stt=plugin.STT(),
-                tts=plugin.TTS(),
-                vad=inference.VAD(),
-                user_away_timeout=_AWAY_SECONDS,
+                llm=llm, stt=stt, tts=tts, vad=inference.VAD(), user_away_timeout=away
             )
         case "livekit-inference":
-            return AgentSession(
-                llm=INFERENCE_LLM,
-                stt=INFERENCE_STT,
-                tts=INFERENCE_TTS,
-                user_away_timeout=_AWAY_SECONDS,
-            )
+            llm, stt, tts = INFERENCE_LLM, INFERENCE_STT, INFERENCE_TTS
+            return AgentSession(llm=llm, stt=stt, tts=tts, user_away_timeout=away)
 
 
 def model_agent() -> Agent:
