@@ -14,11 +14,13 @@ from livelayer_demo import DemoAgent, demo_agent_token
 from livelayer_demo.web import SITE
 from livelayer_embedded import EmbeddedServer
 from livelayer_web import Agent, WebSurface
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from livelayer_bus import LocalKeys, Session
 from livelayer_bus.messages import ALL, Capability
 from livelayer_bus.testing import PATIENCE
+
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 class Site(msgspec.Struct):
@@ -94,6 +96,7 @@ async def page(browser: Browser) -> AsyncGenerator[Page]:
     """A page; an error of its scripts fails the test."""
     faults: list[str] = []
     page = await browser.new_page()
+    page.set_default_timeout(1000 * PATIENCE)
     page.on("pageerror", lambda error: faults.append(str(error)))
     yield page
     await page.close()

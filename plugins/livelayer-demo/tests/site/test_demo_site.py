@@ -10,7 +10,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from livelayer_bus.messages import Capability
-from livelayer_bus.testing import PATIENCE
+from livelayer_bus.testing import PATIENCE, polled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
@@ -41,7 +41,6 @@ async def until(page: Page, condition: str) -> None:
 
 async def visit(page: Page, url: str, path: str = "/") -> None:
     """Open a page of the site, and wait until the agent is seen on it."""
-    page.set_default_timeout(1000 * PATIENCE)
     await page.add_init_script(COUNTING)
     await page.goto(url + path)
     await page.evaluate("window.sameDocument = true")
@@ -146,9 +145,9 @@ async def test_links_back_and_forward_keep_the_connection_and_a_reload_the_conve
     await page.reload()
 
     await until(page, PLAYING)
-    said = "document.querySelector('livelayer-session').client.state.transcript.map((e) => e.text)"
-    assert any("Two surfaces walk" in text for text in await page.evaluate(said))
-    assert len(site.surface.viewers()) == 1
+    said = "document.querySelector('livelayer-session').client.state.transcript"
+    await until(page, f"{said}.some(({{ text }}) => text.includes('Two surfaces walk'))")
+    await polled(lambda: len(site.surface.viewers()) == 1)
 
 
 @pytest.mark.parametrize("capabilities", [frozenset[Capability]({"navigate"})])
