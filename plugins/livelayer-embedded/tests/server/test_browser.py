@@ -16,6 +16,8 @@ import pytest
 from livekit.protocol.models import ParticipantPermission
 from playwright.async_api import Page, async_playwright
 
+from livelayer_bus.testing import PATIENCE
+
 from .conftest import Server
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +25,6 @@ pytestmark = pytest.mark.anyio
 PAGES = Path(__file__).parent / "livekit_client"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-PATIENCE = 40.0  # seconds; a bound for waiting, never a delay
 LOW, MEDIUM, HIGH = 0, 1, 2
 
 
@@ -82,6 +83,7 @@ async def tab(server: Server, room_name: str, address: str) -> AsyncGenerator[Ta
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         stack.push_async_callback(browser.close)
         page = await browser.new_page()
+        page.set_default_timeout(1000 * PATIENCE)
         await page.goto(address)
         yield Tab(page, server, room_name)
 
