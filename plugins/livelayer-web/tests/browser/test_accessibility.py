@@ -146,7 +146,7 @@ class Keys:
     async def at(self, name: str, *, whole: bool = False) -> None:
         """Wait until the focus is on what is called so, in whole or in part."""
 
-        async def there() -> bool:
+        async def there() -> Any:
             here = (await self.where())["name"]
             return name == here if whole else name in here
 
@@ -155,7 +155,7 @@ class Keys:
     async def presses(self) -> None:
         """Wait until the button that has the focus is pressed."""
 
-        async def pressed() -> bool:
+        async def pressed() -> Any:
             return (await self.where())["pressed"] == "true"
 
         await polled(pressed)
@@ -163,11 +163,12 @@ class Keys:
     async def moved(self, place: list[int]) -> list[int]:
         """Where what has the focus is, once it is elsewhere."""
 
-        async def elsewhere() -> list[int] | None:
-            now: list[int] = (await self.where())["at"]
+        async def elsewhere() -> Any:
+            now = (await self.where())["at"]
             return None if now == place else now
 
-        return await polled(elsewhere) or place
+        found: list[int] = await polled(elsewhere)
+        return found
 
     async def to(self, name: str, mode: str = "embedded", key: str = "Tab") -> dict[str, Any]:
         """Go on until the focus is on what is called so."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -140,7 +140,7 @@ class Stage:
         (inbound,) = [one for one in stats if one.WhichOneof("stats") == "inbound_rtp"]
         return int(inbound.inbound_rtp.received.packets_received)
 
-    async def eventually(self, condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    async def eventually(self, condition: Callable[[], Any]) -> None:
         """Wait for something that is counted but not announced."""
         await polled(condition)
 

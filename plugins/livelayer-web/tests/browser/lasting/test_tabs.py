@@ -112,7 +112,7 @@ async def wakes(stage: Any, tab: Any) -> None:
     await stage.eventually(lambda: len(stage.encoders()) == 1)
     before = await stage.received()
 
-    async def goes_on() -> bool:
-        return bool(await stage.received() > before)
+    async def goes_on() -> Any:
+        return await stage.received() > before
 
     await stage.eventually(goes_on)
