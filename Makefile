@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_ARGS ?=
-TEST_ARGS ?= --numprocesses 2 --dist loadfile
+TEST_ARGS ?= --numprocesses 3 --dist loadfile
 BENCH_ARGS ?= all --json benchmarks/results --plot benchmarks/results
 PROJECTS := $(wildcard plugins/*/pyproject.toml benchmarks/pyproject.toml)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -53,6 +54,20 @@ def capabilities() -> frozenset[Capability]:
 
 @pytest.fixture
 async def site(capabilities: frozenset[Capability]) -> AsyncGenerator[Site]:
+    """A demo of one's own, in which nothing has been said."""
+    async with serving(capabilities) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+async def shared_site(anyio_backend: str) -> AsyncGenerator[Site]:
+    """A demo for tests that say nothing."""
+    async with serving(ALL) as site:
+        yield site
+
+
+@asynccontextmanager
+async def serving(capabilities: frozenset[Capability]) -> AsyncGenerator[Site]:
     room = f"site-{uuid.uuid4().hex[:8]}"
     async with EmbeddedServer() as server:
         token = demo_agent_token(server.key, server.secret, room)

@@ -163,10 +163,10 @@ async def test_what_was_not_allowed_is_refused_and_the_agent_says_so(page: Page,
 @pytest.mark.parametrize("path", ["/", "/pricing", "/docs", "/sign-up", "/nowhere"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_to_complain_about(
-    page: Page, site: Any, path: str, scheme: Any
+    page: Page, shared_site: Any, path: str, scheme: Any
 ) -> None:
     await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    await visit(page, site.url, path)
+    await visit(page, shared_site.url, path)
 
     found = await Axe().run(page)
 
@@ -174,10 +174,10 @@ async def test_axe_finds_nothing_to_complain_about(
 
 
 async def test_on_a_phone_the_bubble_leaves_the_home_page_to_the_panel(
-    page: Page, site: Any
+    page: Page, shared_site: Any
 ) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
-    await visit(page, site.url)
+    await visit(page, shared_site.url)
     bubble = page.locator("livelayer-avatar[mode=widget] .bubble")
     await expect(page.locator("livelayer-avatar[mode=embedded]")).to_be_visible()
     await expect(bubble).to_have_count(1)
