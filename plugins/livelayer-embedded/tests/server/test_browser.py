@@ -7,14 +7,13 @@ import http.server
 import shutil
 import threading
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from livekit.protocol.models import ParticipantPermission
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from livelayer_bus.testing import PATIENCE
 
@@ -74,18 +73,31 @@ class Tab:
         await self.run(f"show('{name}', 'alice', '{source}')")
 
 
-@pytest.fixture
-async def tab(server: Server, room_name: str, address: str) -> AsyncGenerator[Tab]:
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """One loop for the module, whose tests share a browser."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncGenerator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
-    async with AsyncExitStack() as stack:
-        playwright = await stack.enter_async_context(async_playwright())
+    async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        stack.push_async_callback(browser.close)
-        page = await browser.new_page()
-        page.set_default_timeout(1000 * PATIENCE)
-        await page.goto(address)
-        yield Tab(page, server, room_name)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def tab(
+    browser: Browser, server: Server, room_name: str, address: str
+) -> AsyncGenerator[Tab]:
+    page = await browser.new_page()
+    page.set_default_timeout(1000 * PATIENCE)
+    await page.goto(address)
+    yield Tab(page, server, room_name)
+    await page.close()
 
 
 async def test_a_page_joins_with_default_options(tab: Tab) -> None:
