@@ -283,6 +283,6 @@ def test_the_dev_server_serves_until_a_signal_stops_it(
         code, output = invoke("doctor", LIVEKIT_URL=facts["url"], **keys)
         assert (code, "the server accepts it" in output) == (0, True)
         process.send_signal(number)
-        assert process.wait(10) == 128 + number
+        assert process.wait(PATIENCE) == 128 + number
         line = "livelayer: interrupted\n" if number == signal.SIGINT else ""
         assert process.stderr.read() == line
