@@ -36,6 +36,7 @@ class Run:
         self.lines: list[str] = []
         self.report: DemoReport | None = None
         self.stop = anyio.Event()
+        self.url = ""
         self._recording = recording
         self._signal = Signal()
 
@@ -72,8 +73,8 @@ async def test_commands_go_to_the_site_while_it_is_open_and_to_the_terminal_afte
     demo = Run(tmp_path / "demo.jsonl")
     async with anyio.create_task_group() as group:
         group.start_soon(partial(demo.run, interactive=True))
-        url = (await demo.prints("on the web: ")).split()[3]
-        await page.goto(url)
+        demo.url = (await demo.prints("on the web: ")).split()[3]
+        await page.goto(demo.url)
         with anyio.fail_after(PATIENCE):
             await page.evaluate(
                 """async () => {
@@ -90,7 +91,7 @@ async def test_commands_go_to_the_site_while_it_is_open_and_to_the_terminal_afte
         demo.stop.set()
 
     report = faultless(demo.report)
-    assert report.site == url
+    assert report.site == demo.url
     assert report.site_commands == ("scroll_page",)
     assert report.commands == ("navigate",)
 

@@ -12,7 +12,7 @@ import livelayer_web
 import pytest
 from aiohttp import web
 from livelayer_web.http.guard import CONTENT_SECURITY_POLICY
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, BrowserContext, Page
 
 HERE = Path(__file__).parent
 STATIC = Path(livelayer_web.__file__).parent / "static"
@@ -165,7 +165,7 @@ async def visit(browser: Browser, new_context: Any, site: Site) -> AsyncGenerato
         if page is None:
             options.setdefault("viewport", {"width": 1280, "height": 800})
             options.setdefault("color_scheme", theme)
-            context = await new_context(browser, **options)
+            context: BrowserContext = await new_context(browser, **options)
             page = await context.new_page()
             page.on("pageerror", lambda error: faults.append(str(error)))
             page.on(
