@@ -18,11 +18,11 @@ import psutil
 import pytest
 from livekit import rtc
 from livelayer_embedded import EmbeddedServer
+from tests.support import every
 
 from livelayer_bus import LiteralToken, Session, SurfaceSession
 from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE, no_leaked_tasks
-from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
@@ -85,7 +85,7 @@ async def test_twenty_sessions_leave_no_more_behind_than_twenty_bare_rooms(
 
     async def ours() -> None:
         source = LiteralToken(server.url, token("user"))
-        async with no_leaked_tasks(), Session("agt", tokens=source) as session:
+        async with no_leaked_tasks(PATIENCE), Session("agt", tokens=source) as session:
             surface = session.mount(watch, key="panel")
             await session.connect()
             await surface.wait()
