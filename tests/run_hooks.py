@@ -37,14 +37,18 @@ class Reported(Protocol):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files with tests of real-time media after all others."""
-    items.sort(key=lambda item: _is_realtime(item.path))
+    """Run the files with slow tests first, and those with tests of real-time media last."""
+    items.sort(key=lambda item: (_is_realtime(item.path), not _marks(item.path, "slow")))
 
 
 @cache
-def _is_realtime(path: Path) -> bool:
+def _marks(path: Path, mark: str) -> bool:
     # By its text, since the process that distributes the tests collects none.
-    return path.is_file() and re.search(rf"\bmark\.{MARK}\b", path.read_text()) is not None
+    return path.is_file() and re.search(rf"\bmark\.{mark}\b", path.read_text()) is not None
+
+
+def _is_realtime(path: Path) -> bool:
+    return _marks(path, MARK)
 
 
 class RealtimeLast(LoadFileScheduling):  # type: ignore[misc]  # object where xdist is missing

@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from livelayer_bus.messages import Capability
 from livelayer_bus.testing import PATIENCE, polled
 
-pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 COUNTING = """
 window.peers = 0;

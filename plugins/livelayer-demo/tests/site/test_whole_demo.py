@@ -18,7 +18,7 @@ from livelayer_bus.control import find_session, send_message
 from livelayer_bus.testing import PATIENCE
 from livelayer_bus.testing.waiting import Signal
 
-pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

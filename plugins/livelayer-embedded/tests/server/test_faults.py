@@ -14,7 +14,7 @@ from livelayer_bus.testing import PATIENCE, settle
 
 from .conftest import Camera, Join, frames
 
-pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_a_picture_survives_the_loss_of_packets(

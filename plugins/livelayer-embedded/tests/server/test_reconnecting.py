@@ -15,7 +15,7 @@ from livelayer_bus.testing import PATIENCE
 
 from .conftest import Camera, Join, Member, Microphone, frames, loud
 
-pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 MICROPHONE = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
 CAMERA = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA, simulcast=True)

@@ -15,7 +15,7 @@ from livelayer_bus import RoomAccess, Session
 from livelayer_bus.testing import PATIENCE
 from livelayer_bus.tokens import TokenRequest
 
-pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from playwright.async_api import BrowserContext
 
 from livelayer_bus.testing import PATIENCE
 
-pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_panel_and_bubble_show_the_same_picture_over_one_connection_and_one_voice(

@@ -10,7 +10,7 @@ from playwright.async_api import BrowserContext
 
 from livelayer_bus.testing import PATIENCE
 
-pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_two_tabs_are_one_encode_and_neither_needs_the_other(
