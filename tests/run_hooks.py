@@ -6,6 +6,7 @@ Loaded by `addopts` in pyproject.toml.
 from __future__ import annotations
 
 import re
+import signal
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,12 @@ class Reported(Protocol):
     """A report of a skipped test."""
 
     longrepr: Any
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start take Ctrl-C, which a run in the background ignores."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

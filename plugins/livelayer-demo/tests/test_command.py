@@ -44,7 +44,5 @@ def test_ctrl_c_at_any_moment_is_one_line_and_130(line: str, tmp_path: Path) -> 
         while not process.stdout.readline().startswith(line):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=SECONDS)
-    # On a machine so slow that the conversation has begun, Ctrl-C ends it in good order instead.
-    begun = "one session throughout" in output
-    assert (process.returncode, errors) == ((0, "") if begun else (130, "livelayer: interrupted\n"))
+        _, errors = process.communicate(timeout=SECONDS)
+    assert (process.returncode, errors) == (130, "livelayer: interrupted\n")

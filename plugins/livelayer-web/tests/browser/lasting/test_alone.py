@@ -17,6 +17,8 @@ from livelayer_bus.tokens import TokenRequest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
+LINGER = 10.0  # seconds; longer than a slow machine keeps a viewer from asking
+
 
 @pytest.fixture
 async def opened() -> list[Session]:
@@ -28,7 +30,8 @@ async def opened() -> list[Session]:
 async def surface(stage: Any, site: Any, opened: list[Session]) -> AsyncGenerator[WebSurface]:
     """Serves sessions on demand with the stage's agent, beside the session of the stage.
 
-    They outlast every reload, however slow the machine is.
+    They outlast every reload, however slow the machine is. A test names it before its tabs, so
+    that it outlives them.
     """
     async with serving(stage, site, opened) as surface:
         yield surface
@@ -53,13 +56,15 @@ async def serving(
     surface = WebSurface(port=port, site=site, sessions=wish)
     mounted = stage.session.mount(surface, key="alone", on_fault="raise")
     await surface.wait_url()
-    yield surface
-    await mounted.unmount()
+    try:
+        yield surface
+    finally:
+        await mounted.unmount()
     await mounted.wait()  # it has not failed
 
 
 async def test_an_avatar_alone_opens_a_session_that_lasts_over_a_reload(
-    stage: Any, tabs: Any, context: BrowserContext, surface: Any, opened: list[Session]
+    stage: Any, surface: Any, tabs: Any, context: BrowserContext, opened: list[Session]
 ) -> None:
     tab = await tabs.open(context, f"{surface.url}/alone")
     assert opened == []  # a page that is only looked at opens nothing
@@ -81,7 +86,7 @@ async def test_an_avatar_alone_opens_a_session_that_lasts_over_a_reload(
 async def test_each_avatar_alone_has_a_session_of_its_own_that_ends_with_its_viewers(
     stage: Any, tabs: Any, context: BrowserContext, site: Any, opened: list[Session]
 ) -> None:
-    async with serving(stage, site, opened, linger=0.1) as surface:
+    async with serving(stage, site, opened, linger=LINGER) as surface:
         tab, other = [await tabs.open(context, f"{surface.url}/alone") for _ in range(2)]
         for one in (tab, other):
             await one.page.evaluate("void document.querySelector('#panel').connect()")
@@ -105,7 +110,7 @@ async def test_each_avatar_alone_has_a_session_of_its_own_that_ends_with_its_vie
 
 
 async def test_a_session_that_is_over_is_told_and_another_is_opened_when_asked(
-    stage: Any, tabs: Any, context: BrowserContext, surface: Any, opened: list[Session]
+    stage: Any, surface: Any, tabs: Any, context: BrowserContext, opened: list[Session]
 ) -> None:
     tabs.cut = True
     tab = await tabs.open(context, f"{surface.url}/alone")
@@ -140,7 +145,7 @@ async def test_a_server_that_ends_in_good_order_and_comes_back_is_followed_by_a_
 
 
 async def test_a_conversation_that_was_ended_is_not_begun_again_by_a_reload(
-    tabs: Any, context: BrowserContext, surface: Any, opened: list[Session]
+    surface: Any, tabs: Any, context: BrowserContext, opened: list[Session]
 ) -> None:
     tab = await tabs.open(context, f"{surface.url}/alone")
     panel = tab.page.locator("#panel")
