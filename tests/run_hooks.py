@@ -1,4 +1,4 @@
-"""A run of the tests as a whole: which process runs what, and one line for what was skipped.
+"""A run of the tests as a whole: real-time media last and alone, one line for what was skipped.
 
 Loaded by `addopts` in pyproject.toml.
 """
@@ -20,6 +20,7 @@ except ImportError:  # a run in one process needs no xdist
     LoadFileScheduling = object
 
 MARK: Final = "realtime"
+REALTIME: Final = "the tests of real-time media"  # one scope of the scheduler
 
 
 # A slow example is not a fault, and every run has the same examples;
@@ -35,37 +36,53 @@ class Reported(Protocol):
     longrepr: Any
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files with tests of real-time media after all others."""
+    items.sort(key=lambda item: _is_realtime(item.path))
+
+
 @cache
 def _is_realtime(path: Path) -> bool:
     # By its text, since the process that distributes the tests collects none.
     return path.is_file() and re.search(rf"\bmark\.{MARK}\b", path.read_text()) is not None
 
 
-class RealtimeFirst(LoadFileScheduling):  # type: ignore[misc]  # object where xdist is missing
-    """Gives each process whole files, those with real-time media first.
+class RealtimeLast(LoadFileScheduling):  # type: ignore[misc]  # object where xdist is missing
+    """Gives each process whole files; those with real-time media come last, in one process."""
 
-    As long as there are others, one process at a time has such a file: they mostly wait, and the
-    others fill the time.
-    """
+    def _split_scope(self, nodeid: str) -> str:
+        scope: str = super()._split_scope(nodeid)
+        return REALTIME if _is_realtime(self.config.rootpath / scope) else scope
 
     def _assign_work_unit(self, node: Any) -> None:
-        others = [work for other, work in self.assigned_work.items() if other is not node]
-        taken = any(
-            _is_realtime(self.config.rootpath / scope) and not all(unit.values())
-            for work in others
-            for scope, unit in work.items()
-        )
-        for scope in self.workqueue:
-            if _is_realtime(self.config.rootpath / scope) is not taken:
-                self.workqueue.move_to_end(scope, last=False)
-                break
+        if REALTIME in self.workqueue:
+            self.workqueue.move_to_end(REALTIME)
+        if list(self.workqueue) == [REALTIME]:
+            others = [other for other in self.nodes if other is not node]
+            if any(not other.shutting_down for other in others):
+                node.shutdown()  # runs what it has; another process takes these
+                return
+            if any(self._pending_of(self.assigned_work[other]) for other in others):
+                return  # asked again when they are done
         super()._assign_work_unit(node)
+
+    def mark_test_complete(self, node: Any, *given: Any, **named: Any) -> None:
+        super().mark_test_complete(node, *given, **named)
+        if node.shutting_down and self.workqueue:
+            for other in self.nodes:
+                self._reschedule(other)
+
+    def remove_node(self, node: Any) -> str | None:
+        crashed: str | None = super().remove_node(node)
+        for other in self.nodes:
+            self._reschedule(other)
+        return crashed
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Take the place of `--dist loadfile`."""
-    return RealtimeFirst(config, log) if config.getoption("dist") == "loadfile" else None
+    return RealtimeLast(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 from livelayer_embedded import EmbeddedServer
-from tests.support import lasting_port
 
 from livelayer_bus import LocalKeys
 from tests.rooms.kit import RealServer, Stage, embedded_stage, nothing_left
+from tests.support import lasting_port
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.livekit)]
 

@@ -12,8 +12,7 @@ import anyio.to_thread
 import numpy as np
 import pytest
 
-from livelayer_bus.media import PixelFormat, VideoFrame
-from livelayer_bus.media.pixels import Pixels
+from livelayer_bus.media import PixelFormat, Pixels, VideoFrame
 from livelayer_bus.testing import PATIENCE
 from tests.integration import frames_held_program as program
 from tests.integration.frames_kit import session_in, showing

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from livekit import rtc
 from livelayer_benchmarks.signals.stamped_video import Painter
-from tests.support import every
 
 from livelayer_bus import SurfaceSession
 from livelayer_bus.errors import MicrophoneBusyError, SourceBusyError
@@ -20,6 +19,7 @@ from livelayer_bus.testing import PATIENCE
 from livelayer_bus.testing.waiting import Signal
 from tests.integration.frames_kit import FPS, HEIGHT, WIDTH, number_of, session_in
 from tests.rooms.kit import Stage
+from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 

@@ -18,11 +18,11 @@ import psutil
 import pytest
 from livekit import rtc
 from livelayer_embedded import EmbeddedServer
-from tests.support import every
 
 from livelayer_bus import LiteralToken, Session, SurfaceSession
 from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE, no_leaked_tasks
+from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 

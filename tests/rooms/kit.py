@@ -15,7 +15,6 @@ import anyio
 from livekit import api, rtc
 from livekit.rtc._ffi_client import FfiClient
 from livelayer_embedded import EmbeddedServer
-from tests.support import every
 
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.media import AudioWriter, VideoWriter
@@ -36,6 +35,7 @@ from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE, polled
 from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import RoomAccess
+from tests.support import every
 
 WIDTH, HEIGHT = 64, 48
 ON_BEHALF = {"lk.publish_on_behalf": "agent"}

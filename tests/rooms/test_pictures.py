@@ -10,13 +10,13 @@ import anyio
 import numpy as np
 import pytest
 from livekit import rtc
-from tests.support import every
 
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.media import FrameMetadata, VideoFrame
 from livelayer_bus.rooms import PublishedTrack, publishing
 from livelayer_bus.testing import PATIENCE, grey_picture, polled
 from tests.rooms.kit import Joined, Stage
+from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 

@@ -6,12 +6,12 @@ import anyio
 import numpy as np
 import pytest
 from livekit import rtc
-from tests.support import every
 
 from livelayer_bus.media import AudioChannel, VideoChannel
 from livelayer_bus.testing import PATIENCE
 from livelayer_bus.testing.waiting import Signal
 from tests.rooms.kit import Joined, Stage
+from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from livekit import api, rtc
 from livelayer_embedded import EmbeddedServer
-from tests.support import every, lasting_port
 
 from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE
+from tests.support import every, lasting_port
 
 LEAVE_SECONDS = 5.0
 

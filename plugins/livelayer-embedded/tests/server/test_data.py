@@ -9,9 +9,9 @@ from typing import Any
 import anyio
 import pytest
 from livekit import rtc
-from tests.support import every
 
 from livelayer_bus.testing import PATIENCE, settle
+from tests.support import every
 
 from .conftest import Join, Server
 

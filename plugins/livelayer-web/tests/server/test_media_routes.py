@@ -10,11 +10,12 @@ import anyio
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
-from livelayer_web.testing import Page, Serve, Web, code_of
 
 from livelayer_bus import Session
 from livelayer_bus.errors import MicrophoneBusyError
 from livelayer_bus.testing import PATIENCE, ScriptedRoom, polled, settle
+
+from .scripted import Page, Serve, Web, code_of
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +59,7 @@ def connections(web: Web) -> int:
 async def hold_open(session: Session, room: ScriptedRoom) -> None:
     """Wait until the room has a microphone of ours."""
     with anyio.fail_after(PATIENCE):
-        await room.wait_microphones()
+        await room.wait_until(lambda: bool(room.microphones))
 
 
 async def test_a_page_has_one_media_connection_and_it_ends_with_it(web: Web) -> None:

@@ -13,7 +13,6 @@ from livelayer_web.resume_store import (
     ResumeStore,
     digest_of,
 )
-from livelayer_web.testing import Serve, Web, client_of, code_of
 from livelayer_web.token_format import GRANTS
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
@@ -26,6 +25,8 @@ from livelayer_bus.testing import (
     polled,
     settle,
 )
+
+from .scripted import Serve, Web, client_of, code_of
 
 pytestmark = pytest.mark.anyio
 

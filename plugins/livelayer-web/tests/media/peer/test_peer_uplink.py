@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -94,7 +95,7 @@ async def test_the_microphone_is_heard_while_it_is_fed(
     connection = await play(page, media)
     await page.evaluate(SEND, ["microphone", 2])
     async with session.microphone.acquire("test") as lease, fed(connection, "microphone", lease):
-        await room.wait_microphones()
+        await room.wait_until(lambda: bool(room.microphones))
         track = room.microphones[0]
         await track.wait_frames(100)
         frame = track.frames[-1]
@@ -123,7 +124,7 @@ async def test_pictures_are_seen_while_they_are_fed(
     publisher = getattr(session, kind)
     for number in (1, 2):  # a second lease gets a key frame of its own
         async with publisher.acquire("test") as lease, fed(connection, kind, lease):
-            await room.wait_video_tracks(number)
+            await room.wait_until(partial(lambda least: len(room.video_tracks) >= least, number))
             track = room.video_tracks[number - 1]
             await track.wait_frames(10)
             frame = track.frames[-1]
@@ -146,7 +147,7 @@ async def test_what_is_sent_again_finds_its_track(
     ):
         await page.evaluate(SEND, ["camera", 3])
         await page.evaluate(SEND, ["screen", 4])
-        await room.wait_video_tracks(2)
+        await room.wait_until(lambda: len(room.video_tracks) >= 2)
         # aiortc keeps no account of packets sent again; its routing table is all there is.
         peer: Any = vars(connection)["_peer"]
         receivers = [one.receiver for one in peer.getTransceivers()][3:]
