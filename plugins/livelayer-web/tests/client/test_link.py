@@ -104,12 +104,12 @@ async def test_a_reload_misses_no_event_and_keeps_what_was_typed(
     web.room.transcribes("one", "before")
     await until(page, "client.state.transcript.length === 1 && client.state.joined")
     first = await sequences(page)
-    viewer = await page.evaluate("client.joined.viewer")
+    viewer = await until(page, "client.joined?.viewer")
     await page.goto(f"{web.url}/blank")
     web.room.transcribes("two", "while no page was there")
     await page.goto(web.url)
     await until(page, "window.client?.link.phase === 'live'")
-    assert await page.evaluate("client.joined.viewer") == viewer
+    assert await until(page, "client.joined?.viewer") == viewer
     assert [info.id for info in web.surface.viewers()] == [viewer]
     assert await page.evaluate("client.pending.map(({text}) => text)") == [
         "typed before the session"
@@ -130,7 +130,7 @@ async def test_a_frozen_tab_comes_back_to_its_place(web: Any, page: Page, until:
     await until(page, "window.client?.link.phase === 'live'")
     await web.connected()
     await until(page, "client.state.agent_active")
-    viewer = await page.evaluate("client.joined.viewer")
+    viewer = await until(page, "client.joined?.viewer")
     await pause(page)
     await page.evaluate("document.dispatchEvent(new Event('freeze'))")
     await until_gone(web)
@@ -162,13 +162,13 @@ async def until_gone(web: Any) -> None:
 async def test_a_page_from_the_back_forward_cache_joins_again(
     web: Any, live: Page, until: Any
 ) -> None:
-    viewer = await live.evaluate("client.joined.viewer")
+    viewer = await until(live, "client.joined?.viewer")
     await live.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
     await until_gone(web)
     assert await live.evaluate("client.link.phase") == "recovering"
     await live.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
     await until(live, "client.link.phase === 'live'")
-    assert await live.evaluate("client.joined.viewer") == viewer
+    assert await until(live, "client.joined?.viewer") == viewer
 
 
 async def test_a_moved_element_keeps_its_connection_and_a_removed_one_leaves(
