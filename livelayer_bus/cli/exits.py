@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
@@ -76,8 +75,7 @@ def complain(text: str) -> None:
 
 
 def hush_sdk() -> None:
-    """Keep the SDK's log off the terminal: faults arrive as errors too, and some lines quote the
-    token."""
+    """Keep the SDK's log off the terminal: its faults are errors too, and some quote the token."""
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
 
 
@@ -106,6 +104,8 @@ def run_async(main: Main, on_interrupt: Callable[[], bool] | None = None) -> Non
         on_interrupt: called at the first Ctrl-C; if it returns True, the command is not cancelled,
             because it ends by itself.
     """
+    import asyncio  # not at the top: help needs no event loop, and this is half of its imports
+
     handler = signal.getsignal(signal.SIGINT)
     try:
         code = asyncio.run(_interruptible(main, on_interrupt))
@@ -116,6 +116,8 @@ def run_async(main: Main, on_interrupt: Callable[[], bool] | None = None) -> Non
 
 
 async def _interruptible(main: Main, on_interrupt: Callable[[], bool] | None) -> int | None:
+    import asyncio
+
     task, received = asyncio.current_task(), list[int]()
 
     def stop(number: int) -> None:
