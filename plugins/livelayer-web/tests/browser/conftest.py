@@ -32,6 +32,10 @@ PAGES = Path(__file__).parent / "pages"
 
 CLIENT = "document.querySelector('livelayer-session')?.client"
 """The page's client, as an expression; undefined until its modules have run."""
+STATUS = f"""JSON.stringify((({{ link, media, pending, state }} = {{}}) => ({{
+  link, media, pending, connection: state?.connection_state, agent: state?.agent_active
+}}))({CLIENT}))"""
+"""What a page's client is at, for a wait that ends in vain."""
 LEAVING = ("context was destroyed", "navigating", "navigated")
 """What Playwright says where a page is being left."""
 
@@ -226,6 +230,7 @@ def until() -> Until:
         try:
             return await polled(look)
         except TimeoutError:
-            raise AssertionError(f"never true on {page.url}: {expression}") from None
+            told = f"never true on {page.url}: {expression}"
+            raise AssertionError(f"{told}; {await page.evaluate(STATUS)}") from None
 
     return until
