@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
@@ -318,4 +319,10 @@ def surface_function(surface: object) -> SurfaceFunction:
         raise MisuseError(
             f"{type(surface).__name__} is not a surface: it needs 'async def run(self, session)'"
         )
+    # A lambda, a wrapper and a function that says what it returns may return an awaitable.
+    plain = inspect.isfunction(run) or inspect.ismethod(run)
+    if plain and not inspect.iscoroutinefunction(run) and not hasattr(run, "__wrapped__"):
+        returns = run.__annotations__.get("return")
+        if returns in (None, "None") and run.__name__ != "<lambda>":
+            raise MisuseError(f"{run.__qualname__} is not async: write 'async def {run.__name__}'")
     return cast("SurfaceFunction", run)
