@@ -2,12 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_ARGS ?=
-TEST_ARGS ?= --numprocesses 2 --dist loadfile
+TEST_ARGS ?= --numprocesses 3 --dist loadfile
 ENVIRONMENTS ?= lowest newest core
 BENCH_ARGS ?= all --json benchmarks/results --plot benchmarks/results
 PROJECTS := $(wildcard plugins/*/pyproject.toml benchmarks/pyproject.toml)
 
-.PHONY: setup demo test environments lint types bench clean
+.PHONY: setup demo test environments lint types mypy pyright bench clean
 
 setup: .venv/ready
 
@@ -40,9 +40,13 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup
+types: mypy pyright
+
+mypy: setup
 	$(BIN)/mypy
 	for project in plugins/*; do $(BIN)/mypy $$project || exit 1; done
+
+pyright: setup
 	$(BIN)/pyright
 
 bench: setup

@@ -18,10 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 WITHOUT_AGENTS = ["livelayer-embedded", "livelayer-terminal", "livelayer-web"]
 WITH_AGENTS = [*WITHOUT_AGENTS, "livekit-plugins-livelayer", "livelayer-demo"]
-PACKAGES = {
-    "livelayer-demo": "livelayer_demo",
-    "livekit-plugins-livelayer": "livekit.plugins.livelayer",
-}
+AGENT_PACKAGE = "livekit.plugins.livelayer"
 TOOLS = [
     "hypothesis",
     "psutil",
@@ -53,7 +50,7 @@ def check(kind: str, python: str | None, arguments: list[str]) -> None:
     """Make the environment `kind`, import everything there, and run the tests."""
     plugins = WITHOUT_AGENTS if kind == "core" else WITH_AGENTS
     packages = ["livelayer_bus", *(name.replace("-", "_") for name in plugins)]
-    packages = [AGENT_PACKAGE if "plugins" in name else name for name in packages]
+    packages = [AGENT_PACKAGE if name == "livekit_plugins_livelayer" else name for name in packages]
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "VIRTUAL_ENV": folder}
         run(["uv", "venv", "--quiet", "--clear", "--python", python or sys.executable, folder])

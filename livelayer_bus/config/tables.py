@@ -1,14 +1,67 @@
-"""The tables of `livelayer.toml`, as frozen records."""
+"""The tables of `livelayer.toml` as frozen records, and texts that come from the environment."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from ..clock import Backoff
-from .secrets import Text
+
+Environment: TypeAlias = Mapping[str, str]
+
+
+@final
+class Text:
+    """A text of the file, or where in the environment it is; its repr shows no value."""
+
+    __slots__ = ("_env", "_value")
+
+    def __init__(self, value: str | None = None, *, env: str | None = None) -> None:
+        self._value = value
+        self._env = env
+
+    def reveal(self, environ: Environment) -> str:
+        """The text itself.
+
+        Raises:
+            LookupError: it is to be in the environment, and is not.
+        """
+        if self._env is None:
+            return self._value or ""
+        if not environ.get(self._env):
+            raise LookupError(f"the environment variable {self._env} is not set: export it")
+        return environ[self._env]
+
+    def __repr__(self) -> str:
+        return f"Text(env={self._env!r})" if self._env is not None else "Text(...)"
+
+
+def env_name(value: object) -> str | None:
+    """The variable that `{ env = "NAME" }` names; None for anything else."""
+    match value:
+        case {"env": str(name), **rest} if not rest:
+            return name
+        case _:
+            return None
+
+
+def reveal(value: object, environ: Environment) -> object:
+    """The value with every `Text` and every `{ env = "NAME" }` in it replaced by its text."""
+    name = env_name(value)
+    if name is not None:
+        return Text(env=name).reveal(environ)
+    match value:
+        case Text():
+            return value.reveal(environ)
+        case dict():
+            return {key: reveal(item, environ) for key, item in value.items()}
+        case list():
+            return [reveal(item, environ) for item in value]
+        case _:
+            return value
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,44 +153,10 @@ class SessionTable(Table, frozen=True):
         return given
 
 
-class AgentTable(Table, frozen=True):
-    """An agent that the session endpoint serves, as `[agents.<id>]`."""
-
-    name: str
-    avatar_image_url: str | None = None
-    idle_loop_url: str | None = None
-    dispatch: str | None = None
-    metadata: dict[str, Any] = {}
-
-
-class RateTable(Table, frozen=True):
-    """How often may be asked: `burst` at once, then `per_minute`."""
-
-    per_minute: float
-    burst: int
-
-
-class EndpointTable(Table, frozen=True):
-    """What `livelayer serve` is run with; what is not set keeps the endpoint's own default."""
-
-    url: Text | None = None
-    api_key: Text | None = None
-    api_secret: Text | None = None
-    api_url: Text | None = None
-    keys: dict[str, Text] = {}
-    origins: list[str] | UnsetType = UNSET
-    trusted_proxies: list[str] | UnsetType = UNSET
-    token_seconds: float | UnsetType = UNSET
-    resume_window: float | UnsetType = UNSET
-    max_body: int | UnsetType = UNSET
-    max_session: int | UnsetType = UNSET
-    address_rate: RateTable | UnsetType = UNSET
-    caller_rate: RateTable | UnsetType = UNSET
-
-
-class Body(Table, frozen=True):
+class Head(Table, frozen=True):
     """What any file may hold: one file serves `livelayer run` and `livelayer serve`."""
 
+    agent_id: str | UnsetType = UNSET
     base_url: str | None = None
     control: bool = True
     tokens: dict[str, Any] | None = None
@@ -145,15 +164,3 @@ class Body(Table, frozen=True):
     session: dict[str, Any] = {}
     agents: dict[str, dict[str, Any]] = {}
     endpoint: dict[str, Any] = {}
-
-
-class Head(Body, frozen=True, kw_only=True):
-    """A file for a session: it names its agent."""
-
-    agent_id: str
-
-
-class EndpointHead(Body, frozen=True, kw_only=True):
-    """A file for the endpoint: it may be for a session as well."""
-
-    agent_id: str | None = None

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from ..errors import ConfigError
-from ..messages.json_depth import nests_too_deeply
+from ..messages import nests_too_deeply
 from .addresses import is_local, proxy_variables, shown
 from .answers import HttpProblem
 

@@ -12,8 +12,7 @@ import anyio.to_thread
 import numpy as np
 import pytest
 
-from livelayer_bus.media import PixelFormat, VideoFrame
-from livelayer_bus.media.pixels import Pixels
+from livelayer_bus.media import PixelFormat, Pixels, VideoFrame
 from livelayer_bus.testing import PATIENCE
 from tests.integration import frames_held_program as program
 from tests.integration.frames_kit import session_in, showing
@@ -34,7 +33,7 @@ STAGES = [
 
 
 async def test_frames_outlive_room_session_loop_and_sdk_in_a_process_of_its_own() -> None:
-    with anyio.fail_after(3 * PATIENCE):
+    with anyio.fail_after(5 * PATIENCE):
         ran = await anyio.run_process(
             [sys.executable, "-X", "faulthandler", "-m", program.__name__],
             cwd=Path(__file__).parents[2],
@@ -51,7 +50,7 @@ async def test_eight_threads_that_convert_one_frame_share_one_array(stage: Stage
     agent = await stage.agent()
     async with session_in(stage) as session, showing(agent):
         for layout in LAYOUTS:
-            # Maybe the same frame again, but nobody has asked for this layout of it.
+            # Maybe the same frame again, but this layout of it was not asked for yet.
             with anyio.fail_after(PATIENCE), session.video.subscribe() as frames:
                 frame = await anext(frames)
             arrays = await converted(frame, layout)

@@ -22,7 +22,7 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_bus import LiteralToken, Session, SurfaceSession
 from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE, no_leaked_tasks
-from livelayer_bus.testing.waiting import every
+from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
@@ -85,7 +85,7 @@ async def test_twenty_sessions_leave_no_more_behind_than_twenty_bare_rooms(
 
     async def ours() -> None:
         source = LiteralToken(server.url, token("user"))
-        async with no_leaked_tasks(), Session("agt", tokens=source) as session:
+        async with no_leaked_tasks(PATIENCE), Session("agt", tokens=source) as session:
             surface = session.mount(watch, key="panel")
             await session.connect()
             await surface.wait()

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from livelayer_web.messages import MAX_REMEMBERED, MessageMemory
-from livelayer_web.testing import Serve, Web, code_of
 
 from livelayer_bus.testing import PATIENCE, settle
+
+from .scripted import Serve, Web, code_of
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +34,7 @@ async def test_an_agent_that_knows_no_livelayer_gets_the_text_as_chat(web: Web) 
     room = await web.rooms.next()
     page = await web.page()
     saying = asyncio.create_task(page.say(TYPED))
-    await asyncio.wait_for(room.wait_texts(), PATIENCE)
+    await asyncio.wait_for(room.wait_until(lambda: bool(room.sent_texts)), PATIENCE)
     assert (await saying).status_code == 202
     assert [text.text for text in room.sent_texts] == [TYPED["text"]]
 

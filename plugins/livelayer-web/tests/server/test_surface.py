@@ -14,7 +14,6 @@ import httpx
 import pytest
 from livelayer_web import PortTakenError, WebSurface
 from livelayer_web.http.server import serving
-from livelayer_web.testing import Page, Serve, Web, client_of, code_of, until
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -26,8 +25,11 @@ from livelayer_bus.testing import (
     ScriptedRooms,
     check_surface,
     no_leaked_tasks,
+    polled,
     settle,
 )
+
+from .scripted import Page, Serve, Web, client_of, code_of
 
 pytestmark = pytest.mark.anyio
 
@@ -94,7 +96,7 @@ async def test_it_is_mounted_once_at_a_time(web: Web) -> None:
 
 async def test_closing_the_session_with_open_streams_ends_them(serve: Serve) -> None:
     said: list[str] = []
-    async with no_leaked_tasks(), serve() as web:
+    async with no_leaked_tasks(PATIENCE), serve() as web:
         pages = [await web.page() for _ in range(8)]
         async with anyio.create_task_group() as group:
 
@@ -105,7 +107,7 @@ async def test_closing_the_session_with_open_streams_ends_them(serve: Serve) -> 
 
             for page in pages:
                 group.start_soon(watch, page)
-            await until(lambda: all(info.streaming for info in web.surface.viewers()))
+            await polled(lambda: all(info.streaming for info in web.surface.viewers()))
             await web.session.aclose()
         assert said == ["bye"] * 8
         assert web.mounted.status == "unmounted"
@@ -282,7 +284,7 @@ async def test_nothing_is_left_after_many_mounts(clock: ManualClock) -> None:
     rooms = ScriptedRooms(agent="agent")
     surface = WebSurface(port=0, clock=clock)
     async with (
-        no_leaked_tasks(),
+        no_leaked_tasks(PATIENCE),
         Session("agt", tokens=rooms.tokens, room=rooms, clock=clock) as session,
     ):
         ports: set[str] = set()

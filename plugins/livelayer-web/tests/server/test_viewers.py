@@ -13,12 +13,20 @@ from livelayer_web.resume_store import (
     ResumeStore,
     digest_of,
 )
-from livelayer_web.testing import Serve, Web, client_of, code_of, until
 from livelayer_web.token_format import GRANTS
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
-from livelayer_bus.testing import ManualClock, ScriptedRooms, no_leaked_tasks, settle
+from livelayer_bus.testing import (
+    PATIENCE,
+    ManualClock,
+    ScriptedRooms,
+    no_leaked_tasks,
+    polled,
+    settle,
+)
+
+from .scripted import Serve, Web, client_of, code_of
 
 pytestmark = pytest.mark.anyio
 
@@ -131,7 +139,7 @@ async def test_a_thousand_pages_come_and_go_and_leave_nothing(clock: ManualClock
     rooms = ScriptedRooms(agent="agent")
     surface = WebSurface(port=None, clock=clock, policy=NetworkPolicy(joins=free, everything=free))
     async with (
-        no_leaked_tasks(),
+        no_leaked_tasks(PATIENCE),
         Session("agt", tokens=rooms.tokens, room=rooms, clock=clock) as session,
         client_of(surface.asgi, "http://localhost/") as http,
     ):
@@ -218,6 +226,6 @@ async def test_a_page_that_was_closed_with_its_socket_is_gone_in_time(web: Web) 
     page = await web.page()
     async with page.events() as events:
         await events.next("snapshot")
-    await until(lambda: not web.surface.viewers()[0].streaming)
+    await polled(lambda: not web.surface.viewers()[0].streaming)
     await web.clock.elapse(SILENCE_SECONDS)
     assert web.surface.viewers() == ()

@@ -3,9 +3,7 @@
 
 import { h, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").Client} Client */
-/** @typedef {import("./types.js").Entry} Entry */
+/** @import { Client, Entry, Props } from "./types.js" */
 
 const SETTLED = 350; // ms: shorter states are not announced
 const SPOKEN_KEPT = 6; // lines in the log; a screen reader has read older ones
@@ -21,6 +19,7 @@ export class Announcer {
   #next = "";
   #last = "";
   #timer = 0;
+  #spoke = false;
   awake = false;
 
   constructor() {
@@ -34,7 +33,7 @@ export class Announcer {
     return [...(all ?? [])].find((one) => one.awake) === this;
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t, awake }) {
     if (client !== this.#client) this.follow(client);
     this.awake = awake;
@@ -42,7 +41,10 @@ export class Announcer {
     const stay = model.calm || model.live ? matters : [model.hint];
     const hint = model.phase === "recovering" ? t("hintRecovering") : "";
     const lines = [model.title, ...(hint && !model.live ? [hint] : stay)];
-    if (client === null || this.leads) this.say(lines.filter(Boolean).join(". "));
+    const speaks = client === null || this.leads;
+    if (speaks) this.say(lines.filter(Boolean).join(". "));
+    else if (this.#spoke) this.say(""); // another one speaks from now on
+    this.#spoke = speaks;
     if (client?.state) this.#finals(client.state.transcript ?? [], model.name, t);
   }
 
@@ -57,11 +59,7 @@ export class Announcer {
     announcers.set(client, all);
   }
 
-  /**
-   * Announces a text that has lasted for a moment; the last one is not repeated.
-   *
-   * @param {string} message
-   */
+  /** Announces a text that has lasted for a moment; the last one is not repeated. @param {string} message */
   say(message) {
     if (message === this.#next) return;
     this.#next = message;
