@@ -309,7 +309,7 @@ def surface_function(surface: object) -> SurfaceFunction:
     """
     if isinstance(surface, type):
         raise MisuseError(f"mount an instance: {surface.__name__}(...), not the class itself")
-    run = getattr(surface, "run", surface)
+    run: Any = getattr(surface, "run", surface)
     if not callable(run):
         raise MisuseError(
             f"{type(surface).__name__} is not a surface: it needs 'async def run(self, session)'"
