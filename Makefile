@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO_ARGS ?=
 TEST_ARGS ?= --numprocesses 3 --dist loadfile
+ENVIRONMENTS ?= lowest newest core
 BENCH_ARGS ?= all --json benchmarks/results --plot benchmarks/results
 PROJECTS := $(wildcard plugins/*/pyproject.toml benchmarks/pyproject.toml)
 
-.PHONY: setup demo test lint types mypy pyright bench clean
+.PHONY: setup demo test environments lint types mypy pyright bench clean
 
 setup: .venv/ready
 
@@ -30,6 +31,10 @@ test: setup .venv/browser
 .venv/browser: .venv/ready
 	@$(BIN)/python -m tests.browser
 	@touch $@
+
+# The oldest dependencies that are allowed, and the newest, in environments of their own.
+environments:
+	$(PYTHON) -m tests.environments $(ENVIRONMENTS)
 
 lint: setup
 	$(BIN)/ruff check .

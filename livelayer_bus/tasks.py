@@ -152,6 +152,25 @@ def start(work: Work, name: str, on_end: OnEnd | None = None) -> RootTask:
     return _AsyncioTask(work, name, on_end)
 
 
+async def wait_through(task: RootTask, seconds: float) -> None:
+    """Wait for the end of `task`, at most `seconds`, however often the caller is cancelled.
+
+    Raises that cancellation at the end.
+    """
+    cancelled = None
+    with anyio.move_on_after(seconds, shield=True) as waiting:
+        while not task.ended:
+            try:
+                await task.wait()
+            except asyncio.CancelledError as error:
+                # asyncio's own cancellation passes through a shield.
+                if waiting.cancel_called:
+                    raise
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
 async def fault_of(call: Callable[[], Awaitable[object] | None]) -> BaseException | None:
     """Run foreign code, sync or async; return what it raised instead of raising it.
 

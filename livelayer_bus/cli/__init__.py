@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib import import_module
-from typing import Final
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
 
-from .exits import FAILED, OK, Main, complain, end_on_interrupt, run_async
+# Imported when first used: `main` must come first, since asyncio alone takes a third of a second.
+if TYPE_CHECKING:
+    from .exits import FAILED, OK, Main, complain, run_async
 
 __all__ = ["main", "Main", "run_async", "complain", "OK", "FAILED"]
 
 _NEEDED: Final = ("typer", "rich")
+_INTERRUPTED: Final = 130
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module(".exits", __package__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> None:
-    """Run the command line of this process; ends with its exit code."""
-    end_on_interrupt()
+    """Run the command line of this process; ends with its exit code.
+
+    Ctrl-C ends the process at once, with one line; `run_async` takes over later. Python's own
+    handler would print a traceback of the import that it interrupts. A handler that the application
+    installed, or an ignored signal, stays.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_at_once)
     try:
         # Not at the top: without the extra [cli] there is only one line to say.
         app = import_module(".app", __package__)
@@ -26,3 +44,8 @@ def main() -> None:
             f"livelayer: the command line needs {exc.name!r}: pip install 'livelayer-bus[cli]'"
         )
     app.run(sys.argv[1:])
+
+
+def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    os.write(2, b"livelayer: interrupted\n")  # `print` may be what was interrupted
+    os._exit(_INTERRUPTED)

@@ -21,7 +21,8 @@ from rich.text import Text
 
 from ..config.registry import DISTRIBUTIONS, installed_surfaces, load_surface
 from ..control.socket_path import socket_path
-from ..errors import OURS, LivelayerError, PluginBrokenError
+from ..errors import OURS, ConfigError, LivelayerError, PluginBrokenError
+from ..tokens.http import open_client
 from .app import COMMANDS
 from .exits import FAILED, OK, run_async
 
@@ -115,8 +116,10 @@ async def check_server(environ: Mapping[str, str]) -> list[Finding]:
         return [Finding("ok", "server", found, "set it to check your server")]
     http = "http" + url.removeprefix("ws") if url.startswith("ws") else url
     try:
-        async with httpx.AsyncClient(timeout=SERVER_SECONDS) as client:
+        async with open_client(http, SERVER_SECONDS) as client:
             answer = await client.get(http)
+    except ConfigError as exc:
+        return [Finding("fail", "server", str(exc))]
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
         found = f"{url} does not answer ({type(exc).__name__})"
         return [Finding("fail", "server", found, "check the address and that the server runs")]
@@ -134,7 +137,7 @@ async def _token(url: str, environ: Mapping[str, str]) -> Finding:
         warnings.simplefilter("ignore")  # about short secrets: the server's answer decides
         token = api.AccessToken(key, secret).with_identity("doctor").with_grants(grants).to_jwt()
     try:
-        async with httpx.AsyncClient(timeout=SERVER_SECONDS) as client:
+        async with open_client(url, SERVER_SECONDS) as client:
             # Validates the token without joining.
             answer = await client.get(
                 f"{url.rstrip('/')}/rtc/validate", params={"access_token": token}

@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from types import FrameType
 from typing import Any, Final, NoReturn, TypeAlias
 
 from ..errors import (
@@ -77,21 +76,6 @@ def complain(text: str) -> None:
 def hush_sdk() -> None:
     """Keep the SDK's log off the terminal: its faults are errors too, and some quote the token."""
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
-
-
-def end_on_interrupt() -> None:
-    """Make Ctrl-C end the process at once, with one line; `run_async` takes over later.
-
-    The process does not clean up. Python's own handler would print a traceback of the import that
-    it interrupts. A handler that the application installed, or an ignored signal, stays.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end_at_once)
-
-
-def _end_at_once(_number: int, _frame: FrameType | None) -> None:
-    complain("interrupted")
-    os._exit(INTERRUPTED)
 
 
 def run_async(main: Main, on_interrupt: Callable[[], bool] | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from ..media.publishing import PublishedTrack, SourceName
 from . import names
-from .errors import join_error, redact_sdk_log
+from .errors import join_error
 from .isolated import IsolatedRoom, IsolationStatistics
 from .livekit import BorrowedRoom, LiveKitRoom, RoomStatistics
 from .port import (
@@ -22,10 +22,11 @@ from .port import (
     TrackReported,
     UtteranceHeard,
 )
+from .sdk_private import prepare_sdk
 
 __all__ = [
     "LiveKitRoom", "BorrowedRoom", "IsolatedRoom", "RoomStatistics", "IsolationStatistics",
-    "join_error", "redact_sdk_log", "names",
+    "join_error", "prepare_sdk", "names",
     # For the author of another adapter
     "RoomPort", "RoomFactory", "RoomSink", "MediaWriters", "FrameTarget", "PublishedTrack",
     "SourceName", "TrackKind", "RoomEvent", "ConnectionInterrupted", "ConnectionRestored",

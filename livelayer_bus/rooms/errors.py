@@ -9,7 +9,7 @@ from typing import Final, final
 from livekit import rtc
 
 from ..errors import BrokenError, ConnectError, RoomRefusedError, without_tokens
-from ..tokens.addresses import shown
+from ..tokens.addresses import is_local, proxy_variables, shown
 from .port import RoomLost
 
 _STATUS = re.compile(r"client error: (?P<status>\d{3})[^-]*-?\s*(?P<text>.*)", re.DOTALL)
@@ -51,6 +51,10 @@ def join_error(url: str, token: str, problem: str) -> ConnectError | RoomRefused
     answer = _STATUS.search(reason)
     if answer and answer["status"] in _REFUSALS:
         return RoomRefusedError(shown(url), answer["text"].strip() or answer["status"])
+    scheme = "https" if url.startswith(("wss:", "https:")) else "http"
+    names = "" if is_local(url) else proxy_variables(f"{scheme}_proxy")
+    if names:
+        reason += f" (through the proxy of {names}: the SDK does not look at NO_PROXY)"
     return ConnectError(shown(url), reason, retryable=_BAD_URL not in reason)
 
 

@@ -10,9 +10,9 @@ from livekit import rtc
 from ..errors import ConnectError, without_tokens
 from ..tasks import RootTask
 from ..tokens.addresses import shown
-from .errors import join_error, redact_sdk_log
+from .errors import join_error
 from .listeners import report
-from .sdk_private import run_to_end
+from .sdk_private import prepare_sdk, run_to_end
 
 JOIN_SECONDS: Final = 15.0  # for a join as a whole; the SDK alone would try for over 30 s
 SIGNAL_SECONDS: Final = 5.0  # for each of the SDK's own attempts
@@ -38,7 +38,7 @@ class Joining:
             RoomRefusedError: the server turned the token down.
             ConnectError: the server could not be reached, or did not answer.
         """
-        redact_sdk_log()
+        prepare_sdk(self._url)
         task = self._task = run_to_end(self._join, "joining a room")
         joined = False
         try:

@@ -1,19 +1,25 @@
 """Everything that touches private parts of the `livekit` SDK or outlives its calls.
 
-Checked against livekit 1.1.21; tests in `tests/rooms` (test_keeping, test_pausing) fail when an
-upgrade changes one of these.
+Checked against livekit 1.1.21 and 1.2.1; tests in `tests/rooms` (test_keeping, test_pausing,
+test_sdk_process) fail when an upgrade changes one of these.
 """
 
 from __future__ import annotations
 
 import atexit
-from typing import Final
+import os
+import sys
+import threading
+import time
+from typing import Any, Final, cast
 
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient, FfiHandle
-from livekit.rtc._proto.ffi_pb2 import FfiRequest
+from livekit.rtc._proto.ffi_pb2 import FfiEvent, FfiRequest
 
 from ..tasks import RootTask, TaskOwner, Work
+from ..tokens.addresses import is_local
+from .errors import redact_sdk_log
 
 # Keeping the last room ----------------------------------------------------------------------
 #
@@ -37,16 +43,78 @@ def keep(room: rtc.Room) -> None:
     nor what listens to it.
     """
     global _kept  # one a process, as the audio device is
-    if _kept is None:
-        atexit.register(_let_go)  # runs before the SDK's own hook, which was registered earlier
+    prepare_sdk()
     # The SDK offers no other way to hold it. A release that renames it must not prevent joining;
     # a test notices.
     _kept = getattr(room, "_ffi_handle", None)
 
 
-def _let_go() -> None:
+# Neither a join nor the end ends the process ------------------------------------------------
+#
+# The native part waits for an acknowledgement of each join it has reported (15 to 20 s) and sends
+# its own process SIGTERM if none comes (rust-sdks, `livekit-ffi/src/server/room.rs`). Python
+# acknowledges in the loop that began the join: never, if that loop is blocked, closed or has
+# cancelled `Room.connect` by then. Here the thread that reports the join acknowledges it too.
+# No event is missed, since a room subscribes to them before it asks to join.
+#
+# A native thread that still reports something, a line of its log for instance, when Python
+# finalizes is unwound by force (`PyThread_exit_thread`, up to Python 3.13), which Rust answers by
+# aborting: "panic in a function that cannot unwind". So the native part is disposed before, and
+# the main thread waits until no native thread is in Python any more.
+
+EXIT_SECONDS: Final = 1.0  # for native threads to finish their reports; microseconds, if idle
+
+_prepared = False
+
+
+def prepare_sdk(url: str = "") -> None:
+    """Keep the SDK from ending the process, and tokens out of its log; before each join.
+
+    Every room adapter calls it. For an application that calls `rtc.Room.connect` by itself.
+
+    Args:
+        url: the server; one on this machine is not asked through a proxy, for which native code
+            sees no `HTTP_PROXY` from here on: the SDK uses it for every `ws://`, whatever
+            `NO_PROXY` says. `os.environ` stays as it is.
+    """
+    global _prepared
+    if is_local(url):
+        for name in ("HTTP_PROXY", "http_proxy"):
+            os.unsetenv(name)
+    if _prepared:
+        return
+    _prepared = True
+    redact_sdk_log()
+    queue = FfiClient.instance.queue  # registers the SDK's exit hook, so that ours runs before it
+    atexit.register(_end)
+    queue.subscribe(cast(Any, object()), _acknowledge)  # no event passes: the loop is never used
+
+
+def _acknowledge(event: FfiEvent) -> bool:
+    # Called in the native thread. It acknowledges twice at most, which changes nothing.
+    if event.WhichOneof("message") == "connect" and event.connect.HasField("result"):
+        request = FfiRequest()
+        request.ready_for_room_event.room_handle = event.connect.result.room.handle.id
+        FfiClient.instance.request(request)
+    return False
+
+
+def _end() -> None:
     global _kept
     _kept = None
+    FfiClient.instance._dispose()  # noqa: SLF001 - leaves every room; from here on no report begins
+    until = time.monotonic() + EXIT_SECONDS
+    while True:
+        time.sleep(0.01)  # gives native threads the interpreter
+        python = {
+            thread.ident
+            for thread in threading.enumerate()
+            if not isinstance(thread, threading._DummyThread)  # noqa: SLF001
+        }
+        # Unlike `_current_frames` it has threads that wait to enter Python, too.
+        threads = sys._current_exceptions().keys()  # noqa: SLF001
+        if threads <= python or time.monotonic() > until:
+            return
 
 
 # Pausing a track at the server --------------------------------------------------------------

@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..rooms.port import RoomLost, RoomPort
 from ..state import SessionState
-from ..tasks import RootTask, TaskOwner, Timer, fault_of
+from ..tasks import RootTask, TaskOwner, Timer, fault_of, start, wait_through
 from ..tokens import RoomAccess, TokenRequest
 from .commands import AgentCommands
 from .room_events import RoomEventHandler, SessionWriters
@@ -151,19 +151,27 @@ class Connection:
             await self.connect()
 
     async def aclose(self) -> None:
-        """Leave the room because the session closes: the resume window stays shut."""
+        """Leave the room because the session closes: the resume window stays shut.
+
+        Waits for that, in bounded time, however often it is cancelled.
+        """
         leaving = self._leave()
         self._resume_timer.stop()
         if self._store.state.connection_state in ("connecting", "connected"):
             self._store.publish(events.ConnectionStateChanged("disconnected"))
-        await self._left(leaving)
+        self._start_leaving(leaving)
+        if self._leaving is not None:
+            await wait_through(self._leaving, self._close_timeout)
 
     def _leave(self) -> RoomPort | None:
         """Stop using the room at once; the caller must close the port that is returned."""
-        attempt, self._attempt = self._attempt, None
-        if attempt is not None:
-            attempt.cancel()
+        if self._attempt is not None:
+            self._cancel(self._attempt)
         return self._drop_room()
+
+    def _cancel(self, attempt: RootTask) -> None:
+        self._attempt, self._leaving = None, attempt
+        attempt.cancel()
 
     def _drop_room(self) -> RoomPort | None:
         joined, self._joined = self._joined, None
@@ -176,22 +184,31 @@ class Connection:
         return joined.port
 
     async def _close_port(self, port: RoomPort) -> None:
-        fault = None
-        with anyio.move_on_after(self._close_timeout, shield=True):
-            fault = await fault_of(port.aclose)
-        if fault is not None:
-            # The room is left all the same: the caller of disconnect() can do nothing about it.
-            self._store.publish_late(events.HandlerFailed("leaving the room", describe(fault)))
+        """Leave the room in bounded time; a cancelled caller still waits for it."""
 
-    async def _left(self, port: RoomPort | None) -> None:
+        async def close() -> None:
+            fault = None
+            with anyio.move_on_after(self._close_timeout):
+                fault = await fault_of(port.aclose)
+            if fault is not None:
+                # The room is left all the same: the caller of disconnect() can do nothing about it.
+                self._store.publish_late(events.HandlerFailed("leaving the room", describe(fault)))
+
+        # On a task without an owner: nothing cancels it.
+        await wait_through(start(close, "leave the room"), self._close_timeout)
+
+    def _start_leaving(self, port: RoomPort | None) -> None:
         """Close the room that was left; the next join waits for it, so that two never overlap."""
         if port is not None:
             self._leaving = self._tasks.start(lambda: self._close_port(port), "leave the room")
+
+    async def _left(self, port: RoomPort | None) -> None:
+        self._start_leaving(port)
         await self._wait_left()
 
     async def _wait_left(self) -> None:
         if self._leaving is not None:
-            await self._leaving.wait()
+            await self._leaving.wait(self._close_timeout)
 
     # Joining --------------------------------------------------------------------------------
 
@@ -254,8 +271,7 @@ class Connection:
 
     def _give_up(self, attempt: RootTask) -> None:
         if self._attempt is attempt and self._store.state.connection_state == "connecting":
-            self._attempt = None
-            attempt.cancel()
+            self._cancel(attempt)
             self._ended("disconnected", None)
 
     # Losing and coming back -----------------------------------------------------------------

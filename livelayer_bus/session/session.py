@@ -189,10 +189,12 @@ class Session(ControlledSession):
                     group.start_soon(self._connection.aclose)
                     await self._supervisor.aclose(SURFACES_SHARE * self._close_timeout)
             finally:
-                await self._tasks.aclose(max(0.0, deadline - anyio.current_time()))
-                self._video.close()
-                self._audio.close()
-                self._store.bus.close()
+                try:
+                    await self._tasks.aclose(max(0.0, deadline - anyio.current_time()))
+                finally:
+                    self._video.close()
+                    self._audio.close()
+                    self._store.bus.close()
         self._supervisor.raise_faults()
 
     # What is known --------------------------------------------------------------------------

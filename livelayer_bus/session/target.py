@@ -27,6 +27,11 @@ def target_of(
     Raises:
         MisuseError: they give no way to get a token.
     """
+    if tokens is not None and not callable(tokens):
+        raise MisuseError(
+            f"tokens= is not a token source but of type {type(tokens).__name__}: for a token that "
+            "you have, give tokens=LiteralToken(url, token)"
+        )
     if isinstance(room, rtc.Room):
         return Target(tokens or _no_token, lambda: BorrowedRoom(room), borrowed=True)
     if tokens is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol, Self, TypeAlias, cast, final, overload
@@ -308,9 +309,15 @@ def surface_function(surface: object) -> SurfaceFunction:
     """
     if isinstance(surface, type):
         raise MisuseError(f"mount an instance: {surface.__name__}(...), not the class itself")
-    run = getattr(surface, "run", surface)
+    run: Any = getattr(surface, "run", surface)
     if not callable(run):
         raise MisuseError(
             f"{type(surface).__name__} is not a surface: it needs 'async def run(self, session)'"
         )
+    # A lambda, a wrapper and a function that says what it returns may return an awaitable.
+    plain = inspect.isfunction(run) or inspect.ismethod(run)
+    if plain and not inspect.iscoroutinefunction(run) and not hasattr(run, "__wrapped__"):
+        returns = run.__annotations__.get("return")
+        if returns in (None, "None") and run.__name__ != "<lambda>":
+            raise MisuseError(f"{run.__qualname__} is not async: write 'async def {run.__name__}'")
     return cast("SurfaceFunction", run)

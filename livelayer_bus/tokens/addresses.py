@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from ..errors import ConfigError
@@ -88,6 +90,22 @@ def check_header_value(where: str, value: object) -> None:
         raise ConfigError(where, "it is empty")
     if not (value.isascii() and value.isprintable() and value == value.strip()):
         raise ConfigError(where, "it is not printable ASCII, or has spaces around it")
+
+
+def is_local(url: str) -> bool:
+    """Whether the address is one of this machine's loopback, which no proxy reaches."""
+    parts = _split(url)
+    host = parts.hostname or "" if parts is not None else ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def proxy_variables(*names: str) -> str:
+    """Those of the environment's variables `names`, in either case, that are set: for errors."""
+    either = [case for name in names for case in (name, name.upper())]
+    return ", ".join(name for name in either if os.environ.get(name))
 
 
 def _split(url: str) -> SplitResult | None:

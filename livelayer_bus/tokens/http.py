@@ -12,8 +12,9 @@ import anyio
 import httpx
 import msgspec
 
+from ..errors import ConfigError
 from ..messages import nests_too_deeply
-from .addresses import shown
+from .addresses import is_local, proxy_variables, shown
 from .answers import HttpProblem
 
 MAX_ANSWER = 64 * 1024
@@ -64,9 +65,7 @@ async def _exchange(
     timeout: float,
 ) -> bytes:
     try:
-        async with httpx.AsyncClient(
-            verify=_tls(), timeout=timeout, follow_redirects=False
-        ) as client:
+        async with open_client(url, timeout) as client:
             request = client.build_request(
                 method,
                 url,
@@ -84,13 +83,38 @@ async def _exchange(
     except httpx.TimeoutException as exc:
         raise HttpProblem(f"no answer within {timeout:g} s", retryable=True) from exc
     except httpx.ConnectError as exc:
-        raise HttpProblem(f"cannot connect ({exc})", retryable=True) from exc
+        raise HttpProblem(f"cannot connect ({exc}){_through(url)}", retryable=True) from exc
     except httpx.InvalidURL as exc:
         raise HttpProblem("its address is malformed", retryable=False) from exc
     except httpx.RequestError as exc:
-        raise HttpProblem(
-            f"the connection broke off ({type(exc).__name__})", retryable=True
-        ) from exc
+        reason = f"the connection broke off ({type(exc).__name__}){_through(url)}"
+        raise HttpProblem(reason, retryable=True) from exc
+
+
+def open_client(url: str, timeout: float) -> httpx.AsyncClient:
+    """A client for requests to `url`: through the environment's proxy, or directly to loopback.
+
+    Raises:
+        ConfigError: the environment's proxy variables cannot be used.
+    """
+    try:
+        return httpx.AsyncClient(verify=_tls(), timeout=timeout, trust_env=not is_local(url))
+    except ImportError as exc:
+        problem = "it names a SOCKS proxy: pip install 'httpx[socks]', or unset it"
+        raise ConfigError(_proxies(), problem) from exc
+    except (ValueError, httpx.InvalidURL) as exc:
+        where = f"one of {_proxies()}"
+        raise ConfigError(where, "it is not the address of a proxy: correct or unset it") from exc
+
+
+def _proxies() -> str:
+    """The variables that set or prevent a proxy."""
+    return proxy_variables("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+def _through(url: str) -> str:
+    names = "" if is_local(url) else proxy_variables(f"{httpx.URL(url).scheme}_proxy", "all_proxy")
+    return f", through the proxy of {names}" if names else ""
 
 
 @cache

@@ -30,6 +30,7 @@ from livelayer_bus.rooms import (
     RoomLost,
     TrackReported,
     UtteranceHeard,
+    prepare_sdk,
 )
 from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE, polled
@@ -273,6 +274,7 @@ async def nothing_left() -> AsyncGenerator[None]:
 
     Unlike `no_leaked_tasks` it knows the runner's own task, which is another one at teardown.
     """
+    prepare_sdk()  # its own reader stays
     before = asyncio.all_tasks()
     queues = FfiClient.instance.queue
     subscribed = len(queues._subscribers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import traceback
 import weakref
 from typing import Any
@@ -128,6 +129,27 @@ async def test_an_address_where_no_server_is_can_be_told_from_one_that_makes_no_
     await room.aclose()
 
 
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy"])
+async def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
+    stage: Stage, sink: RecordingSink, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    room = LiveKitRoom()
+    await room.connect(stage.access(), sink, new_writers()[2])
+    assert os.environ[variable] == "http://127.0.0.1:9"
+    await room.aclose()
+
+
+async def test_the_error_of_a_join_through_a_proxy_names_the_variable(
+    sink: RecordingSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    room = LiveKitRoom()
+    with anyio.fail_after(PATIENCE), pytest.raises(ConnectError, match="HTTPS_PROXY"):
+        await room.connect(RoomAccess("wss://rooms.invalid", "token"), sink, new_writers()[2])
+    await room.aclose()
+
+
 async def test_a_room_is_connected_once(stage: Stage, sink: RecordingSink) -> None:
     room = LiveKitRoom()
     await room.connect(stage.access(), sink, new_writers()[2])
@@ -198,9 +220,9 @@ async def test_a_server_that_never_answers_is_given_up_in_bounded_time(
         with anyio.fail_after(PATIENCE):
             await room.aclose()
         # The SDK goes on trying; once it has failed, nothing of the attempt is left.
-        server.close()
         with anyio.fail_after(PATIENCE):
             await called.wait()
+        server.close()
         for caller in callers:
             caller.transport.abort()
 

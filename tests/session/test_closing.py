@@ -189,6 +189,35 @@ async def test_closing_inside_a_cancelled_scope_still_waits_for_everything(
     assert session.state.surfaces == ()
 
 
+@pytest.mark.parametrize("joins", [True, False], ids=["joining", "joined"])
+async def test_however_often_the_block_is_cancelled_it_waits_until_the_room_is_left(
+    scripted_rooms: ScriptedRooms, anyio_backend_name: str, joins: bool
+) -> None:
+    if anyio_backend_name != "asyncio":
+        pytest.skip("only asyncio's own cancellation passes through a shield")
+    if joins:
+        scripted_rooms.joining.hold()
+
+    async def use() -> None:
+        async with Session("agt", tokens=scripted_rooms.tokens, room=scripted_rooms) as session:
+            await session.connect()
+            await anyio.sleep_forever()
+
+    using = asyncio.ensure_future(use())
+    await (scripted_rooms.joining.wait_held() if joins else scripted_rooms.next())
+    room = scripted_rooms.rooms[0]
+    room.closing.hold()
+    for _ in range(4):
+        using.cancel()
+        await settle()
+        assert not using.done()
+    assert not room.closed
+    room.closing.open()
+    await asyncio.wait([using])
+    assert using.cancelled()
+    assert room.closed
+
+
 async def test_an_error_of_the_block_is_raised_as_it_is(scripted_rooms: ScriptedRooms) -> None:
     async def fail() -> None:
         async with Session("agt", tokens=scripted_rooms.tokens, room=scripted_rooms) as session:

@@ -32,6 +32,12 @@ async def test_a_value_that_cannot_be_is_refused(
         Session("agt", tokens=scripted_rooms.tokens, room=scripted_rooms, **options)
 
 
+async def test_a_token_instead_of_a_token_source_is_refused_with_the_fix() -> None:
+    with pytest.raises(MisuseError, match=r"tokens=LiteralToken\(url, token\)") as refused:
+        Session("agt", tokens="eyJ")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - the misuse under test
+    assert "eyJ" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "options",
     [

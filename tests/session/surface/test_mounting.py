@@ -146,6 +146,14 @@ async def test_what_is_no_surface_is_refused(session: Session, surface: object) 
     assert session.state.surfaces == ()
 
 
+async def test_a_function_that_is_not_async_is_refused_with_the_fix(session: Session) -> None:
+    def shows(view: SurfaceSession) -> None: ...
+
+    with pytest.raises(MisuseError, match="write 'async def shows'"):
+        session.mount(shows, key="panel")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - the misuse under test
+    assert session.state.surfaces == ()
+
+
 async def test_an_unknown_capability_is_refused_with_a_hint(session: Session) -> None:
     with pytest.raises(MisuseError, match="navigate"):
         session.mount(idle, key="panel", capabilities=["navigat"])

@@ -16,7 +16,7 @@ from livekit.agents.testing import fake_job_context
 from livekit.plugins.livelayer import BridgeStatistics
 
 from livelayer_bus.errors import ConnectError, MisuseError
-from livelayer_bus.rooms import join_error, redact_sdk_log
+from livelayer_bus.rooms import join_error, prepare_sdk
 
 from . import guide
 from .agent_session import DemoAgentSession, bounded
@@ -194,7 +194,7 @@ class DemoAgent:
             loading.cancel()
 
     async def _connect(self, room: rtc.Room) -> None:
-        redact_sdk_log()
+        prepare_sdk(self._url)
         joining = asyncio.create_task(
             room.connect(self._url, self._token, self._room_options), name="demo-agent joining"
         )

@@ -138,10 +138,10 @@ def _say_what_next(
     if made_up is not None:
         typer.echo(f"API key   {made_up}  (made up for this run: header x-api-key)")
     typer.echo("")
-    typer.echo("a worker for the agents, in another terminal:")
+    typer.echo("your worker of livekit-agents, in another terminal:")
     secrets_known = f" LIVEKIT_API_KEY={key} LIVEKIT_API_SECRET={secret}" if own else ""
     name = f" LIVELAYER_AGENT={first.worker}" if first.worker != DEMO_AGENT.worker else ""
-    typer.echo(f"  LIVEKIT_URL={url}{secrets_known}{name} python examples/agent_worker.py dev")
+    typer.echo(f"  LIVEKIT_URL={url}{secrets_known}{name} python YOUR_AGENT.py dev")
     typer.echo("a session, in Python:")
     key_argument = f', api_key="{made_up}"' if made_up is not None else ""
     typer.echo(f'  Session("{first.id}", tokens=SessionEndpoint.at("{base}"{key_argument}))')

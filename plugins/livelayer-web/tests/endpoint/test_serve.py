@@ -79,7 +79,7 @@ def test_without_anything_it_serves_an_agent_a_server_and_a_key(tmp_path: Path) 
     assert answer.status_code == 200
     assert read_claims(answer.json()["token"]).room_name == answer.json()["roomName"]
     assert refused.status_code == 401
-    assert "examples/agent_worker.py" in command.said
+    assert "python YOUR_AGENT.py dev" in command.said
     assert code == 130
     requests = [json.loads(line) for line in errors.splitlines() if line.startswith("{")]
     assert [line["status"] for line in requests] == [200, 401]

@@ -26,6 +26,7 @@ from livelayer_bus.messages import (
     encode,
     message_type,
 )
+from livelayer_bus.rooms import prepare_sdk
 from livelayer_bus.tasks import TaskOwner
 
 from .capabilities import GrantedCapabilities
@@ -134,6 +135,7 @@ class SurfaceBridge:
                 raise ClosedError("this SurfaceBridge")
             raise MisuseError("this SurfaceBridge was started before: create a new one")
         self._state = "open"
+        prepare_sdk()
         self._give_tools()
         self._room.on("data_received", self._on_data)
         self._room.on("participant_disconnected", self._on_left)

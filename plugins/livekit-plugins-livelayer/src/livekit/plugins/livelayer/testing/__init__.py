@@ -7,6 +7,14 @@ and a scripted surface, and ends everything after the test. `run_agent` is the s
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+if find_spec("livelayer_embedded") is None or find_spec("pytest") is None:
+    raise ImportError(
+        "livekit.plugins.livelayer.testing needs an extra: "
+        "pip install 'livekit-plugins-livelayer[testing]'"
+    )
+
 from .harness import AgentHarness, StartAgent, livelayer_agent, run_agent
 from .model import Call, FakeTTS, Prompt, Script, ScriptedModel
 from .surface import ScriptedSurface

@@ -17,6 +17,7 @@ from livekit.agents.voice.avatar import AvatarSession
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.messages import ALL
+from livelayer_bus.rooms import prepare_sdk
 
 from .. import SurfaceBridge
 from .model import Script, ScriptedModel
@@ -77,6 +78,7 @@ async def run_agent(
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(EmbeddedServer())
         stack.push_async_callback(room.disconnect)
+        prepare_sdk(server.url)
         # Every server offers two connections; a single one logs a warning where it is unknown.
         two = rtc.RoomOptions(single_peer_connection=False)
         await room.connect(server.url, _agent_token(server), two)

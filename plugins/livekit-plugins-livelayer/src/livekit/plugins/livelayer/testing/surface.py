@@ -12,7 +12,7 @@ import anyio
 from livekit import rtc
 
 from livelayer_bus.messages import ALL, capability_of, check_capabilities
-from livelayer_bus.rooms import names
+from livelayer_bus.rooms import names, prepare_sdk
 from livelayer_bus.tasks import TaskOwner
 
 PATIENCE: Final = 10.0
@@ -64,6 +64,7 @@ class ScriptedSurface:
 
     async def connect(self, url: str, token: str) -> None:
         """Join the room."""
+        prepare_sdk(url)
         await self.room.connect(url, token, rtc.RoomOptions(single_peer_connection=False))
 
     async def aclose(self) -> None:
