@@ -30,11 +30,15 @@ def handle(session: Session, request: rtc.SignalRequest) -> None:
 
 
 def _offer(session: Session, offer: rtc.SessionDescription) -> None:
-    answer = session.publishing.answer(offer.sdp)
-    session.send_signal(
-        rtc.SignalResponse(answer=rtc.SessionDescription(type="answer", sdp=answer, id=offer.id))
+    answer = rtc.SessionDescription(
+        type="answer",
+        sdp=session.publishing.answer(offer.sdp, session.subscribing.carry),
+        id=offer.id,
+        mid_to_track_id=session.subscribing.mid_to_track_id() if session.single else {},
     )
+    session.send_signal(rtc.SignalResponse(answer=answer))
     session.publishing.publish_offered()
+    session.subscribing.answer_sent()
 
 
 def _add_track(session: Session, request: rtc.AddTrackRequest) -> None:

@@ -1,4 +1,4 @@
-"""One participant's live connection: two peer connections, and a socket that may be replaced."""
+"""One participant's live connection: its peer connections, and a socket that may be replaced."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 from livekit.protocol import models, rtc
 
 from .aiortc_private import Certificate
+from .answering_subscriber import AnsweringSubscriber
 from .auth import Access, TokenAuthority
 from .data import DATA_TRACK, LOSSY, RELIABLE, DataRouter, DataTracks
 from .faults import Faults
+from .offering_subscriber import OfferingSubscriber
 from .participant import Participant, Track, leave_message
 from .publisher import Publisher
 from .relay import Loss, UpTrack
@@ -48,10 +50,19 @@ class ServerState:
 
 
 class Session:
-    """The live connection of one participant; survives its signalling socket."""
+    """The live connection of one participant; survives its signalling socket.
+
+    The client receives on the connection on which it publishes (`single`), or on another one.
+    """
 
     def __init__(
-        self, server: ServerState, room: Room, participant: Participant, access: Access
+        self,
+        server: ServerState,
+        room: Room,
+        participant: Participant,
+        access: Access,
+        *,
+        single: bool,
     ) -> None:
         self.server = server
         self.room = room
@@ -63,11 +74,15 @@ class Session:
         self.closed = False  # for good
         name = participant.sid
         self._publisher = PeerTransport(server.certificate, f"{name} publisher")
-        self._subscriber = PeerTransport(server.certificate, f"{name} subscriber")
+        self._subscriber = self._publisher
+        if not single:
+            self._subscriber = PeerTransport(server.certificate, f"{name} subscriber")
+        self.single = single
         self.publishing = Publisher(
             room, participant, self._publisher, server.up_tracks, server.registry.call_later
         )
-        self.subscribing = Subscriber(participant, self._subscriber)
+        receives = AnsweringSubscriber if single else OfferingSubscriber
+        self.subscribing: Subscriber = receives(participant, self._subscriber)
         self.data = DataRouter(room, participant, server.faults)
         peers = server.data_tracks.setdefault(room.sid, {})
         self.data_tracks = DataTracks(room, participant, self._subscriber, peers)
@@ -81,14 +96,16 @@ class Session:
         self.dropped_early = 0
 
     async def open(self) -> None:
-        """Bind the sockets and open the data channels to the client."""
+        """Bind the sockets, and open the data channels unless the client does that."""
         await self._publisher.ice.open()
-        await self._subscriber.ice.open()
+        if not self.single:
+            await self._subscriber.ice.open()
         if self.closed:
             return  # replaced or removed while it was opening
-        self._subscriber.open_channel(RELIABLE, ordered=True, retransmits=None)
-        self._subscriber.open_channel(LOSSY, ordered=False, retransmits=0)
-        self._subscriber.open_channel(DATA_TRACK, ordered=False, retransmits=0)
+        if not self.single:
+            self._subscriber.open_channel(RELIABLE, ordered=True, retransmits=None)
+            self._subscriber.open_channel(LOSSY, ordered=False, retransmits=0)
+            self._subscriber.open_channel(DATA_TRACK, ordered=False, retransmits=0)
         self.server.sessions[self.participant.sid] = self
 
     def attach(self, signal: SignalSocket) -> None:
