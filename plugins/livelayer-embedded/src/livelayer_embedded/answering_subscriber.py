@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable
 
 from livekit.protocol import rtc
 
 from . import sdp
-from .participant import Participant
+from .participant import CallLater, Participant
 from .subscriber import Section, Subscriber
 from .transport import PeerTransport
+
+# Seconds between an answer and the media that it announces. Clients apply answers without
+# confirming them, and show a frame that comes earlier without its metadata, or not at all.
+SETTLE = 0.05
 
 
 class AnsweringSubscriber(Subscriber):
@@ -20,8 +25,11 @@ class AnsweringSubscriber(Subscriber):
     missing. An m-line whose track ended carries the next one only after an answer without any.
     """
 
-    def __init__(self, participant: Participant, transport: PeerTransport) -> None:
+    def __init__(
+        self, participant: Participant, transport: PeerTransport, call_later: CallLater
+    ) -> None:
         super().__init__(participant, transport)
+        self._call_later = call_later
         self._by_mid: dict[str, Section] = {}
         self._unused: Counter[str] = Counter()  # m-lines by kind that carry nothing
 
@@ -51,9 +59,14 @@ class AnsweringSubscriber(Subscriber):
     def answer_sent(self) -> None:
         self.in_flight = False
         for section in self._by_mid.values():
-            if not section.started:
-                self._start(section, section.renumbered(), takes_red=len(section.codecs) > 1)
+            if not section.answered:
+                section.answered = True
+                self._call_later(SETTLE, functools.partial(self._settled, section))
         self.negotiate()
+
+    def _settled(self, section: Section) -> None:
+        if section.live and not self.closed:
+            self._start(section, section.renumbered(), takes_red=len(section.codecs) > 1)
 
     def close(self) -> None:
         super().close()

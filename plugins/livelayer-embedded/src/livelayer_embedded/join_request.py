@@ -49,9 +49,10 @@ def of_single_connection(query: MultiMapping[str]) -> rtc.JoinRequest:
         wrapped = rtc.WrappedJoinRequest.FromString(base64.b64decode(text, b"-_", validate=True))
         data = wrapped.join_request
         if wrapped.compression == rtc.WrappedJoinRequest.GZIP:
-            data = zlib.decompressobj(_GZIP).decompress(data, MAX_SIZE + 1)
-        if len(data) > MAX_SIZE:
-            raise web.HTTPBadRequest(text="join request too large")
+            unpacking = zlib.decompressobj(_GZIP)
+            data = unpacking.decompress(data, MAX_SIZE)
+            if not unpacking.eof:
+                raise web.HTTPBadRequest(text="the join request is cut short or too large")
         return rtc.JoinRequest.FromString(data)
     except (ValueError, zlib.error, DecodeError) as exc:
         raise web.HTTPBadRequest(text="cannot decode the join request") from exc

@@ -81,8 +81,12 @@ class Session:
         self.publishing = Publisher(
             room, participant, self._publisher, server.up_tracks, server.registry.call_later
         )
-        receives = AnsweringSubscriber if single else OfferingSubscriber
-        self.subscribing: Subscriber = receives(participant, self._subscriber)
+        self.subscribing: Subscriber
+        if single:
+            call_later = server.registry.call_later
+            self.subscribing = AnsweringSubscriber(participant, self._publisher, call_later)
+        else:
+            self.subscribing = OfferingSubscriber(participant, self._subscriber)
         self.data = DataRouter(room, participant, server.faults)
         peers = server.data_tracks.setdefault(room.sid, {})
         self.data_tracks = DataTracks(room, participant, self._subscriber, peers)

@@ -30,6 +30,7 @@ class Section:
     codecs: list[sdp.Codec] = field(default_factory=list)
     extensions: dict[str, int] = field(default_factory=dict)
     live: bool = True
+    answered: bool = False  # an answer to the client holds it
     started: bool = False
     decodable: bool = True  # as far as the client's offers say
 
