@@ -164,7 +164,9 @@ def _simulate(session: Session, request: rtc.SimulateScenario) -> None:
         session.server.registry.call_later(
             request.speaker_update, lambda: room.send_speakers([models.SpeakerInfo(sid=sid)])
         )
-    elif kind in ("node_failure", "disconnect_signal_on_resume"):
+    elif kind in ("node_failure", "migration"):
+        session.vanish()  # its state is gone, so that the client joins anew
+    elif kind == "disconnect_signal_on_resume":
         session.drop_socket()
     elif kind == "server_leave":
         session.leave(models.DisconnectReason.SERVER_SHUTDOWN)
