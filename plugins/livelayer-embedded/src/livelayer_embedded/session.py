@@ -16,8 +16,9 @@ from .faults import Faults
 from .offering_subscriber import OfferingSubscriber
 from .participant import Participant, Track, leave_message
 from .publisher import Publisher
+from .registry import RoomRegistry
 from .relay import Loss, UpTrack
-from .rooms import Room, RoomRegistry
+from .rooms import Room
 from .signal_socket import SignalSocket
 from .subscriber import Subscriber
 from .transport import PeerTransport
