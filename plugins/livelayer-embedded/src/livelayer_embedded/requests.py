@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +11,11 @@ from livekit.protocol import models, rtc
 from .participant import leave_message
 from .session import Session
 
-logger = logging.getLogger(__name__)
-
 MAX_METADATA = 64_000  # bytes of metadata, of a name's or of all attributes' text
 
 
 def handle(session: Session, request: rtc.SignalRequest) -> None:
-    """Handle one request; a malformed one is logged and otherwise ignored."""
+    """Handle one request; a malformed one is ignored, and the client's first one is logged."""
     kind = request.WhichOneof("message")
     handler = _HANDLERS.get(kind or "")
     if handler is None or kind is None or session.closed:
@@ -26,7 +23,7 @@ def handle(session: Session, request: rtc.SignalRequest) -> None:
     try:
         handler(session, getattr(request, kind))
     except (ValueError, LookupError) as exc:
-        logger.warning("malformed %s request: %s", kind, type(exc).__name__)
+        session.report_malformed(f"{kind} request ({type(exc).__name__})")
 
 
 def _offer(session: Session, offer: rtc.SessionDescription) -> None:

@@ -173,9 +173,8 @@ class Room:
         self.notify_room_changed()
         for observer in self._observers:
             observer.track_published(self, track)
-        if publisher.active:
-            for other in self.others(publisher):
-                self.offer_track(track, other)
+        for other in self.others(publisher):
+            self.offer_track(track, other)
 
     def offer_track(self, track: Track, to: Participant) -> None:
         """Subscribe a participant to a track if it subscribes automatically and is allowed to."""
@@ -183,14 +182,18 @@ class Room:
             self.subscribe(to, track)
 
     def may_receive(self, participant: Participant, track: Track) -> bool:
-        """Whether its own permission and the publisher's allow it to receive the track."""
+        """Whether its own permission and the publisher's allow it to receive the track.
+
+        Nobody receives what a participant publishes before it is active: the others do not know it,
+        and clients crash on tracks of unknown participants.
+        """
         publisher = track.publisher
         allowed = publisher.open_to_all
         for name in (participant.identity, participant.sid):
             if name in publisher.receivers:
                 tracks = publisher.receivers[name]
                 allowed = allowed or tracks is None or track.sid in tracks
-        if publisher.hidden or participant is publisher:
+        if not publisher.active or publisher.hidden or participant is publisher:
             return False
         return allowed and participant.permission.can_subscribe
 

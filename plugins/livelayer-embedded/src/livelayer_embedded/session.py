@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -22,6 +23,8 @@ from .rooms import Room
 from .signal_socket import SignalSocket
 from .subscriber import Subscriber
 from .transport import PeerTransport
+
+logger = logging.getLogger(__name__)
 
 SILENT_AFTER = 7.0  # seconds without a datagram after which a client without a socket is removed
 GONE_AFTER = 1.0  # seconds after which a client that closed its connections is removed
@@ -99,6 +102,7 @@ class Session:
         self.lost = False  # its media connections ended, so that it cannot be resumed
         self._early: list[bytes] = []
         self.dropped_early = 0
+        self.malformed = 0
 
     async def open(self) -> None:
         """Bind the sockets, and open the data channels unless the client does that."""
@@ -128,6 +132,12 @@ class Session:
     def leave(self, reason: models.DisconnectReason) -> None:
         """Handle the client's leave request."""
         self.room.remove(self.participant, reason)
+
+    def report_malformed(self, what: str) -> None:
+        """Count a message that cannot be read; the first one is logged."""
+        self.malformed += 1
+        if self.malformed == 1:
+            logger.warning("%s sent a malformed %s", self.participant.sid, what)
 
     def refresh_token(self) -> None:
         """Send the client a token to reconnect with: its own may expire during the session."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 
@@ -16,8 +15,6 @@ from .participant import Participant, leave_message, new_sid
 from .requests import handle
 from .session import ServerState, Session
 from .signal_socket import SERVER_INFO, SignalSocket
-
-logger = logging.getLogger(__name__)
 
 PING_INTERVAL = 5  # seconds
 PING_TIMEOUT = 15  # seconds
@@ -149,7 +146,7 @@ class Signalling:
             try:
                 request = rtc.SignalRequest.FromString(message.data)
             except DecodeError:
-                logger.warning("a client sent a signalling message that is not protobuf")
+                session.report_malformed("signalling message (not protobuf)")
                 continue
             handle(session, request)
 
