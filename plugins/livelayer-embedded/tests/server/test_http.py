@@ -15,6 +15,8 @@ import pytest
 from livekit.protocol.rtc import JoinRequest, WrappedJoinRequest
 from livelayer_embedded import EmbeddedServer
 
+from livelayer_bus.testing import PATIENCE
+
 pytestmark = pytest.mark.anyio
 
 NONE, GZIP = WrappedJoinRequest.NONE, WrappedJoinRequest.GZIP
@@ -179,7 +181,7 @@ async def test_no_token_reaches_the_log(
     token = embedded.token("alice", "r")
     reader, writer = await asyncio.open_connection("127.0.0.1", embedded.port)
     writer.write(request_line.format(token=token, much="x" * 70_000).encode())
-    status = await asyncio.wait_for(reader.readline(), 10)
+    status = await asyncio.wait_for(reader.readline(), PATIENCE)
     writer.close()
     assert status.split()[1] == b"400"
     assert "Error handling request" in caplog.text
