@@ -74,11 +74,14 @@ def _request(draw: random.Random) -> bytes:
     number = draw.choice([0, 1, 65536, (1 << 32) - 1])
     text = rtc.SessionDescription(type="offer", sdp=_mutated(OFFER, draw), id=number)
     add = rtc.AddTrackRequest(
-        cid=draw.choice(["cid", "", "x" * 5000]), type=draw.randrange(4), source=draw.randrange(6)
+        cid=draw.choice(["cid", "", "x" * 5000]),
+        type=draw.choice(models.TrackType.keys()),
+        source=draw.choice(models.TrackSource.keys()),
     )
-    add.layers.add(quality=draw.randrange(5), width=number)
+    quality = draw.choice(models.VideoQuality.keys())
+    add.layers.add(quality=quality, width=number)
     add.simulcast_codecs.add(codec=draw.choice(["vp8", "", "/", "x" * 99]), cid="cid")
-    settings = rtc.UpdateTrackSettings(track_sids=[sid], quality=draw.randrange(9), width=number)
+    settings = rtc.UpdateTrackSettings(track_sids=[sid], quality=quality, width=number)
     choices: list[dict[str, Any]] = [
         {"offer": text},
         {"answer": text},
