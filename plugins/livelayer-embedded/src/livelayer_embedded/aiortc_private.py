@@ -28,6 +28,7 @@ OWN_SSRC = 1  # what the server's own reports are sent as
 MAX_REPORTS = 31  # blocks that fit one receiver report
 
 ReceiverReport = rtp.RtcpReceiverInfo
+RtcpPacket = AnyRtcpPacket
 
 
 class Certificate:
@@ -116,7 +117,7 @@ class Sctp(RTCSctpTransport):
         self._cwnd = INITIAL_WINDOW
 
 
-def parse_rtcp(data: bytes) -> list[AnyRtcpPacket]:
+def parse_rtcp(data: bytes) -> list[RtcpPacket]:
     """The packets of a compound RTCP packet; none if one of them is malformed."""
     try:
         return rtp.RtcpPacket.parse(data)
@@ -124,14 +125,14 @@ def parse_rtcp(data: bytes) -> list[AnyRtcpPacket]:
         return []
 
 
-def sender_time(packet: AnyRtcpPacket) -> tuple[int, int, int] | None:
+def sender_time(packet: RtcpPacket) -> tuple[int, int, int] | None:
     """SSRC, 64-bit NTP time and the RTP timestamp that matches it, if this is a sender report."""
     if not isinstance(packet, RtcpSrPacket):
         return None
     return packet.ssrc, packet.sender_info.ntp_timestamp, packet.sender_info.rtp_timestamp
 
 
-def keyframe_targets(packet: AnyRtcpPacket) -> list[int]:
+def keyframe_targets(packet: RtcpPacket) -> list[int]:
     """The SSRCs that a picture loss indication or a full intra request names."""
     if isinstance(packet, RtcpPsfbPacket):
         if packet.fmt == rtp.RTCP_PSFB_PLI:
@@ -142,7 +143,7 @@ def keyframe_targets(packet: AnyRtcpPacket) -> list[int]:
     return []
 
 
-def lost_packets(packet: AnyRtcpPacket) -> tuple[int, list[int]]:
+def lost_packets(packet: RtcpPacket) -> tuple[int, list[int]]:
     """The SSRC and the sequence numbers that a NACK asks for; no numbers for other packets."""
     if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == rtp.RTCP_RTPFB_NACK:
         return packet.media_ssrc, [number & 0xFFFF for number in packet.lost]

@@ -75,6 +75,21 @@ class Access:
             raise AccessDeniedError("it has no identity")
         return self.video.room
 
+    def with_own(self, metadata: str, attributes: Mapping[str, str]) -> Access:
+        """The same with the metadata and attributes that its bearer joins with.
+
+        Raises:
+            AccessDeniedError: the token does not let it choose its own.
+        """
+        if not self.video.can_update_own_metadata:
+            raise AccessDeniedError("it does not allow updating own metadata")
+        own = {key: value for key, value in attributes.items() if value}
+        return replace(
+            self,
+            metadata=metadata or self.metadata,
+            attributes={**self.attributes, **own},
+        )
+
 
 def grants_of(permission: ParticipantPermission) -> dict[str, Any]:
     """The grants that give these permissions, except the sources that may be published."""

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from livekit.protocol.models import DisconnectReason
 
+from .registry import RoomRegistry
 from .relay import Loss
-from .rooms import Room, RoomRegistry
+from .rooms import Room
 
 BEHIND_SECONDS = 0.1  # that updates follow the data packet they were held back for
 

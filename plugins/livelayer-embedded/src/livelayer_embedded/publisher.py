@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 
 from livekit.protocol import models, rtc
 
 from . import rtp, sdp
-from .aiortc_private import parse_rtcp, receiver_report, sender_time
+from .aiortc_private import RtcpPacket, receiver_report, sender_time
 from .participant import CallLater, Participant, Track, new_sid
 from .relay import Layer, UpTrack
 from .rooms import Room
@@ -67,6 +68,9 @@ def track_info(request: rtc.AddTrackRequest) -> models.TrackInfo:
     return info
 
 
+Carry = Callable[[list[sdp.Media], list[str]], dict[str, list[str]]]
+
+
 class Publisher:
     """The publisher connection of one participant.
 
@@ -95,7 +99,7 @@ class Publisher:
         self._version = 0
         self.unknown_packets = 0
         transport.on_rtp = self._rtp_received
-        transport.on_rtcp = self._rtcp_received
+        transport.on_rtcp.append(self._rtcp_received)
 
     def announce(self, request: rtc.AddTrackRequest) -> models.TrackInfo | None:
         """Register a track that the client is about to offer; None if it may not publish it."""
@@ -116,8 +120,10 @@ class Publisher:
             if info.sid == track_sid:
                 info.muted = muted
 
-    def answer(self, offer_text: str) -> str:
+    def answer(self, offer_text: str, carry: Carry) -> str:
         """The answer to the client's offer; its new tracks are published, missing ones unpublished.
+
+        `carry` gives the m-lines, by their mid, on which the client receives.
 
         Raises:
             ValueError: the offer is malformed.
@@ -131,8 +137,11 @@ class Publisher:
         mids: list[str] = []
         sections: list[list[str]] = []
         offered: list[UpTrack] = []
+        carried = carry(offer.media, lines)
         for media in offer.media:
-            section, up_track = self._answer_media(media, lines)
+            section, up_track = carried.get(media.mid), None
+            if section is None:
+                section, up_track = self._answer_media(media, lines)
             sections.append(section)
             if media.port:
                 mids.append(media.mid)
@@ -274,11 +283,10 @@ class Publisher:
             return layer
         return None
 
-    def _rtcp_received(self, data: bytes) -> None:
-        for packet in parse_rtcp(data):
-            reported = sender_time(packet)
-            if reported is not None and (layer := self._layers.get(reported[0])) is not None:
-                layer.sender_reported(*reported[1:])
+    def _rtcp_received(self, packet: RtcpPacket) -> None:
+        reported = sender_time(packet)
+        if reported is not None and (layer := self._layers.get(reported[0])) is not None:
+            layer.sender_reported(*reported[1:])
 
     def report(self) -> None:
         """Send the client receiver reports and its bandwidth."""

@@ -231,22 +231,17 @@ class Loss:
 
 
 class DownTrack:
-    """One subscriber's stream of a track: one SSRC, continuous numbers, whatever layer feeds it.
-
-    `payload_types` maps those of the publisher to those of the subscriber.
-    """
+    """One subscriber's stream of a track: one SSRC, continuous numbers, whatever layer feeds it."""
 
     def __init__(
         self,
         up_track: UpTrack,
         ssrc: int,
-        payload_types: dict[int, int],
         send_rtp: Callable[[bytes], None],
         send_rtcp: Callable[[bytes], None],
     ) -> None:
         self.up_track = up_track
         self.ssrc = ssrc
-        self.unwrap = -1  # payload type of redundant audio that the subscriber cannot take
         self.loss: Loss | None = None
         self.wanted = max(len(up_track.rids), len(up_track.track.info.layers)) - 1
         self.disabled = False
@@ -254,8 +249,10 @@ class DownTrack:
         self.octets = 0
         self._send_rtp = send_rtp
         self._send_rtcp = send_rtcp
-        self._payload_types = payload_types
-        self._rewrite = any(number != own for number, own in payload_types.items())
+        self._payload_types: dict[int, int] = {}
+        self._rewrite = False
+        self._extensions: dict[int, int] | None = None
+        self._unwrap = -1  # payload type of redundant audio that the subscriber cannot take
         self._ssrc_bytes = ssrc.to_bytes(4, "big")
         self._layer: Layer | None = None
         self._target: Layer | None = None
@@ -271,8 +268,25 @@ class DownTrack:
         if scalable and number_of is not None:
             self._filter = SpatialFilter(DependencyDescriptor(number_of), self.wanted)
 
-    def start(self) -> None:
-        """Start relaying, at the next key frame if it is video."""
+    def start(
+        self,
+        payload_types: dict[int, int],
+        extensions: dict[int, int] | None = None,
+        *,
+        takes_red: bool = True,
+    ) -> None:
+        """Start relaying, at the next key frame if it is video.
+
+        Args:
+            payload_types: those of the publisher, and what they are for the subscriber.
+            extensions: the same of header extensions, the others removed; None to relay them all.
+            takes_red: whether redundant audio may be relayed as such.
+        """
+        self._payload_types = payload_types
+        self._rewrite = any(number != own for number, own in payload_types.items())
+        self._extensions = extensions
+        if not takes_red and self.up_track.red is not None:
+            self._unwrap = self.up_track.red.payload_type
         self.up_track.receivers.append(self)
         self.choose()
 
@@ -356,8 +370,10 @@ class DownTrack:
         self._segment_start = (number + self._number_shift) & 0xFFFF
 
     def _emit(self, packet: bytes, number: int, timestamp: int, now: float) -> None:
-        if packet[1] & 0x7F == self.unwrap:
+        if packet[1] & 0x7F == self._unwrap:
             packet = rtp.without_redundancy(packet, self.up_track.codec.payload_type)
+        if self._extensions is not None and packet[0] & 16:
+            packet = rtp.with_extensions(packet, self._extensions)
         if self._number_shift or self._time_shift or self._rewrite or self._filter is not None:
             number = (number + self._number_shift) & 0xFFFF
             timestamp = (timestamp + self._time_shift) & 0xFFFFFFFF

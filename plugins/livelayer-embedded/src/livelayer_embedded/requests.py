@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +11,11 @@ from livekit.protocol import models, rtc
 from .participant import leave_message
 from .session import Session
 
-logger = logging.getLogger(__name__)
-
 MAX_METADATA = 64_000  # bytes of metadata, of a name's or of all attributes' text
 
 
 def handle(session: Session, request: rtc.SignalRequest) -> None:
-    """Handle one request; a malformed one is logged and otherwise ignored."""
+    """Handle one request; a malformed one is ignored, and the client's first one is logged."""
     kind = request.WhichOneof("message")
     handler = _HANDLERS.get(kind or "")
     if handler is None or kind is None or session.closed:
@@ -26,15 +23,19 @@ def handle(session: Session, request: rtc.SignalRequest) -> None:
     try:
         handler(session, getattr(request, kind))
     except (ValueError, LookupError) as exc:
-        logger.warning("malformed %s request: %s", kind, type(exc).__name__)
+        session.report_malformed(f"{kind} request ({type(exc).__name__})")
 
 
 def _offer(session: Session, offer: rtc.SessionDescription) -> None:
-    answer = session.publishing.answer(offer.sdp)
-    session.send_signal(
-        rtc.SignalResponse(answer=rtc.SessionDescription(type="answer", sdp=answer, id=offer.id))
+    answer = rtc.SessionDescription(
+        type="answer",
+        sdp=session.publishing.answer(offer.sdp, session.subscribing.carry),
+        id=offer.id,
+        mid_to_track_id=session.subscribing.mid_to_track_id() if session.single else {},
     )
+    session.send_signal(rtc.SignalResponse(answer=answer))
     session.publishing.publish_offered()
+    session.subscribing.answer_sent()
 
 
 def _add_track(session: Session, request: rtc.AddTrackRequest) -> None:
@@ -160,7 +161,9 @@ def _simulate(session: Session, request: rtc.SimulateScenario) -> None:
         session.server.registry.call_later(
             request.speaker_update, lambda: room.send_speakers([models.SpeakerInfo(sid=sid)])
         )
-    elif kind in ("node_failure", "disconnect_signal_on_resume"):
+    elif kind in ("node_failure", "migration"):
+        session.vanish()  # its state is gone, so that the client joins anew
+    elif kind == "disconnect_signal_on_resume":
         session.drop_socket()
     elif kind == "server_leave":
         session.leave(models.DisconnectReason.SERVER_SHUTDOWN)

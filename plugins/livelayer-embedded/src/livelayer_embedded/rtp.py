@@ -7,6 +7,7 @@ what a relay does, and drops the header extensions that it does not know.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, Mapping
 
 
 def header_size(packet: bytes) -> int:
@@ -21,34 +22,53 @@ def header_size(packet: bytes) -> int:
 
 def extension(packet: bytes, wanted: int) -> bytes | None:
     """The header extension with this id, in one-byte or two-byte form, or None."""
+    for _, number, start, end in _extensions(packet):
+        if number == wanted:
+            return packet[start:end]
+    return None
+
+
+def with_extensions(packet: bytes, numbers: Mapping[int, int]) -> bytes:
+    """The packet with these header extensions under other ids, and padding for all others."""
+    out = bytearray(packet)
+    for head, number, start, end in _extensions(packet):
+        if number not in numbers:
+            out[head:end] = bytes(end - head)
+        elif start - head == 1:
+            out[head] = numbers[number] << 4 | packet[head] & 15
+        else:
+            out[head] = numbers[number]
+    return bytes(out)
+
+
+def _extensions(packet: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Where each header extension begins, its id, and where its value begins and ends."""
     if not packet[0] & 16:
-        return None
+        return
     position = 12 + 4 * (packet[0] & 15)
     if len(packet) < position + 4:
-        return None
+        return
     profile, words = struct.unpack_from("!HH", packet, position)
     position += 4
-    end = min(position + 4 * words, len(packet))
+    limit = min(position + 4 * words, len(packet))
     one_byte = profile == 0xBEDE
     if not one_byte and profile & 0xFFF0 != 0x1000:
-        return None
-    while position < end:
-        first = packet[position]
+        return
+    while position < limit:
+        head, first = position, packet[position]
         if first == 0:
             position += 1
             continue
         if one_byte:
             number, size, position = first >> 4, (first & 15) + 1, position + 1
             if number == 15:
-                return None
+                return
         else:
-            if position + 1 >= end:
-                return None
+            if position + 1 >= limit:
+                return
             number, size, position = first, packet[position + 1], position + 2
-        if number == wanted:
-            return packet[position : position + size]
+        yield head, number, position, min(position + size, limit)
         position += size
-    return None
 
 
 def without_redundancy(packet: bytes, payload_type: int) -> bytes:

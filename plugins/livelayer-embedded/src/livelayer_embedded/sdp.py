@@ -105,6 +105,10 @@ class Media:
             result[uri.split()[0]] = int(number.partition("/")[0])
         return result
 
+    def check(self) -> None:
+        """Raise ValueError if a number is malformed, so that no part of the m-line is applied."""
+        self.codecs(), self.extensions(), self.ssrcs, self.rids
+
     def codecs(self) -> list[Codec]:
         """Every payload type that has an rtpmap, in the order of preference."""
         maps = dict(value.split(" ", 1) for value in self.values("rtpmap"))
@@ -127,6 +131,12 @@ class Media:
         named = [codec for codec in usable if codec.name.lower() == wanted.lower()] or usable[:1]
         common = [codec for codec in named if set(codec.fmtp.split(";")) >= _COMMON_H264]
         return next(iter(common or named), None)
+
+    def like(self, sent: Codec) -> Codec | None:
+        """The codec of the same name whose parameters are the nearest."""
+        own = set(sent.fmtp.split(";"))
+        same = [codec for codec in self.codecs() if codec.rtpmap.lower() == sent.rtpmap.lower()]
+        return max(same, key=lambda codec: len(own & set(codec.fmtp.split(";"))), default=None)
 
     def red(self, inner: Codec) -> Codec | None:
         """The redundant form (RFC 2198) of a codec, if it is offered."""
@@ -189,6 +199,8 @@ def parse(text: str) -> Description:
             key, _, rest = value.partition(":")
             target = description.media[-1] if description.media else description
             target.attributes.append((key, rest))
+    for media in description.media:
+        media.check()
     return description
 
 

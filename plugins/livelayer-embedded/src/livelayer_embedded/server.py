@@ -29,7 +29,7 @@ from .errors import AccessDeniedError, EmbeddedServerError, LoopbackOnlyError
 from .faults import Faults
 from .housekeeping import keep_house
 from .ice import LOOPBACK
-from .rooms import RoomRegistry
+from .registry import RoomRegistry
 from .session import ServerState
 from .signalling import Signalling
 

@@ -1,24 +1,30 @@
-"""One participant's live connection: two peer connections, and a socket that may be replaced."""
+"""One participant's live connection: its peer connections, and a socket that may be replaced."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from livekit.protocol import models, rtc
 
 from .aiortc_private import Certificate
+from .answering_subscriber import AnsweringSubscriber
 from .auth import Access, TokenAuthority
 from .data import DATA_TRACK, LOSSY, RELIABLE, DataRouter, DataTracks
 from .faults import Faults
+from .offering_subscriber import OfferingSubscriber
 from .participant import Participant, Track, leave_message
 from .publisher import Publisher
+from .registry import RoomRegistry
 from .relay import Loss, UpTrack
-from .rooms import Room, RoomRegistry
+from .rooms import Room
 from .signal_socket import SignalSocket
 from .subscriber import Subscriber
 from .transport import PeerTransport
+
+logger = logging.getLogger(__name__)
 
 SILENT_AFTER = 7.0  # seconds without a datagram after which a client without a socket is removed
 GONE_AFTER = 1.0  # seconds after which a client that closed its connections is removed
@@ -48,10 +54,19 @@ class ServerState:
 
 
 class Session:
-    """The live connection of one participant; survives its signalling socket."""
+    """The live connection of one participant; survives its signalling socket.
+
+    The client receives on the connection on which it publishes (`single`), or on another one.
+    """
 
     def __init__(
-        self, server: ServerState, room: Room, participant: Participant, access: Access
+        self,
+        server: ServerState,
+        room: Room,
+        participant: Participant,
+        access: Access,
+        *,
+        single: bool,
     ) -> None:
         self.server = server
         self.room = room
@@ -63,11 +78,19 @@ class Session:
         self.closed = False  # for good
         name = participant.sid
         self._publisher = PeerTransport(server.certificate, f"{name} publisher")
-        self._subscriber = PeerTransport(server.certificate, f"{name} subscriber")
+        self._subscriber = self._publisher
+        if not single:
+            self._subscriber = PeerTransport(server.certificate, f"{name} subscriber")
+        self.single = single
         self.publishing = Publisher(
             room, participant, self._publisher, server.up_tracks, server.registry.call_later
         )
-        self.subscribing = Subscriber(participant, self._subscriber)
+        self.subscribing: Subscriber
+        if single:
+            call_later = server.registry.call_later
+            self.subscribing = AnsweringSubscriber(participant, self._publisher, call_later)
+        else:
+            self.subscribing = OfferingSubscriber(participant, self._subscriber)
         self.data = DataRouter(room, participant, server.faults)
         peers = server.data_tracks.setdefault(room.sid, {})
         self.data_tracks = DataTracks(room, participant, self._subscriber, peers)
@@ -79,16 +102,19 @@ class Session:
         self.lost = False  # its media connections ended, so that it cannot be resumed
         self._early: list[bytes] = []
         self.dropped_early = 0
+        self.malformed = 0
 
     async def open(self) -> None:
-        """Bind the sockets and open the data channels to the client."""
+        """Bind the sockets, and open the data channels unless the client does that."""
         await self._publisher.ice.open()
-        await self._subscriber.ice.open()
+        if not self.single:
+            await self._subscriber.ice.open()
         if self.closed:
             return  # replaced or removed while it was opening
-        self._subscriber.open_channel(RELIABLE, ordered=True, retransmits=None)
-        self._subscriber.open_channel(LOSSY, ordered=False, retransmits=0)
-        self._subscriber.open_channel(DATA_TRACK, ordered=False, retransmits=0)
+        if not self.single:
+            self._subscriber.open_channel(RELIABLE, ordered=True, retransmits=None)
+            self._subscriber.open_channel(LOSSY, ordered=False, retransmits=0)
+            self._subscriber.open_channel(DATA_TRACK, ordered=False, retransmits=0)
         self.server.sessions[self.participant.sid] = self
 
     def attach(self, signal: SignalSocket) -> None:
@@ -106,6 +132,12 @@ class Session:
     def leave(self, reason: models.DisconnectReason) -> None:
         """Handle the client's leave request."""
         self.room.remove(self.participant, reason)
+
+    def report_malformed(self, what: str) -> None:
+        """Count a message that cannot be read; the first one is logged."""
+        self.malformed += 1
+        if self.malformed == 1:
+            logger.warning("%s sent a malformed %s", self.participant.sid, what)
 
     def refresh_token(self) -> None:
         """Send the client a token to reconnect with: its own may expire during the session."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 
@@ -10,21 +9,16 @@ from aiohttp import WSMsgType, web
 from google.protobuf.message import DecodeError
 from livekit.protocol import models, rtc
 
+from . import join_request
 from .auth import Access
 from .participant import Participant, leave_message, new_sid
 from .requests import handle
 from .session import ServerState, Session
 from .signal_socket import SERVER_INFO, SignalSocket
 
-logger = logging.getLogger(__name__)
-
 PING_INTERVAL = 5  # seconds
 PING_TIMEOUT = 15  # seconds
 
-_CAPABILITIES = {
-    "CAP_PACKET_TRAILER": models.ClientInfo.CAP_PACKET_TRAILER,
-    "CAP_COMPRESSION_DEFLATE_RAW": models.ClientInfo.CAP_COMPRESSION_DEFLATE_RAW,
-}
 _PUBLISH_CODECS = ("video/VP8", "video/H264", "video/VP9", "video/AV1", "audio/opus")
 
 
@@ -37,35 +31,29 @@ class Signalling:
     def routes(self) -> list[web.RouteDef]:
         """The routes to add to the server's application.
 
-        `/rtc/v1` (one peer connection) is not served: on its 404, and only then, clients use
-        `/rtc` (two). A token that is refused is refused there too, as clients do not ask again.
+        Clients with one peer connection for both directions use `/rtc/v1`, others `/rtc`.
         """
         return [
             web.get("/rtc", self.serve),
             web.get("/rtc/validate", self.validate),
-            web.get("/rtc/v1", self.refuse_single_connection),
-            web.get("/rtc/v1/validate", self.refuse_single_connection),
+            web.get("/rtc/v1", self.serve),
+            web.get("/rtc/v1/validate", self.validate),
         ]
 
     async def validate(self, request: web.Request) -> web.Response:
-        """Answer whether a token is valid."""
-        self._access(request)
+        """Answer whether a token, and a join request if there is one, is valid."""
+        self._wanted(request)
         return web.Response(text="success")
-
-    async def refuse_single_connection(self, request: web.Request) -> web.Response:
-        """Send a client with a valid token to `/rtc`."""
-        self._access(request)
-        return web.Response(status=404, text="single peer connection mode is not supported")
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One client's socket, from its join or resume to its end."""
-        access = self._access(request)
+        access, wanted = self._wanted(request)
+        single = _single(request)
         if not self._server.faults.takes_join():
             return web.Response(status=503, text="refused by a simulated fault")
         room = self._server.registry.list_rooms([access.video.room])
         limit = room[0].info().max_participants if room else 0
-        resuming = request.query.get("reconnect") == "1"
-        if limit and not resuming and len(room[0].participants) >= limit:
+        if limit and not wanted.reconnect and len(room[0].participants) >= limit:
             return web.Response(status=403, text="the room is full")
         socket = web.WebSocketResponse(
             compress=False, max_msg_size=1 << 22, autoping=True, heartbeat=None
@@ -73,10 +61,10 @@ class Signalling:
         await socket.prepare(request)
         signal = SignalSocket(socket, request)
         try:
-            if resuming:
-                session = self._resume(request, access, signal)
+            if wanted.reconnect:
+                session = self._resume(wanted.participant_sid, access, signal)
             else:
-                session = await self._join(request, access, signal)
+                session = await self._join(wanted, access, signal, single=single)
             if session is not None:
                 try:
                     await self._read(socket, session)
@@ -86,24 +74,28 @@ class Signalling:
             await signal.aclose()
         return socket
 
-    def _access(self, request: web.Request) -> Access:
+    def _wanted(self, request: web.Request) -> tuple[Access, rtc.JoinRequest]:
         access = self._server.authority.access(request)
         access.require_join()
-        return access
+        of = join_request.of_single_connection if _single(request) else join_request.of_query
+        wanted = of(request.query)
+        if wanted.metadata or wanted.participant_attributes:
+            access = access.with_own(wanted.metadata, wanted.participant_attributes)
+        return access, wanted
 
     async def _join(
-        self, request: web.Request, access: Access, signal: SignalSocket
+        self, wanted: rtc.JoinRequest, access: Access, signal: SignalSocket, *, single: bool
     ) -> Session | None:
         room = self._server.registry.create_room(access.video.room, config=access.room_config)
         previous = room.participants.get(access.identity)
         if previous is not None:
             room.remove(previous, models.DisconnectReason.DUPLICATE_IDENTITY, replaced=True)
         participant = Participant(
-            _participant_info(request, access),
-            auto_subscribe=request.query.get("auto_subscribe", "1") != "0",
+            _participant_info(wanted.client_info, access),
+            auto_subscribe=wanted.connection_settings.auto_subscribe,
         )
         room.add(participant)
-        session = Session(self._server, room, participant, access)
+        session = Session(self._server, room, participant, access, single=single)
         participant.link = session
         await session.open()
         if session.closed:
@@ -113,10 +105,14 @@ class Signalling:
         signal.send(rtc.SignalResponse(join=_join_response(session)))
         session.refresh_token()
         session.subscribing.negotiate()
+        for request in wanted.add_track_requests:
+            handle(session, rtc.SignalRequest(add_track=request))
+        if wanted.HasField("publisher_offer"):
+            handle(session, rtc.SignalRequest(offer=wanted.publisher_offer))
         return session
 
-    def _resume(self, request: web.Request, access: Access, signal: SignalSocket) -> Session | None:
-        session = self._server.sessions.get(request.query.get("sid", ""))
+    def _resume(self, sid: str, access: Access, signal: SignalSocket) -> Session | None:
+        session = self._server.sessions.get(sid)
         known = (
             session is not None
             and not session.lost
@@ -150,15 +146,18 @@ class Signalling:
             try:
                 request = rtc.SignalRequest.FromString(message.data)
             except DecodeError:
-                logger.warning("a client sent a signalling message that is not protobuf")
+                session.report_malformed("signalling message (not protobuf)")
                 continue
             handle(session, request)
 
 
-def _participant_info(request: web.Request, access: Access) -> models.ParticipantInfo:
+def _single(request: web.Request) -> bool:
+    return request.path.startswith("/rtc/v1") or "join_request" in request.query
+
+
+def _participant_info(client: models.ClientInfo, access: Access) -> models.ParticipantInfo:
     now_ms = time.time_ns() // 1_000_000
-    query = request.query
-    info = models.ParticipantInfo(
+    return models.ParticipantInfo(
         sid=new_sid("PA_"),
         identity=access.identity,
         name=access.name,
@@ -168,12 +167,9 @@ def _participant_info(request: web.Request, access: Access) -> models.Participan
         permission=access.permission(),
         joined_at=now_ms // 1000,
         joined_at_ms=now_ms,
+        client_protocol=client.client_protocol,
+        capabilities=client.capabilities,
     )
-    if query.get("client_protocol", "").isdecimal():
-        info.client_protocol = int(query["client_protocol"])
-    names = query.get("capabilities", "").split(",")
-    info.capabilities.extend(_CAPABILITIES[name] for name in names if name in _CAPABILITIES)
-    return info
 
 
 def _join_response(session: Session) -> rtc.JoinResponse:
@@ -184,7 +180,7 @@ def _join_response(session: Session) -> rtc.JoinResponse:
         other_participants=room.visible_to(participant),
         server_version=SERVER_INFO.version,
         server_info=SERVER_INFO,
-        subscriber_primary=True,
+        subscriber_primary=not session.single,
         ping_interval=PING_INTERVAL,
         ping_timeout=PING_TIMEOUT,
         fast_publish=participant.permission.can_publish,

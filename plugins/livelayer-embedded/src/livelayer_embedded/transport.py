@@ -11,7 +11,7 @@ from aiortc.rtcdatachannel import RTCDataChannel, RTCDataChannelParameters
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 
-from .aiortc_private import Certificate, Dtls, DtlsPath, Sctp
+from .aiortc_private import Certificate, Dtls, DtlsPath, RtcpPacket, Sctp, parse_rtcp
 from .ice import IceSocket
 from .sdp import transport_lines
 
@@ -25,9 +25,10 @@ REMOTE_MESSAGE_SIZE = 262144  # bytes; what libwebrtc accepts
 class PeerTransport:
     """One peer connection's transport, always DTLS-passive.
 
-    `on_rtp` and `on_rtcp` get decrypted packets, `on_message(label, data)` data channel messages,
-    `on_open(label)` is called when a channel opens, `on_closed()` when the client closes the
-    connection. All are called in the event loop and must return quickly.
+    `on_rtp` gets decrypted packets, each of `on_rtcp` every decrypted RTCP packet,
+    `on_message(label, data)` data channel messages; `on_open(label)` is called when a channel
+    opens, whoever opened it, `on_closed()` when the client closes the connection. All are called
+    in the event loop and must return quickly.
     """
 
     def __init__(self, certificate: Certificate, name: str) -> None:
@@ -47,7 +48,7 @@ class PeerTransport:
         self.undecryptable = 0
         self.dropped_messages = 0
         self.on_rtp: Callable[[bytes], None] = _ignore
-        self.on_rtcp: Callable[[bytes], None] = _ignore
+        self.on_rtcp: list[Callable[[RtcpPacket], None]] = []
         self.on_message: Callable[[str, bytes], None] = _ignore
         self.on_open: Callable[[str], None] = _ignore
         self.on_closed: Callable[[], None] = _ignore
@@ -139,7 +140,9 @@ class PeerTransport:
             return
         try:
             if 192 <= data[1] <= 223:
-                self.on_rtcp(self._receiving.unprotect_rtcp(data))
+                for packet in parse_rtcp(self._receiving.unprotect_rtcp(data)):
+                    for receive in self.on_rtcp:
+                        receive(packet)
             else:
                 self.on_rtp(self._receiving.unprotect(data))
         except pylibsrtp.Error:
@@ -148,6 +151,9 @@ class PeerTransport:
     def _channel_arrived(self, channel: RTCDataChannel) -> None:
         label = channel.label
         channel.on("message", lambda data: self._message_received(label, data))
+        if label not in self._channels:
+            self._channels[label] = channel
+            self.on_open(label)
 
     def _message_received(self, label: str, data: bytes | str) -> None:
         if isinstance(data, bytes):

@@ -20,6 +20,9 @@ from livelayer_bus.testing import PATIENCE
 from tests.support import every, lasting_port
 
 LEAVE_SECONDS = 5.0
+CONNECTIONS = ("one connection", "two connections")
+either_mode = pytest.mark.parametrize("connections", CONNECTIONS, indirect=True)
+"""Runs a test with clients that use one peer connection, and with clients that use two."""
 
 EVENTS = (
     "participant_connected",
@@ -209,13 +212,19 @@ Join = Callable[..., Awaitable[Member]]
 
 
 @pytest.fixture
-async def join_at() -> AsyncIterator[Callable[..., Awaitable[Member]]]:
+def connections(request: pytest.FixtureRequest) -> str:
+    """How many peer connections clients use: one, their default, unless a test is parametrized."""
+    return str(getattr(request, "param", CONNECTIONS[0]))
+
+
+@pytest.fixture
+async def join_at(connections: str) -> AsyncIterator[Callable[..., Awaitable[Member]]]:
     """Connects clients with a url and a token; all of them leave at the end."""
     members: list[Member] = []
 
     async def connect(url: str, token: str, name: str = "", **options: Any) -> Member:
         member = Member(name)
-        options.setdefault("single_peer_connection", False)
+        options.setdefault("single_peer_connection", connections == "one connection")
         with anyio.fail_after(PATIENCE):
             await member.room.connect(url, token, rtc.RoomOptions(**options))
         keep(member.room)

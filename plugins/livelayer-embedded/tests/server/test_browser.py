@@ -52,11 +52,11 @@ class Tab:
         self._server = server
         self._room = room
 
-    async def join(self, *names: str, **grants: Any) -> None:
+    async def join(self, *names: str, options: dict[str, Any] | None = None, **grants: Any) -> None:
         for name in names:
             token = self._server.token(name, self._room, **grants)
             await self._page.evaluate(
-                "([name, url, token]) => join(name, url, token)", [name, self._server.url, token]
+                "(given) => join(...given)", [name, self._server.url, token, options or {}]
             )
 
     async def run(self, expression: str) -> Any:
@@ -104,6 +104,49 @@ async def test_a_page_joins_with_default_options(tab: Tab) -> None:
     await tab.join("alice", "bob")
     await tab.until("rooms.bob.remoteParticipants.has('alice')")
     await tab.until("rooms.alice.remoteParticipants.has('bob')")
+    assert await tab.run("rooms.alice.engine.pcManager.mode") == "publisher-only"
+
+
+async def test_pages_with_one_connection_and_with_two_meet(tab: Tab) -> None:
+    await tab.join("alice")
+    await tab.join("bob", options={"singlePeerConnection": False})
+    assert await tab.run("rooms.bob.engine.pcManager.mode") == "subscriber-primary"
+    for name, other in (("alice", "bob"), ("bob", "alice")):
+        await tab.run(f"publishPicture('{name}', {{}})")
+        await tab.until(f"Boolean(publication('{other}', '{name}', 'camera')?.track)")
+        await tab.run(f"show('{other}', '{name}', 'camera')")
+        await tab.until(f"(await received('{other}', '{name}', 'camera')).framesDecoded > 5")
+
+
+async def test_tracks_come_and_go_on_one_connection(tab: Tab) -> None:
+    await tab.join("alice", "bob")
+    for _ in range(3):
+        await tab.run("publishPicture('alice', {})")
+        await tab.run("publishTone('alice', {})")
+        await tab.shown("bob", "microphone")
+        await tab.shown("bob")
+        await tab.until("(await received('bob', 'alice', 'camera')).framesDecoded > 5")
+        await tab.until("(await received('bob', 'alice', 'microphone')).totalAudioEnergy > 0")
+        await tab.run("unpublish('alice')")
+        await tab.until("rooms.bob.remoteParticipants.get('alice').trackPublications.size === 0")
+
+
+async def test_a_page_outlives_its_token(tab: Tab, server: Server, room_name: str) -> None:
+    # Servers allow for clocks that are 60 seconds off: this token is good for 10 seconds more.
+    token = server.token("carol", room_name, ttl=-50)
+    await tab.join("alice", ttl=-50)
+    await tab.until(f"await validated('{server.url}', '{token}') === 401")
+    await tab.run("rooms.alice.simulateScenario('signal-reconnect')")
+    await tab.until("events.includes('alice reconnected')")
+
+
+async def test_whoever_speaks_is_shown_until_it_is_silent(tab: Tab) -> None:
+    await tab.join("alice", "bob")
+    await tab.run("publishTone('alice', {})")
+    speaking = "rooms.bob.activeSpeakers.map((one) => one.identity).join()"
+    await tab.until(f"{speaking} === 'alice'")
+    await tab.run("silence()")
+    await tab.until(f"{speaking} === ''")
 
 
 async def test_a_page_learns_why_it_may_not_join(tab: Tab, server: Server, room_name: str) -> None:
@@ -192,3 +235,16 @@ async def test_the_others_see_only_new_tracks_after_a_full_reconnect(
     assert "bob participantDisconnected" not in await tab.run("events")
     await tab.shown("bob")
     await tab.until("(await received('bob', 'alice', 'camera')).framesDecoded > 5")
+
+
+@pytest.mark.parametrize("scenario", ["signal-reconnect", "node-failure", "migration", "force-tcp"])
+async def test_a_page_goes_on_publishing_after_a_fault(tab: Tab, scenario: str) -> None:
+    await tab.join("alice", "bob")
+    await tab.run("publishPicture('alice', {})")
+    await tab.shown("bob")
+    await tab.run(f"rooms.alice.simulateScenario('{scenario}')")
+    await tab.until("events.includes('alice reconnected')")
+    await tab.shown("bob")
+    decoded = "(await received('bob', 'alice', 'camera')).framesDecoded"
+    before = int(await tab.run(decoded) or 0)
+    await tab.until(f"{decoded} > {before} + 5 || {decoded} < {before}")

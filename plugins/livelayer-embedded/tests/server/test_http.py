@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
 import json
 import logging
 from typing import Any
@@ -10,11 +12,14 @@ from typing import Any
 import aiohttp
 import jwt
 import pytest
+from livekit.protocol.rtc import JoinRequest, WrappedJoinRequest
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.testing import PATIENCE
 
 pytestmark = pytest.mark.anyio
+
+NONE, GZIP = WrappedJoinRequest.NONE, WrappedJoinRequest.GZIP
 
 PAGE = {"Origin": "http://localhost:5173"}
 FAR = 99_999_999_999  # seconds since 1970
@@ -59,21 +64,49 @@ async def test_a_preflight_allows_the_headers_it_asks_for(embedded: EmbeddedServ
         assert answer.headers["Access-Control-Allow-Headers"] == "authorization,content-type"
 
 
-@pytest.mark.parametrize("path", ["/rtc/v1", "/rtc/v1/validate"])
-async def test_a_valid_token_falls_back_and_an_expired_one_is_refused_at_once(
-    embedded: EmbeddedServer, path: str
+def wrapped(data: bytes, compression: WrappedJoinRequest.Compression = GZIP) -> str:
+    """A join request as clients put it into the address."""
+    request = WrappedJoinRequest(compression=compression, join_request=data)
+    return base64.urlsafe_b64encode(request.SerializeToString()).decode()
+
+
+WHOLE = JoinRequest(participant_attributes={"a": "b"}, metadata="m").SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (wrapped(gzip.compress(WHOLE)), 200),
+        (wrapped(WHOLE, NONE), 200),
+        ("", 400),
+        ("%%%", 400),
+        ("AAAA", 400),
+        (wrapped(WHOLE), 400),
+        (wrapped(gzip.compress(WHOLE)[:9]), 400),
+        (wrapped(b"\xff", NONE), 400),
+        (wrapped(gzip.compress(bytes(1 << 24))), 400),
+    ],
+)
+async def test_a_join_request_is_read_or_refused(
+    embedded: EmbeddedServer, text: str, status: int
 ) -> None:
-    tokens = [embedded.token("alice", "r"), embedded.token("alice", "r", ttl=-3600)]
+    answers = []
     async with aiohttp.ClientSession() as client:
-        answers = []
-        for token in tokens:
-            query = {"access_token": token, "join_request": "x" * 20_000}
-            async with client.get(http(embedded, path), params=query) as answer:
-                answers.append((answer.status, await answer.text()))
-    assert answers == [
-        (404, "single peer connection mode is not supported"),
-        (401, "it has expired"),
-    ]
+        for ttl in (60, -3600):
+            query = {"access_token": embedded.token("alice", "r", ttl=ttl), "join_request": text}
+            path = http(embedded, "/rtc/v1/validate")
+            async with client.get(path, params=query, headers=PAGE) as answer:
+                assert answer.headers["Access-Control-Allow-Origin"] == "*"
+                answers.append(answer.status)
+    assert answers == [status, 401]
+
+
+async def test_own_metadata_at_the_join_needs_the_grant(embedded: EmbeddedServer) -> None:
+    path = http(embedded, "/rtc/v1/validate")
+    token = embedded.token("alice", "r", can_update_own_metadata=False)
+    query = {"access_token": token, "join_request": wrapped(WHOLE, NONE)}
+    async with aiohttp.ClientSession() as client, client.get(path, params=query) as answer:
+        assert answer.status == 401
 
 
 UPGRADE = {

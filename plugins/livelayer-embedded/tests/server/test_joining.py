@@ -9,7 +9,7 @@ import pytest
 from livekit import rtc
 from livelayer_embedded import EmbeddedServer
 
-from .conftest import Join, Server
+from .conftest import Join, Server, either_mode
 
 pytestmark = pytest.mark.anyio
 
@@ -35,10 +35,9 @@ async def test_a_token_of_another_secret_is_refused(
         await join_at(server.url, stranger.token("alice", room_name))
 
 
-@pytest.mark.parametrize("single", [False, True], ids=["two connections", "default options"])
-async def test_a_client_joins_with_either_connection_mode(join: Join, single: bool) -> None:
-    alice = await join("alice", {"single_peer_connection": single})
-    bob = await join("bob", {"single_peer_connection": single})
+@either_mode
+async def test_a_client_joins_with_either_connection_mode(join: Join) -> None:
+    alice, bob = await join("alice"), await join("bob")
     assert alice.room.isconnected()
     assert (await bob.sees("alice")).identity == "alice"
     assert (await alice.sees("bob")).identity == "bob"

@@ -13,7 +13,7 @@ from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.testing import PATIENCE
 
-from .conftest import Camera, Join, Member, Microphone, frames, loud
+from .conftest import Camera, Join, Member, Microphone, either_mode, frames, loud
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -25,6 +25,7 @@ async def _reconnected(member: Member) -> None:
     await member.next("reconnected")
 
 
+@either_mode
 async def test_a_dropped_socket_is_resumed_without_losing_anything(
     embedded: EmbeddedServer, enter: Join, room_name: str
 ) -> None:
@@ -46,6 +47,7 @@ async def test_a_dropped_socket_is_resumed_without_losing_anything(
         assert await loud(track)
 
 
+@either_mode
 async def test_what_happened_while_away_is_known_after_the_resume(
     embedded: EmbeddedServer, enter: Join, room_name: str
 ) -> None:
@@ -69,6 +71,7 @@ async def test_what_happened_while_away_is_known_after_the_resume(
     ],
     ids=["resume", "full reconnect"],
 )
+@either_mode
 async def test_a_client_that_reconnects_goes_on_publishing(
     join: Join, scenario: rtc.SimulateScenarioKind.ValueType, fresh: bool
 ) -> None:
@@ -87,6 +90,7 @@ async def test_a_client_that_reconnects_goes_on_publishing(
         assert (await alice.data()).data == b"hello again"
 
 
+@either_mode
 async def test_clients_survive_a_server_restart(embedded: EmbeddedServer, enter: Join) -> None:
     alice, bob = await enter("alice"), await enter("bob")
     await alice.sees("bob")

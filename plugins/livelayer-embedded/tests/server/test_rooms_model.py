@@ -15,7 +15,8 @@ from livekit.protocol.models import (
 from livekit.protocol.rtc import SignalResponse
 from livelayer_embedded.errors import ServerRequestError
 from livelayer_embedded.participant import Participant, Track, new_sid
-from livelayer_embedded.rooms import Room, RoomRegistry
+from livelayer_embedded.registry import RoomRegistry
+from livelayer_embedded.rooms import Room
 
 
 class Timers:

@@ -57,23 +57,22 @@ def test_a_pause_between_two_loud_packets_is_not_speech() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unwrap", "numbers", "sent"),
+    ("takes_red", "numbers", "sent"),
     [
-        (-1, {111: 111, 63: 63}, (63, b"\x6fx")),
-        (-1, {111: 96, 63: 97}, (97, b"\x6fx")),
-        (63, {111: 111}, (111, b"x")),
-        (63, {111: 96}, (96, b"x")),
+        (True, {111: 111, 63: 63}, (63, b"\x6fx")),
+        (True, {111: 96, 63: 97}, (97, b"\x6fx")),
+        (False, {111: 111}, (111, b"x")),
+        (False, {111: 96}, (96, b"x")),
     ],
 )
 def test_redundant_audio_reaches_a_subscriber_in_a_form_it_takes(
-    unwrap: int, numbers: dict[int, int], sent: tuple[int, bytes]
+    takes_red: bool, numbers: dict[int, int], sent: tuple[int, bytes]
 ) -> None:
     up_track = audio_track()
     out: list[bytes] = []
-    down_track = DownTrack(up_track, 9, numbers, out.append, out.append)
-    down_track.unwrap = unwrap
+    down_track = DownTrack(up_track, 9, out.append, out.append)
     layer = up_track.add_layer(7, "")
-    down_track.start()
+    down_track.start(numbers, takes_red=takes_red)
     layer.received(packet(1, 0), time.monotonic())
     (only,) = out
     assert (only[1], only[20:]) == sent

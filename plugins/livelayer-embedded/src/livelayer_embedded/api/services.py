@@ -11,7 +11,7 @@ from livekit.protocol import agent_dispatch, models, room
 from ..agents.dispatcher import Dispatcher
 from ..auth import TokenAuthority
 from ..errors import ServerRequestError
-from ..rooms import RoomRegistry
+from ..registry import RoomRegistry
 from .twirp import Method, Twirp
 
 NONCE = 16  # bytes

@@ -14,7 +14,7 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_embedded.agents.job import KEPT_JOBS, Dispatch, Job
 from livelayer_embedded.agents.workers import Worker, WorkerPool
 from livelayer_embedded.auth import TokenAuthority
-from livelayer_embedded.rooms import RoomRegistry
+from livelayer_embedded.registry import RoomRegistry
 
 from livelayer_bus.testing import PATIENCE
 
