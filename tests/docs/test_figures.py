@@ -68,7 +68,7 @@ README = {
         ("server", "720p30 relay CPU, embedded against real", "{:.2f}x"),
     ],
 }
-"""How a row of the table begins, or what only it has: what is measured there, and how it is said."""
+"""How a row of the table begins, or what only it has: what is measured there, and its form."""
 
 
 @pytest.mark.parametrize("start", README)

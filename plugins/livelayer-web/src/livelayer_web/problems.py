@@ -84,6 +84,8 @@ def problem_of(error: Exception) -> Problem | None:
             return Problem(409, "busy", f"{error.owner} holds the {error.source}")
         case ClosedError():
             return unmounted()
+        case _:
+            pass
     for kind, status, code in _OF_SESSION:
         if isinstance(error, kind):
             return Problem(status, code, str(error), SOON if status == 503 else None)

@@ -18,8 +18,9 @@ EXAMPLE = Path(__file__).parents[4] / "examples" / "react" / "LiveLayer.jsx"
 INSTALL_SECONDS = 120  # a bound for a registry that does not answer
 
 APP = """
-export const tree = ({ createElement: h, StrictMode }, { LiveLayerSession, LiveLayerAvatar }, calls) =>
-  h(StrictMode, null,
+export const tree = ({ createElement: h, StrictMode }, elements, calls) => {
+  const { LiveLayerSession, LiveLayerAvatar } = elements;
+  return h(StrictMode, null,
     h(LiveLayerSession, { className: "app", contextProvider: () => "ours" },
       h(LiveLayerAvatar, {
         mode: "embedded", hidden: true, hideOn: "/react/*", onClick: () => calls.push("click"),
@@ -29,6 +30,7 @@ export const tree = ({ createElement: h, StrictMode }, { LiveLayerSession, LiveL
         teamMembers: [{ id: "a", name: "Ada" }], showOn: ["/**"],
         onDisplayChange: ({ detail }) => calls.push(detail.display),
       })));
+};
 """
 SERVER = """
 import * as React from "react";
@@ -73,8 +75,8 @@ FOUND = """() => {
   panel.click();
   widget.display = "minimized";
   return {
-    calls, display, app: session.className, context: session.contextProvider?.(), mode: panel.getAttribute("mode"),
-    hidden: panel.hidden, label: widget.ariaLabel,
+    calls, display, app: session.className, context: session.contextProvider?.(),
+    mode: panel.getAttribute("mode"), hidden: panel.hidden, label: widget.ariaLabel,
     team: widget.teamMembers.map(({ name }) => name), showOn: widget.showOn,
   };
 }"""
