@@ -1,5 +1,7 @@
+"use client";
 /**
- * The two elements of livelayer-web as React components. React 18 or newer; copy the file.
+ * The two elements of livelayer-web as React components. React 18 or 19, also rendered on a server;
+ * copy this file, and for TypeScript `LiveLayer.d.ts` beside it.
  *
  *   <LiveLayerSession base="/livelayer" autoConnect onNavigate={(event) => { ... }}>
  *     <LiveLayerAvatar mode="embedded" />
@@ -10,12 +12,12 @@
  * and functions become properties. Callbacks get the DOM event: `event.detail` is what happened, and
  * `event.preventDefault()` in `onNavigate` says that your router goes there instead, and
  * `event.detail.done(promise)` how that ends. A ref is the element itself, with `connect()`,
- * `disconnect()`, `sendMessage()` and `sendData()`.
+ * `disconnect()`, `sendMessage()` and `sendData()`. React's own events (`onClick`) stay React's.
  *
  * Mount the session above your routes: the connection lives as long as that component does.
  */
 
-import { createElement, forwardRef, useImperativeHandle, useLayoutEffect, useRef } from "react";
+import { createElement, forwardRef, useEffect, useImperativeHandle, useLayoutEffect, useRef } from "react";
 
 const EVENTS = {
   onNavigate: "navigate",
@@ -29,8 +31,12 @@ const EVENTS = {
   onCollected: "collected",
   onDisplayChange: "display-change", // the avatar's own
 };
+const REACTS = /^(on[A-Z].*|style|suppressHydrationWarning)$/; // what React itself takes
 
-/** Loads the elements once, from the server whose sessions they show. */
+/** Effects run in browsers only; React 18 warns of a layout effect that is rendered on a server. */
+const useBeforePaint = typeof document === "undefined" ? useEffect : useLayoutEffect;
+
+/** Loads the elements once, from the server whose sessions they show. Call it in an effect. */
 export function loadLiveLayer(base = "/livelayer") {
   return import(/* webpackIgnore: true */ /* @vite-ignore */ `${base}/js/livelayer.js`);
 }
@@ -46,7 +52,7 @@ function component(tag) {
 
     // Properties before the browser paints; those that are gone are taken back.
     const given = useRef({});
-    useLayoutEffect(() => {
+    useBeforePaint(() => {
       latest.current = props;
       const next = propertiesOf(props);
       for (const name of Object.keys(given.current)) {
@@ -59,7 +65,7 @@ function component(tag) {
     });
 
     // One listener an event for the element's life: a new callback needs no new listener.
-    useLayoutEffect(() => {
+    useBeforePaint(() => {
       const life = new AbortController();
       for (const [prop, type] of Object.entries(EVENTS)) {
         const call = (event) => latest.current[prop]?.(event);
@@ -68,14 +74,15 @@ function component(tag) {
       return () => life.abort();
     }, []);
 
-    return createElement(tag, { ...attributesOf(props), ref: element }, children);
+    // An element that is there before React may have marked itself: that is no mismatch.
+    return createElement(tag, { suppressHydrationWarning: true, ...attributesOf(props), ref: element }, children);
   });
   Component.displayName = tag;
   return Component;
 }
 
 function isProperty(name, value) {
-  if (name in EVENTS || name === "style" || value === null) return false;
+  if (REACTS.test(name) || value === null) return false;
   return typeof value === "object" || typeof value === "function";
 }
 
@@ -87,8 +94,14 @@ function attributesOf(props) {
   const found = {};
   for (const [name, value] of Object.entries(props)) {
     if (name in EVENTS || isProperty(name, value) || value === false || value == null) continue;
-    const attribute = name === "className" ? "class" : name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
-    found[attribute] = value === true ? "" : value;
+    if (REACTS.test(name)) found[name] = value;
+    else found[attributeOf(name)] = value === true ? "" : value;
   }
   return found;
+}
+
+/** In capitals, which HTML ignores: React 19 would set `display` or `hidden` as a property instead. */
+function attributeOf(name) {
+  if (name === "className") return "class";
+  return name.replace(/[A-Z]/g, (capital) => `-${capital}`).toUpperCase();
 }
