@@ -20,7 +20,7 @@ from ..surfaces import CommandRouter, RoutedCommand, Target
 from ..tasks import TaskOwner
 from .store import Store
 
-MAX_RESULTS: Final = 1024  # results that wait for the transport
+MAX_RESULTS: Final = 4096  # results that wait for the transport
 
 
 @final
@@ -32,6 +32,7 @@ class AgentCommands:
     ) -> None:
         self._store = store
         self._results: deque[tuple[int, CommandResult]] = deque()
+        self._dropped = 0
         self._due = anyio.Event()
         self.router: Final[CommandRouter[Target]] = CommandRouter(
             surfaces, self._deliver, self._settled, tasks, clock
@@ -89,8 +90,8 @@ class AgentCommands:
         """Send the agent the result of each of its commands, until cancelled.
 
         Results wait in a queue of their own, not in the bus's ring: however slow the transport and
-        however many events there are, none is overwritten. Past `MAX_RESULTS`, further ones are
-        reported as `HandlerFailed`.
+        however many events there are, none is overwritten. Those past `MAX_RESULTS` are dropped,
+        counted and reported as one `HandlerFailed`.
         """
         while True:
             self._due = anyio.Event()
@@ -102,6 +103,9 @@ class AgentCommands:
                         await send(result)
                     except LivelayerError as error:
                         self._failed(describe(error))
+            if self._dropped:
+                self._failed(f"{self._dropped} results were dropped: the transport is too slow")
+                self._dropped = 0
             await self._due.wait()
 
     def _tell(self, outcome: CommandFinished | CommandRefused) -> None:
@@ -112,7 +116,7 @@ class AgentCommands:
             self._results.append((self._store.state.epoch, result))
             self._due.set()
         else:
-            self._failed(f"{MAX_RESULTS} results wait for the transport")
+            self._dropped += 1
 
     def _failed(self, problem: str) -> None:
         self._store.publish_late(events.HandlerFailed("command_result", problem))

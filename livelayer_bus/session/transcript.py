@@ -147,7 +147,9 @@ class TranscriptWriter:
             text: the line.
             line_id: names it; a line that failed is sent again under the same id.
         """
-        line_id = line_id or uuid4().hex
+        known = self._kept.get((None, line_id or ""))
+        if line_id is None or (known is not None and known.delivery != "failed"):
+            line_id = uuid4().hex
         if self._store.state.connection_state not in ("connecting", "connected"):
             yield line_id
             return

@@ -12,11 +12,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from livelayer_bus import LivelayerError
 from livelayer_bus.errors import NotSupportedError
+from livelayer_bus.events import TranscriptEntry
 
 from .bodies import (
     AgentBody,
     AnswerBody,
     BeatBody,
+    Earlier,
+    EarlierBody,
     JoinBody,
     Joined,
     MessageBody,
@@ -106,6 +109,13 @@ async def _beat(request: Request, view: SessionView) -> Response:
 async def _events(request: Request, view: SessionView) -> ASGIApp:
     viewer = viewer_of(request, view, "watch")
     return view.stream(viewer, request.headers.get("last-event-id") or None)
+
+
+async def _earlier(request: Request, view: SessionView) -> Response:
+    viewer_of(request, view, "watch")
+    body = await read_json(request, EarlierBody)
+    before = TranscriptEntry(body.id, "user", "", True, body.opened, sender=body.sender)
+    return answer_json(Earlier(await view.session.earlier_transcript(before)))
 
 
 # Media ------------------------------------------------------------------------------------------
@@ -226,6 +236,7 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("DELETE", "/viewers/me", _leave),
     ("POST", "/viewers/me/beat", _beat),
     ("GET", "/events", _events),
+    ("POST", "/transcript", _earlier),
     ("POST", "/whep", _whep),
     ("DELETE", "/whep/{connection}", _end_whep),
     ("PUT", "/sources/{kind}", _take),

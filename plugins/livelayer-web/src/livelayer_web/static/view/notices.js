@@ -8,6 +8,8 @@ import { SOURCES } from "../client/peer.js";
 /** @typedef {import("./strings.js").Key} Key */
 /** @typedef {import("./strings.js").Translate} Translate */
 
+const GREETING = 3; // lines after which a person has noticed that the conversation is a new one
+
 /**
  * @typedef {object} Notice
  * @property {string} id the same as long as its cause lasts
@@ -67,6 +69,8 @@ export function noticesOf(client, phase, t, { name, now }) {
       dismissable: true,
     });
   }
+  const afresh = connected && state?.continued === false && state.transcript.length < GREETING;
+  if (afresh) notices.push({ ...notice("afresh", "info", t("startsAfresh")), dismissable: true });
   if (!connected || link.phase === "refused" || link.phase === "ended") return notices;
   for (const kind of SOURCES) notices.push(...sourceNotice(client, kind, t));
   return notices;

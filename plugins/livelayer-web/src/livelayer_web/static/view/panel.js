@@ -23,6 +23,9 @@ import { Announcer } from "./announcer.js";
 /** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {import("./types.js").PanelActions} PanelActions */
 
+/** @type {Scene["entries"]} */
+const NOTHING = [];
+
 export class Panel {
   /** @param {PanelActions} actions */
   constructor(actions) {
@@ -94,8 +97,7 @@ export class Panel {
     const { client, model, t, choices, widget } = given;
     const display = widget ? choices.display : "expanded";
     const log = client ? SessionLog.of(client) : null;
-    const said = client?.state?.transcript ?? [];
-    const scene = { ...given, entries: log?.typed.among(said) ?? said };
+    const scene = { ...given, entries: this.#entries(client) };
     const root = this.element;
     root.classList.toggle("widget", widget);
     set(root, "data-display", widget ? display : null);
@@ -128,6 +130,18 @@ export class Panel {
     this.bubble.update({ ...scene, awake: scene.awake && display === "minimized" });
     this.tab.update(scene);
     this.announcer.update({ ...scene, awake: scene.awake && display !== "hidden" });
+  }
+
+  /**
+   * The conversation without the lines that the composer still shows.
+   *
+   * @param {Scene["client"]} client
+   * @returns {Scene["entries"]}
+   */
+  #entries(client) {
+    const said = client?.state?.transcript ?? NOTHING;
+    const waiting = new Set(client?.pending.map((one) => one.id));
+    return said.some((one) => waiting.has(one.id)) ? said.filter((one) => !waiting.has(one.id)) : said;
   }
 
   /**
