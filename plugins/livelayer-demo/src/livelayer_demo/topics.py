@@ -35,7 +35,7 @@ TOPICS: Final[tuple[tuple[str, str], ...]] = (
     (
         r"\b(join\w*|late|latecomers?|miss|missed|snapshots?)\b",
         (
-            "Whoever joins late gets the state as it is, and then every event after it: "
+            "A late subscriber gets the state as it is, and then every event after it: "
             "no gap, and no duplicate."
         ),
     ),
