@@ -97,7 +97,7 @@ async def test_a_long_transcript_is_bounded_as_python_bounds_it(modules: Page) -
     lines = [TranscriptEntry(str(n), "agent", "\U0001f600" * 20_000, True, n, n) for n in range(40)]
     course = [e.TranscriptUpdated(line) for line in [*lines, lines[3], lines[30]]]
     start = SessionState(id="s1", agent_id="agt", transcript_limit=30)
-    wire = [[json.loads(encode_event(event)) for event in course]]
+    wire = [[json.loads(msgspec.json.encode(event)) for event in course]]
     [states] = await modules.evaluate(PLAY, [as_json(start), wire])
     expected = start
     for event, state in zip(course, states, strict=True):
