@@ -168,7 +168,7 @@ async def refused(page: Page, until: Any, code: str) -> None:
     await until(page, f"client.link.phase === 'refused' && client.link.code === '{code}'")
     panel = page.locator("livelayer-avatar").first
     await expect(panel.get_by_text("Not allowed", exact=True).first).to_be_visible()
-    await expect(panel.locator(".curtain .hint")).to_have_text(REFUSALS[code])
+    await expect(panel.locator(".placeholder .hint")).to_have_text(REFUSALS[code])
 
 
 async def test_tokens_let_in_once_in_time_and_until_they_are_revoked(
@@ -207,7 +207,7 @@ async def test_tokens_let_in_once_in_time_and_until_they_are_revoked(
     assert len(surface.viewers()) == 1
     tokens.revoke(tokens.token_id(token))
     await until(page, "client.link.phase === 'refused' && client.link.code === 'revoked'")
-    await expect(page.locator("livelayer-avatar").first.locator(".curtain .hint")).to_have_text(
+    await expect(page.locator("livelayer-avatar").first.locator(".placeholder .hint")).to_have_text(
         "Your access to this conversation has ended."
     )
     assert surface.viewers() == ()

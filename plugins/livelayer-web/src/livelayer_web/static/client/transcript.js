@@ -3,8 +3,8 @@
 
 import { compare, length } from "./text.js";
 
-/** @typedef {import("./types.js").TranscriptEntry} Entry */
-/** @typedef {Pick<import("./types.js").SessionState, "transcript" | "transcript_omitted" | "transcript_limit">} Said */
+/** @import { SessionState, TranscriptEntry as Entry } from "./types.js" */
+/** @typedef {Pick<SessionState, "transcript" | "transcript_omitted" | "transcript_limit">} Said */
 
 const MAX_CHARS = 512 * 1024; // of the kept entries together, as in livelayer_bus/transcript.py
 

@@ -3,8 +3,7 @@
 
 import { h, set, show, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").Entry} Entry */
+/** @import { Entry, Props } from "./types.js" */
 /** @typedef {{row: HTMLLIElement, who: HTMLElement, words: HTMLElement, note: HTMLElement}} Row */
 
 const NEAR = 48; // px from the end or the start
@@ -17,8 +16,8 @@ const STEP = 60; // lines that are drawn, and drawn more when a person scrolls t
 export class TranscriptList {
   /** @type {Map<string, Row>} */
   #rows = new Map();
-  /** @type {Scene | null} */
-  #scene = null;
+  /** @type {Props | null} */
+  #props = null;
   #sticks = true;
   #drawn = STEP;
   /** Lines before those of the state, in order. @type {readonly Entry[]} */
@@ -53,10 +52,10 @@ export class TranscriptList {
     if (this.#sticks) this.element.scrollTop = this.element.scrollHeight;
   }
 
-  /** @param {Scene} scene */
-  update(scene) {
-    const { t, choices, entries, client } = scene;
-    this.#scene = scene;
+  /** @param {Props} props */
+  update(props) {
+    const { t, choices, entries, client } = props;
+    this.#props = props;
     set(this.element, "aria-label", t("transcript"));
     this.element.classList.toggle("chosen", choices.transcript);
     text(this.empty, t(client?.state?.continued === false ? "startsAfresh" : "transcriptEmpty"));
@@ -87,7 +86,7 @@ export class TranscriptList {
   }
 
   #draw() {
-    const { model, t } = /** @type {Scene} */ (this.#scene);
+    const { model, t } = /** @type {Props} */ (this.#props);
     const missing = this.#drawn - this.#last.length;
     const entries = this.#last.slice(-this.#drawn);
     if (missing > 0) entries.unshift(...this.#earlier.slice(-missing));
@@ -123,7 +122,7 @@ export class TranscriptList {
       this.#grow();
       return;
     }
-    const client = this.#scene?.client;
+    const client = this.#props?.client;
     const first = this.#earlier[0] ?? this.#last[0];
     const omitted = (client?.state?.transcript_omitted ?? 0) > this.#earlier.length;
     if (!omitted || this.#asking || this.#begins || !first || !client?.earlierTranscript) return;
