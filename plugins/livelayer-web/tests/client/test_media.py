@@ -9,10 +9,10 @@ from typing import Any
 import anyio
 import pytest
 from playwright.async_api import Browser, Page
-from tests.support import every
 
 from livelayer_bus import MicrophoneChanged
 from livelayer_bus.testing import PATIENCE, grey_picture
+from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 

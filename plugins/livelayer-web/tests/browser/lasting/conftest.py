@@ -16,9 +16,9 @@ from livelayer_benchmarks.signals.beeps import Beeper
 from livelayer_benchmarks.signals.publisher import beeping
 from livelayer_benchmarks.signals.stamped_video import Painter, read_stamp
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, async_playwright
-from tests.support import every
 
 from livelayer_bus.testing import PATIENCE, polled
+from tests.support import every
 
 HERE: Final = Path(__file__).parent
 FLAGS: Final = (

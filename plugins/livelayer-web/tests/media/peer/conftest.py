@@ -18,12 +18,12 @@ from livelayer_web import MediaSettings
 from livelayer_web.media import Media, MediaConnection
 from livelayer_web.media.aiortc_private import close_peer
 from playwright.async_api import Page, Route
-from tests.support import every
 
 from livelayer_bus import Session
 from livelayer_bus.media import AudioFrame, VideoFrame
 from livelayer_bus.surfaces import MountedSurface, SurfaceSession
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, polled
+from tests.support import every
 
 ADDRESS = "http://localhost/"  # a secure context, answered by the test itself
 SAMPLE_RATE = 48_000

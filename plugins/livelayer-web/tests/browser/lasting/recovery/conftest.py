@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 from livelayer_web import WebSurface
-from tests.support import lasting_port
 
 from livelayer_bus.testing import PATIENCE
+from tests.support import lasting_port
 
 
 class Relay(asyncio.DatagramProtocol):
