@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from livelayer_web.pages import PATIENCE as PAGE_PATIENCE
-from livelayer_web.testing import Page, Serve, Web, code_of
 
 from livelayer_bus.messages import Navigate, RequestPageContext, ScrollPage
 from livelayer_bus.testing import ScriptedRoom, polled, settle
+
+from .scripted import Page, Serve, Web, code_of
 
 pytestmark = pytest.mark.anyio
 

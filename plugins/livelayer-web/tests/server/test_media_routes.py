@@ -10,11 +10,12 @@ import anyio
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
-from livelayer_web.testing import Page, Serve, Web, code_of
 
 from livelayer_bus import Session
 from livelayer_bus.errors import MicrophoneBusyError
 from livelayer_bus.testing import PATIENCE, ScriptedRoom, polled, settle
+
+from .scripted import Page, Serve, Web, code_of
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,6 @@ import anyio
 import httpx
 import pytest
 from livelayer_web import SessionsOnDemand, ViewerTokens, WebSurface
-from livelayer_web.testing import Page, client_of, code_of
 from starlette.types import Receive, Scope, Send
 
 from livelayer_bus import MisuseError, Session
@@ -25,6 +24,8 @@ from livelayer_bus.testing import (
     polled,
     settle,
 )
+
+from .scripted import Page, client_of, code_of
 
 pytestmark = pytest.mark.anyio
 

@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from livelayer_web.resume_store import ResumeStore
 from livelayer_web.stream import EventStream, Info
-from livelayer_web.testing import Frame, Serve, Web, parse_frames
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
 from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms, polled, settle
+
+from .scripted import Frame, Serve, Web, parse_frames
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,6 @@ import httpx
 import pytest
 from livelayer_web import PortTakenError, WebSurface
 from livelayer_web.http.server import serving
-from livelayer_web.testing import Page, Serve, Web, client_of, code_of
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -29,6 +28,8 @@ from livelayer_bus.testing import (
     polled,
     settle,
 )
+
+from .scripted import Page, Serve, Web, client_of, code_of
 
 pytestmark = pytest.mark.anyio
 

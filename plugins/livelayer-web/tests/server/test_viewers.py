@@ -13,12 +13,13 @@ from livelayer_web.resume_store import (
     ResumeStore,
     digest_of,
 )
-from livelayer_web.testing import Serve, Web, client_of, code_of
 from livelayer_web.token_format import GRANTS
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
 from livelayer_bus.testing import ManualClock, ScriptedRooms, no_leaked_tasks, polled, settle
+
+from .scripted import Serve, Web, client_of, code_of
 
 pytestmark = pytest.mark.anyio
 

@@ -11,13 +11,12 @@ from typing import Any, TypeAlias, final
 
 import anyio
 import httpx
+from livelayer_web.http import MEDIA_TYPE
+from livelayer_web.surface import WebSurface
 from starlette.types import ASGIApp
 
 from livelayer_bus import MisuseError, MountedSurface, Session
 from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms
-
-from .http import MEDIA_TYPE
-from .surface import WebSurface
 
 
 @final
