@@ -272,7 +272,7 @@ async def test_continue_brings_the_tail_back_where_the_same_agent_goes_on(
     assert session.transcript == before[-20:]
     assert continued(session) is True
     room.transcribes("new", "go on")
-    assert session.transcript[-1].text == "go on"
+    assert lines(session)[-1] == ("agent", "go on", None)
 
 
 async def test_the_agents_own_replay_takes_the_place_of_what_was_brought_back(
