@@ -27,6 +27,7 @@ from livelayer_bus.events import (
 CLEARED_EVERY = 40  # turns of the conversation, as at the end of a call
 WORDS = 8  # of a turn's line, each one an event
 PACKETS = 22  # of a turn, so that it has 32 events
+FULL = 5_000  # events that fill a session's ring: from there on each one frees another
 GROWTH = 200  # updates of one line; the fastest of such lines is the answer
 
 
@@ -137,6 +138,8 @@ async def transcript(rival: Any, job: Job) -> Answer:
     async with rival.fan_out(0, 1, nothing) as publish:
         for number in range(job.lines):
             publish(_words(number, "words"))
+        for _ in range(FULL):
+            publish(AgentStateChanged("speaking", "speaking"))
         gc.collect()
         for number in range(job.lines, job.lines + job.turns):
             updates = [_words(number, "x" * size) for size in range(1, GROWTH + 1)]
