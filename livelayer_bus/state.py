@@ -62,8 +62,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
 
     def as_of(self, sequence: int) -> SessionState:
         """Return the same state with this `sequence`."""
-        said: object = self.transcript
-        if not isinstance(said, Transcript):
+        said: Any = self.transcript
+        if type(said) is not Transcript:
             return replace(self, sequence=sequence)
         omitted = said.omitted
         return replace(self, sequence=sequence, transcript=said.entries, transcript_omitted=omitted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect, bisect_left
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, final
 from uuid import uuid4
@@ -138,7 +138,7 @@ class TranscriptWriter:
     # What people type -----------------------------------------------------------------------
 
     @contextmanager
-    def typing(self, text: str, line_id: str | None = None) -> Iterator[str]:
+    def typing(self, text: str, line_id: str | None = None) -> Generator[str]:
         """Send a typed line inside this block: the line is pending, then sent, or failed.
 
         While the session is in no room and joins none there is nothing to send, and no line.
