@@ -134,9 +134,17 @@ class ControlledSession(ABC):
         """Return when the transport took `message`."""
         raise self._unsupported("send_data")
 
-    async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
+    async def send_text(
+        self, text: str, *, timeout: float = 5.0, line_id: str | None = None
+    ) -> None:
         """Send what a person typed, in the way the agent understands."""
         raise self._unsupported("send_text")
+
+    async def earlier_transcript(
+        self, before: TranscriptEntry, *, limit: int = 100
+    ) -> tuple[TranscriptEntry, ...]:
+        """The utterances before `before`, which the state may have left out, oldest first."""
+        raise self._unsupported("earlier_transcript")
 
     async def request(
         self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0

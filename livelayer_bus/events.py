@@ -19,23 +19,29 @@ from .messages import RefusalReason as RefusalReason
 
 ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
 Role: TypeAlias = Literal["agent", "user"]
+Delivery: TypeAlias = Literal["pending", "sent", "failed"]
 Weight: TypeAlias = int | Callable[[Any], int]  # see `Bus`: what `bus_weight` declares
 CommandRefusedReason: TypeAlias = Literal["capability", "invalid", "sender"]
 
 
 class TranscriptEntry(msgspec.Struct, frozen=True):
-    """One utterance, as far as it is known.
+    """One utterance, spoken or typed, as far as it is known.
 
     `opened` orders utterances by the opening of their first text stream; `stream` and the length
-    of `text` say how new this wording is (see `transcript.merge`).
+    of `text` say how new this wording is (see `transcript.Transcript`).
     """
 
     id: str
+    """Names the utterance among those of its sender."""
     role: Role
     text: str
     final: bool
     opened: int = 0
     stream: int = 0
+    sender: str | None = None
+    """The identity of the participant that sent it; None: this session's own."""
+    delivery: Delivery | None = None
+    """Whether a typed line was sent to the agent; None: it was spoken."""
 
 
 class AgentConfig(msgspec.Struct, frozen=True, rename="camel"):
@@ -142,6 +148,14 @@ class TranscriptUpdated(Event, frozen=True):
 
 class TranscriptCleared(Event, frozen=True):
     """The transcript is empty again."""
+
+
+class ConversationResumed(Event, frozen=True):
+    """An agent is there after a `connect()` within the resume window."""
+
+    continued: bool
+    """The same agent in the same room; what was said last follows as `TranscriptUpdated`. False:
+    the conversation starts afresh."""
 
 
 # Data and commands --------------------------------------------------------------------------
@@ -325,6 +339,7 @@ AnyEvent: TypeAlias = (
     | AgentConfigChanged
     | TranscriptUpdated
     | TranscriptCleared
+    | ConversationResumed
     | DataReceived
     | DataSent
     | MalformedMessage

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from . import events
 from .events import AgentConfig, AgentState, ConnectionState, Event, TranscriptEntry
-from .transcript import merge
+from .transcript import LIMIT, Transcript
 
 
 class LeaseState(msgspec.Struct, frozen=True):
@@ -43,8 +43,16 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     agent_state: AgentState = "idle"
     raw_agent_state: str | None = None
     agent_config: AgentConfig | None = None
+    # Between two reads of a bus's state it is a `Transcript`, of which `as_of` makes this tuple.
     transcript: tuple[TranscriptEntry, ...] = ()
+    """The newest utterances, in order: at most `transcript_limit`, and 512 Ki characters."""
+    transcript_omitted: int = 0
+    """Utterances before those; see `ControlledSession.earlier_transcript`."""
+    transcript_limit: int = LIMIT
     can_resume: bool = False
+    continued: bool | None = None
+    """After a `connect()` within the resume window: whether the same agent goes on. None: the
+    session was not resumed, or no agent is there yet."""
     error: str | None = None
     microphone: LeaseState | None = None
     camera: LeaseState | None = None
@@ -54,7 +62,18 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
 
     def as_of(self, sequence: int) -> SessionState:
         """Return the same state with this `sequence`."""
-        return replace(self, sequence=sequence)
+        said: Any = self.transcript
+        if type(said) is not Transcript:
+            return replace(self, sequence=sequence)
+        omitted = said.omitted
+        return replace(self, sequence=sequence, transcript=said.entries, transcript_omitted=omitted)
+
+
+def _said(state: SessionState, event: events.TranscriptUpdated) -> SessionState:
+    said: Any = state.transcript
+    if type(said) is not Transcript:
+        said = Transcript.of(said, state.transcript_omitted, state.transcript_limit)
+    return replace(state, transcript=said.add(event.entry))
 
 
 def _connection(state: SessionState, event: events.ConnectionStateChanged) -> SessionState:
@@ -65,6 +84,7 @@ def _connection(state: SessionState, event: events.ConnectionStateChanged) -> Se
         joined=connected,
         reconnecting=False,
         can_resume=event.can_resume,
+        continued=None,
         error=event.error,
     )
     return state if connected else _without_agent(state)
@@ -82,6 +102,7 @@ def _epoch(state: SessionState, event: events.EpochStarted) -> SessionState:
         agent_id=event.agent_id,
         base_url=event.base_url,
         epoch=event.epoch,
+        transcript_limit=state.transcript_limit,
         microphone=state.microphone,
         camera=state.camera,
         screen=state.screen,
@@ -135,10 +156,9 @@ REDUCERS: Final[dict[type[Event], Reducer]] = {
     events.AgentAvailabilityChanged: _availability,
     events.AgentStateChanged: _agent_state,
     events.AgentConfigChanged: lambda state, event: replace(state, agent_config=event.config),
-    events.TranscriptUpdated: lambda state, event: replace(
-        state, transcript=merge(state.transcript, event.entry)
-    ),
-    events.TranscriptCleared: lambda state, _: replace(state, transcript=()),
+    events.TranscriptUpdated: _said,
+    events.TranscriptCleared: lambda state, _: replace(state, transcript=(), transcript_omitted=0),
+    events.ConversationResumed: lambda state, event: replace(state, continued=event.continued),
     events.MicrophoneChanged: lambda state, event: replace(state, microphone=_lease(event)),
     events.CameraChanged: lambda state, event: replace(state, camera=_lease(event)),
     events.ScreenChanged: lambda state, event: replace(state, screen=_lease(event)),

@@ -11,7 +11,15 @@ from livelayer_benchmarks.harness import Area, Result
 from livelayer_benchmarks.harness.report import show
 from livelayer_benchmarks.workloads.bus.area import AREA, Plan
 
-TINY = Plan(readers=(1, 16), deliveries=64, burst=4, small_burst=2, wake_turns=5, repetitions=1)
+TINY = Plan(
+    readers=(1, 16),
+    deliveries=64,
+    burst=4,
+    small_burst=2,
+    wake_turns=5,
+    repetitions=1,
+    lines=(1, 30),
+)
 
 
 def test_every_rival_runs_and_is_shown(
@@ -26,12 +34,14 @@ def test_every_rival_runs_and_is_shown(
         for rival in ("asyncio.Queue", "livelayer-bus, by item", "livelayer-bus, batches"):
             assert (kind, readers, rival) in measured
     assert ("wake", 1, "bare future") in measured
+    assert [case.lines for case in result.cases if case.kind == "transcript"] == [1, 30]
     assert [goal.wanted for goal in result.goals] == [
         ">= 2x",
         ">= 1x",
         ">= 8x",
         ">= 10x",
         "<= 1.3x",
+        "<= 1.1x",
     ]
     assert read_result(AREA, msgspec.json.encode(result)) == result
     show(AREA.tables, result)

@@ -13,7 +13,7 @@ import typer
 from ..bus import Subscription
 from ..config.load import FILE_NAME, Config, load_config
 from ..control import serve_control
-from ..errors import ControlError, NotSupportedError
+from ..errors import ControlError, Lagged, NotSupportedError
 from ..events import SessionFailed
 from ..state import SessionState
 from ..surfaces.supervision import MountedSurface
@@ -100,7 +100,10 @@ async def _until_end(
 
         async def watch_session() -> None:
             nonlocal failure
-            failure = (await anext(failures)).error
+            try:
+                failure = (await anext(failures)).error
+            except Lagged:  # one of those that it reads was overwritten: a failure
+                failure = failures.resync().error or "the session failed"
             group.cancel_scope.cancel()
 
         group.start_soon(watch_session)

@@ -13,9 +13,10 @@ MAX_ROUTES = 200
 
 
 class UserMessage(ToAgent, frozen=True, tag="user_message"):
-    """What the user typed."""
+    """What the user typed; `id` names its line in the transcript."""
 
     text: str
+    id: str | None = None
 
 
 class PageContext(ToAgent, frozen=True, tag="page_context"):

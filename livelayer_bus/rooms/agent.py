@@ -83,9 +83,15 @@ class AgentWatch:
     def role(self, sender: str, track_sid: str | None) -> Role | None:
         """Whose words a transcription holds: the publisher's of the track, else the sender's.
 
-        None while neither is known: a server may announce a participant after its first words.
+        Only an agent's stream can name another participant's track. None while neither is known: a
+        server may announce a participant after its first words.
         """
-        speaker = (self._publisher(track_sid) if track_sid else None) or self.find(sender)
+        speaker = self.find(sender)
+        is_person = self._departed.get(sender) == "user"
+        if speaker is not None:
+            is_person = not self.speaks_for_agent(speaker)
+        if track_sid and not is_person:
+            speaker = self._publisher(track_sid) or speaker
         if speaker is None:
             return self._departed.get(sender)
         return "agent" if self.speaks_for_agent(speaker) else "user"

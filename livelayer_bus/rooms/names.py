@@ -1,4 +1,4 @@
-"""Names that LiveKit's protocol reserves: topics of streams and attributes of participants."""
+"""Names of topics and attributes: those that LiveKit's protocol reserves, and one of ours."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ TRANSCRIPTION_TOPIC: Final = "lk.transcription"
 SEGMENT_ID: Final = "lk.segment_id"
 TRANSCRIPTION_FINAL: Final = "lk.transcription_final"  # "true" in the trailer of a final one
 TRANSCRIBED_TRACK_ID: Final = "lk.transcribed_track_id"
+REPLAYED: Final = "livelayer.replayed"  # "true": said before its reader left and came back
 
 # Attributes of participants
 AGENT_STATE: Final = "lk.agent.state"

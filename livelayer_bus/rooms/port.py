@@ -74,10 +74,13 @@ class UtteranceHeard(msgspec.Struct, frozen=True):
     """The wording of one utterance so far: all of it, not what was added.
 
     The adapter numbers its transcription streams from 1 as they open: `entry.opened` and
-    `entry.stream`. The session continues the count over all its rooms.
+    `entry.stream`. The session continues the count over all its rooms. `entry.sender` is None for
+    the participant that this session is.
     """
 
     entry: TranscriptEntry
+    replayed: bool = False
+    """The agent repeats what was said before this session came back."""
 
 
 class TrackReported(msgspec.Struct, frozen=True):

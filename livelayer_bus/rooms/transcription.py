@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, final
 
@@ -16,10 +18,16 @@ from . import names
 from .listeners import report
 from .port import RoomSink, UtteranceHeard
 
-MAX_OPEN: Final = 64  # streams read at a time; with one more, the oldest is abandoned
 MAX_CHARS: Final = 200_000  # of one stream; a longer one is abandoned
+MAX_OPEN: Final = 1024
+"""Streams read at a time. Far more than people and agents need at once: after the loop was blocked,
+all that was said meanwhile is open together."""
+MAX_WEIGHT: Final = 16 * 1024 * 1024  # characters of all open streams
+OPEN_WEIGHT: Final = MAX_WEIGHT // MAX_OPEN  # what an open stream weighs beside its characters
 
 RoleOf = Callable[[str, str | None], Role | None]
+
+logger = logging.getLogger(__name__)
 
 
 @final
@@ -31,34 +39,34 @@ class _Stream:
         reader: rtc.TextStreamReader,
         sender: str,
         number: int,
-        sink: RoomSink,
-        role_of: RoleOf,
+        report: Callable[[_Stream, str, bool], None],
+        grown: Callable[[int], None],
     ) -> None:
-        attributes = reader.info.attributes or {}
-        self._reader = reader
-        self._sender = sender
-        self._sink = sink
-        self._role_of = role_of
-        self._id = attributes.get(names.SEGMENT_ID) or reader.info.stream_id
-        self._track_sid = attributes.get(names.TRANSCRIBED_TRACK_ID) or None
-        self._role: Role | None = None
-        self._number = number
-        self._parts: list[str] = []
-        self._chars = 0
-        self._due: asyncio.Handle | None = None
-        self._whole = False
+        self.attributes: Final = reader.info.attributes or {}
+        self.id: Final = self.attributes.get(names.SEGMENT_ID) or reader.info.stream_id
+        self.sender: Final = sender
+        self.number: Final = number
+        self.role: Role | None = None
+        self.chars = 0
         self.abandoned = False
         self.task: RootTask | None = None
+        self._reader = reader
+        self._report_text = report
+        self._grown = grown
+        self._parts: list[str] = []
+        self._due: asyncio.Handle | None = None
+        self._whole = False
 
     async def read(self) -> None:
         """Take in the stream to its end; cut short, what it gave stays."""
         try:
             async for chunk in self._reader:
-                self._chars += len(chunk)
-                if self._chars > MAX_CHARS:
+                if self.chars + len(chunk) > MAX_CHARS:
                     self.abandon()
                     return
+                self.chars += len(chunk)
                 self._parts.append(chunk)
+                self._grown(len(chunk))
                 if self._due is None:
                     self._due = asyncio.get_running_loop().call_soon(self._report)
             self._whole = not self.abandoned
@@ -90,19 +98,8 @@ class _Stream:
         self._parts = [text]
         # The trailer's attributes are merged into the header's when the stream has ended.
         said_final = (self._reader.info.attributes or {}).get(names.TRANSCRIPTION_FINAL) == "true"
-        # Once known it stays, also when the participant leaves. An unknown sender is an agent that
-        # was not announced yet: servers let only agents transcribe for others.
-        self._role = self._role or self._role_of(self._sender, self._track_sid)
         if text:
-            entry = TranscriptEntry(
-                id=self._id,
-                role=self._role or "agent",
-                text=text,
-                final=self._whole and said_final,
-                opened=self._number,
-                stream=self._number,
-            )
-            self._sink.report(UtteranceHeard(entry))
+            self._report_text(self, text, self._whole and said_final)
 
 
 @final
@@ -110,7 +107,8 @@ class Transcriptions:
     """The one handler of a room's transcription topic, and the streams it has open.
 
     Utterances are numbered by the opening of their streams. Each stream has a reader of its own,
-    so one that never ends does not hold up the others; at most `MAX_OPEN` are read at a time.
+    so one that never ends does not hold up the others. If all open streams together exceed
+    `MAX_WEIGHT`, the sender with the most loses its oldest: nobody can crowd out another sender.
     """
 
     def __init__(self, room: rtc.Room, sink: RoomSink, role_of: RoleOf, tasks: TaskOwner) -> None:
@@ -119,6 +117,7 @@ class Transcriptions:
         self._role_of = role_of
         self._tasks = tasks
         self._open: dict[int, _Stream] = {}
+        self._weight = 0
         self._attached = False
         self._opened = 0
         self.abandoned = 0
@@ -162,21 +161,54 @@ class Transcriptions:
 
     def _start(self, reader: rtc.TextStreamReader, sender: str) -> None:
         self._opened += 1
-        stream = _Stream(reader, sender, self._opened, self._sink, self._role_of)
-        if len(self._open) >= MAX_OPEN:
-            oldest = next(iter(self._open))
-            self._open.pop(oldest).abandon()
-            self.abandoned += 1
+        stream = _Stream(reader, sender, self._opened, self._report, self._grow)
         self._open[self._opened] = stream
-        stream.task = self._tasks.start(
-            functools.partial(self._read, self._opened, stream), "transcription"
-        )
+        stream.task = self._tasks.start(functools.partial(self._read, stream), "transcription")
+        self._grow(OPEN_WEIGHT)
 
-    async def _read(self, number: int, stream: _Stream) -> None:
+    def _grow(self, weight: int) -> None:
+        self._weight += weight
+        while self._weight > MAX_WEIGHT and len(self._open) > 1:
+            held: Counter[str] = Counter()
+            for stream in self._open.values():
+                held[stream.sender] += OPEN_WEIGHT + stream.chars
+            most = max(held, key=held.__getitem__)
+            oldest = next(one for one in self._open.values() if one.sender == most)
+            oldest.abandon()
+            self._ended(oldest)
+
+    async def _read(self, stream: _Stream) -> None:
         try:
             await stream.read()
         except Exception as error:  # noqa: BLE001 - one stream's fault stays its own
             report("reading a transcription", error)
         finally:
-            if self._open.pop(number, None) is not None and stream.abandoned:
-                self.abandoned += 1
+            self._ended(stream)
+
+    def _ended(self, stream: _Stream) -> None:
+        if self._open.pop(stream.number, None) is None:
+            return
+        self._weight -= OPEN_WEIGHT + stream.chars
+        if stream.abandoned:
+            self.abandoned += 1
+            # Counted, and logged at 1, 2, 4, 8, ...: a hostile sender cannot fill the log.
+            if self.abandoned & (self.abandoned - 1) == 0:
+                logger.warning("transcription streams cut short so far: %d", self.abandoned)
+
+    def _report(self, stream: _Stream, text: str, final: bool) -> None:
+        track = stream.attributes.get(names.TRANSCRIBED_TRACK_ID) or None
+        # Once known it stays, also when the participant leaves. An unknown sender is an agent that
+        # was not announced yet: servers let only agents transcribe for others.
+        stream.role = stream.role or self._role_of(stream.sender, track)
+        is_own = stream.sender == self._room.local_participant.identity
+        entry = TranscriptEntry(
+            id=stream.id,
+            role=stream.role or "agent",
+            text=text,
+            final=final,
+            opened=stream.number,
+            stream=stream.number,
+            sender=None if is_own else stream.sender,
+        )
+        replayed = stream.attributes.get(names.REPLAYED) == "true"
+        self._sink.report(UtteranceHeard(entry, replayed))

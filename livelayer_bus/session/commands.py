@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Self, final
 
+import anyio
 import msgspec
 
 from .. import events
@@ -16,7 +18,9 @@ from ..messages import Command, CommandResult, RawMessage, capability_of, is_com
 from ..state import SessionState
 from ..surfaces import CommandRouter, RoutedCommand, Target
 from ..tasks import TaskOwner
-from .store import Store, take_next
+from .store import Store
+
+MAX_RESULTS: Final = 4096  # results that wait for the transport
 
 
 @final
@@ -27,6 +31,9 @@ class AgentCommands:
         self, store: Store, surfaces: Iterable[Target], tasks: TaskOwner, clock: Clock
     ) -> None:
         self._store = store
+        self._results: deque[tuple[int, CommandResult]] = deque()
+        self._dropped = 0
+        self._due = anyio.Event()
         self.router: Final[CommandRouter[Target]] = CommandRouter(
             surfaces, self._deliver, self._settled, tasks, clock
         )
@@ -49,7 +56,9 @@ class AgentCommands:
         sender: str | None,
     ) -> None:
         """Publish that the command is not carried out, and why."""
-        self._store.publish(CommandRefused(command, reason, detail, request, sender))
+        refused = CommandRefused(command, reason, detail, request, sender)
+        self._store.publish(refused)
+        self._tell(refused)
 
     def _deliver(self, routed: RoutedCommand, surface: Target) -> bool:
         event = events.CommandReceived(
@@ -64,16 +73,53 @@ class AgentCommands:
         return True
 
     def _settled(self, routed: RoutedCommand, ok: bool, reason: RefusalReason | None) -> None:
-        self._store.publish_late(
-            CommandFinished(
-                routed.command.wire_type(),
-                routed.number,
-                routed.target or "",
-                ok,
-                reason,
-                routed.request_id,
-            )
+        finished = CommandFinished(
+            routed.command.wire_type(),
+            routed.number,
+            routed.target or "",
+            ok,
+            reason,
+            routed.request_id,
         )
+        self._store.publish_late(finished)
+        self._tell(finished)
+
+    # Results to the agent -------------------------------------------------------------------
+
+    async def report(self, send: Callable[[CommandResult], Awaitable[None]]) -> None:
+        """Send the agent the result of each of its commands, until cancelled.
+
+        Results wait in a queue of their own, not in the bus's ring: however slow the transport and
+        however many events there are, none is overwritten. Those past `MAX_RESULTS` are dropped,
+        counted and reported as one `HandlerFailed`.
+        """
+        while True:
+            self._due = anyio.Event()
+            while self._results:
+                epoch, result = self._results.popleft()
+                # The agent that waits for it is gone after a switch.
+                if epoch == self._store.state.epoch:
+                    try:
+                        await send(result)
+                    except LivelayerError as error:
+                        self._failed(describe(error))
+            if self._dropped:
+                self._failed(f"{self._dropped} results were dropped: the transport is too slow")
+                self._dropped = 0
+            await self._due.wait()
+
+    def _tell(self, outcome: CommandFinished | CommandRefused) -> None:
+        result = _result(outcome)
+        if result is None:
+            return
+        if len(self._results) < MAX_RESULTS:
+            self._results.append((self._store.state.epoch, result))
+            self._due.set()
+        else:
+            self._dropped += 1
+
+    def _failed(self, problem: str) -> None:
+        self._store.publish_late(events.HandlerFailed("command_result", problem))
 
 
 @final
@@ -102,31 +148,6 @@ class CommandStream:
     def close(self) -> None:
         """Stop reading."""
         self._packets.close()
-
-
-async def report_results(store: Store, send: Callable[[CommandResult], Awaitable[None]]) -> None:
-    """Send the agent the result of each of its commands until the session is closed."""
-    with store.bus.subscribe(CommandFinished, CommandRefused, events.EpochStarted) as outcomes:
-        epoch = store.state.epoch
-        while True:
-            outcome, lagged = await take_next(outcomes)
-            if lagged is not None:
-                _failed(store, lagged)
-            if outcome is None:
-                return
-            if isinstance(outcome, events.EpochStarted):
-                epoch = outcome.epoch
-                continue
-            result = _result(outcome)
-            if result is not None and epoch == store.state.epoch:
-                try:
-                    await send(result)
-                except LivelayerError as error:
-                    _failed(store, error)
-
-
-def _failed(store: Store, error: LivelayerError) -> None:
-    store.publish_late(events.HandlerFailed("command_result", describe(error)))
 
 
 def _result(outcome: CommandFinished | CommandRefused) -> CommandResult | None:

@@ -27,6 +27,7 @@ from .commands import AgentCommands
 from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .target import Target
+from .transcript import TranscriptWriter
 
 ANNOUNCE_SECONDS = 1.0  # for an active agent to announce that it speaks LiveLayer's messages
 
@@ -50,6 +51,7 @@ class Connection:
         clock: Clock,
         media: SessionWriters,
         commands: AgentCommands,
+        transcript: TranscriptWriter,
         target: Target,
         *,
         reconnect: Backoff | None,
@@ -62,7 +64,7 @@ class Connection:
         self._clock = clock
         self._media = media
         self._commands = commands
-        self._last_stream = 0
+        self._transcript = transcript
         self._reconnect = reconnect
         self._resume_window = resume_window
         self._close_timeout = close_timeout
@@ -133,7 +135,7 @@ class Connection:
         state = self._store.state.connection_state
         leaving = self._leave()
         if state in ("connecting", "connected", "error"):
-            self._store.publish(events.TranscriptCleared())
+            self._transcript.leave()
             self._ended("disconnected", None)
         await self._left(leaving)
 
@@ -145,6 +147,7 @@ class Connection:
         self._media.video.discard()
         self._media.audio.discard()
         self.target = target
+        self._transcript.forget()
         self._store.publish(news)
         await self._left(leaving)
         if live:
@@ -180,7 +183,6 @@ class Connection:
         self._prior_room = joined.port.room_name or joined.access.room_name
         self._resume_until = self._clock.now() + self._resume_window
         joined.handler.close()
-        self._last_stream = joined.handler.last_stream
         return joined.port
 
     async def _close_port(self, port: RoomPort) -> None:
@@ -247,7 +249,7 @@ class Connection:
             self._commands,
             self._media,
             lambda loss: self._lost(port, loss),
-            self._last_stream,
+            self._transcript,
         )
         joined = False
         try:
@@ -263,6 +265,9 @@ class Connection:
         self, joined: _Joined, news: events.ConnectionStateChanged | events.Reconnected
     ) -> None:
         self._joined = joined
+        room_name = joined.port.room_name or joined.access.room_name
+        is_same = room_name is not None and room_name == self._prior_room
+        self._transcript.returned(same_room=is_same)
         self._store.publish(news)
         config = joined.access.agent_config
         if config is not None and config != self._store.state.agent_config:
@@ -326,7 +331,7 @@ class Connection:
         if can_resume:
             self._resume_timer.start(seconds_left)
         else:
-            self._prior_room = None
+            self._forget_room()
 
     def _resume_expired(self) -> None:
         self._forget_room()
@@ -334,6 +339,7 @@ class Connection:
 
     def _forget_room(self) -> None:
         self._prior_room = None
+        self._transcript.forget_tail()
         self._resume_timer.stop()
 
 

@@ -90,12 +90,11 @@ class Outbox:
 
     async def _find_answer(self, reader: Events, epoch: int, wanted: str, request: str) -> Message:
         while True:
-            event, _ = await take_next(reader)
+            event, lagged = await take_next(reader)
             if event is None:
                 raise ClosedError("this session")
-            if not isinstance(event, DataReceived):
-                self._require_room(epoch)
-                continue
+            if lagged is not None or not isinstance(event, DataReceived):
+                self._require_room(epoch)  # the event that says so may be among those missed
             answer = _answer(event, wanted, request)
             if answer is not None:
                 return answer
@@ -166,8 +165,8 @@ def _numbered(message: Outgoing) -> tuple[Outgoing, str]:
     return msgspec.structs.replace(message, request_id=request), request
 
 
-def _answer(event: DataReceived, wanted: str, request: str) -> Message | None:
-    if not event.from_agent or event.type != wanted:
+def _answer(event: Event, wanted: str, request: str) -> Message | None:
+    if not isinstance(event, DataReceived) or not event.from_agent or event.type != wanted:
         return None
     answer = event.message  # None: reported as a `MalformedMessage`
     return answer if answer is not None and request_id(answer) == request else None

@@ -10,7 +10,7 @@ import msgspec
 
 from .. import events
 from ..errors import ClosedError, describe, place_of
-from ..events import AgentState, CommandRefusedReason, TranscriptEntry
+from ..events import AgentState, CommandRefusedReason
 from ..media import AudioWriter, VideoWriter
 from ..messages import (
     AgentError,
@@ -26,6 +26,7 @@ from ..rooms.listeners import report
 from ..rooms.port import MediaWriters, RoomEvent, RoomLost, TrackKind
 from .commands import AgentCommands
 from .store import Store
+from .transcript import RoomNumbers, TranscriptWriter
 
 # The participant attribute's values beyond AgentState, and what they mean for a surface.
 _STATES: dict[str, AgentState] = {
@@ -65,7 +66,7 @@ class RoomEventHandler:
         commands: AgentCommands,
         media: SessionWriters,
         on_lost: Callable[[RoomLost], None],
-        last_stream: int,
+        transcript: TranscriptWriter,
     ) -> None:
         self._store = store
         self._commands = commands
@@ -74,9 +75,8 @@ class RoomEventHandler:
         self._held: deque[RoomEvent] | None = deque()
         self._closed = False
         self._tracks: set[TrackKind] = set()
-        self._streams_before = last_stream
-        self.last_stream = last_stream
-        """The highest number of a transcription stream so far, counted over all rooms."""
+        self._transcript = transcript
+        self._numbers = RoomNumbers(transcript)
         self.dialect: Dialect | None = None
 
     def open(self) -> None:
@@ -138,8 +138,8 @@ class RoomEventHandler:
                 self._agent_state(raw)
             case port.PacketReceived():
                 self._packet(event)
-            case port.UtteranceHeard(entry):
-                self._utterance(entry)
+            case port.UtteranceHeard(entry, replayed):
+                self._transcript.hear(entry, self._numbers, replayed=replayed)
             case port.TrackReported():
                 self._track(event)
 
@@ -149,6 +149,8 @@ class RoomEventHandler:
             self.dialect = None
         ready = state.agent_ready and identity is not None and identity == state.agent_identity
         self._availability(identity, active, ready)
+        if identity is not None:
+            self._transcript.agent_seen(identity)
 
     def _availability(self, identity: str | None, active: bool, ready: bool) -> None:
         state = self._store.state
@@ -225,15 +227,6 @@ class RoomEventHandler:
                 self._commands.route(message, packet.data, request, packet.sender)
             case _:
                 pass  # `DataReceived` has reported it
-
-    def _utterance(self, entry: TranscriptEntry) -> None:
-        # An adapter counts its own streams from 1; the session's rooms follow one another.
-        before = self._streams_before
-        self.last_stream = max(self.last_stream, before + entry.stream)
-        numbered = msgspec.structs.replace(
-            entry, opened=before + entry.opened, stream=before + entry.stream
-        )
-        self._store.publish(events.TranscriptUpdated(numbered))
 
     def _track(self, track: port.TrackReported) -> None:
         writer = self._media.video if track.kind == "video" else self._media.audio

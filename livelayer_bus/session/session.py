@@ -14,7 +14,7 @@ from ..bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
 from ..errors import MisuseError, SurfaceFailedError
-from ..events import DataReceived, EpochStarted, Event
+from ..events import DataReceived, EpochStarted, Event, TranscriptEntry
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 from ..media.publishing import SOURCES, Publisher, SourceName
 from ..messages import CommandResult, Message, UserMessage, WireMessage
@@ -24,7 +24,8 @@ from ..surfaces import MountedSurface, OnFault, Surface, SurfaceFunction
 from ..surfaces.supervision import Supervisor
 from ..tasks import TaskOwner, Timer
 from ..tokens import SessionEndpoint, TokenSource
-from .commands import AgentCommands, CommandStream, report_results
+from ..transcript import LIMIT
+from .commands import AgentCommands, CommandStream
 from .connection import Connection
 from .handlers import Handlers
 from .lifetime import Lifetime
@@ -32,6 +33,7 @@ from .outbox import Outbox
 from .room_events import SessionWriters
 from .store import Store
 from .target import Target, target_of
+from .transcript import TranscriptWriter
 
 RESULT_TIMEOUT = 5.0  # seconds to get one command's result to the agent
 SURFACES_SHARE = 0.8  # of close_timeout: the remainder is for the rest of the session
@@ -50,6 +52,7 @@ class SessionOptions(TypedDict, total=False):
     capacity: int
     max_bytes: int
     max_message_bytes: int
+    transcript_limit: int
     clock: Clock | None
 
 
@@ -73,6 +76,8 @@ class Session(ControlledSession):
         close_timeout: seconds that closing may take.
         capacity, max_bytes: what the bus keeps for slow readers: events, and their bytes.
         max_message_bytes: of encoded JSON in one data message; LiveKit's documented limit.
+        transcript_limit: utterances in the state and in its snapshots, the newest ones; of the
+            earlier ones `earlier_transcript` has 20,000.
         clock: what `resume_window`, `linger` and pauses are measured on; for tests.
 
     Raises:
@@ -93,6 +98,7 @@ class Session(ControlledSession):
         capacity: int = 4096,
         max_bytes: int = 16 * 1024 * 1024,
         max_message_bytes: int = 15_360,
+        transcript_limit: int = LIMIT,
         clock: Clock | None = None,
     ) -> None:
         _check_range(
@@ -101,11 +107,20 @@ class Session(ControlledSession):
             close_timeout=close_timeout,
             max_message_bytes=max_message_bytes,
         )
+        if not transcript_limit >= 1:
+            raise MisuseError(
+                f"Session: transcript_limit must be at least 1, got {transcript_limit}"
+            )
         target = target_of(base_url, tokens, room)
         self._clock: Final[Clock] = clock or SystemClock()
         self._close_timeout: Final = close_timeout
         self._tasks: Final = TaskOwner()
-        state = SessionState(id=uuid4().hex, agent_id=agent_id, base_url=base_url)
+        state = SessionState(
+            id=uuid4().hex,
+            agent_id=agent_id,
+            base_url=base_url,
+            transcript_limit=transcript_limit,
+        )
         self._store: Final = Store(state, capacity=capacity, max_bytes=max_bytes)
         self._video: Final = VideoWriter()
         self._audio: Final = AudioWriter()
@@ -113,6 +128,7 @@ class Session(ControlledSession):
         self._commands: Final = AgentCommands(
             self._store, mounted.values(), self._tasks, self._clock
         )
+        self._transcript: Final = TranscriptWriter(self._store, self._clock, transcript_limit)
         self._supervisor: Final = Supervisor(
             self,
             publish=self._store.publish_late,
@@ -128,6 +144,7 @@ class Session(ControlledSession):
             self._clock,
             SessionWriters(self._video, self._audio),
             self._commands,
+            self._transcript,
             target,
             reconnect=reconnect,
             resume_window=resume_window,
@@ -152,7 +169,7 @@ class Session(ControlledSession):
         async def send(result: CommandResult) -> None:
             await self._outbox.send(result, RESULT_TIMEOUT, require_agent=True)
 
-        self._tasks.start(lambda: report_results(self._store, send), "command results")
+        self._tasks.start(lambda: self._commands.report(send), "command results")
         return self
 
     async def __aexit__(
@@ -356,11 +373,15 @@ class Session(ControlledSession):
             BrokenError: the transport refused it.
         """
         self._lifetime.check()
-        await self._outbox.send(message, timeout, require_agent)
+        with self._transcript.sending(message):
+            await self._outbox.send(message, timeout, require_agent)
 
-    async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
+    async def send_text(
+        self, text: str, *, timeout: float = 5.0, line_id: str | None = None
+    ) -> None:
         """Send what a person typed, in the form that the agent understands.
 
+        It is an entry of the transcript from now on, first `pending`, then `sent` or `failed`.
         Returns when the transport took it. An agent that speaks LiveLayer's messages gets a
         `user_message`, any other livekit-agents agent a text stream on `lk.chat`. The agent
         announces which it is within its first second in the room; an earlier text waits for that.
@@ -368,16 +389,28 @@ class Session(ControlledSession):
         Args:
             text: the text, of any length for a text stream.
             timeout: seconds to wait in all for the agent and the transport, on top of that second.
+            line_id: the id of its entry; a line that failed is sent again under the same id.
 
         Raises:
             MessageTooLargeError: as a `user_message`, it exceeds `max_message_bytes`.
             NotConnectedError, ConnectionLostError, SendTimeoutError, BrokenError: as `send_data`.
         """
         self._lifetime.check()
-        if await self._connection.agent_speaks_livelayer():
-            await self._outbox.send(UserMessage(text), timeout, require_agent=True)
-        else:
-            await self._outbox.send_text(text, names.CHAT_TOPIC, timeout)
+        with self._transcript.typing(text, line_id) as line:
+            if await self._connection.agent_speaks_livelayer():
+                await self._outbox.send(UserMessage(text, line), timeout, require_agent=True)
+            else:
+                await self._outbox.send_text(text, names.CHAT_TOPIC, timeout)
+
+    async def earlier_transcript(
+        self, before: TranscriptEntry, *, limit: int = 100
+    ) -> tuple[TranscriptEntry, ...]:
+        """Return the `limit` utterances before `before`, oldest first; empty at the beginning.
+
+        A session keeps the newest 20,000 utterances, or fewer with 8 Mi characters together.
+        """
+        self._lifetime.check()
+        return self._transcript.earlier(before, limit)
 
     async def request(
         self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0

@@ -170,6 +170,10 @@ class CommandRouter(Generic[T]):
         """Whether a command is not settled yet, and its agent still waits for it."""
         return number in self._open
 
+    def given_to(self, key: str) -> tuple[RoutedCommand, ...]:
+        """The commands that a target was given and has not settled, in order."""
+        return tuple(routed for routed in self._open.values() if routed.target == key)
+
     def target_ready(self, target: T) -> None:
         """Deliver what this target was given and has not settled, and what waits for it."""
         for routed in tuple(self._open.values()):
@@ -179,15 +183,14 @@ class CommandRouter(Generic[T]):
 
     def target_away(self, key: str) -> None:
         """A target cannot take commands for now: what it was given waits for it."""
-        for routed in tuple(self._open.values()):
-            if routed.target == key and not routed.claimed:
+        for routed in self.given_to(key):
+            if not routed.claimed:
                 self._wait(routed.number)
 
     def target_ended(self, key: str, *, ok: bool) -> None:
         """Settle what a target that is gone for good still held."""
-        for routed in tuple(self._open.values()):
-            if routed.target == key:
-                self.finish(routed.number, ok, None if ok else "failed")
+        for routed in self.given_to(key):
+            self.finish(routed.number, ok, None if ok else "failed")
 
     def forget(self) -> None:
         """Drop everything under way: the agent that asked is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol, Self, TypeAlias, cast, final, overload
@@ -10,13 +11,13 @@ from typing import Any, Generic, Protocol, Self, TypeAlias, cast, final, overloa
 from ..bus import Subscription
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
 from ..errors import Lagged, MisuseError, NotSupportedError
-from ..events import CommandReceived, DataReceived, Event, RefusalReason
+from ..events import CommandReceived, DataReceived, Event, RefusalReason, TranscriptEntry
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from ..media.publishing import F, Lease, MediaSource
 from ..messages import Command, Message, RawMessage, UserMessage, WireMessage, is_command
 from ..messages.capabilities import Capability
 from ..state import SessionState
-from .commands import CommandRouter
+from .commands import CommandRouter, RoutedCommand
 
 
 class Surface(Protocol):
@@ -102,6 +103,7 @@ class SurfaceCommands:
         self._router = router
         self._taken = taken
         self._auto = auto
+        self._found: deque[RoutedCommand] = deque()
 
     def __aiter__(self) -> Self:
         return self
@@ -111,10 +113,16 @@ class SurfaceCommands:
             if self._auto or not self._router.is_open(number):
                 self.finish(command)
         while True:
+            while self._found:
+                found = self._found.popleft()
+                if (claimed := self._claim(found.command, found.number)) is not None:
+                    return claimed
             try:
                 event = await anext(self._inbox)
             except Lagged:
-                continue  # what was lost has been answered with `timeout`
+                # Messages are lost; a command is not, as long as its agent waits for it.
+                self._found.extend(self._router.given_to(self._key))
+                continue
             message = self._take(event)
             if message is not None:
                 return message
@@ -130,15 +138,20 @@ class SurfaceCommands:
     def _take(self, event: Event) -> Command | RawMessage | None:
         match event:
             case CommandReceived(surface=self._key):
-                command = event.message
-                if is_command(command) and self._router.is_open(event.number):
-                    self._taken[id(command)] = command, event.number
-                    return command
+                return self._claim(event.message, event.number)
             case DataReceived(from_agent=True, message=RawMessage() as message):
                 return message
             case _:
                 pass
         return None
+
+    def _claim(self, command: Message | None, number: int) -> Command | None:
+        """Take a command that is open, once."""
+        is_taken = any(number == taken for _, taken in self._taken.values())
+        if is_taken or not is_command(command) or not self._router.is_open(number):
+            return None
+        self._taken[id(command)] = command, number
+        return command
 
 
 @final
@@ -268,10 +281,18 @@ class SurfaceSession(ControlledSession):
             self.mark_used()
         await self._session.send_data(message, timeout=timeout, require_agent=require_agent)
 
-    async def send_text(self, text: str, *, timeout: float = 5.0) -> None:
+    async def send_text(
+        self, text: str, *, timeout: float = 5.0, line_id: str | None = None
+    ) -> None:
         """Send what a person typed, in the way that the agent understands; see `Session`."""
         self.mark_used()
-        await self._session.send_text(text, timeout=timeout)
+        await self._session.send_text(text, timeout=timeout, line_id=line_id)
+
+    async def earlier_transcript(
+        self, before: TranscriptEntry, *, limit: int = 100
+    ) -> tuple[TranscriptEntry, ...]:
+        """See `ControlledSession.earlier_transcript`."""
+        return await self._session.earlier_transcript(before, limit=limit)
 
     async def request(
         self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0

@@ -48,11 +48,19 @@ class ScriptedStream:
     """One transcription text stream: it grows until `close()`."""
 
     def __init__(
-        self, report: Callable[[RoomEvent], None], segment: str, role: Role, number: int
+        self,
+        report: Callable[[RoomEvent], None],
+        segment: str,
+        role: Role,
+        number: int,
+        sender: str | None,
+        replayed: bool,
     ) -> None:
         self._report_event = report
         self._segment = segment
         self._role: Role = role
+        self._sender = sender
+        self._replayed = replayed
         self._text = ""
         self.number = number
 
@@ -73,8 +81,9 @@ class ScriptedStream:
             final=final,
             opened=self.number,
             stream=self.number,
+            sender=self._sender,
         )
-        self._report_event(UtteranceHeard(entry))
+        self._report_event(UtteranceHeard(entry, self._replayed))
 
 
 @final
@@ -195,15 +204,39 @@ class ScriptedRoom:
         data = message if isinstance(message, bytes) else encode(message)
         self._report(PacketReceived(data, sender, topic, from_agent))
 
-    def open_stream(self, segment: str, role: Role = "agent") -> ScriptedStream:
-        """A transcription stream opens for the utterance `segment`; another one repeats it."""
+    def open_stream(
+        self,
+        segment: str,
+        role: Role = "agent",
+        *,
+        sender: str | None = None,
+        replayed: bool = False,
+    ) -> ScriptedStream:
+        """A transcription stream opens for the utterance `segment`; another one repeats it.
+
+        Args:
+            segment: the id of the utterance.
+            role: whose words they are.
+            sender: a participant's identity; None: the agent, or for a user's words this session.
+            replayed: the agent repeats what was said before the session came back.
+        """
         self._require_links()
         self._streams += 1
-        return ScriptedStream(self._report, segment, role, self._streams)
+        if sender is None and role == "agent":
+            sender = self._agent or AGENT
+        return ScriptedStream(self._report, segment, role, self._streams, sender, replayed)
 
-    def transcribes(self, segment: str, text: str, role: Role = "agent") -> None:
-        """A finished utterance in one stream."""
-        stream = self.open_stream(segment, role)
+    def transcribes(
+        self,
+        segment: str,
+        text: str,
+        role: Role = "agent",
+        *,
+        sender: str | None = None,
+        replayed: bool = False,
+    ) -> None:
+        """A finished utterance in one stream; see `open_stream`."""
+        stream = self.open_stream(segment, role, sender=sender, replayed=replayed)
         stream.write(text)
         stream.close()
 

@@ -18,7 +18,13 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_bus.errors import BrokenError, ClosedError, ConnectError, MisuseError
 from livelayer_bus.events import TranscriptUpdated
 from livelayer_bus.media import AudioFrame, AudioWriter, VideoFrame, VideoWriter
-from livelayer_bus.rooms import AgentStateReported, IsolatedRoom, RoomEvent
+from livelayer_bus.rooms import (
+    AgentStateReported,
+    IsolatedRoom,
+    LiveKitRoom,
+    RoomEvent,
+    RoomFactory,
+)
 from livelayer_bus.session import Session
 from livelayer_bus.testing import PATIENCE, grey_picture, polled, silence
 from livelayer_bus.tokens import LiteralToken, RoomAccess
@@ -228,6 +234,31 @@ def test_a_session_on_any_loop_has_a_real_room(
         if thread.name == THREAD:
             thread.join(PATIENCE)  # its last step comes after the room is closed
             assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("room", [LiveKitRoom, IsolatedRoom])
+def test_all_that_is_said_while_the_loop_is_blocked_is_in_the_transcript(
+    room: RoomFactory, far_stage: Stage, elsewhere: Elsewhere
+) -> None:
+    said = [f"utterance {number}" for number in range(300)]
+
+    async def say_all() -> None:
+        agent = far_stage.peers[0].local_participant
+        for text in said:
+            await agent.send_text(text, topic="lk.transcription")
+
+    async def main() -> None:
+        access = far_stage.access()
+        tokens = LiteralToken(access.url, access.token)
+        async with Session("agt", tokens=tokens, room=room) as session:
+            await session.connect()
+            elsewhere.do(say_all())  # this loop does not run meanwhile
+            with anyio.fail_after(PATIENCE), session.subscribe(TranscriptUpdated) as words:
+                while len(session.transcript) < len(said):
+                    await anext(words)
+            assert [entry.text for entry in session.transcript] == said
+
+    anyio.run(main)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

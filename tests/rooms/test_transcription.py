@@ -9,7 +9,7 @@ from livekit import rtc
 
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.rooms import transcription
-from livelayer_bus.testing import polled
+from livelayer_bus.testing import polled, silence
 from tests.rooms.kit import Joined, RecordingSink, Stage
 
 pytestmark = pytest.mark.anyio
@@ -58,8 +58,8 @@ async def test_each_entry_holds_the_whole_text_so_far_and_the_trailer_makes_it_f
     await writer.write("world")
     await writer.aclose(attributes={FINAL: "true"})
     entry = await finished(sink, "S")
-    assert entry == TranscriptEntry("S", "agent", "Hello, world", True, opened=1, stream=1)
-    assert sink.entries[0] == TranscriptEntry("S", "agent", "Hello, ", False, opened=1, stream=1)
+    assert entry == TranscriptEntry("S", "agent", "Hello, world", True, 1, 1, "agent")
+    assert sink.entries[0] == TranscriptEntry("S", "agent", "Hello, ", False, 1, 1, "agent")
     for older, newer in itertools.pairwise(sink.entries):
         assert newer.text.startswith(older.text)
 
@@ -93,18 +93,49 @@ async def test_words_belong_to_the_owner_of_the_track_else_to_the_sender(
             and published.sid in native.remote_participants["agent"].track_publications
         )
     )
+    ours = await joined.room.open_track("microphone", silence())
+    own_sid = next(iter(native.local_participant.track_publications))
     cases = {
         "agent's": ("agent", "", "agent"),
         "worker's": ("worker", "", "agent"),
         "ours": ("user", "", "user"),
-        "by track": ("user", published.sid, "agent"),
+        "our track, named by the agent": ("agent", own_sid, "user"),
+        "the agent's track, named by a person": ("user", published.sid, "user"),
         "not announced yet": ("nobody", "", "agent"),
     }
     for segment, (sender, track, role) in cases.items():
         writer = await open_stream(agent, segment, sender=sender, track=track)
         await writer.write(segment)
         await writer.aclose(attributes={FINAL: "true"})
-        assert (await finished(sink, segment)).role == role
+        entry = await finished(sink, segment)
+        assert (entry.role, entry.sender) == (role, None if sender == "user" else sender)
+    await ours.aclose()
+    await source.aclose()
+
+
+async def test_a_person_cannot_send_as_the_agent_or_under_its_track(
+    stage: Stage, joined: Joined, sink: RecordingSink
+) -> None:
+    agent = await stage.agent()
+    guest = await stage.join("guest")
+    native = joined.room.native
+    assert native is not None
+    await polled(lambda: {"agent", "guest"} <= native.remote_participants.keys())
+    source = rtc.AudioSource(48_000, 1)
+    voice = rtc.LocalAudioTrack.create_audio_track("voice", source)
+    published = await agent.local_participant.publish_track(voice)
+    await polled(lambda: published.sid in native.remote_participants["agent"].track_publications)
+    mine = await open_stream(agent, "S")
+    await mine.write("It costs five.")
+    forged = await open_stream(guest, "S", sender="agent", track=published.sid)
+    await forged.write("It costs nothing.")
+    await forged.aclose(attributes={FINAL: "true"})
+    await mine.aclose(attributes={FINAL: "true"})
+    await sink.until(lambda: sum(entry.final for entry in sink.entries) == 2)
+    assert {(e.text, e.role, e.sender) for e in sink.entries if e.final} == {
+        ("It costs five.", "agent", "agent"),
+        ("It costs nothing.", "user", "guest"),
+    }
     await source.aclose()
 
 
@@ -124,7 +155,7 @@ async def test_a_stream_that_never_ends_holds_up_no_other_and_order_is_that_of_o
     assert (await finished(sink, "silent")).opened == 2
     await stuck.write("no end")
     await sink.until(lambda: last(sink, "stuck") is not None)
-    assert last(sink, "stuck") == TranscriptEntry("stuck", "agent", "no end", False, 1, 1)
+    assert last(sink, "stuck") == TranscriptEntry("stuck", "agent", "no end", False, 1, 1, "agent")
     assert joined.room.statistics().transcriptions_open == 1
 
 
@@ -139,13 +170,37 @@ async def test_a_stream_whose_sender_leaves_keeps_what_it_gave(
     await agent.disconnect()
     await sink.saw("agent", None, False)
     await polled(lambda: not joined.room.statistics().transcriptions_open)
-    assert last(sink, "S") == TranscriptEntry("S", "agent", "cut sh", False, 1, 1)
+    assert last(sink, "S") == TranscriptEntry("S", "agent", "cut sh", False, 1, 1, "agent")
+
+
+async def test_a_person_with_many_open_streams_does_not_crowd_out_the_agent(
+    stage: Stage, joined: Joined, sink: RecordingSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcription, "MAX_WEIGHT", 6 * transcription.OPEN_WEIGHT)
+    agent = await stage.agent()
+    guest = await stage.join("guest")
+    await sink.saw("agent", "agent", True)
+    first = await open_stream(agent, "first")
+    await first.write("the agent ")
+    await sink.until(lambda: last(sink, "first") is not None)
+    empty = [await open_stream(guest, f"E{number}") for number in range(20)]
+    await polled(lambda: joined.room.statistics().transcriptions_abandoned >= 15)
+    second = await open_stream(agent, "second")
+    await second.write("again")
+    for writer in (first, second):
+        await writer.write("speaks")
+        await writer.aclose(attributes={FINAL: "true"})
+    assert (await finished(sink, "first")).text == "the agent speaks"
+    assert (await finished(sink, "second")).text == "againspeaks"
+    # One long stream counts as much as many empty ones.
+    await empty[-1].write("x" * 4 * transcription.OPEN_WEIGHT)
+    await polled(lambda: joined.room.statistics().transcriptions_open <= 2)
 
 
 async def test_too_many_open_streams_cost_the_oldest_and_are_counted(
     stage: Stage, joined: Joined, sink: RecordingSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transcription, "MAX_OPEN", 3)
+    monkeypatch.setattr(transcription, "MAX_WEIGHT", 3 * transcription.OPEN_WEIGHT)
     agent = await stage.agent()
     await sink.saw("agent", "agent", True)
     writers = [await open_stream(agent, f"S{number}") for number in range(5)]
@@ -170,7 +225,7 @@ async def test_a_stream_that_grows_without_end_is_cut(
     await writer.write("b" * 80)
     await polled(lambda: not joined.room.statistics().transcriptions_open)
     assert joined.room.statistics().transcriptions_abandoned == 1
-    assert last(sink, "S") == TranscriptEntry("S", "agent", "a" * 80, False, 1, 1)
+    assert last(sink, "S") == TranscriptEntry("S", "agent", "a" * 80, False, 1, 1, "agent")
 
 
 async def test_a_burst_of_chunks_is_told_in_fewer_entries_than_chunks(

@@ -337,8 +337,8 @@ async def test_typed_text_goes_the_way_the_agent_understands(
     assert room.sent_texts == (SentText("hello", "lk.chat", ("agent",)),)
     assert not room.sent
     room.agent_says({"type": "bot_ready"})
-    await session.send_text("hello")
-    assert [packet.message for packet in room.sent] == [HELLO]
+    await session.send_text("hello", line_id="line-1")
+    assert [packet.message for packet in room.sent] == [UserMessage("hello", "line-1")]
     assert len(room.sent_texts) == 1
 
 
@@ -351,7 +351,8 @@ async def test_text_typed_before_the_agent_announced_itself_waits_for_that(
         await settle()
         assert not room.sent_texts
         room.agent_says({"type": "bot_ready"})
-    assert [packet.message for packet in room.sent] == [HELLO]
+    [line] = session.transcript
+    assert [packet.message for packet in room.sent] == [UserMessage("hello", line.id)]
     assert not room.sent_texts
 
 

@@ -17,7 +17,7 @@ from livelayer_terminal import ConsoleSurface
 from livelayer_terminal.keyboard import MAX_LINE, LineEditor, keys_one_by_one
 
 from livelayer_bus import MisuseError, Session
-from livelayer_bus.messages import BotReady, Navigate
+from livelayer_bus.messages import BotReady, Navigate, UserMessage
 from livelayer_bus.testing import PATIENCE, ScriptedRooms, check_surface, settle
 
 pytestmark = pytest.mark.anyio
@@ -175,7 +175,10 @@ async def test_what_is_typed_is_sent_to_the_agent_and_ctrl_d_ends_it(
             assert await anyio.to_thread.run_sync(file.shows, "type to the agent")
             os.write(typist, "go too\x7f to pricing é\r".encode())
             packet = await room.next_sent("user_message")
-            assert packet.data == '{"type":"user_message","text":"go to to pricing é"}'.encode()
+            message = packet.message
+            assert isinstance(message, UserMessage)
+            assert message.text == "go to to pricing é"
+            assert [line.text for line in session.transcript] == [message.text]
             os.write(typist, b"\x04")
             await mounted.wait()
         assert mounted.status == "ended"

@@ -11,7 +11,6 @@ from livelayer_terminal.view import (
     ConsoleScreen,
     ConsoleView,
     MessageFacts,
-    TypedLine,
     VideoFacts,
     clean,
     decibels,
@@ -36,6 +35,7 @@ STATE = SessionState(
         TranscriptEntry("1", "agent", "Hello there.", True, 1),
         TranscriptEntry("2", "user", "What is a surface?", True, 2),
         TranscriptEntry("3", "agent", "A surface is anything that shows", False, 3),
+        TranscriptEntry("4", "user", "and a recorder?", True, 3, delivery="sent"),
     ),
 )
 VIEW = ConsoleView(
@@ -44,7 +44,6 @@ VIEW = ConsoleView(
     video=VideoFacts(True, 640, 360, 29.97, 2),
     audio=AudioFacts(True, 0.1, (0.0, 0.5, 1.0)),
     messages=(MessageFacts("in", "navigate", '{"href":"/pricing"}'),),
-    typed=(TypedLine(3, "and a recorder?"),),
     prompt="tell me m",
 )
 
@@ -119,11 +118,21 @@ def test_text_from_elsewhere_cannot_control_the_terminal() -> None:
     assert clean(evil) == "[2J ]0;owned next gnp 31m"
 
 
-def test_a_typed_line_that_the_agent_repeats_appears_once() -> None:
-    repeated = (*STATE.transcript, TranscriptEntry("4", "user", "and a recorder?", True, 4))
-    state = SessionState(id="i", agent_id="a", transcript=repeated)
-    shown = picture(ConsoleView(state=state, typed=(TypedLine(3, "and a recorder?"),)))
-    assert shown.count("and a recorder?") == 1
+def test_a_typed_line_shows_whether_it_was_sent() -> None:
+    lines = (
+        TranscriptEntry("1", "user", "on its way", True, 1, delivery="pending"),
+        TranscriptEntry("2", "user", "gone", True, 2, delivery="sent"),
+        TranscriptEntry("3", "user", "lost", True, 3, delivery="failed"),
+    )
+    shown = picture(ConsoleView(state=SessionState(id="i", agent_id="a", transcript=lines)))
+    assert "on its way…" in shown
+    assert "gone " in shown
+    assert "lost (not sent)" in shown
+
+
+def test_a_conversation_that_starts_afresh_says_so() -> None:
+    shown = picture(ConsoleView(state=SessionState(id="i", agent_id="a", continued=False)))
+    assert "this is a new conversation" in shown
 
 
 def test_a_session_that_has_nothing_yet_says_so() -> None:

@@ -18,7 +18,6 @@ from livelayer_bus.events import (
     AgentStateChanged,
     CommandFinished,
     ConnectionStateChanged,
-    DataSent,
     Event,
     HandlerFailed,
     Reconnecting,
@@ -31,7 +30,6 @@ from livelayer_bus.events import (
     TranscriptUpdated,
 )
 from livelayer_bus.jsonl import EventLine, LaggedLine, SnapshotLine
-from livelayer_bus.messages import UserMessage
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces.jsonl import UnreadableLine, read_jsonl
 
@@ -61,7 +59,7 @@ class Observer:
         """Joins of the room other than the first and those after a wanted `disconnect`."""
         self.carried_out: dict[str, list[str]] = {}
         """Types of the commands that each surface carried out; bounded."""
-        self._said: dict[str, Utterance] = {}
+        self._said: dict[tuple[str | None, str], Utterance] = {}
         self._may_join = True
 
     @property
@@ -96,12 +94,9 @@ class Observer:
                 # A person ended the conversation, and may continue it.
                 self._may_join = True
             case TranscriptUpdated(entry=entry):
-                if entry.id in self._said or len(self._said) < MAX_CHANGES:
-                    self._said[entry.id] = Utterance(entry.role, entry.text)
-            case DataSent(type="user_message") if len(self._said) < MAX_CHANGES:
-                message = event.message
-                if isinstance(message, UserMessage):
-                    self._said[f"typed {len(self._said)}"] = Utterance("user", message.text)
+                key = entry.sender, entry.id
+                if key in self._said or len(self._said) < MAX_CHANGES:
+                    self._said[key] = Utterance(entry.role, entry.text)
             case CommandFinished(ok=True, surface=key, command=command):
                 done = self.carried_out.setdefault(key, [])
                 if len(done) < MAX_CHANGES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, final
 from uuid import uuid4
@@ -16,7 +16,7 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_terminal import ConsoleSurface
 
 from livelayer_bus.control import serve_control
-from livelayer_bus.errors import ControlError, MisuseError, NotSupportedError
+from livelayer_bus.errors import ControlError, Lagged, MisuseError, NotSupportedError
 from livelayer_bus.events import AgentStateChanged, DataSent, TranscriptUpdated
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces import MountedSurface
@@ -188,7 +188,13 @@ class _Demo:
     async def _prefer_printed_page(self, site: Site) -> None:
         """Send commands to the printed page while the site is not open in a browser."""
         with self._session.subscribe(DataSent) as sent:
-            async for message in sent:
+            while True:
+                try:
+                    message = await anext(sent)
+                except Lagged:
+                    continue
+                except StopAsyncIteration:
+                    return
                 if message.type == "user_message" and not site.viewers():
                     self._page.mark_used()
 
@@ -248,7 +254,8 @@ class _Demo:
         """Wait for a condition on the session's state; False if it did not hold in time."""
         with self._session.subscribe() as changes, anyio.move_on_after(seconds):
             while not true():
-                await anext(changes)
+                with suppress(Lagged):  # the state has what they brought
+                    await anext(changes)
         return true()
 
     async def _until_quiet(self, seconds: float) -> None:
@@ -259,7 +266,8 @@ class _Demo:
         ):
             while True:
                 with anyio.move_on_after(SETTLED_SECONDS):
-                    await anext(changes)
+                    with suppress(Lagged):
+                        await anext(changes)
                     continue
                 if self._session.agent_state == "listening":
                     return

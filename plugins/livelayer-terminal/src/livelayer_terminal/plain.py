@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from livelayer_bus import events
 from livelayer_bus.events import Event
-from livelayer_bus.messages import UserMessage
 from livelayer_bus.state import SessionState
 
 from .view import clean
@@ -16,8 +15,14 @@ def plain_line(event: Event) -> str | None:
     A data message is shown by its type alone, unless a person typed it.
     """
     match event:
-        case events.TranscriptUpdated(entry=entry) if entry.final:
-            return _line("you" if entry.role == "user" else "agent", entry.text)
+        case events.TranscriptUpdated(entry=entry):
+            if not entry.final or entry.delivery == "pending":
+                return None
+            who = "you" if entry.role == "user" else "agent"
+            return _line("not sent" if entry.delivery == "failed" else who, entry.text)
+        case events.ConversationResumed():
+            going_on = "the conversation continues" if event.continued else "a new conversation"
+            return _line("session", going_on)
         case events.ConnectionStateChanged():
             return _line("session", event.state + (f": {event.error}" if event.error else ""))
         case events.AgentStateChanged():
@@ -30,7 +35,7 @@ def plain_line(event: Event) -> str | None:
         case events.DataReceived():
             return _line("data in", event.type or "not a JSON message")
         case events.DataSent(type="user_message"):
-            return _line("you", typed_text(event))
+            return None  # TranscriptUpdated reports it
         case events.DataSent():
             return _line("data out", event.type or "not a JSON message")
         case events.TrackChanged():
@@ -65,12 +70,6 @@ def plain_line(event: Event) -> str | None:
             return _line("refused", f"a malformed message: {event.problem}")
         case _:
             return None
-
-
-def typed_text(event: events.DataSent) -> str:
-    """The text of a `user_message` that was sent."""
-    message = event.message
-    return message.text if isinstance(message, UserMessage) else ""
 
 
 def opening_line(state: SessionState) -> str:

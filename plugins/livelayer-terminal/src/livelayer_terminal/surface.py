@@ -29,14 +29,13 @@ from livelayer_bus.messages import UserMessage
 from livelayer_bus.surfaces import BackgroundWriter, SurfaceSession
 
 from .keyboard import LineEditor, keyboard, keys_one_by_one
-from .plain import opening_line, plain_line, typed_text
+from .plain import opening_line, plain_line
 from .view import (
     AudioFacts,
     ConsoleScreen,
     ConsoleView,
     Direction,
     MessageFacts,
-    TypedLine,
     VideoFacts,
     in_encoding,
 )
@@ -187,8 +186,6 @@ class _Watcher:
         self._messages: deque[MessageFacts] = deque(maxlen=MESSAGES)
         self._levels: deque[float] = deque(maxlen=HISTORY)
         self._pushed: deque[tuple[float, int]] = deque()
-        self._typed: deque[TypedLine] = deque(maxlen=MESSAGES)
-        self._own: deque[str] = deque(maxlen=MESSAGES)  # typed, not yet seen as DataSent
         self._frame: VideoFrame | None = None
         self._video: VideoSubscription = session.video.subscribe()
         self._audio: AudioSubscription = session.audio.subscribe()
@@ -206,7 +203,6 @@ class _Watcher:
             video=self._video_facts(),
             audio=self._audio_facts(),
             messages=tuple(self._messages),
-            typed=tuple(self._typed),
             lost=self._lost,
             notice=self._notice,
             prompt=self._editor.text if self._editor is not None else None,
@@ -259,8 +255,6 @@ class _Watcher:
 
     async def _send(self, line: str) -> None:
         self._notice = None
-        self._note_typed(line)
-        self._own.append(line)
         try:
             try:
                 await self._session.send_text(line)
@@ -269,17 +263,10 @@ class _Watcher:
         except LivelayerError as error:
             self._notice = str(error)
 
-    def _note_typed(self, text: str) -> None:
-        self._typed.append(TypedLine(len(self._session.transcript), text))
-
     def _take(self, event: Event) -> None:
         match event:
             case DataSent(type="user_message"):
-                text = typed_text(event)
-                if text in self._own:
-                    self._own.remove(text)
-                else:
-                    self._note_typed(text)
+                pass  # a line of the transcript
             case DataReceived() | DataSent():
                 text = _shortened(event)
                 direction: Direction = "in" if isinstance(event, DataReceived) else "out"

@@ -70,14 +70,6 @@ class MessageFacts(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-class TypedLine(msgspec.Struct, frozen=True):
-    """A typed line; the transcript has it only if the agent repeats it."""
-
-    after: int
-    """Entries in the transcript when it was typed."""
-    text: str
-
-
 class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one redraw shows."""
 
@@ -87,8 +79,6 @@ class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
     video: VideoFacts = VideoFacts()
     audio: AudioFacts = AudioFacts()
     messages: tuple[MessageFacts, ...] = ()
-    """The newest last."""
-    typed: tuple[TypedLine, ...] = ()
     """The newest last."""
     lost: int = 0
     """Events lost because this surface was too slow."""
@@ -200,35 +190,28 @@ class _Painter:
 
     def _transcript(self, rows: int) -> list[RenderableType]:
         lines: list[Text] = []
-        for entry in reversed(self._conversation()):
+        for entry in reversed(self._state.transcript):
             lines = [*self._utterance(entry), *lines]
             if len(lines) >= rows:
                 break
         if not lines:
-            lines = [Text("nothing has been said yet", "dim italic")]
+            is_new = self._state.continued is False
+            words = "this is a new conversation" if is_new else "nothing has been said yet"
+            lines = [Text(words, "dim italic")]
         lines = lines[-rows:]
         return [*lines, *(Text() for _ in range(rows - len(lines)))]
-
-    def _conversation(self) -> list[TranscriptEntry]:
-        """Spoken and typed lines, in order; a typed line that the agent repeated appears once."""
-        transcript = self._state.transcript
-        spoken = {clean(entry.text) for entry in transcript if entry.role == "user"}
-        lines: list[TranscriptEntry] = []
-        typed = [line for line in self._view.typed if clean(line.text) not in spoken]
-        for number in range(len(transcript) + 1):
-            while typed and (typed[0].after <= number or number == len(transcript)):
-                lines.append(TranscriptEntry("typed", "user", typed.pop(0).text, True))
-            lines += transcript[number : number + 1]
-        return lines
 
     def _utterance(self, entry: TranscriptEntry) -> list[Text]:
         agent = entry.role == "agent"
         name = self._agent_name()
         who = (name if len(name) < LABEL else "agent") if agent else "you"
         label = Text(who.ljust(LABEL), "bold green" if agent else "bold cyan")
-        words = Text(self._clean(entry.text), "" if entry.final else "italic")
-        if not entry.final:
+        is_open = not entry.final or entry.delivery == "pending"
+        words = Text(self._clean(entry.text), "italic" if is_open else "")
+        if is_open:
             words.append("..." if self._plain else "…", "dim")
+        elif entry.delivery == "failed":
+            words.append(" (not sent)", "dim")
         wrapped = words.wrap(self._console, max(8, self._inner - LABEL))
         first = Text.assemble(label, wrapped[0] if len(wrapped) else Text())
         return [first, *(Text.assemble(" " * LABEL, line) for line in wrapped[1:])]

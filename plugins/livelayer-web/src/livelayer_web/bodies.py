@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from livelayer_bus.events import TranscriptEntry
+
 from .pages import Reason
 from .session_view import Agent
 from .viewers import PageInfo, Wants
@@ -49,6 +51,21 @@ class AgentBody(msgspec.Struct, frozen=True):
     """`POST control/agent`, `POST sessions`."""
 
     agent_id: _Id
+
+
+class EarlierBody(msgspec.Struct, frozen=True):
+    """`POST transcript`: the place of an entry, whose predecessors are asked for."""
+
+    id: Annotated[str, Meta(max_length=65_536)]
+    opened: Annotated[int, Meta(ge=0, le=2**53)]
+    sender: Annotated[str, Meta(max_length=65_536)] | None = None
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """The answer to `POST transcript`."""
+
+    entries: tuple[TranscriptEntry, ...]
+    """Oldest first; none at the beginning of what the session keeps."""
 
 
 class MutedBody(msgspec.Struct, frozen=True):

@@ -89,7 +89,7 @@ class Messages:
             raise MessageTooLargeError(size, self._max_bytes)
         outcome = self._memory.begin(message_id)
         try:
-            await self._send(message)
+            await self._send(message_id, message)
         except BaseException as error:
             self.failed += 1
             self._memory.forget(message_id)
@@ -101,7 +101,7 @@ class Messages:
         self.sent += 1
         outcome.set_result(None)
 
-    async def _send(self, message: Mapping[str, Any]) -> None:
+    async def _send(self, message_id: str, message: Mapping[str, Any]) -> None:
         try:
             if message["type"] != TYPED:
                 await self._session.send_data(message)
@@ -109,7 +109,7 @@ class Messages:
             text = message.get("text")
             if not isinstance(text, str) or not text.strip():
                 raise MalformedMessageError(TYPED, "it needs a non-empty text")
-            await self._session.send_text(text)
+            await self._session.send_text(text, line_id=message_id)
         except SendTimeoutError as error:
             # The transport has it and may still deliver it: it must not be sent again.
             if not error.handed_over:

@@ -14,12 +14,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from livelayer_bus import LivelayerError
 from livelayer_bus.errors import NotSupportedError
+from livelayer_bus.events import TranscriptEntry
 
 from .assets import site_files, static_files
 from .bodies import (
     AgentBody,
     AnswerBody,
     BeatBody,
+    Earlier,
+    EarlierBody,
     JoinBody,
     Joined,
     MessageBody,
@@ -134,6 +137,12 @@ async def _events(request: Request, view: SessionView, viewer: Viewer) -> ASGIAp
     return view.stream(viewer, request.headers.get("last-event-id") or None)
 
 
+async def _earlier(request: Request, view: SessionView, _: Viewer) -> Response:
+    body = await read_json(request, EarlierBody)
+    before = TranscriptEntry(body.id, "user", "", True, body.opened, sender=body.sender)
+    return answer_json(Earlier(await view.session.earlier_transcript(before)))
+
+
 # Media ------------------------------------------------------------------------------------------
 
 
@@ -237,6 +246,7 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("DELETE", "/viewers/me", _of_page(_leave)),
     ("POST", "/viewers/me/beat", _of_page(_beat)),
     ("GET", "/events", _of_page(_events, "watch")),
+    ("POST", "/transcript", _of_page(_earlier, "watch")),
     ("POST", "/whep", _whep),
     ("DELETE", "/whep/{connection}", _end_whep),
     ("PUT", "/sources/{kind}", _of_page(_take, "talk")),

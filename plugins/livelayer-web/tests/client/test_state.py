@@ -44,6 +44,8 @@ def random_event(dice: random.Random) -> Event:
         final=flag,
         opened=dice.randrange(4),
         stream=dice.randrange(4),
+        sender=dice.choice([None, "agent"]),
+        delivery=dice.choice([None, "pending", "failed"]),
     )
     makers = (
         lambda: e.ConnectionStateChanged(
@@ -58,6 +60,7 @@ def random_event(dice: random.Random) -> Event:
         lambda: e.AgentStateChanged(dice.choice(["idle", "listening", "speaking"]), "raw", error),
         lambda: e.AgentConfigChanged(dice.choice([None, AgentConfig("Ada", "http://a/b.png")])),
         lambda: e.TranscriptCleared(),
+        lambda: e.ConversationResumed(flag),
         lambda: e.DataReceived(msgspec.Raw(b'{"type":"quiz"}'), "quiz", sender="agent"),
         lambda: e.CommandFinished("navigate", 1, key, flag),
         lambda: e.TrackChanged("video", flag),
@@ -79,7 +82,7 @@ def as_json(state: SessionState) -> Any:
 
 async def test_any_course_gives_the_states_that_python_gives(modules: Page) -> None:
     dice = random.Random(1869)
-    start = SessionState(id="s1", agent_id="agt")
+    start = SessionState(id="s1", agent_id="agt", transcript_limit=4)
     courses = [[random_event(dice) for _ in range(LENGTH)] for _ in range(COURSES)]
     wire = [[json.loads(msgspec.json.encode(event)) for event in course] for course in courses]
     played = await modules.evaluate(PLAY, [as_json(start), wire])
@@ -88,6 +91,22 @@ async def test_any_course_gives_the_states_that_python_gives(modules: Page) -> N
         for event, state in zip(course, states, strict=True):
             expected = reduce(expected, event)
             assert state == as_json(expected), event
+
+
+async def test_a_long_transcript_is_bounded_as_python_bounds_it(modules: Page) -> None:
+    lines = [TranscriptEntry(str(n), "agent", "\U0001f600" * 20_000, True, n, n) for n in range(40)]
+    course = [e.TranscriptUpdated(line) for line in [*lines, lines[3], lines[30]]]
+    start = SessionState(id="s1", agent_id="agt", transcript_limit=30)
+    wire = [[json.loads(msgspec.json.encode(event)) for event in course]]
+    [states] = await modules.evaluate(PLAY, [as_json(start), wire])
+    expected = start
+    for event, state in zip(course, states, strict=True):
+        expected = reduce(expected, event)
+        assert state["transcript_omitted"] == expected.transcript_omitted
+        assert [line["id"] for line in state["transcript"]] == [
+            line.id for line in expected.transcript
+        ]
+    assert 0 < len(expected.transcript) < 30
 
 
 async def test_an_unknown_event_moves_the_sequence_alone(modules: Page) -> None:

@@ -23,7 +23,9 @@ async def test_typed_text_reaches_the_agent_and_makes_the_page_the_active_one(we
     first, second = await web.page(), await web.page()
     assert (await second.say(TYPED)).status_code == 202
     sent = await room.next_sent("user_message")
-    assert json.loads(sent.data) == TYPED
+    [line] = web.session.transcript
+    assert json.loads(sent.data) == {**TYPED, "id": line.id}
+    assert (line.role, line.text, line.delivery) == ("user", TYPED["text"], "sent")
     assert [info.active for info in web.surface.viewers()] == [False, True]
     assert web.mounted.last_used > 0
     assert first.id != second.id
@@ -54,6 +56,7 @@ async def test_the_same_id_is_accepted_again_and_sent_once(web: Web) -> None:
         assert (await asker.say(TYPED, "the-same-id")).status_code == 202
     assert (await page.say(TYPED, "another-id")).status_code == 202
     await settle()
+    assert [line.id for line in web.session.transcript] == ["the-same-id", "another-id"]
     assert [packet.type for packet in room.sent].count("user_message") == 2
     statistics = web.surface.statistics().messages
     assert statistics is not None

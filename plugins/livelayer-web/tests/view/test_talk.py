@@ -436,52 +436,108 @@ async def test_a_surface_alone_brings_its_session_when_asked_and_ends_it(visit: 
     await expect(session).to_have_count(0)
 
 
-async def test_what_was_typed_is_part_of_the_conversation_once(visit: Visit) -> None:
+async def test_a_typed_line_is_shown_once_with_what_became_of_it(visit: Visit) -> None:
     page = await visit(SESSION + PANEL, scene="listening")
     lines = page.locator(".lines .words")
     await expect(lines).to_have_count(3)
-    sent = '{event: "DataSent", type: "user_message", payload: {type: "user_message", text: "Yes"}}'
-    await page.evaluate(f"() => harness.client.tell({sent})")  # by another page
+    add = """(entry) => harness.play({state: {transcript: [
+        ...harness.client.state.transcript.filter((one) => one.id !== entry.id), entry]}})"""
+    line = {"id": "y", "role": "user", "text": "Yes", "final": True, "sender": None}
+    await page.evaluate(add, {**line, "delivery": "pending"})  # by another page
+    await expect(lines).to_have_count(4)
     await expect(page.locator(".captions .user")).to_have_text("Yes")
-    field = page.get_by_role("textbox", name="Message Ada")
-    await field.fill("Go to pricing")
-    await field.press("Enter")
-    await page.evaluate(f"() => harness.client.tell({sent.replace('Yes', 'Go to pricing')})")
-    await expect(lines).to_have_count(5)
-    add = """(entry) => harness.play({state: {
-        transcript: [...harness.client.state.transcript, entry]}})"""
-    await page.evaluate(add, {"id": "n1", "role": "user", "text": "go to pricing", "final": True})
-    await page.evaluate(add, {"id": "n2", "role": "agent", "text": "Here it is.", "final": True})
-    await expect(lines).to_have_text(
-        [
-            "Hello, I'm Ada. I can show you around, compare plans or fill in a form with you.",
-            "What does the team plan cost?",
-            "The team plan is 24 euros a seat and month. Shall I open the pricing page for you?",
-            "Yes",
-            "go to pricing",
-            "Here it is.",
-        ]
+    last = page.locator(".lines li").last
+    await expect(last).to_have_class("user partial")
+    await page.evaluate(add, {**line, "delivery": "sent"})
+    await expect(last).to_have_class("user")
+    await expect(last.locator(".note")).to_be_hidden()
+    await page.evaluate(add, {**line, "delivery": "failed"})
+    await expect(last.locator(".note")).to_have_text("Not sent")
+    # This page's own line stands below, with its choices, until the server has taken it.
+    await page.evaluate(
+        "() => harness.play({pending: [{id: 't1', text: 'Yes', failed: 'timeout'}]})"
     )
-    transcript = await page.evaluate("() => harness.client.state.transcript")
-    await page.reload()
-    await page.wait_for_function("() => window.harness !== undefined")
-    await page.evaluate("(base) => harness.play(base)", base_of(transcript))
-    await expect(lines).to_have_count(6)
-    await page.evaluate("() => harness.client.tell({event: 'TranscriptCleared'})")
+    await expect(lines).to_have_count(3)
+    await expect(page.locator(".outbox li")).to_have_count(1)
+    await page.evaluate("() => harness.play({pending: []})")
+    await expect(lines).to_have_count(4)
     await page.evaluate("() => harness.play({state: {transcript: []}})")
     await expect(lines).to_have_count(0)
 
 
-def base_of(transcript: list[Any]) -> dict[str, Any]:
-    """A client as it is after a reload, with what the server knows."""
-    return {
-        "link": {"phase": "live"},
-        "state": {
-            "id": "s1",
-            "agent_id": "ada",
-            "connection_state": "connected",
-            "agent_active": True,
-            "agent_state": "listening",
-            "transcript": transcript,
-        },
-    }
+SAID = """([first, count, omitted]) => harness.play({state: {
+    transcript: Array.from({length: count}, (_, index) => ({id: `S${first + index}`, role: "agent",
+        text: `line ${first + index}`, final: true, opened: first + index, sender: "agent"})),
+    transcript_omitted: omitted}, choices: {transcript: true}})"""
+
+
+async def test_a_long_conversation_is_drawn_in_parts_as_a_person_scrolls_up(visit: Visit) -> None:
+    page = await visit(SESSION + PANEL, scene="transcript")
+    lines = page.locator(".lines .words")
+    await page.evaluate(
+        """() => { harness.asked = []; harness.client.earlierTranscript = async (before) => {
+            harness.asked.push(before.id);
+            const first = Math.max(0, before.opened - 100);
+            return Array.from({length: before.opened - first}, (_, index) => (
+                {id: `S${first + index}`, role: "agent", text: `line ${first + index}`,
+                    final: true, opened: first + index, sender: "agent"}));
+        }; }"""
+    )
+    await page.evaluate(SAID, [150, 100, 150])
+    await expect(lines).to_have_count(60)
+    await expect(lines.last).to_have_text("line 249")
+    box = page.locator(".transcript")
+
+    async def scroll_up(expected: int) -> None:
+        await box.evaluate("(one) => { one.scrollTop = 0; }")
+        await expect(lines).to_have_count(expected)
+
+    await scroll_up(100)
+    await scroll_up(200)
+    await expect(lines.first).to_have_text("line 50")
+    # What is being read stays where it is.
+    assert await box.evaluate("(one) => one.scrollTop") > 0
+    await page.evaluate(SAID, [160, 100, 160])
+    await expect(lines.last).to_have_text("line 259")
+    assert await lines.all_inner_texts() == [f"line {number}" for number in range(50, 260)]
+    await scroll_up(260)
+    await expect(lines.first).to_have_text("line 0")
+    assert await page.evaluate("() => harness.asked") == ["S150", "S50"]
+    await box.evaluate("(one) => { one.scrollTop = one.scrollHeight; }")
+    await page.evaluate(SAID, [161, 100, 161])
+    await expect(lines).to_have_count(60)
+
+
+async def test_an_update_touches_as_many_elements_after_10_and_after_100000_lines(
+    visit: Visit,
+) -> None:
+    page = await visit(SESSION + PANEL, scene="transcript")
+    touched = """async (entry) => {
+        let count = 0;
+        const watch = new MutationObserver((records) => { count += records.length; });
+        watch.observe(harness.surface.shadowRoot.querySelector(".lines"),
+            {subtree: true, childList: true, characterData: true, attributes: true});
+        const said = harness.client.state.transcript.filter((one) => one.id !== entry.id);
+        harness.play({state: {transcript: [...said, entry]}});
+        await harness.painted();
+        watch.disconnect();
+        return [count, harness.surface.shadowRoot.querySelectorAll(".lines li").length];
+    }"""
+    counts = []
+    for first, count in ((0, 10), (99_500, 500)):
+        await page.evaluate(SAID, [first, count, first])
+        await page.evaluate("() => harness.painted()")
+        entry = {"id": f"S{first + count - 1}", "role": "agent", "final": True, "sender": "agent",
+                 "text": "another wording", "opened": first + count - 1}  # fmt: skip
+        counts.append(await page.evaluate(touched, entry))
+    assert counts[0][0] == counts[1][0] > 0
+    assert [rows for _, rows in counts] == [10, 60]
+
+
+async def test_a_conversation_that_starts_afresh_says_so(visit: Visit) -> None:
+    page = await visit(SESSION + PANEL, scene="listening")
+    words = "The earlier conversation has ended. This is a new one."
+    await page.evaluate("() => harness.play({state: {transcript: [], continued: false}})")
+    await expect(page.locator(".notice p")).to_have_text(words)
+    await page.evaluate(SAID, [0, 5, 0])
+    await expect(page.locator(".notice")).to_have_count(0)

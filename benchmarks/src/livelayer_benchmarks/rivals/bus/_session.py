@@ -22,9 +22,8 @@ Subscribe: TypeAlias = Callable[[], Subscription[Event, SessionState]]
 async def session_bus() -> AsyncGenerator[tuple[Publish, Subscribe]]:
     """An open session that is not connected, with what a mounted surface adds to its bus.
 
-    It has the weights, the reducers and the bounds of every session. Two readers with a filter are
-    there beside those that are measured: the session's own, which waits for results of commands,
-    and the one that each mounted surface has for its commands.
+    It has the weights, the reducers and the bounds of every session. A reader with a filter is
+    there beside those that are measured: the one that each mounted surface has for its commands.
     """
     async with Session("bench", tokens=LiteralToken("ws://127.0.0.1:1", "none")) as session:
         # The event is published as the session itself does it; nothing public publishes any event.

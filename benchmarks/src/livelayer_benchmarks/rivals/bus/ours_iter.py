@@ -10,7 +10,7 @@ from ._session import session_bus
 
 NAME = "livelayer-bus, by item"
 PART = "task"
-KINDS = ("fan_out", "wake")
+KINDS = ("fan_out", "wake", "transcript")
 
 
 @asynccontextmanager

@@ -31,6 +31,8 @@ class Plan(msgspec.Struct, frozen=True):
     small_burst: int = 64
     """The same once more: the fewer events a wake-up delivers, the less there is to gain."""
     wake_turns: int = 3_000
+    lines: tuple[int, ...] = (10, 1_000, 100_000)
+    """Said before a line of the transcript is updated."""
     repetitions: int = 5
     seed: int = 20261
 
@@ -38,17 +40,20 @@ class Plan(msgspec.Struct, frozen=True):
 class Case(msgspec.Struct, frozen=True):
     """One rival in one situation: medians over the repetitions."""
 
-    kind: Literal["fan_out", "fan_out_text", "wake"]
+    kind: Literal["fan_out", "fan_out_text", "wake", "transcript"]
     rival: harness.Name
     delivers_to: Annotated[str, harness.Column("to a")]
     readers: int
     burst: int
     nanoseconds: Annotated[float, harness.Column("ns", ",.0f")]
-    """fan_out: CPU time of a delivery. wake: the median time from before publish to the reader."""
+    """fan_out: CPU time of a delivery. wake: the median time from before publish to the reader.
+    transcript: CPU time of an update that nobody reads."""
     ratio: Annotated[float, harness.Column("ratio", ".3g", "x")]
-    """fan_out: how many times as fast as asyncio.Queue. wake: how many bare futures long."""
+    """fan_out: how many times as fast as asyncio.Queue. wake: how many bare futures long.
+    transcript: how many times as long as after the fewest lines."""
     lowest_ratio: Annotated[float, harness.Column("lowest", ".3g", "x")]
     highest_ratio: Annotated[float, harness.Column("highest", ".3g", "x")]
+    lines: Annotated[int, harness.Column("lines", ",")] = 0
 
 
 def run(plan: Plan, _url: str | None, rivals: list[harness.Rival]) -> harness.Measured:
@@ -59,6 +64,7 @@ def run(plan: Plan, _url: str | None, rivals: list[harness.Rival]) -> harness.Me
             for rival in rivals
         }
         cases = [case for job in _jobs(plan) for case in _measure(job, plan, processes)]
+        cases += _transcripts(plan, processes)
     return harness.Measured(cases, list(_goals(cases, plan)))
 
 
@@ -103,6 +109,33 @@ def _measure(
         )
 
 
+def _transcripts(plan: Plan, processes: dict[harness.Rival, harness.Process]) -> Iterator[Case]:
+    """The cost of an update after few lines and after many, side by side in one process."""
+    rival = next((one for one in processes if one.name == OURS), None)
+    if rival is None:
+        return
+    taken: dict[int, list[float]] = {lines: [] for lines in plan.lines}
+    for _ in range(plan.repetitions):
+        for lines, times in taken.items():
+            processes[rival].ask(Job("transcript", plan.seed, turns=20, lines=lines))
+            times.append(processes[rival].answer(Answer, JOB_SECONDS).nanoseconds)
+    few = taken[min(plan.lines)]
+    for lines, times in taken.items():
+        ratios = [own / other for own, other in zip(times, few, strict=True)]
+        yield Case(
+            kind="transcript",
+            rival=rival.name,
+            delivers_to=rival.part,
+            readers=0,
+            burst=1,
+            nanoseconds=harness.median(times, 1),
+            ratio=harness.median(ratios, 4),
+            lowest_ratio=round(min(ratios), 4),
+            highest_ratio=round(max(ratios), 4),
+            lines=lines,
+        )
+
+
 def _goals(cases: list[Case], plan: Plan) -> Iterator[harness.Goal]:
     """Compare the medians at 16 readers, and of the wake-up, with the design's goals."""
     at_16 = {
@@ -132,10 +165,16 @@ def _goals(cases: list[Case], plan: Plan) -> Iterator[harness.Goal]:
     for case in cases:
         if case.kind == "wake" and case.rival == OURS:
             yield harness.at_most("wake-up p50, against a bare future", 1.3, case.ratio)
+        if case.kind == "transcript" and case.lines == max(plan.lines):
+            name = f"transcript update after {case.lines:,} lines, against {min(plan.lines)}"
+            yield harness.at_most(name, 1.1, case.ratio)
 
 
 _FAN_OUT = "{readers} readers, bursts of {burst}: CPU time a delivery, against asyncio.Queue"
 _TEXT = "{readers} readers, bursts of {burst}, transcript updates only: the same"
+_SAID = (
+    "an update of the transcript that nobody reads, and how many times as long as after the fewest"
+)
 _WAKE = "publish to a reader that waits, p50, and how many bare futures long"
 
 AREA = harness.Area(
@@ -147,6 +186,7 @@ AREA = harness.Area(
         harness.Table(_FAN_OUT, Case, {"kind": "fan_out"}, "-ratio"),
         harness.Table(_TEXT, Case, {"kind": "fan_out_text"}, "-ratio"),
         harness.Table(_WAKE, Case, {"kind": "wake"}, "ratio"),
+        harness.Table(_SAID, Case, {"kind": "transcript"}, "lines"),
     ),
     charts=(
         (

@@ -27,6 +27,8 @@ from livelayer_bus.events import (
 CLEARED_EVERY = 40  # turns of the conversation, as at the end of a call
 WORDS = 8  # of a turn's line, each one an event
 PACKETS = 22  # of a turn, so that it has 32 events
+FULL = 5_000  # events that fill a session's ring: from there on each one frees another
+GROWTH = 200  # updates of one line; the fastest of such lines is the answer
 
 
 class Hire(msgspec.Struct, frozen=True):
@@ -38,7 +40,7 @@ class Hire(msgspec.Struct, frozen=True):
 class Job(msgspec.Struct, frozen=True):
     """What to measure once."""
 
-    kind: Literal["fan_out", "wake"]
+    kind: Literal["fan_out", "wake", "transcript"]
     seed: int
     readers: int = 1
     deliveries: int = 0
@@ -48,14 +50,17 @@ class Job(msgspec.Struct, frozen=True):
     text: bool = False
     """fan_out: every event is a `TranscriptUpdated`."""
     turns: int = 0
-    """wake: events, each to a reader that waits."""
+    """wake: events, each to a reader that waits. transcript: lines that grow."""
+    lines: int = 0
+    """transcript: lines that were said before."""
 
 
 class Answer(msgspec.Struct, frozen=True):
     """The result of a job."""
 
     nanoseconds: float
-    """fan_out: CPU time of a delivery. wake: the median time from before publish to the reader."""
+    """fan_out: CPU time of a delivery. wake: the median time from before publish to the reader.
+    transcript: CPU time of an update."""
 
 
 def conversation(job: Job) -> Iterator[Event]:
@@ -123,6 +128,34 @@ async def fan_out(rival: Any, job: Job) -> Answer:
     return Answer(took / (rounds * burst * job.readers))
 
 
+async def transcript(rival: Any, job: Job) -> Answer:
+    """Publish a line that grows, after `job.lines` others; nobody reads."""
+    fastest = float("inf")
+
+    def nothing() -> None:
+        pass
+
+    async with rival.fan_out(0, 1, nothing) as publish:
+        for number in range(job.lines):
+            publish(_words(number, "words"))
+        for _ in range(FULL):
+            publish(AgentStateChanged("speaking", "speaking"))
+        gc.collect()
+        for number in range(job.lines, job.lines + job.turns):
+            updates = [_words(number, "x" * size) for size in range(1, GROWTH + 1)]
+            publish(updates[0])
+            began = process_time_ns()
+            for update in updates[1:]:
+                publish(update)
+            fastest = min(fastest, (process_time_ns() - began) / (GROWTH - 1))
+    return Answer(fastest)
+
+
+def _words(number: int, text: str) -> TranscriptUpdated:
+    entry = TranscriptEntry(f"SG_{number}", "agent", text, False, number, number, "agent-1")
+    return TranscriptUpdated(entry)
+
+
 async def wake(rival: Any, job: Job) -> Answer:
     """Publish single events to one reader that waits; the median is the answer."""
     latencies: list[int] = []
@@ -142,6 +175,9 @@ async def wake(rival: Any, job: Job) -> Answer:
     return Answer(float(statistics.median_low(latencies)))
 
 
+WORK = {"fan_out": fan_out, "wake": wake, "transcript": transcript}
+
+
 def main() -> None:
     """Serve jobs from standard input until it ends."""
     lines = sys.stdin.buffer
@@ -152,6 +188,6 @@ def main() -> None:
     gc.freeze()  # the collector need not look at what imports left behind
     for line in lines:
         job = decoder.decode(line)
-        answer = asyncio.run(wake(rival, job) if job.kind == "wake" else fan_out(rival, job))
+        answer = asyncio.run(WORK[job.kind](rival, job))
         sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
         sys.stdout.buffer.flush()

@@ -371,7 +371,7 @@ class SurfaceBridge:
             return
         sender = packet.participant.identity if packet.participant is not None else ""
         if isinstance(message, UserMessage):
-            self._text_input.put(message.text, sender)
+            self._text_input.put(message.text, sender, message.id)
         elif self._requests.take(message, sender):
             return
         if isinstance(message, PageContextPending):

@@ -122,7 +122,11 @@ class Replay:
             topic=names.TRANSCRIPTION_TOPIC,
             destination_identities=[identity],
             sender_identity=agent.identity if line.of_agent else identity,
-            attributes={names.SEGMENT_ID: line.id, names.TRANSCRIPTION_FINAL: "true"},
+            attributes={
+                names.SEGMENT_ID: line.id,
+                names.TRANSCRIPTION_FINAL: "true",
+                names.REPLAYED: "true",
+            },
         )
         await stream.write(line.text)
         await stream.aclose()

@@ -8,6 +8,7 @@ from typing import Any, Final, final
 
 import msgspec
 from livekit.agents import AgentSession
+from livekit.agents.llm import ChatMessage
 from livekit.agents.voice import SpeechHandle
 
 from .statistics import Counts
@@ -16,6 +17,7 @@ LINES_LIMIT: Final = 32
 """Typed lines that may wait for an answer."""
 MAX_LINE: Final = 2_000
 """Characters of a typed line that the agent reads."""
+MAX_ID: Final = 64  # characters of a line's id
 HANDOFF_TRIES: Final = 60
 HANDOFF_PAUSE: Final = 0.05  # seconds
 
@@ -36,15 +38,19 @@ class TextInput:
     def __init__(self, session: AgentSession[Any], counts: Counts) -> None:
         self._session = session
         self._counts = counts
-        self._lines: asyncio.Queue[tuple[str, str]] = asyncio.Queue(LINES_LIMIT)
+        self._lines: asyncio.Queue[tuple[str, str, str | None]] = asyncio.Queue(LINES_LIMIT)
         self._running = asyncio.Event()
 
-    def put(self, text: str, sender: str) -> None:
-        """Queue a line to be answered; a blank one is ignored. Never waits."""
+    def put(self, text: str, sender: str, line_id: str | None = None) -> None:
+        """Queue a line to be answered; a blank one is ignored. Never waits.
+
+        `line_id` becomes the id of its message in the session's history: a replay of the line is
+        then known to be the one that the person's transcript has.
+        """
         if not text.strip():
             return
         try:
-            self._lines.put_nowait((text[:MAX_LINE], sender))
+            self._lines.put_nowait((text[:MAX_LINE], sender, line_id))
         except asyncio.QueueFull:
             self._counts["lines_dropped"] += 1
 
@@ -65,19 +71,23 @@ class TextInput:
         """Answer until cancelled."""
         await self._running.wait()
         while True:
-            text, sender = await self._lines.get()
+            text, sender, line_id = await self._lines.get()
             turn = _Turn(self, sender)
             _TURN.set(turn)
             await self._interrupt()
-            turn.handle = await self._reply(text)
+            turn.handle = await self._reply(text, line_id)
             if turn.handle is None:
                 self._counts["lines_unanswered"] += 1
 
-    async def _reply(self, text: str) -> SpeechHandle | None:
+    async def _reply(self, text: str, line_id: str | None) -> SpeechHandle | None:
         """Have the session reply; during a handoff, as soon as the next agent runs."""
+        line: str | ChatMessage = text
+        # The id comes from a person: it must not be that of another message.
+        if line_id and len(line_id) <= MAX_ID and not self._session.history.get_by_id(line_id):
+            line = ChatMessage(id=line_id, role="user", content=[text])
         for _ in range(HANDOFF_TRIES):
             try:
-                handle = self._session.generate_reply(user_input=text)
+                handle = self._session.generate_reply(user_input=line)
             except RuntimeError:
                 handle = None
             if handle is not None and not handle.interrupted:

@@ -221,6 +221,18 @@ export class SessionClient extends EventTarget {
   }
 
   /**
+   * The lines before `entry`, oldest first, which `state.transcript` may have left out.
+   *
+   * @param {import("./types.js").TranscriptEntry} entry
+   * @returns {Promise<readonly import("./types.js").TranscriptEntry[]>} none at the beginning
+   * @throws {SessionError}
+   */
+  async earlierTranscript({ id, opened, sender }) {
+    const { entries } = await this.#http.json("POST", "transcript", { json: { id, opened, sender } });
+    return entries;
+  }
+
+  /**
    * A visible surface wants video.
    *
    * @param {string} key one for each surface

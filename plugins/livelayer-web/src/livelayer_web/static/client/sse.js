@@ -3,7 +3,7 @@
 
 /** @typedef {{event: string, data: string, id: string | null}} ServerSentEvent */
 
-const MAX_EVENT = 1 << 22; // characters of one event; a snapshot with a day's transcript is far below
+const MAX_EVENT = 1 << 22; // characters of one event; a snapshot has at most 512 Ki characters of transcript
 
 export class SseParser {
   #rest = "";

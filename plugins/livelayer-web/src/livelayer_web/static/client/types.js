@@ -9,6 +9,8 @@
  * @property {boolean} final
  * @property {number} opened
  * @property {number} stream
+ * @property {string | null} sender null: the session's own participant
+ * @property {"pending" | "sent" | "failed" | null} delivery of a typed line; null: it was spoken
  */
 
 /** @typedef {{owner: string, muted: boolean}} LeaseState */
@@ -33,8 +35,11 @@
  * @property {AgentState} agent_state
  * @property {string | null} raw_agent_state
  * @property {AgentConfig | null} agent_config
- * @property {readonly TranscriptEntry[]} transcript
+ * @property {readonly TranscriptEntry[]} transcript the newest `transcript_limit` entries
+ * @property {number} transcript_omitted entries before those
+ * @property {number} transcript_limit
  * @property {boolean} can_resume
+ * @property {boolean | null} continued after a resume: whether the same agent goes on
  * @property {string | null} error
  * @property {LeaseState | null} microphone
  * @property {LeaseState | null} camera

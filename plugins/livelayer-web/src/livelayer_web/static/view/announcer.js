@@ -2,6 +2,7 @@
 /** Announces a session to screen readers, from one panel however many there are. */
 
 import { h, text } from "./dom.js";
+import { keyOf } from "./transcript-list.js";
 
 /** @import { Client, Entry, Props } from "./types.js" */
 
@@ -84,12 +85,13 @@ export class Announcer {
    * @param {import("./strings.js").Translate} t
    */
   #finals(entries, name, t) {
-    const finals = entries.filter((entry) => entry.final && entry.text);
+    // A person who typed a line knows it.
+    const finals = entries.filter((entry) => entry.final && entry.text && !entry.delivery);
     const said = this.#said;
-    this.#said = new Set(finals.map((entry) => entry.id));
+    this.#said = new Set(finals.map(keyOf));
     if (said === null || !this.leads) return;
     for (const entry of finals) {
-      if (said.has(entry.id)) continue;
+      if (said.has(keyOf(entry))) continue;
       const who = entry.role === "agent" ? name : t("you");
       this.log.append(h("p", { dir: "auto" }, `${who}: ${entry.text}`));
       while (this.log.childElementCount > SPOKEN_KEPT) this.log.firstElementChild?.remove();

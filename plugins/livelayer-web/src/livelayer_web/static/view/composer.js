@@ -4,7 +4,6 @@
 import { messageBytes } from "../client/outbox.js";
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
-import { SessionLog } from "./session-log.js";
 import { PendingMessages } from "./pending-messages.js";
 
 /** @import { Props } from "./types.js" */
@@ -90,8 +89,7 @@ export class Composer {
     const client = this.#props?.client;
     if (!client || words === "" || this.button.getAttribute("aria-disabled") === "true") return;
     client.markUsed();
-    const sent = () => SessionLog.of(client).typed.sent(words, client.state?.transcript ?? []);
-    client.sendMessage(words).then(sent, () => undefined); // the outbox shows a failure
+    client.sendMessage(words).catch(() => undefined); // the outbox shows a failure
     this.field.value = "";
     this.#measure();
     this.field.focus();

@@ -6,6 +6,8 @@ import { SOURCES } from "../client/peer.js";
 /** @import { Key, Translate } from "./strings.js" */
 /** @import { Client, Link, SourceKind } from "./types.js" */
 
+const GREETING = 3; // lines after which a person has noticed that the conversation is a new one
+
 /**
  * @typedef {object} Notice
  * @property {string} id the same as long as its cause lasts
@@ -62,6 +64,8 @@ export function noticesOf(client, phase, t, { name, now }) {
   if (state?.error && connected) {
     notices.push(dismissable("agent", "error", t("agentError", { name, reason: state.error })));
   }
+  const afresh = connected && state?.continued === false && state.transcript.length < GREETING;
+  if (afresh) notices.push({ ...notice("afresh", "info", t("startsAfresh")), dismissable: true });
   if (!connected || link.phase === "refused" || link.phase === "ended") return notices;
   for (const kind of SOURCES) notices.push(...sourceNotice(client, kind, t));
   return notices;

@@ -22,6 +22,9 @@ import { Announcer } from "./announcer.js";
 
 /** @import { PanelActions, Props } from "./types.js" */
 
+/** @type {Props["entries"]} */
+const NOTHING = [];
+
 export class Panel {
   /** @param {PanelActions} actions */
   constructor(actions) {
@@ -67,8 +70,7 @@ export class Panel {
     const { client, model, t, choices, widget } = given;
     const display = widget ? choices.display : "expanded";
     const log = client ? SessionLog.of(client) : null;
-    const said = client?.state?.transcript ?? [];
-    const props = { ...given, entries: log?.typed.among(said) ?? said };
+    const props = { ...given, entries: this.#entries(client) };
     const root = this.element;
     root.classList.toggle("widget", widget);
     set(root, "data-display", widget ? display : null);
@@ -99,6 +101,18 @@ export class Panel {
     this.bubble.update({ ...props, awake: props.awake && display === "minimized" });
     this.tab.update(props);
     this.announcer.update({ ...props, awake: props.awake && display !== "hidden" });
+  }
+
+  /**
+   * The conversation without the lines that the composer still shows.
+   *
+   * @param {Props["client"]} client
+   * @returns {Props["entries"]}
+   */
+  #entries(client) {
+    const said = client?.state?.transcript ?? NOTHING;
+    const waiting = new Set(client?.pending.map((one) => one.id));
+    return said.some((one) => waiting.has(one.id)) ? said.filter((one) => !waiting.has(one.id)) : said;
   }
 
   /**

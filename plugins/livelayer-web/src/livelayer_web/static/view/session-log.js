@@ -1,8 +1,7 @@
 // @ts-check
-/** A session's events since this page was opened, its typed lines and collected fields. */
+/** A session's events since this page was opened, and the fields that were collected. */
 
 import { Fields } from "./fields.js";
-import { TypedLines } from "./typed-lines.js";
 
 /** @import { Client } from "./types.js" */
 /** @typedef {{number: number, sequence: number | null, time: string, kind: string, body: string}} Line */
@@ -19,15 +18,12 @@ export class SessionLog extends EventTarget {
   lines = [];
   dropped = 0;
   fields = new Fields();
-  typed = new TypedLines();
   #number = 0;
 
   /** @param {Client} client */
   constructor(client) {
     super();
     client.addEventListener("event", (event) => this.#take(client, event));
-    client.addEventListener("state", () => this.typed.follow(client.state));
-    this.typed.follow(client.state);
     client.addEventListener("command", (event) => this.#take(client, event));
   }
 
@@ -61,7 +57,6 @@ export class SessionLog extends EventTarget {
       this.dropped += 1;
     }
     this.fields.take(detail);
-    this.typed.take(detail, client.state?.transcript ?? []);
     this.dispatchEvent(new Event("change"));
   }
 }

@@ -108,6 +108,8 @@ export const ENGLISH = Object.freeze({
   captions: "Captions",
   transcript: "Transcript",
   transcriptEmpty: "What is said appears here.",
+  startsAfresh: "The earlier conversation has ended. This is a new one.",
+  lineFailed: "Not sent",
   team: "Talk to someone else",
   options: "Options",
   debug: "Event log",

@@ -3,7 +3,7 @@
 
 /** @typedef {import("../client/types.js").SourceKind} SourceKind */
 /** @typedef {import("../client/types.js").SourceState} Source */
-/** @typedef {Pick<import("../client/types.js").TranscriptEntry, "id" | "role" | "text" | "final">} Entry */
+/** @typedef {import("../client/types.js").TranscriptEntry} Entry */
 /** @typedef {import("../client/types.js").PendingMessage} Pending */
 /** @typedef {import("../client/types.js").Joined} Joined */
 /** @typedef {import("../client/types.js").SessionState} State */
@@ -17,7 +17,7 @@
  *   | "level" | "speaker" | "sources" | "pending" | "retainVideo" | "releaseVideo" | "retainSurface"
  *   | "releaseSurface" | "open" | "connect" | "disconnect" | "switchAgent" | "sendMessage" | "sendData" | "take"
  *   | "release" | "setSourceMuted" | "setSpeakerMuted" | "unblockSound" | "markUsed" | "retryMessage"
- *   | "discardMessage">} Client
+ *   | "discardMessage" | "earlierTranscript">} Client
  */
 
 /** @typedef {{id: string, name: string, role: string, image: string | null, agent: string}} Member */
@@ -26,7 +26,7 @@
  * @typedef {object} Props
  * @property {Client | null} client null before there is one
  * @property {import("./model.js").Model} model
- * @property {readonly Entry[]} entries the conversation, with typed lines
+ * @property {readonly Entry[]} entries the conversation as far as the state has it
  * @property {import("./strings.js").Translate} t
  * @property {import("./preferences.js").Choices} choices what this person chose
  * @property {boolean} awake whether it is visible: otherwise nothing moves or plays

@@ -104,6 +104,8 @@ setStrings("ar", {
   captions: "الترجمة النصية",
   transcript: "نص المحادثة",
   transcriptEmpty: "يظهر هنا ما يُقال.",
+  startsAfresh: "انتهت المحادثة السابقة. هذه محادثة جديدة.",
+  lineFailed: "لم تُرسل",
   team: "تحدّث مع شخص آخر",
   options: "خيارات",
   debug: "سجل الأحداث",

@@ -104,6 +104,8 @@ setStrings("de", {
   captions: "Untertitel",
   transcript: "Mitschrift",
   transcriptEmpty: "Hier erscheint, was gesagt wird.",
+  startsAfresh: "Das frühere Gespräch ist beendet. Dies ist ein neues.",
+  lineFailed: "Nicht gesendet",
   team: "Mit jemand anderem sprechen",
   options: "Optionen",
   debug: "Ereignisprotokoll",

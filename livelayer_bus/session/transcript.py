@@ -1,0 +1,247 @@
+"""The transcript as a session writes it: what rooms report, and what people type."""
+
+from __future__ import annotations
+
+from bisect import bisect, bisect_left
+from collections import OrderedDict, deque
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final, final
+from uuid import uuid4
+
+import msgspec
+from msgspec.structs import replace
+
+from ..clock import Clock
+from ..contract import Outgoing
+from ..errors import SendTimeoutError
+from ..events import (
+    ConversationResumed,
+    Delivery,
+    TranscriptCleared,
+    TranscriptEntry,
+    TranscriptUpdated,
+)
+from ..messages import RawMessage, UserMessage
+from ..transcript import Key, join, key_of, place
+from .store import Store
+
+KEPT_LINES: Final = 20_000  # utterances that can be read again, those of the state included
+KEPT_CHARS: Final = 8 * 1024 * 1024  # of them together
+TAIL: Final = 20  # utterances that come back with a resumed conversation
+ECHO_SECONDS: Final = 30.0  # for an agent to repeat what a person typed
+MAX_TYPED: Final = 64  # typed lines that an echo is compared with
+
+
+class _Typed(msgspec.Struct):
+    """A typed line that the agent may repeat as a transcription of its own."""
+
+    words: str
+    until: float
+    echo: Key | None = None
+
+
+class _Tail(msgspec.Struct):
+    """What was said last before a disconnect, and by which agent."""
+
+    agent: str | None
+    entries: tuple[TranscriptEntry, ...]
+    same_room: bool | None = None
+    """Whether that room was joined again; None: no room was."""
+
+
+@final
+class RoomNumbers:
+    """Turns the numbers of one room's streams into those of the session, in the same order.
+
+    A line that is typed meanwhile takes a number between two streams: what has been reported of the
+    room comes before it.
+    """
+
+    def __init__(self, writer: TranscriptWriter) -> None:
+        self._writer = writer
+        self._highest = 0
+        self._starts: list[int] = [1]
+        self._offsets: list[int] = [writer.last]
+
+    def of(self, stream: int) -> int:
+        """The session's number for this stream."""
+        if stream > self._highest:
+            offset = self._writer.last - self._highest
+            if offset != self._offsets[-1]:
+                self._starts.append(self._highest + 1)
+                self._offsets.append(offset)
+            self._writer.last += stream - self._highest
+            self._highest = stream
+        return stream + self._offsets[bisect(self._starts, stream) - 1]
+
+
+@final
+class TranscriptWriter:
+    """Publishes every change of the transcript.
+
+    Guarantee: a line that a person types is an entry of the user from the moment it is sent. An
+    agent that repeats it as a transcription, within `ECHO_SECONDS`, does not make a second one.
+    """
+
+    def __init__(self, store: Store, clock: Clock, limit: int) -> None:
+        self._store = store
+        self._clock = clock
+        self._limit = max(KEPT_LINES, limit)
+        self._kept: OrderedDict[Key, TranscriptEntry] = OrderedDict()
+        self._chars = 0
+        self._typed: deque[_Typed] = deque(maxlen=MAX_TYPED)
+        self._agent: str | None = None
+        self._tail: _Tail | None = None
+        self._restored: frozenset[Key] = frozenset()
+        self.last = 0
+        """The highest number given so far, to a stream or to a typed line."""
+
+    # What rooms report ----------------------------------------------------------------------
+
+    def hear(self, entry: TranscriptEntry, numbers: RoomNumbers, *, replayed: bool) -> None:
+        """Take in an utterance that a room reports."""
+        opened, stream = numbers.of(entry.opened), numbers.of(entry.stream)
+        if replayed and self._restored:
+            # The agent knows better than this session what was said, and under which ids.
+            if self._kept.keys() <= self._restored:
+                self._clear()
+            self._restored = frozenset()
+        if not self._is_echo(entry):
+            self._publish(replace(entry, opened=opened, stream=stream))
+
+    def _is_echo(self, entry: TranscriptEntry) -> bool:
+        key = key_of(entry)
+        if entry.role != "user" or key in self._kept:
+            return False
+        words, now = _words(entry.text), self._clock.now()
+        for line in self._typed:
+            if line.until < now or line.echo not in (None, key):
+                continue
+            if words == line.words:
+                line.echo = key if entry.final else line.echo
+                return True
+            if not entry.final and line.words.startswith(words):
+                return True  # the rest of it decides
+        return False
+
+    def _publish(self, entry: TranscriptEntry) -> None:
+        self._store.publish(TranscriptUpdated(entry))
+        key = key_of(entry)
+        known = self._kept.get(key)
+        self._kept[key] = entry = entry if known is None else join(known, entry)
+        self._chars += len(entry.text) - (0 if known is None else len(known.text))
+        while len(self._kept) > self._limit or (self._chars > KEPT_CHARS and len(self._kept) > 1):
+            _, oldest = self._kept.popitem(last=False)
+            self._chars -= len(oldest.text)
+
+    # What people type -----------------------------------------------------------------------
+
+    @contextmanager
+    def typing(self, text: str, line_id: str | None = None) -> Generator[str]:
+        """Send a typed line inside this block: the line is pending, then sent, or failed.
+
+        While the session is in no room and joins none there is nothing to send, and no line.
+
+        Args:
+            text: the line.
+            line_id: names it; a line that failed is sent again under the same id.
+        """
+        known = self._kept.get((None, line_id or ""))
+        if line_id is None or (known is not None and known.delivery != "failed"):
+            line_id = uuid4().hex
+        if self._store.state.connection_state not in ("connecting", "connected"):
+            yield line_id
+            return
+        self._show(line_id, text, "pending")
+        self._await_echo(text)
+        try:
+            yield line_id
+        except BaseException as error:
+            is_sent = isinstance(error, SendTimeoutError) and error.handed_over
+            self._settle(line_id, text, "sent" if is_sent else "failed")
+            raise
+        self._settle(line_id, text, "sent")
+
+    def sending(self, message: Outgoing) -> AbstractContextManager[object]:
+        """Send a message inside this block; one of what a person typed is a typed line."""
+        match message:
+            case UserMessage(text=str(text), id=line_id):
+                return self.typing(text, line_id)
+            case {"type": "user_message", "text": str(text)} | RawMessage(
+                type="user_message", fields={"text": str(text)}
+            ):
+                return self.typing(text)
+            case _:
+                return nullcontext()
+
+    def _settle(self, line_id: str, text: str, delivery: Delivery) -> None:
+        # Unless the transcript was cleared meanwhile, or the session closed.
+        if (None, line_id) in self._kept and not self._store.bus.closed:
+            self._show(line_id, text, delivery)
+
+    def _show(self, line_id: str, text: str, delivery: Delivery) -> None:
+        self.last += 1  # newer than what was known of it
+        number = self.last
+        self._publish(
+            TranscriptEntry(line_id, "user", text, True, number, number, delivery=delivery)
+        )
+
+    def _await_echo(self, text: str) -> None:
+        self._typed.append(_Typed(_words(text), self._clock.now() + ECHO_SECONDS))
+
+    # What was said earlier ------------------------------------------------------------------
+
+    def earlier(self, before: TranscriptEntry, limit: int) -> tuple[TranscriptEntry, ...]:
+        """Return the last `limit` utterances before `before`, of those that are kept."""
+        entries = sorted(self._kept.values(), key=place)
+        end = bisect_left(entries, place(before), key=place)
+        return tuple(entries[max(0, end - limit) : end])
+
+    def forget(self) -> None:
+        """Another agent's conversation begins: its state has no transcript yet."""
+        self._kept.clear()
+        self._typed.clear()
+        self._chars = 0
+        self._restored = frozenset()
+
+    def _clear(self) -> None:
+        self.forget()
+        self._store.publish(TranscriptCleared())
+
+    # Leaving and coming back ----------------------------------------------------------------
+
+    def leave(self) -> None:
+        """Clear the transcript, and keep its tail for a conversation that is resumed."""
+        entries = sorted(self._kept.values(), key=place)[-TAIL:]
+        self._tail = _Tail(self._agent, tuple(entries))
+        self._clear()
+
+    def forget_tail(self) -> None:
+        """The conversation cannot be resumed any more."""
+        self._tail = self._agent = None
+
+    def returned(self, *, same_room: bool) -> None:
+        """A room was joined; after `leave`, the next agent decides what becomes of the tail."""
+        if self._tail is not None:
+            self._tail.same_room = same_room
+
+    def agent_seen(self, identity: str) -> None:
+        """An agent is in the room: the conversation continues if it is the one that was left."""
+        self._agent, tail = identity, self._tail
+        if tail is None or tail.same_room is None:
+            return
+        self._tail = None
+        continued = tail.same_room and identity == tail.agent
+        self._store.publish(ConversationResumed(continued))
+        if continued:
+            self._restored = frozenset(map(key_of, tail.entries))
+            for entry in tail.entries:
+                self._publish(entry)
+                if entry.delivery is not None:
+                    self._await_echo(entry.text)
+
+
+def _words(text: str) -> str:
+    """The text, for a comparison: case and white space do not matter."""
+    return " ".join(text.casefold().split())
