@@ -1,4 +1,4 @@
-"""Names that LiveKit's protocol reserves: topics of streams and attributes of participants."""
+"""Topics of streams and packets, and attributes of participants: LiveKit's own, and ours."""
 
 from __future__ import annotations
 
@@ -18,3 +18,11 @@ TRANSCRIBED_TRACK_ID: Final = "lk.transcribed_track_id"
 # Attributes of participants
 AGENT_STATE: Final = "lk.agent.state"
 PUBLISH_ON_BEHALF: Final = "lk.publish_on_behalf"  # the identity of an avatar worker's agent
+
+# Confirmed delivery: an agent with the attribute confirms each packet on the first topic, which
+# ends in `<session id>.<number>`, by a packet on the second one that holds this id. No message
+# that lies a window behind the newest one is sent again: a bridge remembers no more.
+CONFIRMS: Final = "livelayer.confirms"  # "true"
+CONFIRM_TOPIC: Final = "livelayer.confirm/"
+CONFIRMED_TOPIC: Final = "livelayer.confirmed"
+CONFIRM_WINDOW: Final = 1024  # messages of one session
