@@ -1,7 +1,7 @@
 """What every benchmark is made of: processes, rivals in rounds, servers, results."""
 
 from .area import LATENCY, RATIO, READERS, RIVAL, RSS, Area, Bars, Column, Lines, Table
-from .processes import Process, Ready, Send, ask, started
+from .processes import Process, Ready, Send, Worker, ask, started
 from .records import (
     Environment,
     Goal,
@@ -14,7 +14,7 @@ from .records import (
     percentile,
 )
 from .rivals import Rival, Row, Step, load_rivals, rivals_of, rounds, rows, run_rounds
-from .servers import AGENT, RoomRef, Server, new_room, server_for
+from .servers import AGENT, Keys, RoomRef, Server, new_room, serve_embedded, server_for
 from .tasks import running
 from .usage import MEGABYTE, cpu_seconds, resident_mb
 
@@ -53,6 +53,7 @@ __all__ = [
     "Process",
     "Ready",
     "Send",
+    "Worker",
     "started",
     "ask",
     "running",
@@ -61,6 +62,8 @@ __all__ = [
     "MEGABYTE",
     # Servers
     "Server",
+    "Keys",
+    "serve_embedded",
     "server_for",
     "RoomRef",
     "new_room",

@@ -49,7 +49,10 @@ class RoomRef(msgspec.Struct, frozen=True):
         """A token to join the room, as an agent or as a standard participant."""
         from livekit import api
 
-        grants = api.VideoGrants(room_join=True, room=self.name)
+        # As jobs of livekit-agents have it: an agent says in its attributes what it is.
+        grants = api.VideoGrants(
+            room_join=True, room=self.name, can_update_own_metadata=agent or None
+        )
         token = api.AccessToken(self.server.key, self.server.secret).with_grants(grants)
         token = token.with_identity(identity).with_kind("agent" if agent else "standard")
         return str(token.with_ttl(TOKEN_TIME).to_jwt())
@@ -109,12 +112,13 @@ class Keys(msgspec.Struct, frozen=True):
 
     key: str
     secret: str
+    port: int = 0
 
 
 async def serve_embedded(job: Keys, send: Send, ended: asyncio.Event) -> None:
     """Serve until the parent ends it."""
     from livelayer_embedded import EmbeddedServer
 
-    async with EmbeddedServer(key=job.key, secret=job.secret) as server:
+    async with EmbeddedServer(job.port, key=job.key, secret=job.secret) as server:
         send(Server(server.url, server.key, server.secret))
         await ended.wait()

@@ -1,0 +1,380 @@
+"""Messages while the server, or the agent, is killed: which of the acknowledged ones arrive.
+
+The real server's binary is named by `LIVEKIT_SERVER`; without it, the embedded one alone is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Final, final
+
+import msgspec
+from livekit import rtc
+from livekit.agents import AgentSession
+from livekit.plugins.livelayer import SurfaceBridge
+from livelayer_embedded import EmbeddedServer
+
+from livelayer_bus import LivelayerError, Session
+from livelayer_bus.messages import RawMessage
+from livelayer_bus.testing.ports import lasting_port
+
+from .. import harness
+
+PART_SECONDS: Final = 120.0  # for a process to begin, for a recovery, for the last messages to end
+UNTROUBLED: Final = 0.5  # seconds of sending between a recovery and the next kill
+LOOK: Final = 0.05  # seconds between two looks
+KIND: Final = "bench_delivery"
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How much is killed: about half an hour with both servers."""
+
+    server_kills: int = 20
+    agent_kills: int = 10
+    rate: float = 200.0
+    """Messages a second."""
+    timeout: float = 30.0
+    """Seconds that one message has."""
+    confirm: tuple[bool, ...] = (True, False)
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One kind of server, one kind of kill, with or without confirmation."""
+
+    server: str
+    killed: str
+    confirm: bool
+    kills: int
+    sent: int
+    acknowledged: int
+    """`send_data` returned."""
+    delivered: int
+    """An agent got it."""
+    lost: int
+    """Acknowledged, but no agent got it."""
+    doubled: int
+    """One agent got it twice."""
+    errors: dict[str, int]
+    """Typed errors of those that were not acknowledged, by name."""
+    recovery: float
+    """Seconds from a kill until a message arrived that was sent after it; median."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What one process tries."""
+
+    binary: str
+    """Of the real server; empty for the embedded one."""
+    killed: str
+    confirm: bool
+    kills: int
+    plan: Plan
+
+
+class AgentJob(msgspec.Struct, frozen=True):
+    """The room of an agent, and its name there."""
+
+    room: harness.RoomRef
+    identity: str
+
+
+class Got(msgspec.Struct, frozen=True):
+    """The agent's application has this message."""
+
+    number: int
+
+
+# What is killed: its process has imported everything before it gets its job ------------------
+
+
+async def serve(job: harness.Keys, send: harness.Send, ended: asyncio.Event) -> None:
+    """The embedded server."""
+    async with EmbeddedServer(job.port, key=job.key, secret=job.secret):
+        send(harness.Ready())
+        await ended.wait()
+
+
+async def serve_agent(job: AgentJob, send: harness.Send, ended: asyncio.Event) -> None:
+    """An agent with a bridge; it comes back by itself when its room is lost."""
+
+    def take(message: RawMessage, _sender: str) -> None:
+        send(Got(message.fields["number"]))
+
+    while not ended.is_set():
+        room, lost = rtc.Room(), asyncio.Event()
+        room.on("disconnected", lost.set)
+        try:
+            await job.room.connect(room, job.identity, agent=True)
+        except rtc.ConnectError:
+            await asyncio.sleep(UNTROUBLED)
+            continue
+        async with SurfaceBridge(AgentSession(), room) as bridge:
+            bridge.on(KIND)(take)
+            send(harness.Ready())
+            waiting = [asyncio.create_task(event.wait()) for event in (lost, ended)]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+        await room.disconnect()
+
+
+@final
+class _Child:
+    """A process that is killed without a warning; what it wrote until then is read."""
+
+    def __init__(self, process: asyncio.subprocess.Process, on_got: Callable[[int], None]) -> None:
+        self._process = process
+        self._on_got = on_got
+        self.ready = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
+
+    def begin(self, job: msgspec.Struct) -> None:
+        """Give it its job."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(msgspec.json.encode(job) + b"\n")
+
+    async def kill(self) -> None:
+        """End it at once."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        await self._reading
+
+    async def _read(self) -> None:
+        stdout = self._process.stdout
+        while stdout is not None and (line := await stdout.readline()):
+            message = msgspec.json.decode(line)
+            if "number" in message:
+                self._on_got(message["number"])
+            else:
+                self.ready.set()
+
+
+async def _spawn(work: harness.Worker, on_got: Callable[[int], None]) -> _Child:
+    name, pipe = f"{work.__module__}:{work.__qualname__}", asyncio.subprocess.PIPE
+    command = (sys.executable, "-m", f"{harness.__name__}.child", name)
+    return _Child(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe), on_got)
+
+
+@final
+class _Processes:
+    """The server and the agent, and the next one of what is killed, which waits for its job."""
+
+    def __init__(self, job: Job, on_got: Callable[[int, int], None]) -> None:
+        self._job = job
+        self._on_got = on_got
+        self._keys = harness.Keys("bench", secrets.token_urlsafe(32), lasting_port())
+        self._media = lasting_port(), lasting_port()
+        self.port = self._keys.port
+        server = harness.Server(f"ws://127.0.0.1:{self.port}", self._keys.key, self._keys.secret)
+        self.room = harness.new_room(server)
+        self._agents = 0
+        self._running: dict[str, _Child] = {}
+        self._next: dict[str, _Child] = {}
+
+    async def start(self) -> None:
+        """Start both; returns when the agent is in the room."""
+        for part in ("server", "agent"):
+            await self._prepare(part)
+        for part in ("server", "agent"):
+            await self._begin(part)
+        async with asyncio.timeout(PART_SECONDS):
+            await self._running["agent"].ready.wait()
+        await self._prepare(self._job.killed)
+
+    async def kill(self) -> None:
+        """Kill one, and have the next one take over."""
+        await self._running[self._job.killed].kill()
+        await self._begin(self._job.killed)
+        await self._prepare(self._job.killed)
+
+    async def aclose(self) -> None:
+        """Kill them all."""
+        for child in (*self._running.values(), *self._next.values()):
+            await child.kill()
+
+    async def _prepare(self, part: str) -> None:
+        if part == "agent":
+            self._agents += 1
+            number = self._agents
+            self._next[part] = await _spawn(serve_agent, lambda n: self._on_got(number, n))
+        elif not self._job.binary:
+            self._next[part] = await _spawn(serve, lambda _: None)
+
+    async def _begin(self, part: str) -> None:
+        child = self._next.pop(part, None)
+        if child is None:
+            child = await self._real_server()
+        elif part == "agent":
+            child.begin(AgentJob(self.room, f"agent-{self._agents}"))
+        else:
+            child.begin(self._keys)
+        self._running[part] = child
+
+    async def _real_server(self) -> _Child:
+        config = {
+            "port": self._keys.port,
+            "bind_addresses": ["127.0.0.1"],
+            "keys": {self._keys.key: self._keys.secret},
+            "rtc": {
+                "udp_port": self._media[0],
+                "tcp_port": self._media[1],
+                "use_external_ip": False,
+                "node_ip": "127.0.0.1",
+                "interfaces": {"includes": ["lo"]},
+                "enable_loopback_candidate": True,
+            },
+            "logging": {"level": "error"},
+        }
+        # In the environment: other users of the machine see arguments.
+        env = {**os.environ, "LIVEKIT_CONFIG": msgspec.json.encode(config).decode()}
+        null = asyncio.subprocess.DEVNULL
+        binary = self._job.binary
+        process = await asyncio.create_subprocess_exec(binary, env=env, stdout=null, stderr=null)
+        return _Child(process, lambda _: None)
+
+
+# What is measured -----------------------------------------------------------------------------
+
+
+@final
+class _Trial:
+    """Sends at a steady rate, and notes what becomes of each message."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._processes = _Processes(job, self._note)
+        self._ending = False
+        self._sent_at: list[float] = []
+        self._acknowledged: set[int] = set()
+        self._errors: Counter[str] = Counter()
+        self._got: defaultdict[int, Counter[int]] = defaultdict(Counter)
+        """How often each agent got a message, by its number."""
+        self._recoveries: list[float] = []
+
+    async def run(self) -> Case:
+        """Kill, wait for the recovery, and so on; then wait for every message to end."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._processes.aclose)
+            await self._processes.start()
+            session = Session("bench", tokens=self._processes.room.token_source())
+            await stack.enter_async_context(session)
+            await session.connect()
+            sending = asyncio.create_task(self._send(session))
+            await self._recovered()
+            for _ in range(self._job.kills):
+                await asyncio.sleep(UNTROUBLED)
+                killed = time.monotonic()
+                await self._processes.kill()
+                await self._recovered()
+                self._recoveries.append(time.monotonic() - killed)
+            self._ending = True
+            await sending
+            # What was acknowledged last may still be on its way through the agent's process.
+            await _until(lambda: self._acknowledged <= self._got.keys(), UNTROUBLED)
+            return self._case()
+
+    def _note(self, agent: int, number: int) -> None:
+        self._got[number][agent] += 1
+
+    async def _send(self, session: Session) -> None:
+        due = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            while not self._ending:
+                group.create_task(self._send_one(session, len(self._sent_at)))
+                self._sent_at.append(time.monotonic())
+                due = max(due + 1 / self._job.plan.rate, time.monotonic() - UNTROUBLED)
+                await asyncio.sleep(due - time.monotonic())
+
+    async def _send_one(self, session: Session, number: int) -> None:
+        timeout, confirm = self._job.plan.timeout, self._job.confirm
+        try:
+            await session.send_data(
+                {"type": KIND, "number": number}, timeout=timeout, confirm=confirm
+            )
+        except LivelayerError as error:
+            self._errors[type(error).__name__] += 1
+        else:
+            self._acknowledged.add(number)
+
+    async def _recovered(self) -> None:
+        """Return when a message arrived that was sent after this call."""
+        first = len(self._sent_at)
+        if not await _until(lambda: any(number >= first for number in self._got), PART_SECONDS):
+            raise TimeoutError
+
+    def _case(self) -> Case:
+        job = self._job
+        return Case(
+            server="real" if job.binary else "embedded",
+            killed=job.killed,
+            confirm=job.confirm,
+            kills=len(self._recoveries),
+            sent=len(self._sent_at),
+            acknowledged=len(self._acknowledged),
+            delivered=len(self._got),
+            lost=len(self._acknowledged - self._got.keys()),
+            doubled=sum(max(agents.values()) > 1 for agents in self._got.values()),
+            errors=dict(self._errors),
+            recovery=harness.median(self._recoveries, 2),
+        )
+
+
+async def _until(ready: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not ready() and time.monotonic() < deadline:
+        await asyncio.sleep(LOOK)  # noqa: ASYNC110 - other processes have no event
+    return ready()
+
+
+async def attempt(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
+    """Try one case."""
+    del ended
+    send(await _Trial(job).run())
+
+
+def run(plan: Plan, url: str | None = None) -> harness.Result[Plan, Case]:
+    """Kill servers of our own; one at `url` is not ours to kill."""
+    del url
+    real = os.environ.get("LIVEKIT_SERVER", "")
+    about = harness.environment("both" if real else "embedded", packages=["livekit-agents"])
+    cases: list[Case] = []
+    for binary in ("", real) if real else ("",):
+        for killed, kills in (("server", plan.server_kills), ("agent", plan.agent_kills)):
+            for confirm in plan.confirm:
+                job = Job(binary, killed, confirm, kills, plan)
+                seconds = (kills + 3) * PART_SECONDS
+                cases.append(harness.ask(attempt, job, Case, seconds))
+    ours = [case for case in cases if case.confirm]
+    goals = [
+        harness.at_most("confirmed messages lost", 0, sum(case.lost for case in ours), ""),
+        harness.at_most("confirmed messages doubled", 0, sum(case.doubled for case in ours), ""),
+    ]
+    skipped = {} if real else {"the real server": "LIVEKIT_SERVER does not name its binary"}
+    return harness.Result(environment=about, plan=plan, cases=cases, goals=goals, skipped=skipped)
+
+
+_COLUMNS = (
+    "server", "killed", "confirm", "kills", "sent", "acknowledged", "delivered", "lost", "doubled",
+    "errors", "recovery",
+)  # fmt: skip
+
+AREA = harness.Area(
+    plan=Plan(),
+    quick=Plan(server_kills=2, agent_kills=1),
+    run=run,
+    tables=(
+        harness.Table(
+            "messages while the server or the agent is killed (recovery: s, median)",
+            tuple(harness.Column(name, name) for name in _COLUMNS),
+        ),
+    ),
+    server="none",
+)
