@@ -16,10 +16,6 @@ from contextlib import AsyncExitStack
 from typing import Final, final
 
 import msgspec
-from livekit import rtc
-from livekit.agents import AgentSession
-from livekit.plugins.livelayer import SurfaceBridge
-from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import LivelayerError, Session
 from livelayer_bus.messages import RawMessage
@@ -78,11 +74,14 @@ class Job(msgspec.Struct, frozen=True):
     plan: Plan
 
 
-class AgentJob(msgspec.Struct, frozen=True):
-    """The room of an agent, and its name there."""
+class PartJob(msgspec.Struct, frozen=True):
+    """What one server or agent is to do, once its predecessor is gone."""
 
+    keys: harness.Keys
     room: harness.RoomRef
     identity: str
+    after: int
+    """The predecessor's process id; 0: begin at once."""
 
 
 class Got(msgspec.Struct, frozen=True):
@@ -91,22 +90,42 @@ class Got(msgspec.Struct, frozen=True):
     number: int
 
 
-# What is killed: its process has imported everything before it gets its job ------------------
+# What is killed. Its successor runs already, and has imported all that it needs ---------------
 
 
-async def serve(job: harness.Keys, send: harness.Send, ended: asyncio.Event) -> None:
+async def _turn(job: PartJob, send: harness.Send) -> None:
+    send(harness.Ready())
+    while job.after and _runs(job.after):  # noqa: ASYNC110 - another process has no event
+        await asyncio.sleep(LOOK / 10)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def serve(job: PartJob, send: harness.Send, ended: asyncio.Event) -> None:
     """The embedded server."""
-    async with EmbeddedServer(job.port, key=job.key, secret=job.secret):
-        send(harness.Ready())
+    from livelayer_embedded import EmbeddedServer
+
+    await _turn(job, send)
+    async with EmbeddedServer(job.keys.port, key=job.keys.key, secret=job.keys.secret):
         await ended.wait()
 
 
-async def serve_agent(job: AgentJob, send: harness.Send, ended: asyncio.Event) -> None:
+async def serve_agent(job: PartJob, send: harness.Send, ended: asyncio.Event) -> None:
     """An agent with a bridge; it comes back by itself when its room is lost."""
+    from livekit import rtc
+    from livekit.agents import AgentSession
+    from livekit.plugins.livelayer import SurfaceBridge
 
     def take(message: RawMessage, _sender: str) -> None:
         send(Got(message.fields["number"]))
 
+    await _turn(job, send)
     while not ended.is_set():
         room, lost = rtc.Room(), asyncio.Event()
         room.on("disconnected", lost.set)
@@ -117,7 +136,6 @@ async def serve_agent(job: AgentJob, send: harness.Send, ended: asyncio.Event) -
             continue
         async with SurfaceBridge(AgentSession(), room) as bridge:
             bridge.on(KIND)(take)
-            send(harness.Ready())
             waiting = [asyncio.create_task(event.wait()) for event in (lost, ended)]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
@@ -132,13 +150,9 @@ class _Child:
     def __init__(self, process: asyncio.subprocess.Process, on_got: Callable[[int], None]) -> None:
         self._process = process
         self._on_got = on_got
+        self.pid = process.pid
         self.ready = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
-
-    def begin(self, job: msgspec.Struct) -> None:
-        """Give it its job."""
-        if self._process.stdin is not None:
-            self._process.stdin.write(msgspec.json.encode(job) + b"\n")
 
     async def kill(self) -> None:
         """End it at once."""
@@ -157,66 +171,69 @@ class _Child:
                 self.ready.set()
 
 
-async def _spawn(work: harness.Worker, on_got: Callable[[int], None]) -> _Child:
+async def _spawn(work: harness.Worker, job: PartJob, on_got: Callable[[int], None]) -> _Child:
     name, pipe = f"{work.__module__}:{work.__qualname__}", asyncio.subprocess.PIPE
     command = (sys.executable, "-m", f"{harness.__name__}.child", name)
-    return _Child(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe), on_got)
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    if process.stdin is not None:
+        process.stdin.write(msgspec.json.encode(job) + b"\n")
+    child = _Child(process, on_got)
+    async with asyncio.timeout(PART_SECONDS):
+        await child.ready.wait()
+    return child
 
 
 @final
 class _Processes:
-    """The server and the agent, and the next one of what is killed, which waits for its job."""
+    """The server and the agent, and the successor of what is killed."""
 
     def __init__(self, job: Job, on_got: Callable[[int, int], None]) -> None:
         self._job = job
         self._on_got = on_got
         self._keys = harness.Keys("bench", secrets.token_urlsafe(32), lasting_port())
         self._media = lasting_port(), lasting_port()
-        self.port = self._keys.port
-        server = harness.Server(f"ws://127.0.0.1:{self.port}", self._keys.key, self._keys.secret)
-        self.room = harness.new_room(server)
+        address = f"ws://127.0.0.1:{self._keys.port}"
+        self.room = harness.new_room(harness.Server(address, self._keys.key, self._keys.secret))
         self._agents = 0
         self._running: dict[str, _Child] = {}
-        self._next: dict[str, _Child] = {}
+        self._next: _Child | None = None
 
     async def start(self) -> None:
-        """Start both; returns when the agent is in the room."""
+        """Start both."""
         for part in ("server", "agent"):
-            await self._prepare(part)
-        for part in ("server", "agent"):
-            await self._begin(part)
-        async with asyncio.timeout(PART_SECONDS):
-            await self._running["agent"].ready.wait()
-        await self._prepare(self._job.killed)
+            self._running[part] = await self._spawn(part) or await self._real_server()
+        await self.prepare()
+
+    async def prepare(self) -> None:
+        """Return when the successor waits for its turn."""
+        self._next = await self._spawn(self._job.killed)
 
     async def kill(self) -> None:
         """Kill one, and have the next one take over."""
         await self._running[self._job.killed].kill()
-        await self._begin(self._job.killed)
-        await self._prepare(self._job.killed)
+        self._running[self._job.killed] = self._next or await self._real_server()
+        self._next = None
 
     async def aclose(self) -> None:
         """Kill them all."""
-        for child in (*self._running.values(), *self._next.values()):
-            await child.kill()
+        for child in (*self._running.values(), self._next):
+            if child is not None:
+                await child.kill()
 
-    async def _prepare(self, part: str) -> None:
-        if part == "agent":
-            self._agents += 1
-            number = self._agents
-            self._next[part] = await _spawn(serve_agent, lambda n: self._on_got(number, n))
-        elif not self._job.binary:
-            self._next[part] = await _spawn(serve, lambda _: None)
+    async def _spawn(self, part: str) -> _Child | None:
+        """A server or an agent that runs, or waits for the end of the one that does.
 
-    async def _begin(self, part: str) -> None:
-        child = self._next.pop(part, None)
-        if child is None:
-            child = await self._real_server()
-        elif part == "agent":
-            child.begin(AgentJob(self.room, f"agent-{self._agents}"))
-        else:
-            child.begin(self._keys)
-        self._running[part] = child
+        None: a real server, which begins at once, so it cannot wait.
+        """
+        before = self._running.get(part)
+        after = before.pid if before is not None else 0
+        if part == "server":
+            job = PartJob(self._keys, self.room, "", after)
+            return None if self._job.binary else await _spawn(serve, job, lambda _: None)
+        self._agents += 1
+        number = self._agents
+        job = PartJob(self._keys, self.room, f"agent-{number}", after)
+        return await _spawn(serve_agent, job, lambda message: self._on_got(number, message))
 
     async def _real_server(self) -> _Child:
         config = {
@@ -275,6 +292,7 @@ class _Trial:
                 await self._processes.kill()
                 await self._recovered()
                 self._recoveries.append(time.monotonic() - killed)
+                await self._processes.prepare()
             self._ending = True
             await sending
             # What was acknowledged last may still be on its way through the agent's process.
@@ -329,8 +347,8 @@ class _Trial:
 
 async def _until(ready: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while not ready() and time.monotonic() < deadline:
-        await asyncio.sleep(LOOK)  # noqa: ASYNC110 - other processes have no event
+    while not ready() and time.monotonic() < deadline:  # noqa: ASYNC110 - of other processes
+        await asyncio.sleep(LOOK)
     return ready()
 
 

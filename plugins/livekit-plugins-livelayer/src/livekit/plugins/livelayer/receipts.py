@@ -11,7 +11,7 @@ from typing import Any, Final, final
 from livekit import rtc
 
 from livelayer_bus.rooms import names
-from livelayer_bus.tasks import TaskOwner
+from livelayer_bus.tasks import RootTask, TaskOwner
 
 MAX_SESSIONS: Final = 512
 """Sessions whose messages are remembered."""
@@ -98,40 +98,40 @@ class Receipts:
 class Announcement:
     """Says by a participant attribute that the bridge confirms messages.
 
-    Again after each reconnect: a server that was restarted has forgotten it.
+    Again after each reconnect, since a server that was restarted has forgotten it; and to each
+    participant who comes, since the SDK does not report an update that was lost.
     """
 
     def __init__(self, room: rtc.Room, tasks: TaskOwner) -> None:
         self._room = room
         self._tasks = tasks
-        self._wanted = asyncio.Event()
+        self._task: RootTask | None = None
 
     def start(self) -> None:
         """Announce it now, or as soon as the room is connected."""
         self._each(self._room.on)
-        self._tasks.start(self._run, "bridge announcement")
-        self._wanted.set()
+        self._announce()
 
     def stop(self) -> None:
         """Announce nothing more."""
         self._each(self._room.off)
 
     def _each(self, change: Callable[[Any, Callable[..., Any]], Any]) -> None:
-        change("connection_state_changed", self._on_change)
-        change("reconnected", self._on_change)
+        change("connection_state_changed", self._announce)
+        change("reconnected", self._announce)
+        change("participant_active", self._announce)
 
-    def _on_change(self) -> None:
-        self._wanted.set()
+    def _announce(self) -> None:
+        if self._task is not None:
+            self._task.cancel()  # sent to a connection that is gone, it waits for seconds
+        self._task = self._tasks.start(self._run, "bridge announcement")
 
     async def _run(self) -> None:
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            if not self._room.isconnected():
-                continue
+        while self._room.connection_state == rtc.ConnectionState.CONN_CONNECTED:
             try:
                 await self._room.local_participant.set_attributes({names.CONFIRMS: "true"})
             except Exception:  # noqa: BLE001 - outside a room the SDK raises any kind of error
                 logger.warning("the bridge could not announce that it confirms messages")
                 await asyncio.sleep(ANNOUNCE_PAUSE)
-                self._wanted.set()
+            else:
+                return
