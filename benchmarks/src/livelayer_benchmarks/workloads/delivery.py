@@ -23,7 +23,7 @@ from livelayer_bus.testing.ports import lasting_port
 
 from .. import harness
 
-PART_SECONDS: Final = 120.0  # for a process to begin, for a recovery, for the last messages to end
+PART_SECONDS: Final = 300.0  # for a process to begin, for a recovery, for the last messages to end
 UNTROUBLED: Final = 0.5  # seconds of sending between a recovery and the next kill
 LOOK: Final = 0.05  # seconds between two looks
 KIND: Final = "bench_delivery"
@@ -202,7 +202,6 @@ class _Processes:
         """Start both."""
         for part in ("server", "agent"):
             self._running[part] = await self._spawn(part) or await self._real_server()
-        await self.prepare()
 
     async def prepare(self) -> None:
         """Return when the successor waits for its turn."""
@@ -287,12 +286,12 @@ class _Trial:
             sending = asyncio.create_task(self._send(session))
             await self._recovered()
             for _ in range(self._job.kills):
+                await self._processes.prepare()
                 await asyncio.sleep(UNTROUBLED)
                 killed = time.monotonic()
                 await self._processes.kill()
                 await self._recovered()
                 self._recoveries.append(time.monotonic() - killed)
-                await self._processes.prepare()
             self._ending = True
             await sending
             # What was acknowledged last may still be on its way through the agent's process.
