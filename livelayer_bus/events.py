@@ -16,7 +16,7 @@ import msgspec
 from .messages import AgentState as AgentState
 from .messages import Message, read
 from .messages import RefusalReason as RefusalReason
-from .messages.json_depth import MAX_DEPTH, nests_too_deeply
+from .messages.json_depth import nests_too_deeply
 
 ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
 Role: TypeAlias = Literal["agent", "user"]
@@ -353,11 +353,6 @@ def carrying(event: _Carries, message: Message | None) -> _Carries:
     return event
 
 
-_encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
-_LINE_DEPTH = MAX_DEPTH + 2  # a packet's own levels, and those of the event around it
-
-
 def packet_payload(data: bytes) -> tuple[msgspec.Raw, bool]:
     """The `payload` and `is_json` of a packet event for these bytes.
 
@@ -378,26 +373,3 @@ def _is_json(data: bytes) -> bool:
     except ValueError:  # UnicodeDecodeError and msgspec.DecodeError both are
         return False
     return True
-
-
-def encode_event(event: Event) -> bytes:
-    """The event as one JSON object on one line, without a line break at its end."""
-    line = _encoder.encode(event)
-    # A line break inside a payload can only be white space between its tokens.
-    return msgspec.json.format(line, indent=-1) if b"\n" in line or b"\r" in line else line
-
-
-def decode_event(line: bytes | str) -> AnyEvent:
-    """The event that `encode_event` wrote.
-
-    Raises:
-        msgspec.ValidationError: the line is JSON, but no event.
-        msgspec.DecodeError: the line is not JSON.
-    """
-    try:
-        text = line if isinstance(line, str) else line.decode()
-    except UnicodeDecodeError as exc:
-        raise msgspec.DecodeError("the line is not UTF-8") from exc
-    if nests_too_deeply(text, _LINE_DEPTH):
-        raise msgspec.DecodeError("the line nests too deeply")
-    return _decoder.decode(text)

@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeAlias, final
 from weakref import WeakKeyDictionary, ref
 
 from .media import AudioChannel, Timing, VideoChannel
+from .media.statistics import Reading
 
 try:
     from opentelemetry import metrics
@@ -104,35 +105,31 @@ class _Instruments:
                 yield session.video, {"session": session.id, "media": "video"}
                 yield session.audio, {"session": session.id, "media": "audio"}
 
+    def _readers(self) -> Iterator[tuple[Reading, Attributes]]:
+        for channel, attributes in self._channels():
+            for reader in channel.readings():
+                yield reader, attributes | {"surface": reader.label or ""}
+
     def _transit(self) -> Observations:
         for channel, attributes in self._channels():
             yield from _timing(channel.transit, attributes)
 
-    def _received(self) -> Observations:
-        for channel, attributes in self._channels():
-            yield metrics.Observation(channel.received, attributes)
-
     def _latency(self) -> Observations:
-        for channel, attributes in self._channels():
-            for reader in channel.readings():
-                yield from _timing(reader.latency, attributes | {"surface": reader.label or ""})
+        for reader, attributes in self._readers():
+            yield from _timing(reader.latency, attributes)
 
     def _hold(self) -> Observations:
-        for channel, attributes in self._channels():
-            for reader in channel.readings():
-                yield from _timing(reader.hold, attributes | {"surface": reader.label or ""})
+        for reader, attributes in self._readers():
+            yield from _timing(reader.hold, attributes)
+
+    def _received(self) -> Observations:
+        return [metrics.Observation(channel.received, of) for channel, of in self._channels()]
 
     def _delivered(self) -> Observations:
-        for channel, attributes in self._channels():
-            for reader in channel.readings():
-                labels = attributes | {"surface": reader.label or ""}
-                yield metrics.Observation(reader.delivered, labels)
+        return [metrics.Observation(reader.delivered, of) for reader, of in self._readers()]
 
     def _dropped(self) -> Observations:
-        for channel, attributes in self._channels():
-            for reader in channel.readings():
-                labels = attributes | {"surface": reader.label or ""}
-                yield metrics.Observation(reader.dropped, labels)
+        return [metrics.Observation(reader.dropped, of) for reader, of in self._readers()]
 
 
 def _observe(

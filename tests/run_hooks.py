@@ -23,7 +23,7 @@ MARK: Final = "realtime"
 REALTIME: Final = "the tests of real-time media"  # one scope of the scheduler
 
 
-# How long an example takes is no fault, and the same examples come in every run;
+# A slow example is not a fault, and every run has the same examples;
 # `--hypothesis-profile explore` looks for others.
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("tests", settings.get_profile("explore"), derandomize=True)

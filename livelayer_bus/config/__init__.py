@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from .load import FILE_NAME, Config, load_config
-from .reading import convert, read_agents, read_document
+from .reading import convert, read_document
 from .registry import InstalledSurface, SurfaceFactory, installed_surfaces, load_surface
 from .secrets import Environment, Text, reveal
-from .tables import (
-    AgentTable,
-    Body,
-    EndpointHead,
-    EndpointTable,
-    RateTable,
-    ReconnectTable,
-    SessionTable,
-    SurfaceTable,
-    Table,
-    TokenTable,
-)
+from .tables import Head, ReconnectTable, SessionTable, SurfaceTable, Table, TokenTable
 
 __all__ = [
     "FILE_NAME", "Config", "load_config", "SessionTable", "ReconnectTable", "SurfaceTable",
@@ -25,6 +14,5 @@ __all__ = [
     # Installed surfaces
     "InstalledSurface", "SurfaceFactory", "installed_surfaces", "load_surface",
     # For distributions that read tables of their own from the same file
-    "Table", "Text", "Environment", "reveal", "convert", "read_document", "read_agents",
-    "AgentTable", "EndpointTable", "EndpointHead", "Body", "RateTable",
+    "Table", "Head", "Text", "Environment", "reveal", "convert", "read_document",
 ]  # fmt: skip

@@ -1,27 +1,9 @@
 """`livelayer.toml`: which agent, with whose token, on which surfaces.
 
-    agent_id = "agt_abc123"
-
-    [tokens]
-    kind = "local-keys"                        # or: literal, session-endpoint, token-endpoint
-    url = "wss://rooms.example.com"
-    api_key = { env = "LIVEKIT_API_KEY" }      # any text of [tokens] and of options may be
-    api_secret = { env = "LIVEKIT_API_SECRET" }  # taken from the environment
-
-    [surfaces.panel]                           # one table a surface; its name is the key
-    plugin = "console"                         # the key itself, if not given
-    capabilities = ["navigate", "scroll"]
-    on_fault = "restart"
-    options = { }                              # keywords for the plugin's factory
-
-    [session]
-    resume_window = 300.0
-    reconnect = { attempts = 12 }              # or false
-
-`livelayer serve` reads the tables [agents.<id>] and [endpoint] of the same file: see
-`livelayer_web.endpoint`.
-
-An unknown key is an error: a misspelt option must not be ignored.
+`livelayer run --help` shows one; `tables.py` has every key. Any text of [tokens] and of a surface's
+options may be taken from the environment: `{ env = "NAME" }`. An unknown key is an error: a
+misspelt option must not be ignored. The tables [agents.<id>] and [endpoint] of the same file are
+for `livelayer serve`, which checks them: see `livelayer_web.endpoint`.
 """
 
 from __future__ import annotations
@@ -39,11 +21,10 @@ from ..session.session import Session
 from ..surfaces.supervision import MountedSurface
 from ..surfaces.surface import Surface, SurfaceFunction
 from ..tokens import LiteralToken, LocalKeys, SessionEndpoint, TokenEndpoint, TokenSource
-from .reading import convert, read_agents, read_document, read_surface, read_tokens
+from .reading import convert, read_document, read_surface, read_tokens
 from .registry import load_surface
 from .secrets import Environment, reveal
 from .tables import (
-    EndpointTable,
     Head,
     LiteralTokens,
     LocalKeyTokens,
@@ -151,15 +132,13 @@ def load_config(path: str | os.PathLike[str] = FILE_NAME) -> Config:
             names the file, the key and what to do.
     """
     path = Path(path)
-    document = read_document(path)
-    head = convert(document, Head, str(path), "")
+    head = convert(read_document(path), Head, str(path), "")
+    if head.agent_id is msgspec.UNSET:
+        raise ConfigError(f"{path}: agent_id", "is missing: add it")
     surfaces = {
         key: read_surface(table, str(path), f"surfaces.{key}")
         for key, table in head.surfaces.items()
     }
-    # Only the session endpoint uses these tables, but every reader of the file reports a mistake.
-    read_agents(head, str(path))
-    convert(head.endpoint, EndpointTable, str(path), "endpoint")
     return Config(
         path=path,
         agent_id=head.agent_id,

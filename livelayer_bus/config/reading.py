@@ -13,7 +13,7 @@ import msgspec
 from ..errors import ConfigError, MisuseError
 from ..messages.capabilities import check_capabilities
 from .secrets import Text, env_name
-from .tables import AgentTable, Body, Head, SessionEndpointTokens, SurfaceTable, TokenTable
+from .tables import Head, SessionEndpointTokens, SurfaceTable, TokenTable
 
 T = TypeVar("T")
 _UNKNOWN_KEY: Final = re.compile(r"unknown field `([^`]*)`")
@@ -31,14 +31,6 @@ def read_document(path: Path) -> dict[str, Any]:
         raise ConfigError(str(path), "is not UTF-8: save it as UTF-8") from exc
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(str(path), f"is not valid TOML: {exc}") from exc
-
-
-def read_agents(body: Body, file: str) -> dict[str, AgentTable]:
-    """The agents that the session endpoint serves, by id."""
-    return {
-        name: convert(table, AgentTable, file, f"agents.{name}")
-        for name, table in body.agents.items()
-    }
 
 
 def read_tokens(head: Head, file: str) -> TokenTable | None:
@@ -76,6 +68,8 @@ def convert(value: object, kind: type[T], file: str, where: str) -> T:
     """Return `value` as a `kind`; an error names the whole path of the key."""
     try:
         return msgspec.convert(value, kind, dec_hook=_text)
+    except ConfigError as exc:
+        raise ConfigError(f"{file}: {where}.{exc.where}", exc.problem) from exc
     except MisuseError as exc:
         raise ConfigError(f"{file}: {where}", str(exc)) from exc
     except msgspec.ValidationError as exc:

@@ -100,44 +100,10 @@ class SessionTable(Table, frozen=True):
         return given
 
 
-class AgentTable(Table, frozen=True):
-    """An agent that the session endpoint serves, as `[agents.<id>]`."""
-
-    name: str
-    avatar_image_url: str | None = None
-    idle_loop_url: str | None = None
-    dispatch: str | None = None
-    metadata: dict[str, Any] = {}
-
-
-class RateTable(Table, frozen=True):
-    """How often may be asked: `burst` at once, then `per_minute`."""
-
-    per_minute: float
-    burst: int
-
-
-class EndpointTable(Table, frozen=True):
-    """What `livelayer serve` is run with; what is not set keeps the endpoint's own default."""
-
-    url: Text | None = None
-    api_key: Text | None = None
-    api_secret: Text | None = None
-    api_url: Text | None = None
-    keys: dict[str, Text] = {}
-    origins: list[str] | UnsetType = UNSET
-    trusted_proxies: list[str] | UnsetType = UNSET
-    token_seconds: float | UnsetType = UNSET
-    resume_window: float | UnsetType = UNSET
-    max_body: int | UnsetType = UNSET
-    max_session: int | UnsetType = UNSET
-    address_rate: RateTable | UnsetType = UNSET
-    caller_rate: RateTable | UnsetType = UNSET
-
-
-class Body(Table, frozen=True):
+class Head(Table, frozen=True):
     """What any file may hold: one file serves `livelayer run` and `livelayer serve`."""
 
+    agent_id: str | UnsetType = UNSET
     base_url: str | None = None
     control: bool = True
     tokens: dict[str, Any] | None = None
@@ -145,15 +111,3 @@ class Body(Table, frozen=True):
     session: dict[str, Any] = {}
     agents: dict[str, dict[str, Any]] = {}
     endpoint: dict[str, Any] = {}
-
-
-class Head(Body, frozen=True, kw_only=True):
-    """A file for a session: it names its agent."""
-
-    agent_id: str
-
-
-class EndpointHead(Body, frozen=True, kw_only=True):
-    """A file for the endpoint: it may be for a session as well."""
-
-    agent_id: str | None = None

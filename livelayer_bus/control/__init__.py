@@ -6,7 +6,7 @@ says how that is enforced). One request a connection, JSON lines both ways.
 
 from __future__ import annotations
 
-from .client import Tail, find_session, list_sessions, send_message, session_status, tail
+from .client import Tail, find_session, list_sessions, send_message, tail
 from .protocol import SessionStatus
 from .server import serve_control
 from .socket_path import runtime_dir
@@ -15,7 +15,7 @@ __all__ = [
     # In the session's process
     "serve_control",
     # In any other of this user
-    "list_sessions", "find_session", "session_status", "send_message", "tail", "Tail",
+    "list_sessions", "find_session", "send_message", "tail", "Tail",
     "SessionStatus", "runtime_dir",
 ]  # fmt: skip
 

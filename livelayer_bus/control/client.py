@@ -75,18 +75,6 @@ async def find_session(prefix: str | None = None) -> str:
     )
 
 
-async def session_status(session_id: str) -> SessionStatus:
-    """Return the status of a running session.
-
-    Raises:
-        ControlError: it cannot be reached.
-    """
-    reply = await _ask(await _path(session_id), StatusRequest(), ANSWER_SECONDS)
-    if not isinstance(reply, SessionStatus):
-        raise ControlError(session_id, "did not answer with a status", retryable=False)
-    return reply
-
-
 async def send_message(
     session_id: str,
     message: Mapping[str, Any],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import Final, Generic, TypeVar, cast, final
+from typing import Final, Generic, cast, final
 
 from livekit import rtc
 
 from ..errors import BrokenError, ClosedError, MisuseError
 from ..media import AudioFrame, FrameMetadata, VideoFrame
-from ..media.publishing import PublishedTrack, SourceName
+from ..media.publishing import F, PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
 from .errors import broken
 from .listeners import report
@@ -20,7 +20,6 @@ MAX_FPS: Final = 60  # pictures a second; `push` waits so that no burst reaches 
 ANSWER_SECONDS: Final = 10.0  # for the room to take a track, or to let it go; some never answer
 CLOSE_SECONDS: Final = 1.0  # likewise, when the whole room is closed
 
-F = TypeVar("F", AudioFrame, VideoFrame)
 _FEATURES: Final = (
     rtc.FrameMetadataFeature.FMF_USER_TIMESTAMP,
     rtc.FrameMetadataFeature.FMF_FRAME_ID,

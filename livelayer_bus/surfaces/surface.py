@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
+from contextlib import asynccontextmanager
+from typing import Any, Generic, Protocol, Self, TypeAlias, cast, final, overload
 
 from ..bus import Subscription
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
 from ..errors import Lagged, MisuseError, NotSupportedError
 from ..events import CommandReceived, DataReceived, Event, RefusalReason
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
-from ..media.publishing import Lease, MediaSource
+from ..media.publishing import F, Lease, MediaSource
 from ..messages import Command, Message, RawMessage, UserMessage, WireMessage, is_command
 from ..messages.capabilities import Capability
 from ..state import SessionState
 from .commands import CommandRouter
-
-F = TypeVar("F", AudioFrame, VideoFrame)
 
 
 class Surface(Protocol):
@@ -55,28 +53,25 @@ class SurfacePublisher(Generic[F]):
     def muted(self) -> bool:
         return self._publisher.muted
 
-    def acquire(self, owner: str | None = None) -> AbstractAsyncContextManager[Lease[F]]:
+    @asynccontextmanager
+    async def acquire(self, owner: str | None = None) -> AsyncGenerator[Lease[F], None]:
         """Hold it for a block, under the surface's key unless `owner` is given.
 
         Raises:
             SourceBusyError: another owner holds it; the error names it. For the microphone it is a
                 `MicrophoneBusyError`.
         """
-        return self._acquire(owner or self._key)
-
-    def revoke(self) -> None:
-        """End a lease that the surface left behind. Called by its supervisor."""
-        if self._lease is not None:
-            self._lease.revoke()
-
-    @asynccontextmanager
-    async def _acquire(self, owner: str) -> AsyncGenerator[Lease[F], None]:
-        async with self._publisher.acquire(owner) as lease:
+        async with self._publisher.acquire(owner or self._key) as lease:
             self._lease = lease
             try:
                 yield lease
             finally:
                 self._lease = None
+
+    def revoke(self) -> None:
+        """End a lease that the surface left behind. Called by its supervisor."""
+        if self._lease is not None:
+            self._lease.revoke()
 
 
 Taken: TypeAlias = dict[int, tuple[Command | RawMessage, int]]

@@ -16,34 +16,14 @@ from .waiting import PATIENCE, polled, settle
 
 __all__ = [
     # Checks
-    "check_surface",
-    "SurfaceFactory",
-    "check_controlled_session",
-    "SessionFactory",
-    "Provoke",
+    "check_surface", "SurfaceFactory", "check_controlled_session", "SessionFactory", "Provoke",
     # Rooms
-    "ScriptedRooms",
-    "ScriptedRoom",
-    "ScriptedStream",
-    "ScriptedMicrophone",
-    "ScriptedVideoTrack",
-    "ScriptedTokens",
-    "SentPacket",
-    "SentText",
-    "Gate",
+    "ScriptedRooms", "ScriptedRoom", "ScriptedStream", "ScriptedMicrophone", "ScriptedVideoTrack",
+    "ScriptedTokens", "SentPacket", "SentText", "Gate",
     # Time and tasks
-    "ManualClock",
-    "settle",
-    "polled",
-    "PATIENCE",
-    "no_leaked_tasks",
+    "ManualClock", "settle", "polled", "PATIENCE", "no_leaked_tasks",
     # Frames
-    "grey_picture",
-    "marked_picture",
-    "mark_of",
-    "silence",
+    "grey_picture", "marked_picture", "mark_of", "silence",
     # Errors
-    "CheckFailedError",
-    "LeakedTasksError",
-    "ScriptError",
-]
+    "CheckFailedError", "LeakedTasksError", "ScriptError",
+]  # fmt: skip

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final, Generic, TypeVar, final
+from typing import Any, Final, Generic, final
 
 import msgspec
 
 from ..media import AudioFrame, VideoFrame
-from ..media.publishing import SourceName
+from ..media.publishing import F, SourceName
 from ..messages import Message, decode, message_type
 from .gate import Gate
 from .waiting import Signal
 
-F = TypeVar("F", AudioFrame, VideoFrame)
 KEPT: Final = 10_000
 """Records of one kind that are kept; the oldest are dropped first."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Final, TypeVar, cast, final
 
@@ -61,16 +61,3 @@ async def polled(look: Callable[[], T | Awaitable[T]]) -> T:
             if value:
                 return value
             await anyio.sleep(_LOOK)
-
-
-async def every(seconds: float) -> AsyncGenerator[None]:
-    """Pace a source of real-time media, such as a camera; a late step does not shorten the next.
-
-    Never use it to wait for something.
-    """
-    due = anyio.current_time()
-    while True:
-        yield
-        now = anyio.current_time()
-        due = max(due + seconds, now)
-        await anyio.sleep(due - now)

@@ -10,8 +10,8 @@ import pytest
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import LocalKeys
-from livelayer_bus.testing.ports import lasting_port
 from tests.rooms.kit import RealServer, Stage, embedded_stage, nothing_left
+from tests.support import lasting_port
 
 SERVERS = ["embedded", pytest.param("real", marks=pytest.mark.livekit)]
 

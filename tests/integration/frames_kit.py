@@ -15,9 +15,10 @@ from livelayer_bus import Session, SurfaceSession
 from livelayer_bus.media import AudioFrame, VideoFrame, VideoSubscription
 from livelayer_bus.rooms import LiveKitRoom, RoomFactory
 from livelayer_bus.testing import PATIENCE, no_leaked_tasks
-from livelayer_bus.testing.waiting import Signal, every
+from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import RoomAccess, TokenRequest
 from tests.rooms.kit import Speaker, Stage
+from tests.support import every
 
 WIDTH, HEIGHT = 320, 192  # blocks of ten pixels carry the picture's number through the codec
 FPS = 30

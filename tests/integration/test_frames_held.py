@@ -51,7 +51,7 @@ async def test_eight_threads_that_convert_one_frame_share_one_array(stage: Stage
     agent = await stage.agent()
     async with session_in(stage) as session, showing(agent):
         for layout in LAYOUTS:
-            # Maybe the same frame again, but nobody has asked for this layout of it.
+            # Maybe the same frame again, but this layout of it was not asked for yet.
             with anyio.fail_after(PATIENCE), session.video.subscribe() as frames:
                 frame = await anext(frames)
             arrays = await converted(frame, layout)

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 FRAMES = VideoFrame, AudioFrame
 ROUNDS, AT_ONCE = 100, 10  # a thousand mounts
-IN_FLIGHT = 4  # pictures in somebody's hands at the moment of counting
+IN_FLIGHT = 4  # pictures that a reader holds at the moment of counting
 SOUND_KEPT = 30  # stretches of 10 ms, the listener's 200 ms and a few in flight
 
 

@@ -16,9 +16,10 @@ from livelayer_bus import SurfaceSession
 from livelayer_bus.errors import MicrophoneBusyError, SourceBusyError
 from livelayer_bus.media import AudioFrame, VideoFrame
 from livelayer_bus.testing import PATIENCE
-from livelayer_bus.testing.waiting import Signal, every
+from livelayer_bus.testing.waiting import Signal
 from tests.integration.frames_kit import FPS, HEIGHT, WIDTH, number_of, session_in
 from tests.rooms.kit import Stage
+from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 

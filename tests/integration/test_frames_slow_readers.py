@@ -1,4 +1,4 @@
-"""A surface that stalls, and one that never reads: they cost nobody anything but themselves."""
+"""A surface that stalls, and one that never reads: they cost the other surfaces nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.rooms.kit import Stage
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
-FRAMES = 60  # that flow while somebody sleeps
+FRAMES = 60  # that flow while one surface sleeps
 ALIVE = 6  # the newest, one in the hands of each of four surfaces, one on its way in
 SOUND_MS = 200
 
@@ -78,7 +78,7 @@ async def test_a_sleeper_and_one_that_never_reads_cost_the_others_no_picture(
             await asleep_too.wait()
         for watcher in watchers:
             await watcher.sees(1)
-        for watcher in watchers:  # they go on as if nobody slept
+        for watcher in watchers:  # they go on as if no surface slept
             await watcher.sees(FRAMES)
         alarm.set()
         with anyio.fail_after(PATIENCE):

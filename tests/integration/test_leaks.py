@@ -22,7 +22,7 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_bus import LiteralToken, Session, SurfaceSession
 from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE, no_leaked_tasks
-from livelayer_bus.testing.waiting import every
+from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 

@@ -33,8 +33,9 @@ from livelayer_bus.rooms import (
 )
 from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE, polled
-from livelayer_bus.testing.waiting import Signal, every
+from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import RoomAccess
+from tests.support import every
 
 WIDTH, HEIGHT = 64, 48
 ON_BEHALF = {"lk.publish_on_behalf": "agent"}
@@ -282,7 +283,7 @@ async def nothing_left() -> AsyncGenerator[None]:
         return [name for name in names if "_call_in_runner_task" not in name]
 
     # The SDK copies every event into each queue that is subscribed: one left behind grows for ever.
-    # Nobody announces the end of a foreign task.
+    # The end of a foreign task has no event.
     with contextlib.suppress(TimeoutError):
         await polled(lambda: not left() and len(queues._subscribers) <= subscribed)
     assert left() == []

@@ -1,4 +1,4 @@
-"""Borrowing a room that somebody else connected: everything is taken up, nothing is taken away."""
+"""Borrowing a room that the application connected: all of it is read, none of it is changed."""
 
 from __future__ import annotations
 

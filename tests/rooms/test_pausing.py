@@ -1,4 +1,4 @@
-"""A track that nobody reads is paused, stays available, and comes back with a reader."""
+"""A track without readers is paused, stays available, and comes back with a reader."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STRETCH = 15  # pictures, or stretches of sound, that a sender sends while nothi
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Measures how long nobody reads."""
+    """Measures how long there is no reader."""
     return ManualClock()
 
 

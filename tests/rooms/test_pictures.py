@@ -15,8 +15,8 @@ from livelayer_bus.errors import ClosedError
 from livelayer_bus.media import FrameMetadata, VideoFrame
 from livelayer_bus.rooms import PublishedTrack, publishing
 from livelayer_bus.testing import PATIENCE, grey_picture, polled
-from livelayer_bus.testing.waiting import every
 from tests.rooms.kit import Joined, Stage
+from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 

@@ -9,8 +9,9 @@ from livekit import rtc
 
 from livelayer_bus.media import AudioChannel, VideoChannel
 from livelayer_bus.testing import PATIENCE
-from livelayer_bus.testing.waiting import Signal, every
+from livelayer_bus.testing.waiting import Signal
 from tests.rooms.kit import Joined, Stage
+from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 

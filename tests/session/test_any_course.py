@@ -36,7 +36,7 @@ async def breaks(session: SurfaceSession) -> None:
 
 
 class Course:
-    """One session, and somebody who does anything to it at any time."""
+    """One session, and an actor that does anything to it at any time."""
 
     def __init__(self, session: Session, rooms: ScriptedRooms, clock: ManualClock, seed: int):
         self.session = session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import msgspec
 import pytest
@@ -12,10 +12,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from livelayer_bus import events
-from livelayer_bus.events import decode_event, encode_event, packet_payload
+from livelayer_bus.errors import MalformedMessageError
+from livelayer_bus.events import packet_payload
+from livelayer_bus.jsonl import EventLine, LaggedLine, SnapshotLine, decode_line, encode_line
 
 EVENTS: tuple[type[events.Event], ...] = get_args(events.AnyEvent)
 PACKETS = (events.DataReceived, events.DataSent, events.CommandReceived)
+
+
+def encode_event(event: events.Event) -> bytes:
+    return encode_line(EventLine("s:1", 1, 0, "", cast(events.AnyEvent, event)))
+
+
+def decode_event(line: bytes) -> events.AnyEvent:
+    decoded = decode_line(line)
+    assert isinstance(decoded, EventLine)
+    return decoded.event
 
 
 def test_every_event_class_can_be_decoded() -> None:
@@ -33,9 +45,9 @@ def test_every_event_class_can_be_decoded() -> None:
 def test_a_line_gives_back_its_event(cls: type[Any], data: st.DataObject) -> None:
     event = data.draw(st.from_type(cls))
     line = encode_event(event)
-    assert b"\n" not in line
+    assert b"\n" not in line.removesuffix(b"\n")
     assert b"\r" not in line
-    assert json.loads(line)["event"] == cls.__name__
+    assert json.loads(line)["event"]["event"] == cls.__name__
     again = decode_event(line)
     if isinstance(event, PACKETS):
         # White space around the packet's JSON, and line breaks in it, do not survive.
@@ -67,12 +79,12 @@ def test_any_packet_is_kept_byte_for_byte(data: bytes) -> None:
 
 
 @given(st.binary())
-@example(b'{"event":"SurfaceMounted","key":"\xff"}')
+@example(b'{"line":"event","event":{"event":"SurfaceMounted","key":"\xff"}}')
 @example(b"[" * 100_000)
-@example(b'{"event":"DataSent","payload":' + b"[" * 100_000)
-def test_any_line_is_an_event_or_a_decode_error(line: bytes) -> None:
+@example(b'{"line":"event","event":{"event":"DataSent","payload":' + b"[" * 100_000)
+def test_any_line_is_decoded_or_malformed(line: bytes) -> None:
     try:
-        event = decode_event(line)
-    except msgspec.DecodeError:
+        decoded = decode_line(line)
+    except MalformedMessageError:
         return
-    assert isinstance(event, EVENTS)
+    assert isinstance(decoded, EventLine | SnapshotLine | LaggedLine)

@@ -105,7 +105,7 @@ async def test_a_forged_answer_is_counted_and_changes_nothing() -> None:
 async def test_when_nobody_asked_everybody_is_asked_and_one_success_is_enough() -> None:
     async with run_agent(agent(), goes) as harness, also_there(harness, "second") as second:
         await second.until(lambda: "bot_ready" in second.types())
-        # Nobody is linked, and no line is being answered.
+        # No participant is linked, and no line is being answered.
         harness.session.room_io.unset_participant()
         harness.surface.capabilities = frozenset()
         answer = await harness.bridge.command(Navigate("/"))

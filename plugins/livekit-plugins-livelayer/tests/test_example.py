@@ -32,7 +32,7 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "agent_with_bridge.py"
 def example() -> ModuleType:
     spec = importlib.util.spec_from_file_location("agent_with_bridge", EXAMPLE)
     if spec is None or spec.loader is None:
-        pytest.fail(f"{EXAMPLE} is no module")
+        pytest.fail(f"{EXAMPLE} is not a module")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -116,7 +116,7 @@ async def test_every_message_of_a_surface_is_understood() -> None:
         harness.surface.replies["navigate"] = lambda _: None
         for line in golden("from_surface.jsonl")[:-1]:
             await harness.surface.send_bytes(line)
-        # The last one is an answer: it belongs to whoever asked.
+        # The last one is an answer: it belongs to the participant that asked.
         harness.surface.replies["navigate"] = lambda _: json.loads(golden("from_surface.jsonl")[-1])
         answer = await harness.bridge.command(Navigate("/"))
     assert (answer.outcome, answer.surface) == (Outcome.REFUSED, "panel")

@@ -47,7 +47,7 @@ async def until(session: Session, true: Callable[[], bool]) -> None:
 
 
 async def say(harness: AgentHarness, text: str) -> None:
-    """Have somebody else's line answered, and kept in the history."""
+    """Have another participant's line answered, and kept in the history."""
     kept = anyio.Event()
 
     def on_item(event: ConversationItemAddedEvent) -> None:

@@ -1,4 +1,4 @@
-"""A session's surfaces: its fixtures, and a room that somebody is in."""
+"""A session's surfaces: its fixtures, and a room with a participant."""
 
 from __future__ import annotations
 

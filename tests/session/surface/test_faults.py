@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 import anyio
+import msgspec
 import pytest
 
 from livelayer_bus.errors import SurfaceFailedError
@@ -15,8 +16,6 @@ from livelayer_bus.events import (
     SurfaceDidNotStop,
     SurfaceFailed,
     SurfaceUnmounted,
-    decode_event,
-    encode_event,
 )
 from livelayer_bus.media import VideoWriter
 from livelayer_bus.session import Session
@@ -334,8 +333,7 @@ async def test_whatever_a_surface_raises_is_an_event_that_json_can_carry(
         failed = await anext(failures)
     assert (failed.error, surface.status) == (told, "failed")
     assert caught.value.__cause__ is fault
-    again = decode_event(encode_event(failed))
-    assert again == failed
+    assert msgspec.json.decode(msgspec.json.encode(failed), type=SurfaceFailed) == failed
 
 
 async def test_a_fault_is_logged_with_its_stack_but_not_with_its_text(

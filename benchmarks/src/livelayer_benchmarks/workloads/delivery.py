@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import secrets
+import socket
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Final, final
+from typing import Annotated, Final, final
 
 import msgspec
 
 from livelayer_bus import LivelayerError, Session
 from livelayer_bus.messages import RawMessage
-from livelayer_bus.testing.ports import lasting_port
 
 from .. import harness
 
@@ -27,6 +28,8 @@ PART_SECONDS: Final = 300.0  # for a process to begin, for a recovery, for the l
 UNTROUBLED: Final = 0.5  # seconds of sending between a recovery and the next kill
 LOOK: Final = 0.05  # seconds between two looks
 KIND: Final = "bench_delivery"
+PORTS: Final = range(20_000, 30_000)
+"""Outside the range from which systems choose: while the server is down, the port stays free."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -44,22 +47,22 @@ class Plan(msgspec.Struct, frozen=True):
 class Case(msgspec.Struct, frozen=True):
     """One kind of server, one kind of kill, with or without confirmation."""
 
-    server: str
-    killed: str
-    confirm: bool
-    kills: int
-    sent: int
-    acknowledged: int
+    server: Annotated[str, harness.Column()]
+    killed: Annotated[str, harness.Column()]
+    confirm: Annotated[bool, harness.Column()]
+    kills: Annotated[int, harness.Column()]
+    sent: Annotated[int, harness.Column()]
+    acknowledged: Annotated[int, harness.Column()]
     """`send_data` returned."""
-    delivered: int
+    delivered: Annotated[int, harness.Column()]
     """An agent got it."""
-    lost: int
+    lost: Annotated[int, harness.Column()]
     """Acknowledged, but no agent got it."""
-    doubled: int
+    doubled: Annotated[int, harness.Column()]
     """One agent got it twice."""
-    errors: dict[str, int]
+    errors: Annotated[dict[str, int], harness.Column()]
     """Typed errors of those that were not acknowledged, by name."""
-    recovery: float
+    recovery: Annotated[float, harness.Column()]
     """Seconds from a kill until a message arrived that was sent after it; median."""
 
 
@@ -74,10 +77,18 @@ class Job(msgspec.Struct, frozen=True):
     plan: Plan
 
 
+class Keys(msgspec.Struct, frozen=True):
+    """What the server accepts, and where."""
+
+    key: str
+    secret: str
+    port: int
+
+
 class PartJob(msgspec.Struct, frozen=True):
     """What one server or agent is to do, once its predecessor is gone."""
 
-    keys: harness.Keys
+    keys: Keys
     room: harness.RoomRef
     identity: str
     after: int
@@ -190,8 +201,8 @@ class _Processes:
     def __init__(self, job: Job, on_got: Callable[[int, int], None]) -> None:
         self._job = job
         self._on_got = on_got
-        self._keys = harness.Keys("bench", secrets.token_urlsafe(32), lasting_port())
-        self._media = lasting_port(), lasting_port()
+        self._keys = Keys("bench", secrets.token_urlsafe(32), _free_port())
+        self._media = _free_port(), _free_port()
         address = f"ws://127.0.0.1:{self._keys.port}"
         self.room = harness.new_room(harness.Server(address, self._keys.key, self._keys.secret))
         self._agents = 0
@@ -344,6 +355,17 @@ class _Trial:
         )
 
 
+def _free_port() -> int:
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError(f"no port of {PORTS} is free")
+
+
 async def _until(ready: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not ready() and time.monotonic() < deadline:  # noqa: ASYNC110 - of other processes
@@ -351,47 +373,35 @@ async def _until(ready: Callable[[], bool], seconds: float) -> bool:
     return ready()
 
 
-async def attempt(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
+async def attempt(job: Job) -> Case:
     """Try one case."""
-    del ended
-    send(await _Trial(job).run())
+    return await _Trial(job).run()
 
 
-def run(plan: Plan, url: str | None = None) -> harness.Result[Plan, Case]:
-    """Kill servers of our own; one at `url` is not ours to kill."""
-    del url
+def run(plan: Plan, url: str | None, rivals: list[harness.Rival]) -> harness.Measured:
+    """Kill servers of our own."""
+    del url, rivals
     real = os.environ.get("LIVEKIT_SERVER", "")
-    about = harness.environment("both" if real else "embedded", packages=["livekit-agents"])
     cases: list[Case] = []
     for binary in ("", real) if real else ("",):
         for killed, kills in (("server", plan.server_kills), ("agent", plan.agent_kills)):
             for confirm in plan.confirm:
                 job = Job(binary, killed, confirm, kills, plan)
-                seconds = (kills + 3) * PART_SECONDS
-                cases.append(harness.ask(attempt, job, Case, seconds))
+                cases.append(harness.ask(attempt, job, (kills + 3) * PART_SECONDS))
     ours = [case for case in cases if case.confirm]
     goals = [
         harness.at_most("confirmed messages lost", 0, sum(case.lost for case in ours), ""),
         harness.at_most("confirmed messages doubled", 0, sum(case.doubled for case in ours), ""),
     ]
-    skipped = {} if real else {"the real server": "LIVEKIT_SERVER does not name its binary"}
-    return harness.Result(environment=about, plan=plan, cases=cases, goals=goals, skipped=skipped)
+    return harness.Measured(cases, goals)
 
-
-_COLUMNS = (
-    "server", "killed", "confirm", "kills", "sent", "acknowledged", "delivered", "lost", "doubled",
-    "errors", "recovery",
-)  # fmt: skip
 
 AREA = harness.Area(
+    name="delivery",
     plan=Plan(),
     quick=Plan(server_kills=2, agent_kills=1),
     run=run,
-    tables=(
-        harness.Table(
-            "messages while the server or the agent is killed (recovery: s, median)",
-            tuple(harness.Column(name, name) for name in _COLUMNS),
-        ),
-    ),
+    tables=(harness.Table("messages while server or agent is killed (recovery: s, median)", Case),),
     server="none",
+    packages=("livekit-agents",),
 )

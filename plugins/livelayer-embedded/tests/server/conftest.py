@@ -17,8 +17,7 @@ from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE
-from livelayer_bus.testing.ports import lasting_port
-from livelayer_bus.testing.waiting import every
+from tests.support import every, lasting_port
 
 LEAVE_SECONDS = 5.0
 

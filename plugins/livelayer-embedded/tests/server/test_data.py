@@ -11,7 +11,7 @@ import pytest
 from livekit import rtc
 
 from livelayer_bus.testing import PATIENCE, settle
-from livelayer_bus.testing.waiting import every
+from tests.support import every
 
 from .conftest import Join, Server
 

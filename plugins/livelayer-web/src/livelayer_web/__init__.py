@@ -3,8 +3,8 @@
 from .http import GuardStatistics, PortTakenError, Rate
 from .media import MediaSettings, MediaStatistics, Quality
 from .network_policy import NetworkPolicy
-from .options import Agent
 from .session_pool import SessionPoolStatistics, SessionsOnDemand
+from .session_view import Agent
 from .statistics import (
     CommandStatistics,
     MessageStatistics,
@@ -56,6 +56,7 @@ __all__ = [
     "SessionPoolStatistics",
 ]
 
+# Not the records: msgspec reads their annotations in the module that they name.
 for _public in (
     WebSurface,
     SessionsOnDemand,

@@ -7,30 +7,19 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from .options import Agent
 from .pages import Reason
+from .session_view import Agent
 from .viewers import PageInfo, Wants
 
 _Key = Annotated[str, Meta(max_length=256)]
 _Id = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
-class PageBody(msgspec.Struct, frozen=True):
-    """A page's address and title, as the page reports them."""
-
-    url: Annotated[str, Meta(max_length=4096)] = ""
-    title: Annotated[str, Meta(max_length=1024)] = ""
-
-    def info(self) -> PageInfo:
-        """The same, for the application."""
-        return PageInfo(self.url, self.title)
-
-
 class JoinBody(msgspec.Struct, frozen=True):
     """`POST viewers`."""
 
     previous: _Key | None = None
-    page: PageBody | None = None
+    page: PageInfo | None = None
 
 
 class BeatBody(msgspec.Struct, frozen=True):
@@ -38,7 +27,7 @@ class BeatBody(msgspec.Struct, frozen=True):
 
     wants: Wants | None = None
     used: bool = False
-    page: PageBody | None = None
+    page: PageInfo | None = None
 
 
 class MessageBody(msgspec.Struct, frozen=True):

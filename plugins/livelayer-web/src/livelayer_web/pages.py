@@ -13,9 +13,8 @@ from livelayer_bus.messages import RawMessage, RefusalReason, encode
 from livelayer_bus.surfaces import CommandRouter, RoutedCommand, SurfaceCommands, SurfaceSession
 from livelayer_bus.tasks import TaskOwner
 
-from .events import command_frame
-from .problems import unknown_command
-from .stream import EventStream
+from .http import Problem
+from .stream import EventStream, command_frame
 from .viewers import Viewer, Viewers
 
 PATIENCE: Final = 2.0
@@ -113,7 +112,8 @@ class Pages:
         """
         routed = self._router.find(number, viewer.key)
         if routed is None:
-            raise unknown_command()
+            detail = "this command is settled already, or is another page's"
+            raise Problem(404, "command", detail)
         for reply in replies:
             if (size := len(encode(reply))) > self._max_bytes:
                 raise MessageTooLargeError(size, self._max_bytes)

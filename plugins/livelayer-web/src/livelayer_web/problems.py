@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from livelayer_bus import BrokenError, ClosedError, LivelayerError
 from livelayer_bus.errors import (
     ConnectionLostError,
@@ -49,11 +51,6 @@ def unknown_agent() -> Problem:
     return Problem(404, "agent", "there is no such agent here")
 
 
-def unknown_command() -> Problem:
-    """The command is settled, or was not sent to this page."""
-    return Problem(404, "command", "this command is settled already, or is another page's")
-
-
 def no_media() -> Problem:
     """The page has no media connection to send audio or video over."""
     return Problem(409, "no_media", "there is no media connection that offers it: connect first")
@@ -64,37 +61,30 @@ def not_connecting(error: LivelayerError) -> Problem:
     return Problem(502, "connect", str(error))
 
 
+_OF_SESSION: Final[tuple[tuple[type[LivelayerError], int, str], ...]] = (
+    (OfferError, 400, "sdp"),
+    (MalformedMessageError, 400, "message"),
+    (MessageTooLargeError, 413, "size"),
+    (NotSupportedError, 501, "unsupported"),
+    (MediaFullError, 503, "media"),
+    (MediaUnavailableError, 503, "media"),
+    (BrokenError, 503, "timeout"),
+)
+"""Status and code of what goes wrong between this server and a session; the first one counts."""
+
+
 def problem_of(error: Exception) -> Problem | None:
     """The problem that an exception stands for; None if it is a fault of this server."""
     match error:
         case ViewerTokenError():
             return Problem(401, error.code, str(error), CHALLENGE)
-        case LivelayerError():
-            return _problem_of_session(error)
-        case _:
-            return http.problem_of(error)
-
-
-def _problem_of_session(error: LivelayerError) -> Problem | None:
-    """What went wrong between this server and the session, or its media."""
-    match error:
-        case OfferError():
-            return Problem(400, "sdp", str(error))
-        case MalformedMessageError():
-            return Problem(400, "message", str(error))
         case NotConnectedError() | ConnectionLostError():
             return Problem(409, "not_connected", "the session is not connected to its agent")
         case SourceBusyError():
             return Problem(409, "busy", f"{error.owner} holds the {error.source}")
-        case MessageTooLargeError():
-            return Problem(413, "size", str(error))
-        case NotSupportedError():
-            return Problem(501, "unsupported", str(error))
-        case MediaFullError() | MediaUnavailableError():
-            return Problem(503, "media", str(error), SOON)
         case ClosedError():
             return unmounted()
-        case BrokenError():
-            return Problem(503, "timeout", str(error), SOON)
-        case _:
-            return None
+    for kind, status, code in _OF_SESSION:
+        if isinstance(error, kind):
+            return Problem(status, code, str(error), SOON if status == 503 else None)
+    return http.problem_of(error)

@@ -1,18 +1,21 @@
-"""The routes of docs/protocol.md: functions of a request and a session view."""
+"""The web surface as an ASGI application: the routes of docs/protocol.md, files, a site."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, TypeAlias
 
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from livelayer_bus import LivelayerError
 from livelayer_bus.errors import NotSupportedError
 
+from .assets import site_files, static_files
 from .bodies import (
     AgentBody,
     AnswerBody,
@@ -21,22 +24,36 @@ from .bodies import (
     Joined,
     MessageBody,
     MutedBody,
+    Opened,
     Owner,
 )
-from .http import Problem, answer_json, credential, read_body, read_json
+from .http import Problem, answer_json, credential, json_app, read_body, read_json
 from .media import SourceKind
 from .network_policy import KEY_HEADER
-from .problems import not_connecting, not_granted, unknown_agent, unknown_viewer
+from .problems import (
+    no_token,
+    not_connecting,
+    not_granted,
+    problem_of,
+    unknown_agent,
+    unknown_viewer,
+    unmounted,
+)
+from .session_pool import SessionPool
 from .session_view import SessionView
 from .sources import KINDS
 from .token_format import Grant
+from .tokens import ViewerTokens
 from .viewers import BEAT_SECONDS, SILENCE_SECONDS, Viewer
 
 ViewOf: TypeAlias = Callable[[Request], SessionView]
 """Finds the session view of a request; raises a problem if there is none."""
 Handler: TypeAlias = Callable[[Request, SessionView], Awaitable[ASGIApp]]
+PageHandler: TypeAlias = Callable[[Request, SessionView, Viewer], Awaitable[ASGIApp | None]]
 
-_NOTHING: Final = 204
+BASE: Final = "/livelayer"
+"""The surface's path on a server of its own."""
+
 _ACCEPTED: Final = 202
 
 
@@ -60,6 +77,19 @@ def viewer_of(request: Request, view: SessionView, grant: Grant | None = None) -
     return viewer
 
 
+def _of_page(handler: PageHandler, grant: Grant | None = None, status: int = 204) -> Handler:
+    """Handles requests of a page that has joined, and was granted `grant`.
+
+    Without an answer of its own, the answer is `status`.
+    """
+
+    async def handle(request: Request, view: SessionView) -> ASGIApp:
+        answer = await handler(request, view, viewer_of(request, view, grant))
+        return answer if answer is not None else Response(status_code=status)
+
+    return handle
+
+
 # Being there ----------------------------------------------------------------------------------
 
 
@@ -67,7 +97,7 @@ async def _join(request: Request, view: SessionView) -> Response:
     body = await read_json(request, JoinBody)
     viewer, key = view.join(key_of(request), body.previous)
     if body.page is not None:
-        viewer.page = body.page.info()
+        viewer.page = body.page
     options, session = view.options, view.session
     joined = Joined(
         key=key,
@@ -86,25 +116,21 @@ async def _join(request: Request, view: SessionView) -> Response:
     return answer_json(joined, 201)
 
 
-async def _leave(request: Request, view: SessionView) -> Response:
-    view.viewers.leave(viewer_of(request, view))
-    return Response(status_code=_NOTHING)
+async def _leave(request: Request, view: SessionView, viewer: Viewer) -> None:
+    view.viewers.leave(viewer)
 
 
-async def _beat(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view)
+async def _beat(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, BeatBody)
     if body.page is not None:
-        viewer.page = body.page.info()
+        viewer.page = body.page
     if body.wants is not None:
         view.want(viewer, body.wants)
     if body.used and "talk" in viewer.grants:
         view.use(viewer)
-    return Response(status_code=_NOTHING)
 
 
-async def _events(request: Request, view: SessionView) -> ASGIApp:
-    viewer = viewer_of(request, view, "watch")
+async def _events(request: Request, view: SessionView, viewer: Viewer) -> ASGIApp:
     return view.stream(viewer, request.headers.get("last-event-id") or None)
 
 
@@ -141,27 +167,22 @@ async def _end_whep(request: Request, view: SessionView) -> Response:
     if not viewer.silent and viewer_of(request, view) is not viewer:
         raise not_granted("end another page's connection")
     await connection.aclose()
-    return Response(status_code=_NOTHING)
+    return Response(status_code=204)
 
 
-async def _take(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view, "talk")
+async def _take(request: Request, view: SessionView, viewer: Viewer) -> Response:
     owner = await view.sources.take(viewer, _kind_of(request))
     view.use(viewer)
     return answer_json(Owner(owner))
 
 
-async def _mute(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view, "talk")
+async def _mute(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, MutedBody)
     view.sources.mute(viewer, _kind_of(request), body.muted)
-    return Response(status_code=_NOTHING)
 
 
-async def _give_back(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view, "talk")
+async def _give_back(request: Request, view: SessionView, viewer: Viewer) -> None:
     await view.sources.give_back(viewer, _kind_of(request))
-    return Response(status_code=_NOTHING)
 
 
 def _kind_of(request: Request) -> SourceKind:
@@ -174,39 +195,30 @@ def _kind_of(request: Request) -> SourceKind:
 # Talking ----------------------------------------------------------------------------------------
 
 
-async def _message(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view, "talk")
+async def _message(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, MessageBody, "message")
     view.use(viewer)
     await view.messages.send(body.id, body.message)
-    return Response(status_code=_ACCEPTED)
 
 
-async def _answer(request: Request, view: SessionView) -> Response:
-    viewer = viewer_of(request, view, "talk")
+async def _answer(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, AnswerBody)
     number: int = request.path_params["number"]
     await view.pages.answer(viewer, number, body.ok, body.reason, body.replies)
-    return Response(status_code=_NOTHING)
 
 
-async def _connect(request: Request, view: SessionView) -> Response:
-    viewer_of(request, view, "control")
+async def _connect(request: Request, view: SessionView, viewer: Viewer) -> None:
     try:
         await view.session.connect()
     except LivelayerError as exc:
         raise not_connecting(exc) from exc
-    return Response(status_code=_ACCEPTED)
 
 
-async def _disconnect(request: Request, view: SessionView) -> Response:
-    viewer_of(request, view, "control")
+async def _disconnect(request: Request, view: SessionView, viewer: Viewer) -> None:
     await view.session.disconnect()
-    return Response(status_code=_ACCEPTED)
 
 
-async def _switch(request: Request, view: SessionView) -> Response:
-    viewer_of(request, view, "control")
+async def _switch(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, AgentBody)
     if body.agent_id not in {agent.id for agent in view.options.agents}:
         raise unknown_agent()
@@ -216,26 +228,25 @@ async def _switch(request: Request, view: SessionView) -> Response:
         raise
     except LivelayerError as exc:
         raise not_connecting(exc) from exc
-    return Response(status_code=_ACCEPTED)
 
 
 # The table --------------------------------------------------------------------------------------
 
 _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/viewers", _join),
-    ("DELETE", "/viewers/me", _leave),
-    ("POST", "/viewers/me/beat", _beat),
-    ("GET", "/events", _events),
+    ("DELETE", "/viewers/me", _of_page(_leave)),
+    ("POST", "/viewers/me/beat", _of_page(_beat)),
+    ("GET", "/events", _of_page(_events, "watch")),
     ("POST", "/whep", _whep),
     ("DELETE", "/whep/{connection}", _end_whep),
-    ("PUT", "/sources/{kind}", _take),
-    ("PATCH", "/sources/{kind}", _mute),
-    ("DELETE", "/sources/{kind}", _give_back),
-    ("POST", "/messages", _message),
-    ("POST", "/commands/{number:int}", _answer),
-    ("POST", "/control/connect", _connect),
-    ("POST", "/control/disconnect", _disconnect),
-    ("POST", "/control/agent", _switch),
+    ("PUT", "/sources/{kind}", _of_page(_take, "talk")),
+    ("PATCH", "/sources/{kind}", _of_page(_mute, "talk")),
+    ("DELETE", "/sources/{kind}", _of_page(_give_back, "talk")),
+    ("POST", "/messages", _of_page(_message, "talk", _ACCEPTED)),
+    ("POST", "/commands/{number:int}", _of_page(_answer, "talk")),
+    ("POST", "/control/connect", _of_page(_connect, "control", _ACCEPTED)),
+    ("POST", "/control/disconnect", _of_page(_disconnect, "control", _ACCEPTED)),
+    ("POST", "/control/agent", _of_page(_switch, "control", _ACCEPTED)),
 )
 
 
@@ -270,3 +281,63 @@ class _Endpoint:
         view = self._view_of(request)
         response = await view.serve(lambda: handler(request, view))
         await response(scope, receive, send)
+
+
+# The applications -------------------------------------------------------------------------------
+
+
+def surface_app(
+    view: Callable[[], SessionView | None], pool: SessionPool | None, tokens: ViewerTokens | None
+) -> Starlette:
+    """Every route of docs/protocol.md, to be mounted at a base path.
+
+    Args:
+        view: returns the view of the mounted session; None while none is mounted.
+        pool: the sessions on demand, if the application has them.
+        tokens: verifies pages; None: every page may join.
+    """
+
+    def mounted(request: Request) -> SessionView:
+        found = view()
+        if found is None:
+            raise unmounted()
+        return found
+
+    routes: list[BaseRoute] = [*session_routes(mounted), Mount("/js", static_files())]
+    if pool is not None:
+        routes += _pool_routes(pool, tokens)
+    return json_app(routes, problem_of)
+
+
+def site_app(surface: Starlette, site: Path) -> Starlette:
+    """The surface at `/livelayer`, and a site around it.
+
+    Raises:
+        MisuseError: the site's folder does not exist.
+    """
+    return json_app([Mount(BASE, surface), Mount("/", site_files(site))], problem_of)
+
+
+def _pool_routes(pool: SessionPool, tokens: ViewerTokens | None) -> list[BaseRoute]:
+    async def open_session(request: Request) -> Response:
+        body = await read_json(request, AgentBody)
+        pool.check(body.agent_id)
+        if tokens is None:
+            name, _ = await pool.open(body.agent_id, None)
+            return answer_json(Opened(f"sessions/{name}"), 201)
+        token = key_of(request)
+        if token is None:
+            raise no_token()
+        claims = tokens.verify(token, f"agent:{body.agent_id}")
+        name, session_id = await pool.open(body.agent_id, claims.token_id)
+        fresh = tokens.issue(session_id, claims.grants)
+        return answer_json(Opened(f"sessions/{name}", fresh), 201)
+
+    def opened(request: Request) -> SessionView:
+        return pool.find(request.path_params["session"])
+
+    inner: ASGIApp = json_app([*session_routes(opened), Mount("/js", static_files())], problem_of)
+    return [
+        Route("/sessions", open_session, methods=["POST"]),
+        Mount("/sessions/{session}", inner),
+    ]

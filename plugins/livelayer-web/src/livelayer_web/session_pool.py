@@ -18,9 +18,8 @@ from livelayer_bus.messages import Capability, check_capabilities
 from livelayer_bus.surfaces import SurfaceSession
 
 from .http import Problem
-from .options import SurfaceMemory, ViewOptions
 from .problems import full, not_connecting, unknown_agent, unmounted
-from .session_view import SessionView
+from .session_view import SessionView, SurfaceMemory, ViewOptions
 
 logger = logging.getLogger(__name__)
 KEY: Final = "web"

@@ -1,31 +1,67 @@
-"""One mounted session and its pages."""
+"""One mounted session and its pages: the options of a view, what outlives it, and the view."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import count
 from typing import Final, TypeVar, final
 
 import anyio
 import anyio.abc
+import msgspec
 
 from livelayer_bus import ClosedError
+from livelayer_bus.clock import Clock
 from livelayer_bus.surfaces import SurfaceSession
 
-from .events import Bye, Info
 from .http.server import server_is_shutting_down
-from .media import Media, MediaConnection
-from .messages import Messages
-from .options import SurfaceMemory, ViewOptions
+from .media import Media, MediaConnection, MediaSettings
+from .messages import MessageMemory, Messages
 from .pages import Pages
 from .problems import full, no_token, unmounted
+from .resume_store import ResumeStore
 from .sources import Sources, Work
-from .stream import EventStream
+from .stream import Bye, EventStream, Info, ShownQuality
 from .token_format import GRANTS, Grant
+from .tokens import ViewerTokens
 from .viewers import BEAT_SECONDS, Viewer, ViewerInfo, Viewers, Wants
 
 T = TypeVar("T")
+
+
+class Agent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An agent that pages may switch the session to."""
+
+    id: str
+    name: str
+    role: str | None = None
+    avatar_image_url: str | None = None
+
+
+class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of every session view of one surface."""
+
+    clock: Clock
+    tokens: ViewerTokens | None
+    name: str | None
+    """The session's name in viewer tokens; None: its id."""
+    agents: Sequence[Agent]
+    media: MediaSettings
+    max_viewers: int
+    max_message_bytes: int
+
+
+@final
+class SurfaceMemory:
+    """What outlives a restart of the surface; all of it bounded."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.resume_store: Final = ResumeStore(clock)
+        self.messages: Final = MessageMemory()
+        self.numbers: Final = count(1)
+        """Numbers of commands on the wire."""
 
 
 @final
@@ -318,7 +354,8 @@ class SessionView:
 
     def _info(self, viewer: Viewer) -> Info:
         quality = viewer.connection.quality if viewer.connection is not None else None
-        return Info.of(len(self.viewers), self.viewers.active is viewer, quality)
+        shown = ShownQuality(quality.height, quality.bitrate) if quality is not None else None
+        return Info(len(self.viewers), self.viewers.active is viewer, shown)
 
 
 def _apply(wants: Wants, connection: MediaConnection) -> None:

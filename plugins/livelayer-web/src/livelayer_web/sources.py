@@ -136,7 +136,7 @@ class Sources:
         return f"{self._session.key}/{viewer.id}"
 
     async def _hold(self, kind: SourceKind, held: _Held) -> None:
-        publisher = self._publisher(kind)
+        publisher: SurfacePublisher[Any] = getattr(self._session, kind)
         try:
             with held.scope:
                 async with publisher.acquire(self._name(held.viewer)) as lease:
@@ -157,15 +157,6 @@ class Sources:
             if self._held.get(kind) is held:
                 del self._held[kind]
             held.given_back.set()
-
-    def _publisher(self, kind: SourceKind) -> SurfacePublisher[Any]:
-        match kind:
-            case "microphone":
-                return self._session.microphone
-            case "camera":
-                return self._session.camera
-            case "screen":
-                return self._session.screen
 
 
 def _not_held(kind: SourceKind) -> Problem:

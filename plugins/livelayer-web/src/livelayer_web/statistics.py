@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -12,6 +13,8 @@ from .media import MediaStatistics
 from .session_pool import SessionPoolStatistics
 from .session_view import SessionView
 from .tokens import TokenStatistics
+
+T = TypeVar("T")
 
 
 class ViewerStatistics(msgspec.Struct, frozen=True):
@@ -24,7 +27,7 @@ class ViewerStatistics(msgspec.Struct, frozen=True):
     resumed: int
     """Pages that came back as the same viewer."""
     fell_silent: int
-    """Vanished without shutting_down."""
+    """Vanished without leaving."""
     sources: int
     """Microphones, cameras and screens that pages hold."""
 
@@ -75,36 +78,33 @@ class WebStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Pages that may come back."""
 
 
-def viewers_of(views: Iterable[SessionView]) -> ViewerStatistics:
+def viewers_of(views: Iterable[SessionView]) -> ViewerStatistics | None:
     """The pages of these sessions."""
-    all_viewers = [(view.viewers, view.sources) for view in views]
-    return ViewerStatistics(
-        now=sum(len(viewers) for viewers, _ in all_viewers),
-        peak=sum(viewers.peak for viewers, _ in all_viewers),
-        joined=sum(viewers.joined for viewers, _ in all_viewers),
-        resumed=sum(viewers.resumed for viewers, _ in all_viewers),
-        fell_silent=sum(viewers.fell_silent for viewers, _ in all_viewers),
-        sources=sum(len(sources) for _, sources in all_viewers),
-    )
+    pages = [(view.viewers, len(view.sources)) for view in views]
+    rows = [(len(v), v.peak, v.joined, v.resumed, v.fell_silent, held) for v, held in pages]
+    return _total(ViewerStatistics, rows)
 
 
-def streams_of(views: Iterable[SessionView]) -> StreamStatistics:
+def streams_of(views: Iterable[SessionView]) -> StreamStatistics | None:
     """Their event streams."""
-    found = [(s.streams, s.events_written, s.events_missed) for s in views]
-    return StreamStatistics(*(sum(column) for column in zip(*found, strict=True)))
+    rows = [(view.streams, view.events_written, view.events_missed) for view in views]
+    return _total(StreamStatistics, rows)
 
 
-def messages_of(views: Iterable[SessionView]) -> MessageStatistics:
-    """What their pages had to say."""
-    found = [(s.messages.sent, s.messages.repeated, s.messages.failed) for s in views]
-    return MessageStatistics(*(sum(column) for column in zip(*found, strict=True)))
+def messages_of(views: Iterable[SessionView]) -> MessageStatistics | None:
+    """Their pages' messages to the agents."""
+    rows = [(m.sent, m.repeated, m.failed) for m in (view.messages for view in views)]
+    return _total(MessageStatistics, rows)
 
 
-def commands_of(views: Iterable[SessionView]) -> CommandStatistics:
-    """What their agents wanted."""
-    waiting = 0
-    outcomes: Counter[str] = Counter()
-    for view in views:
-        waiting += len(view.pages)
-        outcomes += view.pages.outcomes
-    return CommandStatistics(waiting, dict(outcomes))
+def commands_of(views: Iterable[SessionView]) -> CommandStatistics | None:
+    """The commands of their agents."""
+    pages = [view.pages for view in views]
+    outcomes = sum((one.outcomes for one in pages), Counter[str]())
+    return CommandStatistics(sum(map(len, pages)), dict(outcomes)) if pages else None
+
+
+def _total(kind: Callable[..., T], rows: Iterable[tuple[int, ...]]) -> T | None:
+    """The sum of each column; None without rows."""
+    sums = [sum(column) for column in zip(*rows, strict=True)]
+    return kind(*sums) if sums else None

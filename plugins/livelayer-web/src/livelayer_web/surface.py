@@ -17,15 +17,14 @@ from livelayer_bus import BusyError, MisuseError
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.surfaces import SurfaceSession
 
-from .app import site_app, surface_app
 from .assets import START
 from .http import Guard, serving
 from .media import MediaSettings
 from .network_policy import NetworkLimits, NetworkPolicy, check_reach
-from .options import Agent, SurfaceMemory, ViewOptions
 from .problems import problem_of
+from .routes import site_app, surface_app
 from .session_pool import SessionPool, SessionsOnDemand
-from .session_view import SessionView
+from .session_view import Agent, SessionView, SurfaceMemory, ViewOptions
 from .statistics import WebStatistics, commands_of, messages_of, streams_of, viewers_of
 from .token_format import GRANTS, Grant
 from .tokens import ViewerTokens
@@ -226,10 +225,10 @@ class WebSurface:
         """Its statistics so far."""
         shown = self._views()
         return WebStatistics(
-            viewers=viewers_of(shown) if shown else None,
-            streams=streams_of(shown) if shown else None,
-            messages=messages_of(shown) if shown else None,
-            commands=commands_of(shown) if shown else None,
+            viewers=viewers_of(shown),
+            streams=streams_of(shown),
+            messages=messages_of(shown),
+            commands=commands_of(shown),
             media=tuple(view.media.statistics() for view in shown),
             guard=self._guard.statistics(),
             tokens=self._tokens.statistics() if self._tokens is not None else None,

@@ -39,8 +39,8 @@ class Wants(msgspec.Struct, frozen=True):
 class PageInfo(msgspec.Struct, frozen=True):
     """A page's address and title, as the page reports them."""
 
-    url: str = ""
-    title: str = ""
+    url: Annotated[str, Meta(max_length=4096)] = ""
+    title: Annotated[str, Meta(max_length=1024)] = ""
 
 
 class ViewerInfo(msgspec.Struct, frozen=True):
@@ -97,22 +97,12 @@ class Viewer:
         """Its name for the command router: its id, not its secret key."""
         return self.id
 
-    def on_end(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback()` once at its end, or now if it has ended.
-
-        Returns:
-            A function that removes the callback.
-        """
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Call `callback()` once at its end, or now if it has ended."""
         if self.ended is not None:
             callback()
-            return lambda: None
-        self._on_end.append(callback)
-
-        def remove() -> None:
-            if callback in self._on_end:
-                self._on_end.remove(callback)
-
-        return remove
+        else:
+            self._on_end.append(callback)
 
     def end(self, why: str) -> None:
         """Called by the registry."""
@@ -199,21 +189,18 @@ class Viewers:
         """
         digest = digest_of(key)
         held = self._by_key.get(digest)
-        if held is not None:
-            if held.streams:
-                return self._twin(held.grants, held.token_id, held.last_used)
-            self.leave(held, "replaced")
-        record = self._resume_store.find(digest, self._session_id)
+        record = self._record(held) if held else self._resume_store.find(digest, self._session_id)
         if record is None:
             return None
-        living = {viewer.id: viewer for viewer in self}
-        # It got a new key before and returns with the old one: the answer was lost.
-        if (other := living.get(record.id)) is not None:
-            if other.streams:
-                return self._twin(record.grants, record.token_id, record.used)
-            self.leave(other, "replaced")
-        self.resumed += 1
-        viewer = Viewer(record.id, record.grants, record.token_id, silent=False)
+        # It may have got a new key before, and return with the old one: the answer was lost.
+        there = held or next((viewer for viewer in self if viewer.id == record.id), None)
+        name = record.id
+        if there is not None and there.streams:
+            name = self._new_id()
+        elif there is not None:
+            self.leave(there, "replaced")
+        self.resumed += name == record.id
+        viewer = Viewer(name, record.grants, record.token_id, silent=False)
         viewer.last_used = record.used
         return self._add(viewer)
 
@@ -241,10 +228,7 @@ class Viewers:
             return
         del self._by_key[digest]
         if not viewer.silent and why != "revoked":
-            record = ResumeRecord(
-                self._session_id, viewer.id, viewer.grants, viewer.token_id, viewer.last_used
-            )
-            self._resume_store.remember(digest, record)
+            self._resume_store.remember(digest, self._record(viewer))
         viewer.end(why)
         self._tell_changed()
 
@@ -273,12 +257,10 @@ class Viewers:
                     self.fell_silent += 1
                     self.leave(viewer, "silent")
 
-    def _twin(
-        self, grants: frozenset[Grant], token_id: str | None, used: int
-    ) -> tuple[Viewer, str]:
-        viewer = Viewer(self._new_id(), grants, token_id, silent=False)
-        viewer.last_used = used
-        return self._add(viewer)
+    def _record(self, viewer: Viewer) -> ResumeRecord:
+        return ResumeRecord(
+            self._session_id, viewer.id, viewer.grants, viewer.token_id, viewer.last_used
+        )
 
     def _add(self, viewer: Viewer) -> tuple[Viewer, str]:
         key = secrets.token_urlsafe(32)

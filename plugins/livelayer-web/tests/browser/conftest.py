@@ -58,7 +58,7 @@ class Puppet:
         await self.room.disconnect()
 
     async def met(self) -> None:
-        """Wait until somebody is there who hears it."""
+        """Wait until a participant is there that hears it."""
         active = rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
         with anyio.fail_after(PATIENCE):
             await self._signal.wait_for(
@@ -66,7 +66,7 @@ class Puppet:
             )
 
     async def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message to whoever is in the room."""
+        """Send a message to everyone in the room."""
         await self.room.local_participant.publish_data(json.dumps(message), reliable=True)
 
     async def command(self, message: Mapping[str, Any]) -> dict[str, Any]:

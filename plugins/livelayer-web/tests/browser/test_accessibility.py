@@ -149,7 +149,7 @@ class Keys:
             await self.page.keyboard.press(key)
             here = await self.where()
             if here["mode"] == mode and name in here["name"]:
-                assert here["marked"], f"nobody sees that the focus is on {name}"
+                assert here["marked"], f"nothing shows that the focus is on {name}"
                 assert here["inside"], f"{name} has the focus outside of what is seen"
                 return here
             passed.append(here["name"])

@@ -1,4 +1,4 @@
-"""Whoever is not let in sees nothing and changes nothing, and what an agent says stays words."""
+"""A page without access sees and changes nothing, and what an agent says stays text."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def tokens(time: Time) -> ViewerTokens:
 
 @pytest.fixture
 async def locked(show: Any, tokens: ViewerTokens) -> AsyncGenerator[Any]:
-    """A surface that lets nobody in without a token."""
+    """A surface that admits no page without a token."""
     async with show(agent="puppet", tokens=tokens) as shown:
         await shown.connect()
         yield shown
@@ -168,7 +168,7 @@ async def refused(page: Page, until: Any, code: str) -> None:
     await until(page, f"client.link.phase === 'refused' && client.link.code === '{code}'")
     panel = page.locator("livelayer-avatar").first
     await expect(panel.get_by_text("Not allowed", exact=True).first).to_be_visible()
-    await expect(panel.locator(".curtain .hint")).to_have_text(REFUSALS[code])
+    await expect(panel.locator(".placeholder .hint")).to_have_text(REFUSALS[code])
 
 
 async def test_tokens_let_in_once_in_time_and_until_they_are_revoked(
@@ -207,7 +207,7 @@ async def test_tokens_let_in_once_in_time_and_until_they_are_revoked(
     assert len(surface.viewers()) == 1
     tokens.revoke(tokens.token_id(token))
     await until(page, "client.link.phase === 'refused' && client.link.code === 'revoked'")
-    await expect(page.locator("livelayer-avatar").first.locator(".curtain .hint")).to_have_text(
+    await expect(page.locator("livelayer-avatar").first.locator(".placeholder .hint")).to_have_text(
         "Your access to this conversation has ended."
     )
     assert surface.viewers() == ()
@@ -325,7 +325,7 @@ async def test_a_message_that_is_too_large_is_refused_by_page_and_server(
     assert stage.agent.of("user_message") == []
 
 
-# What is no more than words -------------------------------------------------------------------
+# What is only text ----------------------------------------------------------------------------
 
 
 async def test_markup_from_an_agent_is_shown_as_words_and_nothing_runs(

@@ -227,7 +227,7 @@ async def test_a_second_tab_is_told_who_has_the_microphone(
     notices = second.locator("livelayer-avatar").first.get_by_role("paragraph")
     told = notices.filter(has_text="is in use in another window")
     await expect(told).to_be_visible()
-    assert await second.evaluate("asked") == []  # nobody is asked for what cannot be had
+    assert await second.evaluate("asked") == []  # no permission is asked for a missing device
     await published(stage, "microphone")
 
     await button(first, "Options").click()
@@ -260,7 +260,7 @@ async def test_two_tabs_that_ask_at_once_get_one_owner(
 
 @pytest.fixture(scope="module")
 async def careful(launch: Any) -> Browser:
-    """A browser that allows no device unasked; nobody answers it."""
+    """A browser that asks before it allows a device, and gets no answer."""
     browser: Browser = await launch("--use-fake-device-for-media-stream")
     return browser
 
@@ -341,7 +341,7 @@ async def test_pictures_of_a_person_move_in_the_room(
 
 
 def next_track(room: rtc.Room) -> asyncio.Future[rtc.Track]:
-    """The next track that the agent hears or sees of somebody."""
+    """The next track of a participant that the agent hears or sees."""
     came: asyncio.Future[rtc.Track] = asyncio.get_running_loop().create_future()
     room.once("track_subscribed", lambda track, *_: came.set_result(track))
     return came

@@ -130,7 +130,7 @@ async def test_a_frozen_tab_comes_back_to_its_place(web: Any, page: Page, until:
     await web.connected()
     await until(page, "client.state.agent_active")
     viewer = await page.evaluate("client.joined.viewer")
-    await page.clock.pause_at(await page.evaluate("Date.now() + 100") / 1000)
+    await page.clock.pause_at(await page.evaluate("Date.now() + 2000") / 1000)
     await page.evaluate("document.dispatchEvent(new Event('freeze'))")
     await until_gone(web)
     web.room.transcribes("one", "while it was frozen")

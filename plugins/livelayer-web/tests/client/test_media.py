@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page
 
 from livelayer_bus import MicrophoneChanged
 from livelayer_bus.testing import PATIENCE, grey_picture
-from livelayer_bus.testing.waiting import every
+from tests.support import every
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 

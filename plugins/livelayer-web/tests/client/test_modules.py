@@ -202,7 +202,7 @@ HREFS = [
 async def test_an_address_is_refused_where_python_refuses_it(modules: Page) -> None:
     found = await modules.evaluate(
         """async (hrefs) => {
-  const { safeUrl } = await import("/livelayer/js/page/href.js");
+  const { safeUrl } = await import("/livelayer/js/page/links.js");
   return hrefs.map((href) => safeUrl(href)?.href ?? null);
 }""",
         HREFS,

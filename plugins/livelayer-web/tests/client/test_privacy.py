@@ -34,7 +34,7 @@ class Generated:
     typed: dict[str, str] = field(default_factory=dict[str, str])
     """The values that a script gives to fields, by id."""
     guarded: dict[str, str] = field(default_factory=dict[str, str])
-    """The fields that nobody may fill, with the form that they are in, by name."""
+    """The fields that no agent may fill, with the form that they are in, by name."""
     count: int = 0
 
     def number(self) -> int:

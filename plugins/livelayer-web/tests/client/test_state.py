@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Page
 
 from livelayer_bus import events as e
-from livelayer_bus.events import AgentConfig, Event, TranscriptEntry, encode_event
+from livelayer_bus.events import AgentConfig, Event, TranscriptEntry
 from livelayer_bus.state import SessionState, reduce
 
 pytestmark = pytest.mark.anyio
@@ -81,7 +81,7 @@ async def test_any_course_gives_the_states_that_python_gives(modules: Page) -> N
     dice = random.Random(1869)
     start = SessionState(id="s1", agent_id="agt")
     courses = [[random_event(dice) for _ in range(LENGTH)] for _ in range(COURSES)]
-    wire = [[json.loads(encode_event(event)) for event in course] for course in courses]
+    wire = [[json.loads(msgspec.json.encode(event)) for event in course] for course in courses]
     played = await modules.evaluate(PLAY, [as_json(start), wire])
     for course, states in zip(courses, played, strict=True):
         expected = start

@@ -57,7 +57,7 @@ Make = Callable[..., ASGIApp]
 
 @pytest.fixture
 def make(clock: ManualClock) -> Make:
-    """Makes an endpoint; its LiveKit server is one that nobody answers for, unless given."""
+    """Makes an endpoint; its LiveKit server does not answer, unless one is given."""
 
     def made(
         url: str = "ws://127.0.0.1:9",

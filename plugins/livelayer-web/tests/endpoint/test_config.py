@@ -107,10 +107,14 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, key: str) -> No
     assert "livelayer.toml" in str(caught.value)
 
 
-def test_a_mistake_in_the_endpoints_tables_is_told_to_a_session_too(tmp_path: Path) -> None:
+def test_one_file_serves_both_and_a_mistake_is_told_to_the_command_that_reads_the_table(
+    tmp_path: Path,
+) -> None:
     text = 'agent_id = "a"\nbase_url = "http://x"\n[endpoint]\norigin = []\n'
+    path = write(tmp_path, text)
+    assert load_config(path).agent_id == "a"
     with pytest.raises(ConfigError, match=r"endpoint\.origin"):
-        load_config(write(tmp_path, text))
+        load_endpoint_config(path, {})
 
 
 @pytest.mark.parametrize(

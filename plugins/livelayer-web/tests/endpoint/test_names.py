@@ -1,4 +1,4 @@
-"""Room names: recognised by who gave them, for whom they were given."""
+"""Room names: recognised by their endpoint and the caller they were given to."""
 
 from __future__ import annotations
 

@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator
 from functools import partial
 
 import pytest
-from livelayer_web.testing import Serve, Web, scripted_web
 
 from livelayer_bus.testing import ManualClock
+
+from .scripted import Serve, Web, scripted_web
 
 
 @pytest.fixture(scope="module")

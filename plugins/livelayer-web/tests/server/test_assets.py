@@ -11,11 +11,12 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from livelayer_web.app import site_app, surface_app
 from livelayer_web.assets import site_files
-from livelayer_web.testing import client_of, code_of
+from livelayer_web.routes import site_app, surface_app
 
 from livelayer_bus import MisuseError
+
+from .scripted import client_of, code_of
 
 pytestmark = pytest.mark.anyio
 

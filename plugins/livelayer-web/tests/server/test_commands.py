@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from livelayer_web.pages import PATIENCE as PAGE_PATIENCE
-from livelayer_web.testing import Page, Serve, Web, code_of, until
 
 from livelayer_bus.messages import Navigate, RequestPageContext, ScrollPage
-from livelayer_bus.testing import ScriptedRoom, settle
+from livelayer_bus.testing import ScriptedRoom, polled, settle
+
+from .scripted import Page, Serve, Web, code_of
 
 pytestmark = pytest.mark.anyio
 
@@ -212,5 +213,5 @@ async def test_hundreds_of_commands_at_once_are_each_answered(web: Web) -> None:
             assert await answer(page, command["number"], ok=True) == 204
     statistics = web.surface.statistics().commands
     assert statistics is not None
-    await until(lambda: len(room.sent) == 200)
+    await polled(lambda: len(room.sent) == 200)
     assert statistics.outcomes == {"ok": 200}

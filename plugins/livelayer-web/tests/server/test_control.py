@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 from livelayer_web import Agent
-from livelayer_web.testing import Serve, Web, code_of
 
 from livelayer_bus.errors import ConnectError
 from livelayer_bus.testing import PATIENCE
+
+from .scripted import Serve, Web, code_of
 
 pytestmark = pytest.mark.anyio
 

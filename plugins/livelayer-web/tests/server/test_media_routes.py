@@ -10,11 +10,12 @@ import anyio
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
-from livelayer_web.testing import Page, Serve, Web, code_of, until
 
 from livelayer_bus import Session
 from livelayer_bus.errors import MicrophoneBusyError
-from livelayer_bus.testing import PATIENCE, ScriptedRoom, settle
+from livelayer_bus.testing import PATIENCE, ScriptedRoom, polled, settle
+
+from .scripted import Page, Serve, Web, code_of
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +48,7 @@ async def connect(web: Web, connection: RTCPeerConnection, page: Page | None = N
     await connection.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
     location: str = answer.headers["location"]
     assert location.startswith("whep/")
-    await until(lambda: connection.connectionState == "connected")
+    await polled(lambda: connection.connectionState == "connected")
     return location
 
 
@@ -67,7 +68,7 @@ async def test_a_page_has_one_media_connection_and_it_ends_with_it(web: Web) -> 
         await connect(web, first, page)
         assert [info.connected for info in web.surface.viewers()] == [True]
         location = await connect(web, second, page)
-        await until(lambda: connections(web) == 1)  # the earlier one ended
+        await polled(lambda: connections(web) == 1)  # the earlier one ended
         assert (await page.ask("DELETE", location)).status_code == 204
         assert connections(web) == 0
         assert code_of(await page.ask("DELETE", location)) == (404, "connection")
@@ -75,7 +76,7 @@ async def test_a_page_has_one_media_connection_and_it_ends_with_it(web: Web) -> 
         async with peer() as third:
             await connect(web, third, page)
             await page.leave()
-            await until(lambda: connections(web) == 0)
+            await polled(lambda: connections(web) == 0)
 
 
 async def test_nobody_ends_another_pages_connection(web: Web) -> None:
@@ -100,7 +101,7 @@ async def test_any_whep_player_is_a_viewer_for_as_long_as_it_is_connected(web: W
         while (await events.next("info")).data["viewers"] != 2:
             pass
         assert (await web.http.delete(location)).status_code == 204
-        await until(lambda: len(web.surface.viewers()) == 1)
+        await polled(lambda: len(web.surface.viewers()) == 1)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ async def test_a_lease_ends_with_its_page_its_connection_and_the_surface(
                 await page.ask("DELETE", location)
             case _:
                 await asyncio.wait_for(web.mounted.unmount(), PATIENCE)
-        await until(lambda: web.session.microphone.owner is None)
+        await polled(lambda: web.session.microphone.owner is None)
         assert web.session.screen.owner is None
         async with web.session.microphone.acquire("somebody else"):
             await settle()

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from livelayer_web.messages import MAX_REMEMBERED, MessageMemory
-from livelayer_web.testing import Serve, Web, code_of
 
 from livelayer_bus.testing import PATIENCE, settle
+
+from .scripted import Serve, Web, code_of
 
 pytestmark = pytest.mark.anyio
 

@@ -12,13 +12,14 @@ import pytest
 from livelayer_web import NetworkPolicy, Rate, ViewerTokens, WebSurface
 from livelayer_web.http import Guard, Hosts, Origins, RateLimiter, bucket_of
 from livelayer_web.network_policy import NetworkLimits
-from livelayer_web.testing import Page, Serve, Web, client_of, code_of
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from livelayer_bus import MisuseError
 from livelayer_bus.testing import PATIENCE, ManualClock, settle
+
+from .scripted import Page, Serve, Web, client_of, code_of
 
 pytestmark = pytest.mark.anyio
 

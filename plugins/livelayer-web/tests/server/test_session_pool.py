@@ -12,12 +12,20 @@ import anyio
 import httpx
 import pytest
 from livelayer_web import SessionsOnDemand, ViewerTokens, WebSurface
-from livelayer_web.testing import Page, client_of, code_of, until
 from starlette.types import Receive, Scope, Send
 
 from livelayer_bus import MisuseError, Session
 from livelayer_bus.errors import TokenRefusedError
-from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRooms, no_leaked_tasks, settle
+from livelayer_bus.testing import (
+    PATIENCE,
+    ManualClock,
+    ScriptedRooms,
+    no_leaked_tasks,
+    polled,
+    settle,
+)
+
+from .scripted import Page, client_of, code_of
 
 pytestmark = pytest.mark.anyio
 
@@ -132,7 +140,7 @@ async def test_it_is_closed_a_while_after_its_last_page_has_gone(agency: Agency)
         page = Page(http, again.json())
         await http.delete(f"{base}/viewers/me", headers=page.headers)
         await agency.clock.elapse(LINGER)
-        await until(lambda: not agency.open)
+        await polled(lambda: not agency.open)
         await settle()
         assert code_of(await http.post(f"{base}/viewers", json={})) == (404, "session")
         statistics = surface.statistics().sessions
@@ -144,7 +152,7 @@ async def test_one_that_nobody_joins_is_closed_too(agency: Agency) -> None:
     async with served(agency.surface()) as http:
         await http.post("/sessions", json={"agent_id": "lumi"})
         await agency.clock.elapse(LINGER)
-        await until(lambda: not agency.open)
+        await polled(lambda: not agency.open)
 
 
 async def test_only_the_applications_agents_and_only_so_many(agency: Agency) -> None:
@@ -159,7 +167,7 @@ async def test_only_the_applications_agents_and_only_so_many(agency: Agency) -> 
         full = await http.post("/sessions", json={"agent_id": "lumi"})
         assert code_of(full) == (503, "full")
         await agency.clock.elapse(LINGER)
-        await until(lambda: not agency.open)
+        await polled(lambda: not agency.open)
         await settle()
         assert (await http.post("/sessions", json={"agent_id": "moss"})).status_code == 201
 
@@ -200,7 +208,7 @@ async def test_with_tokens_opening_takes_one_for_the_agent_and_gives_one(agency:
         page = await join(http, base, inner)
         assert page.joined["grants"] == ["talk", "watch"]
         tokens.revoke(tokens.token_id(token))  # ends what it opened
-        await until(lambda: not agency.open)
+        await polled(lambda: not agency.open)
 
 
 async def test_beside_a_session_of_the_applications_own(agency: Agency) -> None:

@@ -12,15 +12,15 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from livelayer_web.events import Info
 from livelayer_web.resume_store import ResumeStore
-from livelayer_web.stream import EventStream
-from livelayer_web.testing import Frame, Serve, Web, parse_frames, until
+from livelayer_web.stream import EventStream, Info
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
 from livelayer_bus.surfaces import SurfaceSession
-from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms, settle
+from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms, polled, settle
+
+from .scripted import Frame, Serve, Web, parse_frames
 
 pytestmark = pytest.mark.anyio
 
@@ -192,7 +192,7 @@ async def test_a_page_that_does_not_read_piles_nothing_up_and_is_cut_off_at_its_
                 f"Authorization: Bearer {page.key}\r\n\r\n"
             )
             await loop.sock_sendall(raw, request.encode())
-            await until(lambda: web.surface.viewers()[0].streaming)
+            await polled(lambda: web.surface.viewers()[0].streaming)
 
             said = written = 0
             while said - written < 64 and said < 5000:
@@ -211,7 +211,7 @@ async def test_a_page_that_does_not_read_piles_nothing_up_and_is_cut_off_at_its_
                     await web.mounted.unmount()
                     assert web.mounted.status == "unmounted"
             # What waited for it in the server's socket is gone, too.
-            await until(lambda: raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0)
+            await polled(lambda: raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0)
 
 
 # Cut anywhere -----------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ import httpx
 import pytest
 from livelayer_web import PortTakenError, WebSurface
 from livelayer_web.http.server import serving
-from livelayer_web.testing import Page, Serve, Web, client_of, code_of, until
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -26,8 +25,11 @@ from livelayer_bus.testing import (
     ScriptedRooms,
     check_surface,
     no_leaked_tasks,
+    polled,
     settle,
 )
+
+from .scripted import Page, Serve, Web, client_of, code_of
 
 pytestmark = pytest.mark.anyio
 
@@ -105,7 +107,7 @@ async def test_closing_the_session_with_open_streams_ends_them(serve: Serve) -> 
 
             for page in pages:
                 group.start_soon(watch, page)
-            await until(lambda: all(info.streaming for info in web.surface.viewers()))
+            await polled(lambda: all(info.streaming for info in web.surface.viewers()))
             await web.session.aclose()
         assert said == ["bye"] * 8
         assert web.mounted.status == "unmounted"

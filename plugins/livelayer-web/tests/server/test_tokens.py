@@ -50,7 +50,7 @@ def tokens(wall: Wall) -> ViewerTokens:
 
 
 def signed(wall: Wall, secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
-    """A token as somebody else signs it."""
+    """A token signed with another key."""
     given = {
         "aud": AUDIENCE,
         "sid": SESSION,

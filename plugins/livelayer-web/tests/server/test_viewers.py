@@ -13,12 +13,13 @@ from livelayer_web.resume_store import (
     ResumeStore,
     digest_of,
 )
-from livelayer_web.testing import Serve, Web, client_of, code_of, until
 from livelayer_web.token_format import GRANTS
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
-from livelayer_bus.testing import ManualClock, ScriptedRooms, no_leaked_tasks, settle
+from livelayer_bus.testing import ManualClock, ScriptedRooms, no_leaked_tasks, polled, settle
+
+from .scripted import Serve, Web, client_of, code_of
 
 pytestmark = pytest.mark.anyio
 
@@ -218,6 +219,6 @@ async def test_a_page_that_was_closed_with_its_socket_is_gone_in_time(web: Web) 
     page = await web.page()
     async with page.events() as events:
         await events.next("snapshot")
-    await until(lambda: not web.surface.viewers()[0].streaming)
+    await polled(lambda: not web.surface.viewers()[0].streaming)
     await web.clock.elapse(SILENCE_SECONDS)
     assert web.surface.viewers() == ()

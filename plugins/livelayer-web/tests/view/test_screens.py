@@ -23,7 +23,7 @@ OVERFLOWS = """() => {
     const box = root.querySelector(".panel").getBoundingClientRect();
     const out = [];
     const scrolls = ".transcript, .fields, .outbox, .events, .menu, .captions, .status";
-    for (const one of root.querySelectorAll("button, textarea, input, p, .status, .curtain")) {
+    for (const one of root.querySelectorAll("button, textarea, input, p, .status, .placeholder")) {
         if (!one.checkVisibility() || one.closest(".unseen")) continue;
         if (one.parentElement.closest(scrolls)) continue;
         const at = one.getBoundingClientRect();

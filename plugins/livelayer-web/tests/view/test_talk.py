@@ -400,7 +400,7 @@ async def test_every_event_streams_into_a_bounded_log(visit: Visit) -> None:
 
 async def test_a_session_that_comes_later_is_found(visit: Visit, enact: Enact) -> None:
     page = await visit(PANEL)
-    await expect(page.locator(".curtain .title")).to_have_text("No session")
+    await expect(page.locator(".placeholder .title")).to_have_text("No session")
     await page.evaluate("() => document.body.append(document.createElement('livelayer-session'))")
     await enact(page, "idle")
     await expect(page.get_by_role("button", name="Talk to Ada")).to_be_visible()

@@ -104,7 +104,7 @@ async def test_keys_alone_open_close_and_move_it(visit: Visit) -> None:
 async def test_a_pointer_carries_it_to_the_nearer_side(visit: Visit) -> None:
     page = await visit(SESSION + WIDGET, scene="listening", reduced_motion="reduce")
     await drag(page, ".bubble", (160, 300))
-    await expect(page.locator(".panel")).to_be_hidden()  # the end of a drag is no click
+    await expect(page.locator(".panel")).to_be_hidden()  # the end of a drag is not a click
     box = await page.locator(".bubble").bounding_box()
     assert box is not None
     assert box["x"] == 16

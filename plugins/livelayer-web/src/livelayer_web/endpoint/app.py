@@ -37,7 +37,7 @@ from ..http import (
     read_json,
     request_line,
 )
-from ..http.problems import CHALLENGE, SOON, malformed_body, too_many
+from ..http.problems import CHALLENGE, SOON, too_many
 from .agents import AgentDirectory, ServedAgent
 from .auth import Auth, Caller
 from .bodies import (
@@ -222,7 +222,7 @@ class _Endpoint:
         wishes = body.room_config.agents if body.room_config is not None else []
         agent = self._agents.find(wishes[0].agent_name) if wishes else self._agents.only
         if agent is None and not wishes:
-            raise malformed_body("there are several agents: name one in room_config.agents")
+            raise Problem(400, "body", "there are several agents: name one in room_config.agents")
         agent = self._agent(request, caller, agent)
         session = {"metadata": wishes[0].metadata} if wishes and wishes[0].metadata else {}
         job = DispatchMetadata(agent.id, False, caller.id, agent.metadata, self._checked(session))
@@ -307,7 +307,8 @@ def _attributes(asked: Mapping[str, str]) -> Mapping[str, str]:
     for name in asked:
         if name.startswith(RESERVED):
             names = " and ".join(RESERVED)
-            raise malformed_body(f"participant_attributes: names with {names} are reserved")
+            detail = f"participant_attributes: names with {names} are reserved"
+            raise Problem(400, "body", detail)
     return asked
 
 

@@ -24,20 +24,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from livelayer_bus.config import (
-    AgentTable,
-    EndpointHead,
-    EndpointTable,
     Environment,
-    RateTable,
+    Head,
+    Table,
     Text,
     convert,
-    read_agents,
     read_document,
 )
 from livelayer_bus.errors import ConfigError
@@ -47,16 +44,38 @@ from ..http import Rate
 from .agents import ServedAgent
 from .app import EndpointSettings
 
-_LIMITS: Final = (
-    "origins",
-    "trusted_proxies",
-    "token_seconds",
-    "resume_window",
-    "max_body",
-    "max_session",
-    "address_rate",
-    "caller_rate",
-)
+
+class AgentTable(Table, frozen=True):
+    """An agent that the session endpoint serves, as `[agents.<id>]`."""
+
+    name: str
+    avatar_image_url: str | None = None
+    idle_loop_url: str | None = None
+    dispatch: str | None = None
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+
+
+class Limits(Table, frozen=True):
+    """Arguments of `EndpointSettings` that a file may set; it checks them."""
+
+    origins: tuple[str, ...] | UnsetType = UNSET
+    trusted_proxies: tuple[str, ...] | UnsetType = UNSET
+    token_seconds: float | UnsetType = UNSET
+    resume_window: float | UnsetType = UNSET
+    max_body: int | UnsetType = UNSET
+    max_session: int | UnsetType = UNSET
+    address_rate: Rate | UnsetType = UNSET
+    caller_rate: Rate | UnsetType = UNSET
+
+
+class EndpointTable(Limits, frozen=True):
+    """What `livelayer serve` is run with; what is not set keeps the endpoint's own default."""
+
+    url: Text | None = None
+    api_key: Text | None = None
+    api_secret: Text | None = None
+    api_url: Text | None = None
+    keys: dict[str, Text] = msgspec.field(default_factory=dict[str, Text])
 
 
 class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,10 +130,13 @@ def load_endpoint_config(
     """
     path = Path(path)
     file = str(path)
-    head = convert(read_document(path), EndpointHead, file, "")
+    head = convert(read_document(path), Head, file, "")
     table = convert(head.endpoint, EndpointTable, file, "endpoint")
-    agents = tuple(_agent(name, entry) for name, entry in read_agents(head, file).items())
-    if not agents and head.agent_id is not None:
+    agents = tuple(
+        _agent(name, convert(entry, AgentTable, file, f"agents.{name}"))
+        for name, entry in head.agents.items()
+    )
+    if not agents and head.agent_id is not UNSET:
         agents = (ServedAgent(id=head.agent_id, config=AgentConfig(head.agent_id)),)
     if not agents:
         raise ConfigError(f"{file}: agents", "no agents: add a table [agents.<id>]")
@@ -139,19 +161,9 @@ def _agent(name: str, entry: AgentTable) -> ServedAgent:
     return ServedAgent(id=name, config=config, dispatch=entry.dispatch, metadata=entry.metadata)
 
 
-def _limits(table: EndpointTable) -> dict[str, Any]:
-    given = {name: getattr(table, name) for name in _LIMITS}
-    return {name: _plain(value) for name, value in given.items() if value is not UNSET}
-
-
-def _plain(value: object) -> object:
-    match value:
-        case RateTable():
-            return Rate(value.per_minute, value.burst)
-        case list():
-            return tuple(value)
-        case _:
-            return value
+def _limits(table: Limits) -> dict[str, Any]:
+    given = {name: getattr(table, name) for name in Limits.__struct_fields__}
+    return {name: value for name, value in given.items() if value is not UNSET}
 
 
 def _revealed(text: Text | None, environ: Environment) -> str | None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from livelayer_bus.messages import MAX_DEPTH, nests_too_deeply
 
-from .problems import malformed_body
+from .problems import Problem
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ async def read_body(request: Request, media_type: str, code: str = "body") -> st
     except UnicodeDecodeError:
         text = ""
     if given != media_type or not text:
-        raise malformed_body(f"send the body as {media_type}", code)
+        raise Problem(400, code, f"send the body as {media_type}")
     return text
 
 
@@ -52,7 +52,7 @@ async def read_json(request: Request, kind: type[T], code: str = "body") -> T:
     try:
         text = data.decode() or "{}"
         if nests_too_deeply(text):
-            raise malformed_body(f"the body nests deeper than {MAX_DEPTH} levels", code)
+            raise Problem(400, code, f"the body nests deeper than {MAX_DEPTH} levels")
         return msgspec.json.decode(text, type=kind)
     except ValueError as exc:
         problem = "the body is not JSON"
@@ -60,7 +60,7 @@ async def read_json(request: Request, kind: type[T], code: str = "body") -> T:
             # msgspec's other messages quote the value.
             fits = str(exc).startswith(("Expected", "Object missing"))
             problem = str(exc) if fits else "the body has a value that is not allowed"
-        raise malformed_body(problem, code) from exc
+        raise Problem(400, code, problem) from exc
 
 
 def answer_json(body: object, status: int = 200) -> Response:

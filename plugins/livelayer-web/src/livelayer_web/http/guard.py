@@ -24,14 +24,12 @@ from livelayer_bus.jsonl import utc
 from .origins import Hosts, Origins, check_list, parse_host, parse_origin, same_origin
 from .problems import (
     CODE,
+    Problem,
     ProblemOf,
-    foreign_host,
-    foreign_origin,
     internal,
     problem_of,
     too_large,
     too_many,
-    too_slow,
 )
 from .rates import RateLimiter
 
@@ -247,7 +245,8 @@ class Guard:
         hosts = headers.getlist("host")
         host = parse_host(hosts[0]) if len(hosts) == 1 else None
         if self._hosts is not None and (host is None or host not in self._hosts):
-            raise foreign_host()
+            detail = "this server does not have that name: add it to allow_hosts"
+            raise Problem(403, "host", detail)
         if origins := headers.getlist("origin"):
             origin = parse_origin(origins[0])
             if len(origins) == 1 and self._origins.allows(origins[0]):
@@ -257,7 +256,8 @@ class Guard:
                 or len(origins) > 1
                 or not (origin and host and same_origin(origin, scope["scheme"], host))
             ):
-                raise foreign_origin()
+                detail = "pages of this origin may not ask: add it to the allowed origins"
+                raise Problem(403, "origin", detail)
         for limiter, bucket in self._limits.buckets(scope):
             if wait := limiter.take(bucket):
                 raise too_many(wait)
@@ -337,7 +337,8 @@ class _Body:
             with anyio.fail_after(self._deadline - anyio.current_time()):
                 message = await self._next()
         except TimeoutError as exc:
-            raise too_slow(BODY_SECONDS) from exc
+            detail = f"the body did not arrive within {BODY_SECONDS:g} s: send it again"
+            raise Problem(408, "slow", detail) from exc
         if self._read > self._limit:
             raise too_large(self._limit)
         return message

@@ -65,26 +65,6 @@ CHALLENGE: Final = {"www-authenticate": 'Bearer realm="livelayer"'}
 SOON: Final = {"retry-after": "2"}
 
 
-def malformed_body(problem: str, code: str = "body") -> Problem:
-    """The body is not what the route takes."""
-    return Problem(400, code, problem)
-
-
-def foreign_host() -> Problem:
-    """The request's `Host` is not a name of this server."""
-    return Problem(403, "host", "this server does not have that name: add it to allow_hosts")
-
-
-def foreign_origin() -> Problem:
-    """The request comes from a page whose origin is not allowed."""
-    return Problem(403, "origin", "pages of this origin may not ask: add it to the allowed origins")
-
-
-def too_slow(seconds: float) -> Problem:
-    """The body did not arrive in time."""
-    return Problem(408, "slow", f"the body did not arrive within {seconds:g} s: send it again")
-
-
 def too_large(limit: int) -> Problem:
     """The body is longer than the limit, in bytes."""
     return Problem(413, "size", f"the body is longer than {limit} bytes: shorten it")

@@ -16,7 +16,7 @@ MAX_BUCKETS: Final = 10_000
 """Buckets in memory at once. Beyond that, the least recently used one is forgotten."""
 
 
-class Rate(msgspec.Struct, frozen=True):
+class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`burst` requests at once, then `per_minute`."""
 
     per_minute: float = 60.0

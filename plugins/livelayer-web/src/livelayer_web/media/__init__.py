@@ -21,16 +21,6 @@ __all__ = [
     "MediaUnavailableError",
 ]
 
-for _public in (
-    Media,
-    MediaConnection,
-    MediaSettings,
-    MediaStatistics,
-    ConnectionStatistics,
-    SourceStatistics,
-    Quality,
-    OfferError,
-    MediaFullError,
-    MediaUnavailableError,
-):
-    _public.__module__ = __name__
+for _name in __all__:
+    if isinstance(_public := globals()[_name], type):
+        _public.__module__ = __name__

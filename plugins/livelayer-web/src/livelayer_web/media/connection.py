@@ -17,7 +17,7 @@ from livelayer_bus.clock import Clock
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.surfaces import Lease
 
-from .aiortc_private import close_peer
+from .aiortc_private import close_peer, forward_reports
 from .downlink import Downlink
 from .quality import Quality
 from .sdp import Offer, OfferError, SourceKind, preferences
@@ -63,12 +63,14 @@ class MediaConnection:
     """
 
     def __init__(
-        self, peer: RTCPeerConnection, downlink: Downlink, clock: Clock, gone: EndCallback
+        self, downlink: Downlink, ice_servers: tuple[str, ...], clock: Clock, gone: EndCallback
     ) -> None:
-        """Made by `answer_offer`; `gone` is called once, at its end."""
+        """Made by `Media`, which then calls `negotiate`; `gone` is called once, at its end."""
         self.id: Final = secrets.token_urlsafe(16)
         self.answer = ""
-        self._peer = peer
+        servers = [RTCIceServer(urls=url) for url in ice_servers]
+        configuration = RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        self._peer = RTCPeerConnection(configuration)
         self._downlink = downlink
         self._sources: dict[SourceKind, Source] = {}
         self._clock = clock
@@ -78,7 +80,7 @@ class MediaConnection:
         self._callbacks: list[Callable[[], None]] = []
         self._negotiating: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
-        peer.on("connectionstatechange", self._state_changed)
+        self._peer.on("connectionstatechange", self._state_changed)
 
     @property
     def connected(self) -> bool:
@@ -137,14 +139,12 @@ class MediaConnection:
         sources: dict[SourceKind, SourceStatistics] = {
             kind: source.statistics() for kind, source in self._sources.items()
         }
-        return ConnectionStatistics(
-            self._downlink.video_statistics(), self._downlink.audio_statistics(), sources
-        )
+        return ConnectionStatistics(*self._downlink.statistics(), sources)
 
     def tick(self, now: float) -> None:
         """Check timeouts and the quality. The hub calls it about once a second."""
         if self._connected:
-            self._downlink.tick(now)
+            self._downlink.follow(now)
         elif now >= self._deadline:
             self.end()
 
@@ -153,10 +153,18 @@ class MediaConnection:
         await asyncio.wait([self.end()])
 
     async def negotiate(self, offer: Offer, *, allow_sources: bool) -> None:
-        """Make the answer. Called once by `answer_offer`."""
+        """Make the answer. On any error, everything is closed.
+
+        Raises:
+            OfferError: aiortc cannot use the offer.
+        """
         making = self._answer(offer, allow_sources=allow_sources)
         self._negotiating = asyncio.create_task(making, name="answer an offer")
-        await asyncio.shield(self._negotiating)
+        try:
+            await asyncio.shield(self._negotiating)
+        except BaseException:
+            await self.aclose()
+            raise
 
     async def _answer(self, offer: Offer, *, allow_sources: bool) -> None:
         for section in offer.sections:
@@ -172,7 +180,7 @@ class MediaConnection:
             transceiver = self._peer.addTransceiver(track, direction=direction)
             transceiver.setCodecPreferences(preferences(section.kind, codecs))
             if section.role == "video":
-                self._downlink.watch_reports(transceiver.sender)
+                forward_reports(transceiver.sender, self._downlink)
             elif section.role != "audio" and allow_sources:
                 self._sources[section.role] = Source(section.role, transceiver.receiver)
         try:
@@ -215,28 +223,3 @@ class MediaConnection:
             # If aioice is cancelled while it opens sockets, it does not close them.
             await asyncio.wait([self._negotiating])
         await close_peer(self._peer)
-
-
-async def answer_offer(
-    offer: Offer,
-    downlink: Downlink,
-    *,
-    allow_sources: bool,
-    ice_servers: tuple[str, ...],
-    clock: Clock,
-    gone: EndCallback,
-) -> MediaConnection:
-    """Make a connection and its answer. On any error, everything is closed.
-
-    Raises:
-        OfferError: aiortc cannot use the offer.
-    """
-    servers = [RTCIceServer(urls=url) for url in ice_servers]
-    peer = RTCPeerConnection(RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-    connection = MediaConnection(peer, downlink, clock, gone)
-    try:
-        await connection.negotiate(offer, allow_sources=allow_sources)
-    except BaseException:
-        await connection.aclose()
-        raise
-    return connection

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Final, final
 
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.rtcrtpsender import RTCRtpSender
 from av import Packet
 
 from livelayer_bus.clock import Clock
 
-from .aiortc_private import forward_reports
 from .audio import AudioEncoding
 from .packets import PacketReader
 from .quality import CodecName, Quality, QualityChoice
@@ -76,31 +74,32 @@ class Downlink:
         source = self._video_reader.source
         return source.quality if isinstance(source, VideoEncoding) else None
 
-    def video_statistics(self) -> PacketReaderStatistics:
-        return self._video_reader.statistics()
-
-    def audio_statistics(self) -> PacketReaderStatistics:
-        return self._audio_reader.statistics()
-
-    def watch_reports(self, sender: RTCRtpSender) -> None:
-        """Adapt to what the page's receiver reports about the video."""
-        forward_reports(sender, self)
+    def statistics(self) -> tuple[PacketReaderStatistics, PacketReaderStatistics]:
+        """The video and the audio that the page was sent."""
+        return self._video_reader.statistics(), self._audio_reader.statistics()
 
     def open(self, now: float) -> None:
         """Begin: the connection stands."""
         self._open = True
-        self._follow(now)
+        self.follow(now)
 
     def want(self, *, video: bool, audio: bool, height: int | None) -> None:
         """See `MediaConnection.want`."""
         self._wants_video, self._wants_audio = video, audio
         now = self._clock.now()
         self._choice.want(height, now=now)
-        self._follow(now)
+        self.follow(now)
 
-    def tick(self, now: float) -> None:
-        """Check whether another quality is due."""
-        self._follow(now)
+    def follow(self, now: float) -> None:
+        """Follow what is wanted now, in the quality that is due."""
+        if not self._open:
+            return
+        self._audio_reader.follow(self._audio if self._wants_audio else None)
+        if self._wants_video and self._codec is not None:
+            quality = self._choice.choose(now)
+            self._video_reader.follow(self._video.encoding(self._codec, quality))
+        else:
+            self._video_reader.follow(None)
 
     def close(self) -> None:
         """Stop for good."""
@@ -123,20 +122,10 @@ class Downlink:
         sent = source.rate if isinstance(source, VideoEncoding) else None
         self._choice.report(now=now, bandwidth=bitrate, sent=sent)
         self._video_reader.bandwidth = self._choice.limit
-        self._follow(now)
+        self.follow(now)
 
     def packets_lost(self, fraction: float) -> None:
         """The fraction of packets lost since the last report."""
         now = self._clock.now()
         self._choice.report(now=now, loss=fraction)
-        self._follow(now)
-
-    def _follow(self, now: float) -> None:
-        if not self._open:
-            return
-        self._audio_reader.follow(self._audio if self._wants_audio else None)
-        if self._wants_video and self._codec is not None:
-            quality = self._choice.choose(now)
-            self._video_reader.follow(self._video.encoding(self._codec, quality))
-        else:
-            self._video_reader.follow(None)
+        self.follow(now)

@@ -13,7 +13,7 @@ from livelayer_bus.errors import BrokenError, BusyError, MisuseError
 from livelayer_bus.surfaces import SurfaceSession
 
 from .audio import AudioEncoding
-from .connection import MediaConnection, answer_offer
+from .connection import MediaConnection
 from .downlink import Downlink
 from .quality import LADDER, Quality
 from .sdp import read_offer
@@ -132,16 +132,10 @@ class Media:
             raise MediaFullError(self._settings.max_connections)
         codec, ladder = read.video_codec, self._settings.ladder
         downlink = Downlink(self._video, self._audio, ladder, codec, self._clock)
+        connection = MediaConnection(downlink, servers, self._clock, self._gone)
         self._answering += 1
         try:
-            connection = await answer_offer(
-                read,
-                downlink,
-                allow_sources=allow_sources,
-                ice_servers=servers,
-                clock=self._clock,
-                gone=self._gone,
-            )
+            await connection.negotiate(read, allow_sources=allow_sources)
         finally:
             self._answering -= 1
         try:

@@ -23,7 +23,6 @@ Role: TypeAlias = Literal["audio", "video"] | SourceKind
 """What a section carries: the agent's audio or video to the page, or a source of the page."""
 
 AUDIO_ROLES: Final[tuple[Role, ...]] = ("audio", "microphone")
-SOURCE_KINDS: Final[tuple[SourceKind, ...]] = ("microphone", "camera", "screen")
 CODECS: Final = frozenset({"audio/opus", "video/vp8", "video/h264"})
 RTX: Final = "video/rtx"
 MAX_BYTES: Final = 64 << 10  # of an offer; Chromium's is 15 KiB

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import final
+import msgspec
 
 from livelayer_bus.media import Timing
 
 from .quality import CodecName, Quality
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PacketReaderStatistics:
+class PacketReaderStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """One viewer's packets so far."""
 
     delivered: int
@@ -29,9 +26,7 @@ class PacketReaderStatistics:
     """How often it switched from one source to another."""
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamStatistics:
+class StreamStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """One encoding so far, over all its runs."""
 
     codec: CodecName
@@ -58,9 +53,7 @@ class StreamStatistics:
     """From a frame's arrival in this process until its packet is offered to the viewers."""
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoStatistics:
+class VideoStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """All encodings that were ever followed, best first within a codec."""
 
     streams: tuple[StreamStatistics, ...]
@@ -71,9 +64,7 @@ class VideoStatistics:
         return sum(stream.running for stream in self.streams)
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioStatistics:
+class AudioStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """The audio encoding so far."""
 
     viewers: int

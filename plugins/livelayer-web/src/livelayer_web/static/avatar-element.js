@@ -2,7 +2,7 @@
 /** `<livelayer-avatar>`: a surface of a session on a page; any number of them share one session. */
 
 import { isShown, parsePatterns, watchPath } from "./page/routes.js";
-import { takesText } from "./view/dom.js";
+import { takesText, upgrade } from "./view/dom.js";
 import "./view/languages/ar.js";
 import "./view/languages/de.js";
 import { DISPLAYS } from "./view/preferences.js";
@@ -18,9 +18,10 @@ export { setStrings };
 
 const PROPERTIES = ["client", "display", "showOn", "hideOn", "teamMembers", "captions", "transcript"];
 
-/** @typedef {import("./view/types.js").Client} Client */
-/** @typedef {import("./view/preferences.js").Display} Display */
-/** @typedef {import("./page/routes.js").Patterns} Patterns */
+/** @import { Message } from "./client/types.js" */
+/** @import { Patterns } from "./page/routes.js" */
+/** @import { Display } from "./view/preferences.js" */
+/** @import { Client } from "./view/types.js" */
 
 /**
  * Attributes: `mode` ("widget", the default, or "embedded"), `persist-key` (empty: not remembered),
@@ -161,7 +162,7 @@ export class LiveLayerAvatar extends HTMLElement {
     await this.#required().sendMessage(text);
   }
 
-  /** @param {object} message */
+  /** @param {Message} message */
   async sendData(message) {
     await this.#required().sendData(message);
   }
@@ -169,7 +170,7 @@ export class LiveLayerAvatar extends HTMLElement {
   // Life cycle ---------------------------------------------------------------------------------
 
   connectedCallback() {
-    this.#upgrade();
+    upgrade(this, PROPERTIES);
     this.#life = new AbortController();
     const { signal } = this.#life;
     const renew = () => this.#surface.schedule();
@@ -194,11 +195,7 @@ export class LiveLayerAvatar extends HTMLElement {
     this.#surface.stop();
   }
 
-  /**
-   * @param {string} name
-   * @param {string | null} _old
-   * @param {string | null} value
-   */
+  /** @param {string} name @param {string | null} _old @param {string | null} value */
   attributeChangedCallback(name, _old, value) {
     if (name === "show-on") this.#showOn = value === null ? null : parsePatterns(value);
     if (name === "hide-on") this.#hideOn = value === null ? null : parsePatterns(value);
@@ -209,16 +206,6 @@ export class LiveLayerAvatar extends HTMLElement {
     if (name === "persist-key" || name === "mode") this.#remember();
     if (name === "display" && value !== null) this.display = /** @type {Display} */ (value);
     this.#surface.schedule();
-  }
-
-  /** Properties that were set before the element was defined. */
-  #upgrade() {
-    for (const name of PROPERTIES) {
-      if (!Object.hasOwn(this, name)) continue;
-      const value = Reflect.get(this, name);
-      Reflect.deleteProperty(this, name);
-      Reflect.set(this, name, value);
-    }
   }
 
   get #widget() {

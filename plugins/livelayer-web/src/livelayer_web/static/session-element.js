@@ -4,11 +4,11 @@
 import { SessionClient } from "./client/client.js";
 import { PageCommands } from "./page/commands.js";
 import { SessionEvents } from "./page/events.js";
+import { upgrade } from "./view/dom.js";
 
-/** @typedef {import("./client/types.js").Message} Message */
-/** @typedef {import("./client/link.js").TokenProvider} TokenProvider */
-/** @typedef {import("./page/commands.js").ContextProvider} ContextProvider */
-/** @typedef {import("./page/commands.js").RouteSource} RouteSource */
+/** @import { TokenProvider } from "./client/link.js" */
+/** @import { Message } from "./client/types.js" */
+/** @import { ContextProvider, RouteSource } from "./page/commands.js" */
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(":host { display: contents }");
@@ -70,7 +70,7 @@ export class LivelayerSession extends HTMLElement {
   }
 
   connectedCallback() {
-    this.#upgrade();
+    upgrade(this, PROPERTIES);
     const { client } = this;
     client.open();
     const options = { bubbles: true, composed: true, detail: { client } };
@@ -84,11 +84,7 @@ export class LivelayerSession extends HTMLElement {
     });
   }
 
-  /**
-   * @param {string} name
-   * @param {string | null} _before
-   * @param {string | null} value
-   */
+  /** @param {string} name @param {string | null} _before @param {string | null} value */
   attributeChangedCallback(name, _before, value) {
     if (this.#client === null) return;
     if (name === "token") this.#client.token = value;
@@ -176,16 +172,6 @@ export class LivelayerSession extends HTMLElement {
     this.#connected = state.id;
     // The outcome is the session's state.
     client.connect().catch(() => {});
-  }
-
-  /** Properties that were set before the element was defined. */
-  #upgrade() {
-    for (const name of PROPERTIES) {
-      if (!Object.hasOwn(this, name)) continue;
-      const value = Reflect.get(this, name);
-      Reflect.deleteProperty(this, name);
-      Reflect.set(this, name, value);
-    }
   }
 }
 

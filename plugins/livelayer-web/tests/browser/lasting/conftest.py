@@ -18,7 +18,7 @@ from livelayer_benchmarks.signals.stamped_video import Painter, read_stamp
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, async_playwright
 
 from livelayer_bus.testing import PATIENCE, polled
-from livelayer_bus.testing.waiting import every
+from tests.support import every
 
 HERE: Final = Path(__file__).parent
 FLAGS: Final = (

@@ -1,4 +1,4 @@
-"""Several tabs are one session and one encode; whoever is gone or does not look costs nothing."""
+"""Several tabs are one session and one encode; a tab that is gone or hidden costs nothing."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def rests(stage: Any) -> None:
 
 
 async def wakes(stage: Any, tab: Any) -> None:
-    """The picture goes on where somebody looks again."""
+    """The picture goes on in a page that is visible again."""
     await tab.playing("bubble")
     await stage.eventually(lambda: len(stage.encoders()) == 1)
     before = await stage.received()

@@ -72,7 +72,7 @@ class Hall:
         self.now_ns = time.monotonic_ns()
 
     async def listener(self) -> PacketReader:
-        """One who follows, once the channel is read: audio from before is for nobody."""
+        """One who follows, once the channel is read: earlier audio is dropped."""
         reader = self.sound.reader()
         reader.follow(self.sound)
         await settle()

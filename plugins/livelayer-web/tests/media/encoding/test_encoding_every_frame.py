@@ -107,7 +107,7 @@ async def test_a_jittery_estimate_does_not_open_encoder_after_encoder(
             choice.report(now=manual_clock.now(), bandwidth=estimate, sent=QUALITY.bitrate)
             viewer.bandwidth = choice.limit
             manual_clock.advance(1 / reports)
-        # Nobody asked for a key frame: each is an encoder that was opened.
+        # No viewer asked for a key frame: each is an encoder that was opened.
         assert 1 < stream.statistics().key_frames <= 1 + most_steps(seconds)
         running.cancel()
         with suppress(asyncio.CancelledError):

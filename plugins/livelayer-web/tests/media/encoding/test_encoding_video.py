@@ -1,4 +1,4 @@
-"""One encode for all viewers, while somebody looks, with real codecs in their threads."""
+"""One encode for all viewers, while there is one, with real codecs in their threads."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from livelayer_bus import Session
 from livelayer_bus.media import AudioFrame, VideoFrame
 from livelayer_bus.surfaces import MountedSurface, SurfaceSession
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, polled
-from livelayer_bus.testing.waiting import every
+from tests.support import every
 
 ADDRESS = "http://localhost/"  # a secure context, answered by the test itself
 SAMPLE_RATE = 48_000
@@ -308,7 +308,7 @@ Until = Callable[[Callable[[], bool]], Awaitable[None]]
 
 @pytest.fixture
 def until() -> Until:
-    """Waits for what nobody announces; a test that waits for ever fails by its time limit."""
+    """Waits for what has no event; a test that waits for ever fails by its time limit."""
 
     async def wait(condition: Callable[[], bool]) -> None:
         await polled(condition)

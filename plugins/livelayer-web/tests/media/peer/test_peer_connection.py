@@ -1,4 +1,4 @@
-"""Connections come about, end, and leave nothing behind, whoever ends them and when."""
+"""Connections open, end, and leave nothing behind, whichever end closes them and when."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Until = Callable[[Callable[[], bool]], Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 async def faults(anyio_backend: object) -> AsyncGenerator[None]:
-    """A task whose exception nobody took fails the test."""
+    """A task whose exception was never retrieved fails the test."""
     told: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: told.append(context))

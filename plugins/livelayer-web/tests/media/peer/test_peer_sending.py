@@ -1,4 +1,4 @@
-"""What is sent follows what is wanted and what the receiver reports; what nobody wants rests."""
+"""What is sent follows what is wanted and what the receiver reports; the rest is not sent."""
 
 from __future__ import annotations
 

@@ -68,10 +68,7 @@ export class LevelTicker {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
 
-  /**
-   * @param {() => number} level
-   * @param {(level: number) => void} tell
-   */
+  /** @param {() => number} level @param {(level: number) => void} tell */
   constructor(level, tell) {
     this.level = level;
     this.tell = tell;

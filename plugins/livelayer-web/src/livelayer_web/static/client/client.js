@@ -5,23 +5,17 @@ import { Heartbeat } from "./heartbeat.js";
 import { CommandReceiver } from "./command-receiver.js";
 import { SessionStore } from "./session-store.js";
 import { Http } from "./http.js";
-import { Lifecycle } from "./lifecycle.js";
-import { Link } from "./link.js";
-import { whenLive } from "./link.js";
+import { watchLifecycle } from "./lifecycle.js";
+import { Link, whenLive } from "./link.js";
 import { LevelTicker } from "./audio-level.js";
 import { Media } from "./media.js";
 import { Outbox, uuid } from "./outbox.js";
 import { SessionLocator } from "./session-locator.js";
-import { TabStorage, tabStorage } from "./tab-storage.js";
+import { TabStorage, storageOf } from "./storage.js";
 import { Speaker } from "./speaker.js";
 import { Sources } from "./sources.js";
-import { ShownSurfaces } from "./shown-surfaces.js";
 
-/** @typedef {import("./types.js").SessionState} SessionState */
-/** @typedef {import("./types.js").SourceKind} SourceKind */
-/** @typedef {import("./types.js").Joined} Joined */
-/** @typedef {import("./types.js").Info} Info */
-/** @typedef {import("./types.js").Message} Message */
+/** @import { Info, Joined, LinkState, Message, SessionState, SourceKind } from "./types.js" */
 
 const MESSAGE = 15_360; // bytes, until the server says otherwise
 const CONNECT = 40; // seconds that connecting may take
@@ -50,8 +44,12 @@ export class SessionClient extends EventTarget {
   #sources;
   #outbox;
   #commands;
-  #lifecycle;
-  #shownSurfaces = new ShownSurfaces();
+  /** @type {AbortController | null} */
+  #lifecycle = null;
+  /** The surfaces shown now, small or large. @type {Set<string>} */
+  #surfaces = new Set();
+  /** The heights of the pictures that surfaces want, in device pixels. @type {Map<string, number>} */
+  #heights = new Map();
   #levelTicker = new LevelTicker(() => this.level, (level) => this.#tell("level", level));
   /** Whether it has resumed what an earlier page of this tab left. */
   #resumed = false;
@@ -64,7 +62,7 @@ export class SessionClient extends EventTarget {
    *   `base`: where the surface is mounted; `token`: a viewer token; `agentId`: open a
    *   session of this page's own with this agent; `storage`: survives a reload (the tab's session storage)
    */
-  constructor({ base = "/livelayer", token = null, agentId = null, storage = tabStorage() } = {}) {
+  constructor({ base = "/livelayer", token = null, agentId = null, storage = storageOf("sessionStorage") } = {}) {
     super();
     const http = new Http(base);
     this.#http = http;
@@ -78,14 +76,14 @@ export class SessionClient extends EventTarget {
       place: (signal, anew, bearer) => locator.find(signal, anew, bearer),
     });
     this.#link.token = token;
-    this.#heartbeat = new Heartbeat(http, () => this.#shownSurfaces.wants, () => this.#link.lost());
+    this.#heartbeat = new Heartbeat(http, () => this.#wants, () => this.#link.lost());
     this.#speaker = new Speaker(this.#storage.read("muted", false), () => this.#tell("speaker"));
     this.#media = new Media(http, {
       changed: () => this.#mediaChanged(),
       sound: (track) => this.#speaker.attach(track),
       source: (kind) => this.#sources.track(kind),
       renewed: () => void this.#sources.renew(),
-      watched: () => this.#shownSurfaces.wants.video,
+      watched: () => this.#wants.video,
     });
     this.#sources = new Sources(http, {
       changed: () => this.#sourcesChanged(),
@@ -98,18 +96,9 @@ export class SessionClient extends EventTarget {
     this.#commands = new CommandReceiver(http, this.#storage, ({ type }, { ok, reason }) =>
       this.#tell("command", { command: type, ok, reason }),
     );
-    this.#lifecycle = new Lifecycle({
-      leave: () => this.#leave(),
-      remember: () => this.#remember(),
-      forget: () => this.#storage.take(),
-      back: () => this.#link.open(),
-      wake: () => this.#wake(),
-      seen: () => this.#heartbeat.soon(),
-      used: () => this.markUsed(),
-    });
   }
 
-  /** @returns {import("./types.js").LinkState} */
+  /** @returns {LinkState} */
   get link() {
     return this.#link.state;
   }
@@ -166,13 +155,14 @@ export class SessionClient extends EventTarget {
       this.#store = new SessionStore(left?.cursor ?? null);
       this.#hint = left?.media ?? false;
     }
-    this.#lifecycle.start();
+    this.#lifecycle ??= this.#watch();
     this.#link.open();
   }
 
   /** Leaves the server; the session continues without this page. */
   close() {
-    this.#lifecycle.stop();
+    this.#lifecycle?.abort();
+    this.#lifecycle = null;
     this.#heartbeat.stop();
     this.#sources.close();
     this.#media.close();
@@ -238,28 +228,39 @@ export class SessionClient extends EventTarget {
    */
   retainVideo(key, { height }) {
     this.retainSurface(key);
-    if (this.#shownSurfaces.retain(key, height)) this.#heartbeat.soon();
+    if (this.#heights.get(key) === height) return;
+    this.#heights.set(key, height);
+    this.#heartbeat.soon();
   }
 
   /** @param {string} key */
   releaseVideo(key) {
-    if (this.#shownSurfaces.release(key)) this.#heartbeat.soon();
+    if (this.#heights.delete(key)) this.#heartbeat.soon();
   }
 
   /** @param {string} key of a surface that is shown, small or large: an automatic connect waits for one */
   retainSurface(key) {
-    if (this.#shownSurfaces.show(key, true)) this.#tell("surfaces");
+    if (this.#surfaces.has(key)) return;
+    this.#surfaces.add(key);
+    this.#tell("surfaces");
   }
 
   /** @param {string} key */
   releaseSurface(key) {
     this.releaseVideo(key);
-    if (this.#shownSurfaces.show(key, false)) this.#tell("surfaces");
+    if (this.#surfaces.delete(key)) this.#tell("surfaces");
   }
 
   /** The surfaces shown now. @returns {ReadonlySet<string>} */
   get surfaces() {
-    return this.#shownSurfaces.shown;
+    return this.#surfaces;
+  }
+
+  /** @returns {import("./heartbeat.js").Wants} */
+  get #wants() {
+    // Audio continues in a hidden tab; video is for visible pages.
+    if (this.#heights.size === 0 || document.visibilityState !== "visible") return { video: false, audio: true };
+    return { video: true, audio: true, height: Math.max(1, Math.ceil(Math.max(...this.#heights.values()))) };
   }
 
   /** @param {SourceKind} kind asks the user, then the session; see `sources` */
@@ -299,11 +300,7 @@ export class SessionClient extends EventTarget {
     return this.#media.statistics();
   }
 
-  /**
-   * @param {string} path
-   * @param {unknown} json
-   * @param {number} [limit]
-   */
+  /** @param {string} path @param {unknown} json @param {number} [limit] */
   async #ask(path, json, limit) {
     if (this.link.phase === "idle") this.open();
     await whenLive(this);
@@ -376,6 +373,25 @@ export class SessionClient extends EventTarget {
     this.#outbox.update(there && talk);
     const wanted = phase === undefined ? this.#hint : phase === "connected" || phase === "connecting";
     this.#media.update(wanted || this.#sources.busy, this.#link.joined !== null);
+  }
+
+  #watch() {
+    const wake = () => this.#wake();
+    return watchLifecycle({
+      leave: () => this.#leave(),
+      remember: () => this.#remember(),
+      resume: () => {
+        this.#storage.take();
+        wake();
+      },
+      back: () => {
+        this.#storage.take();
+        this.#link.open();
+      },
+      wake,
+      seen: () => (document.visibilityState === "visible" ? wake() : this.#heartbeat.soon()),
+      used: () => this.markUsed(),
+    });
   }
 
   #remember() {

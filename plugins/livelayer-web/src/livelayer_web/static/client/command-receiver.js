@@ -3,10 +3,9 @@
 
 import { asSessionError } from "./errors.js";
 
-/** @typedef {import("./types.js").Message} Message */
-/** @typedef {import("./types.js").Outcome} Outcome */
+/** @import { Message, Outcome, Reason } from "./types.js" */
 /** @typedef {(message: Message) => Promise<Outcome>} CarryOut */
-/** @typedef {{mark: string, ok: boolean, reason?: import("./types.js").Reason}} Done */
+/** @typedef {{mark: string, ok: boolean, reason?: Reason}} Done */
 
 const KEPT = 64; // answers remembered
 const LEAVE = 1; // seconds to wait for the answer before the page navigates away
@@ -19,7 +18,7 @@ export class CommandReceiver {
 
   /**
    * @param {import("./http.js").Http} http
-   * @param {import("./tab-storage.js").TabStorage} storage
+   * @param {import("./storage.js").TabStorage} storage
    * @param {(message: Message, outcome: Outcome) => void} told
    */
   constructor(http, storage, told) {

@@ -45,10 +45,7 @@ function isPassing({ status, code }) {
   return status >= 500 || status === 429 || status === 408 || code === "viewer" || code === "not_connected";
 }
 
-/**
- * @param {unknown} error
- * @returns {SessionError}
- */
+/** @param {unknown} error @returns {SessionError} */
 export function asSessionError(error) {
   if (error instanceof SessionError) return error;
   return new SessionError("network", error instanceof Error ? error.message : String(error));

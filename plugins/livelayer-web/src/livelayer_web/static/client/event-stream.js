@@ -4,7 +4,7 @@
 import { SessionError } from "./errors.js";
 import { SseParser } from "./sse.js";
 
-/** @typedef {import("./sse.js").ServerSentEvent} ServerSentEvent */
+/** @import { ServerSentEvent } from "./sse.js" */
 
 const SILENCE = 6; // seconds; the server sends something every two
 

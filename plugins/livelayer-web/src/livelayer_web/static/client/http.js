@@ -39,9 +39,6 @@ export class Http {
     const { limit = LIMIT, keepalive = false, signal } = request;
     const time = new AbortController();
     const timer = setTimeout(() => time.abort(), limit * 1000);
-    const stop = () => time.abort();
-    signal?.addEventListener("abort", stop);
-    if (signal?.aborted) time.abort();
     try {
       const answer = await fetch(`${this.base}/${path}`, {
         method,
@@ -51,7 +48,7 @@ export class Http {
         credentials: "omit",
         redirect: "error",
         referrerPolicy: "no-referrer",
-        signal: time.signal,
+        signal: signal ? AbortSignal.any([signal, time.signal]) : time.signal,
       });
       if (!answer.ok) throw await problem(answer);
       return answer;
@@ -61,9 +58,7 @@ export class Http {
       if (time.signal.aborted) throw new SessionError("timeout", "the server does not answer");
       throw new SessionError("network", "the server cannot be reached");
     } finally {
-      clearTimeout(timer);
-      // The caller's signal still aborts a body that is being read.
-      if (!request.headers?.accept) signal?.removeEventListener("abort", stop);
+      clearTimeout(timer); // the caller's signal still aborts a body that is being read
     }
   }
 
@@ -86,10 +81,7 @@ export class Http {
     }
   }
 
-  /**
-   * @param {Request} request
-   * @returns {{headers: Record<string, string>, body?: string}}
-   */
+  /** @param {Request} request @returns {{headers: Record<string, string>, body?: string}} */
   #content({ json, text, type, bearer = this.key, headers = {} }) {
     /** @type {Record<string, string>} */
     const all = { ...headers };
@@ -100,10 +92,7 @@ export class Http {
   }
 }
 
-/**
- * @param {Response} answer
- * @returns {Promise<SessionError>}
- */
+/** @param {Response} answer @returns {Promise<SessionError>} */
 async function problem(answer) {
   const { status } = answer;
   const wait = Number(answer.headers.get("retry-after") ?? Number.NaN);

@@ -6,8 +6,7 @@ import { SessionError, asSessionError } from "./errors.js";
 import { EventStream } from "./event-stream.js";
 import { pageInfo } from "./heartbeat.js";
 
-/** @typedef {import("./types.js").Joined} Joined */
-/** @typedef {import("./types.js").LinkState} LinkState */
+/** @import { Joined, LinkState } from "./types.js" */
 /** @typedef {() => string | null | undefined | Promise<string | null | undefined>} TokenProvider */
 
 const LIVE = 10; // seconds that `whenLive` waits
@@ -47,10 +46,7 @@ export class Link {
   #refused = null;
   #gone = false;
 
-  /**
-   * @param {import("./http.js").Http} http
-   * @param {LinkHooks} hooks
-   */
+  /** @param {import("./http.js").Http} http @param {LinkHooks} hooks */
   constructor(http, hooks) {
     this.http = http;
     this.hooks = hooks;
@@ -247,10 +243,7 @@ export class Link {
   }
 }
 
-/**
- * @param {string} reason
- * @returns {SessionError}
- */
+/** @param {string} reason @returns {SessionError} */
 function farewell(reason) {
   if (reason === "revoked") return new SessionError("revoked", "this page may no longer watch", { status: 401 });
   if (reason === "unmounted") return new SessionError("unmounted", "the surface is not mounted now", { status: 503 });
@@ -258,27 +251,23 @@ function farewell(reason) {
 }
 
 /**
- * @param {EventTarget & {link: import("./types.js").LinkState}} client
+ * @param {EventTarget & {link: LinkState}} client
  * @returns {Promise<void>} when its link is live
  * @throws {SessionError} it was refused, has ended, or is not back in time
  */
 export function whenLive(client) {
-  /** @type {(value: void) => void} */
-  let succeed;
-  /** @type {(error: SessionError) => void} */
-  let fail;
-  /** @type {Promise<void>} */
-  const result = new Promise((resolve, reject) => [succeed, fail] = [resolve, reject]);
+  /** @type {PromiseWithResolvers<void>} */
+  const { promise, resolve, reject } = Promise.withResolvers();
   const look = () => {
     const { phase, code = "closed", detail = "this page has left the server" } = client.link;
-    if (phase === "live") succeed();
-    else if (["refused", "ended", "idle"].includes(phase)) fail(new SessionError(code, detail));
+    if (phase === "live") resolve();
+    else if (["refused", "ended", "idle"].includes(phase)) reject(new SessionError(code, detail));
   };
-  const late = () => fail(new SessionError("timeout", "the server cannot be reached"));
+  const late = () => reject(new SessionError("timeout", "the server cannot be reached"));
   const timer = setTimeout(late, LIVE * 1000);
   client.addEventListener("link", look);
   look();
-  return result.finally(() => {
+  return promise.finally(() => {
     clearTimeout(timer);
     client.removeEventListener("link", look);
   });

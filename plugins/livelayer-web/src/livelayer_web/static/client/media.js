@@ -4,8 +4,7 @@
 import { Backoff, pause } from "./backoff.js";
 import { Peer, SOURCES } from "./peer.js";
 
-/** @typedef {import("./types.js").MediaState} MediaState */
-/** @typedef {import("./types.js").SourceKind} SourceKind */
+/** @import { MediaState, SourceKind } from "./types.js" */
 
 /**
  * @typedef {object} MediaHooks
@@ -46,10 +45,7 @@ export class Media {
   /** Ends the current step of the loop. */
   #turn = new AbortController();
 
-  /**
-   * @param {import("./http.js").Http} http
-   * @param {MediaHooks} hooks
-   */
+  /** @param {import("./http.js").Http} http @param {MediaHooks} hooks */
   constructor(http, hooks) {
     this.http = http;
     this.hooks = hooks;
@@ -94,10 +90,7 @@ export class Media {
     this.#rest.abort();
   }
 
-  /**
-   * @param {SourceKind} kind
-   * @param {MediaStreamTrack | null} track
-   */
+  /** @param {SourceKind} kind @param {MediaStreamTrack | null} track */
   async send(kind, track) {
     await this.#peer?.send(kind, track);
   }
@@ -152,10 +145,7 @@ export class Media {
     if (renewed) this.hooks.renewed();
   }
 
-  /**
-   * @param {Peer} peer
-   * @param {AbortSignal} signal
-   */
+  /** @param {Peer} peer @param {AbortSignal} signal */
   async #show(peer, signal) {
     const { track } = peer.video;
     if (this.#old !== null && this.hooks.watched()) await firstPicture(track, signal);

@@ -5,8 +5,7 @@ import { Backoff, pause } from "./backoff.js";
 import { SessionError, asSessionError } from "./errors.js";
 import { jsonBytes } from "./text.js";
 
-/** @typedef {import("./types.js").PendingMessage} PendingMessage */
-/** @typedef {{resolve: (id: string) => void, reject: (error: SessionError) => void}} Waiter */
+/** @import { PendingMessage } from "./types.js" */
 
 const MOST = 50; // messages
 
@@ -20,12 +19,12 @@ export class Outbox {
   #allowed = false;
   #running = false;
   #wake = new AbortController();
-  /** @type {Map<string, Waiter>} */
+  /** @type {Map<string, PromiseWithResolvers<string>>} */
   #waiters = new Map();
 
   /**
    * @param {import("./http.js").Http} http
-   * @param {import("./tab-storage.js").TabStorage} storage
+   * @param {import("./storage.js").TabStorage} storage
    * @param {() => void} changed
    * @param {(error: SessionError) => void} failed called with errors that concern the link, such as an unknown key
    */
@@ -47,13 +46,14 @@ export class Outbox {
     const problem = this.#problem(text, limit);
     if (problem !== null) return Promise.reject(problem);
     const id = uuid();
-    /** @type {Promise<string>} */
-    const taken = new Promise((resolve, reject) => this.#waiters.set(id, { resolve, reject }));
+    /** @type {PromiseWithResolvers<string>} */
+    const waiter = Promise.withResolvers();
+    this.#waiters.set(id, waiter);
     // A caller that does not wait for it reads `pending`.
-    taken.catch(() => {});
+    waiter.promise.catch(() => {});
     this.#keep([...this.pending, { id, text }]);
     this.#go();
-    return taken;
+    return waiter.promise;
   }
 
   /** @param {boolean} allowed the server is there and the session is connected */
@@ -100,10 +100,7 @@ export class Outbox {
     this.#running = false;
   }
 
-  /**
-   * @param {Backoff} backoff
-   * @param {SessionError} problem
-   */
+  /** @param {Backoff} backoff @param {SessionError} problem */
   async #wait(backoff, problem) {
     this.#wake = new AbortController();
     this.failed(problem);
@@ -114,19 +111,13 @@ export class Outbox {
     return this.pending.find((one) => one.failed === undefined);
   }
 
-  /**
-   * @param {string} id
-   * @param {SessionError} problem
-   */
+  /** @param {string} id @param {SessionError} problem */
   #fail(id, problem) {
     this.#keep(this.pending.map((one) => (one.id === id ? { ...one, failed: problem.code } : one)));
     this.#settle(id, problem);
   }
 
-  /**
-   * @param {string} id
-   * @param {SessionError | null} problem
-   */
+  /** @param {string} id @param {SessionError | null} problem */
   #settle(id, problem) {
     const waiter = this.#waiters.get(id);
     this.#waiters.delete(id);
@@ -141,18 +132,18 @@ export class Outbox {
     this.changed();
   }
 
-  /**
-   * @param {string} text
-   * @param {number} limit
-   */
+  /** @param {string} text @param {number} limit */
   #problem(text, limit) {
     if (text.trim() === "") return new SessionError("message", "the message is empty");
-    if (jsonBytes({ type: "user_message", text }) > limit) {
-      return new SessionError("size", `the message is longer than ${limit} bytes`);
-    }
+    if (messageBytes(text) > limit) return new SessionError("size", `the message is longer than ${limit} bytes`);
     if (this.pending.length >= MOST) return new SessionError("full", `${MOST} messages are waiting already`);
     return null;
   }
+}
+
+/** The bytes of a typed message on the wire. @param {string} text */
+export function messageBytes(text) {
+  return jsonBytes({ type: "user_message", text });
 }
 
 /** @returns {string} random; `crypto.randomUUID` exists on secure pages only */

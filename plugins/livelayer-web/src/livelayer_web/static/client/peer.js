@@ -3,7 +3,7 @@
 
 import { SessionError } from "./errors.js";
 
-/** @typedef {import("./types.js").SourceKind} SourceKind */
+/** @import { SourceKind } from "./types.js" */
 
 /** @type {readonly SourceKind[]} */
 export const SOURCES = ["microphone", "camera", "screen"];
@@ -57,10 +57,7 @@ export class Peer {
     }
   }
 
-  /**
-   * @param {SourceKind} kind
-   * @param {MediaStreamTrack | null} track
-   */
+  /** @param {SourceKind} kind @param {MediaStreamTrack | null} track */
   async send(kind, track) {
     if (!this.ended) await this.#senders[kind].replaceTrack(track);
   }
@@ -97,29 +94,27 @@ export class Peer {
     await connection.setRemoteDescription({ type: "answer", sdp });
   }
 
-  /**
-   * @param {AbortSignal} signal
-   * @returns {Promise<void>}
-   */
+  /** @param {AbortSignal} signal @returns {Promise<void>} */
   #connected(signal) {
     const connection = this.#connection;
     const end = new AbortController();
-    /** @type {Promise<void>} */
-    const connected = new Promise((resolve, reject) => {
-      /** @param {string} code @param {string} detail */
-      const fail = (code, detail) => reject(new SessionError(code, detail));
-      const look = () => {
-        if (connection.connectionState === "connected") resolve();
-        if (ENDED.has(connection.connectionState)) fail("network", "the media connection failed");
-      };
-      const timer = setTimeout(() => fail("timeout", "no media arrives from the server"), CONNECT * 1000);
-      end.signal.addEventListener("abort", () => clearTimeout(timer));
-      const { signal: until } = end;
-      connection.addEventListener("connectionstatechange", look, { signal: until });
-      signal.addEventListener("abort", () => fail("closed", "the connection is no longer needed"), { signal: until });
-      look();
+    const until = { signal: end.signal };
+    /** @type {PromiseWithResolvers<void>} */
+    const { promise, resolve, reject } = Promise.withResolvers();
+    /** @param {string} code @param {string} detail */
+    const fail = (code, detail) => reject(new SessionError(code, detail));
+    const look = () => {
+      if (connection.connectionState === "connected") resolve();
+      if (ENDED.has(connection.connectionState)) fail("network", "the media connection failed");
+    };
+    const timer = setTimeout(() => fail("timeout", "no media arrives from the server"), CONNECT * 1000);
+    connection.addEventListener("connectionstatechange", look, until);
+    signal.addEventListener("abort", () => fail("closed", "the connection is no longer needed"), until);
+    look();
+    return promise.finally(() => {
+      clearTimeout(timer);
+      end.abort();
     });
-    return connected.finally(() => end.abort());
   }
 
   #watch() {

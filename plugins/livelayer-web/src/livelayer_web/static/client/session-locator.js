@@ -6,7 +6,7 @@ import { SessionError } from "./errors.js";
 export class SessionLocator {
   /**
    * @param {import("./http.js").Http} http whose base is set
-   * @param {import("./tab-storage.js").TabStorage} storage
+   * @param {import("./storage.js").TabStorage} storage
    * @param {string | null} agent null: the base is the session's
    */
   constructor(http, storage, agent) {

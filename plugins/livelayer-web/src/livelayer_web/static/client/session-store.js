@@ -3,10 +3,7 @@
 
 import { reduce } from "./state.js";
 
-/** @typedef {import("./types.js").SessionState} SessionState */
-/** @typedef {import("./types.js").SessionEvent} SessionEvent */
-/** @typedef {import("./types.js").SnapshotLine} SnapshotLine */
-/** @typedef {import("./types.js").EventLine} EventLine */
+/** @import { EventLine, SessionEvent, SessionState, SnapshotLine } from "./types.js" */
 
 /**
  * Guarantee: an event changes the state once and reaches listeners once and in order, however often
@@ -53,10 +50,7 @@ export class SessionStore {
   }
 }
 
-/**
- * @param {string | null} cursor
- * @returns {[string | null, number]}
- */
+/** @param {string | null} cursor @returns {[string | null, number]} */
 function parse(cursor) {
   const match = cursor === null ? null : /^(.+):(\d+)$/.exec(cursor);
   return match === null ? [null, 0] : [match[1], Number(match[2])];

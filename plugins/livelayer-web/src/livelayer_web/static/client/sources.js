@@ -5,9 +5,7 @@ import { asSessionError } from "./errors.js";
 import { LevelMeter } from "./audio-level.js";
 import { SOURCES } from "./peer.js";
 
-/** @typedef {import("./types.js").SourceKind} SourceKind */
-/** @typedef {import("./types.js").SourceState} SourceState */
-/** @typedef {import("./types.js").SessionState} SessionState */
+/** @import { SessionState, SourceKind, SourceState } from "./types.js" */
 
 /**
  * @typedef {object} SourceHooks
@@ -39,10 +37,7 @@ export class Sources {
   /** When each was taken last. @type {Record<SourceKind, number>} */
   #taken = { microphone: 0, camera: 0, screen: 0 };
 
-  /**
-   * @param {import("./http.js").Http} http
-   * @param {SourceHooks} hooks
-   */
+  /** @param {import("./http.js").Http} http @param {SourceHooks} hooks */
   constructor(http, hooks) {
     this.http = http;
     this.hooks = hooks;
@@ -61,10 +56,7 @@ export class Sources {
     return SOURCES.some((kind) => ["asking", "on"].includes(this.states[kind].phase));
   }
 
-  /**
-   * @param {SourceKind} kind
-   * @returns {MediaStreamTrack | null}
-   */
+  /** @param {SourceKind} kind @returns {MediaStreamTrack | null} */
   track(kind) {
     const { phase, stream } = this.states[kind];
     return phase === "on" ? (stream?.getTracks()[0] ?? null) : null;
@@ -103,10 +95,7 @@ export class Sources {
     await this.#return(kind);
   }
 
-  /**
-   * @param {SourceKind} kind
-   * @param {boolean} muted
-   */
+  /** @param {SourceKind} kind @param {boolean} muted */
   async mute(kind, muted) {
     const state = this.states[kind];
     if (state.phase !== "on" || state.muted === muted) return;
@@ -228,10 +217,7 @@ export class Sources {
     await this.http.send("DELETE", `sources/${kind}`).catch(() => {});
   }
 
-  /**
-   * @param {SourceKind} kind
-   * @param {SourceState} state
-   */
+  /** @param {SourceKind} kind @param {SourceState} state */
   #start(kind, state) {
     const tracks = state.stream?.getTracks() ?? [];
     // The user may end it in the browser's own interface, or unplug the device.
@@ -250,10 +236,7 @@ export class Sources {
     if (tracks.some((track) => track.readyState === "ended")) ended(); // while the lease was requested
   }
 
-  /**
-   * @param {SourceKind} kind
-   * @param {string | null} owner
-   */
+  /** @param {SourceKind} kind @param {string | null} owner */
   #lost(kind, owner) {
     const turn = (this.#turns[kind] += 1);
     const { stream, muted } = this.states[kind];
@@ -269,10 +252,7 @@ export class Sources {
     return SOURCES.filter((kind) => this.states[kind].phase === "on");
   }
 
-  /**
-   * @param {SourceKind} kind
-   * @param {SourceState} state
-   */
+  /** @param {SourceKind} kind @param {SourceState} state */
   #drop(kind, state) {
     const { stream } = this.states[kind];
     if (kind === "microphone") this.#meter.attach(null);
@@ -282,20 +262,14 @@ export class Sources {
     void this.hooks.send(kind).catch(() => {});
   }
 
-  /**
-   * @param {SourceKind} kind
-   * @param {SourceState} state
-   */
+  /** @param {SourceKind} kind @param {SourceState} state */
   #set(kind, state) {
     this.states = { ...this.states, [kind]: state };
     this.hooks.changed();
   }
 }
 
-/**
- * @param {SourceKind} kind
- * @returns {Promise<MediaStream>}
- */
+/** @param {SourceKind} kind @returns {Promise<MediaStream>} */
 function capture(kind) {
   const devices = navigator.mediaDevices;
   if (devices === undefined) throw new DOMException("no devices on this page", "NotFoundError");
@@ -306,10 +280,7 @@ function capture(kind) {
   });
 }
 
-/**
- * @param {unknown} error
- * @returns {"denied" | "unavailable"}
- */
+/** @param {unknown} error @returns {"denied" | "unavailable"} */
 function refusal(error) {
   const denied = error instanceof DOMException && ["NotAllowedError", "SecurityError"].includes(error.name);
   return denied ? "denied" : "unavailable";

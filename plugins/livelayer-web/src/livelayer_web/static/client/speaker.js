@@ -3,7 +3,7 @@
 
 import { LevelMeter } from "./audio-level.js";
 
-/** @typedef {import("./types.js").SpeakerState} SpeakerState */
+/** @import { SpeakerState } from "./types.js" */
 
 const GESTURES = ["pointerup", "click", "keydown", "touchend"];
 
@@ -21,10 +21,7 @@ export class Speaker {
   #stream = null;
   #gestures = new AbortController();
 
-  /**
-   * @param {boolean} muted
-   * @param {() => void} changed
-   */
+  /** @param {boolean} muted @param {() => void} changed */
   constructor(muted, changed) {
     this.state = { muted, blocked: false };
     this.changed = changed;
@@ -43,7 +40,7 @@ export class Speaker {
   /** @param {boolean} muted by the user */
   mute(muted) {
     this.#set({ muted });
-    this.#apply();
+    if (this.#element !== null) this.#element.muted = muted;
     if (!muted && this.state.blocked) void this.unblock();
   }
 
@@ -111,10 +108,6 @@ export class Speaker {
     const { signal } = this.#gestures;
     const turnOn = () => void this.unblock();
     for (const kind of GESTURES) addEventListener(kind, turnOn, { signal, capture: true, passive: true });
-  }
-
-  #apply() {
-    if (this.#element !== null) this.#element.muted = this.state.muted;
   }
 
   /** @param {Partial<SpeakerState>} change */

@@ -41,10 +41,7 @@ export class SseParser {
     return events;
   }
 
-  /**
-   * @param {string} line
-   * @returns {ServerSentEvent | null}
-   */
+  /** @param {string} line @returns {ServerSentEvent | null} */
   #line(line) {
     if (line === "") return this.#finish();
     const colon = line.indexOf(":");

@@ -3,8 +3,7 @@
 
 import { merge } from "./transcript.js";
 
-/** @typedef {import("./types.js").SessionState} SessionState */
-/** @typedef {import("./types.js").SessionEvent} SessionEvent */
+/** @import { SessionEvent, SessionState } from "./types.js" */
 /** @typedef {Partial<SessionState>} Changes */
 
 /**

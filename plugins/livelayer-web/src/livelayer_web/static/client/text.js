@@ -1,10 +1,7 @@
 // @ts-check
 /** Length and order of strings as in Python: by code points, not by UTF-16 units. */
 
-/**
- * @param {string} text
- * @returns {number} code points
- */
+/** @param {string} text @returns {number} code points */
 export function length(text) {
   let count = 0;
   for (const _ of text) count += 1;
@@ -24,11 +21,7 @@ export function compare(one, two) {
   return rank(one.charCodeAt(index)) - rank(two.charCodeAt(index));
 }
 
-/**
- * Surrogates encode code points above U+FFFF.
- *
- * @param {number} unit
- */
+/** Surrogates encode code points above U+FFFF. @param {number} unit */
 function rank(unit) {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }

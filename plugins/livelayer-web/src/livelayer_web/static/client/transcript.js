@@ -3,7 +3,7 @@
 
 import { compare, length } from "./text.js";
 
-/** @typedef {import("./types.js").TranscriptEntry} Entry */
+/** @import { TranscriptEntry as Entry } from "./types.js" */
 
 /**
  * The transcript with `entry` taken in; the same array when nothing changes.

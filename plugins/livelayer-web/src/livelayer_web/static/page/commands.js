@@ -1,21 +1,17 @@
 // @ts-check
 /** Carries out an agent's commands on this page, as far as its capabilities allow. */
 
-import { allowed, capabilityOf } from "./capabilities.js";
 import { pageContext } from "./context.js";
 import { InvalidTarget, fieldsNamed, find, findForm, isShown } from "./elements.js";
 import { fill } from "./fill.js";
-import { MAX_ROUTES, linkedRoutes } from "./links.js";
-import { safeUrl } from "./href.js";
+import { MAX_ROUTES, linkedRoutes, safeUrl } from "./links.js";
 import { isPrivate } from "./privacy.js";
 import { DIRECTIONS, asBehavior, scrollPage, scrollTo } from "./scroll.js";
 import { submit } from "./submit.js";
 import { trimMessage } from "./trim.js";
 
-/** @typedef {import("../client/types.js").Message} Message */
-/** @typedef {import("../client/types.js").Outcome} Outcome */
-/** @typedef {import("../client/types.js").Reason} Reason */
-/** @typedef {import("./links.js").Route} Route */
+/** @import { Message, Outcome, Reason } from "../client/types.js" */
+/** @import { Route } from "./links.js" */
 /** @typedef {() => unknown} ContextProvider the page's context as a JSON value, or a promise of it */
 /** @typedef {readonly Route[] | (() => readonly Route[] | Promise<readonly Route[]>)} RouteSource */
 
@@ -37,10 +33,7 @@ const ROOM = 256; // bytes left for the envelope of a message
 /** @type {Outcome} */
 const DONE = { ok: true };
 
-/**
- * @param {Reason} reason
- * @returns {Outcome}
- */
+/** @param {Reason} reason @returns {Outcome} */
 const no = (reason) => ({ ok: false, reason });
 
 export class PageCommands {
@@ -61,112 +54,17 @@ export class PageCommands {
    * @returns {Promise<Outcome>}
    */
   async carryOut(message) {
-    const capability = capabilityOf(message.type);
-    const joined = this.rules.joined();
-    const may = allowed(joined?.capabilities ?? [], this.rules.capabilities());
-    if (capability === null || !may.has(capability)) return no("capability");
-    const taken = await this.#offer("agent-command", { command: message.type, message });
+    const command = commandOf(message.type);
+    const served = this.rules.joined()?.capabilities ?? [];
+    if (command === null || !isAllowed(command.needs, served, this.rules.capabilities())) return no("capability");
+    const taken = await this.offer("agent-command", { command: message.type, message });
     if (taken !== null) return taken;
     try {
-      return await this.#do(message);
+      return await command.run(message, this);
     } catch (error) {
       if (error instanceof InvalidTarget) return no("invalid");
       throw error;
     }
-  }
-
-  /** @param {Message} message */
-  #do(message) {
-    switch (message.type) {
-      case "navigate":
-        return this.#navigate(message.href);
-      case "scroll_to":
-        return withElement(message.selector, (element) => scrollTo(element, message.behavior));
-      case "scroll_page":
-        if (!DIRECTIONS.includes(message.direction)) return no("invalid");
-        scrollPage(message.direction, message.behavior);
-        return DONE;
-      case "click":
-        return click(message.selector);
-      case "fill_form":
-        return fillForm(message.formId, message.values);
-      case "focus_field":
-        return focusField(message.formId, message.fieldName);
-      case "submit_form":
-        return this.#submit(message);
-      case "request_page_context":
-        return this.#context(message);
-      case "request_routes":
-        return this.#routes(message);
-      default:
-        return this.#collect(message);
-    }
-  }
-
-  /** @param {unknown} href */
-  async #navigate(href) {
-    const url = safeUrl(href);
-    if (url === null) return no("invalid");
-    const taken = await this.#offer("navigate", { href, url: url.href });
-    if (taken !== null) return taken;
-    const here = url.origin === location.origin;
-    if (!here && !this.rules.origins().includes(url.origin)) return no("capability");
-    if (url.href === location.href) return DONE;
-    // The answer goes first: this page is gone afterwards.
-    return { ...DONE, leave: () => location.assign(url.href) };
-  }
-
-  /** @param {Message} message */
-  async #submit({ formId, requestId }) {
-    const form = findForm(formId);
-    if (form === null) return no("failed");
-    const came = await submit(form);
-    const about = { formId, ...(requestId === undefined ? {} : { requestId }) };
-    if (came === "submitted") return { ...DONE, replies: [{ type: "form_submitted", ...about }] };
-    return { ...no("failed"), replies: [{ type: "form_submit_blocked", ...about, reason: came }] };
-  }
-
-  /** @param {Message} message */
-  async #context({ requestId }) {
-    const provider = this.rules.context();
-    if (provider === null) {
-      const { context, truncated } = pageContext();
-      return this.#reply({ type: "page_context", context, ...(truncated ? { truncated } : {}) }, "context", requestId);
-    }
-    const slow = setTimeout(() => this.rules.pending({ type: "page_context_pending" }), PENDING);
-    try {
-      return this.#reply({ type: "page_context", context: await provider() }, "context", requestId);
-    } finally {
-      clearTimeout(slow);
-    }
-  }
-
-  /** @param {Message} message */
-  async #routes({ requestId }) {
-    const source = this.rules.routes();
-    const found = source === null ? linkedRoutes() : typeof source === "function" ? await source() : source;
-    const routes = [...found].filter((one) => typeof one === "string" || (typeof one === "object" && one !== null));
-    const more = routes.length > MAX_ROUTES ? { truncated: true } : {};
-    return this.#reply({ type: "routes", routes: routes.slice(0, MAX_ROUTES), ...more }, "routes", requestId);
-  }
-
-  /**
-   * @param {Message} message
-   * @param {string} member what may be cut
-   * @param {string | undefined} requestId
-   */
-  #reply(message, member, requestId) {
-    const limit = (this.rules.joined()?.max_message_bytes ?? 0) - ROOM;
-    const whole = { ...message, ...(requestId === undefined ? {} : { requestId }) };
-    return { ...DONE, replies: [trimMessage(whole, member, limit)] };
-  }
-
-  /** @param {Message} message */
-  #collect(message) {
-    const { type, ...detail } = message;
-    const name = type === "task_completed" ? "collected" : type === "task_field_updated" ? "field" : null;
-    if (name !== null) this.#dispatch(name, type === "task_completed" ? detail.result : detail, false);
-    return DONE;
   }
 
   /**
@@ -174,11 +72,11 @@ export class PageCommands {
    * @param {Record<string, unknown>} detail
    * @returns {Promise<Outcome | null>} null: the application did not take over
    */
-  async #offer(name, detail) {
+  async offer(name, detail) {
     /** @type {unknown} */
     let work;
     const done = (/** @type {unknown} */ promise) => (work = promise);
-    if (this.#dispatch(name, { ...detail, done }, true)) return null;
+    if (this.dispatch(name, { ...detail, done }, true)) return null;
     try {
       return (await work) === false ? no("failed") : DONE;
     } catch {
@@ -186,50 +84,103 @@ export class PageCommands {
     }
   }
 
-  /**
-   * @param {string} name
-   * @param {unknown} detail
-   * @param {boolean} cancelable
-   */
-  #dispatch(name, detail, cancelable) {
+  /** @param {string} name @param {unknown} detail @param {boolean} cancelable */
+  dispatch(name, detail, cancelable) {
     return this.element.dispatchEvent(new CustomEvent(name, { detail, cancelable, bubbles: true, composed: true }));
+  }
+
+  /**
+   * @param {Message} message
+   * @param {string} member what may be cut
+   * @param {string | undefined} requestId
+   */
+  reply(message, member, requestId) {
+    const limit = (this.rules.joined()?.max_message_bytes ?? 0) - ROOM;
+    const whole = { ...message, ...(requestId === undefined ? {} : { requestId }) };
+    return { ...DONE, replies: [trimMessage(whole, member, limit)] };
   }
 }
 
+/** @typedef {{needs: string, run: (message: Message, page: PageCommands) => Outcome | Promise<Outcome>}} Command */
+
+/** What each command needs, as in livelayer_bus/messages, and does. @type {Record<string, Command>} */
+const COMMANDS = {
+  navigate: { needs: "navigate", run: navigate },
+  scroll_to: { needs: "scroll", run: scrollToElement },
+  scroll_page: { needs: "scroll", run: scrollDirection },
+  click: { needs: "click", run: click },
+  fill_form: { needs: "fill_forms", run: fillForm },
+  focus_field: { needs: "fill_forms", run: focusField },
+  submit_form: { needs: "submit_forms", run: submitForm },
+  request_page_context: { needs: "read_page", run: replyContext },
+  request_routes: { needs: "read_page", run: replyRoutes },
+};
+
 /**
- * @param {unknown} selector
- * @param {(element: HTMLElement) => void} act
+ * @param {string} type of a message
+ * @returns {Command | null} null: it is not a command
  */
-function withElement(selector, act) {
+export function commandOf(type) {
+  if (type.startsWith("task_")) return { needs: "collect_data", run: collect };
+  return Object.hasOwn(COMMANDS, type) ? COMMANDS[type] : null;
+}
+
+/**
+ * Whether both the server and the element grant a capability. Without the attribute, an element
+ * grants what the server does; with `capabilities=""`, it grants nothing.
+ *
+ * @param {string} capability
+ * @param {readonly string[]} served
+ * @param {string | null} own the attribute: words separated by white space or commas
+ */
+function isAllowed(capability, served, own) {
+  return served.includes(capability) && (own === null || own.split(/[\s,]+/).includes(capability));
+}
+
+/** @type {Command["run"]} */
+async function navigate({ href }, page) {
+  const url = safeUrl(href);
+  if (url === null) return no("invalid");
+  const taken = await page.offer("navigate", { href, url: url.href });
+  if (taken !== null) return taken;
+  const here = url.origin === location.origin;
+  if (!here && !page.rules.origins().includes(url.origin)) return no("capability");
+  if (url.href === location.href) return DONE;
+  // The answer goes first: this page is gone afterwards.
+  return { ...DONE, leave: () => location.assign(url.href) };
+}
+
+/** @type {Command["run"]} */
+function scrollToElement({ selector, behavior }) {
   const element = find(selector);
   if (element === null) return no("failed");
-  act(element);
+  scrollTo(element, behavior);
   return DONE;
 }
 
-/** @param {unknown} selector */
-function click(selector) {
+/** @type {Command["run"]} */
+function scrollDirection({ direction, behavior }) {
+  if (!DIRECTIONS.includes(direction)) return no("invalid");
+  scrollPage(direction, behavior);
+  return DONE;
+}
+
+/** @type {Command["run"]} */
+function click({ selector }) {
   const element = find(selector);
   if (element === null || !isShown(element) || element.matches(":disabled, [aria-disabled=true]")) return no("failed");
   // A click on a label changes its field.
   const control = element.closest("label")?.control ?? null;
   if (control !== null && isPrivate(control)) return no("failed");
   element.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
-  press(element);
+  // An element of SVG has no method of its own.
+  if (typeof element.click === "function") element.click();
+  else element.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, composed: true }));
   return DONE;
 }
 
-/** @param {HTMLElement} element */
-function press(element) {
-  if (typeof element.click === "function") element.click();
-  else element.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, composed: true }));
-}
-
-/**
- * @param {unknown} formId
- * @param {unknown} values
- */
-function fillForm(formId, values) {
+/** @type {Command["run"]} */
+function fillForm({ formId, values }) {
   if (typeof values !== "object" || values === null || Array.isArray(values)) return no("invalid");
   const form = findForm(formId);
   if (form === null) return no("failed");
@@ -241,11 +192,8 @@ function fillForm(formId, values) {
   return whole ? DONE : no("failed");
 }
 
-/**
- * @param {unknown} formId
- * @param {unknown} name
- */
-function focusField(formId, name) {
+/** @type {Command["run"]} */
+function focusField({ formId, fieldName: name }) {
   if (typeof name !== "string" || name === "") return no("invalid");
   const form = findForm(formId);
   const field = form === null ? undefined : fieldsNamed(form, name).find(isShown);
@@ -253,4 +201,45 @@ function focusField(formId, name) {
   field.focus({ preventScroll: true });
   field.scrollIntoView({ block: "center", inline: "nearest", behavior: asBehavior(undefined) });
   return document.activeElement === field ? DONE : no("failed");
+}
+
+/** @type {Command["run"]} */
+async function submitForm({ formId, requestId }) {
+  const form = findForm(formId);
+  if (form === null) return no("failed");
+  const came = await submit(form);
+  const about = { formId, ...(requestId === undefined ? {} : { requestId }) };
+  if (came === "submitted") return { ...DONE, replies: [{ type: "form_submitted", ...about }] };
+  return { ...no("failed"), replies: [{ type: "form_submit_blocked", ...about, reason: came }] };
+}
+
+/** @type {Command["run"]} */
+async function replyContext({ requestId }, page) {
+  const provider = page.rules.context();
+  if (provider === null) {
+    const { context, truncated } = pageContext();
+    return page.reply({ type: "page_context", context, ...(truncated ? { truncated } : {}) }, "context", requestId);
+  }
+  const slow = setTimeout(() => page.rules.pending({ type: "page_context_pending" }), PENDING);
+  try {
+    return page.reply({ type: "page_context", context: await provider() }, "context", requestId);
+  } finally {
+    clearTimeout(slow);
+  }
+}
+
+/** @type {Command["run"]} */
+async function replyRoutes({ requestId }, page) {
+  const source = page.rules.routes();
+  const found = source === null ? linkedRoutes() : typeof source === "function" ? await source() : source;
+  const routes = [...found].filter((one) => typeof one === "string" || (typeof one === "object" && one !== null));
+  const more = routes.length > MAX_ROUTES ? { truncated: true } : {};
+  return page.reply({ type: "routes", routes: routes.slice(0, MAX_ROUTES), ...more }, "routes", requestId);
+}
+
+/** @type {Command["run"]} */
+function collect({ type, ...detail }, page) {
+  if (type === "task_completed") page.dispatch("collected", detail.result, false);
+  if (type === "task_field_updated") page.dispatch("field", detail, false);
+  return DONE;
 }

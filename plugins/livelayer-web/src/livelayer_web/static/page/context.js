@@ -66,10 +66,7 @@ export function pageContext() {
   return { context, truncated: shorten(context) };
 }
 
-/**
- * @param {Context} context
- * @returns {boolean} whether something was cut
- */
+/** @param {Context} context @returns {boolean} whether something was cut */
 function shorten(context) {
   const excess = () => jsonBytes(context) - BYTES;
   if (excess() <= 0) return false;
@@ -159,18 +156,12 @@ function groups(fields) {
   return result;
 }
 
-/**
- * @param {HTMLElement} field
- * @returns {field is HTMLInputElement}
- */
+/** @param {HTMLElement} field @returns {field is HTMLInputElement} */
 function isChoice(field) {
   return field instanceof HTMLInputElement && ["radio", "checkbox"].includes(field.type);
 }
 
-/**
- * @param {HTMLElement[]} group
- * @returns {Field}
- */
+/** @param {HTMLElement[]} group @returns {Field} */
 function describe([field, ...more]) {
   /** @type {Field} */
   const described = { name: fieldName(field), label: nameOf(field, more), type: typeOf(field) };
@@ -211,10 +202,7 @@ function typeOf(field) {
   return "type" in field ? String(field.type) : "text";
 }
 
-/**
- * @param {HTMLElement} field
- * @param {HTMLElement[]} more the others of its group
- */
+/** @param {HTMLElement} field @param {HTMLElement[]} more the others of its group */
 function nameOf(field, more) {
   if (more.length === 0) return labelOf(field);
   const group = field.closest("fieldset, [role=radiogroup], [role=group]");

@@ -2,7 +2,6 @@
 /** Finds the elements that an agent names, except what is private or belongs to the widget. */
 
 import { collapse, isPrivate, publicText } from "./privacy.js";
-import { isAllowed } from "./selector.js";
 
 /** A selector, or the name of a form or field, that cannot be used. */
 export class InvalidTarget extends Error {}
@@ -16,7 +15,7 @@ export class InvalidTarget extends Error {}
  */
 export function find(selector) {
   const text = typeof selector === "string" ? selector.trim() : "";
-  if (text === "" || !isAllowed(text)) throw new InvalidTarget("selector");
+  if (text === "" || !isAllowedSelector(text)) throw new InvalidTarget("selector");
   let found;
   try {
     found = [...document.querySelectorAll(text)];
@@ -29,10 +28,7 @@ export function find(selector) {
   return elements.find(isShown) ?? elements[0] ?? null;
 }
 
-/**
- * @param {Element} element
- * @returns {boolean} whether it is laid out and not hidden
- */
+/** @param {Element} element @returns {boolean} whether it is laid out and not hidden */
 export function isShown(element) {
   if (element.getClientRects().length === 0) return false;
   return element.checkVisibility?.({ visibilityProperty: true, opacityProperty: false }) ?? true;
@@ -60,10 +56,7 @@ export function findForm(id) {
   return byName(findForms(), FORM_NAMES, id)[0] ?? null;
 }
 
-/**
- * @param {HTMLElement} form
- * @returns {string} the first of its names, or ""
- */
+/** @param {HTMLElement} form @returns {string} the first of its names, or "" */
 export function formId(form) {
   return firstName(form, FORM_NAMES);
 }
@@ -90,20 +83,13 @@ const FORM_NAMES = [(element) => mark(element, "form"), id, name];
 /** @type {readonly NameOf[]} */
 const FIELD_NAMES = [(element) => mark(element, "field"), name, id];
 
-/**
- * @param {Element} element
- * @param {readonly NameOf[]} names
- */
+/** @param {Element} element @param {readonly NameOf[]} names */
 function firstName(element, names) {
   for (const of of names) if (of(element)) return /** @type {string} */ (of(element));
   return "";
 }
 
-/**
- * @param {HTMLElement[]} elements
- * @param {readonly NameOf[]} names
- * @param {string} wanted
- */
+/** @param {HTMLElement[]} elements @param {readonly NameOf[]} names @param {string} wanted */
 function byName(elements, names, wanted) {
   for (const of of names) {
     const found = elements.filter((one) => of(one) === wanted);
@@ -150,10 +136,7 @@ export function fieldsNamed(form, wanted) {
   return byName(fieldsOf(form), FIELD_NAMES, wanted);
 }
 
-/**
- * @param {HTMLElement} field
- * @returns {string} what names it for a person
- */
+/** @param {HTMLElement} field @returns {string} what names it for a person */
 export function labelOf(field) {
   const labels = "labels" in field ? /** @type {NodeListOf<HTMLLabelElement> | null} */ (field.labels) : null;
   return (
@@ -162,4 +145,43 @@ export function labelOf(field) {
     collapse(field.getAttribute("placeholder") ?? "") ||
     (field instanceof HTMLButtonElement ? publicText(field) : "")
   );
+}
+
+/* The selectors that an agent may use: none that could read the value of a field. */
+
+const NAME = String.raw`(?:[\w\u0080-\uffff-]|\\[0-9a-f]{1,6}\s?|\\[^0-9a-f\s])+`;
+const VALUE = String.raw`(?:[~|^$*]?=\s*(?:"[^"\\]*"|'[^'\\]*'|[\w-]+)\s*[is]?\s*)?`;
+const STRUCTURE = "id|class|name|for|type|role|data-testid|data-(?:ll|livelayer)-[a-z-]+";
+const TEXT = "href|title|alt|aria-label";
+const POSITION = String.raw`:(?:first|last|only)-(?:child|of-type)|:nth-(?:last-)?(?:child|of-type)\([\dnevod+\s-]+\)`;
+const TOKEN = new RegExp(
+  [
+    String.raw`(?<comma>\s*,\s*)`,
+    String.raw`(?<combinator>\s*[>+~]\s*|\s+)`,
+    String.raw`(?<text>\[\s*(?:${TEXT})\s*${VALUE}\])`,
+    String.raw`\*|[a-z][\w-]*|[#.]${NAME}|\[\s*(?:${STRUCTURE})\s*${VALUE}\]|${POSITION}`,
+  ].join("|"),
+  "iy",
+);
+
+/**
+ * Whether a selector consists of element names, ids, classes, positions, and a few attributes that
+ * hold no value of a field. Attributes with text (`href`, `title`, `alt`, `aria-label`) may only
+ * describe the element that is selected, which is then checked, and none that stands near it.
+ *
+ * Without this rule an agent could find out a value letter by letter (`[value^=a]`, `:checked`).
+ *
+ * @param {string} selector
+ * @returns {boolean}
+ */
+function isAllowedSelector(selector) {
+  let text = false;
+  for (let at = 0; at < selector.length; at = TOKEN.lastIndex) {
+    TOKEN.lastIndex = at;
+    const groups = TOKEN.exec(selector)?.groups;
+    if (groups === undefined) return false;
+    if (groups.combinator !== undefined && text) return false;
+    text = groups.text !== undefined || (text && groups.comma === undefined);
+  }
+  return true;
 }

@@ -1,8 +1,8 @@
 // @ts-check
 /** Dispatches what happens in a session as DOM events of the element that owns it. */
 
-/** @typedef {import("../client/client.js").SessionClient} SessionClient */
-/** @typedef {import("../client/types.js").SessionEvent} SessionEvent */
+/** @import { SessionClient } from "../client/client.js" */
+/** @import { SessionEvent, TranscriptEntry } from "../client/types.js" */
 
 /** Messages that are dispatched as `agent-event`. */
 export const AGENT_EVENTS = new Set([
@@ -24,13 +24,10 @@ export class SessionEvents {
   #connection = "";
   #previous = "idle";
   #agent = "";
-  /** @type {readonly import("../client/types.js").TranscriptEntry[]} */
+  /** @type {readonly TranscriptEntry[]} */
   #transcript = [];
 
-  /**
-   * @param {HTMLElement} element
-   * @param {SessionClient} client
-   */
+  /** @param {HTMLElement} element @param {SessionClient} client */
   constructor(element, client) {
     this.element = element;
     this.client = client;
@@ -97,10 +94,7 @@ export class SessionEvents {
     if (from_agent && AGENT_EVENTS.has(type)) this.#dispatch("agent-event", { type, message });
   }
 
-  /**
-   * @param {string} name
-   * @param {unknown} detail
-   */
+  /** @param {string} name @param {unknown} detail */
   #dispatch(name, detail) {
     this.element.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
   }

@@ -46,10 +46,7 @@ function boxes(fields) {
   return fields.filter(/** @returns {one is HTMLInputElement} */ (one) => one instanceof HTMLInputElement && one.type === "checkbox");
 }
 
-/**
- * @param {HTMLInputElement[]} options
- * @param {string} value
- */
+/** @param {HTMLInputElement[]} options @param {string} value */
 function choose(options, value) {
   const option = options.find((one) => one.value === value) ?? options.find((one) => alike(labelOf(one), value));
   if (option === undefined) return false;
@@ -57,10 +54,7 @@ function choose(options, value) {
   return option.checked;
 }
 
-/**
- * @param {HTMLInputElement[]} options
- * @param {string} value
- */
+/** @param {HTMLInputElement[]} options @param {string} value */
 function check(options, value) {
   if (options.length === 1) {
     const [box] = options;
@@ -77,10 +71,7 @@ function check(options, value) {
   return options.every((box) => box.checked === chosen.includes(box));
 }
 
-/**
- * @param {HTMLSelectElement} field
- * @param {string} value
- */
+/** @param {HTMLSelectElement} field @param {string} value */
 function select(field, value) {
   const options = [...field.options].filter((one) => !one.disabled);
   /** @param {string} wanted */
@@ -99,10 +90,7 @@ function select(field, value) {
   return true;
 }
 
-/**
- * @param {HTMLElement} field
- * @param {string} value
- */
+/** @param {HTMLElement} field @param {string} value */
 function type(field, value) {
   if (field instanceof HTMLTextAreaElement) assign(field, HTMLTextAreaElement.prototype, value);
   else if (field instanceof HTMLInputElement) assign(field, HTMLInputElement.prototype, value);
@@ -125,10 +113,7 @@ function assign(field, prototype, value) {
   Object.getOwnPropertyDescriptor(prototype, "value")?.set?.call(field, value);
 }
 
-/**
- * @param {HTMLElement} field
- * @param {string | null} [data]
- */
+/** @param {HTMLElement} field @param {string | null} [data] */
 function notify(field, data = null) {
   const options = { bubbles: true, composed: true, inputType: "insertReplacementText", data };
   field.dispatchEvent(new InputEvent("input", options));
@@ -140,10 +125,7 @@ function parts(value) {
   return value.split(",").map((one) => one.trim()).filter(Boolean);
 }
 
-/**
- * @param {string} label
- * @param {string} value
- */
+/** @param {string} label @param {string} value */
 function alike(label, value) {
   const plain = (/** @type {string} */ text) => text.replace(/\s+/g, " ").trim().toLowerCase();
   return plain(label) !== "" && plain(label) === plain(value);

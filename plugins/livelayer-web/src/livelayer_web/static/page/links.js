@@ -1,10 +1,12 @@
 // @ts-check
-/** The routes of a site where the application lists none: the links of this page. */
+/** The addresses that an agent may send a page to, and the routes of a site, from the links of a page. */
 
 import { isPrivate, publicText } from "./privacy.js";
 
 /** At most this many routes in one message, as in livelayer_bus/messages. */
 export const MAX_ROUTES = 200;
+
+const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u; // what Python calls not printable
 
 /** @typedef {string | {path: string, title?: string, [member: string]: unknown}} Route */
 
@@ -24,4 +26,22 @@ export function linkedRoutes() {
     if (routes.size > MAX_ROUTES) break;
   }
   return [...routes.values()];
+}
+
+/**
+ * The address, made absolute; null when it is refused, as in livelayer_bus/messages/href.py: another
+ * scheme than http and https, no host, a user name before it, or anything that a browser reads
+ * differently from how it looks.
+ *
+ * @param {unknown} href
+ * @returns {URL | null}
+ */
+export function safeUrl(href) {
+  if (typeof href !== "string" || href === "" || href !== href.trim()) return null;
+  if (UNSEEN.test(href) || href.includes("\\") || href.startsWith("//")) return null;
+  const scheme = /^([a-z][a-z0-9+.-]*:)(.*)$/i.exec(href);
+  if (scheme !== null && !(/^https?:$/i.test(scheme[1]) && /^\/\/[^/?#]/.test(scheme[2]))) return null;
+  const url = URL.parse(href, document.baseURI);
+  if (url === null || !["http:", "https:"].includes(url.protocol) || url.hostname === "") return null;
+  return scheme !== null && /^\/\/[^/?#]*@/.test(scheme[2]) ? null : url;
 }

@@ -73,10 +73,7 @@ export function parsePatterns(text) {
 /** @type {Map<string, RegExp | null>} */
 const known = new Map();
 
-/**
- * @param {string} pattern
- * @returns {RegExp | null} null: it is not a valid regular expression
- */
+/** @param {string} pattern @returns {RegExp | null} null: it is not a valid regular expression */
 function expressionOf(pattern) {
   let expression = known.get(pattern);
   if (expression === undefined) {
@@ -116,11 +113,7 @@ function escaped(text) {
   return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
-/**
- * Decoded, with a leading slash and no trailing one.
- *
- * @param {string} path
- */
+/** Decoded, with a leading slash and no trailing one. @param {string} path */
 function normal(path) {
   let plain = path;
   try {
@@ -132,10 +125,7 @@ function normal(path) {
   return trimmed === "" ? "/" : trimmed;
 }
 
-/**
- * @param {Patterns} patterns
- * @returns {readonly Pattern[]}
- */
+/** @param {Patterns} patterns @returns {readonly Pattern[]} */
 function list(patterns) {
   if (patterns === null || patterns === undefined || patterns === "") return [];
   return Array.isArray(patterns) ? patterns : [/** @type {Pattern} */ (patterns)];

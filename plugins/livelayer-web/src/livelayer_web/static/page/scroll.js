@@ -8,10 +8,7 @@ const STEP = 0.85; // of the visible height
 /** @type {readonly Direction[]} */
 export const DIRECTIONS = ["up", "down", "top", "bottom"];
 
-/**
- * @param {Direction} direction
- * @param {unknown} behavior
- */
+/** @param {Direction} direction @param {unknown} behavior */
 export function scrollPage(direction, behavior) {
   const scroller = findScroller();
   const step = scroller.clientHeight * STEP;
@@ -19,18 +16,12 @@ export function scrollPage(direction, behavior) {
   scroller.scrollTo({ top, behavior: asBehavior(behavior) });
 }
 
-/**
- * @param {Element} element
- * @param {unknown} behavior
- */
+/** @param {Element} element @param {unknown} behavior */
 export function scrollTo(element, behavior) {
   element.scrollIntoView({ block: "start", inline: "nearest", behavior: asBehavior(behavior) });
 }
 
-/**
- * @param {unknown} behavior
- * @returns {ScrollBehavior}
- */
+/** @param {unknown} behavior @returns {ScrollBehavior} */
 export function asBehavior(behavior) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return "instant";
   return behavior === "instant" || behavior === "auto" ? behavior : "smooth";

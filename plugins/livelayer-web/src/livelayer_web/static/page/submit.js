@@ -39,10 +39,7 @@ export async function submit(target) {
   return isMarked(target) ? "validation" : "submitted";
 }
 
-/**
- * @param {HTMLFormElement} form
- * @returns {HTMLButtonElement | HTMLInputElement | null}
- */
+/** @param {HTMLFormElement} form @returns {HTMLButtonElement | HTMLInputElement | null} */
 function submitter(form) {
   for (const one of form.elements) {
     const button = one instanceof HTMLButtonElement || (one instanceof HTMLInputElement && one.type === "submit");

@@ -46,10 +46,7 @@ function cut(value, characters, entries, depth) {
   return Object.fromEntries(pairs.slice(0, entries).map(([key, one]) => [key, cut(one, characters, entries, depth - 1)]));
 }
 
-/**
- * @param {string} text
- * @param {number} characters
- */
+/** @param {string} text @param {number} characters */
 function cutText(text, characters) {
   const short = text.length <= characters ? text : `${text.slice(0, characters - 1)}\u2026`;
   // A lone surrogate is not valid text elsewhere.

@@ -3,9 +3,7 @@
 
 import { h, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").Client} Client */
-/** @typedef {import("./types.js").Entry} Entry */
+/** @import { Client, Entry, Props } from "./types.js" */
 
 const SETTLED = 350; // ms: shorter states are not announced
 const SPOKEN_KEPT = 6; // lines in the log; a screen reader has read older ones
@@ -34,7 +32,7 @@ export class Announcer {
     return [...(all ?? [])].find((one) => one.awake) === this;
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t, awake }) {
     if (client !== this.#client) this.follow(client);
     this.awake = awake;
@@ -57,11 +55,7 @@ export class Announcer {
     announcers.set(client, all);
   }
 
-  /**
-   * Announces a text that has lasted for a moment; the last one is not repeated.
-   *
-   * @param {string} message
-   */
+  /** Announces a text that has lasted for a moment; the last one is not repeated. @param {string} message */
   say(message) {
     if (message === this.#next) return;
     this.#next = message;

@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { initial, play, source, video } from "./stage.js";
 import { sign } from "./status.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Props } from "./types.js" */
 
 export class Bubble {
   /** @param {() => void} open */
@@ -19,20 +19,14 @@ export class Bubble {
     this.hint = h("span", { id: "bubble-hint", class: "unseen" });
     this.element = h(
       "button",
-      {
-        type: "button",
-        class: "bubble",
-        part: "bubble",
-        "aria-describedby": "bubble-hint",
-        onclick: open,
-      },
+      { type: "button", class: "bubble", part: "bubble", "aria-describedby": "bubble-hint", onclick: open },
       h("span", { class: "disc", "aria-hidden": "true" }, this.letter, this.image, this.live),
       h("i", { class: "ring", "aria-hidden": "true" }),
       h("span", { class: "chip", "aria-hidden": "true" }, sign()),
     );
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t, awake, choices }) {
     const shown = choices.display === "minimized";
     const stream = shown && model.live ? (client?.media.stream ?? null) : null;
@@ -55,14 +49,10 @@ export class Bubble {
 export class Tab {
   /** @param {() => void} open */
   constructor(open) {
-    this.element = h(
-      "button",
-      { type: "button", class: "tab", part: "tab", onclick: open },
-      icon("transcript"),
-    );
+    this.element = h("button", { type: "button", class: "tab", part: "tab", onclick: open }, icon("transcript"));
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ model, t }) {
     set(this.element, "aria-label", t("reveal", { name: model.name }));
   }

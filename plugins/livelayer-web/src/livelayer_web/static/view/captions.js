@@ -3,22 +3,16 @@
 
 import { h, show, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").Entry} Entry */
+/** @import { Entry, Props } from "./types.js" */
 
 export class Captions {
   constructor() {
     this.user = h("p", { class: "line user", dir: "auto", hidden: true }, h("span"));
     this.agent = h("p", { class: "line agent", dir: "auto", hidden: true }, h("span"));
-    this.element = h(
-      "div",
-      { class: "captions", part: "captions", "aria-hidden": "true" },
-      this.user,
-      this.agent,
-    );
+    this.element = h("div", { class: "captions", part: "captions", "aria-hidden": "true" }, this.user, this.agent);
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ model, choices, entries: all }) {
     const entries = choices.captions && model.live ? all : [];
     const agent = entries.findLastIndex((entry) => entry.role === "agent" && entry.text);
@@ -29,10 +23,7 @@ export class Captions {
     this.element.classList.toggle("answered", user < agent);
   }
 
-  /**
-   * @param {HTMLElement} line
-   * @param {Entry | undefined} entry
-   */
+  /** @param {HTMLElement} line @param {Entry | undefined} entry */
   #line(line, entry) {
     show(line, Boolean(entry));
     line.classList.toggle("partial", Boolean(entry && !entry.final));

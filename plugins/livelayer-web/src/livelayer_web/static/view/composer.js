@@ -1,20 +1,20 @@
 // @ts-check
 /** The composer: a field that grows, its limit in bytes, and messages that are not sent yet. */
 
+import { messageBytes } from "../client/outbox.js";
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { SessionLog } from "./session-log.js";
 import { PendingMessages } from "./pending-messages.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Props } from "./types.js" */
 
 const NEARLY_FULL = 0.8; // of the limit: from here on the rest is shown
-const encoder = new TextEncoder();
-const EMPTY = bytes("");
+const EMPTY = messageBytes("");
 
 export class Composer {
-  /** @type {Scene | null} */
-  #scene = null;
+  /** @type {Props | null} */
+  #props = null;
 
   constructor() {
     this.field = h("textarea", {
@@ -47,13 +47,13 @@ export class Composer {
       this.field,
       this.button,
     );
-    this.element = h("div", { class: "writing" }, this.pending.element, this.form, this.limit);
+    this.element = h("div", { class: "writing" }, this.pending, this.form, this.limit);
   }
 
-  /** @param {Scene} scene */
-  update(scene) {
-    this.#scene = scene;
-    const { client, model, t } = scene;
+  /** @param {Props} props */
+  update(props) {
+    this.#props = props;
+    const { client, model, t } = props;
     const writable = model.live && model.talk;
     show(this.element, model.live || (client?.pending.length ?? 0) > 0);
     show(this.form, model.live);
@@ -64,15 +64,15 @@ export class Composer {
     // Read-only rather than disabled: what was typed stays there, and so does the focus.
     set(this.field, "readonly", !writable);
     this.form.classList.toggle("off", !writable);
-    this.pending.update(scene);
+    this.pending.update(props);
     this.#measure();
   }
 
   #measure() {
-    if (this.#scene === null) return;
-    const { client, model, t } = this.#scene;
+    if (this.#props === null) return;
+    const { client, model, t } = this.#props;
     const limit = client?.joined?.max_message_bytes ?? Infinity;
-    const size = bytes(this.field.value);
+    const size = messageBytes(this.field.value);
     const left = limit - size;
     show(this.limit, size > limit * NEARLY_FULL);
     text(this.limit, left < 0 ? t("tooLong", { count: -left }) : t("bytesLeft", { count: left }));
@@ -87,7 +87,7 @@ export class Composer {
 
   #send() {
     const words = this.field.value.trim();
-    const client = this.#scene?.client;
+    const client = this.#props?.client;
     if (!client || words === "" || this.button.getAttribute("aria-disabled") === "true") return;
     client.markUsed();
     const sent = () => SessionLog.of(client).typed.sent(words, client.state?.transcript ?? []);
@@ -96,13 +96,4 @@ export class Composer {
     this.#measure();
     this.field.focus();
   }
-}
-
-/**
- * The bytes of the message on the wire.
- *
- * @param {string} words
- */
-function bytes(words) {
-  return encoder.encode(JSON.stringify({ type: "user_message", text: words })).length;
 }

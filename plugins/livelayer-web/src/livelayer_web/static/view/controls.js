@@ -2,13 +2,10 @@
 /** The row of buttons: microphone, camera, screen, sound, transcript, end. */
 
 import { SOURCES } from "../client/peer.js";
-import { h, set, show } from "./dom.js";
+import { h, label, set, show } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").PanelActions} PanelActions */
-/** @typedef {import("./types.js").Client} Client */
-/** @typedef {import("./types.js").SourceKind} SourceKind */
+/** @import { Client, PanelActions, Props, Source, SourceKind } from "./types.js" */
 /** @typedef {{element: HTMLButtonElement, icon: SVGSVGElement}} Button */
 
 /**
@@ -24,14 +21,20 @@ export function button(drawing, part, onclick) {
 }
 
 /**
- * Sets a button's label, for assistive technology and as a tooltip.
+ * A button for the action in its `data-action`.
  *
- * @param {Element} element
- * @param {string} label
+ * @param {import("./dom.js").Properties} properties
+ * @param {PanelActions} actions
  */
-export function name(element, label) {
-  set(element, "aria-label", label);
-  set(element, "data-tip", label);
+export function actionButton(properties, actions) {
+  const act = () => actions.act(/** @type {import("./model.js").Action} */ (element.dataset.action));
+  const element = h("button", { type: "button", ...properties, onclick: act });
+  return element;
+}
+
+/** @param {import("./icons.js").IconName} drawing @param {() => void} onclick */
+export function smallButton(drawing, onclick) {
+  return h("button", { type: "button", class: "small", onclick }, icon(drawing));
 }
 
 export class Controls {
@@ -58,17 +61,11 @@ export class Controls {
       actions.choose({ transcript: !shown });
     });
     this.end = button("hangUp", "end", () => actions.act("end"));
-    this.element = h(
-      "div",
-      { class: "controls", part: "controls", role: "group" },
-      ...SOURCES.map((kind) => this.sources[kind].element),
-      this.speaker.element,
-      this.transcript.element,
-      this.end.element,
-    );
+    const buttons = [...SOURCES.map((kind) => this.sources[kind]), this.speaker, this.transcript, this.end];
+    this.element = h("div", { class: "controls", part: "controls", role: "group" }, ...buttons);
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t, choices }) {
     this.#client = client;
     show(this.element, model.live);
@@ -80,12 +77,12 @@ export class Controls {
       this.#source(kind, client?.sources?.[kind], t);
     }
     const silent = Boolean(client?.speaker.muted || client?.speaker.blocked);
-    name(this.speaker.element, t(silent ? "unmute" : "mute"));
+    label(this.speaker.element, t(silent ? "unmute" : "mute"));
     set(this.speaker.element, "aria-pressed", String(silent));
     turn(this.speaker.icon, silent ? "speakerOff" : "speaker");
-    name(this.transcript.element, t("transcript"));
+    label(this.transcript.element, t("transcript"));
     set(this.transcript.element, "aria-pressed", String(choices.transcript));
-    name(this.end.element, t("end"));
+    label(this.end.element, t("end"));
     show(this.end.element, model.control);
   }
 
@@ -98,7 +95,7 @@ export class Controls {
 
   /**
    * @param {SourceKind} kind
-   * @param {import("./types.js").Source | undefined} source
+   * @param {Source | undefined} source
    * @param {import("./strings.js").Translate} t
    */
   #source(kind, source, t) {
@@ -109,11 +106,10 @@ export class Controls {
     set(element, "aria-busy", source?.phase === "asking" ? "true" : null);
     set(element, "data-source", source?.phase ?? "off");
     if (kind === "microphone") {
-      const label = !held ? "microphoneOn" : on ? "microphoneMute" : "microphoneUnmute";
-      name(element, t(label));
+      label(element, t(!held ? "microphoneOn" : on ? "microphoneMute" : "microphoneUnmute"));
       turn(svg, on ? "microphone" : "microphoneOff");
     } else {
-      name(element, t(on ? `${kind}Off` : `${kind}On`));
+      label(element, t(on ? `${kind}Off` : `${kind}On`));
       if (kind === "camera") turn(svg, on ? "camera" : "cameraOff");
     }
   }
@@ -131,12 +127,8 @@ export class Controls {
   }
 }
 
-/**
- * Ignores a failure: the notices show the reason in `client.sources`.
- *
- * @param {unknown} outcome
- */
-function quietly(outcome) {
+/** Ignores a failure: the client's state shows the reason. @param {unknown} outcome */
+export function quietly(outcome) {
   Promise.resolve(outcome).catch(() => undefined);
 }
 

@@ -1,13 +1,12 @@
 // @ts-check
 /** The event log: every event of the session, to filter, pause and copy. */
 
-import { button, name } from "./controls.js";
-import { h, set, show, text } from "./dom.js";
+import { button } from "./controls.js";
+import { h, label, set, show, text } from "./dom.js";
 import { turn } from "./icons.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./session-log.js").SessionLog} SessionLog */
-/** @typedef {import("./session-log.js").Line} Line */
+/** @import { Line, SessionLog } from "./session-log.js" */
+/** @import { Props } from "./types.js" */
 
 const NEAR_END = 40; // px
 
@@ -16,6 +15,7 @@ export class Debug {
   #log = null;
   /** The lines that are shown while it is paused. @type {readonly Line[] | null} */
   #held = null;
+  #copied = false;
   #filter = "";
   #frame = 0;
   /** @type {import("./strings.js").Translate | null} */
@@ -40,12 +40,11 @@ export class Debug {
     this.title = h("h2", { class: "heading" });
     this.count = h("p", { class: "count" });
     this.list = h("ol", { class: "events", tabindex: "0" });
-    const tools = [this.pause, this.copy, this.clear].map((one) => one.element);
     this.element = h(
       "section",
       { class: "debug", part: "debug", hidden: true },
-      h("div", { class: "row" }, this.title, this.count, this.close.element),
-      h("div", { class: "row" }, this.input, ...tools),
+      h("div", { class: "row" }, this.title, this.count, this.close),
+      h("div", { class: "row" }, this.input, this.pause, this.copy, this.clear),
       this.list,
     );
   }
@@ -71,7 +70,7 @@ export class Debug {
     this.#draw();
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ t }) {
     this.#t = t;
     text(this.title, t("debugTitle"));
@@ -79,10 +78,18 @@ export class Debug {
     set(this.list, "aria-label", t("debugTitle"));
     set(this.input, "aria-label", t("debugFilter"));
     set(this.input, "placeholder", t("debugFilter"));
-    name(this.pause.element, t(this.#held ? "debugResume" : "debugPause"));
-    if (this.copy.icon.dataset.icon === "copy") name(this.copy.element, t("debugCopy"));
-    name(this.clear.element, t("debugClear"));
-    name(this.close.element, t("debugClose"));
+    label(this.clear.element, t("debugClear"));
+    label(this.close.element, t("debugClose"));
+    this.#drawButtons();
+  }
+
+  /** The buttons that change: what they do next, or have just done. */
+  #drawButtons() {
+    turn(this.pause.icon, this.#held ? "play" : "pause");
+    turn(this.copy.icon, this.#copied ? "check" : "copy");
+    if (this.#t === null) return;
+    label(this.pause.element, this.#t(this.#held ? "debugResume" : "debugPause"));
+    label(this.copy.element, this.#t(this.#copied ? "debugCopied" : "debugCopy"));
   }
 
   #changed = () => {
@@ -95,8 +102,7 @@ export class Debug {
 
   #hold() {
     this.#held = this.#held ? null : [...(this.#log?.lines ?? [])];
-    turn(this.pause.icon, this.#held ? "play" : "pause");
-    if (this.#t) name(this.pause.element, this.#t(this.#held ? "debugResume" : "debugPause"));
+    this.#drawButtons();
     this.#draw();
   }
 
@@ -107,14 +113,14 @@ export class Debug {
     } catch {
       return; // not allowed: a person can still select the lines
     }
-    turn(this.copy.icon, "check");
-    if (this.#t) name(this.copy.element, this.#t("debugCopied"));
-    this.copy.element.addEventListener("blur", () => this.#copyable(), { once: true });
+    this.#showCopied(true);
+    this.copy.element.addEventListener("blur", () => this.#showCopied(false), { once: true });
   }
 
-  #copyable() {
-    turn(this.copy.icon, "copy");
-    if (this.#t) name(this.copy.element, this.#t("debugCopy"));
+  /** @param {boolean} copied */
+  #showCopied(copied) {
+    this.#copied = copied;
+    this.#drawButtons();
   }
 
   #wanted() {

@@ -1,7 +1,7 @@
 // @ts-check
 /** Creates and updates elements; never parses markup, so no text can become markup. */
 
-/** @typedef {Node | string | null | undefined | false} Child */
+/** @typedef {Node | {element: Node} | string | null | undefined | false} Child a part stands for its element */
 /** @typedef {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} Properties */
 
 /**
@@ -21,7 +21,9 @@ export function h(tag, properties = {}, ...children) {
     if (typeof value === "function") element.addEventListener(name.slice(2), value);
     else set(element, name, value);
   }
-  for (const child of children) if (child || child === "") element.append(child);
+  for (const child of children) {
+    if (child || child === "") element.append(typeof child === "object" && "element" in child ? child.element : child);
+  }
   return element;
 }
 
@@ -52,27 +54,37 @@ export function text(element, value) {
 }
 
 /**
- * @param {HTMLElement} element
- * @param {boolean} shown
+ * Sets a button's label, for assistive technology and as a tooltip.
+ *
+ * @param {Element} element
+ * @param {string} words
  */
+export function label(element, words) {
+  set(element, "aria-label", words);
+  set(element, "data-tip", words);
+}
+
+/** @param {HTMLElement} element @param {boolean} shown */
 export function show(element, shown) {
   if (element.hidden === shown) element.hidden = !shown;
 }
 
-/**
- * Whether an element is a field in which a person types.
- *
- * @param {EventTarget | null | undefined} target
- */
+/** Whether an element is a field in which a person types. @param {EventTarget | null | undefined} target */
 export function takesText(target) {
   return target instanceof HTMLTextAreaElement || target instanceof HTMLInputElement;
 }
 
 /**
- * Whether an element is visible, and so can have the focus.
+ * Sets the properties that were set before the element was defined.
  *
- * @param {Element} element
+ * @param {HTMLElement} element
+ * @param {readonly string[]} names
  */
-export function seen(element) {
-  return element.checkVisibility({ visibilityProperty: true });
+export function upgrade(element, names) {
+  for (const name of names) {
+    if (!Object.hasOwn(element, name)) continue;
+    const value = Reflect.get(element, name);
+    Reflect.deleteProperty(element, name);
+    Reflect.set(element, name, value);
+  }
 }

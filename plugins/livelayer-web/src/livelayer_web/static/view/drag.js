@@ -1,7 +1,7 @@
 // @ts-check
 /** Moves a widget by pointer or keys, to the nearer side and within the window. */
 
-/** @typedef {import("./preferences.js").Place} Place */
+/** @import { Place } from "./preferences.js" */
 
 const SLOP = 6; // px that a pointer may move before a press is a drag
 const SNAP = 0.08; // of the way: a widget that is nearer to a corner snaps to it
@@ -60,10 +60,7 @@ export class Drag {
     return true;
   }
 
-  /**
-   * @param {HTMLElement} handle
-   * @param {PointerEvent} event
-   */
+  /** @param {HTMLElement} handle @param {PointerEvent} event */
   #press(handle, event) {
     if (event.button !== 0 || this.#grip || !this.carrier.enabled()) return;
     const inner = /** @type {Element} */ (event.target).closest("button, a, input, textarea");
@@ -113,10 +110,7 @@ export class Drag {
     return left === this.carrier.rtl() ? "end" : "start";
   }
 
-  /**
-   * @param {Place} place
-   * @param {DOMRect} from
-   */
+  /** @param {Place} place @param {DOMRect} from */
   #settle(place, from = this.carrier.element.getBoundingClientRect()) {
     this.carrier.settle(place);
     const { element } = this.carrier;

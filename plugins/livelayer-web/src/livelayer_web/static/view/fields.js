@@ -3,7 +3,7 @@
 
 import { h, set, show, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Props } from "./types.js" */
 /** @typedef {{name: string, value: string}} Field */
 
 const KEPT = 60; // fields; a task that has more shows its latest ones
@@ -16,11 +16,7 @@ export class Fields {
   done = false;
   summary = "";
 
-  /**
-   * Handles any event of the session.
-   *
-   * @param {any} event
-   */
+  /** Handles any event of the session. @param {any} event */
   take(event) {
     if (event?.event === "EpochStarted" || event?.event === "TranscriptCleared") this.#reset();
     if (event?.event !== "CommandReceived") return;
@@ -73,10 +69,7 @@ export class FieldList {
     );
   }
 
-  /**
-   * @param {Scene} scene
-   * @param {Fields | null} fields
-   */
+  /** @param {Props} props @param {Fields | null} fields */
   update({ model, t }, fields) {
     show(this.element, model.live && (fields?.known.size ?? 0) > 0);
     text(this.heading, t("fields"));

@@ -3,7 +3,7 @@
 
 import { still } from "./stage.js";
 
-/** @typedef {import("./types.js").Client} Client */
+/** @import { Client } from "./types.js" */
 
 const STEP = 0.02; // a change smaller than this is not worth a style recalculation
 
@@ -22,10 +22,7 @@ export class LevelAnimation {
     this.tick = tick;
   }
 
-  /**
-   * @param {Client | null} client
-   * @param {boolean} wanted
-   */
+  /** @param {Client | null} client @param {boolean} wanted */
   run(client, wanted) {
     this.#client = client;
     const moving = wanted && client !== null && !still();

@@ -1,14 +1,13 @@
 // @ts-check
 /** A button that opens a list of buttons: arrow keys move in it, Escape and leaving close it. */
 
-import { h, set, show } from "./dom.js";
+import { h, label, set, show } from "./dom.js";
 import { icon } from "./icons.js";
 
+/** @import { Child } from "./dom.js" */
+
 export class Menu {
-  /**
-   * @param {import("./icons.js").IconName} drawing
-   * @param {string} name of the part
-   */
+  /** @param {import("./icons.js").IconName} drawing @param {string} name of the part */
   constructor(drawing, name) {
     this.opener = h(
       "button",
@@ -44,10 +43,26 @@ export class Menu {
     else if (inside) this.opener.focus();
   }
 
-  /** @param {string} label */
-  name(label) {
-    for (const element of [this.opener, this.list]) set(element, "aria-label", label);
-    set(this.opener, "data-tip", label);
+  /** @param {string} words */
+  name(words) {
+    label(this.opener, words);
+    set(this.list, "aria-label", words);
+  }
+
+  /**
+   * Adds a button to the list; pressing it closes the list first.
+   *
+   * @param {() => void} press
+   * @param {...Child} children
+   */
+  add(press, ...children) {
+    const onclick = () => {
+      this.toggle(false);
+      press();
+    };
+    const button = h("button", { type: "button", class: "item", onclick }, ...children);
+    this.list.append(h("li", {}, button));
+    return button;
   }
 
   /** @returns {HTMLButtonElement[]} */

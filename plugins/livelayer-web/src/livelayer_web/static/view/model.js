@@ -1,14 +1,10 @@
 // @ts-check
 /** What the session's state means to a person: the phase, its texts, and the possible actions. */
 
-import { noticesOf, recoveringHint } from "./notices.js";
-import { refusal } from "./notices.js";
+import { noticesOf, recoveringHint, refusal } from "./notices.js";
 
-/** @typedef {import("./strings.js").Translate} Translate */
-/** @typedef {import("./strings.js").Key} Key */
-/** @typedef {import("./types.js").Client} Client */
-/** @typedef {import("./types.js").State} State */
-/** @typedef {import("./types.js").Member} Member */
+/** @import { Translate } from "./strings.js" */
+/** @import { Agent, Client, Member, State } from "./types.js" */
 
 /**
  * @typedef {"missing" | "idle" | "connecting" | "joining" | "ready" | "listening" | "thinking"
@@ -35,24 +31,6 @@ import { refusal } from "./notices.js";
  * @property {string | null} agent the session's agent
  * @property {readonly import("./notices.js").Notice[]} notices
  */
-
-/** @type {Record<Phase, Key>} */
-const TITLES = {
-  missing: "phaseMissing",
-  idle: "phaseIdle",
-  connecting: "phaseConnecting",
-  joining: "phaseJoining",
-  ready: "phaseReady",
-  listening: "phaseListening",
-  thinking: "phaseThinking",
-  speaking: "phaseSpeaking",
-  reconnecting: "phaseReconnecting",
-  recovering: "phaseRecovering",
-  error: "phaseError",
-  ended: "phaseEnded",
-  closed: "phaseClosed",
-  refused: "phaseRefused",
-};
 
 const CALM = new Set(["ready", "listening", "thinking", "speaking"]);
 
@@ -86,7 +64,7 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
     role: member?.role ?? "",
     image: config?.avatarImageUrl || member?.image || null,
     loop: config?.idleLoopUrl || null,
-    title: t(TITLES[phase]),
+    title: titleOf(phase, t),
     hint: hintOf(phase, client, t, { name, control, now }),
     action: actionOf(phase, state, control),
     talk: grants?.includes("talk") ?? true,
@@ -97,20 +75,12 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
   };
 }
 
-/**
- * Whether the last known state of the session still applies to this page.
- *
- * @param {Client | null} client
- */
+/** Whether the last known state of the session still applies to this page. @param {Client | null} client */
 function isOurs(client) {
   return client !== null && client.link.phase !== "refused" && client.link.phase !== "ended";
 }
 
-/**
- * @param {Client | null} client
- * @param {boolean} asked
- * @returns {Phase}
- */
+/** @param {Client | null} client @param {boolean} asked @returns {Phase} */
 function phaseOf(client, asked) {
   if (client === null) return "missing";
   const { link, state } = client;
@@ -132,6 +102,12 @@ function phaseOf(client, asked) {
     default:
       return asked ? "connecting" : "idle";
   }
+}
+
+/** @param {Phase} phase @param {Translate} t */
+function titleOf(phase, t) {
+  const key = `phase${phase[0].toUpperCase()}${phase.slice(1)}`;
+  return t(/** @type {`phase${Capitalize<Phase>}`} */ (key));
 }
 
 /**
@@ -184,7 +160,7 @@ function hintOf(phase, client, t, { name, control, now }) {
   }
 }
 
-/** @param {import("./types.js").Agent} agent @returns {Member} */
+/** @param {Agent} agent @returns {Member} */
 function offered(agent) {
   return {
     id: agent.id,

@@ -1,11 +1,12 @@
 // @ts-check
 /** The notices of a conversation as lines above the controls; a person can dismiss some. */
 
+import { actionButton, smallButton } from "./controls.js";
 import { h, set, show, text } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./notices.js").Notice} Notice */
+/** @import { Notice } from "./notices.js" */
+/** @import { PanelActions, Props } from "./types.js" */
 /** @typedef {{row: HTMLElement, sign: SVGSVGElement, words: HTMLElement, act: HTMLButtonElement, away: HTMLButtonElement}} Row */
 
 /** @type {Record<Notice["tone"], import("./icons.js").IconName>} */
@@ -17,13 +18,13 @@ export class NoticeBar {
   /** The dismissed notices, by text: a notice with another text shows again. @type {Map<string, string>} */
   #away = new Map();
 
-  /** @param {import("./types.js").PanelActions} actions */
+  /** @param {PanelActions} actions */
   constructor(actions) {
     this.actions = actions;
     this.element = h("div", { class: "notices", part: "notices", hidden: true });
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ model, t }) {
     const present = new Map(model.notices.map((one) => [one.id, one]));
     for (const id of this.#away.keys()) if (!present.has(id)) this.#away.delete(id);
@@ -39,10 +40,7 @@ export class NoticeBar {
     show(this.element, present.size > 0);
   }
 
-  /**
-   * @param {Notice} notice
-   * @param {import("./strings.js").Translate} t
-   */
+  /** @param {Notice} notice @param {import("./strings.js").Translate} t */
   #draw(notice, t) {
     const row = this.#rows.get(notice.id) ?? this.#add(notice.id);
     set(row.row, "data-tone", notice.tone);
@@ -59,27 +57,13 @@ export class NoticeBar {
   #add(id) {
     const sign = icon("alert");
     const words = h("p", { class: "text", dir: "auto" });
-    const act = h("button", {
-      type: "button",
-      class: "text-button",
-      onclick: () => {
-        this.actions.act(/** @type {import("./model.js").Action} */ (act.dataset.action));
-      },
+    const act = actionButton({ class: "text-button" }, this.actions);
+    const away = smallButton("close", () => {
+      this.#away.set(id, words.textContent ?? "");
+      row.remove();
+      this.#rows.delete(id);
+      show(this.element, this.#rows.size > 0);
     });
-    const away = h(
-      "button",
-      {
-        type: "button",
-        class: "small",
-        onclick: () => {
-          this.#away.set(id, words.textContent ?? "");
-          row.remove();
-          this.#rows.delete(id);
-          show(this.element, this.#rows.size > 0);
-        },
-      },
-      icon("close"),
-    );
     const row = h("div", { class: "notice" }, sign, words, act, away);
     this.element.append(row);
     const parts = { row, sign, words, act, away };

@@ -3,10 +3,8 @@
 
 import { SOURCES } from "../client/peer.js";
 
-/** @typedef {import("./types.js").Client} Client */
-/** @typedef {import("./types.js").SourceKind} SourceKind */
-/** @typedef {import("./strings.js").Key} Key */
-/** @typedef {import("./strings.js").Translate} Translate */
+/** @import { Key, Translate } from "./strings.js" */
+/** @import { Client, Link, SourceKind } from "./types.js" */
 
 /**
  * @typedef {object} Notice
@@ -62,21 +60,14 @@ export function noticesOf(client, phase, t, { name, now }) {
     notices.push(notice("room", "warn", `${t("phaseReconnecting")}. ${t("hintReconnecting")}`));
   }
   if (state?.error && connected) {
-    notices.push({
-      ...notice("agent", "error", t("agentError", { name, reason: state.error })),
-      dismissable: true,
-    });
+    notices.push(dismissable("agent", "error", t("agentError", { name, reason: state.error })));
   }
   if (!connected || link.phase === "refused" || link.phase === "ended") return notices;
   for (const kind of SOURCES) notices.push(...sourceNotice(client, kind, t));
   return notices;
 }
 
-/**
- * @param {import("./types.js").Link | undefined} link
- * @param {Translate} t
- * @param {number} now
- */
+/** @param {Link | undefined} link @param {Translate} t @param {number} now */
 export function recoveringHint(link, t, now) {
   const seconds = Math.ceil(((link?.retryAt ?? 0) - now) / 1000);
   const hint = seconds > 0 ? t("hintRecoveringIn", { seconds }) : t("hintRecovering");
@@ -95,13 +86,13 @@ function sourceNotice(client, kind, t) {
     case "asking":
       return [notice(kind, "info", t(`${kind}Asking`))];
     case "denied":
-      return [{ ...notice(kind, "error", t(`${kind}Denied`)), dismissable: true }];
+      return [dismissable(kind, "error", t(`${kind}Denied`))];
     case "unavailable":
-      return [{ ...notice(kind, "error", t(`${kind}Unavailable`)), dismissable: true }];
+      return [dismissable(kind, "error", t(`${kind}Unavailable`))];
     case "busy": {
       const owner = source.owner || t("someone");
       const words = PAGE.test(owner) ? t(`${kind}Elsewhere`) : t(`${kind}Busy`, { owner });
-      return [{ ...notice(kind, "warn", words), dismissable: true }];
+      return [dismissable(kind, "warn", words)];
     }
     default:
       return [];
@@ -117,6 +108,11 @@ function sourceNotice(client, kind, t) {
  */
 function notice(id, tone, text, action = null) {
   return { id, tone, text, spoken: text, action, dismissable: false };
+}
+
+/** @param {string} id @param {Notice["tone"]} tone @param {string} text */
+function dismissable(id, tone, text) {
+  return { ...notice(id, tone, text), dismissable: true };
 }
 
 /**

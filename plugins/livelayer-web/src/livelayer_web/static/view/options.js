@@ -1,24 +1,24 @@
 // @ts-check
 /** The menu of rare actions: release the microphone, captions, event log, hide. */
 
+import { quietly } from "./controls.js";
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { Menu } from "./menu.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {{element: HTMLElement, button: HTMLButtonElement, words: HTMLElement}} Item */
+/** @import { Client, PanelActions, Props } from "./types.js" */
 
 export class Options {
-  /** @type {import("./types.js").Client | null} */
+  /** @type {Client | null} */
   #client = null;
 
-  /** @param {import("./types.js").PanelActions} actions */
+  /** @param {PanelActions} actions */
   constructor(actions) {
     this.menu = new Menu("more", "options");
     this.element = this.menu.element;
     this.microphone = this.#item("microphoneOff", () => {
       this.#client?.markUsed();
-      Promise.resolve(this.#client?.release("microphone")).catch(() => undefined);
+      quietly(this.#client?.release("microphone"));
     });
     this.captions = this.#item("captions", () =>
       actions.choose({ captions: this.captions.button.getAttribute("aria-pressed") !== "true" }),
@@ -27,10 +27,7 @@ export class Options {
     this.hide = this.#item("eyeOff", () => actions.choose({ display: "hidden" }));
   }
 
-  /**
-   * @param {Scene} scene
-   * @param {boolean} debugging
-   */
+  /** @param {Props} props @param {boolean} debugging */
   update({ client, t, choices, widget }, debugging) {
     this.#client = client;
     this.menu.name(t("options"));
@@ -44,30 +41,11 @@ export class Options {
     show(this.hide.element, widget);
   }
 
-  /**
-   * @param {import("./icons.js").IconName} drawing
-   * @param {() => void} order
-   * @returns {Item}
-   */
-  #item(drawing, order) {
+  /** @param {import("./icons.js").IconName} drawing @param {() => void} press */
+  #item(drawing, press) {
     const words = h("span", { class: "words" });
     const mark = h("span", { class: "mark", "aria-hidden": "true" }, icon("check"));
-    const button = h(
-      "button",
-      {
-        type: "button",
-        class: "item",
-        onclick: () => {
-          this.menu.toggle(false);
-          order();
-        },
-      },
-      icon(drawing),
-      words,
-      mark,
-    );
-    const element = h("li", {}, button);
-    this.menu.list.append(element);
-    return { element, button, words };
+    const button = this.menu.add(press, icon(drawing), words, mark);
+    return { element: /** @type {HTMLElement} */ (button.parentElement), button, words };
   }
 }

@@ -4,10 +4,10 @@
 import { Bubble, Tab } from "./bubble.js";
 import { Captions } from "./captions.js";
 import { Composer } from "./composer.js";
-import { Controls, button, name } from "./controls.js";
-import { Curtain } from "./curtain.js";
+import { Controls, button } from "./controls.js";
+import { Placeholder } from "./placeholder.js";
 import { Debug } from "./debug.js";
-import { h, set, show, text } from "./dom.js";
+import { h, label, set, show, text } from "./dom.js";
 import { FieldList } from "./fields.js";
 import { icon } from "./icons.js";
 import { SessionLog } from "./session-log.js";
@@ -20,8 +20,7 @@ import { Team } from "./team.js";
 import { TranscriptList } from "./transcript-list.js";
 import { Announcer } from "./announcer.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").PanelActions} PanelActions */
+/** @import { PanelActions, Props } from "./types.js" */
 
 export class Panel {
   /** @param {PanelActions} actions */
@@ -29,17 +28,12 @@ export class Panel {
     this.actions = actions;
     this.announcer = new Announcer();
     this.captions = new Captions();
-    this.curtain = new Curtain(actions);
+    this.placeholder = new Placeholder(actions);
     this.preview = new Preview();
     this.hearWords = h("span");
     const hear = { type: "button", class: "hear", part: "action", onclick: () => actions.act("hear") };
     this.hear = h("button", { ...hear, hidden: true }, icon("speakerOff"), this.hearWords);
-    this.stage = new Stage(
-      this.curtain.element,
-      this.captions.element,
-      this.preview.element,
-      this.hear,
-    );
+    this.stage = new Stage(this.placeholder, this.captions, this.preview, this.hear);
     this.status = new Status();
     this.team = new Team(actions);
     this.options = new Options(actions);
@@ -50,31 +44,10 @@ export class Panel {
     this.controls = new Controls(actions);
     this.composer = new Composer();
     this.debug = new Debug(actions.toggleDebug);
-    this.head = h(
-      "div",
-      { class: "head", part: "head" },
-      this.status.element,
-      this.team.element,
-      this.options.element,
-      this.minimise.element,
-    );
-    this.side = h(
-      "div",
-      { class: "side", part: "side" },
-      this.transcript.element,
-      this.fields.element,
-      this.notices.element,
-      this.composer.element,
-      this.controls.element,
-    );
-    this.panel = h(
-      "div",
-      { class: "panel", part: "panel" },
-      this.stage.element,
-      this.head,
-      this.side,
-      this.debug.element,
-    );
+    const { stage, status, team, options, minimise, transcript, fields, notices, composer, controls } = this;
+    this.head = h("div", { class: "head", part: "head" }, status, team, options, minimise);
+    this.side = h("div", { class: "side", part: "side" }, transcript, fields, notices, composer, controls);
+    this.panel = h("div", { class: "panel", part: "panel" }, stage, this.head, this.side, this.debug);
     this.bubble = new Bubble(() => actions.choose({ display: "expanded" }));
     this.tab = new Tab(() => actions.choose({ display: "minimized" }));
     this.element = h(
@@ -83,19 +56,19 @@ export class Panel {
       this.announcer.status,
       this.announcer.log,
       this.panel,
-      this.bubble.element,
+      this.bubble,
       this.bubble.hint,
-      this.tab.element,
+      this.tab,
     );
   }
 
-  /** @param {Omit<Scene, "entries">} given */
+  /** @param {Omit<Props, "entries">} given */
   update(given) {
     const { client, model, t, choices, widget } = given;
     const display = widget ? choices.display : "expanded";
     const log = client ? SessionLog.of(client) : null;
     const said = client?.state?.transcript ?? [];
-    const scene = { ...given, entries: log?.typed.among(said) ?? said };
+    const props = { ...given, entries: log?.typed.among(said) ?? said };
     const root = this.element;
     root.classList.toggle("widget", widget);
     set(root, "data-display", widget ? display : null);
@@ -111,23 +84,21 @@ export class Panel {
     this.panel.classList.toggle("writing", model.live || (client?.pending.length ?? 0) > 0);
     this.panel.classList.toggle("reading", model.live && choices.transcript);
     show(this.minimise.element, widget);
-    name(this.minimise.element, t("minimise"));
+    label(this.minimise.element, t("minimise"));
     show(this.hear, model.live && Boolean(client?.speaker.blocked) && !client?.speaker.muted);
     text(this.hearWords, t("hear", { name: model.name }));
     this.debug.follow(log);
-    const looking = { ...scene, awake: scene.awake && display === "expanded" };
+    const looking = { ...props, awake: props.awake && display === "expanded" };
     for (const part of [this.stage, this.preview]) part.update(looking);
-    for (const part of [this.captions, this.curtain, this.status, this.team, this.notices]) {
-      part.update(scene);
+    const { captions, placeholder, status, team, notices, transcript, controls, composer, debug } = this;
+    for (const part of [captions, placeholder, status, team, notices, transcript, controls, composer, debug]) {
+      part.update(props);
     }
-    for (const part of [this.transcript, this.controls, this.composer, this.debug]) {
-      part.update(scene);
-    }
-    this.options.update(scene, this.debug.open);
-    this.fields.update(scene, log?.fields ?? null);
-    this.bubble.update({ ...scene, awake: scene.awake && display === "minimized" });
-    this.tab.update(scene);
-    this.announcer.update({ ...scene, awake: scene.awake && display !== "hidden" });
+    this.options.update(props, this.debug.open);
+    this.fields.update(props, log?.fields ?? null);
+    this.bubble.update({ ...props, awake: props.awake && display === "minimized" });
+    this.tab.update(props);
+    this.announcer.update({ ...props, awake: props.awake && display !== "hidden" });
   }
 
   /**
@@ -139,7 +110,7 @@ export class Panel {
     if (display === "minimized") this.bubble.element.focus();
     else if (display === "hidden") this.tab.element.focus();
     else {
-      const places = [this.composer.field, this.curtain.button, this.minimise.element];
+      const places = [this.composer.field, this.placeholder.button, this.minimise.element];
       places.find((one) => one.checkVisibility())?.focus({ preventScroll: true });
     }
   }

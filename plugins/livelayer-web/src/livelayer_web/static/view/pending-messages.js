@@ -1,11 +1,10 @@
 // @ts-check
 /** Messages that the server has not taken yet: being sent, or failed, with a choice. */
 
-import { h, set, show, text } from "./dom.js";
-import { icon } from "./icons.js";
+import { smallButton } from "./controls.js";
+import { h, label, set, show, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").Client} Client */
+/** @import { Client, Props } from "./types.js" */
 /** @typedef {{row: HTMLLIElement, words: HTMLElement, word: HTMLElement, again: HTMLButtonElement, drop: HTMLButtonElement}} Row */
 
 export class PendingMessages {
@@ -18,7 +17,7 @@ export class PendingMessages {
     this.element = h("ul", { class: "outbox", part: "outbox", hidden: true });
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t }) {
     this.#client = client;
     const pending = client?.pending ?? [];
@@ -47,8 +46,8 @@ export class PendingMessages {
   #add(id) {
     const words = h("span", { class: "words", dir: "auto" });
     const word = h("span", { class: "word", dir: "auto" });
-    const again = small("retry", () => this.#client?.retryMessage?.(id));
-    const drop = small("close", () => this.#client?.discardMessage?.(id));
+    const again = smallButton("retry", () => this.#client?.retryMessage?.(id));
+    const drop = smallButton("close", () => this.#client?.discardMessage?.(id));
     const row = h("li", {}, h("span", { class: "what" }, words, word), again, drop);
     this.element.append(row);
     const parts = { row, words, word, again, drop };
@@ -74,21 +73,4 @@ const REASONS = {
 function reasonOf(code, t) {
   const key = REASONS[code];
   return key === undefined ? "" : t(key);
-}
-
-/**
- * @param {import("./icons.js").IconName} drawing
- * @param {() => void} onclick
- */
-function small(drawing, onclick) {
-  return h("button", { type: "button", class: "small", onclick }, icon(drawing));
-}
-
-/**
- * @param {HTMLElement} element
- * @param {string} words
- */
-function label(element, words) {
-  set(element, "aria-label", words);
-  set(element, "data-tip", words);
 }

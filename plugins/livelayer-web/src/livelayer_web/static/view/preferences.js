@@ -1,6 +1,8 @@
 // @ts-check
 /** A person's preferences for a widget, stored under its key; widgets with the same key share them. */
 
+import { readJson, storageOf, writeJson } from "../client/storage.js";
+
 /** @typedef {"hidden" | "minimized" | "expanded"} Display */
 
 /**
@@ -55,11 +57,7 @@ export class Preferences {
   choose(choices) {
     this.#choices = { ...this.#choices, ...choices };
     if (this.#key === "") return;
-    try {
-      localStorage.setItem(this.#key, JSON.stringify(this.#choices));
-    } catch {
-      // Storage is full or not allowed: the choice lasts as long as the page.
-    }
+    writeJson(storageOf("localStorage"), this.#key, this.#choices);
     for (const other of all) {
       if (other === this || other.#key !== this.#key) continue;
       other.#choices = { ...this.#choices };
@@ -73,20 +71,11 @@ export class Preferences {
   }
 }
 
-/**
- * @param {string} key
- * @returns {Partial<Choices>}
- */
+/** @param {string} key @returns {Partial<Choices>} */
 function read(key) {
   /** @type {Partial<Choices>} */
   const choices = {};
-  if (key === "") return choices;
-  let kept;
-  try {
-    kept = JSON.parse(localStorage.getItem(key) ?? "{}");
-  } catch {
-    return choices;
-  }
+  const kept = key === "" ? null : readJson(storageOf("localStorage"), key, /** @type {any} */ (null));
   if (typeof kept !== "object" || kept === null) return choices;
   if (DISPLAYS.includes(kept.display)) choices.display = kept.display;
   const { side, at } = kept.place ?? {};

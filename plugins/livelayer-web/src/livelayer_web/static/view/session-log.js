@@ -4,7 +4,7 @@
 import { Fields } from "./fields.js";
 import { TypedLines } from "./typed-lines.js";
 
-/** @typedef {import("./types.js").Client} Client */
+/** @import { Client } from "./types.js" */
 /** @typedef {{number: number, sequence: number | null, time: string, kind: string, body: string}} Line */
 
 const KEPT = 500; // events; older ones are dropped and counted
@@ -31,11 +31,7 @@ export class SessionLog extends EventTarget {
     client.addEventListener("command", (event) => this.#take(client, event));
   }
 
-  /**
-   * The client's log; created when it is first needed.
-   *
-   * @param {Client} client
-   */
+  /** The client's log; created when it is first needed. @param {Client} client */
   static of(client) {
     const log = logs.get(client) ?? new SessionLog(client);
     logs.set(client, log);
@@ -48,10 +44,7 @@ export class SessionLog extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  /**
-   * @param {Client} client
-   * @param {Event} event
-   */
+  /** @param {Client} client @param {Event} event */
   #take(client, event) {
     const { detail, line } = /** @type {CustomEvent & {line?: any}} */ (event);
     const { event: kind = `command ${detail?.command ?? ""}`, ...rest } = detail ?? {};

@@ -1,7 +1,9 @@
 // @ts-check
 /** The session that a surface shows: an ancestor, the one it names, the page's only one, or its own. */
 
-/** @typedef {import("./types.js").Client} Client */
+import { readJson, storageOf, writeJson } from "../client/storage.js";
+
+/** @import { Client } from "./types.js" */
 /** @typedef {HTMLElement & {client?: Client | null}} SessionElement */
 
 const NAME = "livelayer-session";
@@ -79,37 +81,22 @@ export function bringSession(surface) {
  * @param {HTMLElement} surface
  */
 export function keepSession(surface) {
-  try {
-    sessionStorage.setItem(keyOf(surface), "opened");
-  } catch {
-    // Storage is not allowed: a reload does not continue the session.
-  }
+  writeJson(storageOf("sessionStorage"), keyOf(surface), true);
 }
 
 /**
  * Whether this tab opened a session for the surface's agent before it was reloaded.
  *
  * @param {HTMLElement} surface
+ * @returns {boolean}
  */
 export function wasBrought(surface) {
-  try {
-    return sessionStorage.getItem(keyOf(surface)) !== null;
-  } catch {
-    return false;
-  }
+  return readJson(storageOf("sessionStorage"), keyOf(surface), false);
 }
 
-/**
- * Forgets it: the conversation has ended, so a reload opens nothing.
- *
- * @param {HTMLElement} surface
- */
+/** Forgets it: the conversation has ended, so a reload opens nothing. @param {HTMLElement} surface */
 export function forgetSession(surface) {
-  try {
-    sessionStorage.removeItem(keyOf(surface));
-  } catch {
-    // Storage is not allowed: nothing was kept.
-  }
+  writeJson(storageOf("sessionStorage"), keyOf(surface), null);
 }
 
 /** @param {HTMLElement} surface */

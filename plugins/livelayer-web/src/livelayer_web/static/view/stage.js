@@ -3,17 +3,18 @@
 
 import { h, set, show, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Child } from "./dom.js" */
+/** @import { Props } from "./types.js" */
 
 export class Stage {
   #painted = false;
   #wanted = false;
 
   /**
-   * @param {HTMLElement} curtain the text under the picture
-   * @param {...HTMLElement} above elements over the picture
+   * @param {Child} placeholder the text under the picture
+   * @param {...Child} above what lies over the picture
    */
-  constructor(curtain, ...above) {
+  constructor(placeholder, ...above) {
     this.live = video("live", "video");
     this.live.autoplay = true;
     this.loop = video("loop");
@@ -32,7 +33,7 @@ export class Stage {
       this.loop,
       this.live,
       h("div", { class: "aura", "aria-hidden": "true" }),
-      h("div", { class: "middle" }, this.face, curtain),
+      h("div", { class: "middle" }, this.face, placeholder),
       this.renewing,
       ...above,
     );
@@ -42,7 +43,7 @@ export class Stage {
     });
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t, awake }) {
     const stream = client?.media.stream ?? null;
     // Without a new stream the last picture stays, so a renewed avatar does not flicker.
@@ -94,18 +95,12 @@ export function video(name, part) {
   return element;
 }
 
-/**
- * @param {string} name
- * @returns {string} the letter for a person without a picture
- */
+/** @param {string} name @returns {string} the letter for a person without a picture */
 export function initial(name) {
   return [...name.trim()][0]?.toLocaleUpperCase() ?? "";
 }
 
-/**
- * @param {HTMLImageElement | HTMLVideoElement} element
- * @param {string | null} address
- */
+/** @param {HTMLImageElement | HTMLVideoElement} element @param {string | null} address */
 export function source(element, address) {
   if (element.dataset.address === (address ?? "")) return;
   element.dataset.address = address ?? "";
@@ -115,10 +110,7 @@ export function source(element, address) {
   show(element, allowed);
 }
 
-/**
- * @param {HTMLVideoElement} element
- * @param {boolean} wanted
- */
+/** @param {HTMLVideoElement} element @param {boolean} wanted */
 export function play(element, wanted) {
   if (!wanted) {
     if (!element.paused) element.pause();

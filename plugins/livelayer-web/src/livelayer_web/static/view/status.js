@@ -3,7 +3,7 @@
 
 import { h, set, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Props } from "./types.js" */
 
 const BARS = 4;
 
@@ -26,7 +26,7 @@ export class Status {
     );
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ model }) {
     set(this.element, "data-phase", model.phase);
     text(this.name, model.name);

@@ -1,6 +1,7 @@
 // @ts-check
 /** One surface: follows a client, draws it, and carries out what a person asks for. */
 
+import { quietly } from "./controls.js";
 import { takesText } from "./dom.js";
 import { Drag } from "./drag.js";
 import { LevelAnimation } from "./level-animation.js";
@@ -9,8 +10,8 @@ import { describe } from "./model.js";
 import { Panel } from "./panel.js";
 import { Visibility } from "./visibility.js";
 
-/** @typedef {import("./types.js").Client} Client */
-/** @typedef {import("./preferences.js").Choices} Choices */
+/** @import { Choices, Display } from "./preferences.js" */
+/** @import { Client, Member } from "./types.js" */
 
 /**
  * @typedef {object} Settings what the page asks of a surface, read anew for each drawing
@@ -18,7 +19,7 @@ import { Visibility } from "./visibility.js";
  * @property {boolean} shown its route shows it
  * @property {string} theme
  * @property {import("./strings.js").Translate} t
- * @property {readonly import("./types.js").Member[] | null} team
+ * @property {readonly Member[] | null} team
  * @property {boolean} autoConnect
  * @property {boolean} alone it opens a session of its own
  */
@@ -111,7 +112,7 @@ export class Surface {
    * Stores choices under a key from now on.
    *
    * @param {string} key empty: nothing is stored
-   * @param {import("./preferences.js").Display} display where nothing was kept
+   * @param {Display} display where nothing was kept
    */
   remember(key, display) {
     this.#preferences.close();
@@ -146,10 +147,8 @@ export class Surface {
     const { display } = this.choices;
     if (display === before) return;
     if (focused) this.panel.focus(display);
-    const detail = { display };
-    this.host.element.dispatchEvent(
-      new CustomEvent("display-change", { detail, bubbles: true, composed: true }),
-    );
+    const options = { detail: { display }, bubbles: true, composed: true };
+    this.host.element.dispatchEvent(new CustomEvent("display-change", options));
   }
 
   /** @param {boolean} open */
@@ -201,7 +200,7 @@ export class Surface {
   /** @param {string} id */
   #pick(id) {
     this.#client?.markUsed();
-    Promise.resolve(this.#client?.switchAgent(id)).catch(() => undefined);
+    quietly(this.#client?.switchAgent(id));
   }
 
   /** @param {KeyboardEvent} event */
@@ -293,10 +292,7 @@ export class Surface {
   }
 }
 
-/**
- * @param {import("./preferences.js").Display} display
- * @returns {Choices}
- */
+/** @param {Display} display @returns {Choices} */
 function first(display) {
   return { display, place: { side: "end", at: 1 }, captions: true, transcript: false };
 }

@@ -1,25 +1,24 @@
 // @ts-check
 /** The list of agents to talk to: picking one switches the session to it. */
 
-import { h, show } from "./dom.js";
+import { h, set, show } from "./dom.js";
 import { icon } from "./icons.js";
 import { Menu } from "./menu.js";
 import { initial, source } from "./stage.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").Member} Member */
+/** @import { Member, PanelActions, Props } from "./types.js" */
 
 export class Team {
   #drawn = "";
 
-  /** @param {import("./types.js").PanelActions} actions */
+  /** @param {PanelActions} actions */
   constructor(actions) {
     this.actions = actions;
     this.menu = new Menu("team", "team");
     this.element = this.menu.element;
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ client, model, t }) {
     this.menu.name(t("team"));
     show(this.element, model.control && client?.link.phase === "live" && model.team.length > 0);
@@ -27,38 +26,24 @@ export class Team {
     const drawn = JSON.stringify([model.team, model.agent]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
-    this.menu.list.replaceChildren(...model.team.map((one) => this.#row(one, model.agent)));
+    this.menu.list.replaceChildren();
+    for (const member of model.team) this.#add(member, member.agent === model.agent);
   }
 
-  /**
-   * @param {Member} member
-   * @param {string | null} current
-   */
-  #row(member, current) {
+  /** @param {Member} member @param {boolean} chosen */
+  #add(member, chosen) {
     const image = h("img", { alt: "", hidden: true });
     source(image, member.image);
     const face = h("span", { class: "mini-face", "aria-hidden": "true" }, initial(member.name), image);
     const name = h("span", { class: "name", dir: "auto" }, member.name);
-    const words = h("span", { class: "words" }, name);
-    if (member.role) words.append(h("span", { class: "role", dir: "auto" }, member.role));
-    const chosen = member.agent === current;
+    const role = member.role && h("span", { class: "role", dir: "auto" }, member.role);
+    const words = h("span", { class: "words" }, name, role || null);
     const mark = h("span", { class: "mark", "aria-hidden": "true" }, icon("check"));
-    const button = h(
-      "button",
-      {
-        type: "button",
-        class: "item",
-        "aria-current": chosen ? "true" : null,
-        onclick: () => {
-          this.menu.toggle(false);
-          if (!chosen) this.actions.pickMember(member.agent);
-        },
-      },
-      face,
-      words,
-      chosen && mark,
-    );
-    return h("li", {}, button);
+    const press = () => {
+      if (!chosen) this.actions.pickMember(member.agent);
+    };
+    const button = this.menu.add(press, face, words, chosen && mark);
+    set(button, "aria-current", chosen ? "true" : null);
   }
 }
 

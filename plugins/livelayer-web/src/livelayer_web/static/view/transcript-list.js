@@ -3,7 +3,7 @@
 
 import { h, set, show, text } from "./dom.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
+/** @import { Entry, Props } from "./types.js" */
 /** @typedef {{row: HTMLLIElement, who: HTMLElement, words: HTMLElement}} Row */
 
 const NEAR_END = 48; // px
@@ -37,7 +37,7 @@ export class TranscriptList {
     if (this.#sticks) this.element.scrollTop = this.element.scrollHeight;
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ model, t, choices, entries: all }) {
     set(this.element, "aria-label", t("transcript"));
     this.element.classList.toggle("chosen", choices.transcript);
@@ -63,7 +63,7 @@ export class TranscriptList {
     this.#stick();
   }
 
-  /** @param {import("./types.js").Entry} entry */
+  /** @param {Entry} entry */
   #add(entry) {
     const who = h("span", { class: "who", dir: "auto" });
     const words = h("span", { class: "words", dir: "auto" });

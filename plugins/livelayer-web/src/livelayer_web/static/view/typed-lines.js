@@ -1,7 +1,9 @@
 // @ts-check
 /** Typed messages as lines of the conversation: an agent answers them but seldom transcribes them. */
 
-/** @typedef {import("./types.js").Entry} Entry */
+import { readJson, storageOf, writeJson } from "../client/storage.js";
+
+/** @import { Entry } from "./types.js" */
 /** @typedef {{id: string, text: string, after: string | null, mine: boolean, told: boolean}} Line */
 
 const KEPT = 100; // lines; older ones are dropped
@@ -22,7 +24,7 @@ export class TypedLines {
   follow(state) {
     const of = state?.id === undefined ? "" : `ll-typed ${state.id} ${state.epoch ?? 0}`;
     if (of === this.#of || of === "") return;
-    forget(this.#of);
+    write(this.#of, null);
     this.#of = of;
     this.#lines = read(of);
     this.#number = this.#lines.length;
@@ -104,7 +106,7 @@ export class TypedLines {
 
   #clear() {
     this.#lines = [];
-    forget(this.#of);
+    write(this.#of, null);
   }
 }
 
@@ -121,33 +123,15 @@ function same(one, other) {
  * @returns {Line[]}
  */
 function read(key) {
-  try {
-    const kept = JSON.parse(sessionStorage.getItem(key) ?? "[]");
-    return Array.isArray(kept) ? kept.filter((one) => typeof one?.text === "string") : [];
-  } catch {
-    return []; // not allowed by the browser, or not valid JSON
-  }
+  /** @type {unknown} */
+  const kept = readJson(storageOf("sessionStorage"), key, []);
+  return Array.isArray(kept) ? kept.filter((one) => typeof one?.text === "string") : [];
 }
 
 /**
  * @param {string} key
- * @param {Line[]} lines
+ * @param {Line[] | null} lines null: forget them
  */
 function write(key, lines) {
-  if (key === "") return;
-  try {
-    sessionStorage.setItem(key, JSON.stringify(lines));
-  } catch {
-    // Storage is full or not allowed: the lines last as long as the page.
-  }
-}
-
-/** @param {string} key */
-function forget(key) {
-  if (key === "") return;
-  try {
-    sessionStorage.removeItem(key);
-  } catch {
-    // Storage is not allowed: nothing was kept.
-  }
+  if (key !== "") writeJson(storageOf("sessionStorage"), key, lines);
 }

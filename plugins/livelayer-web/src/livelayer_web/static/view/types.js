@@ -11,42 +11,19 @@
 /** @typedef {Joined["agents"][number]} Agent */
 
 /**
- * @typedef {object} ClientFields
- * @property {State | null} state
- * @property {Link} link
- * @property {Joined | null} joined
- * @property {import("../client/types.js").MediaState} media
- * @property {number} level
- * @property {import("../client/types.js").SpeakerState} speaker
- * @property {Record<SourceKind, Source>} sources
- * @property {readonly Pending[]} pending
- * @property {(key: string, wish: {height: number}) => void} retainVideo
- * @property {(key: string) => void} releaseVideo
- * @property {(key: string) => void} [retainSurface]
- * @property {(key: string) => void} [releaseSurface]
- * @property {() => unknown} open
- * @property {() => unknown} close
- * @property {() => Promise<unknown>} connect
- * @property {() => Promise<unknown>} disconnect
- * @property {(id: string) => Promise<unknown>} switchAgent
- * @property {(text: string) => Promise<unknown>} sendMessage
- * @property {(message: object) => Promise<unknown>} sendData
- * @property {(kind: SourceKind) => unknown} take
- * @property {(kind: SourceKind) => unknown} release
- * @property {(kind: SourceKind, muted: boolean) => unknown} setSourceMuted
- * @property {(muted: boolean) => unknown} setSpeakerMuted
- * @property {() => unknown} unblockSound
- * @property {() => unknown} markUsed
- * @property {(id: string) => unknown} [retryMessage]
- * @property {(id: string) => unknown} [discardMessage]
+ * What a surface uses of a session's client.
+ *
+ * @typedef {EventTarget & Pick<import("../client/client.js").SessionClient, "state" | "link" | "joined" | "media"
+ *   | "level" | "speaker" | "sources" | "pending" | "retainVideo" | "releaseVideo" | "retainSurface"
+ *   | "releaseSurface" | "open" | "connect" | "disconnect" | "switchAgent" | "sendMessage" | "sendData" | "take"
+ *   | "release" | "setSourceMuted" | "setSpeakerMuted" | "unblockSound" | "markUsed" | "retryMessage"
+ *   | "discardMessage">} Client
  */
-
-/** @typedef {EventTarget & ClientFields} Client */
 
 /** @typedef {{id: string, name: string, role: string, image: string | null, agent: string}} Member */
 
 /**
- * @typedef {object} Scene
+ * @typedef {object} Props
  * @property {Client | null} client null before there is one
  * @property {import("./model.js").Model} model
  * @property {readonly Entry[]} entries the conversation, with typed lines

@@ -5,10 +5,7 @@ export class Visibility {
   #intersecting = false;
   height = 0;
 
-  /**
-   * @param {Element} element
-   * @param {() => void} changed
-   */
+  /** @param {Element} element @param {() => void} changed */
   constructor(element, changed) {
     this.element = element;
     this.changed = changed;

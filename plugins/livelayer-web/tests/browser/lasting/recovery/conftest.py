@@ -13,11 +13,11 @@ import pytest
 from livelayer_web import WebSurface
 
 from livelayer_bus.testing import PATIENCE
-from livelayer_bus.testing.ports import lasting_port
+from tests.support import lasting_port
 
 
 class Relay(asyncio.DatagramProtocol):
-    """One media address of the server's, and whoever asks there."""
+    """One media address of the server's, and the peers that ask there."""
 
     def __init__(self, target: tuple[str, int], whole: Callable[[], bool]) -> None:
         self._target = target
@@ -40,7 +40,7 @@ class Relay(asyncio.DatagramProtocol):
 
 
 class Cable:
-    """TCP and UDP to one server. Cut, nothing comes through and nobody is told, as by a dead link;
+    """TCP and UDP to one server. Cut, nothing comes through and no end is told, as by a dead link;
     mended, what TCP held back goes on."""
 
     def __init__(self, url: str) -> None:

@@ -5,36 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeAlias, final
 
 import anyio
 import httpx
+from livelayer_web.http import MEDIA_TYPE
+from livelayer_web.surface import WebSurface
 from starlette.types import ASGIApp
 
 from livelayer_bus import MisuseError, MountedSurface, Session
-from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms, polled
-
-from .http import MEDIA_TYPE
-from .surface import WebSurface
+from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms
 
 
 @final
+@dataclass
 class Frame:
     """One server-sent event, or a comment."""
 
-    def __init__(self, event: str, data: Any, cursor: str | None) -> None:
-        self.event = event
-        self.data = data
-        self.cursor = cursor
+    event: str
+    data: Any = field(repr=False)
+    cursor: str | None
 
     @property
     def sequence(self) -> int:
         sequence: int = self.data["sequence"]
         return sequence
-
-    def __repr__(self) -> str:
-        return f"<{self.event} {self.cursor}>"
 
 
 def parse_frames(text: str) -> list[Frame]:
@@ -134,24 +131,16 @@ class Page:
 
 
 @final
+@dataclass
 class Web:
     """A mounted web surface, over real HTTP."""
 
-    def __init__(
-        self,
-        surface: WebSurface,
-        session: Session,
-        rooms: ScriptedRooms,
-        clock: ManualClock,
-        mounted: MountedSurface,
-        http: httpx.AsyncClient,
-    ) -> None:
-        self.surface = surface
-        self.session = session
-        self.rooms = rooms
-        self.clock = clock
-        self.mounted = mounted
-        self.http = http
+    surface: WebSurface
+    session: Session
+    rooms: ScriptedRooms
+    clock: ManualClock
+    mounted: MountedSurface
+    http: httpx.AsyncClient
 
     async def connect(self) -> ScriptedRoom:
         """Connect the session; its agent has joined and is ready."""
@@ -224,8 +213,3 @@ def code_of(answer: httpx.Response) -> tuple[int, str]:
         raise MisuseError(f"this answer is not a problem: {answer.status_code} {answer.text[:200]}")
     code: str = body["code"]
     return answer.status_code, code
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what the server does by itself, in the same event loop."""
-    await polled(condition)

@@ -1,17 +1,17 @@
 // @ts-check
 /** The text under the picture while there is no conversation: the state, and what to do. */
 
+import { actionButton } from "./controls.js";
 import { h, set, show, text } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
-/** @typedef {import("./types.js").Scene} Scene */
-/** @typedef {import("./types.js").PanelActions} PanelActions */
+/** @import { PanelActions, Props } from "./types.js" */
 
 /** @type {Partial<Record<import("./model.js").Phase, import("./icons.js").IconName>>} */
 const SIGNS = { error: "alert", refused: "lock", missing: "alert", closed: "lock" };
 const BUSY = new Set(["connecting", "joining", "recovering"]);
 
-export class Curtain {
+export class Placeholder {
   /** @param {PanelActions} actions */
   constructor(actions) {
     this.sign = icon("alert");
@@ -19,27 +19,12 @@ export class Curtain {
     this.title = h("p", { class: "title", dir: "auto" });
     this.hint = h("p", { class: "hint", dir: "auto" });
     this.progress = h("span", { class: "progress", "aria-hidden": "true", hidden: true }, h("i"));
-    this.button = h("button", {
-      class: "primary",
-      part: "action",
-      type: "button",
-      onclick: () => {
-        const action = /** @type {import("./model.js").Action} */ (this.button.dataset.action);
-        actions.act(action);
-      },
-    });
-    this.element = h(
-      "div",
-      { class: "curtain", part: "curtain" },
-      this.badge,
-      this.title,
-      this.hint,
-      this.progress,
-      this.button,
-    );
+    this.button = actionButton({ class: "primary", part: "action" }, actions);
+    const { badge, title, hint, progress, button } = this;
+    this.element = h("div", { class: "placeholder", part: "placeholder" }, badge, title, hint, progress, button);
   }
 
-  /** @param {Scene} scene */
+  /** @param {Props} props */
   update({ model, t }) {
     const { phase, action } = model;
     show(this.element, !model.live);
@@ -53,7 +38,7 @@ export class Curtain {
     show(this.button, action !== null);
     if (action === null) return;
     set(this.button, "data-action", action);
-    text(this.button, t(action === "hear" ? "hear" : action, { name: model.name }));
+    text(this.button, t(action, { name: model.name }));
     this.button.classList.toggle("quiet", action === "cancel" || phase === "recovering");
   }
 }
