@@ -129,9 +129,14 @@ class ControlledSession(ABC):
     # Messages -------------------------------------------------------------------------------
 
     async def send_data(
-        self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
+        self,
+        message: Outgoing,
+        *,
+        timeout: float = 5.0,
+        require_agent: bool = True,
+        confirm: bool | None = False,
     ) -> None:
-        """Return when the transport took `message`."""
+        """Return when the transport took `message`; with `confirm`, when the agent has it."""
         raise self._unsupported("send_data")
 
     async def send_text(

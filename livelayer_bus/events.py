@@ -117,11 +117,12 @@ class EpochStarted(Event, frozen=True):
 
 
 class AgentAvailabilityChanged(Event, frozen=True):
-    """Whether an agent's participant can receive data, and whether it reported that it is ready."""
+    """What the agent's participant can do: receive data, answer (`ready`), confirm messages."""
 
     active: bool
     ready: bool
     identity: str | None = None
+    confirms: bool = False
 
 
 class AgentStateChanged(Event, frozen=True):
@@ -200,7 +201,7 @@ class DataReceived(_Packet, frozen=True):
     sender: str | None = None
     """The sending participant's identity; None when the server sent it."""
     from_agent: bool = False
-    """An agent sent it, or a participant that publishes on an agent's behalf."""
+    """The session's agent sent it, or a participant that publishes on its behalf."""
 
 
 class DataSent(_Packet, frozen=True):
@@ -250,7 +251,7 @@ class CommandRefused(Event, frozen=True):
 
     command: str
     reason: CommandRefusedReason
-    """`sender`: it did not come from an agent; only agents can send commands."""
+    """`sender`: it did not come from the session's agent, which alone can send commands."""
     detail: str
     request_id: str | None = None
     sender: str | None = None

@@ -39,6 +39,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     """An agent's participant is active: it can receive data."""
     agent_ready: bool = False
     """The agent said so: `bot_ready`, or any state but initializing."""
+    agent_confirms: bool = False
+    """Its bridge confirms messages: see `Session.send_data`."""
     agent_identity: str | None = None
     agent_state: AgentState = "idle"
     raw_agent_state: str | None = None
@@ -117,6 +119,7 @@ def _availability(state: SessionState, event: events.AgentAvailabilityChanged) -
         state,
         agent_active=event.active,
         agent_ready=event.ready,
+        agent_confirms=event.confirms,
         agent_identity=event.identity,
     )
 
@@ -134,6 +137,7 @@ def _without_agent(state: SessionState) -> SessionState:
         state,
         agent_active=False,
         agent_ready=False,
+        agent_confirms=False,
         agent_identity=None,
         agent_state="idle",
         raw_agent_state=None,

@@ -10,13 +10,23 @@ import pytest
 from livelayer_benchmarks.harness import Area, Result, rivals_of, server_for
 from livelayer_benchmarks.harness.charts import save_charts
 from livelayer_benchmarks.harness.report import show
-from livelayer_benchmarks.workloads import audio, data, frames, session, stalls, startup, web
+from livelayer_benchmarks.workloads import (
+    audio,
+    data,
+    delivery,
+    frames,
+    session,
+    stalls,
+    startup,
+    web,
+)
 from livelayer_benchmarks.workloads.stalls.blocked import Blocked
 from livelayer_benchmarks.workloads.stalls.sleeping import Sleeping
 from livelayer_benchmarks.workloads.stalls.surfaces import Plan as StallsPlan
 from livelayer_benchmarks.workloads.web.area import Plan as WebPlan
 
 from livelayer_bus.errors import ConfigError
+from livelayer_bus.testing import PATIENCE
 
 WIDTH, HEIGHT = 320, 180
 
@@ -202,3 +212,23 @@ def test_a_real_server_needs_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ConfigError, match="LIVEKIT_API_KEY"), server_for("ws://127.0.0.1:7880"):
         pass
+
+
+@pytest.mark.slow
+@pytest.mark.realtime
+def test_delivery(capsys: pytest.CaptureFixture[str], read_result: Any) -> None:
+    plan = delivery.Plan(server_kills=2, agent_kills=1, timeout=PATIENCE, confirm=(True,))
+
+    result = delivery.AREA.measure(plan)
+
+    assert [(case.server, case.killed) for case in result.cases[:2]] == [
+        ("embedded", "server"),
+        ("embedded", "agent"),
+    ]
+    for case in result.cases:
+        assert 0 < case.acknowledged <= case.delivered <= case.sent
+        assert sum(case.errors.values()) == case.sent - case.acknowledged
+        assert (case.lost, case.doubled) == (0, 0)
+    assert read_result(delivery.AREA, msgspec.json.encode(result)) == result
+    show(delivery.AREA.tables, result)
+    assert "recovery" in capsys.readouterr().out

@@ -30,20 +30,27 @@ class AgentWatch:
         self._room = room
         self._sink = sink
         self._raw_state: str | None = None
-        self.identity: str | None = None
-        self.active = False
+        self._presence = AgentPresence(None, active=False)
         self._departed: dict[str, Role] = {}
+
+    @property
+    def identity(self) -> str | None:
+        """The agent's identity, as it was reported."""
+        return self._presence.identity
 
     def look(self) -> None:
         """Compare the room's participants with what was reported, and report the difference."""
         agent = self._choose()
-        identity = agent.identity if agent else None
-        active = agent is not None and agent.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
-        if identity != self.identity:
+        presence = AgentPresence(None, active=False)
+        if agent is not None:
+            active = agent.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
+            confirms = agent.attributes.get(names.CONFIRMS) == "true"
+            presence = AgentPresence(agent.identity, active, confirms)
+        if presence.identity != self.identity:
             self._raw_state = None
-        if (identity, active) != (self.identity, self.active):
-            self.identity, self.active = identity, active
-            self._sink.report(AgentPresence(identity, active))
+        if presence != self._presence:
+            self._presence = presence
+            self._sink.report(presence)
         raw = agent.attributes.get(names.AGENT_STATE) if agent else None
         if raw and raw != self._raw_state:
             self._raw_state = raw
@@ -64,21 +71,33 @@ class AgentWatch:
         return self._room.remote_participants.get(identity)
 
     def speaks_for_agent(self, participant: rtc.Participant | None) -> bool:
-        """Whether `participant` is an agent, or publishes on an agent's behalf.
+        """Whether `participant` is an agent, or publishes on an agent's behalf."""
+        return self._principal(participant) is not None
+
+    def speaks_for_this_agent(self, participant: rtc.Participant | None) -> bool:
+        """Whether `participant` is the session's agent, or publishes on its behalf."""
+        principal = self._principal(participant)
+        # Not `identity`: a packet may arrive before the agent was reported.
+        agent = self._choose() if principal is not None else None
+        return agent is not None and agent.identity == principal
+
+    def _principal(self, participant: rtc.Participant | None) -> str | None:
+        """The identity of the agent that `participant` is or publishes for.
 
         The server sets the kind. The attribute counts only if the participant cannot have set it:
         with the right to update its own metadata it could name any agent there.
         """
         if participant is None:
-            return False
+            return None
+        named = participant.attributes.get(names.PUBLISH_ON_BEHALF, "")
         if participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
-            return True
+            return named or participant.identity
         permissions = participant.permissions
         # Empty: the server does not send permissions, so nothing is known about them.
         if permissions.can_update_metadata or not permissions.ByteSize():
-            return False
-        principal = self.find(participant.attributes.get(names.PUBLISH_ON_BEHALF, ""))
-        return principal is not None and is_agent(principal)
+            return None
+        principal = self.find(named)
+        return named if principal is not None and is_agent(principal) else None
 
     def role(self, sender: str, track_sid: str | None) -> Role | None:
         """Whose words a transcription holds: the publisher's of the track, else the sender's.

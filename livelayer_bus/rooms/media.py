@@ -7,7 +7,6 @@ from typing import Final, final
 from livekit import rtc
 
 from ..tasks import TaskOwner
-from . import names
 from .agent import AgentWatch
 from .port import MediaWriters, RoomSink, TrackKind
 from .track_readers import AudioTrackReader, Pausing, TrackRef, VideoTrackReader
@@ -125,15 +124,6 @@ class AgentMedia:
 
     def _speakers(self) -> list[rtc.RemoteParticipant]:
         """The agent's avatar workers, then the agent."""
-        identity = self._agent.identity
-        if identity is None:
-            return []
-        everyone = self._room.remote_participants
-        speakers = [
-            one
-            for one in everyone.values()
-            if one.attributes.get(names.PUBLISH_ON_BEHALF) == identity
-            and self._agent.speaks_for_agent(one)
-        ]
-        agent = everyone.get(identity)
-        return [*speakers, agent] if agent is not None else speakers
+        everyone = self._room.remote_participants.values()
+        speakers = [one for one in everyone if self._agent.speaks_for_this_agent(one)]
+        return sorted(speakers, key=lambda one: one.identity == self._agent.identity)

@@ -1,4 +1,4 @@
-"""Names of topics and attributes: those that LiveKit's protocol reserves, and one of ours."""
+"""Topics of streams and packets, and attributes of participants: LiveKit's own, and ours."""
 
 from __future__ import annotations
 
@@ -19,3 +19,11 @@ REPLAYED: Final = "livelayer.replayed"  # "true": said before its reader left an
 # Attributes of participants
 AGENT_STATE: Final = "lk.agent.state"
 PUBLISH_ON_BEHALF: Final = "lk.publish_on_behalf"  # the identity of an avatar worker's agent
+
+# Confirmed delivery: an agent with the attribute confirms each packet on the first topic, which
+# ends in `<session id>.<number>`, by a packet on the second one that holds this id. No message
+# that lies a window behind the newest one is sent again: a bridge remembers no more.
+CONFIRMS: Final = "livelayer.confirms"  # "true"
+CONFIRM_TOPIC: Final = "livelayer.confirm/"
+CONFIRMED_TOPIC: Final = "livelayer.confirmed"
+CONFIRM_WINDOW: Final = 1024  # messages of one session

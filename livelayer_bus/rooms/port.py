@@ -51,6 +51,8 @@ class AgentPresence(msgspec.Struct, frozen=True):
 
     identity: str | None
     active: bool
+    confirms: bool = False
+    """Its bridge confirms data messages (`names.CONFIRMS`)."""
 
 
 class AgentStateReported(msgspec.Struct, frozen=True):
@@ -67,7 +69,7 @@ class PacketReceived(msgspec.Struct, frozen=True):
     """The sending participant's identity; None when the server sent it."""
     topic: str | None = None
     from_agent: bool = False
-    """An agent sent it, or a participant that publishes on an agent's behalf."""
+    """The session's agent sent it, or a participant that publishes on its behalf."""
 
 
 class UtteranceHeard(msgspec.Struct, frozen=True):

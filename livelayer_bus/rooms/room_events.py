@@ -131,6 +131,6 @@ class RoomEvents:
                 packet.data,
                 sender=sender.identity if sender else None,
                 topic=packet.topic or None,
-                from_agent=self._agent.speaks_for_agent(sender),
+                from_agent=self._agent.speaks_for_this_agent(sender),
             )
         )

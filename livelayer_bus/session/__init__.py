@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .commands import CommandStream
+from .confirmations import DeliveryStatistics
 from .provider import AgentSessionProvider, standalone, use_agent_session
 from .session import Session, SessionOptions
 
@@ -10,6 +11,7 @@ __all__ = [
     "Session",
     "SessionOptions",
     "CommandStream",
+    "DeliveryStatistics",
     "AgentSessionProvider",
     "use_agent_session",
     "standalone",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias, final
 
 import anyio
@@ -53,6 +54,7 @@ class Connection:
         commands: AgentCommands,
         transcript: TranscriptWriter,
         target: Target,
+        on_confirmed: Callable[[str], None],
         *,
         reconnect: Backoff | None,
         resume_window: float,
@@ -65,6 +67,7 @@ class Connection:
         self._media = media
         self._commands = commands
         self._transcript = transcript
+        self._on_confirmed = on_confirmed
         self._reconnect = reconnect
         self._resume_window = resume_window
         self._close_timeout = close_timeout
@@ -86,8 +89,13 @@ class Connection:
         """The room that the session is in; None while it is in no room."""
         return self._joined.port if self._joined else None
 
+    @property
+    def visit(self) -> object:
+        """Equal only as long as the agent can have kept what it was sent."""
+        return self._joined and (self._joined.handler, self._joined.handler.visit)
+
     async def agent_speaks_livelayer(self) -> bool:
-        """Whether the agent announced itself by a data message of LiveLayer's.
+        """Whether the agent announced itself by an attribute or a data message of LiveLayer's.
 
         An agent that has not is given `ANNOUNCE_SECONDS` for it, once: its participant can be
         active before its `bot_ready` arrives.
@@ -98,7 +106,9 @@ class Connection:
         if handler.dialect is None and self._store.state.agent_active:
             with anyio.move_on_after(ANNOUNCE_SECONDS):
                 await self._store.wait_until(
-                    lambda _: handler.dialect is not None, events.DataReceived
+                    lambda _: handler.dialect is not None,
+                    events.DataReceived,
+                    events.AgentAvailabilityChanged,
                 )
             handler.settle_dialect()
         return handler.dialect == "livelayer"
@@ -250,6 +260,7 @@ class Connection:
             self._media,
             lambda loss: self._lost(port, loss),
             self._transcript,
+            self._on_confirmed,
         )
         joined = False
         try:

@@ -1,8 +1,9 @@
-"""Data messages to the agent: in order, each one sent or refused with a typed error."""
+"""Data messages to the agent: in order, each one sent, or confirmed, or a typed error."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Final, TypeAlias, final
 from uuid import uuid4
 
@@ -10,12 +11,15 @@ import anyio
 import msgspec
 
 from .. import events
+from ..clock import Clock
 from ..contract import Outgoing
 from ..errors import (
+    BrokenError,
     ClosedError,
     MessageTooLargeError,
     MisuseError,
     NotConnectedError,
+    NotSupportedError,
     RequestTimeoutError,
     SendTimeoutError,
     not_connected,
@@ -24,7 +28,9 @@ from ..events import DataReceived, DataSent, Event
 from ..messages import Message, RawMessage, WireMessage, encode, request_id, type_of
 from ..rooms.port import RoomPort
 from ..state import SessionState
-from .connection import Connection
+from ..tasks import TaskOwner, Timer
+from .confirmations import RESEND_SECONDS, Confirmations, Unconfirmed
+from .connection import ANNOUNCE_SECONDS, Connection
 from .store import Events, Store, take_next
 
 HandOver: TypeAlias = Callable[[RoomPort, tuple[str, ...]], Awaitable[None]]
@@ -44,25 +50,60 @@ _ENDS: tuple[type[Event], ...] = (events.ConnectionStateChanged, events.EpochSta
 
 @final
 class Outbox:
-    """Sends one message at a time, in the order of the calls."""
+    """Sends one message at a time, in the order of the calls.
 
-    def __init__(self, store: Store, connection: Connection, max_message_bytes: int) -> None:
+    A message to confirm is sent again, before any newer one, when the agent may not have it: to an
+    agent that is new in the room or came back to it, and after pauses of 1, 2, 4 and 8 seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        connection: Connection,
+        confirmations: Confirmations,
+        max_message_bytes: int,
+        tasks: TaskOwner,
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._connection = connection
+        self._confirmations = confirmations
         self._limit: Final = max_message_bytes
+        self._tasks = tasks
+        self._clock = clock
+        self._resend = Timer(self._look_again, "send again", tasks, clock)
         self._turn = anyio.Lock()
 
-    async def send(self, message: Outgoing, timeout: float, require_agent: bool) -> None:
+    async def send(
+        self,
+        message: Outgoing,
+        timeout: float,
+        require_agent: bool = True,
+        confirm: bool | None = False,
+    ) -> None:
         """See `Session.send_data`."""
-        data = encode(message)
+        data, kind = encode(message), type_of(message)
         if len(data) > self._limit:
             raise MessageTooLargeError(len(data), self._limit)
+        if confirm and not require_agent:
+            raise MisuseError("confirm=True needs require_agent=True: the agent's bridge confirms")
+        if confirm or (confirm is None and require_agent and self._store.state.agent_confirms):
+            try:
+                with self._confirmations.expect(data, kind) as expected:
+                    if await self._confirm(expected, timeout, insist=bool(confirm)):
+                        return
+            finally:
+                if not self._confirmations:
+                    self._resend.stop()
 
         async def hand_over(port: RoomPort, to: tuple[str, ...]) -> None:
             await port.send(data, to=to)
-            self._store.publish_late(DataSent(payload=msgspec.Raw(data), type=type_of(message)))
+            self._report_sent(data, kind)
 
         await self._deliver(hand_over, timeout, require_agent)
+
+    def _report_sent(self, data: bytes, kind: str | None) -> None:
+        self._store.publish_late(DataSent(payload=msgspec.Raw(data), type=kind))
 
     async def send_text(self, text: str, topic: str, timeout: float) -> None:
         """Send `text` to the agent as a LiveKit text stream."""
@@ -81,7 +122,7 @@ class Outbox:
         epoch = self._store.state.epoch
         deadline = anyio.current_time() + timeout
         with self._store.bus.subscribe(DataReceived, *_ENDS) as reader:
-            await self.send(message, timeout, require_agent=True)
+            await self.send(message, timeout, confirm=None)
             try:
                 with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
                     return await self._find_answer(reader, epoch, wanted, request)
@@ -98,6 +139,111 @@ class Outbox:
             answer = _answer(event, wanted, request)
             if answer is not None:
                 return answer
+
+    # Confirmed delivery ---------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Look at what is not confirmed at each change of room or agent, until the end."""
+        with self._store.bus.subscribe(*_TURNS) as turns:
+            event: Event | None
+            while True:
+                event, _ = await take_next(turns)
+                self._confirmations.wake()
+                if event is None:
+                    return
+
+    def _look_again(self) -> None:
+        self._confirmations.wake()
+        if self._confirmations:
+            self._resend.start(RESEND_SECONDS)
+
+    async def _confirm(self, message: Unconfirmed, timeout: float, *, insist: bool) -> bool:
+        """Return when the agent's bridge has `message`; False: the agent does not confirm.
+
+        If the caller insists on the confirmation, it raises then.
+        """
+        epoch = self._store.state.epoch
+        try:
+            with self._limited(timeout):
+                while not message.confirmed:
+                    self._require_room(epoch)
+                    if not message.is_due(self._connection.visit, self._clock.now()):
+                        await message.changed()
+                    elif not await self._take_turn(epoch, message):
+                        if not insist:
+                            return False
+                        await self._wait_announced(epoch)
+        except TimeoutError as error:
+            state = self._store.state
+            reason = _obstacle(state, require_agent=True) or (
+                "the agent has not confirmed it"
+                if state.agent_confirms
+                else "the agent has not announced that it confirms messages"
+            )
+            raise SendTimeoutError(timeout, reason, handed_over=message.handed_over) from error
+        return True
+
+    async def _wait_announced(self, epoch: int) -> None:
+        """Return when the agent confirms messages, or has left.
+
+        A second after it is ready, at the latest: its bridge may only be starting, or coming back.
+
+        Raises:
+            NotSupportedError: it has not announced that it does.
+        """
+
+        def settled(state: SessionState) -> bool:
+            self._require_room(epoch)
+            return state.agent_confirms or not state.agent_active
+
+        await self._store.wait_until(lambda state: settled(state) or state.agent_ready, *_TURNS)
+        try:
+            with self._limited(ANNOUNCE_SECONDS):
+                await self._store.wait_until(settled, *_TURNS)
+        except TimeoutError:
+            agent = "an agent without a SurfaceBridge"
+            raise NotSupportedError("confirmed delivery", agent) from None
+
+    async def _take_turn(self, epoch: int, newest: Unconfirmed) -> bool:
+        """Send what is due up to `newest` once the agent is active; False if it does not confirm.
+
+        What the transport refuses is due again after a pause, and what would follow it too.
+        """
+        async with self._turn:
+            port, to = await self._ready(epoch, require_agent=True)
+            if not self._store.state.agent_confirms:
+                return False
+            visit, broken = self._connection.visit, False
+            for message in self._confirmations.until(newest):
+                if not message.is_due(visit, self._clock.now()):
+                    continue
+                if not broken:
+                    handed_over, message.handed_over = message.handed_over, True
+                    try:
+                        await port.send(message.data, topic=message.topic, to=to)
+                    except BrokenError:
+                        broken, message.handed_over = True, handed_over
+                message.note(visit, self._clock.now(), sent=not broken)
+                if message.sent == 1 and not broken:
+                    self._report_sent(message.data, message.type)
+            if not self._resend.running:
+                self._resend.start(RESEND_SECONDS)
+        return True
+
+    @contextmanager
+    def _limited(self, seconds: float) -> Generator[None]:
+        """As `anyio.fail_after`, on the session's clock."""
+        with anyio.CancelScope() as scope:
+            timer = Timer(scope.cancel, "time limit", self._tasks, self._clock)
+            timer.start(seconds)
+            try:
+                yield
+            finally:
+                timer.stop()
+        if scope.cancelled_caught:
+            raise TimeoutError
+
+    # ----------------------------------------------------------------------------------------
 
     async def _deliver(self, hand_over: HandOver, timeout: float, require_agent: bool) -> None:
         self._require_room(self._store.state.epoch)

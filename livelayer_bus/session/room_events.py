@@ -21,7 +21,7 @@ from ..messages import (
     is_command,
     read,
 )
-from ..rooms import port
+from ..rooms import names, port
 from ..rooms.listeners import report
 from ..rooms.port import MediaWriters, RoomEvent, RoomLost, TrackKind
 from .commands import AgentCommands
@@ -67,17 +67,22 @@ class RoomEventHandler:
         media: SessionWriters,
         on_lost: Callable[[RoomLost], None],
         transcript: TranscriptWriter,
+        on_confirmed: Callable[[str], None],
     ) -> None:
         self._store = store
         self._commands = commands
         self._media = media
         self._on_lost = on_lost
+        self._on_confirmed = on_confirmed
+        self._agent_identity: str | None = None
         self._held: deque[RoomEvent] | None = deque()
         self._closed = False
         self._tracks: set[TrackKind] = set()
         self._transcript = transcript
         self._numbers = RoomNumbers(transcript)
         self.dialect: Dialect | None = None
+        self.visit = 0
+        """Counts how often an agent became active: what was sent before may be lost."""
 
     def open(self) -> None:
         """The room is joined: handle what was held back, and everything from now on."""
@@ -132,8 +137,8 @@ class RoomEventHandler:
                 self._store.publish(events.Reconnected())
             case RoomLost():
                 self._on_lost(event)
-            case port.AgentPresence(identity, active):
-                self._agent(identity, active)
+            case port.AgentPresence():
+                self._agent(event)
             case port.AgentStateReported(raw):
                 self._agent_state(raw)
             case port.PacketReceived():
@@ -143,27 +148,40 @@ class RoomEventHandler:
             case port.TrackReported():
                 self._track(event)
 
-    def _agent(self, identity: str | None, active: bool) -> None:
-        state = self._store.state
-        if identity != state.agent_identity:
+    def _agent(self, agent: port.AgentPresence) -> None:
+        before = self._store.state.agent_identity
+        if agent.identity != before:
             self.dialect = None
-        ready = state.agent_ready and identity is not None and identity == state.agent_identity
-        self._availability(identity, active, ready)
-        if identity is not None:
-            self._transcript.agent_seen(identity)
+            if before is not None and agent.identity is not None:
+                # Nothing of the one agent is left for the next.
+                self._publish_agent(port.AgentPresence(None, active=False), ready=False)
+        if agent.identity is not None and agent.identity != self._agent_identity:
+            if self._agent_identity is not None:
+                self._commands.router.forget()
+            self._agent_identity = agent.identity
+        if agent.confirms:
+            self.dialect = "livelayer"
+        self.visit += agent.active
+        ready = agent.identity is not None and self._store.state.agent_ready
+        self._publish_agent(agent, ready=ready)
+        if agent.identity is not None:
+            self._transcript.agent_seen(agent.identity)
 
-    def _availability(self, identity: str | None, active: bool, ready: bool) -> None:
+    def _publish_agent(self, agent: port.AgentPresence, *, ready: bool) -> None:
+        news = events.AgentAvailabilityChanged(agent.active, ready, agent.identity, agent.confirms)
+        if news != self._availability():
+            self._store.publish(news)
+
+    def _availability(self) -> events.AgentAvailabilityChanged:
         state = self._store.state
-        if (identity, active, ready) != (
-            state.agent_identity,
-            state.agent_active,
-            state.agent_ready,
-        ):
-            self._store.publish(events.AgentAvailabilityChanged(active, ready, identity))
+        return events.AgentAvailabilityChanged(
+            state.agent_active, state.agent_ready, state.agent_identity, state.agent_confirms
+        )
 
     def _ready(self) -> None:
-        state = self._store.state
-        self._availability(state.agent_identity, state.agent_active, True)
+        known = self._availability()
+        if not known.ready:
+            self._store.publish(msgspec.structs.replace(known, ready=True))
 
     def _agent_state(self, raw: str) -> None:
         state = self._store.state
@@ -176,6 +194,9 @@ class RoomEventHandler:
         self._store.publish(events.AgentStateChanged(known, raw, error))
 
     def _packet(self, packet: port.PacketReceived) -> None:
+        if packet.topic == names.CONFIRMED_TOPIC and packet.from_agent:
+            self._on_confirmed(packet.data.decode("ascii", "replace"))
+            return
         found = read(packet.data)
         message, kind, topic = found.message, found.type, packet.topic or None
         payload, is_json = msgspec.Raw(packet.data), True
@@ -202,7 +223,7 @@ class RoomEventHandler:
         elif packet.from_agent:
             self._from_agent(message, packet, found.request_id)
         elif is_command(message):
-            detail = "only an agent's participant can command"
+            detail = "only the session's agent can command"
             self._commands.refuse(
                 message.wire_type(), "sender", detail, found.request_id, packet.sender
             )

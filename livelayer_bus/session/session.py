@@ -26,6 +26,7 @@ from ..tasks import TaskOwner, Timer
 from ..tokens import SessionEndpoint, TokenSource
 from ..transcript import LIMIT
 from .commands import AgentCommands, CommandStream
+from .confirmations import Confirmations, DeliveryStatistics
 from .connection import Connection
 from .handlers import Handlers
 from .lifetime import Lifetime
@@ -138,6 +139,7 @@ class Session(ControlledSession):
             clock=self._clock,
             close_timeout=close_timeout,
         )
+        self._confirmations: Final = Confirmations(state.id)
         self._connection: Final = Connection(
             self._store,
             self._tasks,
@@ -146,6 +148,7 @@ class Session(ControlledSession):
             self._commands,
             self._transcript,
             target,
+            self._confirmations.confirm,
             reconnect=reconnect,
             resume_window=resume_window,
             close_timeout=close_timeout,
@@ -154,7 +157,14 @@ class Session(ControlledSession):
             name: Publisher(name, self._connection, self._store.publish_late, self._tasks)
             for name in SOURCES
         }
-        self._outbox: Final = Outbox(self._store, self._connection, max_message_bytes)
+        self._outbox: Final = Outbox(
+            self._store,
+            self._connection,
+            self._confirmations,
+            max_message_bytes,
+            self._tasks,
+            self._clock,
+        )
         self._handlers: Final = Handlers(self._store, self._tasks)
         self._linger: Final = linger
         self._linger_timer: Final = Timer(self._part, "linger", self._tasks, self._clock)
@@ -167,9 +177,10 @@ class Session(ControlledSession):
         self._store.publish(EpochStarted(1, self.agent_id, self.base_url))
 
         async def send(result: CommandResult) -> None:
-            await self._outbox.send(result, RESULT_TIMEOUT, require_agent=True)
+            await self._outbox.send(result, RESULT_TIMEOUT)
 
         self._tasks.start(lambda: self._commands.report(send), "command results")
+        self._tasks.start(self._outbox.watch, "unconfirmed messages")
         return self
 
     async def __aexit__(
@@ -352,17 +363,29 @@ class Session(ControlledSession):
     # Data messages --------------------------------------------------------------------------
 
     async def send_data(
-        self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
+        self,
+        message: Outgoing,
+        *,
+        timeout: float = 5.0,
+        require_agent: bool = True,
+        confirm: bool | None = False,
     ) -> None:
         """Send a data message to the agent; return when the transport took it.
 
         Messages go out in the order of the calls. While connecting, reconnecting or until the
         agent is active, the call waits. Cancelled, the message may or may not have been sent.
 
+        What the transport took is lost if the server or the agent fails before it is delivered.
+        With `confirm`, the call returns when the agent's bridge (`SurfaceBridge`) has the message.
+        It is sent again after a reconnect, after a rejoin, to the next agent of the same epoch, and
+        as long as no confirmation comes; no bridge gets it twice. After an error it may have
+        arrived, unless the error says that it was not sent.
+
         Args:
             message: a typed message, or any JSON object with a string `type`.
-            timeout: seconds to wait in all.
+            timeout: seconds to wait in all; with `confirm`, on the session's clock.
             require_agent: send to the active agent only. False: to every participant of the room.
+            confirm: wait for the bridge's confirmation; None: if the agent has such a bridge.
 
         Raises:
             NotConnectedError: the session is in no room, left it, or was switched meanwhile.
@@ -371,10 +394,14 @@ class Session(ControlledSession):
             MessageTooLargeError: the JSON exceeds `max_message_bytes`.
             MalformedMessageError: `message` is not a message.
             BrokenError: the transport refused it.
+            NotSupportedError: `confirm`, and the agent announced no bridge that confirms within a
+                second after it was ready.
+            BusyError: `confirm`, and 1024 messages wait for their confirmation.
+            MisuseError: `confirm` without `require_agent`.
         """
         self._lifetime.check()
         with self._transcript.sending(message):
-            await self._outbox.send(message, timeout, require_agent)
+            await self._outbox.send(message, timeout, require_agent, confirm)
 
     async def send_text(
         self, text: str, *, timeout: float = 5.0, line_id: str | None = None
@@ -382,9 +409,10 @@ class Session(ControlledSession):
         """Send what a person typed, in the form that the agent understands.
 
         It is an entry of the transcript from now on, first `pending`, then `sent` or `failed`.
-        Returns when the transport took it. An agent that speaks LiveLayer's messages gets a
-        `user_message`, any other livekit-agents agent a text stream on `lk.chat`. The agent
-        announces which it is within its first second in the room; an earlier text waits for that.
+        An agent that speaks LiveLayer's messages gets a `user_message`, which its bridge confirms
+        if it can; any other livekit-agents agent a text stream on `lk.chat`, and the call returns
+        when the transport took it. The agent announces which it is within its first second in the
+        room; an earlier text waits for that.
 
         Args:
             text: the text, of any length for a text stream.
@@ -393,12 +421,13 @@ class Session(ControlledSession):
 
         Raises:
             MessageTooLargeError: as a `user_message`, it exceeds `max_message_bytes`.
-            NotConnectedError, ConnectionLostError, SendTimeoutError, BrokenError: as `send_data`.
+            NotConnectedError, ConnectionLostError, SendTimeoutError, BrokenError, BusyError: as
+                `send_data`.
         """
         self._lifetime.check()
         with self._transcript.typing(text, line_id) as line:
             if await self._connection.agent_speaks_livelayer():
-                await self._outbox.send(UserMessage(text, line), timeout, require_agent=True)
+                await self._outbox.send(UserMessage(text, line), timeout, confirm=None)
             else:
                 await self._outbox.send_text(text, names.CHAT_TOPIC, timeout)
 
@@ -418,13 +447,14 @@ class Session(ControlledSession):
         """Send `message` and return the agent's answer: the `reply` with the same `requestId`.
 
         Args:
-            message: as for `send_data`; a `requestId` is added if it has none.
+            message: as for `send_data(confirm=None)`; a `requestId` is added if it has none.
             reply: the answer's class, or its `type`.
             timeout: seconds for sending and answer together.
 
         Raises:
             RequestTimeoutError: no such answer came in time.
-            NotConnectedError, SendTimeoutError, MessageTooLargeError, BrokenError: as `send_data`.
+            NotConnectedError, SendTimeoutError, MessageTooLargeError, BrokenError, BusyError: as
+                `send_data`.
         """
         self._lifetime.check()
         return await self._outbox.request(message, reply, timeout)
@@ -456,6 +486,10 @@ class Session(ControlledSession):
         that, mount a surface. Close it with `close()`; it also ends with the session.
         """
         return CommandStream(self.data_messages())
+
+    def statistics(self) -> DeliveryStatistics:
+        """Count the messages that the agent's bridge had to confirm."""
+        return self._confirmations.statistics()
 
     # Surfaces -------------------------------------------------------------------------------
 

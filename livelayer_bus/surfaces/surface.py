@@ -274,12 +274,19 @@ class SurfaceSession(ControlledSession):
         await self._session.switch_agent(agent_id)
 
     async def send_data(
-        self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
+        self,
+        message: Outgoing,
+        *,
+        timeout: float = 5.0,
+        require_agent: bool = True,
+        confirm: bool | None = False,
     ) -> None:
         """See `ControlledSession.send_data`. What a person typed makes this the active surface."""
         if isinstance(message, UserMessage):
             self.mark_used()
-        await self._session.send_data(message, timeout=timeout, require_agent=require_agent)
+        await self._session.send_data(
+            message, timeout=timeout, require_agent=require_agent, confirm=confirm
+        )
 
     async def send_text(
         self, text: str, *, timeout: float = 5.0, line_id: str | None = None

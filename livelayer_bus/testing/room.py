@@ -11,6 +11,7 @@ from ..events import Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..messages import Message, encode
+from ..rooms import names
 from ..rooms.port import (
     AgentPresence,
     AgentStateReported,
@@ -166,16 +167,26 @@ class ScriptedRoom:
 
     # The agent -------------------------------------------------------------------------------
 
-    def agent_joins(self, identity: str = AGENT, *, active: bool = True) -> None:
-        """The agent's participant joins; unless `active`, it cannot receive data yet."""
+    def agent_joins(
+        self, identity: str = AGENT, *, active: bool = True, confirms: bool = False
+    ) -> None:
+        """The agent's participant joins, or its bridge announces that it `confirms` messages.
+
+        Unless it is `active`, it cannot receive data yet.
+        """
         self._agent = identity
-        self._report(AgentPresence(identity, active))
+        self._report(AgentPresence(identity, active, confirms))
 
     def agent_activates(self) -> None:
         """The agent's participant can receive data from now on."""
         if self._agent is None:
             raise ScriptError("activate an agent that has not joined", "call agent_joins() first")
         self._report(AgentPresence(self._agent, active=True))
+
+    def agent_confirms(self, packet: SentPacket) -> None:
+        """The agent's bridge confirms a packet that the session sent."""
+        message_id = (packet.topic or "").removeprefix(names.CONFIRM_TOPIC)
+        self.agent_says(message_id.encode(), topic=names.CONFIRMED_TOPIC)
 
     def agent_leaves(self) -> None:
         """The agent's participant leaves."""

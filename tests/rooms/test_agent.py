@@ -46,7 +46,7 @@ async def test_the_first_agent_stays_the_agent_until_it_leaves(
     assert native is not None
     await polled(lambda: "second" in native.remote_participants)
     await second.local_participant.publish_data(b"hello")
-    await sink.saw("packet", b"hello", "second", None, True)
+    await sink.saw("packet", b"hello", "second", None, False)
     assert ("agent", "second", True) not in sink.calls
     await first.disconnect()
     await sink.saw("agent", "second", True)

@@ -1,15 +1,27 @@
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from livelayer_bus.events import (
     AgentAvailabilityChanged,
     AgentStateChanged,
+    CommandRefused,
+    DataReceived,
     TrackChanged,
     TranscriptUpdated,
 )
-from livelayer_bus.messages import AgentError, AgentStateMessage, BotReady
+from livelayer_bus.messages import (
+    AgentError,
+    AgentStateMessage,
+    BotReady,
+    Click,
+    Message,
+    RawMessage,
+    SubmitForm,
+)
 from livelayer_bus.session import Session
+from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, settle
 
 pytestmark = pytest.mark.anyio
@@ -219,3 +231,99 @@ async def test_surfaces_see_one_video_that_pauses_while_the_avatar_is_renewed(
         (False, None),
         (True, "TR_2"),
     ]
+
+
+# Two agents in one room: all of it follows the chosen one ---------------------------------------
+
+
+async def test_another_agents_messages_change_nothing_about_the_chosen_one(
+    session: Session, room: ScriptedRoom
+) -> None:
+    room.agent_joins("host")
+    room.agent_says(AgentStateMessage("speaking"))
+    told: tuple[Message, ...] = (
+        AgentStateMessage("thinking"),
+        BotReady(),
+        AgentError("it broke"),
+        Click("#buy"),
+        RawMessage("hello"),
+    )
+    with session.subscribe(DataReceived, CommandRefused) as events:
+        before = session.state
+        for message in told:
+            room.packet(message, sender="expert")
+        heard = [await anext(events) for _ in range(events.lag)]
+    assert session.state == before.as_of(session.state.sequence)
+    packets = [event for event in heard if isinstance(event, DataReceived)]
+    assert [(packet.sender, packet.from_agent) for packet in packets] == [("expert", False)] * 5
+    refused = [event for event in heard if isinstance(event, CommandRefused)]
+    assert [(event.command, event.reason, event.sender) for event in refused] == [
+        ("click", "sender", "expert")
+    ]
+    await settle()
+    assert room.sent == ()  # the chosen agent does not get the result of a command of another
+
+
+async def test_the_next_agent_inherits_nothing_of_the_one_before(
+    session: Session, room: ScriptedRoom
+) -> None:
+    room.agent_joins("host", confirms=True)
+    room.agent_state("speaking")
+    with session.subscribe(AgentAvailabilityChanged) as changes:
+        room.agent_joins("expert")
+        news = [await anext(changes) for _ in range(changes.lag)]
+    assert news == [
+        AgentAvailabilityChanged(active=False, ready=False),
+        AgentAvailabilityChanged(active=True, ready=False, identity="expert"),
+    ]
+    state = session.state
+    assert (state.agent_ready, state.agent_confirms, state.agent_state) == (False, False, "idle")
+    assert state.raw_agent_state is None
+    room.agent_state("speaking")  # the same word as the last one of the agent before
+    assert session.state.agent_ready
+    assert session.state.agent_state == "speaking"
+
+
+async def test_the_next_agent_does_not_get_the_results_of_the_commands_of_the_one_before(
+    session: Session, room: ScriptedRoom
+) -> None:
+    taken, done = anyio.Event(), anyio.Event()
+
+    async def page(surface: SurfaceSession) -> None:
+        async for _ in surface.commands():
+            taken.set()
+            await done.wait()
+
+    session.mount(page, key="page", capabilities=["submit_forms"])
+    room.agent_joins("host")
+    room.agent_says(SubmitForm("order", request_id="of the host"))
+    await taken.wait()
+    room.agent_joins("expert")
+    done.set()
+    room.agent_says(SubmitForm("order", request_id="of the expert"))
+    packet = await room.next_sent("command_result")
+    await settle()
+    assert room.sent == (packet,)
+    assert packet.to == ("expert",)
+    assert packet.json()["requestId"] == "of the expert"
+
+
+async def test_an_agent_that_comes_back_gets_its_results(
+    session: Session, room: ScriptedRoom
+) -> None:
+    taken, done = anyio.Event(), anyio.Event()
+
+    async def page(surface: SurfaceSession) -> None:
+        async for _ in surface.commands():
+            taken.set()
+            await done.wait()
+
+    session.mount(page, key="page", capabilities=["click"])
+    room.agent_joins("host")
+    room.agent_says(Click("#buy"))
+    await taken.wait()
+    room.agent_leaves()
+    room.agent_joins("host")
+    room.agent_says(Click("#more"))
+    done.set()
+    assert (await room.next_sent("command_result")).to == ("host",)

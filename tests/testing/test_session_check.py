@@ -77,7 +77,12 @@ class OwnSession(ControlledSession):
             self.publish(ConnectionStateChanged("disconnected"))
 
     async def send_data(
-        self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
+        self,
+        message: Outgoing,
+        *,
+        timeout: float = 5.0,
+        require_agent: bool = True,
+        confirm: bool | None = False,
     ) -> None:
         if self.connection_state != "connected":
             raise NotConnectedError(self.connection_state)
@@ -149,7 +154,12 @@ class Unfiltered(OwnSession):
 
 class Swallows(OwnSession):
     async def send_data(
-        self, message: Outgoing, *, timeout: float = 5.0, require_agent: bool = True
+        self,
+        message: Outgoing,
+        *,
+        timeout: float = 5.0,
+        require_agent: bool = True,
+        confirm: bool | None = False,
     ) -> None:
         pass
 

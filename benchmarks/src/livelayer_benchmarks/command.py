@@ -28,6 +28,7 @@ AREAS: Final[Mapping[str, str]] = {
     "stalls": "surfaces that sleep, and a blocked event loop",
     "web": "web pages of one session, beside an encode for each page",
     "glass": "how old a frame is when Chromium shows it",
+    "delivery": "messages that arrive while the server or the agent is killed",
     "server": "the embedded server beside a real one (with --url)",
 }
 """The areas, in the order of `all`, each with its line in the help."""

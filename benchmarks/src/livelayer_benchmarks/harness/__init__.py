@@ -15,7 +15,7 @@ from .area import (
     cost_and_latency,
 )
 from .measured import BEGIN_SECONDS, MEGABYTE, begun, cpu_seconds, resident_mb, running
-from .processes import Process, Ready, Send, ask, started
+from .processes import Process, Ready, Send, Worker, ask, started
 from .records import Environment, Goal, Result, at_least, at_most, median, percentile, spread
 from .rivals import Rival, Row, fewest, load_rivals, rivals_of, rounds, rows, run_rounds
 from .servers import AGENT, RoomRef, Server, new_room, server_for
@@ -56,6 +56,7 @@ __all__ = [
     "Process",
     "Ready",
     "Send",
+    "Worker",
     "started",
     "ask",
     # In a measured process

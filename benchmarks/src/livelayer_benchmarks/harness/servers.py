@@ -49,7 +49,9 @@ class RoomRef(msgspec.Struct, frozen=True):
         """A token to join the room, as an agent or as a standard participant."""
         from livekit import api
 
-        grants = api.VideoGrants(room_join=True, room=self.name)
+        # As jobs of livekit-agents have it: an agent says in its attributes what it is.
+        own = agent or None
+        grants = api.VideoGrants(room_join=True, room=self.name, can_update_own_metadata=own)
         token = api.AccessToken(self.server.key, self.server.secret).with_grants(grants)
         token = token.with_identity(identity).with_kind("agent" if agent else "standard")
         return str(token.with_ttl(TOKEN_TIME).to_jwt())

@@ -98,7 +98,7 @@ class PrintedPage:
             self._write(self._carry_out(command))
             answer = self._answer(command)
             if answer is not None:
-                await session.send_data(answer)
+                await session.send_data(answer, confirm=None)
             self.done.append(command.wire_type())
 
     def mark_used(self) -> None:

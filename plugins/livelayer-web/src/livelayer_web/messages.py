@@ -104,7 +104,7 @@ class Messages:
     async def _send(self, message_id: str, message: Mapping[str, Any]) -> None:
         try:
             if message["type"] != TYPED:
-                await self._session.send_data(message)
+                await self._session.send_data(message, confirm=None)
                 return
             text = message.get("text")
             if not isinstance(text, str) or not text.strip():

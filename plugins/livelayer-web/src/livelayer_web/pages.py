@@ -120,7 +120,7 @@ class Pages:
         self._router.claim(routed)
         try:
             for reply in replies:
-                await self._session.send_data(reply)
+                await self._session.send_data(reply, confirm=None)
         except LivelayerError:
             self._router.finish(number, False, "failed")
             raise

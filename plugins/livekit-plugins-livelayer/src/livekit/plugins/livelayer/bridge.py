@@ -33,11 +33,12 @@ from .capabilities import GrantedCapabilities
 from .command_requests import CommandRequests, PendingCommand
 from .command_result import Answer, Outcome
 from .custom_commands import CustomCommand, custom_tool
-from .data_channel import MessageSender, Outgoing, read
+from .data_channel import Incoming, MessageSender, Outgoing, is_person, read
 from .data_collection import CollectionRunner, DataCollection
 from .data_listeners import DataListeners, Handler
 from .form_fields import Field
 from .page_context import PageContextNote
+from .receipts import Announcement, Receipts, confirmed_id
 from .replay import TAIL, Replay
 from .session_observer import SessionObserver
 from .statistics import BridgeStatistics, Counts, snapshot
@@ -62,8 +63,9 @@ class SurfaceBridge:
     the surfaces allow, and gets its result, refusals included. Commands go to the participant
     whose line is being answered, else to the one that the session is linked to. A participant who
     comes back to the room gets the transcript's tail. All of it continues over handoffs between
-    agents. Incoming data never raises: hostile input is counted (`statistics`). Queues are
-    bounded, and every task ends with `aclose`.
+    agents. Messages sent with `confirm` are confirmed and taken once, however often they come.
+    Incoming data never raises: hostile input is counted (`statistics`). Queues are bounded, and
+    every task ends with `aclose`.
 
     Start it before or after the session; it closes with the session, or with the job.
     """
@@ -99,6 +101,8 @@ class SurfaceBridge:
         self._capabilities = GrantedCapabilities(capabilities)
         self._tasks = TaskOwner()
         self._sender = MessageSender(room, self._counts)
+        self._receipts = Receipts()
+        self._announcement = Announcement(room, self._tasks)
         self._requests = CommandRequests(self._counts)
         self._text_input = TextInput(agent_session, self._counts)
         self._note = PageContextNote(agent_session)
@@ -149,6 +153,7 @@ class SurfaceBridge:
         job = get_job_context(required=False)
         if job is not None:
             job.add_shutdown_callback(self.aclose)
+        self._announcement.start()
         self._observer.start()
         self._replay.start()
         return self
@@ -358,6 +363,7 @@ class SurfaceBridge:
         self._state = "stopped"
         self._room.off("data_received", self._on_data)
         self._room.off("participant_disconnected", self._on_left)
+        self._announcement.stop()
         self._observer.stop()
         self._replay.stop()
         self._requests.close()
@@ -366,10 +372,35 @@ class SurfaceBridge:
             self._session.tools.remove(self._tools)
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
-        message = read(packet, self._counts)
-        if message is None:
+        message_id = confirmed_id(packet.topic)
+        if message_id is not None:
+            self._on_confirmable(packet, message_id)
             return
-        sender = packet.participant.identity if packet.participant is not None else ""
+        message = read(packet, self._counts)
+        if message is not None:
+            self._take(message, packet.participant.identity if packet.participant else "")
+
+    def _on_confirmable(self, packet: rtc.DataPacket, message_id: str) -> None:
+        person = packet.participant
+        if person is None or not is_person(person):
+            self._counts["unexpected"] += 1
+            return
+        sender = person.identity
+        if not self._receipts.add(message_id, sender):
+            self._counts["repeated"] += 1
+        elif (message := read(packet, self._counts)) is not None:
+            if self._has_no_room(message):
+                self._receipts.forget(message_id)
+                self._counts["deferred"] += 1
+                return
+            self._take(message, sender)
+        self._sender.confirm(message_id, sender)
+
+    def _has_no_room(self, message: Incoming) -> bool:
+        typed = isinstance(message, UserMessage)
+        return (typed and self._text_input.full) or self._listeners.full(message)
+
+    def _take(self, message: Incoming, sender: str) -> None:
         if isinstance(message, UserMessage):
             self._text_input.put(message.text, sender, message.id)
         elif self._requests.take(message, sender):

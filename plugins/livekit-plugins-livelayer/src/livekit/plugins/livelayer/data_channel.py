@@ -70,7 +70,7 @@ class MessageSender:
     def __init__(self, room: rtc.Room, counts: Counts) -> None:
         self._room = room
         self._counts = counts
-        self._waiting: deque[tuple[bytes, list[str]]] = deque()
+        self._waiting: deque[tuple[bytes, list[str], str]] = deque()
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -85,10 +85,17 @@ class MessageSender:
         data = encode(message)
         if len(data) > MAX_MESSAGE_BYTES:
             raise MessageTooLargeError(len(data), MAX_MESSAGE_BYTES)
+        return self._put(data, [to] if to else [])
+
+    def confirm(self, message_id: str, to: str) -> None:
+        """Queue the confirmation of a message; without room for it, the message comes again."""
+        self._put(message_id.encode(), [to], names.CONFIRMED_TOPIC)
+
+    def _put(self, data: bytes, to: list[str], topic: str = "") -> bool:
         if len(self._waiting) >= QUEUE_LIMIT:
             self._counts["dropped"] += 1
             return False
-        self._waiting.append((data, [to] if to else []))
+        self._waiting.append((data, to, topic))
         self._empty.clear()
         self._wake.set()
         return True
@@ -106,10 +113,10 @@ class MessageSender:
         """Wait until the queue is empty."""
         await self._empty.wait()
 
-    async def _publish(self, data: bytes, identities: list[str]) -> None:
+    async def _publish(self, data: bytes, identities: list[str], topic: str) -> None:
         try:
             await self._room.local_participant.publish_data(
-                data, reliable=True, destination_identities=identities
+                data, reliable=True, destination_identities=identities, topic=topic
             )
         except Exception:  # noqa: BLE001 - outside a room the SDK raises any kind of error
             self._counts["failed"] += 1

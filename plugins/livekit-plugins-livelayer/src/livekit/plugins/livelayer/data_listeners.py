@@ -55,10 +55,13 @@ class DataListeners:
             start()
         self._waiting.clear()
 
+    def full(self, message: Incoming) -> bool:
+        """Whether a handler of this message would miss it."""
+        return any(queue.full() for queue in self._queues.get(_kind(message), ()))
+
     def deliver(self, message: Incoming, sender: str) -> None:
         """Queue a message for its handlers; never waits."""
-        kind = message.type if isinstance(message, RawMessage) else message.wire_type()
-        for queue in self._queues.get(kind, ()):
+        for queue in self._queues.get(_kind(message), ()):
             try:
                 queue.put_nowait((message, sender))
             except asyncio.QueueFull:
@@ -76,6 +79,10 @@ class DataListeners:
             if fault is not None:
                 self._counts["handler_failures"] += 1
                 logger.error("a handler of %r raised", kind, exc_info=fault)
+
+
+def _kind(message: Incoming) -> str:
+    return message.type if isinstance(message, RawMessage) else message.wire_type()
 
 
 async def _call(handler: Handler[Any], message: Incoming, sender: str) -> None:

@@ -19,6 +19,8 @@ Count: TypeAlias = Literal[
     "lines_dropped",
     "lines_unanswered",
     "notices_dropped",
+    "repeated",
+    "deferred",
     "handler_failures",
 ]
 Counts: TypeAlias = Counter[Count]
@@ -49,6 +51,10 @@ class BridgeStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Typed lines that the session could not reply to, because it was closing."""
     notices_dropped: int = 0
     """Messages that a slow handler had no room for."""
+    repeated: int = 0
+    """Messages that came again because their confirmation was late, and were ignored."""
+    deferred: int = 0
+    """Messages to confirm that a full queue had no room for: they come again."""
     handler_failures: int = 0
     """Exceptions that the application's handlers raised."""
     waiting: int = 0

@@ -41,6 +41,11 @@ class TextInput:
         self._lines: asyncio.Queue[tuple[str, str, str | None]] = asyncio.Queue(LINES_LIMIT)
         self._running = asyncio.Event()
 
+    @property
+    def full(self) -> bool:
+        """Whether the next line would be dropped."""
+        return self._lines.full()
+
     def put(self, text: str, sender: str, line_id: str | None = None) -> None:
         """Queue a line to be answered; a blank one is ignored. Never waits.
 

@@ -26,6 +26,7 @@ const nothing = () => ({});
 const WITHOUT_AGENT = {
   agent_active: false,
   agent_ready: false,
+  agent_confirms: false,
   agent_identity: null,
   agent_state: "idle",
   raw_agent_state: null,
@@ -69,7 +70,12 @@ const CHANGES = {
   }),
   AgentAvailabilityChanged(event) {
     if ((event.identity ?? null) === null) return WITHOUT_AGENT;
-    return { agent_active: event.active, agent_ready: event.ready, agent_identity: event.identity };
+    return {
+      agent_active: event.active,
+      agent_ready: event.ready,
+      agent_confirms: event.confirms ?? false,
+      agent_identity: event.identity,
+    };
   },
   AgentStateChanged: (event) => ({
     agent_state: event.state,

@@ -31,6 +31,7 @@
  * @property {boolean} joined
  * @property {boolean} agent_active
  * @property {boolean} agent_ready
+ * @property {boolean} agent_confirms
  * @property {string | null} agent_identity
  * @property {AgentState} agent_state
  * @property {string | null} raw_agent_state

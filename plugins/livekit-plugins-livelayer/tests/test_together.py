@@ -1,0 +1,236 @@
+"""Sessions with the bridges of real agents in one room: confirmed delivery, and two agents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import anyio
+import msgspec
+import pytest
+from livekit import api, rtc
+from livekit.agents import Agent, AgentSession
+from livekit.agents.voice import room_io
+from livekit.plugins.livelayer import SurfaceBridge
+from livekit.plugins.livelayer.data_listeners import QUEUE_LIMIT
+from livekit.plugins.livelayer.testing import ScriptedModel
+from livelayer_embedded import EmbeddedServer
+
+from livelayer_bus import Event, LocalKeys, RawMessage, Session, SessionState
+from livelayer_bus.errors import NotSupportedError, SendTimeoutError
+from livelayer_bus.events import DataReceived
+from livelayer_bus.messages import AgentStateMessage, Navigate
+from livelayer_bus.rooms import names
+from livelayer_bus.surfaces import SurfaceSession
+from livelayer_bus.testing import PATIENCE, polled
+
+pytestmark = pytest.mark.anyio
+ROOM = "together"
+SOON = 0.3  # seconds
+
+
+class Guide(msgspec.Struct, frozen=True):
+    """One agent with a bridge in the room."""
+
+    room: rtc.Room
+    session: AgentSession[None]
+    bridge: SurfaceBridge
+
+
+@asynccontextmanager
+async def guide_in(server: EmbeddedServer, identity: str) -> AsyncGenerator[Guide]:
+    grants = api.VideoGrants(room_join=True, room=ROOM, agent=True, can_update_own_metadata=True)
+    token = api.AccessToken(server.key, server.secret).with_identity(identity).with_kind("agent")
+    room = rtc.Room()
+    agent: AgentSession[None] = AgentSession(
+        llm=ScriptedModel(lambda prompt: f"{identity} heard {prompt.user}."), user_away_timeout=None
+    )
+    options = room_io.RoomOptions(audio_input=False, audio_output=False)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(room.disconnect)
+        two = rtc.RoomOptions(single_peer_connection=False)
+        bridge = SurfaceBridge(agent, room, capabilities=["navigate"])
+        await stack.enter_async_context(bridge)  # before the room is connected: it announces then
+        await room.connect(server.url, token.with_grants(grants).to_jwt(), two)
+        stack.push_async_callback(agent.aclose)
+        await agent.start(
+            Agent(instructions="Guide."), room=room, room_options=options, record=False
+        )
+        yield Guide(room, agent, bridge)
+
+
+@pytest.fixture
+async def server(anyio_backend: str) -> AsyncGenerator[EmbeddedServer]:
+    async with EmbeddedServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def session(server: EmbeddedServer) -> AsyncGenerator[Session]:
+    keys = LocalKeys(server.url, server.key, server.secret, room_name=ROOM, identity="user")
+    async with Session("agt", tokens=keys) as session:
+        await session.connect()
+        yield session
+
+
+async def until(session: Session, ready: Callable[[SessionState], bool]) -> None:
+    """Return once the session's state is so."""
+    with anyio.fail_after(PATIENCE), session.subscribe() as events:
+        while not ready(session.state):
+            await anext(events)
+
+
+async def event_of(session: Session, found: Callable[[Event], bool]) -> None:
+    """Return once there was such an event."""
+    with anyio.fail_after(PATIENCE), session.subscribe(after=0) as events:
+        async for event in events:
+            if found(event):
+                return
+
+
+async def test_a_confirmed_message_is_with_the_bridge_when_the_call_returns(
+    server: EmbeddedServer, session: Session
+) -> None:
+    async with guide_in(server, "guide") as guide:
+        got: list[int] = []
+        guide.bridge.on("quiz")(lambda message, _: got.append(message.fields["number"]))
+        for number in range(20):
+            quiz = {"type": "quiz", "number": number}
+            await session.send_data(quiz, confirm=True, timeout=PATIENCE)
+            assert guide.bridge.statistics().received == number + 1
+        await polled(lambda: len(got) == 20)
+        assert got == list(range(20))
+        assert session.statistics().confirmed == 20
+        await session.send_text("hello", timeout=PATIENCE)
+        assert session.statistics().confirmed == 21
+
+
+async def test_what_comes_again_is_confirmed_and_not_taken_again(
+    server: EmbeddedServer, session: Session
+) -> None:
+    async with guide_in(server, "guide") as guide:
+        got: list[RawMessage] = []
+        guide.bridge.on("quiz")(lambda message, _: got.append(message))
+        await until(session, lambda state: state.agent_confirms)
+        native = session.room
+        assert native is not None
+        confirmed: list[bytes] = []
+        native.on("data_received", lambda packet: confirmed.append(packet.data))
+        message_id = f"{'0' * 31}1.1"
+        for _ in range(3):
+            await native.local_participant.publish_data(
+                b'{"type":"quiz"}', topic=names.CONFIRM_TOPIC + message_id
+            )
+        await polled(lambda: confirmed.count(message_id.encode()) == 3)
+        assert guide.bridge.statistics().repeated == 2
+        assert len(got) == 1
+
+
+async def test_a_bridge_without_room_for_a_message_gets_it_later(
+    server: EmbeddedServer, session: Session
+) -> None:
+    async with guide_in(server, "guide") as guide:
+        go_on, got = anyio.Event(), 0
+
+        async def slow(_message: RawMessage, _sender: str) -> None:
+            nonlocal got
+            await go_on.wait()
+            got += 1
+
+        guide.bridge.on("quiz")(slow)
+        await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)
+        for _ in range(QUEUE_LIMIT):
+            await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)
+        with pytest.raises(SendTimeoutError, match="not confirmed"):
+            await session.send_data({"type": "quiz"}, confirm=True, timeout=SOON)
+        assert guide.bridge.statistics().deferred == 1
+        async with anyio.create_task_group() as group:
+            group.start_soon(send_quiz, session)
+            await polled(lambda: guide.bridge.statistics().deferred == 2)
+            go_on.set()
+        await polled(lambda: got == QUEUE_LIMIT + 2)
+        assert guide.bridge.statistics().notices_dropped == 0
+
+
+async def send_quiz(session: Session) -> None:
+    await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)
+
+
+async def test_an_agent_without_a_bridge_is_a_typed_error(
+    server: EmbeddedServer, session: Session
+) -> None:
+    room = rtc.Room()
+    token = server.token(
+        "plain", room=ROOM, kind="agent", attributes={names.AGENT_STATE: "listening"}
+    )
+    await room.connect(server.url, token, rtc.RoomOptions(single_peer_connection=False))
+    try:
+        with pytest.raises(NotSupportedError, match="SurfaceBridge"):
+            await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)
+    finally:
+        await room.disconnect()
+
+
+async def test_of_two_bridges_the_session_follows_the_chosen_one_until_it_leaves(
+    server: EmbeddedServer, session: Session
+) -> None:
+    routed: list[str] = []
+
+    async def page(surface: SurfaceSession) -> None:
+        async for command in surface.commands():
+            assert isinstance(command, Navigate)
+            routed.append(command.href)
+
+    session.mount(page, key="page", capabilities=["navigate"])
+    async with AsyncExitStack() as stack, guide_in(server, "expert") as expert:
+        # The first one in the room is the chosen one: the host leaves first.
+        await until(session, lambda state: state.agent_identity == "expert" and state.agent_ready)
+        host = await stack.enter_async_context(guide_in(server, "host"))
+        await event_of(session, lambda e: isinstance(e, DataReceived) and e.sender == "host")
+        await until(session, lambda state: state.agent_state == "listening")
+        before = session.state
+        assert before.agent_identity == "expert"
+
+        # The host speaks, is not ready any more, commands: it stays a participant's data.
+        host.bridge.send(AgentStateMessage("speaking"), to="user")
+        host.bridge.send({"type": "bot_ready"}, to="user")
+        host.bridge.send(Navigate("/of-the-host"), to="user")
+        host.bridge.send({"type": "end of the host"}, to="user")
+        await event_of(
+            session, lambda e: isinstance(e, DataReceived) and e.type == "end of the host"
+        )
+        told = [
+            event
+            for event in [event async for event in events_so_far(session)]
+            if isinstance(event, DataReceived) and event.sender == "host"
+        ]
+        assert {event.from_agent for event in told} == {False}
+        now = session.state
+        assert (now.agent_identity, now.agent_state, now.agent_ready) == (
+            "expert",
+            "listening",
+            True,
+        )
+
+        # Typed lines and confirmed messages go to the chosen one; so do its commands to the page.
+        await session.send_text("who are you", timeout=PATIENCE)
+        assert expert.bridge.statistics().received == 1
+        assert host.bridge.statistics().received == 0
+        answer = await expert.bridge.command(
+            Navigate("/of-the-expert"), to="user", timeout=PATIENCE
+        )
+        assert answer
+        assert routed == ["/of-the-expert"]
+
+        # The chosen one leaves: the host is the agent, with what it says from now on.
+        await expert.bridge.aclose()
+        await expert.room.disconnect()
+        await until(session, lambda state: state.agent_identity == "host" and state.agent_confirms)
+        await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)
+        assert host.bridge.statistics().received == 1
+
+
+async def events_so_far(session: Session) -> AsyncGenerator[Event]:
+    with session.subscribe(after=0) as events:
+        for _ in range(events.lag):
+            yield await anext(events)
