@@ -107,7 +107,7 @@ class Media:
 
     def check(self) -> None:
         """Raise ValueError if a number is malformed, so that no part of the m-line is applied."""
-        self.codecs(), self.extensions(), self.ssrcs, self.rids
+        _ = self.codecs(), self.extensions(), self.ssrcs, self.rids
 
     def codecs(self) -> list[Codec]:
         """Every payload type that has an rtpmap, in the order of preference."""
