@@ -132,11 +132,15 @@ class NotConnectedError(MisuseError):
 class ConnectError(BrokenError):
     """The room could not be joined, or was lost for good."""
 
-    def __init__(self, url: str, reason: str, *, retryable: bool = True) -> None:
-        super().__init__(
-            f"cannot join the room at {url}: {reason}; check the address and that the server runs",
-            retryable=retryable,
-        )
+    def __init__(
+        self,
+        url: str,
+        reason: str,
+        advice: str = "check the address and that the server runs",
+        *,
+        retryable: bool = True,
+    ) -> None:
+        super().__init__(f"cannot join the room at {url}: {reason}; {advice}", retryable=retryable)
         self.url = url
         self.reason = reason
 

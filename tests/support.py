@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 import socket
+import subprocess
 from collections.abc import AsyncGenerator
+from functools import cache
 from typing import Final
 
 import anyio
+import pytest
 
 PORTS: Final = range(20_000, 30_000)
 """Outside the range from which systems choose the ports of connections: while the server is down,
@@ -24,6 +27,32 @@ def lasting_port() -> int:
                 continue
             return port
     raise OSError(f"no port of {PORTS} is free")
+
+
+LOOPBACK_ONLY: Final = "ip link set lo up"
+"""For `in_network`: a machine without a network."""
+
+
+def in_network(setup: str) -> list[str]:
+    """What begins a command that runs in a network of its own, made by the shell's `setup`.
+
+    Skips the test where the system gives none: it needs Linux, `ip` and user namespaces.
+    """
+    if not _gives_networks():
+        pytest.skip("this system gives no network namespaces (unshare, ip)")
+    return [*_UNSHARE, f'{setup}; exec "$@"', "sh"]
+
+
+_UNSHARE: Final = ("unshare", "--map-root-user", "--net", "sh", "-c")
+
+
+@cache
+def _gives_networks() -> bool:
+    setup = "ip link add name eth8 type veth peer name eth9"
+    try:
+        return not subprocess.run([*_UNSHARE, setup], capture_output=True, check=False).returncode  # noqa: S603
+    except OSError:
+        return False
 
 
 async def every(seconds: float) -> AsyncGenerator[None]:

@@ -22,6 +22,7 @@ from rich.text import Text
 from ..config.registry import DISTRIBUTIONS, installed_surfaces, load_surface
 from ..control.socket_path import socket_path
 from ..errors import OURS, ConfigError, LivelayerError, PluginBrokenError
+from ..rooms.network import NETWORK_ADVICE, network_problem
 from ..tokens.http import open_client
 from .app import COMMANDS
 from .exits import FAILED, OK, run_async
@@ -49,7 +50,7 @@ class Finding(msgspec.Struct, frozen=True):
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")] = False,
 ) -> None:
-    """Check this machine: Python, packages, loopback, surfaces, the voice of the demo.
+    """Check this machine: Python, packages, network, surfaces, the voice of the demo.
 
     With LIVEKIT_URL set, also check that the server answers there, and with LIVEKIT_API_KEY and
     LIVEKIT_API_SECRET that it accepts their tokens. Each line is ok, warn or fail and says what to
@@ -95,7 +96,7 @@ def _distributions() -> dict[str, str]:
 
 
 def check_machine() -> Iterator[Finding]:
-    """Everything that needs only the loopback."""
+    """Everything that asks no server."""
     yield Finding("ok", "python", ".".join(map(str, sys.version_info[:3])))
     yield _packages("packages", _CORE, "fail", f"pip install {OURS}")
     for extra, names in _EXTRAS.items():
@@ -104,6 +105,7 @@ def check_machine() -> Iterator[Finding]:
         yield _packages(name, (name,), "warn", f"pip install {name} for {use}")
     yield _voice()
     yield _loopback()
+    yield _network()
     yield _control()
     yield _surfaces()
 
@@ -184,6 +186,13 @@ def _loopback() -> Finding:
         advice = "the embedded server needs it: check the firewall or the container"
         return Finding("fail", "loopback", f"cannot bind 127.0.0.1 ({exc.strerror})", advice)
     return Finding("ok", "loopback", "127.0.0.1 accepts TCP and UDP")
+
+
+def _network() -> Finding:
+    problem = network_problem()
+    if problem is not None:
+        return Finding("fail", "network", problem, NETWORK_ADVICE)
+    return Finding("ok", "network", "an interface that WebRTC can use is up")
 
 
 def _control() -> Finding:

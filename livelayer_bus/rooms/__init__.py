@@ -5,6 +5,7 @@ from . import names
 from .errors import join_error
 from .isolated import IsolatedRoom, IsolationStatistics
 from .livekit import BorrowedRoom, LiveKitRoom, RoomStatistics
+from .network import network_problem
 from .port import (
     AgentPresence,
     AgentStateReported,
@@ -26,7 +27,7 @@ from .sdk_private import prepare_sdk
 
 __all__ = [
     "LiveKitRoom", "BorrowedRoom", "IsolatedRoom", "RoomStatistics", "IsolationStatistics",
-    "join_error", "prepare_sdk", "names",
+    "join_error", "prepare_sdk", "network_problem", "names",
     # For the author of another adapter
     "RoomPort", "RoomFactory", "RoomSink", "MediaWriters", "FrameTarget", "PublishedTrack",
     "SourceName", "TrackKind", "RoomEvent", "ConnectionInterrupted", "ConnectionRestored",

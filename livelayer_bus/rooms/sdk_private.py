@@ -17,9 +17,11 @@ from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient, FfiHandle
 from livekit.rtc._proto.ffi_pb2 import FfiEvent, FfiRequest
 
+from ..errors import ConnectError
 from ..tasks import RootTask, TaskOwner, Work
-from ..tokens.addresses import is_local
+from ..tokens.addresses import is_local, shown
 from .errors import redact_sdk_log
+from .network import NETWORK_ADVICE, network_problem
 
 # Keeping the last room ----------------------------------------------------------------------
 #
@@ -76,8 +78,14 @@ def prepare_sdk(url: str = "") -> None:
         url: the server; one on this machine is not asked through a proxy, for which native code
             sees no `HTTP_PROXY` from here on: the SDK uses it for every `ws://`, whatever
             `NO_PROXY` says. `os.environ` stays as it is.
+
+    Raises:
+        ConnectError: `url` is given, and this machine has no network interface to reach it from.
     """
     global _prepared
+    problem = network_problem() if url else None
+    if problem is not None:
+        raise ConnectError(shown(url), problem, NETWORK_ADVICE)
     if is_local(url):
         for name in ("HTTP_PROXY", "http_proxy"):
             os.unsetenv(name)

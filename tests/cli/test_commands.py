@@ -27,6 +27,7 @@ from livelayer_bus.errors import (
     TokenSourceError,
 )
 from livelayer_bus.testing import PATIENCE
+from tests.support import LOOPBACK_ONLY, in_network
 
 Livelayer = Callable[..., "subprocess.CompletedProcess[str]"]
 SECRET = "a-secret-that-is-long-enough-for-hs256"
@@ -247,6 +248,55 @@ def test_the_doctor_says_what_to_do_about_a_server_that_does_not_answer() -> Non
     assert code == 1
     [line] = [line for line in output.splitlines() if line.startswith("fail")]
     assert "check the address and that the server runs" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["demo"], 3), (["run"], 3), (["bench", "startup", "--quick"], 1), (["doctor"], 1)],
+)
+def test_a_command_that_needs_a_network_says_that_there_is_none(
+    tmp_path: Path,
+    command: list[str],
+    environ: dict[str, str],
+    arguments: list[str],
+    code: int,
+) -> None:
+    (tmp_path / "livelayer.toml").write_text(
+        "agent_id = 'a'\n[tokens]\nkind = 'local-keys'\nurl = 'ws://127.0.0.1:1'\n"
+        f"api_key = 'key'\napi_secret = '{SECRET}'\n"
+    )
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*in_network(LOOPBACK_ONLY), *command, *arguments],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=5 * PATIENCE,
+    )
+    assert done.returncode == code
+    assert "only loopback is up" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["dev-server", "serve"])
+def test_a_server_that_nothing_can_join_says_so(
+    tmp_path: Path, command: list[str], environ: dict[str, str], name: str
+) -> None:
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [*in_network(LOOPBACK_ONLY), *command, name, "--port", "0"],
+        cwd=tmp_path,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        if process.stderr is None:
+            pytest.fail("no pipe")
+        assert "only loopback is up" in process.stderr.readline()
+        assert "Ctrl-C ends it" in process.stderr.readline()
+        process.terminate()
+        assert process.wait(PATIENCE) == 128 + signal.SIGTERM
 
 
 def test_a_configuration_is_checked_without_connecting(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from livelayer_bus.errors import ConfigError
+from livelayer_bus.errors import BrokenError, ConfigError
 
 from .processes import Ready, Send, started
 
@@ -93,8 +93,13 @@ def server_for(url: str | None) -> Generator[Server]:
 
     Raises:
         ConfigError: a real server without LIVEKIT_API_KEY and LIVEKIT_API_SECRET.
-        BrokenError: the embedded server's process failed.
+        BrokenError: the embedded server's process failed, or there is no network.
     """
+    from livelayer_bus.rooms import network_problem
+
+    problem = network_problem()
+    if problem is not None:
+        raise BrokenError(problem)
     if url is not None:
         key, secret = (os.environ.get(f"LIVEKIT_API_{name}", "") for name in ("KEY", "SECRET"))
         if not key or not secret:

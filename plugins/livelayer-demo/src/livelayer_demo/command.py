@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from livelayer_bus.cli import FAILED, OK, complain, run_async
+
+_OWN_SERVER: Final = "ws://127.0.0.1"
 
 
 def command(
@@ -70,6 +72,10 @@ def command(
     # Not at the top: these take seconds to import, and the line above comes first.
     import anyio
     import anyio.to_thread
+
+    from livelayer_bus.rooms import prepare_sdk
+
+    prepare_sdk(url or _OWN_SERVER)  # without a network it raises, before the slow imports
 
     from .report import check_recording, print_report
     from .run import DemoOptions, run_demo

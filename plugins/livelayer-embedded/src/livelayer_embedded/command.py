@@ -8,7 +8,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from livelayer_bus.cli import run_async
+from livelayer_bus.cli import complain, run_async
+from livelayer_bus.rooms import network_problem
 
 from . import EmbeddedServer
 
@@ -40,6 +41,9 @@ def command(
     """
 
     async def main() -> None:
+        problem = network_problem()
+        if problem is not None:
+            complain(f"rooms of this server cannot be joined now: {problem}")
         async with EmbeddedServer(port, key=key, secret=secret) as server:
             if as_json:
                 facts = {"url": server.url, "key": server.key, "secret": server.secret}

@@ -14,10 +14,11 @@ from typing import Annotated, Final
 import typer
 from livelayer_embedded import EmbeddedServer
 
-from livelayer_bus.cli import OK, run_async
+from livelayer_bus.cli import OK, complain, run_async
 from livelayer_bus.config import FILE_NAME
 from livelayer_bus.errors import ConfigError
 from livelayer_bus.events import AgentConfig
+from livelayer_bus.rooms import network_problem
 from livelayer_bus.tokens import SESSION_PATH
 
 from .endpoint import (
@@ -111,6 +112,9 @@ async def _rooms(
 ) -> AsyncGenerator[tuple[str, str, str], None]:
     """Address, key and secret of the LiveKit server; without an address, of an embedded one."""
     if url is None:
+        problem = network_problem()
+        if problem is not None:
+            complain(f"rooms of this server cannot be joined now: {problem}")
         async with EmbeddedServer(key=key, secret=secret) as server:
             yield server.url, server.key, server.secret
         return
