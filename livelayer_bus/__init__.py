@@ -7,10 +7,10 @@ in `events`, every message in `messages`, and what a room adapter implements in 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 # A name is imported when it is first used: the SDK and numpy take a third of a second to import,
 # and `livelayer --help` needs neither. Type checkers read the imports; a test compares the two.
+TYPE_CHECKING = False  # as type checkers take it; `typing` is most of what is left to import
 _MODULES = {
     "session": "Session AgentSessionProvider use_agent_session standalone",
     "state": "SessionState",

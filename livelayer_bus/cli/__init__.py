@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from importlib import import_module
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
 
-# Imported when first used: `main` must come first, since asyncio alone takes a third of a second.
+# Imported when first used: until `main` runs, Ctrl-C ends in Python's own traceback, and asyncio
+# alone takes a third of a second.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
     from .exits import FAILED, OK, Main, complain, run_async
 
 __all__ = ["main", "Main", "run_async", "complain", "OK", "FAILED"]
 
-_NEEDED: Final = ("typer", "rich")
-_INTERRUPTED: Final = 130
+_NEEDED = ("typer", "rich")
+_INTERRUPTED = 130
 
 
 def __getattr__(name: str) -> Any:
@@ -32,6 +34,8 @@ def main() -> None:
     handler would print a traceback of the import that it interrupts. A handler that the application
     installed, or an ignored signal, stays.
     """
+    import signal  # a third of what is left to import
+
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end_at_once)
     try:

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -63,15 +63,22 @@ def command(
       LIVEKIT_URL=ws://127.0.0.1:7880 livelayer doctor --json
     """
 
-    async def main() -> int:
-        findings = [*check_machine(), *await check_server(os.environ)]
+    failed = False
+
+    def show(findings: Iterable[Finding]) -> None:
+        nonlocal failed
         for finding in findings:
+            failed |= finding.verdict == "fail"
             if as_json:
                 typer.echo(msgspec.json.encode(finding).decode())
             else:
                 _show(finding)
-        return FAILED if any(finding.verdict == "fail" for finding in findings) else OK
 
+    async def main() -> int:
+        show(await check_server(os.environ))
+        return FAILED if failed else OK
+
+    show(check_machine())  # in no event loop: Ctrl-C ends it at once
     run_async(main)
 
 

@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any, Final, NoReturn, TypeAlias
 
 from ..errors import (
@@ -81,7 +83,8 @@ def hush_sdk() -> None:
 def run_async(main: Main, on_interrupt: Callable[[], bool] | None = None) -> None:
     """Run a command's coroutine to its end, then exit with the code it returns.
 
-    Ctrl-C and SIGTERM cancel it, so that it cleans up; after ten seconds the process ends anyway.
+    Ctrl-C and SIGTERM cancel it, so that it cleans up; after ten seconds the process ends anyway,
+    also if something blocks the event loop.
 
     Args:
         main: the command.
@@ -90,35 +93,40 @@ def run_async(main: Main, on_interrupt: Callable[[], bool] | None = None) -> Non
     """
     import asyncio  # not at the top: help needs no event loop, and this is half of its imports
 
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        code = asyncio.run(_interruptible(main, on_interrupt))
-    finally:
-        # The loop has put Python's own handler back.
-        signal.signal(signal.SIGINT, handler)
-    sys.exit(code or OK)
+    sys.exit(asyncio.run(_interruptible(main, on_interrupt)) or OK)
 
 
 async def _interruptible(main: Main, on_interrupt: Callable[[], bool] | None) -> int | None:
     import asyncio
 
-    task, received = asyncio.current_task(), list[int]()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    received, first = list[int](), threading.Event()
+    ended = False
 
-    def stop(number: int) -> None:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         if len(received) == 1:
-            watchdog = threading.Timer(GRACE_SECONDS, os._exit, (128 + number,))
-            watchdog.daemon = True
-            watchdog.start()
+            first.set()
+        loop.call_soon_threadsafe(stop)
+
+    def stop() -> None:
         if received == [signal.SIGINT] and on_interrupt is not None and on_interrupt():
             return
         if task is not None:
             task.cancel()
 
-    loop = asyncio.get_running_loop()
-    if sys.platform != "win32":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number)
+    def end_late() -> None:
+        first.wait()
+        time.sleep(GRACE_SECONDS)
+        if received[0] == signal.SIGINT and not ended:
+            complain("interrupted")
+        os._exit(128 + received[0])
+
+    threading.Thread(target=end_late, daemon=True).start()
+    # Not by the loop: what blocks it would keep the signal from everyone.
+    before = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         return await main()
     except asyncio.CancelledError:
@@ -127,3 +135,7 @@ async def _interruptible(main: Main, on_interrupt: Callable[[], bool] | None) ->
         if received[0] == signal.SIGINT:
             complain("interrupted")
         return 128 + received[0]
+    finally:
+        ended = True
+        for number, handler in before.items():
+            signal.signal(number, handler)

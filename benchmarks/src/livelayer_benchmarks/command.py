@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
-import anyio.to_thread
 import msgspec
 import typer
 
-from livelayer_bus.cli import FAILED, OK, complain, run_async
+from livelayer_bus.cli import FAILED, OK, complain
 from livelayer_bus.errors import ConfigError
 
 if TYPE_CHECKING:  # the help needs none of it
@@ -93,8 +91,8 @@ def command(
         _check_target("--json", json_file, (".json",), several=len(names) > 1)
     if plot is not None:
         _check_target("--plot", plot, (".png", ".svg"))
-    run = partial(_run, names, quick, json_file, plot, url)
-    run_async(lambda: anyio.to_thread.run_sync(run, abandon_on_cancel=True))
+    # In no event loop: Ctrl-C ends this process at once, and its children with it.
+    raise typer.Exit(_run(names, quick, json_file, plot, url))
 
 
 command.__doc__ = HELP

@@ -21,13 +21,12 @@ import msgspec
 from .processes import Worker
 
 ORPHAN_SECONDS = 4.0  # a process may go on after its parent closed the pipe
+POLL_SECONDS = 0.05  # between two looks at whether the parent still runs
 
 
 def main() -> None:
     """Do the work that the command line names."""
     logging.getLogger("livekit").setLevel(logging.ERROR)  # it warns of each frame it drops
-    # Ctrl-C reaches every process of the terminal; the parent alone decides, by closing the pipe.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     module, _, name = sys.argv[1].partition(":")
     work = getattr(import_module(module), name)
     if inspect.iscoroutinefunction(work):
@@ -38,6 +37,7 @@ def main() -> None:
 
 def _serve(work: Worker) -> None:
     """Read one job from standard input and do it; never outlive the parent by much."""
+    parent = os.getppid()
     hints = get_type_hints(work)
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=hints["job"])
 
@@ -48,7 +48,8 @@ def _serve(work: Worker) -> None:
     async def run() -> None:
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
-        threading.Thread(target=_follow_parent, args=(loop, ended), daemon=True).start()
+        follow = threading.Thread(target=_follow_parent, args=(parent, loop, ended), daemon=True)
+        follow.start()
         if "send" in hints:
             await work(job, send, ended)
         else:
@@ -62,13 +63,19 @@ def _serve(work: Worker) -> None:
     os._exit(0)
 
 
-def _follow_parent(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+def _follow_parent(parent: int, loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
     # Not through sys.stdin: its lock would be held when the interpreter ends.
     while os.read(0, 4096):
         continue
     if not loop.is_closed():
         loop.call_soon_threadsafe(ended.set)
-    time.sleep(ORPHAN_SECONDS)
+    until = time.monotonic() + ORPHAN_SECONDS
+    while os.getppid() == parent:
+        if time.monotonic() > until:
+            os._exit(1)
+        time.sleep(POLL_SECONDS)
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # with what it started: a stopped process follows nobody
     os._exit(1)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -87,7 +89,9 @@ def started(work: Worker, job: msgspec.Struct) -> Generator[Process]:
     name = f"{work.__module__}:{work.__qualname__}"
     command = [sys.executable, "-m", f"{__package__}.child", name]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as popen:
+    # In a group of its own, with the processes that it starts: Ctrl-C does not reach them, and they
+    # end together when this process ends.
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, process_group=0) as popen:
         process = Process(name, popen)
         try:
             process.ask(job)
@@ -98,7 +102,8 @@ def started(work: Worker, job: msgspec.Struct) -> Generator[Process]:
             except subprocess.TimeoutExpired:
                 return  # ended below; what it measured was read before
         finally:
-            popen.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(popen.pid, signal.SIGKILL)
 
 
 def ask(work: Callable[[JobT], Coroutine[Any, Any, AnswerT]], job: JobT, seconds: float) -> AnswerT:

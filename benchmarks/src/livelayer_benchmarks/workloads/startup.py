@@ -143,7 +143,13 @@ def run(plan: Plan, url: str | None, rivals: list[harness.Rival]) -> harness.Mea
 def _import(row: harness.Row[Imported]) -> Imported:
     command = [sys.executable, "-c", _IMPORT.format(statement=IMPORTS[row.rival.name])]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        text=True,
+        process_group=0,  # Ctrl-C ends its pipe alone
+    ) as process:
         if process.stdout is None:
             raise RuntimeError("a process without the pipe that it was started with")
         milliseconds = float(process.stdout.readline())
