@@ -233,7 +233,7 @@ async def test_the_arrows_bring_back_what_was_sent() -> None:
     assert seen == ["two", "one", "one", "two", "draft", "draft"]
     editor.feed(b"\x15" + UP + b"\x1bOA")  # as a terminal in application mode sends it
     assert editor.feed(b" more\r") == ["one more"]
-    editor.feed(UP)
+    assert editor.feed(UP[:1]) == editor.feed(UP[1:2]) == editor.feed(UP[2:]) == []
     assert editor.text == "one more"
 
 

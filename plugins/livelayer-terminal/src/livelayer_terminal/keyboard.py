@@ -17,6 +17,7 @@ HISTORY: Final = 100
 """Lines that the up arrow brings back."""
 
 _KEY: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?|.", re.DOTALL)
+_PARTIAL: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|O)?\Z")
 
 
 @final
@@ -34,12 +35,16 @@ class LineEditor:
         self._history: list[str] = []
         self._back = 0  # how far back in the history
         self._draft = ""  # what was being typed there
+        self._unread = ""  # the beginning of a key that comes in two reads
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, keys: bytes) -> list[str]:
         """Process keys; returns the lines that they finished, without empty ones."""
         lines: list[str] = []
-        for key in _KEY.findall(self._decoder.decode(keys)):
+        text = self._unread + self._decoder.decode(keys)
+        partial = _PARTIAL.search(text)
+        self._unread = partial[0] if partial else ""
+        for key in _KEY.findall(text.removesuffix(self._unread)):
             match key:
                 case "\r" | "\n":
                     lines += self._finish()

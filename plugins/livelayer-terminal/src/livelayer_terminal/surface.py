@@ -12,7 +12,6 @@ from typing import Final, TextIO, final
 import anyio
 import msgspec
 from rich.console import Console
-from rich.live import Live
 
 from livelayer_bus.errors import Lagged, LivelayerError, MisuseError, NotSupportedError
 from livelayer_bus.events import (
@@ -29,10 +28,10 @@ from livelayer_bus.messages import UserMessage
 from livelayer_bus.surfaces import BackgroundWriter, SurfaceSession
 
 from .keyboard import LineEditor, keyboard, keys_one_by_one
+from .panel import DrawnPanel
 from .plain import opening_line, plain_line
 from .view import (
     AudioFacts,
-    ConsoleScreen,
     ConsoleView,
     Direction,
     MessageFacts,
@@ -100,21 +99,8 @@ class ConsoleSurface:
 
     async def _draw(self, session: SurfaceSession, console: Console) -> None:
         watcher = _Watcher(session)
-        ours = self._file is None
-        live = Live(
-            console=console,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=ours,
-            redirect_stderr=ours,
-            vertical_overflow="crop",
-        )
-
-        def draw(view: ConsoleView) -> None:
-            live.start()  # does nothing if already started
-            live.update(ConsoleScreen(view), refresh=True)
-
-        writer = BackgroundWriter(draw)
+        panel = DrawnPanel(console, redirect=self._file is None)
+        writer = BackgroundWriter(panel.draw)
         keys = keyboard() if self._interactive else None
         try:
             async with anyio.create_task_group() as group:
@@ -131,7 +117,7 @@ class ConsoleSurface:
             # Raise the error of the task itself, not the group.
             raise group_error.exceptions[0] from group_error
         finally:
-            await writer.aclose(CLOSE_SECONDS, live.stop)
+            await writer.aclose(CLOSE_SECONDS, panel.erase)
 
 
 async def _print_changes(session: SurfaceSession, console: Console) -> None:

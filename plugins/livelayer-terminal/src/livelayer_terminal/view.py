@@ -104,6 +104,11 @@ def decibels(level: float) -> float:
     return max(QUIET_DB, 20 * math.log10(level)) if level > 0 else QUIET_DB
 
 
+def panel_size(columns: int, rows: int) -> tuple[int, int]:
+    """The columns and rows that a panel takes of a terminal's."""
+    return max(20, min(columns, MAX_WIDTH)), max(8, min(rows, MAX_HEIGHT)) - 1
+
+
 @final
 class ConsoleScreen:
     """A rich renderable of a view that fits the width and height it is given."""
@@ -112,10 +117,9 @@ class ConsoleScreen:
         self._view = view
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = max(20, min(options.max_width, MAX_WIDTH))
-        height = max(8, min(options.height or console.height, MAX_HEIGHT))
+        columns, rows = panel_size(options.max_width, options.height or console.height)
         plain = not console.encoding.lower().startswith("utf")
-        yield _Painter(self._view, console, width, height - 1, plain).paint()
+        yield _Painter(self._view, console, columns, rows, plain).paint()
 
 
 class _Painter:
