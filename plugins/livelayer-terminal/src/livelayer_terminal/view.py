@@ -202,7 +202,7 @@ class _Painter:
         if not lines:
             is_new = self._state.continued is False
             words = "this is a new conversation" if is_new else "nothing has been said yet"
-            lines = [Text(words, "dim italic")]
+            lines = [self._cut(Text(words, "dim italic"))]
         lines = lines[-rows:]
         return [*lines, *(Text() for _ in range(rows - len(lines)))]
 
