@@ -27,6 +27,13 @@ def without_tokens(text: str, token: str = "") -> str:
     return _TOKEN.sub(_STAND_IN, text)
 
 
+def distribution_of(module: str) -> str | None:
+    """What to install for a missing module: an extra of ours, or another of our distributions."""
+    if module in EXTRAS:
+        return f"{OURS}[{EXTRAS[module]}]"
+    return module.replace("_", "-") if module.startswith("livelayer_") else None
+
+
 class LivelayerError(Exception):
     """The root of all errors of this package."""
 

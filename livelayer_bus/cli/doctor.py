@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -32,10 +34,7 @@ Verdict: TypeAlias = Literal["ok", "warn", "fail"]
 _STYLES: Final[dict[Verdict, str]] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 SERVER_SECONDS: Final = 5.0
 _CORE: Final = ("livekit", "livekit-api", "anyio", "httpx", "msgspec", "numpy")
-_EXTRAS: Final[dict[str, tuple[str, ...]]] = {
-    "cli": ("rich", "typer"),
-    "telemetry": ("opentelemetry-api",),
-}
+_EXTRA_OF: Final = re.compile(r"""([\w.-]+)[^;]*;.*\bextra == ['"]([\w-]+)['"]""")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -84,7 +83,7 @@ def command(
 
 def _show(finding: Finding) -> None:
     line = Text.assemble(
-        (f"{finding.verdict:<5}", _STYLES[finding.verdict]), (f"{finding.what:<26}"), finding.found
+        (f"{finding.verdict:<5}", _STYLES[finding.verdict]), (f"{finding.what:<25} "), finding.found
     )
     if finding.advice:
         line.append(f": {finding.advice}", "bold")
@@ -106,10 +105,10 @@ def check_machine() -> Iterator[Finding]:
     """Everything that asks no server."""
     yield Finding("ok", "python", ".".join(map(str, sys.version_info[:3])))
     yield _packages("packages", _CORE, "fail", f"pip install {OURS}")
-    for extra, names in _EXTRAS.items():
-        yield _packages(f"extra [{extra}]", names, "warn", f"pip install '{OURS}[{extra}]'")
+    yield from _extras(OURS)
     for name, use in _distributions().items():
         yield _packages(name, (name,), "warn", f"pip install {name} for {use}")
+        yield from _extras(name)
     yield _voice()
     yield _loopback()
     yield _network()
@@ -167,6 +166,18 @@ def _packages(what: str, names: tuple[str, ...], verdict: Verdict, advice: str) 
         return Finding(verdict, what, f"{missing} not installed", advice)
     versions = [f"{name} {found[name]}".removeprefix(f"{what} ") for name in names]
     return Finding("ok", what, ", ".join(versions))
+
+
+def _extras(name: str) -> Iterator[Finding]:
+    """The extras of a distribution, as its metadata declares them; [all] is the others together."""
+    extras: dict[str, list[str]] = {}
+    with suppress(PackageNotFoundError):
+        for found in filter(None, map(_EXTRA_OF.match, requires(name) or ())):
+            extras.setdefault(found[2], []).append(found[1])
+    for extra, names in extras.items():
+        if extra != "all":
+            what = f"{name}[{extra}]"
+            yield _packages(what, tuple(names), "warn", f"pip install '{what}'")
 
 
 def _voice() -> Finding:

@@ -13,8 +13,6 @@ from types import FrameType
 from typing import Any, Final, NoReturn, TypeAlias
 
 from ..errors import (
-    EXTRAS,
-    OURS,
     ConfigError,
     ConnectError,
     ControlError,
@@ -22,6 +20,7 @@ from ..errors import (
     PluginNotFoundError,
     RefusedError,
     TokenSourceError,
+    distribution_of,
     without_tokens,
 )
 
@@ -61,8 +60,8 @@ def fail(error: Exception) -> NoReturn:
     text = " ".join(str(error).split())
     notes = " ".join(getattr(error, "__notes__", ()))
     module = (getattr(error, "name", None) or "").partition(".")[0]
-    if isinstance(error, ModuleNotFoundError) and module in EXTRAS:
-        text = f"this command needs {module!r}: pip install '{OURS}[{EXTRAS[module]}]'"
+    if isinstance(error, ModuleNotFoundError) and (offer := distribution_of(module)):
+        text = f"this command needs {module!r}: pip install '{offer}'"
     elif not isinstance(error, LivelayerError):
         text = f"unexpected {type(error).__name__}: {text}"
         notes = "run 'livelayer --debug ...' for the traceback, and report it"

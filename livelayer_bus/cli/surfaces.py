@@ -24,8 +24,8 @@ def command(
     """List the surfaces that are installed, by name and distribution.
 
     livelayer.toml names a surface (plugin = "console") by the name shown here. Installing a
-    distribution that declares an entry point in the group livelayer_bus.surfaces adds to the list;
-    plugins/livelayer-surface-minimal is one to copy. On a terminal, the surfaces that livelayer-web
+    distribution that declares an entry point in the group livelayer_bus.surfaces adds to the list,
+    as livelayer-surface-minimal does, the template. On a terminal, the surfaces that livelayer-web
     and livelayer-terminal would add are listed with what to install.
 
     Examples:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, cast
 
 import msgspec
 
-from ..errors import EXTRAS, OURS, PluginBrokenError, PluginNotFoundError
+from ..errors import PluginBrokenError, PluginNotFoundError, distribution_of
 from ..surfaces import Surface, SurfaceFunction
 
 SURFACES: Final = "livelayer_bus.surfaces"
@@ -88,7 +88,7 @@ def _reason(exc: Exception, surface: InstalledSurface) -> str:
     reason = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     if isinstance(exc, ModuleNotFoundError) and exc.name:
         module = exc.name.partition(".")[0]
-        extra = EXTRAS.get(module) if surface.distribution == OURS else None
-        needed = f"'{OURS}[{extra}]'" if extra else f"what offers {module!r}"
+        needed = distribution_of(module)
+        needed = f"'{needed}'" if needed else f"what offers {module!r}"
         reason += f"; pip install {needed}"
     return reason

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,8 +75,18 @@ def test_the_list_imports_no_command() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("missing", "name"), [("typer", "surfaces"), ("rich", "doctor")])
-def test_without_the_extra_one_line_says_what_to_install(missing: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "name", "install"),
+    [
+        ("typer", "surfaces", "livelayer-bus[cli]"),
+        ("rich", "doctor", "livelayer-bus[cli]"),
+        ("livelayer_embedded", "serve", "livelayer-embedded"),
+        ("livelayer_terminal", "demo", "livelayer-terminal"),
+    ],
+)
+def test_without_a_module_one_line_says_what_to_install(
+    missing: str, name: str, install: str
+) -> None:
     program = (
         f"import sys\nsys.modules[{missing!r}] = None\nfrom livelayer_bus.cli import main\nmain()"
     )
@@ -88,7 +99,7 @@ def test_without_the_extra_one_line_says_what_to_install(missing: str, name: str
     )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "pip install 'livelayer-bus[cli]'" in done.stderr
+    assert f"pip install '{install}'" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -241,6 +252,26 @@ def test_the_doctor_finds_this_machine_fit() -> None:
     assert {finding["what"] for finding in findings} >= {"python", "loopback", "surfaces", "server"}
     assert code == int(any(finding["verdict"] == "fail" for finding in findings))
     assert not [finding for finding in findings if finding["verdict"] == "fail"]
+
+
+def test_the_doctor_knows_every_distribution_and_every_extra() -> None:
+    _, output = invoke("doctor", "--json", LIVEKIT_URL=None)
+    known = {json.loads(line)["what"] for line in output.splitlines()}
+    root = Path(__file__).parents[2]
+    wanted: set[str] = set()
+    for path in (
+        root / "pyproject.toml",
+        *root.glob("*/pyproject.toml"),
+        *root.glob("plugins/*/*.toml"),
+    ):
+        project = tomllib.loads(path.read_text())["project"]
+        wanted |= {
+            f"{project['name']}[{extra}]" for extra in project.get("optional-dependencies", ())
+        }
+        wanted.add(project["name"])
+    assert len(wanted) >= 12
+    # The template is no part of an installation, and [all] is the others together.
+    assert wanted - known == {"livelayer-bus", "livelayer-bus[all]", "livelayer-surface-minimal"}
 
 
 def test_the_doctor_says_what_to_do_about_a_server_that_does_not_answer() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.cli import OK, complain, run_async
 from livelayer_bus.config import FILE_NAME
@@ -34,7 +33,7 @@ from .endpoint.app import logger
 from .http import serving
 
 DEMO_AGENT: Final = ServedAgent(id="demo", config=AgentConfig("Lumi"), dispatch="livelayer-demo")
-"""The agent without a configuration file: the one of examples/agent_worker.py."""
+"""The agent without a configuration file; a worker with this name answers."""
 
 
 def command(
@@ -72,7 +71,7 @@ def command(
 
     Without --url, and without one in the file, it starts a server of its own on this machine's
     loopback. Agents, keys, origins and limits come from livelayer.toml; without a file the one
-    agent is that of examples/agent_worker.py. Without keys one is made up and printed.
+    agent is demo, for a worker named livelayer-demo. Without keys one is made up and printed.
 
     Examples:
 
@@ -112,6 +111,8 @@ async def _rooms(
 ) -> AsyncGenerator[tuple[str, str, str], None]:
     """Address, key and secret of the LiveKit server; without an address, of an embedded one."""
     if url is None:
+        from livelayer_embedded import EmbeddedServer  # not needed with a server of yours
+
         problem = network_problem()
         if problem is not None:
             complain(f"rooms of this server cannot be joined now: {problem}")
