@@ -68,10 +68,7 @@ def command(
         nonlocal failed
         for finding in findings:
             failed |= finding.verdict == "fail"
-            if as_json:
-                typer.echo(msgspec.json.encode(finding).decode())
-            else:
-                _show(finding)
+            typer.echo(msgspec.json.encode(finding)) if as_json else _show(finding)
 
     async def main() -> int:
         show(await check_server(os.environ))

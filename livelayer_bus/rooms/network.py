@@ -11,6 +11,7 @@ import ctypes
 import socket
 from typing import Final
 
+PROBLEM: Final = "WebRTC needs a network interface with an address, and only loopback is up"
 NETWORK_ADVICE: Final = "connect this machine to a network, for its own servers too"
 
 _LOOPBACK: Final = 0x8  # IFF_LOOPBACK and IFF_RUNNING of Linux, macOS and the BSDs
@@ -38,15 +39,12 @@ def network_problem() -> str | None:
             return None
     except (AttributeError, OSError, TypeError):  # Windows
         return None
-    try:
-        interface = first
-        while bool(interface):
-            if _usable(interface.contents):
-                return None
-            interface = interface.contents.next
-    finally:
-        libc.freeifaddrs(first)
-    return "WebRTC needs a network interface with an address, and only loopback is up"
+    interface, usable = first, False
+    while bool(interface) and not usable:
+        usable = _usable(interface.contents)
+        interface = interface.contents.next
+    libc.freeifaddrs(first)
+    return None if usable else PROBLEM
 
 
 def _usable(interface: _Interface) -> bool:

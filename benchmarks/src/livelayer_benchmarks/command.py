@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -31,6 +32,7 @@ AREAS: Final[Mapping[str, str]] = {
 }
 """The areas, in the order of `all`, each with its line in the help."""
 
+INTERRUPTED: Final = 130
 INCOMPLETE: Final = 2  # something that was asked for cannot be measured
 _LIST: Final = "\n".join(f"  {name:9}{line}" for name, line in AREAS.items())
 HELP: Final = f"""\
@@ -91,8 +93,15 @@ def command(
         _check_target("--json", json_file, (".json",), several=len(names) > 1)
     if plot is not None:
         _check_target("--plot", plot, (".png", ".svg"))
-    # In no event loop: Ctrl-C ends this process at once, and its children with it.
-    raise typer.Exit(_run(names, quick, json_file, plot, url))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ends the processes first
+    try:
+        code = _run(names, quick, json_file, plot, url)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        code = INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, before)
+    raise typer.Exit(code)
 
 
 command.__doc__ = HELP

@@ -143,19 +143,16 @@ def run(plan: Plan, url: str | None, rivals: list[harness.Rival]) -> harness.Mea
 def _import(row: harness.Row[Imported]) -> Imported:
     command = [sys.executable, "-c", _IMPORT.format(statement=IMPORTS[row.rival.name])]
     pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command,
-        stdin=pipe,
-        stdout=pipe,
-        text=True,
-        process_group=0,  # Ctrl-C ends its pipe alone
-    ) as process:
-        if process.stdout is None:
-            raise RuntimeError("a process without the pipe that it was started with")
-        milliseconds = float(process.stdout.readline())
-        # Read from outside: the process imports nothing else. It ends as its pipe is closed.
-        rss = psutil.Process(process.pid).memory_info().rss / harness.MEGABYTE
-        process.communicate()
+    # In a group of its own, which Ctrl-C does not reach.
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, process_group=0) as process:
+        try:
+            if process.stdout is None:
+                raise RuntimeError("a process without the pipe that it was started with")
+            milliseconds = float(process.stdout.readline())
+            # Read from outside: the process imports nothing else.
+            rss = psutil.Process(process.pid).memory_info().rss / harness.MEGABYTE
+        finally:
+            process.kill()
     return Imported(milliseconds, rss)
 
 
