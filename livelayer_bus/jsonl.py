@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Self, TypeAlias, cast, final
 
 import msgspec
@@ -140,13 +139,8 @@ class LineReader:
             self._ready.append(self._snapshot(self._subscription.snapshot))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._subscription.__exit__(kind, error, traceback)
+    def __exit__(self, *_: object) -> None:
+        self._subscription.close()
 
     @property
     def waiting(self) -> int:

@@ -16,7 +16,6 @@ from typing import Any, Final, cast
 import msgspec
 
 from ..errors import ConfigError, LivelayerError, MisuseError
-from ..messages.capabilities import check_capabilities
 from ..session.session import Session
 from ..surfaces.supervision import MountedSurface
 from ..surfaces.surface import Surface, SurfaceFunction
@@ -61,11 +60,10 @@ class Config(Table, frozen=True):
         """
         if self.tokens is None:
             return None
-        where = f"{self.path}: tokens"
         try:
             return _token_source(self.tokens, self.base_url, environ)
         except (LookupError, LivelayerError) as exc:
-            raise ConfigError(where, str(exc)) from exc
+            raise ConfigError(f"{self.path}: tokens", str(exc)) from exc
 
     def build_session(self, environ: Environment = os.environ) -> Session:
         """A session of this file's agent, not yet entered.
@@ -91,17 +89,12 @@ class Config(Table, frozen=True):
             PluginBrokenError: it cannot be loaded.
             ConfigError: its factory does not take the options.
         """
-        made = [
-            (key, table, self._make(key, table, environ)) for key, table in self.surfaces.items()
-        ]
+        made = {key: self._make(key, table, environ) for key, table in self.surfaces.items()}
         return tuple(
             session.mount(
-                surface,
-                key=key,
-                capabilities=check_capabilities(table.capabilities),
-                on_fault=table.on_fault,
+                made[key], key=key, capabilities=table.capabilities, on_fault=table.on_fault
             )
-            for key, table, surface in made
+            for key, table in self.surfaces.items()
         )
 
     def _make(

@@ -26,13 +26,11 @@ class PublishedTrack(Protocol[F_contra]):
 
     async def push(self, frame: F_contra) -> None:
         """Return when the frame is taken; waits while the track's bounded buffer is full."""
-        ...
 
     def set_muted(self, muted: bool) -> None: ...
 
     async def aclose(self) -> None:
         """Unpublish."""
-        ...
 
 
 RELEASE_TIMEOUT = 2.0  # seconds that unpublishing the track may take when a lease ends
@@ -54,7 +52,6 @@ class CurrentRoom(Protocol):
     @property
     def port(self) -> TrackOpener | None:
         """The room that the session is in; None outside of a room."""
-        ...
 
 
 class MediaSource(Protocol[F]):
@@ -63,7 +60,6 @@ class MediaSource(Protocol[F]):
     @property
     def owner(self) -> str | None:
         """Who holds the lease; None when it is free."""
-        ...
 
     @property
     def muted(self) -> bool: ...

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypeVar, final
 import anyio
 import msgspec
 
+from ..bus.inbox import Post
 from ..errors import BrokenError, ClosedError, MisuseError
 from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
@@ -25,9 +26,9 @@ from .thread_bridge import (
     MAX_AUDIO,
     MAX_VIDEO,
     FrameBridge,
-    LoopHandle,
     SessionCalls,
     SinkBridge,
+    post_to_running_loop,
     run_there,
 )
 from .track_readers import PAUSE_AFTER
@@ -62,7 +63,7 @@ class IsolatedRoom:
         self._pause_after = pause_after
         self._room: LiveKitRoom | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._session_loop: LoopHandle | None = None
+        self._post: Post | None = None
         self._calls: SessionCalls | None = None
         self._video: FrameBridge[VideoFrame] | None = None
         self._audio: FrameBridge[AudioFrame] | None = None
@@ -91,12 +92,12 @@ class IsolatedRoom:
         """As `LiveKitRoom.connect`; `sink` and `media` are used in the loop of this call."""
         if self._closed:
             raise ClosedError("the room")
-        if self._session_loop is not None:
+        if self._post is not None:
             raise MisuseError("a room is connected once: create another one")
-        self._session_loop = LoopHandle()
+        self._post = post_to_running_loop()
         loop = self._loop = asyncio.new_event_loop()
         threading.Thread(target=_run, args=(loop,), name="livelayer room", daemon=True).start()
-        calls = self._calls = SessionCalls(self._session_loop)
+        calls = self._calls = SessionCalls(self._post)
         video = self._video = FrameBridge(media.video, calls, loop, MAX_VIDEO)
         audio = self._audio = FrameBridge(media.audio, calls, loop, MAX_AUDIO)
         room = self._room = LiveKitRoom(pause_after=self._pause_after)
@@ -151,16 +152,16 @@ class IsolatedRoom:
         finally:
             future.cancel()
 
-    def post(self, call: Callable[[], None]) -> None:
+    def hand_over(self, call: Callable[[], None]) -> None:
         """Run `call` in the SDK's loop, after all that was asked of it before."""
         if self._loop is not None and self._closing is None:
             run_there(self._loop.call_soon_threadsafe, call)
 
     async def _outcome(self, future: Future[T]) -> T:
-        session_loop, done = self._session_loop, anyio.Event()
-        if session_loop is None:
+        post, done = self._post, anyio.Event()
+        if post is None:
             raise BrokenError("the room is not joined: connect first")
-        future.add_done_callback(lambda _: session_loop.post(done.set))
+        future.add_done_callback(lambda _: post(done.set))
         await done.wait()
         return future.result()
 
@@ -182,30 +183,22 @@ class IsolatedTrack(Generic[F]):
     async def push(self, frame: F) -> None:
         """Return when the room took the frame; waits while its buffer is full."""
         self._check()
-        await self._room.call(lambda: _push(self._track, frame))
+        await self._room.call(lambda: self._track.push(frame))
 
     def set_muted(self, muted: bool) -> None:
         """Send silence or no picture, or the real one again."""
         self._check()
-        self._room.post(lambda: self._track.set_muted(muted))
+        self._room.hand_over(lambda: self._track.set_muted(muted))
 
     async def aclose(self) -> None:
         """Unpublish; closing twice does nothing."""
         if not self._closed:
             self._closed = True
-            await self._room.call(lambda: _close(self._track))
+            await self._room.call(self._track.aclose)
 
     def _check(self) -> None:
         if self._closed or self._room._closed:  # noqa: SLF001 - same module
             raise ClosedError("this track", "open it again")
-
-
-async def _push(track: PublishedTrack[F], frame: F) -> None:
-    await track.push(frame)
-
-
-async def _close(track: PublishedTrack[Any]) -> None:
-    await track.aclose()
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

@@ -51,6 +51,11 @@ class LiveKitTrack(ABC, Generic[F]):
     @abstractmethod
     def _options(self) -> rtc.TrackPublishOptions: ...
 
+    @property
+    def published(self) -> bool:
+        """Whether the room took the track, ever."""
+        return self._publication is not None
+
     async def publish(self, room: rtc.Room) -> None:
         """Have the room take the track; the SDK's own errors come out."""
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -179,36 +184,8 @@ class LiveKitVideoTrack(LiveKitTrack[VideoFrame]):
 
 
 def _sdk_metadata(metadata: FrameMetadata) -> rtc.FrameMetadata:
-    return rtc.FrameMetadata(
-        user_timestamp=metadata.capture_us,
-        frame_id=metadata.frame_id,
-        user_data=metadata.user_data,
-    )
-
-
-@final
-class _Publishing:
-    """One attempt to publish, which undoes itself if it was given up."""
-
-    def __init__(self, room: rtc.Room, track: LiveKitMicrophone | LiveKitVideoTrack) -> None:
-        self._room = room
-        self._track = track
-        self.given_up = False
-        self.published = False
-        self.error: Exception | None = None
-
-    async def run(self) -> None:
-        try:
-            await self._track.publish(self._room)
-        except BaseException as error:
-            await self._track.aclose()
-            if not isinstance(error, Exception):
-                raise
-            self.error = error
-            return
-        self.published = True
-        if self.given_up:
-            await self._track.aclose()
+    stamp, frame_id, user_data = metadata.capture_us, metadata.frame_id, metadata.user_data
+    return rtc.FrameMetadata(user_timestamp=stamp, frame_id=frame_id, user_data=user_data)
 
 
 @final
@@ -254,19 +231,29 @@ class Publications:
         await self._tasks.aclose(CLOSE_SECONDS)
 
     async def _publish(self, room: rtc.Room, track: LiveKitMicrophone | LiveKitVideoTrack) -> None:
-        attempt = _Publishing(room, track)
-        task = self._tasks.start(attempt.run, f"publishing the {track.name}")
+        given_up = False
+
+        async def publish() -> None:
+            try:
+                await track.publish(room)
+            except BaseException:
+                await track.aclose()
+                raise
+            if given_up:
+                await track.aclose()
+
+        attempt = self._tasks.start(publish, f"publishing the {track.name}")
         self._attempts = [one for one in self._attempts if not one.ended]
-        self._attempts.append(task)
+        self._attempts.append(attempt)
         try:
-            await task.wait()
+            await attempt.wait()
         except BaseException:
-            attempt.given_up = True
-            if attempt.published:
+            given_up = True
+            if track.published:
                 self._tasks.start(track.aclose, f"unpublishing the {track.name}")
             raise
         if attempt.error is not None:
             problem = broken(f"the room did not take the {track.name}", attempt.error)
             raise problem from attempt.error
-        if self._closed or not attempt.published:
+        if self._closed or not track.published:
             raise ClosedError("the room")

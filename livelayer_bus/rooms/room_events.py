@@ -60,8 +60,8 @@ class RoomEvents:
         on("track_subscribed", self._on_change)
         on("track_unsubscribed", self._on_change)
         on("track_unpublished", self._on_change)
-        on("track_muted", self._on_muted)
-        on("track_unmuted", self._on_unmuted)
+        on("track_muted", lambda _, publication: self._media.set_muted(publication, True))
+        on("track_unmuted", lambda _, publication: self._media.set_muted(publication, False))
         on("data_received", self._on_data)
 
     def look(self) -> None:
@@ -115,12 +115,6 @@ class RoomEvents:
     def _on_reconnected(self) -> None:
         self._sink.report(ConnectionRestored())
         self.look()
-
-    def _on_muted(self, _: rtc.Participant, publication: rtc.TrackPublication) -> None:
-        self._media.set_muted(publication, True)
-
-    def _on_unmuted(self, _: rtc.Participant, publication: rtc.TrackPublication) -> None:
-        self._media.set_muted(publication, False)
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
         # The SDK drops the sender of a packet that outran its sender's announcement, which a

@@ -7,11 +7,11 @@ import contextvars
 import functools
 from collections import deque
 from collections.abc import Callable
-from importlib import import_module
 from threading import Lock
-from typing import Any, Final, Generic, ParamSpec, TypeVar, final
+from typing import Final, Generic, ParamSpec, TypeVar, final
 
-from ..bus.inbox import Inbox
+from ..bus.inbox import Inbox, Post
+from ..bus.loop_guard import LoopGuard
 from ..errors import ClosedError
 from ..media import AudioFrame, VideoFrame
 from .listeners import report
@@ -35,35 +35,19 @@ def run_there(hand_over: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
     return contextvars.Context().run(hand_over, *args, **kwargs)
 
 
-@final
-class LoopHandle:
-    """The loop of the session, asyncio's or trio's, as other threads reach it."""
-
-    def __init__(self) -> None:
-        """Take the running loop."""
-        try:
-            loop = asyncio.get_running_loop()
-            self._post: Callable[[Callable[[], object]], Any] = functools.partial(
-                loop.call_soon_threadsafe, context=contextvars.copy_context()
-            )
-        except RuntimeError:
-            self._post = import_module("trio").lowlevel.current_trio_token().run_sync_soon
-
-    def post(self, call: Callable[[], object]) -> bool:
-        """Have `call` run in the loop, after all that was posted before; False if it has ended."""
-        try:
-            self._post(call)
-        except RuntimeError:  # trio's RunFinishedError is one of these too
-            return False
-        return True
+def post_to_running_loop() -> Post:
+    """How other threads have the running loop, asyncio's or trio's, make calls in this context."""
+    guard, context = LoopGuard(), contextvars.copy_context()
+    guard.adopt_running_loop("a room")
+    return lambda call: guard.call_soon(functools.partial(context.run, call))
 
 
 @final
 class SessionCalls:
     """Calls that wait for the session's loop and run there in order."""
 
-    def __init__(self, loop: LoopHandle) -> None:
-        self._inbox: Inbox[Call] = Inbox(_run, loop.post, MAX_PACKETS)
+    def __init__(self, post: Post) -> None:
+        self._inbox: Inbox[Call] = Inbox(_run, post, MAX_PACKETS)
         self.packets_dropped = 0
 
     def put(self, call: Call) -> None:

@@ -1,7 +1,5 @@
 """One live agent session, owned by the application: see `Session`."""
 
-from __future__ import annotations
-
 from .commands import CommandStream
 from .confirmations import DeliveryStatistics
 from .provider import AgentSessionProvider, standalone, use_agent_session

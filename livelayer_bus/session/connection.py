@@ -15,7 +15,6 @@ from ..errors import (
     ConnectError,
     LivelayerError,
     NotConnectedError,
-    RefusedError,
     TokenSourceError,
     describe,
     readable,
@@ -103,15 +102,16 @@ class Connection:
         if self._joined is None:
             return False
         handler = self._joined.handler
-        if handler.dialect is None and self._store.state.agent_active:
+        if handler.speaks_livelayer is None and self._store.state.agent_active:
             with anyio.move_on_after(ANNOUNCE_SECONDS):
                 await self._store.wait_until(
-                    lambda _: handler.dialect is not None,
+                    lambda _: handler.speaks_livelayer is not None,
                     events.DataReceived,
                     events.AgentAvailabilityChanged,
                 )
-            handler.settle_dialect()
-        return handler.dialect == "livelayer"
+            # An agent that has not announced itself is a plain one; it may still do so.
+            handler.speaks_livelayer = bool(handler.speaks_livelayer)
+        return bool(handler.speaks_livelayer)
 
     async def connect(self) -> None:
         """Return when joined; several callers share one attempt, which ends when all have given up.
@@ -355,6 +355,4 @@ class Connection:
 
 
 def _retryable(error: LivelayerError) -> bool:
-    if isinstance(error, RefusedError):
-        return False
-    return error.retryable if isinstance(error, BrokenError) else False
+    return isinstance(error, BrokenError) and error.retryable

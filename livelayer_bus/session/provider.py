@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar, Token
-from types import TracebackType
 from typing import Unpack, final
 
 from ..errors import NoProviderError
@@ -36,19 +35,14 @@ class AgentSessionProvider:
         self._token = _current.set(session)
         return session
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
         if self._token is not None:
             try:
                 _current.reset(self._token)
             except ValueError:
                 # Left in another context than entered (a generator fixture): nothing to undo here.
                 self._token = None
-        await self._session.__aexit__(exc_type, exc, traceback)
+        await self._session.__aexit__(None, exc, None)
 
 
 def use_agent_session() -> Session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Literal, TypeAlias, final
+from typing import final
 
 import msgspec
 
@@ -26,7 +26,7 @@ from ..rooms.listeners import report
 from ..rooms.port import MediaWriters, RoomEvent, RoomLost, TrackKind
 from .commands import AgentCommands
 from .store import Store
-from .transcript import RoomNumbers, TranscriptWriter
+from .transcript import TranscriptWriter
 
 # The participant attribute's values beyond AgentState, and what they mean for a surface.
 _STATES: dict[str, AgentState] = {
@@ -45,10 +45,6 @@ class SessionWriters(MediaWriters, frozen=True):
 
     video: VideoWriter
     audio: AudioWriter
-
-
-Dialect: TypeAlias = Literal["livelayer", "plain"]
-"""What an agent understands: LiveLayer's data messages, or only livekit-agents' text streams."""
 
 
 @final
@@ -79,8 +75,10 @@ class RoomEventHandler:
         self._closed = False
         self._tracks: set[TrackKind] = set()
         self._transcript = transcript
-        self._numbers = RoomNumbers(transcript)
-        self.dialect: Dialect | None = None
+        self._last = transcript.last
+        self.speaks_livelayer: bool | None = None
+        """Whether the agent understands LiveLayer's data messages, not only livekit-agents' text
+        streams; None: it has not announced which."""
         self.visit = 0
         """Counts how often an agent became active: what was sent before may be lost."""
 
@@ -91,7 +89,6 @@ class RoomEventHandler:
             self._deliver(event)
 
     def report(self, event: RoomEvent) -> None:
-        """See `RoomSink`."""
         if self._held is None:
             self._deliver(event)
         elif len(self._held) < MAX_HELD:
@@ -100,10 +97,6 @@ class RoomEventHandler:
             # Too many events before the join is announced: handle those that were held back.
             self.open()
             self._deliver(event)
-
-    def settle_dialect(self) -> None:
-        """Take an agent that has not announced itself for a plain one; it may still do so."""
-        self.dialect = self.dialect or "plain"
 
     def close(self) -> None:
         """The session has left the room: ignore later events."""
@@ -144,14 +137,14 @@ class RoomEventHandler:
             case port.PacketReceived():
                 self._packet(event)
             case port.UtteranceHeard(entry, replayed):
-                self._transcript.hear(entry, self._numbers, replayed=replayed)
+                self._transcript.hear(entry, after=self._last, replayed=replayed)
             case port.TrackReported():
                 self._track(event)
 
     def _agent(self, agent: port.AgentPresence) -> None:
         before = self._store.state.agent_identity
         if agent.identity != before:
-            self.dialect = None
+            self.speaks_livelayer = None
             if before is not None and agent.identity is not None:
                 # Nothing of the one agent is left for the next.
                 self._publish_agent(port.AgentPresence(None, active=False), ready=False)
@@ -160,7 +153,7 @@ class RoomEventHandler:
                 self._commands.router.forget()
             self._agent_identity = agent.identity
         if agent.confirms:
-            self.dialect = "livelayer"
+            self.speaks_livelayer = True
         self.visit += agent.active
         ready = agent.identity is not None and self._store.state.agent_ready
         self._publish_agent(agent, ready=ready)
@@ -232,7 +225,7 @@ class RoomEventHandler:
         self, message: Message, packet: port.PacketReceived, request: str | None
     ) -> None:
         if isinstance(message, AgentStateMessage | BotReady):
-            self.dialect = "livelayer"
+            self.speaks_livelayer = True
         match message:
             case AgentStateMessage(state=raw):
                 self._agent_state(raw)

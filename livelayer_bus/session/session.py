@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import TracebackType
 from typing import Any, Final, Self, TypedDict, final, overload
 from uuid import uuid4
 
@@ -102,16 +101,14 @@ class Session(ControlledSession):
         transcript_limit: int = LIMIT,
         clock: Clock | None = None,
     ) -> None:
+        _check_range(1, transcript_limit=transcript_limit)
         _check_range(
+            0,
             resume_window=resume_window,
             linger=linger,
             close_timeout=close_timeout,
             max_message_bytes=max_message_bytes,
         )
-        if not transcript_limit >= 1:
-            raise MisuseError(
-                f"Session: transcript_limit must be at least 1, got {transcript_limit}"
-            )
         target = target_of(base_url, tokens, room)
         self._clock: Final[Clock] = clock or SystemClock()
         self._close_timeout: Final = close_timeout
@@ -183,12 +180,7 @@ class Session(ControlledSession):
         self._tasks.start(self._outbox.watch, "unconfirmed messages")
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
         try:
             await self.aclose()
         except SurfaceFailedError as fault:
@@ -527,7 +519,7 @@ class Session(ControlledSession):
             await self.disconnect()
 
 
-def _check_range(**seconds: float | None) -> None:
-    for name, value in seconds.items():
-        if value is not None and not value >= 0:
-            raise MisuseError(f"Session: {name} must be at least 0, got {value}")
+def _check_range(least: int, **values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not value >= least:
+            raise MisuseError(f"Session: {name} must be at least {least}, got {value}")

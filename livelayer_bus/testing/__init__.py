@@ -1,7 +1,5 @@
 """For tests of surfaces, sessions and plugins: scripted rooms, manual time, conformance checks."""
 
-from __future__ import annotations
-
 from .clock import ManualClock
 from .frames import grey_picture, mark_of, marked_picture, silence
 from .gate import Gate
