@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar, final
 import anyio
 import msgspec
 
-from ..bus.inbox import Post
+from ..bus.inbox import Inbox, Post
 from ..errors import BrokenError, ClosedError, MisuseError
 from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
@@ -24,11 +24,13 @@ from .livekit import LiveKitRoom
 from .port import MediaWriters, RoomSink
 from .thread_bridge import (
     MAX_AUDIO,
+    MAX_PACKETS,
     MAX_VIDEO,
+    Call,
     FrameBridge,
-    SessionCalls,
     SinkBridge,
     post_to_running_loop,
+    run_call,
     run_there,
 )
 from .track_readers import PAUSE_AFTER
@@ -64,7 +66,8 @@ class IsolatedRoom:
         self._room: LiveKitRoom | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._post: Post | None = None
-        self._calls: SessionCalls | None = None
+        self._calls: Inbox[Call] | None = None
+        self._sink: SinkBridge | None = None
         self._video: FrameBridge[VideoFrame] | None = None
         self._audio: FrameBridge[AudioFrame] | None = None
         self._closing: Future[None] | None = None
@@ -85,7 +88,7 @@ class IsolatedRoom:
         return IsolationStatistics(
             video_dropped=self._video.dropped if self._video else 0,
             audio_dropped=self._audio.dropped if self._audio else 0,
-            packets_dropped=self._calls.packets_dropped if self._calls else 0,
+            packets_dropped=self._sink.packets_dropped if self._sink else 0,
         )
 
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
@@ -97,12 +100,12 @@ class IsolatedRoom:
         self._post = post_to_running_loop()
         loop = self._loop = asyncio.new_event_loop()
         threading.Thread(target=_run, args=(loop,), name="livelayer room", daemon=True).start()
-        calls = self._calls = SessionCalls(self._post)
+        calls = self._calls = Inbox(run_call, self._post, MAX_PACKETS)
+        bridge = self._sink = SinkBridge(sink, calls)
         video = self._video = FrameBridge(media.video, calls, loop, MAX_VIDEO)
         audio = self._audio = FrameBridge(media.audio, calls, loop, MAX_AUDIO)
         room = self._room = LiveKitRoom(pause_after=self._pause_after)
-        bridges = MediaWriters(video, audio)
-        await self.call(lambda: room.connect(access, SinkBridge(sink, calls), bridges))
+        await self.call(lambda: room.connect(access, bridge, MediaWriters(video, audio)))
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
         """As `LiveKitRoom.send`."""

@@ -11,8 +11,7 @@ from livekit import rtc
 from ..errors import ConnectError, without_tokens
 from ..tasks import RootTask
 from ..tokens.addresses import shown
-from .errors import join_error
-from .listeners import report
+from .errors import join_error, report
 from .sdk_private import prepare_sdk, run_to_end
 
 JOIN_SECONDS: Final = 15.0  # for a join as a whole; the SDK alone would try for over 30 s

@@ -12,8 +12,7 @@ from ..errors import BrokenError, ClosedError, MisuseError
 from ..media import AudioFrame, FrameMetadata, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
-from .errors import broken
-from .listeners import report
+from .errors import broken, report
 
 QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
 MAX_FPS: Final = 60  # pictures a second; `push` waits so that no burst reaches the encoder

@@ -14,7 +14,7 @@ from ..bus.inbox import Inbox, Post
 from ..bus.loop_guard import LoopGuard
 from ..errors import ClosedError
 from ..media import AudioFrame, VideoFrame
-from .listeners import report
+from .errors import report
 from .port import FrameTarget, PacketReceived, RoomEvent, RoomSink
 
 MAX_PACKETS: Final = 4096  # data packets that wait for a loop which does not run
@@ -42,36 +42,13 @@ def post_to_running_loop() -> Post:
     return lambda call: guard.call_soon(functools.partial(context.run, call))
 
 
-@final
-class SessionCalls:
-    """Calls that wait for the session's loop and run there in order."""
-
-    def __init__(self, post: Post) -> None:
-        self._inbox: Inbox[Call] = Inbox(_run, post, MAX_PACKETS)
-        self.packets_dropped = 0
-
-    def put(self, call: Call) -> None:
-        """Have `call` run in the session's loop."""
-        self._inbox.put(call, required=True)
-
-    def put_packet(self, call: Call) -> None:
-        """The same for a data packet: with `MAX_PACKETS` calls waiting, it is dropped and counted.
-
-        Called by the SDK's thread alone.
-        """
-        self.packets_dropped += not self._inbox.put(call)
-
-    def close(self) -> None:
-        """Run no more calls."""
-        self._inbox.close()
-
-
-def _run(call: Call) -> None:
+def run_call(call: Call) -> None:
+    """Run a call that the SDK's thread handed over; its fault does not end the others."""
     try:
         call()
     except ClosedError:
         pass  # the session closed its channel first
-    except Exception as error:  # noqa: BLE001 - one call's fault must not lose the others
+    except Exception as error:  # noqa: BLE001 - see above
         report("handing over to the session", error)
 
 
@@ -85,7 +62,7 @@ class FrameBridge(Generic[F]):
     def __init__(
         self,
         target: FrameTarget[F],
-        calls: SessionCalls,
+        calls: Inbox[Call],
         loop: asyncio.AbstractEventLoop,
         capacity: int,
     ) -> None:
@@ -110,12 +87,12 @@ class FrameBridge(Generic[F]):
             self.dropped += len(self._waiting) == self._waiting.maxlen
             self._waiting.append(frame)
         if first:
-            self._calls.put(self._take)
+            self._calls.put(self._take, required=True)
 
     def discard(self) -> None:
         with self._lock:
             self._waiting.clear()
-        self._calls.put(self._target.discard)
+        self._calls.put(self._target.discard, required=True)
 
     def follow_demand(self, on_demand: Callable[[int], None], on_peek: Call) -> Call:
         token = object()
@@ -149,15 +126,17 @@ class FrameBridge(Generic[F]):
 
 @final
 class SinkBridge:
-    """A `RoomSink` in the SDK's thread for the session's in its own loop."""
+    """A `RoomSink` in the SDK's thread for the session's in its own loop.
 
-    def __init__(self, sink: RoomSink, calls: SessionCalls) -> None:
+    A data packet that finds `MAX_PACKETS` calls waiting is dropped and counted.
+    """
+
+    def __init__(self, sink: RoomSink, calls: Inbox[Call]) -> None:
         self._sink = sink
         self._calls = calls
+        self.packets_dropped = 0
 
     def report(self, event: RoomEvent) -> None:
+        is_packet = isinstance(event, PacketReceived)
         forward = functools.partial(self._sink.report, event)
-        if isinstance(event, PacketReceived):
-            self._calls.put_packet(forward)
-        else:
-            self._calls.put(forward)
+        self.packets_dropped += not self._calls.put(forward, required=not is_packet) and is_packet

@@ -22,7 +22,7 @@ from ..messages import (
     read,
 )
 from ..rooms import names, port
-from ..rooms.listeners import report
+from ..rooms.errors import report
 from ..rooms.port import MediaWriters, RoomEvent, RoomLost, TrackKind
 from .commands import AgentCommands
 from .store import Store

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast, final
 
+from msgspec.structs import replace
+
 from ..errors import BrokenError, MisuseError
 from ..events import Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
@@ -49,42 +51,21 @@ class ScriptedStream:
     """One transcription text stream: it grows until `close()`."""
 
     def __init__(
-        self,
-        report: Callable[[RoomEvent], None],
-        segment: str,
-        role: Role,
-        number: int,
-        sender: str | None,
-        replayed: bool,
+        self, report: Callable[[RoomEvent], None], opened: TranscriptEntry, replayed: bool
     ) -> None:
-        self._report_event = report
-        self._segment = segment
-        self._role: Role = role
-        self._sender = sender
+        self._report = report
+        self._entry = opened
         self._replayed = replayed
-        self._text = ""
-        self.number = number
+        self.number = opened.stream
 
     def write(self, more: str) -> None:
         """Append to the utterance."""
-        self._text += more
-        self._report(final=False)
+        self._entry = replace(self._entry, text=self._entry.text + more)
+        self._report(UtteranceHeard(self._entry, self._replayed))
 
     def close(self) -> None:
         """Finish the utterance. Without this call the stream's trailer was lost."""
-        self._report(final=True)
-
-    def _report(self, *, final: bool) -> None:
-        entry = TranscriptEntry(
-            id=self._segment,
-            role=self._role,
-            text=self._text,
-            final=final,
-            opened=self.number,
-            stream=self.number,
-            sender=self._sender,
-        )
-        self._report_event(UtteranceHeard(entry, self._replayed))
+        self._report(UtteranceHeard(replace(self._entry, final=True), self._replayed))
 
 
 @final
@@ -235,7 +216,9 @@ class ScriptedRoom:
         self._streams += 1
         if sender is None and role == "agent":
             sender = self._agent or AGENT
-        return ScriptedStream(self._report, segment, role, self._streams, sender, replayed)
+        number = self._streams
+        opened = TranscriptEntry(segment, role, "", False, number, number, sender)
+        return ScriptedStream(self._report, opened, replayed)
 
     def transcribes(
         self,
@@ -257,11 +240,12 @@ class ScriptedRoom:
         self, kind: TrackKind, *, sid: str | None = None, participant: str | None = None
     ) -> None:
         """The agent's audio or video track starts."""
-        self._set_track(kind, True, sid or f"TR_{kind}", participant or self._agent)
+        sid = sid or f"TR_{kind}"
+        self._report(TrackReported(kind, True, sid, participant or self._agent))
 
     def track_stops(self, kind: TrackKind, *, participant: str | None = None) -> None:
         """The agent's audio or video track ends."""
-        self._set_track(kind, False, None, participant or self._agent)
+        self._report(TrackReported(kind, False, None, participant or self._agent))
 
     def push_video(self, frame: VideoFrame | None = None) -> VideoFrame:
         """Push one picture of the agent (None: a small test picture); returns it."""
@@ -363,11 +347,6 @@ class ScriptedRoom:
     def _check_joined(self, call: str) -> None:
         if not self.joined:
             raise BrokenError(f"the scripted room is not joined: {call} failed")
-
-    def _set_track(
-        self, kind: TrackKind, available: bool, sid: str | None, participant: str | None
-    ) -> None:
-        self._report(TrackReported(kind, available, sid, participant))
 
     def _report(self, event: RoomEvent) -> None:
         self._require_links()[0].report(event)
