@@ -329,34 +329,13 @@ class HandlerFailed(Event, frozen=True):
 
 
 AnyEvent: TypeAlias = (
-    ConnectionStateChanged
-    | ResumeWindowClosed
-    | Reconnecting
-    | Reconnected
-    | SessionFailed
-    | EpochStarted
-    | AgentAvailabilityChanged
-    | AgentStateChanged
-    | AgentConfigChanged
-    | TranscriptUpdated
-    | TranscriptCleared
-    | ConversationResumed
-    | DataReceived
-    | DataSent
-    | MalformedMessage
-    | CommandReceived
-    | CommandFinished
-    | CommandRefused
-    | TrackChanged
-    | MicrophoneChanged
-    | CameraChanged
-    | ScreenChanged
-    | SurfaceMounted
-    | SurfaceUnmounted
-    | SurfaceFailed
-    | SurfaceDidNotStop
-    | HandlerFailed
-)
+    ConnectionStateChanged | ResumeWindowClosed | Reconnecting | Reconnected | SessionFailed
+    | EpochStarted | AgentAvailabilityChanged | AgentStateChanged | AgentConfigChanged
+    | TranscriptUpdated | TranscriptCleared | ConversationResumed | DataReceived | DataSent
+    | MalformedMessage | CommandReceived | CommandFinished | CommandRefused | TrackChanged
+    | MicrophoneChanged | CameraChanged | ScreenChanged | SurfaceMounted | SurfaceUnmounted
+    | SurfaceFailed | SurfaceDidNotStop | HandlerFailed
+)  # fmt: skip
 
 _Carries = TypeVar("_Carries", DataReceived, CommandReceived)
 

@@ -84,14 +84,9 @@ class LoopGuard:
     """
 
     __slots__ = (
-        "checkpoint",
-        "loop",
-        "new_slot",
-        "on_adopt",
-        "running_loop",
-        "thread",
+        "checkpoint", "loop", "new_slot", "on_adopt", "running_loop", "thread",
         "waits_check_the_loop",
-    )
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()

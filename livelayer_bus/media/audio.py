@@ -11,7 +11,7 @@ from typing import final
 import numpy as np
 
 from ..errors import MisuseError
-from .buffer import ANY_TIME, ChannelBuffer
+from .buffer import ChannelBuffer
 from .channel import Channel, Subscription, Writer
 from .frames import AudioFrame
 
@@ -91,10 +91,6 @@ class AudioSubscription(Subscription[AudioFrame]):
     def _take(self) -> AudioFrame:
         buffer = self._buffer
         return buffer.ring[self._cursor - buffer.sequence]
-
-    @property
-    def _since_ns(self) -> int:
-        return ANY_TIME
 
 
 @final

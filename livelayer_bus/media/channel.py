@@ -8,7 +8,7 @@ from typing import Generic, Self
 
 from ..bus.loop_guard import Slot
 from ..errors import BusyError, ClosedError
-from .buffer import NO_TIME, ChannelBuffer, DemandCallback, FrameT, PeekCallback, wake
+from .buffer import ANY_TIME, NO_TIME, ChannelBuffer, DemandCallback, FrameT, PeekCallback, wake
 from .statistics import ChannelStatistics, ReaderStatistics, Reading, Timing, TimingWindow
 
 
@@ -160,6 +160,7 @@ class Subscription(ABC, Generic[FrameT]):
     """
 
     _token: int | None = None  # set while attached; the finalizer needs it at any stage
+    _since_ns = ANY_TIME  # the earliest `received_ns` of a frame that this reader wants
 
     def __init__(self, buffer: ChannelBuffer[FrameT], span_ns: int, label: str | None) -> None:
         self._buffer = buffer
@@ -190,11 +191,6 @@ class Subscription(ABC, Generic[FrameT]):
     @abstractmethod
     def _take(self) -> FrameT:
         """The frame after the cursor, which is there."""
-
-    @property
-    @abstractmethod
-    def _since_ns(self) -> int:
-        """The earliest `received_ns` of a frame this reader wants."""
 
     # Iterating -------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import final
 
 from ..errors import MisuseError
-from .buffer import ANY_TIME, ChannelBuffer
+from .buffer import ChannelBuffer
 from .channel import Channel, Subscription, Writer
 from .frames import NS_PER_SECOND, VideoFrame
 
@@ -51,7 +51,6 @@ class VideoSubscription(Subscription[VideoFrame]):
             raise MisuseError(f"max_fps={max_fps} must be more than 0 frames a second, or None")
         super().__init__(buffer, 0, label)
         self._interval_ns = 0 if max_fps is None else round(NS_PER_SECOND / max_fps)
-        self._due_ns = ANY_TIME
 
     def _start(self) -> int:
         buffer = self._buffer
@@ -63,7 +62,7 @@ class VideoSubscription(Subscription[VideoFrame]):
         pending = self._buffer.sequence - self._cursor
         newest = self._buffer.newest
         # Due times compare with received_ns, so a frame that is not due never becomes due.
-        if not pending or newest is None or newest.received_ns < self._due_ns:
+        if not pending or newest is None or newest.received_ns < self._since_ns:
             return pending, 0
         return pending - 1, 1
 
@@ -74,14 +73,10 @@ class VideoSubscription(Subscription[VideoFrame]):
         if self._interval_ns:
             # Steps of a fixed grid keep the average rate when frames jitter around it; a reader
             # that fell behind starts a new grid instead of catching up.
-            behind_ns = frame.received_ns - self._due_ns
-            start_ns = self._due_ns if behind_ns < self._interval_ns else frame.received_ns
-            self._due_ns = start_ns + self._interval_ns
+            behind_ns = frame.received_ns - self._since_ns
+            start_ns = self._since_ns if behind_ns < self._interval_ns else frame.received_ns
+            self._since_ns = start_ns + self._interval_ns
         return frame
-
-    @property
-    def _since_ns(self) -> int:
-        return self._due_ns
 
 
 @final

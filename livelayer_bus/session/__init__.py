@@ -6,11 +6,6 @@ from .provider import AgentSessionProvider, standalone, use_agent_session
 from .session import Session, SessionOptions
 
 __all__ = [
-    "Session",
-    "SessionOptions",
-    "CommandStream",
-    "DeliveryStatistics",
-    "AgentSessionProvider",
-    "use_agent_session",
-    "standalone",
-]
+    "Session", "SessionOptions", "CommandStream", "DeliveryStatistics", "AgentSessionProvider",
+    "use_agent_session", "standalone",
+]  # fmt: skip

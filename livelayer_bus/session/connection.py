@@ -23,7 +23,6 @@ from ..rooms.port import RoomLost, RoomPort
 from ..state import SessionState
 from ..tasks import RootTask, TaskOwner, Timer, fault_of, start, wait_through
 from ..tokens import RoomAccess, TokenRequest
-from .commands import AgentCommands
 from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .target import Target
@@ -50,10 +49,9 @@ class Connection:
         tasks: TaskOwner,
         clock: Clock,
         media: SessionWriters,
-        commands: AgentCommands,
         transcript: TranscriptWriter,
         target: Target,
-        on_confirmed: Callable[[str], None],
+        handler: Callable[[Callable[[RoomLost], None]], RoomEventHandler],
         *,
         reconnect: Backoff | None,
         resume_window: float,
@@ -64,9 +62,8 @@ class Connection:
         self._tasks = tasks
         self._clock = clock
         self._media = media
-        self._commands = commands
         self._transcript = transcript
-        self._on_confirmed = on_confirmed
+        self._new_handler = handler
         self._reconnect = reconnect
         self._resume_window = resume_window
         self._close_timeout = close_timeout
@@ -254,14 +251,7 @@ class Connection:
             raise ConnectError(access.url, describe(error), retryable=False) from error
 
     async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
-        handler = RoomEventHandler(
-            self._store,
-            self._commands,
-            self._media,
-            lambda loss: self._lost(port, loss),
-            self._transcript,
-            self._on_confirmed,
-        )
+        handler = self._new_handler(lambda loss: self._lost(port, loss))
         joined = False
         try:
             await port.connect(access, handler, self._media)

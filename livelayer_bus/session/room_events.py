@@ -61,9 +61,9 @@ class RoomEventHandler:
         store: Store,
         commands: AgentCommands,
         media: SessionWriters,
-        on_lost: Callable[[RoomLost], None],
         transcript: TranscriptWriter,
         on_confirmed: Callable[[str], None],
+        on_lost: Callable[[RoomLost], None],
     ) -> None:
         self._store = store
         self._commands = commands

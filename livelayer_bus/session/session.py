@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final, Self, TypedDict, final, overload
 from uuid import uuid4
 
@@ -30,7 +31,7 @@ from .connection import Connection
 from .handlers import Handlers
 from .lifetime import Lifetime
 from .outbox import Outbox
-from .room_events import SessionWriters
+from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .target import Target, target_of
 from .transcript import TranscriptWriter
@@ -137,15 +138,18 @@ class Session(ControlledSession):
             close_timeout=close_timeout,
         )
         self._confirmations: Final = Confirmations(state.id)
+        media = SessionWriters(self._video, self._audio)
+        confirm = self._confirmations.confirm
         self._connection: Final = Connection(
             self._store,
             self._tasks,
             self._clock,
-            SessionWriters(self._video, self._audio),
-            self._commands,
+            media,
             self._transcript,
             target,
-            self._confirmations.confirm,
+            partial(
+                RoomEventHandler, self._store, self._commands, media, self._transcript, confirm
+            ),
             reconnect=reconnect,
             resume_window=resume_window,
             close_timeout=close_timeout,

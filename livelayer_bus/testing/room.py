@@ -13,21 +13,7 @@ from ..events import Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..messages import Message, encode
-from ..rooms import names
-from ..rooms.port import (
-    AgentPresence,
-    AgentStateReported,
-    ConnectionInterrupted,
-    ConnectionRestored,
-    MediaWriters,
-    PacketReceived,
-    RoomEvent,
-    RoomLost,
-    RoomSink,
-    TrackKind,
-    TrackReported,
-    UtteranceHeard,
-)
+from ..rooms import names, port
 from ..tokens import RoomAccess
 from .frames import grey_picture, silence
 from .gate import Gate
@@ -51,7 +37,7 @@ class ScriptedStream:
     """One transcription text stream: it grows until `close()`."""
 
     def __init__(
-        self, report: Callable[[RoomEvent], None], opened: TranscriptEntry, replayed: bool
+        self, report: Callable[[port.RoomEvent], None], opened: TranscriptEntry, replayed: bool
     ) -> None:
         self._report = report
         self._entry = opened
@@ -61,11 +47,11 @@ class ScriptedStream:
     def write(self, more: str) -> None:
         """Append to the utterance."""
         self._entry = replace(self._entry, text=self._entry.text + more)
-        self._report(UtteranceHeard(self._entry, self._replayed))
+        self._report(port.UtteranceHeard(self._entry, self._replayed))
 
     def close(self) -> None:
         """Finish the utterance. Without this call the stream's trailer was lost."""
-        self._report(UtteranceHeard(replace(self._entry, final=True), self._replayed))
+        self._report(port.UtteranceHeard(replace(self._entry, final=True), self._replayed))
 
 
 @final
@@ -110,7 +96,7 @@ class ScriptedRoom:
         """The audio tracks the session published, oldest first."""
         self.video_tracks: tuple[ScriptedVideoTrack, ...] = ()
         """The video tracks the session published, camera and screen, oldest first."""
-        self._links: tuple[RoomSink, MediaWriters] | None = None
+        self._links: tuple[port.RoomSink, port.MediaWriters] | None = None
         self._lost = False
         self._leaving = False
         self._sent: deque[SentPacket] = deque(maxlen=KEPT)
@@ -156,13 +142,13 @@ class ScriptedRoom:
         Unless it is `active`, it cannot receive data yet.
         """
         self._agent = identity
-        self._report(AgentPresence(identity, active, confirms))
+        self._report(port.AgentPresence(identity, active, confirms))
 
     def agent_activates(self) -> None:
         """The agent's participant can receive data from now on."""
         if self._agent is None:
             raise ScriptError("activate an agent that has not joined", "call agent_joins() first")
-        self._report(AgentPresence(self._agent, active=True))
+        self._report(port.AgentPresence(self._agent, active=True))
 
     def agent_confirms(self, packet: SentPacket) -> None:
         """The agent's bridge confirms a packet that the session sent."""
@@ -172,11 +158,11 @@ class ScriptedRoom:
     def agent_leaves(self) -> None:
         """The agent's participant leaves."""
         self._agent = None
-        self._report(AgentPresence(None, active=False))
+        self._report(port.AgentPresence(None, active=False))
 
     def agent_state(self, raw: str) -> None:
         """The agent's participant attribute changes."""
-        self._report(AgentStateReported(raw))
+        self._report(port.AgentStateReported(raw))
 
     def agent_says(
         self, message: Message | Mapping[str, object] | bytes, *, topic: str | None = None
@@ -194,7 +180,7 @@ class ScriptedRoom:
     ) -> None:
         """A data packet of any participant; `sender` None: of the server."""
         data = message if isinstance(message, bytes) else encode(message)
-        self._report(PacketReceived(data, sender, topic, from_agent))
+        self._report(port.PacketReceived(data, sender, topic, from_agent))
 
     def open_stream(
         self,
@@ -237,15 +223,15 @@ class ScriptedRoom:
     # Media -----------------------------------------------------------------------------------
 
     def track_starts(
-        self, kind: TrackKind, *, sid: str | None = None, participant: str | None = None
+        self, kind: port.TrackKind, *, sid: str | None = None, participant: str | None = None
     ) -> None:
         """The agent's audio or video track starts."""
         sid = sid or f"TR_{kind}"
-        self._report(TrackReported(kind, True, sid, participant or self._agent))
+        self._report(port.TrackReported(kind, True, sid, participant or self._agent))
 
-    def track_stops(self, kind: TrackKind, *, participant: str | None = None) -> None:
+    def track_stops(self, kind: port.TrackKind, *, participant: str | None = None) -> None:
         """The agent's audio or video track ends."""
-        self._report(TrackReported(kind, False, None, participant or self._agent))
+        self._report(port.TrackReported(kind, False, None, participant or self._agent))
 
     def push_video(self, frame: VideoFrame | None = None) -> VideoFrame:
         """Push one picture of the agent (None: a small test picture); returns it."""
@@ -267,11 +253,11 @@ class ScriptedRoom:
 
     def reconnecting(self, reason: str = "the network is down") -> None:
         """The SDK starts to restore the connection."""
-        self._report(ConnectionInterrupted(reason))
+        self._report(port.ConnectionInterrupted(reason))
 
     def reconnected(self) -> None:
         """The SDK restored the connection."""
-        self._report(ConnectionRestored())
+        self._report(port.ConnectionRestored())
 
     def lose(
         self, reason: str = "the server went away", *, rejoin: bool = True, fault: bool = True
@@ -279,7 +265,7 @@ class ScriptedRoom:
         """The room is lost; see `RoomLost` for `rejoin` and `fault`."""
         self._require_links()
         self._lost = True
-        self._report(RoomLost(reason, rejoin, fault))
+        self._report(port.RoomLost(reason, rejoin, fault))
 
     # What the session calls: RoomPort --------------------------------------------------------
 
@@ -292,14 +278,16 @@ class ScriptedRoom:
     def room_name(self) -> str | None:
         return self.access.room_name if self.access is not None and self.joined else None
 
-    async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
+    async def connect(
+        self, access: RoomAccess, sink: port.RoomSink, media: port.MediaWriters
+    ) -> None:
         if self.access is not None:
             raise ScriptError("join one room twice", "a session takes a new room each time")
         self.access, self._links = access, (sink, media)
         await self.joining.enter()
         self.was_joined = True
         if self._agent_at_join is not None:
-            sink.report(AgentPresence(self._agent_at_join, active=True))
+            sink.report(port.AgentPresence(self._agent_at_join, active=True))
         self._changed.notify()
         if self._on_join is not None:
             self._on_join()
@@ -348,10 +336,10 @@ class ScriptedRoom:
         if not self.joined:
             raise BrokenError(f"the scripted room is not joined: {call} failed")
 
-    def _report(self, event: RoomEvent) -> None:
+    def _report(self, event: port.RoomEvent) -> None:
         self._require_links()[0].report(event)
 
-    def _require_links(self) -> tuple[RoomSink, MediaWriters]:
+    def _require_links(self) -> tuple[port.RoomSink, port.MediaWriters]:
         if self._links is None:
             raise ScriptError("act before the session connects", "await rooms.next() first")
         return self._links
