@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar, final, overload
 from uuid import uuid4
 
@@ -172,12 +171,7 @@ class SurfaceBridge:
     async def __aenter__(self) -> Self:
         return await self.start()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def statistics(self) -> BridgeStatistics:
