@@ -10,18 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn, TypeAlias
 
-from ..errors import (
-    EXTRAS,
-    OURS,
-    ConfigError,
-    ConnectError,
-    ControlError,
-    LivelayerError,
-    PluginNotFoundError,
-    RefusedError,
-    TokenSourceError,
-    without_tokens,
-)
+from .. import errors
 
 OK: Final = 0
 FAILED: Final = 1
@@ -44,11 +33,11 @@ Main: TypeAlias = Callable[[], Coroutine[Any, Any, int | None]]
 def exit_code(error: Exception) -> int:
     """The exit code of an error."""
     match error:
-        case RefusedError():
+        case errors.RefusedError():
             return REFUSED
-        case ConnectError() | ControlError() | TokenSourceError():
+        case errors.ConnectError() | errors.ControlError() | errors.TokenSourceError():
             return UNREACHABLE
-        case ConfigError() | PluginNotFoundError():
+        case errors.ConfigError() | errors.PluginNotFoundError():
             return USAGE
         case _:
             return FAILED
@@ -59,9 +48,11 @@ def fail(error: Exception) -> NoReturn:
     text = " ".join(str(error).split())
     notes = " ".join(getattr(error, "__notes__", ()))
     module = (getattr(error, "name", None) or "").partition(".")[0]
-    if isinstance(error, ModuleNotFoundError) and module in EXTRAS:
-        text = f"this command needs {module!r}: pip install '{OURS}[{EXTRAS[module]}]'"
-    elif not isinstance(error, LivelayerError):
+    if isinstance(error, ModuleNotFoundError) and module in errors.EXTRAS:
+        text = (
+            f"this command needs {module!r}: pip install '{errors.OURS}[{errors.EXTRAS[module]}]'"
+        )
+    elif not isinstance(error, errors.LivelayerError):
         text = f"unexpected {type(error).__name__}: {text}"
         notes = "run 'livelayer --debug ...' for the traceback, and report it"
     complain(f"{text}; {notes}" if notes else text)
@@ -70,7 +61,7 @@ def fail(error: Exception) -> NoReturn:
 
 def complain(text: str) -> None:
     """Print one line on stderr; tokens in a foreign error's text are replaced."""
-    print(f"livelayer: {without_tokens(text)}", file=sys.stderr)
+    print(f"livelayer: {errors.without_tokens(text)}", file=sys.stderr)
 
 
 def hush_sdk() -> None:

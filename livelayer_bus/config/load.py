@@ -20,26 +20,14 @@ from ..session.session import Session
 from ..surfaces.supervision import MountedSurface
 from ..surfaces.surface import Surface, SurfaceFunction
 from ..tokens import LiteralToken, LocalKeys, SessionEndpoint, TokenEndpoint, TokenSource
+from . import tables
 from .reading import convert, read_document, read_surface, read_tokens
 from .registry import load_surface
-from .tables import (
-    Environment,
-    Head,
-    LiteralTokens,
-    LocalKeyTokens,
-    SessionEndpointTokens,
-    SessionTable,
-    SurfaceTable,
-    Table,
-    TokenEndpointTokens,
-    TokenTable,
-    reveal,
-)
 
 FILE_NAME: Final = "livelayer.toml"
 
 
-class Config(Table, frozen=True):
+class Config(tables.Table, frozen=True):
     """A whole `livelayer.toml`, checked; secrets are still where the file says they are."""
 
     path: Path
@@ -47,12 +35,14 @@ class Config(Table, frozen=True):
     base_url: str | None = None
     control: bool = True
     """Whether `livelayer send` and `tail` can reach the session."""
-    tokens: TokenTable | None = None
-    surfaces: dict[str, SurfaceTable] = msgspec.field(default_factory=dict[str, SurfaceTable])
+    tokens: tables.TokenTable | None = None
+    surfaces: dict[str, tables.SurfaceTable] = msgspec.field(
+        default_factory=dict[str, tables.SurfaceTable]
+    )
     """By key, in the order of the file, which is the order of mounting."""
-    session: SessionTable = SessionTable()
+    session: tables.SessionTable = tables.SessionTable()
 
-    def token_source(self, environ: Environment = os.environ) -> TokenSource | None:
+    def token_source(self, environ: tables.Environment = os.environ) -> TokenSource | None:
         """The file's token source; None leaves it to `base_url`.
 
         Raises:
@@ -65,7 +55,7 @@ class Config(Table, frozen=True):
         except (LookupError, LivelayerError) as exc:
             raise ConfigError(f"{self.path}: tokens", str(exc)) from exc
 
-    def build_session(self, environ: Environment = os.environ) -> Session:
+    def build_session(self, environ: tables.Environment = os.environ) -> Session:
         """A session of this file's agent, not yet entered.
 
         Raises:
@@ -80,7 +70,7 @@ class Config(Table, frozen=True):
             raise ConfigError(f"{self.path}: session", str(exc)) from exc
 
     def mount_surfaces(
-        self, session: Session, environ: Environment = os.environ
+        self, session: Session, environ: tables.Environment = os.environ
     ) -> tuple[MountedSurface, ...]:
         """Mount every surface of the file, in its order; all are loaded before the first is.
 
@@ -98,12 +88,12 @@ class Config(Table, frozen=True):
         )
 
     def _make(
-        self, key: str, table: SurfaceTable, environ: Environment
+        self, key: str, table: tables.SurfaceTable, environ: tables.Environment
     ) -> Surface | SurfaceFunction:
         where = f"{self.path}: surfaces.{key}.options"
         factory = load_surface(table.plugin or key)
         try:
-            options = cast(dict[str, Any], reveal(table.options, environ))
+            options = cast(dict[str, Any], tables.reveal(table.options, environ))
         except LookupError as exc:
             raise ConfigError(where, str(exc)) from exc
         try:
@@ -126,7 +116,7 @@ def load_config(path: str | os.PathLike[str] = FILE_NAME) -> Config:
             names the file, the key and what to do.
     """
     path = Path(path)
-    head = convert(read_document(path), Head, str(path), "")
+    head = convert(read_document(path), tables.Head, str(path), "")
     if head.agent_id is msgspec.UNSET:
         raise ConfigError(f"{path}: agent_id", "is missing: add it")
     surfaces = {
@@ -140,24 +130,26 @@ def load_config(path: str | os.PathLike[str] = FILE_NAME) -> Config:
         control=head.control,
         tokens=read_tokens(head, str(path)),
         surfaces=surfaces,
-        session=convert(head.session, SessionTable, str(path), "session"),
+        session=convert(head.session, tables.SessionTable, str(path), "session"),
     )
 
 
-def _token_source(table: TokenTable, base_url: str | None, environ: Environment) -> TokenSource:
-    given = {name: reveal(getattr(table, name), environ) for name in table.__struct_fields__}
+def _token_source(
+    table: tables.TokenTable, base_url: str | None, environ: tables.Environment
+) -> TokenSource:
+    given = {name: tables.reveal(getattr(table, name), environ) for name in table.__struct_fields__}
     given = {name: value for name, value in given.items() if value is not None}
     arguments = cast(dict[str, Any], given)
     match table:
-        case LiteralTokens():
+        case tables.LiteralTokens():
             return LiteralToken(**arguments)
-        case SessionEndpointTokens(url=None):
+        case tables.SessionEndpointTokens(url=None):
             return SessionEndpoint.at(base_url or "", **arguments)
-        case SessionEndpointTokens():
+        case tables.SessionEndpointTokens():
             return SessionEndpoint(**arguments)
-        case TokenEndpointTokens():
+        case tables.TokenEndpointTokens():
             return TokenEndpoint(**arguments)
-        case LocalKeyTokens():
+        case tables.LocalKeyTokens():
             return LocalKeys(**arguments)
 
 

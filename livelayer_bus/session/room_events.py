@@ -8,19 +8,10 @@ from typing import final
 
 import msgspec
 
-from .. import events
+from .. import events, messages
 from ..errors import ClosedError, describe, place_of
 from ..events import AgentState, CommandRefusedReason
 from ..media import AudioWriter, VideoWriter
-from ..messages import (
-    AgentError,
-    AgentStateMessage,
-    BotReady,
-    Message,
-    capability_of,
-    is_command,
-    read,
-)
 from ..rooms import names, port
 from ..rooms.errors import report
 from ..rooms.port import MediaWriters, RoomEvent, RoomLost, TrackKind
@@ -190,7 +181,7 @@ class RoomEventHandler:
         if packet.topic == names.CONFIRMED_TOPIC and packet.from_agent:
             self._on_confirmed(packet.data.decode("ascii", "replace"))
             return
-        found = read(packet.data)
+        found = messages.read(packet.data)
         message, kind, topic = found.message, found.type, packet.topic or None
         payload, is_json = msgspec.Raw(packet.data), True
         if kind is None:
@@ -210,34 +201,34 @@ class RoomEventHandler:
             # On its own topic it is an application's protocol, which that application decodes.
             if kind is not None or topic is None:
                 self._store.publish(events.MalformedMessage(problem, kind, packet.sender, topic))
-            if kind is not None and capability_of(kind) is not None:
+            if kind is not None and messages.capability_of(kind) is not None:
                 reason: CommandRefusedReason = "invalid" if packet.from_agent else "sender"
                 self._commands.refuse(kind, reason, problem, found.request_id, packet.sender)
         elif packet.from_agent:
             self._from_agent(message, packet, found.request_id)
-        elif is_command(message):
+        elif messages.is_command(message):
             detail = "only the session's agent can command"
             self._commands.refuse(
                 message.wire_type(), "sender", detail, found.request_id, packet.sender
             )
 
     def _from_agent(
-        self, message: Message, packet: port.PacketReceived, request: str | None
+        self, message: messages.Message, packet: port.PacketReceived, request: str | None
     ) -> None:
-        if isinstance(message, AgentStateMessage | BotReady):
+        if isinstance(message, messages.AgentStateMessage | messages.BotReady):
             self.speaks_livelayer = True
         match message:
-            case AgentStateMessage(state=raw):
+            case messages.AgentStateMessage(state=raw):
                 self._agent_state(raw)
-            case BotReady():
+            case messages.BotReady():
                 self._ready()
-            case AgentError(message=text):
+            case messages.AgentError(message=text):
                 state = self._store.state
                 error = text or "the agent reported an error"
                 self._store.publish(
                     events.AgentStateChanged(state.agent_state, state.raw_agent_state or "", error)
                 )
-            case _ if is_command(message):
+            case _ if messages.is_command(message):
                 self._commands.route(message, packet.data, request, packet.sender)
             case _:
                 pass  # `DataReceived` has reported it
