@@ -247,7 +247,9 @@ class Publisher(Generic[F]):
         self._changed(lease.owner, lease.muted)
 
     async def _open(self, lease: Lease[F], frame: F) -> PublishedTrack[F]:
-        form = _format_of(frame)
+        form: tuple[int, int] | None = None  # pictures may change their size
+        if isinstance(frame, AudioFrame):
+            form = frame.sample_rate, frame.num_channels
         async with self._opening:
             if self._format not in (None, form):
                 raise MisuseError(
@@ -294,8 +296,3 @@ class Publisher(Generic[F]):
 
 def _busy(name: SourceName, owner: str) -> SourceBusyError:
     return MicrophoneBusyError(owner) if name == "microphone" else SourceBusyError(name, owner)
-
-
-def _format_of(frame: AudioFrame | VideoFrame) -> tuple[int, int] | None:
-    # An audio track is opened for one format; pictures may change their size.
-    return (frame.sample_rate, frame.num_channels) if isinstance(frame, AudioFrame) else None

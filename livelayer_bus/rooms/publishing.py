@@ -34,10 +34,12 @@ class LiveKitTrack(ABC, Generic[F]):
         name: str,
         source: rtc.AudioSource | rtc.VideoSource,
         track: rtc.LocalAudioTrack | rtc.LocalVideoTrack,
+        options: rtc.TrackPublishOptions,
     ) -> None:
         self.name = name
         self._sdk_source = source
         self._track = track
+        self._options = options
         self._room: rtc.Room | None = None
         self._publication: rtc.LocalTrackPublication | None = None
         self._closed = False
@@ -45,10 +47,6 @@ class LiveKitTrack(ABC, Generic[F]):
     @abstractmethod
     async def push(self, frame: F) -> None:
         """Return when the frame is taken."""
-
-    @property
-    @abstractmethod
-    def _options(self) -> rtc.TrackPublishOptions: ...
 
     @property
     def published(self) -> bool:
@@ -102,11 +100,8 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
     def __init__(self, sample_rate: int, num_channels: int) -> None:
         self._source = rtc.AudioSource(sample_rate, num_channels, queue_size_ms=QUEUE_MS)
         track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
-        super().__init__("microphone", self._source, track)
-
-    @property
-    def _options(self) -> rtc.TrackPublishOptions:
-        return rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        super().__init__("microphone", self._source, track, options)
 
     async def push(self, frame: AudioFrame) -> None:
         """Return when the frame is taken; waits while 200 ms of sound are waiting to be sent.
@@ -137,21 +132,17 @@ class LiveKitVideoTrack(LiveKitTrack[VideoFrame]):
     """One published video track, until it is closed."""
 
     def __init__(self, source: SourceName, width: int, height: int, stamped: bool) -> None:
-        self._what = source
         self._stamped = stamped
-        self._source = rtc.VideoSource(width, height, is_screencast=source == "screen")
+        is_screen, kinds = source == "screen", rtc.TrackSource
+        self._source = rtc.VideoSource(width, height, is_screencast=is_screen)
         track = rtc.LocalVideoTrack.create_video_track(source, self._source)
-        super().__init__(source, self._source, track)
-        self._due = 0.0  # on the loop's clock: when the next picture may go out
-
-    @property
-    def _options(self) -> rtc.TrackPublishOptions:
-        kinds = rtc.TrackSource
-        return rtc.TrackPublishOptions(
-            source=kinds.SOURCE_SCREENSHARE if self._what == "screen" else kinds.SOURCE_CAMERA,
-            simulcast=self._what == "camera",
-            frame_metadata_features=_FEATURES if self._stamped else (),
+        options = rtc.TrackPublishOptions(
+            source=kinds.SOURCE_SCREENSHARE if is_screen else kinds.SOURCE_CAMERA,
+            simulcast=not is_screen,
+            frame_metadata_features=_FEATURES if stamped else (),
         )
+        super().__init__(source, self._source, track, options)
+        self._due = 0.0  # on the loop's clock: when the next picture may go out
 
     async def push(self, frame: VideoFrame) -> None:
         """Return when the encoder has the picture; at most 60 a second go out, the rest waits.

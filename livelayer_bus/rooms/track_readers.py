@@ -280,7 +280,8 @@ class VideoTrackReader(TrackReader[VideoFrame]):
                         frame.data,
                         frame.width,
                         frame.height,
-                        rotation=_degrees(event),
+                        # The SDK annotates the enum's class; a member counts quarter turns.
+                        rotation=90 * cast(int, event.rotation),
                         received_ns=received_ns,
                         presentation_us=event.timestamp_us,
                         metadata=_metadata(event.metadata),
@@ -326,11 +327,6 @@ class AudioTrackReader(TrackReader[AudioFrame]):
                 )
         finally:
             self._close(stream)
-
-
-def _degrees(event: rtc.VideoFrameEvent) -> int:
-    # The SDK annotates the enum's class where its members, quarter turns, are meant.
-    return 90 * cast(int, event.rotation)
 
 
 def _metadata(metadata: rtc.FrameMetadata | None) -> FrameMetadata | None:

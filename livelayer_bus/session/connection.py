@@ -140,23 +140,23 @@ class Connection:
     async def disconnect(self) -> None:
         """Leave the room and clear the transcript; the resume window opens."""
         state = self._store.state.connection_state
-        leaving = self._leave()
+        self._leave()
         if state in ("connecting", "connected", "error"):
             self._transcript.leave()
             self._ended("disconnected", None)
-        await self._left(leaving)
+        await self._wait_left()
 
     async def switch(self, target: Target, news: events.EpochStarted) -> None:
         """Leave the current room for another target; connect to it if the session was connected."""
         live = self._store.state.connection_state in ("connecting", "connected")
-        leaving = self._leave()
+        self._leave()
         self._forget_room()
         self._media.video.discard()
         self._media.audio.discard()
         self.target = target
         self._transcript.forget()
         self._store.publish(news)
-        await self._left(leaving)
+        await self._wait_left()
         if live:
             await self.connect()
 
@@ -165,19 +165,23 @@ class Connection:
 
         Waits for that, in bounded time, however often it is cancelled.
         """
-        leaving = self._leave()
+        self._leave()
         self._resume_timer.stop()
         if self._store.state.connection_state in ("connecting", "connected"):
             self._store.publish(events.ConnectionStateChanged("disconnected"))
-        self._start_leaving(leaving)
         if self._leaving is not None:
             await wait_through(self._leaving, self._close_timeout)
 
-    def _leave(self) -> RoomPort | None:
-        """Stop using the room at once; the caller must close the port that is returned."""
+    def _leave(self) -> None:
+        """Stop using the room at once, and begin to close it.
+
+        The next join waits for that, so that two rooms never overlap.
+        """
         if self._attempt is not None:
             self._cancel(self._attempt)
-        return self._drop_room()
+        port = self._drop_room()
+        if port is not None:
+            self._leaving = self._tasks.start(lambda: self._close_port(port), "leave the room")
 
     def _cancel(self, attempt: RootTask) -> None:
         self._attempt, self._leaving = None, attempt
@@ -205,15 +209,6 @@ class Connection:
 
         # On a task without an owner: nothing cancels it.
         await wait_through(start(close, "leave the room"), self._close_timeout)
-
-    def _start_leaving(self, port: RoomPort | None) -> None:
-        """Close the room that was left; the next join waits for it, so that two never overlap."""
-        if port is not None:
-            self._leaving = self._tasks.start(lambda: self._close_port(port), "leave the room")
-
-    async def _left(self, port: RoomPort | None) -> None:
-        self._start_leaving(port)
-        await self._wait_left()
 
     async def _wait_left(self) -> None:
         if self._leaving is not None:

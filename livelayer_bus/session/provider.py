@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar, Token
 from typing import Unpack, final
 
@@ -37,11 +37,9 @@ class AgentSessionProvider:
 
     async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
         if self._token is not None:
-            try:
+            # In another context than entered (a generator fixture) there is nothing to undo.
+            with suppress(ValueError):
                 _current.reset(self._token)
-            except ValueError:
-                # Left in another context than entered (a generator fixture): nothing to undo here.
-                self._token = None
         await self._session.__aexit__(None, exc, None)
 
 

@@ -12,8 +12,7 @@ from ..messages.capabilities import Capability
 from ..session.session import Session
 from ..state import SessionState
 from .clock import ManualClock
-from .room import ScriptedRoom
-from .rooms import ScriptedRooms
+from .room import ScriptedRoom, ScriptedRooms
 from .waiting import settle
 
 Faults: TypeAlias = Subscription[Event, SessionState]
