@@ -152,10 +152,6 @@ class AudioChannel(Channel[AudioFrame]):
         """
         return AudioSubscription(self._buffer, max_delay_ms, self._label)
 
-    def with_label(self, label: str) -> AudioChannel:
-        """The same channel; readers that subscribe through it are named `label` in statistics."""
-        return AudioChannel(self._buffer, label)
-
 
 @final
 class AudioWriter(Writer[AudioFrame]):

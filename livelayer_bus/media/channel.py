@@ -79,6 +79,10 @@ class Channel(Generic[FrameT]):
         readers = [reference() for reference in tuple(self._buffer.known.values())]
         return tuple(reader.reading() for reader in readers if reader is not None)
 
+    def with_label(self, label: str) -> Self:
+        """The same channel; readers that subscribe through it are named `label` in statistics."""
+        return type(self)(self._buffer, label)
+
     def __repr__(self) -> str:
         state = "closed" if self.closed else "available" if self.available else "waiting"
         return f"<{type(self).__name__} {state}, {self._buffer.demand} readers>"

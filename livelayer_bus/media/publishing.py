@@ -96,14 +96,10 @@ class Lease(Generic[F]):
 
     def __init__(self, owner: str, publisher: Publisher[F]) -> None:
         self._publisher: Publisher[F] = publisher
-        self._owner = owner
+        self.owner: Final = owner
         self._muted = False
         self._pushed = 0
         self._dropped = 0
-
-    @property
-    def owner(self) -> str:
-        return self._owner
 
     @property
     def muted(self) -> bool:

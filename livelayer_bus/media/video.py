@@ -114,10 +114,6 @@ class VideoChannel(Channel[VideoFrame]):
         """
         return VideoSubscription(self._buffer, max_fps, self._label)
 
-    def with_label(self, label: str) -> VideoChannel:
-        """The same channel; readers that subscribe through it are named `label` in statistics."""
-        return VideoChannel(self._buffer, label)
-
 
 @final
 class VideoWriter(Writer[VideoFrame]):

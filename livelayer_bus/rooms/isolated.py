@@ -107,17 +107,14 @@ class IsolatedRoom:
         await self.call(lambda: room.connect(access, bridge, MediaWriters(video, audio)))
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
-        """As `LiveKitRoom.send`."""
         room = self._joined()
         await self.call(lambda: room.send(data, topic=topic, to=to))
 
     async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
-        """As `LiveKitRoom.send_text`."""
         room = self._joined()
         await self.call(lambda: room.send_text(text, topic=topic, to=to))
 
     async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
-        """As `LiveKitRoom.open_track`."""
         room = self._joined()
         track = await self.call(lambda: room.open_track(source, frame))
         return IsolatedTrack(track, self)

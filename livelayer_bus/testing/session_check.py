@@ -28,16 +28,9 @@ Provoke: TypeAlias = Callable[[ControlledSession], Awaitable[None]]
 Reader: TypeAlias = Subscription[Event, SessionState]
 
 DERIVED: Final = (
-    "id",
-    "agent_id",
-    "base_url",
-    "connection_state",
-    "agent_state",
-    "transcript",
-    "agent_config",
-    "can_resume",
-    "error",
-)
+    "id", "agent_id", "base_url", "connection_state", "agent_state", "transcript", "agent_config",
+    "can_resume", "error",
+)  # fmt: skip
 ATTACHES = 20  # readers that join while events are being published
 
 

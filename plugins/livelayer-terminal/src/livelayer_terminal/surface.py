@@ -14,16 +14,8 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
+from livelayer_bus import events
 from livelayer_bus.errors import Lagged, LivelayerError, MisuseError, NotSupportedError
-from livelayer_bus.events import (
-    CommandRefused,
-    DataReceived,
-    DataSent,
-    Event,
-    HandlerFailed,
-    MalformedMessage,
-    SurfaceFailed,
-)
 from livelayer_bus.media import AudioSubscription, VideoFrame, VideoSubscription
 from livelayer_bus.messages import UserMessage
 from livelayer_bus.surfaces import BackgroundWriter, SurfaceSession
@@ -164,7 +156,7 @@ def _stamped(line: str) -> str:
     return f"{time.strftime('%H:%M:%S')}  {line}\n"
 
 
-def _shortened(event: DataReceived | DataSent) -> str:
+def _shortened(event: events.DataReceived | events.DataSent) -> str:
     """A message's fields without its `type`, which is shown beside them."""
     data = event.data
     if event.is_json and len(data) <= PARSED:
@@ -219,13 +211,13 @@ class _Watcher:
                 pass
 
     async def watch_events(self) -> None:
-        kinds: tuple[type[Event], ...] = (
-            DataReceived,
-            DataSent,
-            CommandRefused,
-            HandlerFailed,
-            MalformedMessage,
-            SurfaceFailed,
+        kinds: tuple[type[events.Event], ...] = (
+            events.DataReceived,
+            events.DataSent,
+            events.CommandRefused,
+            events.HandlerFailed,
+            events.MalformedMessage,
+            events.SurfaceFailed,
         )
         with self._session.subscribe(*kinds) as changes:
             while True:
@@ -263,21 +255,21 @@ class _Watcher:
         except LivelayerError as error:
             self._notice = str(error)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: events.Event) -> None:
         match event:
-            case DataSent(type="user_message"):
+            case events.DataSent(type="user_message"):
                 pass  # a line of the transcript
-            case DataReceived() | DataSent():
+            case events.DataReceived() | events.DataSent():
                 text = _shortened(event)
-                direction: Direction = "in" if isinstance(event, DataReceived) else "out"
+                direction: Direction = "in" if isinstance(event, events.DataReceived) else "out"
                 self._messages.append(MessageFacts(direction, event.type or "bytes", text))
-            case CommandRefused():
+            case events.CommandRefused():
                 self._notice = f"{event.command} refused: {event.detail}"
-            case MalformedMessage():
+            case events.MalformedMessage():
                 self._notice = event.problem
-            case HandlerFailed():
+            case events.HandlerFailed():
                 self._notice = f"{event.handler}: {event.error}"
-            case SurfaceFailed():
+            case events.SurfaceFailed():
                 self._notice = f"surface {event.key}: {event.error}"
             case _:
                 pass

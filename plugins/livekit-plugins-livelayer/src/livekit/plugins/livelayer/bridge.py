@@ -13,18 +13,8 @@ from livekit import rtc
 from livekit.agents import AgentSession, get_job_context
 from livekit.agents.voice import room_io
 
+from livelayer_bus import messages
 from livelayer_bus.errors import ClosedError, MisuseError, NotSupportedError
-from livelayer_bus.messages import (
-    Capability,
-    PageContextPending,
-    RawMessage,
-    UserMessage,
-    WireMessage,
-    by_type,
-    capability_of,
-    encode,
-    message_type,
-)
 from livelayer_bus.rooms import prepare_sdk
 from livelayer_bus.tasks import TaskOwner
 
@@ -50,7 +40,7 @@ ANSWER_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 2.0
 """How long closing may take to send what is queued, and to end its tasks, each."""
 
-M = TypeVar("M", bound=WireMessage)
+M = TypeVar("M", bound=messages.WireMessage)
 
 
 @final
@@ -184,7 +174,7 @@ class SurfaceBridge:
     def on(self, kind: type[M]) -> Callable[[Handler[M]], Handler[M]]: ...
     @overload
     def on(self, kind: str) -> Callable[[Handler[Any]], Handler[Any]]: ...
-    def on(self, kind: type[WireMessage] | str) -> Callable[[Handler[Any]], Handler[Any]]:
+    def on(self, kind: type[messages.WireMessage] | str) -> Callable[[Handler[Any]], Handler[Any]]:
         """Call the decorated handler with each message of a kind, and its sender's identity.
 
         A handler gets one message at a time, in order, and does not delay other handlers; its
@@ -212,7 +202,7 @@ class SurfaceBridge:
     # To the surfaces ------------------------------------------------------------------------
 
     @property
-    def capabilities(self) -> frozenset[Capability]:
+    def capabilities(self) -> frozenset[messages.Capability]:
         """What the model may do now: what is granted, less what was refused in the last minute."""
         return self._capabilities.current
 
@@ -270,8 +260,8 @@ class SurfaceBridge:
         """
         if self._state != "open":
             raise ClosedError("this SurfaceBridge", "start it, or create a new one")
-        kind = message_type(encode(message)) or ""
-        known = by_type(kind)
+        kind = messages.message_type(messages.encode(message)) or ""
+        known = messages.by_type(kind)
         has_id = known is not None and "request_id" in known.__struct_fields__
         identity = f"agent-{uuid4().hex[:12]}" if has_id or reply else None
         target = to or self.asker
@@ -285,7 +275,7 @@ class SurfaceBridge:
             pending.settle(Answer(Outcome.FAILED))
         answer = await self._requests.wait(pending, self._timeout if timeout is None else timeout)
         if answer or answer.outcome is Outcome.REFUSED:
-            self._capabilities.record(capability_of(kind), refused=not answer)
+            self._capabilities.record(messages.capability_of(kind), refused=not answer)
         return answer
 
     def add_command(self, command: CustomCommand) -> None:
@@ -391,15 +381,15 @@ class SurfaceBridge:
         self._sender.confirm(message_id, sender)
 
     def _has_no_room(self, message: Incoming) -> bool:
-        typed = isinstance(message, UserMessage)
+        typed = isinstance(message, messages.UserMessage)
         return (typed and self._text_input.full) or self._listeners.full(message)
 
     def _take(self, message: Incoming, sender: str) -> None:
-        if isinstance(message, UserMessage):
+        if isinstance(message, messages.UserMessage):
             self._text_input.put(message.text, sender, message.id)
         elif self._requests.take(message, sender):
             return
-        if isinstance(message, PageContextPending):
+        if isinstance(message, messages.PageContextPending):
             return
         self._note.record(message, sender)
         self._listeners.deliver(message, sender)
@@ -412,9 +402,9 @@ class SurfaceBridge:
 def _with_id(message: Outgoing, identity: str | None) -> Outgoing:
     if identity is None:
         return message
-    if isinstance(message, RawMessage):
-        return RawMessage(message.type, {**message.fields, "requestId": identity})
-    if isinstance(message, WireMessage):
+    if isinstance(message, messages.RawMessage):
+        return messages.RawMessage(message.type, {**message.fields, "requestId": identity})
+    if isinstance(message, messages.WireMessage):
         if "request_id" in message.__struct_fields__:
             replaced: Any = msgspec.structs.replace(message, request_id=identity)
             return replaced  # type: ignore[no-any-return] # of the message's own type
