@@ -180,7 +180,10 @@ class Outbox:
                 if state.agent_confirms
                 else "the agent has not announced that it confirms messages"
             )
-            raise SendTimeoutError(timeout, reason, handed_over=message.handed_over) from error
+            handed_over = message.handed_over
+            raise SendTimeoutError(
+                timeout, reason, handed_over=handed_over, confirming=True
+            ) from error
         return True
 
     async def _wait_announced(self, epoch: int) -> None:

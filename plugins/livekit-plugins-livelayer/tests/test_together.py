@@ -19,7 +19,7 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_bus import Event, LocalKeys, RawMessage, Session, SessionState
 from livelayer_bus.errors import NotSupportedError, SendTimeoutError
 from livelayer_bus.events import DataReceived
-from livelayer_bus.messages import AgentStateMessage, Navigate
+from livelayer_bus.messages import AgentStateMessage, Navigate, UserMessage
 from livelayer_bus.rooms import names
 from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import PATIENCE, polled
@@ -124,6 +124,20 @@ async def test_what_comes_again_is_confirmed_and_not_taken_again(
         await polled(lambda: confirmed.count(message_id.encode()) == 3)
         assert guide.bridge.statistics().repeated == 2
         assert len(got) == 1
+
+
+async def test_a_typed_line_that_comes_as_another_message_is_taken_once(
+    server: EmbeddedServer, session: Session
+) -> None:
+    async with guide_in(server, "guide") as guide:
+        got: list[UserMessage] = []
+        guide.bridge.on(UserMessage)(lambda message, _: got.append(message))
+        line, other = UserMessage("hello", "line-1"), UserMessage("hello?", "line-1")
+        for message in (line, line, other, UserMessage("hello"), UserMessage("hello"), line):
+            await session.send_data(message, confirm=True, timeout=PATIENCE)
+        assert guide.bridge.statistics().repeated == 2
+        await polled(lambda: len(got) == 4)
+        assert got == [line, other, UserMessage("hello"), UserMessage("hello")]
 
 
 async def test_a_bridge_without_room_for_a_message_gets_it_later(

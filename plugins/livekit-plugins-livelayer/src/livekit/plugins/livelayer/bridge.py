@@ -38,7 +38,7 @@ from .data_collection import CollectionRunner, DataCollection
 from .data_listeners import DataListeners, Handler
 from .form_fields import Field
 from .page_context import PageContextNote
-from .receipts import Announcement, Receipts, confirmed_id
+from .receipts import Announcement, Receipts, TypedLines, confirmed_id
 from .replay import TAIL, Replay
 from .session_observer import SessionObserver
 from .statistics import BridgeStatistics, Counts, snapshot
@@ -63,7 +63,8 @@ class SurfaceBridge:
     the surfaces allow, and gets its result, refusals included. Commands go to the participant
     whose line is being answered, else to the one that the session is linked to. A participant who
     comes back to the room gets the transcript's tail. All of it continues over handoffs between
-    agents. Messages sent with `confirm` are confirmed and taken once, however often they come.
+    agents. Messages sent with `confirm` are confirmed and taken once, however often they come, and
+    so are typed lines that have an id.
     Incoming data never raises: hostile input is counted (`statistics`). Queues are bounded, and
     every task ends with `aclose`.
 
@@ -102,6 +103,7 @@ class SurfaceBridge:
         self._tasks = TaskOwner()
         self._sender = MessageSender(room, self._counts)
         self._receipts = Receipts()
+        self._lines = TypedLines()
         self._announcement = Announcement(room, self._tasks)
         self._requests = CommandRequests(self._counts)
         self._text_input = TextInput(agent_session, self._counts)
@@ -402,7 +404,11 @@ class SurfaceBridge:
 
     def _take(self, message: Incoming, sender: str) -> None:
         if isinstance(message, UserMessage):
-            self._text_input.put(message.text, sender, message.id)
+            line = message.id
+            if line is not None and not self._lines.add(line, message.text, sender):
+                self._counts["repeated"] += 1
+                return
+            self._text_input.put(message.text, sender, line)
         elif self._requests.take(message, sender):
             return
         if isinstance(message, PageContextPending):
