@@ -40,6 +40,7 @@ class ChannelBuffer(ABC, Generic[FrameT]):
         self.name = name
         self.now_ns = now_ns
         self.sequence = 0
+        self.dropped = 0
         self.available = False
         self.closed = False
         self.readers: dict[int, int] = {}  # reader's token -> nanoseconds it wants kept

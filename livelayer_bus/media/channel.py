@@ -58,6 +58,7 @@ class Channel(Generic[FrameT]):
         frames_alive, bytes_alive = self._buffer.alive()
         return ChannelStatistics(
             pushed=self._buffer.sequence,
+            dropped=self._buffer.dropped,
             demand=self._buffer.demand,
             held=self._buffer.held,
             frames_alive=frames_alive,
@@ -108,6 +109,10 @@ class Writer(Generic[FrameT]):
             WrongLoopError: called from another thread than the channel's.
         """
         self._buffer.push(frame)
+
+    def count_dropped(self, frames: int = 1) -> None:
+        """Count frames that were lost on the way to this writer."""
+        self._buffer.dropped += frames
 
     def set_available(self, available: bool) -> None:
         """Record whether a track feeds the channel.

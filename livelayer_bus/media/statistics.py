@@ -61,6 +61,10 @@ class ChannelStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
     pushed: int
     """Frames pushed by the writer."""
+    dropped: int
+    """Frames lost before that because the event loop was blocked: the SDK holds 2 pictures and half
+    a second of sound meanwhile. Losses in the network are counted by the SDK: `track.get_stats()`.
+    """
     demand: int
     """Readers attached and not paused."""
     held: int

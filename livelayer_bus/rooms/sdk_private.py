@@ -11,11 +11,13 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient, FfiHandle
 from livekit.rtc._proto.ffi_pb2 import FfiEvent, FfiRequest
+from livekit.rtc._utils import RingQueue
 
 from ..tasks import RootTask, TaskOwner, Work
 from ..tokens.addresses import is_local
@@ -133,6 +135,29 @@ def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
     asked.track_publication_handle = publication._ffi_handle.handle  # noqa: SLF001 - see above
     asked.enabled = enabled
     FfiClient.instance.request(request)
+
+
+# Counting what a stream drops ----------------------------------------------------------------
+
+
+class _CountingQueue(RingQueue[Any]):
+    def __init__(self, capacity: int, on_drop: Callable[[], None]) -> None:
+        super().__init__(capacity)
+        self._on_drop = on_drop
+
+    def put(self, item: Any) -> None:
+        if len(self._queue) == self._capacity:
+            self._on_drop()
+        super().put(item)
+
+
+def count_drops(stream: rtc.VideoStream | rtc.AudioStream, on_drop: Callable[[], None]) -> None:
+    """Call `on_drop` for each frame that the stream's own queue drops for a newer one.
+
+    The queue overflows when the event loop was blocked, and counts nothing by itself. To be called
+    right after the stream is made: its task has not run yet.
+    """
+    stream._queue = _CountingQueue(stream._queue._capacity, on_drop)  # noqa: SLF001 - see above
 
 
 # Work that cannot be aborted ----------------------------------------------------------------

@@ -113,7 +113,7 @@ class FrameBridge(Generic[F]):
         self._waiting: deque[F] = deque(maxlen=capacity)
         self._demand = 0
         self._followers: dict[object, tuple[Callable[[int], None], Call]] = {}
-        self.dropped = 0
+        self.dropped = self._told = 0
         # Following stops when `close` is called: the channel outlives this room.
         self._forget = target.follow_demand(
             lambda demand: self._post(self._demand_changed, demand),
@@ -123,10 +123,14 @@ class FrameBridge(Generic[F]):
     def push(self, frame: F) -> None:
         with self._lock:
             first = not self._waiting
-            self.dropped += len(self._waiting) == self._waiting.maxlen
+            if len(self._waiting) == self._waiting.maxlen:
+                self.count_dropped()
             self._waiting.append(frame)
         if first:
             self._calls.put(self._take)
+
+    def count_dropped(self, frames: int = 1) -> None:
+        self.dropped += frames
 
     def discard(self) -> None:
         with self._lock:
@@ -159,6 +163,8 @@ class FrameBridge(Generic[F]):
         with self._lock:
             frames = tuple(self._waiting)
             self._waiting.clear()
+            dropped, self._told = self.dropped - self._told, self.dropped
+        self._target.count_dropped(dropped)
         for frame in frames:
             self._target.push(frame)
 

@@ -21,7 +21,7 @@ from ..media import AudioFrame, FrameMetadata, VideoFrame
 from ..tasks import RootTask, TaskOwner, Timer
 from .listeners import report
 from .port import FrameTarget, RoomSink, TrackKind, TrackReported
-from .sdk_private import run_to_end, set_enabled
+from .sdk_private import count_drops, run_to_end, set_enabled
 
 SAMPLE_RATE: Final = 48_000  # Hz; what WebRTC decodes to, so nothing is resampled
 CHANNELS: Final = 1
@@ -280,6 +280,7 @@ class VideoTrackReader(TrackReader[VideoFrame]):
         stream = rtc.VideoStream.from_track(
             track=self.track, format=rtc.VideoBufferType.I420, capacity=VIDEO_CAPACITY
         )
+        count_drops(stream, self._target.count_dropped)
         try:
             async for event in stream:
                 received_ns = time.monotonic_ns()
@@ -325,6 +326,7 @@ class AudioTrackReader(TrackReader[AudioFrame]):
             num_channels=CHANNELS,
             capacity=AUDIO_CAPACITY,
         )
+        count_drops(stream, self._target.count_dropped)
         try:
             async for event in stream:
                 received_ns = time.monotonic_ns()

@@ -261,6 +261,26 @@ def test_all_that_is_said_while_the_loop_is_blocked_is_in_the_transcript(
     anyio.run(main)
 
 
+@pytest.mark.parametrize("factory", [LiveKitRoom, IsolatedRoom])
+def test_pictures_that_a_blocked_loop_misses_are_counted(
+    factory: type[LiveKitRoom | IsolatedRoom], far_stage: Stage, elsewhere: Elsewhere
+) -> None:
+    async def main() -> None:
+        video, audio, writers = new_writers()
+        sink = RecordingSink()
+        sink.writers = video, audio
+        room = factory()
+        await room.connect(far_stage.access(), sink, writers)
+        with anyio.fail_after(PATIENCE), video.channel.subscribe() as frames:
+            await anext(frames)
+            while not video.channel.statistics().dropped:
+                elsewhere.do(elsewhere.painter.sends(30))  # this loop does not run meanwhile
+                await anext(frames)
+        await room.aclose()
+
+    anyio.run(main)
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_blocked_loop_piles_nothing_up_and_goes_on_with_the_newest_picture(
     backend: str, far_stage: Stage, elsewhere: Elsewhere
