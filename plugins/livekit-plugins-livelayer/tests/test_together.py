@@ -150,6 +150,40 @@ async def test_what_comes_again_is_confirmed_and_not_taken_again(
         assert len(got) == 1
 
 
+async def test_who_is_not_reported_yet_has_its_messages_confirmed(
+    place: Place, session: Session
+) -> None:
+    async with guide_in(place, "guide") as guide:
+        got: list[str] = []
+        guide.bridge.on("quiz")(lambda _message, sender: got.append(sender))
+        await until(session, lambda state: state.agent_confirms)
+        native = session.room
+        assert native is not None
+        confirmed: list[bytes] = []
+        native.on("data_received", lambda packet: confirmed.append(packet.data))
+        message_id = f"{'0' * 31}1.1"
+        packet = rtc.DataPacket(
+            data=b'{"type":"quiz"}',
+            kind=rtc.DataPacketKind.KIND_RELIABLE,
+            participant=None,
+            topic=names.CONFIRM_TOPIC + message_id,
+        )
+        for _ in range(2):
+            guide.room.emit("data_received", packet)
+        await polled(lambda: confirmed.count(message_id.encode()) == 2)
+        assert guide.bridge.statistics().repeated == 1
+        assert guide.bridge.statistics().unexpected == 0
+        assert got == [""]
+
+
+async def test_a_session_that_has_just_joined_is_confirmed(place: Place) -> None:
+    keys = LocalKeys(place.url, place.key, place.secret, room_name=place.room)
+    async with guide_in(place, "guide") as guide, Session("agt", tokens=keys) as session:
+        await session.connect()
+        await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)
+        assert guide.bridge.statistics().unexpected == 0
+
+
 async def test_a_typed_line_that_comes_as_another_message_is_taken_once(
     place: Place, session: Session
 ) -> None:

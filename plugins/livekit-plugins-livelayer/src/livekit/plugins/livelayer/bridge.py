@@ -384,10 +384,11 @@ class SurfaceBridge:
 
     def _on_confirmable(self, packet: rtc.DataPacket, message_id: str) -> None:
         person = packet.participant
-        if person is None or not is_person(person):
+        if person is not None and not is_person(person):
             self._counts["unexpected"] += 1
             return
-        sender = person.identity
+        # A LiveKit server reports who joined up to three seconds after their first packets.
+        sender = person.identity if person is not None else ""
         if not self._receipts.add(message_id, sender):
             self._counts["repeated"] += 1
         elif (message := read(packet, self._counts)) is not None:
