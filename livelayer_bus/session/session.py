@@ -417,8 +417,7 @@ class Session(ControlledSession):
         Args:
             text: the text, of any length for a text stream.
             timeout: seconds to wait in all for the agent and the transport, on top of that second.
-            line_id: the id of its entry; a line that failed is sent again under the same id, and a
-                line that was sent is not.
+            line_id: the id of its entry; a failed line is sent again under it, a sent one is not.
 
         Raises:
             MessageTooLargeError: as a `user_message`, it exceeds `max_message_bytes`.

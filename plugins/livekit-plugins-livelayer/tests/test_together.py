@@ -150,36 +150,46 @@ async def test_what_comes_again_is_confirmed_and_not_taken_again(
         assert len(got) == 1
 
 
-async def test_who_is_not_reported_yet_has_its_messages_confirmed(
+async def test_of_who_is_not_reported_yet_typed_lines_are_taken_and_the_rest_comes_again(
     place: Place, session: Session
 ) -> None:
     async with guide_in(place, "guide") as guide:
-        got: list[str] = []
-        guide.bridge.on("quiz")(lambda _message, sender: got.append(sender))
+        got: list[tuple[str, str]] = []
+        for kind in ("user_message", "quiz"):
+            guide.bridge.on(kind)(lambda _message, sender, kind=kind: got.append((kind, sender)))
         await until(session, lambda state: state.agent_confirms)
         native = session.room
         assert native is not None
         confirmed: list[bytes] = []
         native.on("data_received", lambda packet: confirmed.append(packet.data))
-        message_id = f"{'0' * 31}1.1"
-        packet = rtc.DataPacket(
-            data=b'{"type":"quiz"}',
-            kind=rtc.DataPacketKind.KIND_RELIABLE,
-            participant=None,
-            topic=names.CONFIRM_TOPIC + message_id,
-        )
-        for _ in range(2):
+
+        def arrive(number: int, message: bytes, sender: rtc.RemoteParticipant | None) -> str:
+            message_id = f"{'0' * 31}1.{number}"
+            kind, topic = rtc.DataPacketKind.KIND_RELIABLE, names.CONFIRM_TOPIC + message_id
+            packet = rtc.DataPacket(data=message, kind=kind, participant=sender, topic=topic)
             guide.room.emit("data_received", packet)
-        await polled(lambda: confirmed.count(message_id.encode()) == 2)
-        assert guide.bridge.statistics().repeated == 1
-        assert guide.bridge.statistics().unexpected == 0
-        assert got == [""]
+            return message_id
+
+        quiz = arrive(1, b'{"type":"quiz"}', None)
+        line = arrive(2, b'{"type":"user_message","text":"hello"}', None)
+        arrive(2, b'{"type":"user_message","text":"hello"}', None)
+        await polled(lambda: confirmed.count(line.encode()) == 2)
+        assert quiz.encode() not in confirmed
+        await polled(lambda: "user" in guide.room.remote_participants)
+        arrive(1, b'{"type":"quiz"}', guide.room.remote_participants["user"])
+        await polled(lambda: quiz.encode() in confirmed)
+        statistics = guide.bridge.statistics()
+        assert (statistics.repeated, statistics.deferred, statistics.unexpected) == (1, 1, 0)
+        await polled(lambda: len(got) == 2)
+        assert sorted(got) == [("quiz", "user"), ("user_message", "")]
 
 
 async def test_a_session_that_has_just_joined_is_confirmed(place: Place) -> None:
     keys = LocalKeys(place.url, place.key, place.secret, room_name=place.room)
     async with guide_in(place, "guide") as guide, Session("agt", tokens=keys) as session:
         await session.connect()
+        await session.send_text("hello", timeout=PATIENCE)
+        assert session.statistics().confirmed == 1
         await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)
         assert guide.bridge.statistics().unexpected == 0
 

@@ -387,12 +387,14 @@ class SurfaceBridge:
         if person is not None and not is_person(person):
             self._counts["unexpected"] += 1
             return
-        # A LiveKit server reports who joined up to three seconds after their first packets.
+        # A LiveKit server reports who joined up to three seconds after their first packets. A typed
+        # line is answered meanwhile, like that of the linked participant.
         sender = person.identity if person is not None else ""
         if not self._receipts.add(message_id, sender):
             self._counts["repeated"] += 1
         elif (message := read(packet, self._counts)) is not None:
-            if self._has_no_room(message):
+            typed = isinstance(message, UserMessage)
+            if self._has_no_room(message) or not (person or typed):
                 self._receipts.forget(message_id)
                 self._counts["deferred"] += 1
                 return
