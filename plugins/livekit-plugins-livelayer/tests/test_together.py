@@ -155,8 +155,8 @@ async def test_of_who_is_not_reported_yet_typed_lines_are_taken_and_the_rest_com
 ) -> None:
     async with guide_in(place, "guide") as guide:
         got: list[tuple[str, str]] = []
-        for kind in ("user_message", "quiz"):
-            guide.bridge.on(kind)(lambda _message, sender, kind=kind: got.append((kind, sender)))
+        guide.bridge.on("user_message")(lambda _, sender: got.append(("user_message", sender)))
+        guide.bridge.on("quiz")(lambda _, sender: got.append(("quiz", sender)))
         await until(session, lambda state: state.agent_confirms)
         native = session.room
         assert native is not None
