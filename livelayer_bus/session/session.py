@@ -413,7 +413,7 @@ class Session(ControlledSession):
         Args:
             text: the text, of any length for a text stream.
             timeout: seconds to wait in all for the agent and the transport, on top of that second.
-            line_id: the id of its entry; a line that failed is sent again under the same id.
+            line_id: the id of its entry; a failed line is sent again under it, a sent one is not.
 
         Raises:
             MessageTooLargeError: as a `user_message`, it exceeds `max_message_bytes`.
@@ -421,6 +421,8 @@ class Session(ControlledSession):
                 `send_data`.
         """
         self._lifetime.check()
+        if self._transcript.has_sent(text, line_id):
+            return
         with self._transcript.typing(text, line_id) as line:
             if await self._connection.agent_speaks_livelayer():
                 await self._outbox.send(UserMessage(text, line), timeout, confirm=None)

@@ -151,10 +151,16 @@ class TranscriptWriter:
         try:
             yield line_id
         except BaseException as error:
-            is_sent = isinstance(error, SendTimeoutError) and error.handed_over
+            late = error if isinstance(error, SendTimeoutError) else None
+            is_sent = late is not None and late.handed_over and not late.confirming
             self._settle(line_id, text, "sent" if is_sent else "failed")
             raise
         self._settle(line_id, text, "sent")
+
+    def has_sent(self, text: str, line_id: str | None) -> bool:
+        """Whether the line was sent already."""
+        known = self._kept.get((None, line_id or ""))
+        return known is not None and (known.delivery, known.text) == ("sent", text)
 
     def sending(self, message: Outgoing) -> AbstractContextManager[object]:
         """Send a message inside this block; one of what a person typed is a typed line."""

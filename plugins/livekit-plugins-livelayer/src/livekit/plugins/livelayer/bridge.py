@@ -13,8 +13,18 @@ from livekit import rtc
 from livekit.agents import AgentSession, get_job_context
 from livekit.agents.voice import room_io
 
-from livelayer_bus import messages
 from livelayer_bus.errors import ClosedError, MisuseError, NotSupportedError
+from livelayer_bus.messages import (
+    Capability,
+    PageContextPending,
+    RawMessage,
+    UserMessage,
+    WireMessage,
+    by_type,
+    capability_of,
+    encode,
+    message_type,
+)
 from livelayer_bus.rooms import prepare_sdk
 from livelayer_bus.tasks import TaskOwner
 
@@ -27,7 +37,7 @@ from .data_collection import CollectionRunner, DataCollection
 from .data_listeners import DataListeners, Handler
 from .form_fields import Field
 from .page_context import PageContextNote
-from .receipts import Announcement, Receipts, confirmed_id
+from .receipts import Announcement, Receipts, TypedLines, confirmed_id
 from .replay import TAIL, Replay
 from .session_observer import SessionObserver
 from .statistics import BridgeStatistics, Counts, snapshot
@@ -40,7 +50,7 @@ ANSWER_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 2.0
 """How long closing may take to send what is queued, and to end its tasks, each."""
 
-M = TypeVar("M", bound=messages.WireMessage)
+M = TypeVar("M", bound=WireMessage)
 
 
 @final
@@ -52,7 +62,8 @@ class SurfaceBridge:
     the surfaces allow, and gets its result, refusals included. Commands go to the participant
     whose line is being answered, else to the one that the session is linked to. A participant who
     comes back to the room gets the transcript's tail. All of it continues over handoffs between
-    agents. Messages sent with `confirm` are confirmed and taken once, however often they come.
+    agents. Messages sent with `confirm` are confirmed and taken once, however often they come, and
+    so are typed lines that have an id.
     Incoming data never raises: hostile input is counted (`statistics`). Queues are bounded, and
     every task ends with `aclose`.
 
@@ -91,6 +102,7 @@ class SurfaceBridge:
         self._tasks = TaskOwner()
         self._sender = MessageSender(room, self._counts)
         self._receipts = Receipts()
+        self._lines = TypedLines()
         self._announcement = Announcement(room, self._tasks)
         self._requests = CommandRequests(self._counts)
         self._text_input = TextInput(agent_session, self._counts)
@@ -174,7 +186,7 @@ class SurfaceBridge:
     def on(self, kind: type[M]) -> Callable[[Handler[M]], Handler[M]]: ...
     @overload
     def on(self, kind: str) -> Callable[[Handler[Any]], Handler[Any]]: ...
-    def on(self, kind: type[messages.WireMessage] | str) -> Callable[[Handler[Any]], Handler[Any]]:
+    def on(self, kind: type[WireMessage] | str) -> Callable[[Handler[Any]], Handler[Any]]:
         """Call the decorated handler with each message of a kind, and its sender's identity.
 
         A handler gets one message at a time, in order, and does not delay other handlers; its
@@ -202,7 +214,7 @@ class SurfaceBridge:
     # To the surfaces ------------------------------------------------------------------------
 
     @property
-    def capabilities(self) -> frozenset[messages.Capability]:
+    def capabilities(self) -> frozenset[Capability]:
         """What the model may do now: what is granted, less what was refused in the last minute."""
         return self._capabilities.current
 
@@ -260,8 +272,8 @@ class SurfaceBridge:
         """
         if self._state != "open":
             raise ClosedError("this SurfaceBridge", "start it, or create a new one")
-        kind = messages.message_type(messages.encode(message)) or ""
-        known = messages.by_type(kind)
+        kind = message_type(encode(message)) or ""
+        known = by_type(kind)
         has_id = known is not None and "request_id" in known.__struct_fields__
         identity = f"agent-{uuid4().hex[:12]}" if has_id or reply else None
         target = to or self.asker
@@ -275,7 +287,7 @@ class SurfaceBridge:
             pending.settle(Answer(Outcome.FAILED))
         answer = await self._requests.wait(pending, self._timeout if timeout is None else timeout)
         if answer or answer.outcome is Outcome.REFUSED:
-            self._capabilities.record(messages.capability_of(kind), refused=not answer)
+            self._capabilities.record(capability_of(kind), refused=not answer)
         return answer
 
     def add_command(self, command: CustomCommand) -> None:
@@ -366,14 +378,17 @@ class SurfaceBridge:
 
     def _on_confirmable(self, packet: rtc.DataPacket, message_id: str) -> None:
         person = packet.participant
-        if person is None or not is_person(person):
+        if person is not None and not is_person(person):
             self._counts["unexpected"] += 1
             return
-        sender = person.identity
+        # A LiveKit server reports who joined up to three seconds after their first packets. A typed
+        # line is answered meanwhile, like that of the linked participant.
+        sender = person.identity if person is not None else ""
         if not self._receipts.add(message_id, sender):
             self._counts["repeated"] += 1
         elif (message := read(packet, self._counts)) is not None:
-            if self._has_no_room(message):
+            typed = isinstance(message, UserMessage)
+            if self._has_no_room(message) or not (person or typed):
                 self._receipts.forget(message_id)
                 self._counts["deferred"] += 1
                 return
@@ -381,15 +396,19 @@ class SurfaceBridge:
         self._sender.confirm(message_id, sender)
 
     def _has_no_room(self, message: Incoming) -> bool:
-        typed = isinstance(message, messages.UserMessage)
+        typed = isinstance(message, UserMessage)
         return (typed and self._text_input.full) or self._listeners.full(message)
 
     def _take(self, message: Incoming, sender: str) -> None:
-        if isinstance(message, messages.UserMessage):
-            self._text_input.put(message.text, sender, message.id)
+        if isinstance(message, UserMessage):
+            line = message.id
+            if line is not None and not self._lines.add(line, message.text, sender):
+                self._counts["repeated"] += 1
+                return
+            self._text_input.put(message.text, sender, line)
         elif self._requests.take(message, sender):
             return
-        if isinstance(message, messages.PageContextPending):
+        if isinstance(message, PageContextPending):
             return
         self._note.record(message, sender)
         self._listeners.deliver(message, sender)
@@ -402,9 +421,9 @@ class SurfaceBridge:
 def _with_id(message: Outgoing, identity: str | None) -> Outgoing:
     if identity is None:
         return message
-    if isinstance(message, messages.RawMessage):
-        return messages.RawMessage(message.type, {**message.fields, "requestId": identity})
-    if isinstance(message, messages.WireMessage):
+    if isinstance(message, RawMessage):
+        return RawMessage(message.type, {**message.fields, "requestId": identity})
+    if isinstance(message, WireMessage):
         if "request_id" in message.__struct_fields__:
             replaced: Any = msgspec.structs.replace(message, request_id=identity)
             return replaced  # type: ignore[no-any-return] # of the message's own type
