@@ -54,7 +54,8 @@ def check(kind: str, python: str | None, arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "VIRTUAL_ENV": folder}
         run(["uv", "venv", "--quiet", "--clear", "--python", python or sys.executable, folder])
-        editable = [word for name in plugins for word in ("-e", f"./plugins/{name}")]
+        folders = ["./benchmarks", *(f"./plugins/{name}" for name in plugins)]
+        editable = [word for path in folders for word in ("-e", path)]
         resolution = "lowest-direct" if kind == "lowest" else "highest"
         install = ["uv", "pip", "install", "--quiet"]
         ours = [*install, "--resolution", resolution, "-e", ".[cli,telemetry]", *editable]

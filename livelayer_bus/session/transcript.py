@@ -103,12 +103,21 @@ class TranscriptWriter:
         """Take in an utterance that a room reports."""
         opened, stream = numbers.of(entry.opened), numbers.of(entry.stream)
         if replayed and self._restored:
-            # The agent knows better than this session what was said, and under which ids.
             if self._kept.keys() <= self._restored:
+                # The agent knows better than this session what was said, and under which ids.
                 self._clear()
-            self._restored = frozenset()
+            elif self._is_restored(entry):
+                return  # the conversation has gone on: what was brought back stays in its place
         if not self._is_echo(entry):
             self._publish(replace(entry, opened=opened, stream=stream))
+
+    def _is_restored(self, entry: TranscriptEntry) -> bool:
+        words = _words(entry.text)
+        known = (self._kept.get(key) for key in self._restored)
+        return any(
+            one is not None and one.role == entry.role and _words(one.text) == words
+            for one in known
+        )
 
     def _is_echo(self, entry: TranscriptEntry) -> bool:
         key = key_of(entry)

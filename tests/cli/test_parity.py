@@ -58,10 +58,10 @@ def by_source(path: Path) -> dict[str, list[str]]:
 def test_both_servers_give_the_same_events_in_the_same_order(
     livelayer: Livelayer, tmp_path: Path
 ) -> None:
-    embedded = livelayer("demo", "--seconds", "16", "-o", "embedded.jsonl")
+    embedded = livelayer("demo", "--seconds", "30", "-o", "embedded.jsonl")
     assert (embedded.returncode, embedded.stderr) == (0, "")
     access = {name: os.environ[name] for name in NEEDED[1:]}
     url = os.environ["LIVEKIT_URL"]
-    real = livelayer("demo", "--seconds", "16", "--url", url, "-o", "real.jsonl", **access)
+    real = livelayer("demo", "--seconds", "30", "--url", url, "-o", "real.jsonl", **access)
     assert (real.returncode, real.stderr) == (0, "")
     assert by_source(tmp_path / "embedded.jsonl") == by_source(tmp_path / "real.jsonl")

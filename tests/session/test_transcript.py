@@ -290,6 +290,25 @@ async def test_the_agents_own_replay_takes_the_place_of_what_was_brought_back(
     assert [line.id for line in session.transcript] == ["item-1", "item-2"]
 
 
+async def test_a_replay_that_comes_after_a_new_line_repeats_nothing(
+    session: Session, scripted_rooms: ScriptedRooms
+) -> None:
+    room = await joined(session, scripted_rooms)
+    room.transcribes("SG_1", "Good day")
+    await session.send_text("a question")
+    await session.disconnect()
+    await session.connect()
+    room = await scripted_rooms.next()
+    room.agent_joins()
+    await session.send_text("another one")
+    before = session.transcript
+    room.transcribes("item-1", "Good day", replayed=True)
+    room.transcribes("item-2", "a question", "user", replayed=True)
+    assert session.transcript == before
+    room.transcribes("item-3", "Said meanwhile", replayed=True)
+    assert session.transcript[-1].text == "Said meanwhile"
+
+
 @pytest.mark.parametrize("case", ["another agent", "another room"])
 async def test_continue_says_that_the_conversation_starts_afresh(
     make_session: MakeSession, scripted_rooms: ScriptedRooms, case: str
