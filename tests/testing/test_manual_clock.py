@@ -68,9 +68,9 @@ async def test_a_suspended_machine_wakes_no_sleeper_until_the_clock_goes_on(
             await settle()
             assert (woken, manual_clock.now()) == ([], 4000.0)
             await manual_clock.elapse(0)
-            assert woken == [1, 3]
+            assert sorted(woken) == [1, 3]
             await manual_clock.elapse(600)
-            assert woken == [1, 3, 3600]
+            assert sorted(woken) == [1, 3, 3600]
     with pytest.raises(MisuseError):
         manual_clock.suspend(-1)
 
