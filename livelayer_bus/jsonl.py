@@ -90,8 +90,7 @@ def decode_line(data: bytes | str) -> Line:
         raise MalformedMessageError(None, f"the line {problem}") from exc
 
 
-# One anchor a process: an event has the same time in every line that tells it, also after the
-# machine was suspended, or its wall clock set.
+# One anchor a process: an event has the same time in every line, also after the clock was set.
 _OFFSET_NS = time.time_ns() - now_ns()
 
 

@@ -47,9 +47,8 @@ class VideoFrame:
 
     `planes` are read-only views of Y, U and V (`format` is "i420"), `strides` their bytes a row.
     `rotation` is how many degrees clockwise a viewer has to turn the picture; neither `planes`
-    nor `to_ndarray` apply it. `received_ns` is when this process got the picture, on
-    `livelayer_bus.clock.now_ns`. `presentation_us` is the SDK's render time, which may lie in the
-    future.
+    nor `to_ndarray` apply it. `received_ns` is when this process got the picture
+    (`livelayer_bus.clock.now_ns`), `presentation_us` the SDK's render time, maybe in the future.
     """
 
     width: int

@@ -77,9 +77,7 @@ class ManualClock:
             heapq.heappop(self._sleepers)[2].set()
 
     def suspend(self, seconds: float) -> None:
-        """Move the clock as a suspended machine does: sleepers that are due do not wake.
-
-        The next `advance` or `elapse` wakes them, also one of 0 seconds.
+        """Move the clock as a suspended machine does: what is due wakes at the next `advance`.
 
         Raises:
             MisuseError: `seconds` is negative.
