@@ -124,6 +124,8 @@ class Connection:
             return
         attempt = self._attempt
         if attempt is None:
+            if self._prior_room is not None and self._clock.now() >= self._resume_until:
+                self._resume_expired()  # its timer is late: the machine was suspended
             self._resume_timer.stop()
             self._store.publish(events.ConnectionStateChanged("connecting"))
             attempt = self._attempt = self._tasks.start(self._join_first, "connect")
@@ -210,15 +212,12 @@ class Connection:
         await wait_through(start(close, "leave the room"), self._close_timeout)
 
     def _start_leaving(self, port: RoomPort | None) -> None:
-        """Close the room that was left; the next join waits for it, so that two never overlap."""
         if port is not None:
             self._leaving = self._tasks.start(lambda: self._close_port(port), "leave the room")
 
-    async def _left(self, port: RoomPort | None) -> None:
+    async def _left(self, port: RoomPort | None = None) -> None:
+        """Return when the last room is closed; a join waits for it, so that two never overlap."""
         self._start_leaving(port)
-        await self._wait_left()
-
-    async def _wait_left(self) -> None:
         if self._leaving is not None:
             await self._leaving.wait(self._close_timeout)
 
@@ -236,7 +235,7 @@ class Connection:
 
     async def _open(self) -> _Joined:
         """Join a room; it is not reported yet."""
-        await self._wait_left()
+        await self._left()
         target, state = self.target, self._store.state
         request = TokenRequest(state.agent_id, state.base_url, self._prior_room)
         try:
