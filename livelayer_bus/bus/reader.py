@@ -34,7 +34,7 @@ class Record(msgspec.Struct, Generic[E], frozen=True):
 
     sequence: int
     time_ns: int
-    """When it was published: `time.monotonic_ns()`."""
+    """When it was published: `livelayer_bus.clock.now_ns()`."""
     event: E
 
 

@@ -12,10 +12,10 @@ from asyncio import InvalidStateError
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from threading import get_ident
-from time import monotonic_ns
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
+from ..clock import now_ns
 from ..errors import ClosedError, ForkedError, MisuseError
 from .loop_guard import LoopGuard, Slot
 from .weight import Weigh, weight_of
@@ -111,7 +111,7 @@ class Ring:
         self.capacity = capacity
         self.max_bytes = max_bytes
         self.events: list[Any] = [None] * capacity
-        self.times = [0] * capacity  # monotonic ns
+        self.times = [0] * capacity  # of `now_ns`
         self._weights = [0] * capacity  # bytes; 0 where nothing is kept
         self.bytes = 0  # what the kept events weigh
         self._high_water = 0  # the most `bytes` have been, up to `max_bytes`
@@ -185,7 +185,7 @@ class Ring:
         self.bytes = held = self.bytes + weight - weights[slot]
         weights[slot] = weight
         self.events[slot] = event
-        self.times[slot] = monotonic_ns()
+        self.times[slot] = now_ns()
         if self._batches:
             self._batches.clear()  # they must not keep alive what is overwritten
         self.published = sequence = position + 1

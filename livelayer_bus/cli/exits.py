@@ -17,7 +17,6 @@ FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 REFUSED: Final = 4
-INTERRUPTED: Final = 130
 
 GRACE_SECONDS: Final = 10.0
 """How long a command may take to end after Ctrl-C."""

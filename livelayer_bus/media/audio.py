@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import final
 
 import numpy as np
 
+from ..clock import now_ns
 from ..errors import MisuseError
 from .buffer import ChannelBuffer
 from .channel import Channel, Subscription, Writer
@@ -157,7 +157,7 @@ class AudioChannel(Channel[AudioFrame]):
 class AudioWriter(Writer[AudioFrame]):
     """Creates an `AudioChannel` and feeds it; the channel alone goes to surfaces."""
 
-    def __init__(self, *, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, *, now_ns: Callable[[], int] = now_ns) -> None:
         buffer = AudioBuffer("the audio channel", now_ns)
         super().__init__(buffer)
         self.channel = AudioChannel(buffer)

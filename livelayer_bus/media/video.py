@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import final
 
+from ..clock import now_ns
 from ..errors import MisuseError
 from .buffer import ChannelBuffer
 from .channel import Channel, Subscription, Writer
@@ -119,7 +120,7 @@ class VideoChannel(Channel[VideoFrame]):
 class VideoWriter(Writer[VideoFrame]):
     """Creates a `VideoChannel` and feeds it; the channel alone goes to surfaces."""
 
-    def __init__(self, *, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, *, now_ns: Callable[[], int] = now_ns) -> None:
         buffer = VideoBuffer("the video channel", now_ns)
         super().__init__(buffer)
         self.channel = VideoChannel(buffer)

@@ -7,7 +7,6 @@ that `bytearray` is adopted by the frame every surface shares.
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar, cast, final
@@ -15,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar, cast, final
 import msgspec
 from livekit import rtc
 
-from ..clock import Clock
+from ..clock import Clock, now_ns
 from ..errors import ClosedError
 from ..media import AudioFrame, FrameMetadata, VideoFrame
 from ..tasks import RootTask, TaskOwner, Timer
@@ -272,7 +271,7 @@ class VideoTrackReader(TrackReader[VideoFrame]):
         count_drops(stream, self._target.count_dropped)
         try:
             async for event in stream:
-                received_ns = time.monotonic_ns()
+                received_ns = now_ns()
                 if self._blocked:
                     continue
                 frame = event.frame
@@ -314,7 +313,7 @@ class AudioTrackReader(TrackReader[AudioFrame]):
         count_drops(stream, self._target.count_dropped)
         try:
             async for event in stream:
-                received_ns = time.monotonic_ns()
+                received_ns = now_ns()
                 if self._blocked:
                     continue
                 frame = event.frame

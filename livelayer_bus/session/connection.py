@@ -121,6 +121,8 @@ class Connection:
             return
         attempt = self._attempt
         if attempt is None:
+            if self._prior_room is not None and self._clock.now() >= self._resume_until:
+                self._resume_expired()  # its timer is late: the machine was suspended
             self._resume_timer.stop()
             self._store.publish(events.ConnectionStateChanged("connecting"))
             attempt = self._attempt = self._tasks.start(self._join_first, "connect")

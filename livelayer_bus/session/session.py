@@ -71,7 +71,8 @@ class Session(ControlledSession):
         tokens: where to get a room and a token, asked anew for every connection.
         room: a connected `rtc.Room` to borrow (never disconnected by us), or a function that makes
             `RoomPort`s; LiveKit's SDK if None.
-        resume_window: seconds after a disconnect in which `connect()` returns to the same room.
+        resume_window: seconds after a disconnect in which `connect()` returns to the same room,
+            those included in which the machine is suspended.
         reconnect: how to rejoin with a new token when the SDK gave up; None to fail instead.
         linger: seconds after the last surface left until the session disconnects; None: never.
         close_timeout: seconds that closing may take.

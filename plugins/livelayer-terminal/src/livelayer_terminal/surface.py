@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from livelayer_bus import events
+from livelayer_bus.clock import SystemClock
 from livelayer_bus.errors import Lagged, LivelayerError, MisuseError, NotSupportedError
 from livelayer_bus.media import AudioSubscription, VideoFrame, VideoSubscription
 from livelayer_bus.messages import UserMessage
@@ -174,7 +175,8 @@ class _Watcher:
 
     def __init__(self, session: SurfaceSession) -> None:
         self._session = session
-        self._began = time.monotonic()
+        self._clock = SystemClock()
+        self._began = self._clock.now()
         self._messages: deque[MessageFacts] = deque(maxlen=MESSAGES)
         self._levels: deque[float] = deque(maxlen=HISTORY)
         self._pushed: deque[tuple[float, int]] = deque()
@@ -191,7 +193,7 @@ class _Watcher:
         """What to draw now."""
         return ConsoleView(
             state=self._session.state,
-            elapsed=time.monotonic() - self._began,
+            elapsed=self._clock.now() - self._began,
             video=self._video_facts(),
             audio=self._audio_facts(),
             messages=tuple(self._messages),
@@ -275,7 +277,7 @@ class _Watcher:
                 pass
 
     def _video_facts(self) -> VideoFacts:
-        channel, frame, now = self._session.video, self._frame, time.monotonic()
+        channel, frame, now = self._session.video, self._frame, self._clock.now()
         self._pushed.append((now, channel.statistics().pushed))
         while now - self._pushed[0][0] > RATE_SECONDS:
             self._pushed.popleft()
