@@ -23,6 +23,7 @@ from livelayer_demo.models import build_session, model_agent
 from livelayer_demo.offline import GuideAgent
 from livelayer_demo.speech import Voice
 
+from livelayer_bus.clock import SystemClock
 from livelayer_bus.messages import ALL
 from livelayer_bus.tokens import DispatchMetadata, read_dispatch_metadata
 
@@ -38,7 +39,7 @@ class Visitors:
     def __init__(self, ctx: JobContext, session: AgentSession[Any]) -> None:
         self._ctx = ctx
         self._session = session
-        self._leaving: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self._greeted = False
 
     def open(self) -> None:
@@ -65,9 +66,12 @@ class Visitors:
     def _left(self, _person: rtc.RemoteParticipant) -> None:
         people = self._ctx.room.remote_participants.values()
         if all(p.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT for p in people):
-            loop = asyncio.get_running_loop()
             self._stay()
-            self._leaving = loop.call_later(RESUME_SECONDS, self._ctx.shutdown, "no user came back")
+            self._leaving = asyncio.create_task(self._leave())
+
+    async def _leave(self) -> None:
+        await SystemClock().sleep(RESUME_SECONDS)  # also counts while the machine is suspended
+        self._ctx.shutdown("no user came back")
 
     def _stay(self) -> None:
         if self._leaving is not None:

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final, Protocol
 
 import anyio
 import msgspec
 
 from .errors import MisuseError
 
+SLICE: Final = 10.0  # seconds that a sleeper is late, at most, after the machine was suspended
+
+if sys.platform == "linux":
+    _clock = partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
+elif sys.platform == "darwin":
+    _clock = partial(time.clock_gettime_ns, time.CLOCK_MONOTONIC_RAW)
+else:
+    _clock = time.monotonic_ns  # counts it on Windows
+
+now_ns: Final[Callable[[], int]] = _clock
+"""Nanoseconds on the monotonic clock that goes on while the machine is suspended.
+
+`time.monotonic` and the event loop's timers stand still meanwhile, except on Windows.
+"""
+
 
 class Clock(Protocol):
-    """Monotonic seconds, and a way to wait for some of them to pass."""
+    """Monotonic seconds, also while the machine is suspended, and a way to wait for them.
+
+    What time decides compares `now()` when it is asked: a sleeper may be late.
+    """
 
     def now(self) -> float:
         """Seconds on a monotonic clock; only differences mean anything."""
@@ -26,13 +46,17 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's monotonic clock and the event loop's own timers."""
+    """The clock of `now_ns`, and the event loop's own timers, at most `SLICE` seconds each."""
 
     def now(self) -> float:
-        return time.monotonic()
+        return now_ns() / 1e9
 
     async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
+        until = self.now() + seconds
+        while seconds > SLICE and self.now() + SLICE < until:
+            await anyio.sleep(SLICE)
+            seconds -= SLICE
+        await anyio.sleep(max(0.0, min(seconds, until - self.now())))
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):

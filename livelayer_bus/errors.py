@@ -188,15 +188,19 @@ class SendTimeoutError(BrokenError):
     """A message was not taken by the transport in time.
 
     `reason` says what it waited for. It was not sent, unless `handed_over` is True: then the
-    transport had it but did not confirm it, and it may still arrive.
+    transport had it but did not confirm it, and it may still arrive. With `confirming`, the agent's
+    bridge was to confirm it: it takes a typed line that is sent again with its id once.
     """
 
-    def __init__(self, seconds: float, reason: str, *, handed_over: bool = False) -> None:
+    def __init__(
+        self, seconds: float, reason: str, *, handed_over: bool = False, confirming: bool = False
+    ) -> None:
         fate = "it may still arrive" if handed_over else "it was not sent; send it again"
         super().__init__(f"message not sent within {seconds:g} s: {reason}; {fate}", retryable=True)
         self.seconds = seconds
         self.reason = reason
         self.handed_over = handed_over
+        self.confirming = confirming
 
 
 class MessageTooLargeError(MisuseError):

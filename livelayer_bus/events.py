@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
@@ -329,34 +330,13 @@ class HandlerFailed(Event, frozen=True):
 
 
 AnyEvent: TypeAlias = (
-    ConnectionStateChanged
-    | ResumeWindowClosed
-    | Reconnecting
-    | Reconnected
-    | SessionFailed
-    | EpochStarted
-    | AgentAvailabilityChanged
-    | AgentStateChanged
-    | AgentConfigChanged
-    | TranscriptUpdated
-    | TranscriptCleared
-    | ConversationResumed
-    | DataReceived
-    | DataSent
-    | MalformedMessage
-    | CommandReceived
-    | CommandFinished
-    | CommandRefused
-    | TrackChanged
-    | MicrophoneChanged
-    | CameraChanged
-    | ScreenChanged
-    | SurfaceMounted
-    | SurfaceUnmounted
-    | SurfaceFailed
-    | SurfaceDidNotStop
-    | HandlerFailed
-)
+    ConnectionStateChanged | ResumeWindowClosed | Reconnecting | Reconnected | SessionFailed
+    | EpochStarted | AgentAvailabilityChanged | AgentStateChanged | AgentConfigChanged
+    | TranscriptUpdated | TranscriptCleared | ConversationResumed | DataReceived | DataSent
+    | MalformedMessage | CommandReceived | CommandFinished | CommandRefused | TrackChanged
+    | MicrophoneChanged | CameraChanged | ScreenChanged | SurfaceMounted | SurfaceUnmounted
+    | SurfaceFailed | SurfaceDidNotStop | HandlerFailed
+)  # fmt: skip
 
 _Carries = TypeVar("_Carries", DataReceived, CommandReceived)
 
@@ -373,17 +353,9 @@ def packet_payload(data: bytes) -> tuple[msgspec.Raw, bool]:
     JSON that nests deeper than 100 levels is handled as plain bytes, so that no reader of the event
     runs out of stack.
     """
-    if _is_json(data):
-        return msgspec.Raw(data), True
-    return msgspec.Raw(msgspec.json.encode(data)), False
-
-
-def _is_json(data: bytes) -> bool:
-    try:
+    with suppress(ValueError):  # UnicodeDecodeError and msgspec.DecodeError both are
         text = data.decode()
-        if nests_too_deeply(text):
-            return False
-        msgspec.json.decode(text)
-    except ValueError:  # UnicodeDecodeError and msgspec.DecodeError both are
-        return False
-    return True
+        if not nests_too_deeply(text):
+            msgspec.json.decode(text)
+            return msgspec.Raw(data), True
+    return msgspec.Raw(msgspec.json.encode(data)), False

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Self, TypeAlias, cast, final
 
 import msgspec
 
 from .bus import Record, Subscription
+from .clock import now_ns
 from .contract import ControlledSession
 from .errors import Lagged, MalformedMessageError
 from .events import AnyEvent, Event
@@ -30,7 +30,7 @@ class SnapshotLine(msgspec.Struct, frozen=True, tag="snapshot", tag_field="line"
     """`<session id>:<sequence>`: where `tail` can go on."""
     sequence: int
     time_ns: int
-    """When this line was made, on this process's monotonic clock."""
+    """When this line was made: `livelayer_bus.clock.now_ns()`."""
     time: str
     """The same instant in UTC, ISO 8601."""
     state: SessionState
@@ -46,7 +46,7 @@ class EventLine(msgspec.Struct, frozen=True, tag="event", tag_field="line"):
     cursor: str
     sequence: int
     time_ns: int
-    """When it was published, on that process's monotonic clock."""
+    """When it was published: `livelayer_bus.clock.now_ns()`."""
     time: str
     """The same instant in UTC, ISO 8601."""
     event: AnyEvent
@@ -89,12 +89,12 @@ def decode_line(data: bytes | str) -> Line:
         raise MalformedMessageError(None, f"the line {problem}") from exc
 
 
-# One anchor a process: an event has the same time in every line that tells it.
-_OFFSET_NS = time.time_ns() - time.monotonic_ns()
+# One anchor a process: an event has the same time in every line, also after the clock was set.
+_OFFSET_NS = time.time_ns() - now_ns()
 
 
 def utc(time_ns: int) -> str:
-    """A monotonic time of this process as ISO 8601 in UTC, with microseconds."""
+    """A time of `now_ns` in this process as ISO 8601 in UTC, with microseconds."""
     seconds, nanoseconds = divmod(time_ns + _OFFSET_NS, 1_000_000_000)
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds // 1000:06}Z"
@@ -140,13 +140,8 @@ class LineReader:
             self._ready.append(self._snapshot(self._subscription.snapshot))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._subscription.__exit__(kind, error, traceback)
+    def __exit__(self, *_: object) -> None:
+        self._subscription.close()
 
     @property
     def waiting(self) -> int:
@@ -175,11 +170,11 @@ class LineReader:
         # The new snapshot stands at the head: what the ring still holds is passed over as well.
         missed += self._subscription.lag
         self.lost += missed
-        self._ready.append(encode_line(LaggedLine(missed, utc(time.monotonic_ns()))))
+        self._ready.append(encode_line(LaggedLine(missed, utc(now_ns()))))
         self._ready.append(self._snapshot(self._subscription.resync()))
 
     def _snapshot(self, state: SessionState) -> bytes:
-        now = time.monotonic_ns()
+        now = now_ns()
         cursor = f"{self._id}:{state.sequence}"
         return encode_line(SnapshotLine(cursor, state.sequence, now, utc(now), state))
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Protocol, TypeAlias, final
+from typing import Final, TypeAlias, final
 from weakref import WeakKeyDictionary, ref
 
+from .contract import ControlledSession
 from .media import AudioChannel, Timing, VideoChannel
 from .media.statistics import Reading
 
@@ -26,22 +27,13 @@ METER: Final = "livelayer_bus"
 NS: Final = 1e-9  # seconds
 
 Observations: TypeAlias = Iterable[metrics.Observation]
+Observe: TypeAlias = Callable[[metrics.CallbackOptions], Observations]
 Attributes: TypeAlias = dict[str, str]
-
-
-class Measurable(Protocol):
-    """What `instrument` needs of a session; every `ControlledSession` has it."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def video(self) -> VideoChannel: ...
-    @property
-    def audio(self) -> AudioChannel: ...
+Measured: TypeAlias = Callable[[], Iterator[tuple[object, Attributes]]]
 
 
 def instrument(
-    session: Measurable, *, meter_provider: metrics.MeterProvider | None = None
+    session: ControlledSession, *, meter_provider: metrics.MeterProvider | None = None
 ) -> Callable[[], None]:
     """Measure `session`'s media until the returned function is called or the session is gone.
 
@@ -70,26 +62,27 @@ class _Instruments:
     """The instruments of one provider, for every session: OpenTelemetry cannot take any back."""
 
     def __init__(self, meter: metrics.Meter) -> None:
-        self._sessions: dict[int, ref[Measurable]] = {}
+        self._sessions: dict[int, ref[ControlledSession]] = {}
         self._numbers = itertools.count()
-        for name, read, text in (
-            ("transit", self._transit, "From captured by the sender to received"),
-            ("latency", self._latency, "From received to delivered to the surface"),
-            ("hold", self._hold, "From delivered to the surface asking for the next frame"),
+        # A measurement is named as the attribute of a channel or reader that has it.
+        for name, found, text in (
+            ("transit", self._channels, "From captured by the sender to received"),
+            ("latency", self._readers, "From received to delivered to the surface"),
+            ("hold", self._readers, "From delivered to the surface asking for the next frame"),
         ):
             meter.create_observable_gauge(
-                f"livelayer.media.{name}", [_observe(read)], unit="s", description=text
+                f"livelayer.media.{name}", [_timings(found, name)], unit="s", description=text
             )
-        for name, read, text in (
-            ("received", self._received, "Frames of the agent that came in"),
-            ("delivered", self._delivered, "Frames that the surface took"),
-            ("dropped", self._dropped, "Frames that the surface was too slow for, or left out"),
+        for name, found, text in (
+            ("received", self._channels, "Frames of the agent that came in"),
+            ("delivered", self._readers, "Frames that the surface took"),
+            ("dropped", self._readers, "Frames that the surface was too slow for, or left out"),
         ):
             meter.create_observable_counter(
-                f"livelayer.media.{name}", [_observe(read)], unit="{frame}", description=text
+                f"livelayer.media.{name}", [_counts(found, name)], unit="{frame}", description=text
             )
 
-    def add(self, session: Measurable) -> Callable[[], None]:
+    def add(self, session: ControlledSession) -> Callable[[], None]:
         """Measure one more session; the returned function ends that."""
         number = next(self._numbers)
         self._sessions[number] = ref(session, lambda _: self._forget(number))
@@ -110,39 +103,20 @@ class _Instruments:
             for reader in channel.readings():
                 yield reader, attributes | {"surface": reader.label or ""}
 
-    def _transit(self) -> Observations:
-        for channel, attributes in self._channels():
-            yield from _timing(channel.transit, attributes)
 
-    def _latency(self) -> Observations:
-        for reader, attributes in self._readers():
-            yield from _timing(reader.latency, attributes)
-
-    def _hold(self) -> Observations:
-        for reader, attributes in self._readers():
-            yield from _timing(reader.hold, attributes)
-
-    def _received(self) -> Observations:
-        return [metrics.Observation(channel.received, of) for channel, of in self._channels()]
-
-    def _delivered(self) -> Observations:
-        return [metrics.Observation(reader.delivered, of) for reader, of in self._readers()]
-
-    def _dropped(self) -> Observations:
-        return [metrics.Observation(reader.dropped, of) for reader, of in self._readers()]
+def _counts(measured: Measured, name: str) -> Observe:
+    return lambda _: [metrics.Observation(getattr(it, name), of) for it, of in measured()]
 
 
-def _observe(
-    read: Callable[[], Observations],
-) -> Callable[[metrics.CallbackOptions], Observations]:
-    return lambda _: read()
+def _timings(measured: Measured, name: str) -> Observe:
+    def observe(_: metrics.CallbackOptions) -> Observations:
+        for it, attributes in measured():
+            timing: Timing = getattr(it, name)
+            quantiles = {"p50": timing.p50_ns, "p95": timing.p95_ns, "max": timing.max_ns}
+            for quantile, value in quantiles.items() if timing.measured else ():
+                yield metrics.Observation(value * NS, attributes | {"quantile": quantile})
 
-
-def _timing(timing: Timing, attributes: Attributes) -> Observations:
-    if timing.measured:
-        quantiles = (("p50", timing.p50_ns), ("p95", timing.p95_ns), ("max", timing.max_ns))
-        for quantile, value in quantiles:
-            yield metrics.Observation(value * NS, attributes | {"quantile": quantile})
+    return observe
 
 
 _by_provider: WeakKeyDictionary[metrics.MeterProvider, _Instruments] = WeakKeyDictionary()

@@ -103,7 +103,10 @@ class Transcript(msgspec.Struct, eq=False):
             is_older = self.omitted and place(entry) < place(self.entries[0])
             return self if is_older else self._rebuilt(None, entry)
         near = next((at for at, one in enumerate(recent) if key_of(one) == key), None)
-        known = recent[near] if near is not None else self._find(key)
+        if near is not None:
+            known = recent[near]
+        else:
+            known = next(one for one in self.entries if key_of(one) == key)
         joined = join(known, entry)
         if joined is known:
             return self
@@ -111,9 +114,6 @@ class Transcript(msgspec.Struct, eq=False):
             return self._rebuilt(known, joined)
         changed = (*recent[:near], joined, *recent[near + 1 :])
         return self._next(changed, last, len(joined.text) - len(known.text))
-
-    def _find(self, key: Key) -> TranscriptEntry:
-        return next(one for one in self.entries if key_of(one) == key)
 
     def _next(
         self, recent: tuple[TranscriptEntry, ...], last: TranscriptEntry, chars: int, more: int = 0

@@ -217,14 +217,17 @@ def test_a_real_server_needs_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.realtime
 def test_delivery(capsys: pytest.CaptureFixture[str], read_result: Any) -> None:
-    plan = delivery.Plan(server_kills=2, agent_kills=1, timeout=PATIENCE, confirm=(True,))
+    only = (True,)
+    faults = (
+        delivery.Fault("server killed", 2, 200.0, confirm=only),
+        delivery.Fault("agent killed", 1, 40.0, confirm=only),
+        delivery.Fault("agent left", 1, 40.0, confirm=only),
+        delivery.Fault("server frozen", 1, 40.0, 1.0, only),
+    )
 
-    result = delivery.AREA.measure(plan)
+    result = delivery.AREA.measure(delivery.Plan(faults, PATIENCE))
 
-    assert [(case.server, case.killed) for case in result.cases[:2]] == [
-        ("embedded", "server"),
-        ("embedded", "agent"),
-    ]
+    assert [case.fault for case in result.cases[:4]] == [fault.name for fault in faults]
     for case in result.cases:
         assert 0 < case.acknowledged <= case.delivered <= case.sent
         assert sum(case.errors.values()) == case.sent - case.acknowledged

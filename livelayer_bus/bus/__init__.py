@@ -1,7 +1,5 @@
 """The event bus: one ring of the latest events, and a cursor for each reader."""
 
-from __future__ import annotations
-
 from .bus import Bus, BusStatistics
 from .reader import Record, Subscription, SubscriptionStatistics
 

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
+from types import coroutine
 from typing import Protocol, cast
 
 import anyio
@@ -53,27 +54,16 @@ def _native_token() -> object:
     return anyio.lowlevel.current_token().native_token
 
 
-class _AsyncioYield:
-    """Lets an asyncio loop run once, like `sleep(0)`, for the price of one generator."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[None, None, int]:
-        yield
-        return 0
+@coroutine
+def _asyncio_yield() -> Generator[None, None, int]:
+    """Let an asyncio loop run once, like `sleep(0)`, for the price of one generator."""
+    yield
+    return 0
 
 
 async def _anyio_checkpoint() -> int:
     await anyio.lowlevel.checkpoint()
     return 0
-
-
-def _nothing() -> None:
-    """Do nothing: posted to a loop to find out whether it still takes calls."""
-
-
-def _no_hook() -> None:
-    """Return None, in place of a reference to a hook."""
 
 
 class LoopGuard:
@@ -84,14 +74,9 @@ class LoopGuard:
     """
 
     __slots__ = (
-        "checkpoint",
-        "loop",
-        "new_slot",
-        "on_adopt",
-        "running_loop",
-        "thread",
+        "checkpoint", "loop", "new_slot", "on_adopt", "running_loop", "thread",
         "waits_check_the_loop",
-    )
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
@@ -100,7 +85,7 @@ class LoopGuard:
         self.new_slot: Callable[[], Slot] = _EventSlot
         self.checkpoint: Callable[[], Awaitable[int]] = _anyio_checkpoint
         self.waits_check_the_loop = False
-        self.on_adopt: Callable[[], Callable[[], object] | None] = _no_hook
+        self.on_adopt: Callable[[], Callable[[], object] | None] = lambda: None
 
     def adopt_running_loop(self, what: str) -> bool:
         """Bind the running loop unless one is bound already; return whether one is bound now.
@@ -178,7 +163,7 @@ class LoopGuard:
         if isinstance(loop, asyncio.AbstractEventLoop):
             self.running_loop = asyncio.get_running_loop
             self.new_slot = _future_maker(loop)
-            self.checkpoint = _AsyncioYield
+            self.checkpoint = _asyncio_yield
             self.waits_check_the_loop = True
         else:
             self.running_loop = _native_token
@@ -191,7 +176,7 @@ class LoopGuard:
     def _loop_is_open(self) -> bool:
         if isinstance(self.loop, asyncio.AbstractEventLoop):
             return not self.loop.is_closed()
-        return self.call_soon(_nothing)
+        return self.call_soon(lambda: None)
 
 
 def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Slot]:

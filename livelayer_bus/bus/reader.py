@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from itertools import islice
 from operator import length_hint
 from threading import get_ident
-from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar, cast, final
 
 import msgspec
@@ -35,7 +34,7 @@ class Record(msgspec.Struct, Generic[E], frozen=True):
 
     sequence: int
     time_ns: int
-    """When it was published: `time.monotonic_ns()`."""
+    """When it was published: `livelayer_bus.clock.now_ns()`."""
     event: E
 
 
@@ -154,12 +153,7 @@ class Subscription(Generic[E_co, S_co]):
         self._state = _OPEN
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -12,10 +12,10 @@ from asyncio import InvalidStateError
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from threading import get_ident
-from time import monotonic_ns
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
+from ..clock import now_ns
 from ..errors import ClosedError, ForkedError, MisuseError
 from .loop_guard import LoopGuard, Slot
 from .weight import Weigh, weight_of
@@ -111,7 +111,7 @@ class Ring:
         self.capacity = capacity
         self.max_bytes = max_bytes
         self.events: list[Any] = [None] * capacity
-        self.times = [0] * capacity  # monotonic ns
+        self.times = [0] * capacity  # of `now_ns`
         self._weights = [0] * capacity  # bytes; 0 where nothing is kept
         self.bytes = 0  # what the kept events weigh
         self._high_water = 0  # the most `bytes` have been, up to `max_bytes`
@@ -185,14 +185,15 @@ class Ring:
         self.bytes = held = self.bytes + weight - weights[slot]
         weights[slot] = weight
         self.events[slot] = event
-        self.times[slot] = monotonic_ns()
+        self.times[slot] = now_ns()
         if self._batches:
             self._batches.clear()  # they must not keep alive what is overwritten
         self.published = sequence = position + 1
         if sequence - self.tail > capacity:
             self.tail += 1
         if not slot:
-            self._drop_positions()
+            for group in self.filtered.values():
+                group.drop_before(self.tail)
         if held > self._high_water:
             if held <= self.max_bytes:
                 self._high_water = held
@@ -249,7 +250,8 @@ class Ring:
             group = self.filtered.get(types) or self._add_group(types)
             if since < group.since:
                 kept = range(since, group.since)
-                found = [at for at in kept if issubclass(type(self._event(at)), types)]
+                events, capacity = self.events, self.capacity
+                found = [at for at in kept if issubclass(type(events[at % capacity]), types)]
                 group.positions[:0] = found
                 group.dropped -= len(found)
                 group.since = since
@@ -286,9 +288,6 @@ class Ring:
             return tuple(events[first:stop]), number + count
         return (*events[first:], *events[: stop - self.capacity]), number + count
 
-    def _event(self, position: int) -> Any:
-        return self.events[position % self.capacity]
-
     def _move_here(self) -> bool:
         """Follow an event loop to its thread, if the bus was made elsewhere and never used."""
         used = self.published or self.closed or self.guard.loop or self.readers or self.filtered
@@ -312,10 +311,6 @@ class Ring:
             self._high_water = max(self._high_water, self.bytes)
         else:
             self._heaviest = max(self._heaviest, self.bytes)
-
-    def _drop_positions(self) -> None:
-        for group in self.filtered.values():
-            group.drop_before(self.tail)
 
     def _add_rule(self, event: object) -> Rule:
         kind = type(event)

@@ -31,13 +31,9 @@ def weight_of(event: object) -> tuple[int, Weigh | None]:
     if isinstance(event, str | bytes | bytearray):
         return BASE_WEIGHT, sys.getsizeof
     if hasattr(event, "nbytes"):
-        return BASE_WEIGHT, _nbytes
+        return BASE_WEIGHT, lambda event: int(event.nbytes)
     fields = _sized_fields(event)
     return BASE_WEIGHT, _adder(fields) if fields else None
-
-
-def _nbytes(event: object) -> int:
-    return int(getattr(event, "nbytes", 0))
 
 
 def _sized_fields(event: object) -> tuple[str, ...]:

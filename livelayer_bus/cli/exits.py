@@ -12,24 +12,13 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, Final, NoReturn, TypeAlias
 
-from ..errors import (
-    ConfigError,
-    ConnectError,
-    ControlError,
-    LivelayerError,
-    PluginNotFoundError,
-    RefusedError,
-    TokenSourceError,
-    distribution_of,
-    without_tokens,
-)
+from .. import errors
 
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 REFUSED: Final = 4
-INTERRUPTED: Final = 130
 
 GRACE_SECONDS: Final = 10.0
 """How long a command may take to end after Ctrl-C."""
@@ -45,11 +34,11 @@ Main: TypeAlias = Callable[[], Coroutine[Any, Any, int | None]]
 def exit_code(error: Exception) -> int:
     """The exit code of an error."""
     match error:
-        case RefusedError():
+        case errors.RefusedError():
             return REFUSED
-        case ConnectError() | ControlError() | TokenSourceError():
+        case errors.ConnectError() | errors.ControlError() | errors.TokenSourceError():
             return UNREACHABLE
-        case ConfigError() | PluginNotFoundError():
+        case errors.ConfigError() | errors.PluginNotFoundError():
             return USAGE
         case _:
             return FAILED
@@ -60,9 +49,9 @@ def fail(error: Exception) -> NoReturn:
     text = " ".join(str(error).split())
     notes = " ".join(getattr(error, "__notes__", ()))
     module = (getattr(error, "name", None) or "").partition(".")[0]
-    if isinstance(error, ModuleNotFoundError) and (offer := distribution_of(module)):
+    if isinstance(error, ModuleNotFoundError) and (offer := errors.distribution_of(module)):
         text = f"this command needs {module!r}: pip install '{offer}'"
-    elif not isinstance(error, LivelayerError):
+    elif not isinstance(error, errors.LivelayerError):
         text = f"unexpected {type(error).__name__}: {text}"
         notes = "run 'livelayer --debug ...' for the traceback, and report it"
     complain(f"{text}; {notes}" if notes else text)
@@ -71,7 +60,7 @@ def fail(error: Exception) -> NoReturn:
 
 def complain(text: str) -> None:
     """Print one line on stderr; tokens in a foreign error's text are replaced."""
-    print(f"livelayer: {without_tokens(text)}", file=sys.stderr)
+    print(f"livelayer: {errors.without_tokens(text)}", file=sys.stderr)
 
 
 def hush_sdk() -> None:

@@ -47,7 +47,7 @@ def command(
     """
 
     async def main() -> int:
-        session_id = await find_session(session or _session_of(after))
+        session_id = await find_session(session or (after.partition(":")[0] if after else None))
         async with control.tail(session_id, after=after, types=tuple(events or ())) as lines:
             async for line in lines.raw():
                 # A full pipe may block the write; Ctrl-C still has to work.
@@ -56,10 +56,6 @@ def command(
         return OK
 
     run_async(main)
-
-
-def _session_of(cursor: str | None) -> str | None:
-    return cursor.partition(":")[0] if cursor else None
 
 
 def _print(line: bytes) -> bool:

@@ -1,7 +1,5 @@
 """The configuration file `livelayer.toml`: which agent, with whose token, on which surfaces."""
 
-from __future__ import annotations
-
 from .load import FILE_NAME, Config, load_config
 from .reading import convert, read_document
 from .registry import InstalledSurface, SurfaceFactory, installed_surfaces, load_surface

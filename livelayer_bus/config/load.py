@@ -16,31 +16,18 @@ from typing import Any, Final, cast
 import msgspec
 
 from ..errors import ConfigError, LivelayerError, MisuseError
-from ..messages.capabilities import check_capabilities
 from ..session.session import Session
 from ..surfaces.supervision import MountedSurface
 from ..surfaces.surface import Surface, SurfaceFunction
 from ..tokens import LiteralToken, LocalKeys, SessionEndpoint, TokenEndpoint, TokenSource
+from . import tables
 from .reading import convert, read_document, read_surface, read_tokens
 from .registry import load_surface
-from .tables import (
-    Environment,
-    Head,
-    LiteralTokens,
-    LocalKeyTokens,
-    SessionEndpointTokens,
-    SessionTable,
-    SurfaceTable,
-    Table,
-    TokenEndpointTokens,
-    TokenTable,
-    reveal,
-)
 
 FILE_NAME: Final = "livelayer.toml"
 
 
-class Config(Table, frozen=True):
+class Config(tables.Table, frozen=True):
     """A whole `livelayer.toml`, checked; secrets are still where the file says they are."""
 
     path: Path
@@ -48,12 +35,14 @@ class Config(Table, frozen=True):
     base_url: str | None = None
     control: bool = True
     """Whether `livelayer send` and `tail` can reach the session."""
-    tokens: TokenTable | None = None
-    surfaces: dict[str, SurfaceTable] = msgspec.field(default_factory=dict[str, SurfaceTable])
+    tokens: tables.TokenTable | None = None
+    surfaces: dict[str, tables.SurfaceTable] = msgspec.field(
+        default_factory=dict[str, tables.SurfaceTable]
+    )
     """By key, in the order of the file, which is the order of mounting."""
-    session: SessionTable = SessionTable()
+    session: tables.SessionTable = tables.SessionTable()
 
-    def token_source(self, environ: Environment = os.environ) -> TokenSource | None:
+    def token_source(self, environ: tables.Environment = os.environ) -> TokenSource | None:
         """The file's token source; None leaves it to `base_url`.
 
         Raises:
@@ -61,13 +50,12 @@ class Config(Table, frozen=True):
         """
         if self.tokens is None:
             return None
-        where = f"{self.path}: tokens"
         try:
             return _token_source(self.tokens, self.base_url, environ)
         except (LookupError, LivelayerError) as exc:
-            raise ConfigError(where, str(exc)) from exc
+            raise ConfigError(f"{self.path}: tokens", str(exc)) from exc
 
-    def build_session(self, environ: Environment = os.environ) -> Session:
+    def build_session(self, environ: tables.Environment = os.environ) -> Session:
         """A session of this file's agent, not yet entered.
 
         Raises:
@@ -82,7 +70,7 @@ class Config(Table, frozen=True):
             raise ConfigError(f"{self.path}: session", str(exc)) from exc
 
     def mount_surfaces(
-        self, session: Session, environ: Environment = os.environ
+        self, session: Session, environ: tables.Environment = os.environ
     ) -> tuple[MountedSurface, ...]:
         """Mount every surface of the file, in its order; all are loaded before the first is.
 
@@ -91,26 +79,21 @@ class Config(Table, frozen=True):
             PluginBrokenError: it cannot be loaded.
             ConfigError: its factory does not take the options.
         """
-        made = [
-            (key, table, self._make(key, table, environ)) for key, table in self.surfaces.items()
-        ]
+        made = {key: self._make(key, table, environ) for key, table in self.surfaces.items()}
         return tuple(
             session.mount(
-                surface,
-                key=key,
-                capabilities=check_capabilities(table.capabilities),
-                on_fault=table.on_fault,
+                made[key], key=key, capabilities=table.capabilities, on_fault=table.on_fault
             )
-            for key, table, surface in made
+            for key, table in self.surfaces.items()
         )
 
     def _make(
-        self, key: str, table: SurfaceTable, environ: Environment
+        self, key: str, table: tables.SurfaceTable, environ: tables.Environment
     ) -> Surface | SurfaceFunction:
         where = f"{self.path}: surfaces.{key}.options"
         factory = load_surface(table.plugin or key)
         try:
-            options = cast(dict[str, Any], reveal(table.options, environ))
+            options = cast(dict[str, Any], tables.reveal(table.options, environ))
         except LookupError as exc:
             raise ConfigError(where, str(exc)) from exc
         try:
@@ -133,7 +116,7 @@ def load_config(path: str | os.PathLike[str] = FILE_NAME) -> Config:
             names the file, the key and what to do.
     """
     path = Path(path)
-    head = convert(read_document(path), Head, str(path), "")
+    head = convert(read_document(path), tables.Head, str(path), "")
     if head.agent_id is msgspec.UNSET:
         raise ConfigError(f"{path}: agent_id", "is missing: add it")
     surfaces = {
@@ -147,24 +130,26 @@ def load_config(path: str | os.PathLike[str] = FILE_NAME) -> Config:
         control=head.control,
         tokens=read_tokens(head, str(path)),
         surfaces=surfaces,
-        session=convert(head.session, SessionTable, str(path), "session"),
+        session=convert(head.session, tables.SessionTable, str(path), "session"),
     )
 
 
-def _token_source(table: TokenTable, base_url: str | None, environ: Environment) -> TokenSource:
-    given = {name: reveal(getattr(table, name), environ) for name in table.__struct_fields__}
+def _token_source(
+    table: tables.TokenTable, base_url: str | None, environ: tables.Environment
+) -> TokenSource:
+    given = {name: tables.reveal(getattr(table, name), environ) for name in table.__struct_fields__}
     given = {name: value for name, value in given.items() if value is not None}
     arguments = cast(dict[str, Any], given)
     match table:
-        case LiteralTokens():
+        case tables.LiteralTokens():
             return LiteralToken(**arguments)
-        case SessionEndpointTokens(url=None):
+        case tables.SessionEndpointTokens(url=None):
             return SessionEndpoint.at(base_url or "", **arguments)
-        case SessionEndpointTokens():
+        case tables.SessionEndpointTokens():
             return SessionEndpoint(**arguments)
-        case TokenEndpointTokens():
+        case tables.TokenEndpointTokens():
             return TokenEndpoint(**arguments)
-        case LocalKeyTokens():
+        case tables.LocalKeyTokens():
             return LocalKeys(**arguments)
 
 

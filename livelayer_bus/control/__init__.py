@@ -4,8 +4,6 @@ Local and private: a Unix domain socket that only this user's processes can open
 says how that is enforced). One request a connection, JSON lines both ways.
 """
 
-from __future__ import annotations
-
 from .client import Tail, find_session, list_sessions, send_message, tail
 from .protocol import SessionStatus
 from .server import serve_control

@@ -13,20 +13,8 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from ..errors import BrokenError, ControlError, MisuseError
 from ..jsonl import Line, decode_line
-from .protocol import (
-    MAX_REPLY,
-    MAX_REQUEST,
-    Ok,
-    Problem,
-    Reply,
-    Request,
-    SendRequest,
-    SessionStatus,
-    StatusRequest,
-    TailRequest,
-    decode_reply,
-    encode,
-)
+from . import protocol
+from .protocol import SessionStatus
 from .socket_path import SUFFIX, runtime_dir, socket_path
 
 ANSWER_SECONDS: Final = 5.0
@@ -46,7 +34,7 @@ async def list_sessions() -> tuple[SessionStatus, ...]:
     found: list[SessionStatus] = []
     for path in await anyio.to_thread.run_sync(_sockets):
         with suppress(BrokenError):
-            reply = await _ask(path, StatusRequest(), ANSWER_SECONDS)
+            reply = await _ask(path, protocol.StatusRequest(), ANSWER_SECONDS)
             if isinstance(reply, SessionStatus):
                 found.append(reply)
     return tuple(found)
@@ -95,9 +83,9 @@ async def send_message(
         MisuseError: the message is malformed or too large, or the session is not in a room.
         BrokenError: the session could not send it; the message is the session's own.
     """
-    request = SendRequest(dict(message), timeout, require_agent)
+    request = protocol.SendRequest(dict(message), timeout, require_agent)
     reply = await _ask(await _path(session_id), request, timeout + ANSWER_SECONDS)
-    if not isinstance(reply, Ok):
+    if not isinstance(reply, protocol.Ok):
         raise ControlError(session_id, "did not confirm the request 'send'", retryable=False)
 
 
@@ -123,14 +111,14 @@ class Tail:
 
     async def _next(self) -> bytes:
         try:
-            line = await self._stream.receive_until(b"\n", MAX_REPLY)
+            line = await self._stream.receive_until(b"\n", protocol.MAX_REPLY)
         except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
             raise StopAsyncIteration from exc
         except anyio.DelimiterNotFound as exc:
             raise ControlError(self._where, "sent a line that is too long") from exc
         if line.startswith(b'{"reply":'):
-            reply = decode_reply(line)
-            if isinstance(reply, Problem):
+            reply = protocol.decode_reply(line)
+            if isinstance(reply, protocol.Problem):
                 raise reply.rebuild()
         return line + b"\n"
 
@@ -150,7 +138,7 @@ async def tail(
     """
     path = await _path(session_id)
     async with await _connect(path) as stream:
-        await _send(stream, path, TailRequest(after, types))
+        await _send(stream, path, protocol.TailRequest(after, types))
         yield Tail(str(path), BufferedByteReceiveStream(stream))
 
 
@@ -163,19 +151,21 @@ def _sockets() -> list[Path]:
     return sorted(directory.glob(f"*{SUFFIX}")) if directory.exists() else []
 
 
-async def _ask(path: Path, request: Request, seconds: float) -> Reply:
+async def _ask(path: Path, request: protocol.Request, seconds: float) -> protocol.Reply:
     try:
         with anyio.fail_after(seconds):
             async with await _connect(path) as stream:
                 await _send(stream, path, request)
-                line = await BufferedByteReceiveStream(stream).receive_until(b"\n", MAX_REPLY)
+                line = await BufferedByteReceiveStream(stream).receive_until(
+                    b"\n", protocol.MAX_REPLY
+                )
     except TimeoutError as exc:
         reason = f"no answer within {seconds:g} s; is its event loop blocked?"
         raise ControlError(str(path), reason) from exc
     except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
         raise ControlError(str(path), "the session ended before it answered") from exc
-    reply = decode_reply(line)
-    if isinstance(reply, Problem):
+    reply = protocol.decode_reply(line)
+    if isinstance(reply, protocol.Problem):
         raise reply.rebuild()
     return reply
 
@@ -193,10 +183,12 @@ async def _connect(path: Path) -> SocketStream:
         raise ControlError(str(path), f"cannot connect ({exc.strerror or exc})") from exc
 
 
-async def _send(stream: SocketStream, path: Path, request: Request) -> None:
-    line = encode(request)
-    if len(line) > MAX_REQUEST:
-        raise MisuseError(f"the request is {len(line)} bytes of JSON, the limit is {MAX_REQUEST}")
+async def _send(stream: SocketStream, path: Path, request: protocol.Request) -> None:
+    line = protocol.encode(request)
+    if len(line) > protocol.MAX_REQUEST:
+        raise MisuseError(
+            f"the request is {len(line)} bytes of JSON, the limit is {protocol.MAX_REQUEST}"
+        )
     try:
         await stream.send(line)
     except anyio.BrokenResourceError as exc:

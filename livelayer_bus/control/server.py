@@ -20,19 +20,8 @@ from ..errors import BusyError, ControlError, LivelayerError, MisuseError
 from ..events import AnyEvent, Event
 from ..jsonl import LineReader
 from ..tasks import TaskOwner
-from .protocol import (
-    MAX_REQUEST,
-    Ok,
-    Problem,
-    Reply,
-    Request,
-    SendRequest,
-    SessionStatus,
-    StatusRequest,
-    TailRequest,
-    decode_request,
-    encode,
-)
+from . import protocol
+from .protocol import SessionStatus
 from .socket_path import check_peer, socket_path
 
 logger = logging.getLogger(__name__)
@@ -132,24 +121,24 @@ class _Server:
             if len(self._clients) > MAX_CLIENTS:
                 raise BusyError("the control socket", f"{MAX_CLIENTS} clients are connected")
             match await _request(stream):
-                case TailRequest() as tail:
+                case protocol.TailRequest() as tail:
                     await self._tail(stream, tail)
                     return
-                case SendRequest() as send:
+                case protocol.SendRequest() as send:
                     reply = await self._send(send)
-                case StatusRequest():
+                case protocol.StatusRequest():
                     reply = self._status()
         except LivelayerError as error:
-            reply = Problem.of(error)
-        await stream.send(encode(reply))
+            reply = protocol.Problem.of(error)
+        await stream.send(protocol.encode(reply))
 
-    async def _send(self, request: SendRequest) -> Reply:
+    async def _send(self, request: protocol.SendRequest) -> protocol.Reply:
         if not 0 < request.timeout <= MAX_SEND_SECONDS:
             raise MisuseError(f"timeout is more than 0 and at most {MAX_SEND_SECONDS:g} seconds")
         await self._session.send_data(
             request.message, timeout=request.timeout, require_agent=request.require_agent
         )
-        return Ok()
+        return protocol.Ok()
 
     def _status(self) -> SessionStatus:
         state = self._session.state
@@ -165,7 +154,7 @@ class _Server:
             tails=self._tails,
         )
 
-    async def _tail(self, stream: SocketStream, request: TailRequest) -> None:
+    async def _tail(self, stream: SocketStream, request: protocol.TailRequest) -> None:
         types = tuple(_event_type(name) for name in request.types)
         with LineReader(self._session, after=request.after, types=types) as reader:
             self._tails += 1
@@ -183,18 +172,18 @@ def _socket(stream: SocketStream) -> socket.socket:
     return stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - no Django here
 
 
-async def _request(stream: SocketStream) -> Request:
+async def _request(stream: SocketStream) -> protocol.Request:
     buffered = BufferedByteReceiveStream(stream)
     try:
         with anyio.fail_after(REQUEST_SECONDS):
-            line = await buffered.receive_until(b"\n", MAX_REQUEST)
+            line = await buffered.receive_until(b"\n", protocol.MAX_REQUEST)
     except anyio.DelimiterNotFound as exc:
-        raise MisuseError(f"the request is longer than {MAX_REQUEST} bytes") from exc
+        raise MisuseError(f"the request is longer than {protocol.MAX_REQUEST} bytes") from exc
     except anyio.IncompleteRead as exc:
         raise anyio.EndOfStream from exc
     except TimeoutError as exc:
         raise MisuseError(f"no request within {REQUEST_SECONDS:g} seconds") from exc
-    return decode_request(line)
+    return protocol.decode_request(line)
 
 
 async def _cancel_when_gone(stream: SocketStream, scope: anyio.CancelScope) -> None:

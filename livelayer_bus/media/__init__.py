@@ -6,24 +6,14 @@ from .statistics import ChannelStatistics, ReaderStatistics, Reading, Timing, Ti
 from .video import VideoChannel, VideoSubscription, VideoWriter
 
 __all__ = [
-    "VideoFrame",
-    "AudioFrame",
-    "FrameData",
-    "FrameMetadata",
-    "PixelFormat",
-    "Pixels",
-    "VideoChannel",
-    "AudioChannel",
-    "VideoSubscription",
-    "AudioSubscription",
-    "VideoWriter",
+    # Frames
+    "VideoFrame", "AudioFrame", "FrameData", "FrameMetadata", "PixelFormat", "Pixels",
+    # Channels
+    "VideoChannel", "AudioChannel", "VideoSubscription", "AudioSubscription", "VideoWriter",
     "AudioWriter",
-    "ReaderStatistics",
-    "Reading",
-    "ChannelStatistics",
-    "Timing",
-    "TimingWindow",
-]
+    # Statistics
+    "ReaderStatistics", "Reading", "ChannelStatistics", "Timing", "TimingWindow",
+]  # fmt: skip
 
 for _name in __all__:
     _public = globals()[_name]

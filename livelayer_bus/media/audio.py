@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import final
 
 import numpy as np
 
+from ..clock import now_ns
 from ..errors import MisuseError
-from .buffer import ANY_TIME, ChannelBuffer
+from .buffer import ChannelBuffer
 from .channel import Channel, Subscription, Writer
 from .frames import AudioFrame
 
@@ -92,10 +92,6 @@ class AudioSubscription(Subscription[AudioFrame]):
         buffer = self._buffer
         return buffer.ring[self._cursor - buffer.sequence]
 
-    @property
-    def _since_ns(self) -> int:
-        return ANY_TIME
-
 
 @final
 class AudioChannel(Channel[AudioFrame]):
@@ -156,16 +152,12 @@ class AudioChannel(Channel[AudioFrame]):
         """
         return AudioSubscription(self._buffer, max_delay_ms, self._label)
 
-    def with_label(self, label: str) -> AudioChannel:
-        """The same channel; readers that subscribe through it are named `label` in statistics."""
-        return AudioChannel(self._buffer, label)
-
 
 @final
 class AudioWriter(Writer[AudioFrame]):
     """Creates an `AudioChannel` and feeds it; the channel alone goes to surfaces."""
 
-    def __init__(self, *, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, *, now_ns: Callable[[], int] = now_ns) -> None:
         buffer = AudioBuffer("the audio channel", now_ns)
         super().__init__(buffer)
         self.channel = AudioChannel(buffer)

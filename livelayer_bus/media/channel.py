@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from types import TracebackType
 from typing import Generic, Self
 
 from ..bus.loop_guard import Slot
 from ..errors import BusyError, ClosedError
-from .buffer import NO_TIME, ChannelBuffer, DemandCallback, FrameT, PeekCallback, wake
+from .buffer import ANY_TIME, NO_TIME, ChannelBuffer, DemandCallback, FrameT, PeekCallback, wake
 from .statistics import ChannelStatistics, ReaderStatistics, Reading, Timing, TimingWindow
 
 
@@ -80,6 +79,10 @@ class Channel(Generic[FrameT]):
         """What every existing subscription has measured; readable in any thread."""
         readers = [reference() for reference in tuple(self._buffer.known.values())]
         return tuple(reader.reading() for reader in readers if reader is not None)
+
+    def with_label(self, label: str) -> Self:
+        """The same channel; readers that subscribe through it are named `label` in statistics."""
+        return type(self)(self._buffer, label)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "available" if self.available else "waiting"
@@ -166,6 +169,7 @@ class Subscription(ABC, Generic[FrameT]):
     """
 
     _token: int | None = None  # set while attached; the finalizer needs it at any stage
+    _since_ns = ANY_TIME  # the earliest `received_ns` of a frame that this reader wants
 
     def __init__(self, buffer: ChannelBuffer[FrameT], span_ns: int, label: str | None) -> None:
         self._buffer = buffer
@@ -196,11 +200,6 @@ class Subscription(ABC, Generic[FrameT]):
     @abstractmethod
     def _take(self) -> FrameT:
         """The frame after the cursor, which is there."""
-
-    @property
-    @abstractmethod
-    def _since_ns(self) -> int:
-        """The earliest `received_ns` of a frame this reader wants."""
 
     # Iterating -------------------------------------------------------------------------------
 
@@ -259,12 +258,7 @@ class Subscription(ABC, Generic[FrameT]):
             self._attach()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _attach(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, final
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from livekit import rtc
 
+from ..clock import now_ns
 from ..errors import BrokenError, ForkedError, MisuseError
 
 PixelFormat: TypeAlias = Literal["i420", "rgb24", "bgra", "gray"]
@@ -47,8 +47,8 @@ class VideoFrame:
 
     `planes` are read-only views of Y, U and V (`format` is "i420"), `strides` their bytes a row.
     `rotation` is how many degrees clockwise a viewer has to turn the picture; neither `planes`
-    nor `to_ndarray` apply it. `received_ns` is when this process got the picture, on
-    `time.monotonic_ns`. `presentation_us` is the SDK's render time, which may lie in the future.
+    nor `to_ndarray` apply it. `received_ns` is when this process got the picture
+    (`livelayer_bus.clock.now_ns`), `presentation_us` the SDK's render time, maybe in the future.
     """
 
     width: int
@@ -84,7 +84,7 @@ class VideoFrame:
             width: columns of pixels.
             height: rows of pixels.
             rotation: degrees clockwise: 0, 90, 180 or 270.
-            received_ns: on `time.monotonic_ns`; now, if None.
+            received_ns: on `livelayer_bus.clock.now_ns`; now, if None.
             presentation_us: the SDK's render time in microseconds.
             metadata: what the sender wrote beside the picture.
 
@@ -104,7 +104,7 @@ class VideoFrame:
         put(self, "planes", (owned[:luma], owned[luma : luma + chroma], owned[luma + chroma :]))
         put(self, "strides", (width, (width + 1) // 2, (width + 1) // 2))
         put(self, "rotation", rotation)
-        put(self, "received_ns", time.monotonic_ns() if received_ns is None else received_ns)
+        put(self, "received_ns", now_ns() if received_ns is None else received_ns)
         put(self, "presentation_us", presentation_us)
         put(self, "metadata", metadata)
         put(self, "_data", owned)
@@ -165,7 +165,7 @@ class AudioFrame:
     """One stretch of audio: never changes, and outlives its session, room and loop.
 
     `data` is a read-only view of int16 samples (format "h"), channels interleaved; `sample_rate`
-    in Hz. `received_ns` is when this process got it, on `time.monotonic_ns`.
+    in Hz. `received_ns` is when this process got it, on `livelayer_bus.clock.now_ns`.
     """
 
     data: memoryview = field(repr=False)
@@ -191,7 +191,7 @@ class AudioFrame:
             sample_rate: samples a second and channel.
             num_channels: 1 is mono, 2 stereo.
             samples_per_channel: how many samples each channel has, at least 1.
-            received_ns: on `time.monotonic_ns`; now, if None.
+            received_ns: on `livelayer_bus.clock.now_ns`; now, if None.
 
         Raises:
             MisuseError: a number is below 1, or `data` does not have the length that they give.
@@ -208,7 +208,7 @@ class AudioFrame:
         put(self, "sample_rate", sample_rate)
         put(self, "num_channels", num_channels)
         put(self, "samples_per_channel", samples_per_channel)
-        put(self, "received_ns", time.monotonic_ns() if received_ns is None else received_ns)
+        put(self, "received_ns", now_ns() if received_ns is None else received_ns)
 
     @property
     def nbytes(self) -> int:

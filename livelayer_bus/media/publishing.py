@@ -26,13 +26,11 @@ class PublishedTrack(Protocol[F_contra]):
 
     async def push(self, frame: F_contra) -> None:
         """Return when the frame is taken; waits while the track's bounded buffer is full."""
-        ...
 
     def set_muted(self, muted: bool) -> None: ...
 
     async def aclose(self) -> None:
         """Unpublish."""
-        ...
 
 
 RELEASE_TIMEOUT = 2.0  # seconds that unpublishing the track may take when a lease ends
@@ -54,7 +52,6 @@ class CurrentRoom(Protocol):
     @property
     def port(self) -> TrackOpener | None:
         """The room that the session is in; None outside of a room."""
-        ...
 
 
 class MediaSource(Protocol[F]):
@@ -63,7 +60,6 @@ class MediaSource(Protocol[F]):
     @property
     def owner(self) -> str | None:
         """Who holds the lease; None when it is free."""
-        ...
 
     @property
     def muted(self) -> bool: ...
@@ -100,14 +96,10 @@ class Lease(Generic[F]):
 
     def __init__(self, owner: str, publisher: Publisher[F]) -> None:
         self._publisher: Publisher[F] = publisher
-        self._owner = owner
+        self.owner: Final = owner
         self._muted = False
         self._pushed = 0
         self._dropped = 0
-
-    @property
-    def owner(self) -> str:
-        return self._owner
 
     @property
     def muted(self) -> bool:
@@ -251,7 +243,9 @@ class Publisher(Generic[F]):
         self._changed(lease.owner, lease.muted)
 
     async def _open(self, lease: Lease[F], frame: F) -> PublishedTrack[F]:
-        form = _format_of(frame)
+        form: tuple[int, int] | None = None  # pictures may change their size
+        if isinstance(frame, AudioFrame):
+            form = frame.sample_rate, frame.num_channels
         async with self._opening:
             if self._format not in (None, form):
                 raise MisuseError(
@@ -298,8 +292,3 @@ class Publisher(Generic[F]):
 
 def _busy(name: SourceName, owner: str) -> SourceBusyError:
     return MicrophoneBusyError(owner) if name == "microphone" else SourceBusyError(name, owner)
-
-
-def _format_of(frame: AudioFrame | VideoFrame) -> tuple[int, int] | None:
-    # An audio track is opened for one format; pictures may change their size.
-    return (frame.sample_rate, frame.num_channels) if isinstance(frame, AudioFrame) else None

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from typing import final
 
+from ..clock import now_ns
 from ..errors import MisuseError
-from .buffer import ANY_TIME, ChannelBuffer
+from .buffer import ChannelBuffer
 from .channel import Channel, Subscription, Writer
 from .frames import NS_PER_SECOND, VideoFrame
 
@@ -51,7 +52,6 @@ class VideoSubscription(Subscription[VideoFrame]):
             raise MisuseError(f"max_fps={max_fps} must be more than 0 frames a second, or None")
         super().__init__(buffer, 0, label)
         self._interval_ns = 0 if max_fps is None else round(NS_PER_SECOND / max_fps)
-        self._due_ns = ANY_TIME
 
     def _start(self) -> int:
         buffer = self._buffer
@@ -63,7 +63,7 @@ class VideoSubscription(Subscription[VideoFrame]):
         pending = self._buffer.sequence - self._cursor
         newest = self._buffer.newest
         # Due times compare with received_ns, so a frame that is not due never becomes due.
-        if not pending or newest is None or newest.received_ns < self._due_ns:
+        if not pending or newest is None or newest.received_ns < self._since_ns:
             return pending, 0
         return pending - 1, 1
 
@@ -74,14 +74,10 @@ class VideoSubscription(Subscription[VideoFrame]):
         if self._interval_ns:
             # Steps of a fixed grid keep the average rate when frames jitter around it; a reader
             # that fell behind starts a new grid instead of catching up.
-            behind_ns = frame.received_ns - self._due_ns
-            start_ns = self._due_ns if behind_ns < self._interval_ns else frame.received_ns
-            self._due_ns = start_ns + self._interval_ns
+            behind_ns = frame.received_ns - self._since_ns
+            start_ns = self._since_ns if behind_ns < self._interval_ns else frame.received_ns
+            self._since_ns = start_ns + self._interval_ns
         return frame
-
-    @property
-    def _since_ns(self) -> int:
-        return self._due_ns
 
 
 @final
@@ -119,16 +115,12 @@ class VideoChannel(Channel[VideoFrame]):
         """
         return VideoSubscription(self._buffer, max_fps, self._label)
 
-    def with_label(self, label: str) -> VideoChannel:
-        """The same channel; readers that subscribe through it are named `label` in statistics."""
-        return VideoChannel(self._buffer, label)
-
 
 @final
 class VideoWriter(Writer[VideoFrame]):
     """Creates a `VideoChannel` and feeds it; the channel alone goes to surfaces."""
 
-    def __init__(self, *, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, *, now_ns: Callable[[], int] = now_ns) -> None:
         buffer = VideoBuffer("the video channel", now_ns)
         super().__init__(buffer)
         self.channel = VideoChannel(buffer)

@@ -1,7 +1,5 @@
 """What travels on the data channel: typed messages in both directions, their codec, raw ones."""
 
-from __future__ import annotations
-
 from .base import Command, CommandTool, FromAgent, RawMessage, ToAgent, WireMessage
 from .capabilities import ALL, Capability, check_capabilities
 from .codec import (

@@ -70,10 +70,6 @@ class AgentWatch:
             return self._room.local_participant
         return self._room.remote_participants.get(identity)
 
-    def speaks_for_agent(self, participant: rtc.Participant | None) -> bool:
-        """Whether `participant` is an agent, or publishes on an agent's behalf."""
-        return self._principal(participant) is not None
-
     def speaks_for_this_agent(self, participant: rtc.Participant | None) -> bool:
         """Whether `participant` is the session's agent, or publishes on its behalf."""
         principal = self._principal(participant)
@@ -105,21 +101,19 @@ class AgentWatch:
         Only an agent's stream can name another participant's track. None while neither is known: a
         server may announce a participant after its first words.
         """
-        speaker = self.find(sender)
-        is_person = self._departed.get(sender) == "user"
-        if speaker is not None:
-            is_person = not self.speaks_for_agent(speaker)
-        if track_sid and not is_person:
-            speaker = self._publisher(track_sid) or speaker
-        if speaker is None:
-            return self._departed.get(sender)
-        return "agent" if self.speaks_for_agent(speaker) else "user"
+        role = self._role_of(self.find(sender)) or self._departed.get(sender)
+        if track_sid and role != "user":
+            role = self._role_of(self._publisher(track_sid)) or role
+        return role
+
+    def _role_of(self, participant: rtc.Participant | None) -> Role | None:
+        if participant is None:
+            return None
+        return "user" if self._principal(participant) is None else "agent"
 
     def left(self, participant: rtc.RemoteParticipant) -> None:
         """Remember the role of a participant that left: its last words may arrive later."""
-        self._departed[participant.identity] = (
-            "agent" if self.speaks_for_agent(participant) else "user"
-        )
+        self._departed[participant.identity] = self._role_of(participant) or "user"
         if len(self._departed) > MAX_DEPARTED:
             del self._departed[next(iter(self._departed))]
 

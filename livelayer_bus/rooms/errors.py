@@ -9,8 +9,11 @@ from typing import Final, final
 from livekit import rtc
 
 from ..errors import BrokenError, ConnectError, RoomRefusedError, without_tokens
+from ..tasks import log_fault
 from ..tokens.addresses import is_local, proxy_variables, shown
 from .port import RoomLost
+
+logger = logging.getLogger(__name__)
 
 _STATUS = re.compile(r"client error: (?P<status>\d{3})[^-]*-?\s*(?P<text>.*)", re.DOTALL)
 _REFUSALS = frozenset({"401", "403"})
@@ -56,6 +59,11 @@ def join_error(url: str, token: str, problem: str) -> ConnectError | RoomRefused
     if names:
         reason += f" (through the proxy of {names}: the SDK does not look at NO_PROXY)"
     return ConnectError(shown(url), reason, retryable=_BAD_URL not in reason)
+
+
+def report(what: str, error: Exception) -> None:
+    """Log that code of ours failed inside the SDK; never with the event's payload."""
+    log_fault(logger, what, error)
 
 
 def broken(what: str, problem: Exception) -> BrokenError:

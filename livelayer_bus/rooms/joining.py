@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Final, final
 
 from livekit import rtc
@@ -10,8 +11,7 @@ from livekit import rtc
 from ..errors import ConnectError, without_tokens
 from ..tasks import RootTask
 from ..tokens.addresses import shown
-from .errors import join_error
-from .listeners import report
+from .errors import join_error, report
 from .sdk_private import prepare_sdk, run_to_end
 
 JOIN_SECONDS: Final = 15.0  # for a join as a whole; the SDK alone would try for over 30 s
@@ -28,7 +28,6 @@ class Joining:
         self._url = url
         self._token = token
         self._given_up = False
-        self._error: Exception | None = None
         self._task: RootTask | None = None
 
     async def run(self) -> None:
@@ -43,15 +42,15 @@ class Joining:
         joined = False
         try:
             ended = await task.wait(JOIN_SECONDS)
-            joined = ended and self._error is None
+            joined = ended and task.error is None
         finally:
             if not joined:
                 self._give_up(task)
         if not ended:
             raise ConnectError(shown(self._url), f"no answer within {JOIN_SECONDS:g} s")
-        if self._error is not None:
+        if task.error is not None:
             # A copy: the SDK quotes the token in its text, which a traceback would print.
-            foreign = rtc.ConnectError(without_tokens(str(self._error), self._token))
+            foreign = rtc.ConnectError(without_tokens(str(task.error), self._token))
             raise join_error(self._url, self._token, str(foreign)) from foreign
 
     async def settled(self, seconds: float) -> bool:
@@ -60,27 +59,19 @@ class Joining:
 
     def _give_up(self, task: RootTask) -> None:
         self._given_up = True
-        if task.ended and self._error is None:
+        if task.ended and task.error is None:
             self._task = leaving(self._room)
 
     async def _join(self) -> None:
         options = rtc.RoomOptions(connect_timeout=SIGNAL_SECONDS, single_peer_connection=False)
-        try:
-            await self._room.connect(self._url, self._token, options)
-        except Exception as error:  # noqa: BLE001 - run() raises it, without its secrets
-            self._error = error
-        else:
-            if self._given_up:
-                await _leave(self._room)
+        await self._room.connect(self._url, self._token, options)
+        if self._given_up:
+            await _leave(self._room)
 
 
 def leaving(room: rtc.Room) -> RootTask:
     """Start to leave `room`; the task ends within `LEAVE_SECONDS` and never raises."""
-
-    async def leave() -> None:
-        await _leave(room)
-
-    return run_to_end(leave, "leaving a room")
+    return run_to_end(partial(_leave, room), "leaving a room")
 
 
 async def _leave(room: rtc.Room) -> None:

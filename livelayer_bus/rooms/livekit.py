@@ -39,10 +39,12 @@ class RoomStatistics(msgspec.Struct, frozen=True):
 class _SdkRoom(ABC):
     """What an own room and a borrowed one have in common: all but joining and leaving."""
 
-    _transcripts = True
-
-    def __init__(self, pausing: Pausing) -> None:
+    def __init__(
+        self, pausing: Pausing, borrowed: rtc.Room | None = None, transcripts: bool = True
+    ) -> None:
         self._pausing = pausing
+        self._borrowed = borrowed
+        self._transcripts = transcripts
         self._room: rtc.Room | None = None
         self._room_name: str | None = None
         self._sink: RoomSink | None = None
@@ -88,7 +90,7 @@ class _SdkRoom(ABC):
         if self._used:
             raise MisuseError("a room is connected once: create another one")
         self._used = True
-        room = self._take()
+        room = self._borrowed or rtc.Room()
         room_events = RoomEvents(room, sink, media, self._tasks, self._pausing)
         joined = False
         try:
@@ -176,16 +178,12 @@ class _SdkRoom(ABC):
             await departure.wait(LEAVE_SECONDS)
 
     @abstractmethod
-    def _take(self) -> rtc.Room:
-        """The SDK's room to work with."""
-
-    @abstractmethod
     async def _join(self, room: rtc.Room, access: RoomAccess) -> None:
         """Return when `room` is connected."""
 
-    @abstractmethod
     def _leave(self, room: rtc.Room | None) -> RootTask | None:
         """Start to leave what was joined; the task that does it, if there is something to do."""
+        return leaving(room) if room is not None and self._borrowed is None else None
 
     def _is_closed(self) -> bool:
         # Asked after each await: `aclose` may have run meanwhile.
@@ -197,13 +195,12 @@ class _SdkRoom(ABC):
         return self._room
 
     def _on_disconnected(self, reason: int) -> None:
-        self._loss = self._judge(room_loss(reason))
+        self._loss = room_loss(reason)
+        if self._borrowed is not None:
+            self._loss = msgspec.structs.replace(self._loss, rejoin=False)
         if self._room_events is not None and self._sink is not None:
             self._room_events.end_media()
             self._sink.report(self._loss)
-
-    def _judge(self, loss: RoomLost) -> RoomLost:
-        return loss
 
 
 @final
@@ -229,15 +226,9 @@ class LiveKitRoom(_SdkRoom):
         if self._joining is not None:
             await self._joining.settled(LEAVE_SECONDS)
 
-    def _take(self) -> rtc.Room:
-        return rtc.Room()
-
     async def _join(self, room: rtc.Room, access: RoomAccess) -> None:
         self._joining = Joining(room, access.url, access.token)
         await self._joining.run()
-
-    def _leave(self, room: rtc.Room | None) -> RootTask | None:
-        return leaving(room) if room is not None else None
 
 
 @final
@@ -260,21 +251,11 @@ class BorrowedRoom(_SdkRoom):
             clock: what the time without readers is measured on; for tests.
         """
         # Others may read the same track: it is never paused at the server.
-        super().__init__(Pausing(PAUSE_AFTER, clock or SystemClock(), at_server=False))
-        self._borrowed: rtc.Room = room
-        self._transcripts = transcripts
-
-    def _take(self) -> rtc.Room:
-        return self._borrowed
+        pausing = Pausing(PAUSE_AFTER, clock or SystemClock(), at_server=False)
+        super().__init__(pausing, room, transcripts)
 
     async def _join(self, room: rtc.Room, access: RoomAccess) -> None:
         if not room.isconnected():
             raise ConnectError(
                 shown(access.url), "the borrowed room is not connected", retryable=False
             )
-
-    def _leave(self, room: rtc.Room | None) -> RootTask | None:
-        return None
-
-    def _judge(self, loss: RoomLost) -> RoomLost:
-        return msgspec.structs.replace(loss, rejoin=False)

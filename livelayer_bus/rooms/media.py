@@ -74,13 +74,13 @@ class AgentMedia:
 
     def _follow(self, kind: TrackKind) -> None:
         chosen = self._choose(kind)
-        track = chosen[1].track if chosen else None
         reader = self._readers.get(kind)
-        if reader is not None and reader.track is not track:
+        if reader is not None:
+            if chosen is not None and reader.track is chosen.track:
+                return
             self._stop(kind)
-            reader = None
-        if reader is None and chosen is not None and track is not None:
-            self._read(kind, chosen[0], chosen[1], track)
+        if chosen is not None:
+            self._read(kind, chosen)
 
     def _stop(self, kind: TrackKind) -> None:
         reader = self._readers.pop(kind)
@@ -88,38 +88,29 @@ class AgentMedia:
         self._stopping = [one for one in self._stopping if not one.ended]
         self._stopping.append(reader)
 
-    def _read(
-        self,
-        kind: TrackKind,
-        owner: rtc.RemoteParticipant,
-        publication: rtc.RemoteTrackPublication,
-        track: rtc.RemoteTrack,
-    ) -> None:
-        ref = TrackRef(track, publication, owner.identity, self._sink)
+    def _read(self, kind: TrackKind, ref: TrackRef) -> None:
+        tasks, pausing = self._tasks, self._pausing
+        reader: VideoTrackReader | AudioTrackReader
         if kind == "video":
-            reader: VideoTrackReader | AudioTrackReader = VideoTrackReader(
-                ref, self._writers.video, self._tasks, self._pausing
-            )
+            reader = VideoTrackReader(ref, self._writers.video, tasks, pausing)
         else:
-            reader = AudioTrackReader(ref, self._writers.audio, self._tasks, self._pausing)
+            reader = AudioTrackReader(ref, self._writers.audio, tasks, pausing)
         self._readers[kind] = reader
         reader.start()
 
-    def _choose(
-        self, kind: TrackKind
-    ) -> tuple[rtc.RemoteParticipant, rtc.RemoteTrackPublication] | None:
+    def _choose(self, kind: TrackKind) -> TrackRef | None:
         wanted = rtc.TrackKind.KIND_VIDEO if kind == "video" else rtc.TrackKind.KIND_AUDIO
         ranked = _SOURCES[kind]
         for participant in self._speakers():
             tracks = [
-                publication
+                TrackRef(publication.track, publication, participant.identity, self._sink)
                 for publication in participant.track_publications.values()
                 if publication.kind == wanted
                 and publication.track is not None
                 and publication.source in ranked
             ]
             if tracks:
-                return participant, min(tracks, key=lambda one: ranked.index(one.source))
+                return min(tracks, key=lambda one: ranked.index(one.publication.source))
         return None
 
     def _speakers(self) -> list[rtc.RemoteParticipant]:

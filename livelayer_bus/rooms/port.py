@@ -115,7 +115,6 @@ class RoomSink(Protocol):
         Called in the session's own loop, only between the start of `RoomPort.connect` and the end
         of `RoomPort.aclose`; later calls are ignored.
         """
-        ...
 
 
 # Where an adapter puts the agent's frames ---------------------------------------------------
@@ -151,7 +150,6 @@ class RoomPort(Protocol):
     @property
     def native(self) -> object | None:
         """The SDK's room object while connected, for what this package does not wrap."""
-        ...
 
     @property
     def room_name(self) -> str | None: ...
@@ -163,7 +161,6 @@ class RoomPort(Protocol):
             RoomRefusedError: the server turned the token down.
             ConnectError: the server could not be reached, or did not answer.
         """
-        ...
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
         """Return when the transport took the packet (reliable, in order).
@@ -171,11 +168,9 @@ class RoomPort(Protocol):
         Raises:
             BrokenError: the transport did not take it.
         """
-        ...
 
     async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
         """Send `text` as a LiveKit text stream."""
-        ...
 
     async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
         """Publish a track of ours that takes frames like `frame`, which is not pushed.
@@ -187,7 +182,6 @@ class RoomPort(Protocol):
 
     async def aclose(self) -> None:
         """Leave the room, unless it was borrowed; bounded in time by the caller."""
-        ...
 
 
 RoomFactory: TypeAlias = Callable[[], RoomPort]

@@ -12,8 +12,7 @@ from ..errors import BrokenError, ClosedError, MisuseError
 from ..media import AudioFrame, FrameMetadata, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
-from .errors import broken
-from .listeners import report
+from .errors import broken, report
 
 QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
 MAX_FPS: Final = 60  # pictures a second; `push` waits so that no burst reaches the encoder
@@ -35,10 +34,12 @@ class LiveKitTrack(ABC, Generic[F]):
         name: str,
         source: rtc.AudioSource | rtc.VideoSource,
         track: rtc.LocalAudioTrack | rtc.LocalVideoTrack,
+        options: rtc.TrackPublishOptions,
     ) -> None:
         self.name = name
         self._sdk_source = source
         self._track = track
+        self._options = options
         self._room: rtc.Room | None = None
         self._publication: rtc.LocalTrackPublication | None = None
         self._closed = False
@@ -48,8 +49,9 @@ class LiveKitTrack(ABC, Generic[F]):
         """Return when the frame is taken."""
 
     @property
-    @abstractmethod
-    def _options(self) -> rtc.TrackPublishOptions: ...
+    def published(self) -> bool:
+        """Whether the room took the track, ever."""
+        return self._publication is not None
 
     async def publish(self, room: rtc.Room) -> None:
         """Have the room take the track; the SDK's own errors come out."""
@@ -98,11 +100,8 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
     def __init__(self, sample_rate: int, num_channels: int) -> None:
         self._source = rtc.AudioSource(sample_rate, num_channels, queue_size_ms=QUEUE_MS)
         track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
-        super().__init__("microphone", self._source, track)
-
-    @property
-    def _options(self) -> rtc.TrackPublishOptions:
-        return rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        super().__init__("microphone", self._source, track, options)
 
     async def push(self, frame: AudioFrame) -> None:
         """Return when the frame is taken; waits while 200 ms of sound are waiting to be sent.
@@ -133,21 +132,17 @@ class LiveKitVideoTrack(LiveKitTrack[VideoFrame]):
     """One published video track, until it is closed."""
 
     def __init__(self, source: SourceName, width: int, height: int, stamped: bool) -> None:
-        self._what = source
         self._stamped = stamped
-        self._source = rtc.VideoSource(width, height, is_screencast=source == "screen")
+        is_screen, kinds = source == "screen", rtc.TrackSource
+        self._source = rtc.VideoSource(width, height, is_screencast=is_screen)
         track = rtc.LocalVideoTrack.create_video_track(source, self._source)
-        super().__init__(source, self._source, track)
-        self._due = 0.0  # on the loop's clock: when the next picture may go out
-
-    @property
-    def _options(self) -> rtc.TrackPublishOptions:
-        kinds = rtc.TrackSource
-        return rtc.TrackPublishOptions(
-            source=kinds.SOURCE_SCREENSHARE if self._what == "screen" else kinds.SOURCE_CAMERA,
-            simulcast=self._what == "camera",
-            frame_metadata_features=_FEATURES if self._stamped else (),
+        options = rtc.TrackPublishOptions(
+            source=kinds.SOURCE_SCREENSHARE if is_screen else kinds.SOURCE_CAMERA,
+            simulcast=not is_screen,
+            frame_metadata_features=_FEATURES if stamped else (),
         )
+        super().__init__(source, self._source, track, options)
+        self._due = 0.0  # on the loop's clock: when the next picture may go out
 
     async def push(self, frame: VideoFrame) -> None:
         """Return when the encoder has the picture; at most 60 a second go out, the rest waits.
@@ -179,36 +174,8 @@ class LiveKitVideoTrack(LiveKitTrack[VideoFrame]):
 
 
 def _sdk_metadata(metadata: FrameMetadata) -> rtc.FrameMetadata:
-    return rtc.FrameMetadata(
-        user_timestamp=metadata.capture_us,
-        frame_id=metadata.frame_id,
-        user_data=metadata.user_data,
-    )
-
-
-@final
-class _Publishing:
-    """One attempt to publish, which undoes itself if it was given up."""
-
-    def __init__(self, room: rtc.Room, track: LiveKitMicrophone | LiveKitVideoTrack) -> None:
-        self._room = room
-        self._track = track
-        self.given_up = False
-        self.published = False
-        self.error: Exception | None = None
-
-    async def run(self) -> None:
-        try:
-            await self._track.publish(self._room)
-        except BaseException as error:
-            await self._track.aclose()
-            if not isinstance(error, Exception):
-                raise
-            self.error = error
-            return
-        self.published = True
-        if self.given_up:
-            await self._track.aclose()
+    stamp, frame_id, user_data = metadata.capture_us, metadata.frame_id, metadata.user_data
+    return rtc.FrameMetadata(user_timestamp=stamp, frame_id=frame_id, user_data=user_data)
 
 
 @final
@@ -254,19 +221,29 @@ class Publications:
         await self._tasks.aclose(CLOSE_SECONDS)
 
     async def _publish(self, room: rtc.Room, track: LiveKitMicrophone | LiveKitVideoTrack) -> None:
-        attempt = _Publishing(room, track)
-        task = self._tasks.start(attempt.run, f"publishing the {track.name}")
+        given_up = False
+
+        async def publish() -> None:
+            try:
+                await track.publish(room)
+            except BaseException:
+                await track.aclose()
+                raise
+            if given_up:
+                await track.aclose()
+
+        attempt = self._tasks.start(publish, f"publishing the {track.name}")
         self._attempts = [one for one in self._attempts if not one.ended]
-        self._attempts.append(task)
+        self._attempts.append(attempt)
         try:
-            await task.wait()
+            await attempt.wait()
         except BaseException:
-            attempt.given_up = True
-            if attempt.published:
+            given_up = True
+            if track.published:
                 self._tasks.start(track.aclose, f"unpublishing the {track.name}")
             raise
         if attempt.error is not None:
             problem = broken(f"the room did not take the {track.name}", attempt.error)
             raise problem from attempt.error
-        if self._closed or not attempt.published:
+        if self._closed or not track.published:
             raise ClosedError("the room")

@@ -7,16 +7,49 @@ from collections.abc import Callable
 from typing import Final, final
 
 from livekit import rtc
+from livekit.rtc.room import EventTypes
 
 from ..tasks import TaskOwner
 from .agent import AgentWatch
-from .listeners import Listeners
+from .errors import report
 from .media import AgentMedia
 from .port import ConnectionInterrupted, ConnectionRestored, MediaWriters, PacketReceived, RoomSink
 from .track_readers import Pausing
 from .transcription import Transcriptions
 
 SILENCE_SECONDS: Final = 0.5  # from the state "disconnected" to its reason, if there is one
+
+
+@final
+class _Listeners:
+    """Handlers on one room that never let an exception into the SDK, and come off together."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self._room = room
+        self._attached: list[tuple[EventTypes, Callable[..., None]]] = []
+        self._closed = False
+
+    def add(self, event: EventTypes, handler: Callable[..., None]) -> None:
+        """Call `handler` with the event's arguments until `close()`."""
+
+        def shielded(*args: object) -> None:
+            # The emitter walks a copy: one that was just taken off may still be called.
+            if self._closed:
+                return
+            try:
+                handler(*args)
+            except Exception as error:  # noqa: BLE001 - the SDK would log it with the payload
+                report(f"the handler for {event}", error)
+
+        self._room.on(event, shielded)
+        self._attached.append((event, shielded))
+
+    def close(self) -> None:
+        """Take every handler off."""
+        self._closed = True
+        for event, handler in self._attached:
+            self._room.off(event, handler)
+        self._attached.clear()
 
 
 @final
@@ -34,7 +67,7 @@ class RoomEvents:
         self._sink = sink
         self._agent = AgentWatch(room, sink)
         self._media = AgentMedia(room, sink, media, self._agent, tasks, pausing)
-        self._listeners = Listeners(room)
+        self._listeners = _Listeners(room)
         self._on_disconnected: Callable[[int], None] | None = None
         self._silence: asyncio.TimerHandle | None = None
         self.transcriptions = Transcriptions(room, sink, self._agent.role, tasks)
@@ -60,8 +93,8 @@ class RoomEvents:
         on("track_subscribed", self._on_change)
         on("track_unsubscribed", self._on_change)
         on("track_unpublished", self._on_change)
-        on("track_muted", self._on_muted)
-        on("track_unmuted", self._on_unmuted)
+        on("track_muted", lambda _, publication: self._media.set_muted(publication, True))
+        on("track_unmuted", lambda _, publication: self._media.set_muted(publication, False))
         on("data_received", self._on_data)
 
     def look(self) -> None:
@@ -115,12 +148,6 @@ class RoomEvents:
     def _on_reconnected(self) -> None:
         self._sink.report(ConnectionRestored())
         self.look()
-
-    def _on_muted(self, _: rtc.Participant, publication: rtc.TrackPublication) -> None:
-        self._media.set_muted(publication, True)
-
-    def _on_unmuted(self, _: rtc.Participant, publication: rtc.TrackPublication) -> None:
-        self._media.set_muted(publication, False)
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
         # The SDK drops the sender of a packet that outran its sender's announcement, which a

@@ -7,19 +7,18 @@ that `bytearray` is adopted by the frame every surface shares.
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Final, Generic, Protocol, TypeVar, cast, final
+from typing import Any, Final, Generic, TypeVar, cast, final
 
 import msgspec
 from livekit import rtc
 
-from ..clock import Clock
+from ..clock import Clock, now_ns
 from ..errors import ClosedError
 from ..media import AudioFrame, FrameMetadata, VideoFrame
 from ..tasks import RootTask, TaskOwner, Timer
-from .listeners import report
+from .errors import report
 from .port import FrameTarget, RoomSink, TrackKind, TrackReported
 from .sdk_private import count_drops, run_to_end, set_enabled
 
@@ -31,10 +30,6 @@ PAUSE_AFTER: Final = 2.0  # seconds without a reader; surfaces that change place
 CLOSE_SECONDS: Final = 1.0  # for the SDK to confirm that a stream has ended
 
 F = TypeVar("F", VideoFrame, AudioFrame)
-
-
-class _Closable(Protocol):
-    async def aclose(self) -> None: ...
 
 
 class Pausing(msgspec.Struct, frozen=True):
@@ -131,7 +126,8 @@ class TrackReader(ABC, Generic[F]):
         self._target: FrameTarget[F] = target
         self._tasks = tasks
         self._pausing = pausing
-        self._muted = self._starts_muted
+        # A muted voice stays available: it delivers silence.
+        self._muted = self.kind == "video" and ref.publication.muted
         self._delivering = False
         self._resting = False
         self._ended = False
@@ -176,10 +172,6 @@ class TrackReader(ABC, Generic[F]):
             await task.wait(CLOSE_SECONDS)
 
     # What video and sound do differently -----------------------------------------------------
-
-    @property
-    @abstractmethod
-    def _starts_muted(self) -> bool: ...
 
     @abstractmethod
     async def _pump(self) -> None: ...
@@ -231,7 +223,7 @@ class TrackReader(ABC, Generic[F]):
         self._ended = True
         self._pause()
 
-    def _close(self, stream: _Closable) -> None:
+    def _close(self, stream: rtc.VideoStream | rtc.AudioStream) -> None:
         async def close() -> None:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await stream.aclose()
@@ -267,10 +259,6 @@ class VideoTrackReader(TrackReader[VideoFrame]):
 
     kind = "video"
 
-    @property
-    def _starts_muted(self) -> bool:
-        return self._ref.publication.muted
-
     def _set_sent(self, sent: bool) -> None:
         if self._pausing.at_server:
             set_enabled(self._ref.publication, sent)
@@ -283,7 +271,7 @@ class VideoTrackReader(TrackReader[VideoFrame]):
         count_drops(stream, self._target.count_dropped)
         try:
             async for event in stream:
-                received_ns = time.monotonic_ns()
+                received_ns = now_ns()
                 if self._blocked:
                     continue
                 frame = event.frame
@@ -292,7 +280,8 @@ class VideoTrackReader(TrackReader[VideoFrame]):
                         frame.data,
                         frame.width,
                         frame.height,
-                        rotation=_degrees(event),
+                        # The SDK annotates the enum's class; a member counts quarter turns.
+                        rotation=90 * cast(int, event.rotation),
                         received_ns=received_ns,
                         presentation_us=event.timestamp_us,
                         metadata=_metadata(event.metadata),
@@ -307,11 +296,6 @@ class AudioTrackReader(TrackReader[AudioFrame]):
     """The agent's voice; it stays subscribed, so that no first word is lost to a pause."""
 
     kind = "audio"
-
-    @property
-    def _starts_muted(self) -> bool:
-        # A muted voice stays available: it delivers silence.
-        return False
 
     def _set_sent(self, sent: bool) -> None:
         """Nothing changes: to be sent again would take longer than a word's beginning."""
@@ -329,7 +313,7 @@ class AudioTrackReader(TrackReader[AudioFrame]):
         count_drops(stream, self._target.count_dropped)
         try:
             async for event in stream:
-                received_ns = time.monotonic_ns()
+                received_ns = now_ns()
                 if self._blocked:
                     continue
                 frame = event.frame
@@ -344,11 +328,6 @@ class AudioTrackReader(TrackReader[AudioFrame]):
                 )
         finally:
             self._close(stream)
-
-
-def _degrees(event: rtc.VideoFrameEvent) -> int:
-    # The SDK annotates the enum's class where its members, quarter turns, are meant.
-    return 90 * cast(int, event.rotation)
 
 
 def _metadata(metadata: rtc.FrameMetadata | None) -> FrameMetadata | None:

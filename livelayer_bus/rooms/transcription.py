@@ -15,7 +15,7 @@ from ..errors import BusyError
 from ..events import Role, TranscriptEntry
 from ..tasks import RootTask, TaskOwner
 from . import names
-from .listeners import report
+from .errors import report
 from .port import RoomSink, UtteranceHeard
 
 MAX_CHARS: Final = 200_000  # of one stream; a longer one is abandoned

@@ -1,18 +1,11 @@
 """One live agent session, owned by the application: see `Session`."""
 
-from __future__ import annotations
-
 from .commands import CommandStream
 from .confirmations import DeliveryStatistics
 from .provider import AgentSessionProvider, standalone, use_agent_session
 from .session import Session, SessionOptions
 
 __all__ = [
-    "Session",
-    "SessionOptions",
-    "CommandStream",
-    "DeliveryStatistics",
-    "AgentSessionProvider",
-    "use_agent_session",
-    "standalone",
-]
+    "Session", "SessionOptions", "CommandStream", "DeliveryStatistics", "AgentSessionProvider",
+    "use_agent_session", "standalone",
+]  # fmt: skip

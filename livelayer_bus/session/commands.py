@@ -56,33 +56,32 @@ class AgentCommands:
         sender: str | None,
     ) -> None:
         """Publish that the command is not carried out, and why."""
-        refused = CommandRefused(command, reason, detail, request, sender)
-        self._store.publish(refused)
-        self._tell(refused)
+        self._store.publish(CommandRefused(command, reason, detail, request, sender))
+        # With `sender` the command did not come from an agent: no agent waits for its result.
+        if reason != "sender":
+            self._tell(CommandResult(command=command, request_id=request, ok=False, reason=reason))
 
     def _deliver(self, routed: RoutedCommand, surface: Target) -> bool:
         event = events.CommandReceived(
-            command=routed.command.wire_type(),
-            payload=msgspec.Raw(routed.payload),
-            number=routed.number,
-            surface=surface.key,
-            request_id=routed.request_id,
-            sender=routed.sender,
+            routed.command.wire_type(),
+            msgspec.Raw(routed.payload),
+            routed.number,
+            surface.key,
+            routed.request_id,
+            routed.sender,
         )
         self._store.publish(events.carrying(event, routed.command))
         return True
 
     def _settled(self, routed: RoutedCommand, ok: bool, reason: RefusalReason | None) -> None:
-        finished = CommandFinished(
-            routed.command.wire_type(),
-            routed.number,
-            routed.target or "",
-            ok,
-            reason,
-            routed.request_id,
-        )
+        command, request, surface = routed.command.wire_type(), routed.request_id, routed.target
+        finished = CommandFinished(command, routed.number, surface or "", ok, reason, request)
         self._store.publish_late(finished)
-        self._tell(finished)
+        self._tell(
+            CommandResult(
+                command=command, request_id=request, surface=surface or "", ok=ok, reason=reason
+            )
+        )
 
     # Results to the agent -------------------------------------------------------------------
 
@@ -108,10 +107,7 @@ class AgentCommands:
                 self._dropped = 0
             await self._due.wait()
 
-    def _tell(self, outcome: CommandFinished | CommandRefused) -> None:
-        result = _result(outcome)
-        if result is None:
-            return
+    def _tell(self, result: CommandResult) -> None:
         if len(self._results) < MAX_RESULTS:
             self._results.append((self._store.state.epoch, result))
             self._due.set()
@@ -148,19 +144,3 @@ class CommandStream:
     def close(self) -> None:
         """Stop reading."""
         self._packets.close()
-
-
-def _result(outcome: CommandFinished | CommandRefused) -> CommandResult | None:
-    if isinstance(outcome, CommandFinished):
-        return CommandResult(
-            command=outcome.command,
-            request_id=outcome.request_id,
-            surface=outcome.surface,
-            ok=outcome.ok,
-            reason=outcome.reason,
-        )
-    if outcome.reason == "sender":
-        return None  # the command did not come from an agent: no agent waits for its result
-    return CommandResult(
-        command=outcome.command, request_id=outcome.request_id, ok=False, reason=outcome.reason
-    )

@@ -15,7 +15,6 @@ from ..errors import (
     ConnectError,
     LivelayerError,
     NotConnectedError,
-    RefusedError,
     TokenSourceError,
     describe,
     readable,
@@ -24,7 +23,6 @@ from ..rooms.port import RoomLost, RoomPort
 from ..state import SessionState
 from ..tasks import RootTask, TaskOwner, Timer, fault_of, start, wait_through
 from ..tokens import RoomAccess, TokenRequest
-from .commands import AgentCommands
 from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .target import Target
@@ -51,10 +49,9 @@ class Connection:
         tasks: TaskOwner,
         clock: Clock,
         media: SessionWriters,
-        commands: AgentCommands,
         transcript: TranscriptWriter,
         target: Target,
-        on_confirmed: Callable[[str], None],
+        handler: Callable[[Callable[[RoomLost], None]], RoomEventHandler],
         *,
         reconnect: Backoff | None,
         resume_window: float,
@@ -65,9 +62,8 @@ class Connection:
         self._tasks = tasks
         self._clock = clock
         self._media = media
-        self._commands = commands
         self._transcript = transcript
-        self._on_confirmed = on_confirmed
+        self._new_handler = handler
         self._reconnect = reconnect
         self._resume_window = resume_window
         self._close_timeout = close_timeout
@@ -103,15 +99,16 @@ class Connection:
         if self._joined is None:
             return False
         handler = self._joined.handler
-        if handler.dialect is None and self._store.state.agent_active:
+        if handler.speaks_livelayer is None and self._store.state.agent_active:
             with anyio.move_on_after(ANNOUNCE_SECONDS):
                 await self._store.wait_until(
-                    lambda _: handler.dialect is not None,
+                    lambda _: handler.speaks_livelayer is not None,
                     events.DataReceived,
                     events.AgentAvailabilityChanged,
                 )
-            handler.settle_dialect()
-        return handler.dialect == "livelayer"
+            # An agent that has not announced itself is a plain one; it may still do so.
+            handler.speaks_livelayer = bool(handler.speaks_livelayer)
+        return bool(handler.speaks_livelayer)
 
     async def connect(self) -> None:
         """Return when joined; several callers share one attempt, which ends when all have given up.
@@ -124,6 +121,8 @@ class Connection:
             return
         attempt = self._attempt
         if attempt is None:
+            if self._prior_room is not None and self._clock.now() >= self._resume_until:
+                self._resume_expired()  # its timer is late: the machine was suspended
             self._resume_timer.stop()
             self._store.publish(events.ConnectionStateChanged("connecting"))
             attempt = self._attempt = self._tasks.start(self._join_first, "connect")
@@ -143,23 +142,23 @@ class Connection:
     async def disconnect(self) -> None:
         """Leave the room and clear the transcript; the resume window opens."""
         state = self._store.state.connection_state
-        leaving = self._leave()
+        self._leave()
         if state in ("connecting", "connected", "error"):
             self._transcript.leave()
             self._ended("disconnected", None)
-        await self._left(leaving)
+        await self._wait_left()
 
     async def switch(self, target: Target, news: events.EpochStarted) -> None:
         """Leave the current room for another target; connect to it if the session was connected."""
         live = self._store.state.connection_state in ("connecting", "connected")
-        leaving = self._leave()
+        self._leave()
         self._forget_room()
         self._media.video.discard()
         self._media.audio.discard()
         self.target = target
         self._transcript.forget()
         self._store.publish(news)
-        await self._left(leaving)
+        await self._wait_left()
         if live:
             await self.connect()
 
@@ -168,19 +167,23 @@ class Connection:
 
         Waits for that, in bounded time, however often it is cancelled.
         """
-        leaving = self._leave()
+        self._leave()
         self._resume_timer.stop()
         if self._store.state.connection_state in ("connecting", "connected"):
             self._store.publish(events.ConnectionStateChanged("disconnected"))
-        self._start_leaving(leaving)
         if self._leaving is not None:
             await wait_through(self._leaving, self._close_timeout)
 
-    def _leave(self) -> RoomPort | None:
-        """Stop using the room at once; the caller must close the port that is returned."""
+    def _leave(self) -> None:
+        """Stop using the room at once, and begin to close it.
+
+        The next join waits for that, so that two rooms never overlap.
+        """
         if self._attempt is not None:
             self._cancel(self._attempt)
-        return self._drop_room()
+        port = self._drop_room()
+        if port is not None:
+            self._leaving = self._tasks.start(lambda: self._close_port(port), "leave the room")
 
     def _cancel(self, attempt: RootTask) -> None:
         self._attempt, self._leaving = None, attempt
@@ -208,15 +211,6 @@ class Connection:
 
         # On a task without an owner: nothing cancels it.
         await wait_through(start(close, "leave the room"), self._close_timeout)
-
-    def _start_leaving(self, port: RoomPort | None) -> None:
-        """Close the room that was left; the next join waits for it, so that two never overlap."""
-        if port is not None:
-            self._leaving = self._tasks.start(lambda: self._close_port(port), "leave the room")
-
-    async def _left(self, port: RoomPort | None) -> None:
-        self._start_leaving(port)
-        await self._wait_left()
 
     async def _wait_left(self) -> None:
         if self._leaving is not None:
@@ -254,14 +248,7 @@ class Connection:
             raise ConnectError(access.url, describe(error), retryable=False) from error
 
     async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
-        handler = RoomEventHandler(
-            self._store,
-            self._commands,
-            self._media,
-            lambda loss: self._lost(port, loss),
-            self._transcript,
-            self._on_confirmed,
-        )
+        handler = self._new_handler(lambda loss: self._lost(port, loss))
         joined = False
         try:
             await port.connect(access, handler, self._media)
@@ -355,6 +342,4 @@ class Connection:
 
 
 def _retryable(error: LivelayerError) -> bool:
-    if isinstance(error, RefusedError):
-        return False
-    return error.retryable if isinstance(error, BrokenError) else False
+    return isinstance(error, BrokenError) and error.retryable

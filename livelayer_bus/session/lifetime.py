@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import final
-from weakref import WeakSet
 
 import anyio.lowlevel
 
@@ -17,9 +16,13 @@ class Lifetime:
 
     def __init__(self) -> None:
         self._loop: object | None = None
+        self._process = os.getpid()
         self.closed = False
-        self.forked = False
-        _lifetimes.add(self)
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is a forked child of the session's process."""
+        return os.getpid() != self._process
 
     def open(self) -> None:
         """Begin in the running loop.
@@ -70,14 +73,3 @@ class Lifetime:
             raise ForkedError("this session")
         if self.closed:
             raise ClosedError("this session")
-
-
-_lifetimes: WeakSet[Lifetime] = WeakSet()
-
-
-def _after_fork() -> None:
-    for lifetime in _lifetimes:
-        lifetime.forked = True
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -107,11 +107,9 @@ class Outbox:
 
     async def send_text(self, text: str, topic: str, timeout: float) -> None:
         """Send `text` to the agent as a LiveKit text stream."""
-
-        async def hand_over(port: RoomPort, to: tuple[str, ...]) -> None:
-            await port.send_text(text, topic=topic, to=to)
-
-        await self._deliver(hand_over, timeout, require_agent=True)
+        await self._deliver(
+            lambda port, to: port.send_text(text, topic=topic, to=to), timeout, require_agent=True
+        )
 
     async def request(
         self, message: Outgoing, reply: type[WireMessage] | str, timeout: float
@@ -180,7 +178,8 @@ class Outbox:
                 if state.agent_confirms
                 else "the agent has not announced that it confirms messages"
             )
-            raise SendTimeoutError(timeout, reason, handed_over=message.handed_over) from error
+            sent = message.handed_over
+            raise SendTimeoutError(timeout, reason, handed_over=sent, confirming=True) from error
         return True
 
     async def _wait_announced(self, epoch: int) -> None:

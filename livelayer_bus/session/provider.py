@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar, Token
-from types import TracebackType
 from typing import Unpack, final
 
 from ..errors import NoProviderError
@@ -36,19 +35,12 @@ class AgentSessionProvider:
         self._token = _current.set(session)
         return session
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
         if self._token is not None:
-            try:
+            # In another context than entered (a generator fixture) there is nothing to undo.
+            with suppress(ValueError):
                 _current.reset(self._token)
-            except ValueError:
-                # Left in another context than entered (a generator fixture): nothing to undo here.
-                self._token = None
-        await self._session.__aexit__(exc_type, exc, traceback)
+        await self._session.__aexit__(None, exc, None)
 
 
 def use_agent_session() -> Session:

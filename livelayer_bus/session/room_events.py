@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Literal, TypeAlias, final
+from typing import final
 
 import msgspec
 
-from .. import events
+from .. import events, messages
 from ..errors import ClosedError, describe, place_of
 from ..events import AgentState, CommandRefusedReason
 from ..media import AudioWriter, VideoWriter
-from ..messages import (
-    AgentError,
-    AgentStateMessage,
-    BotReady,
-    Message,
-    capability_of,
-    is_command,
-    read,
-)
 from ..rooms import names, port
-from ..rooms.listeners import report
+from ..rooms.errors import report
 from ..rooms.port import MediaWriters, RoomEvent, RoomLost, TrackKind
 from .commands import AgentCommands
 from .store import Store
-from .transcript import RoomNumbers, TranscriptWriter
+from .transcript import TranscriptWriter
 
 # The participant attribute's values beyond AgentState, and what they mean for a surface.
 _STATES: dict[str, AgentState] = {
@@ -47,10 +38,6 @@ class SessionWriters(MediaWriters, frozen=True):
     audio: AudioWriter
 
 
-Dialect: TypeAlias = Literal["livelayer", "plain"]
-"""What an agent understands: LiveLayer's data messages, or only livekit-agents' text streams."""
-
-
 @final
 class RoomEventHandler:
     """The `RoomSink` of one room.
@@ -65,9 +52,9 @@ class RoomEventHandler:
         store: Store,
         commands: AgentCommands,
         media: SessionWriters,
-        on_lost: Callable[[RoomLost], None],
         transcript: TranscriptWriter,
         on_confirmed: Callable[[str], None],
+        on_lost: Callable[[RoomLost], None],
     ) -> None:
         self._store = store
         self._commands = commands
@@ -79,8 +66,10 @@ class RoomEventHandler:
         self._closed = False
         self._tracks: set[TrackKind] = set()
         self._transcript = transcript
-        self._numbers = RoomNumbers(transcript)
-        self.dialect: Dialect | None = None
+        self._last = transcript.last
+        self.speaks_livelayer: bool | None = None
+        """Whether the agent understands LiveLayer's data messages, not only livekit-agents' text
+        streams; None: it has not announced which."""
         self.visit = 0
         """Counts how often an agent became active: what was sent before may be lost."""
 
@@ -91,7 +80,6 @@ class RoomEventHandler:
             self._deliver(event)
 
     def report(self, event: RoomEvent) -> None:
-        """See `RoomSink`."""
         if self._held is None:
             self._deliver(event)
         elif len(self._held) < MAX_HELD:
@@ -100,10 +88,6 @@ class RoomEventHandler:
             # Too many events before the join is announced: handle those that were held back.
             self.open()
             self._deliver(event)
-
-    def settle_dialect(self) -> None:
-        """Take an agent that has not announced itself for a plain one; it may still do so."""
-        self.dialect = self.dialect or "plain"
 
     def close(self) -> None:
         """The session has left the room: ignore later events."""
@@ -144,14 +128,14 @@ class RoomEventHandler:
             case port.PacketReceived():
                 self._packet(event)
             case port.UtteranceHeard(entry, replayed):
-                self._transcript.hear(entry, self._numbers, replayed=replayed)
+                self._transcript.hear(entry, after=self._last, replayed=replayed)
             case port.TrackReported():
                 self._track(event)
 
     def _agent(self, agent: port.AgentPresence) -> None:
         before = self._store.state.agent_identity
         if agent.identity != before:
-            self.dialect = None
+            self.speaks_livelayer = None
             if before is not None and agent.identity is not None:
                 # Nothing of the one agent is left for the next.
                 self._publish_agent(port.AgentPresence(None, active=False), ready=False)
@@ -160,7 +144,7 @@ class RoomEventHandler:
                 self._commands.router.forget()
             self._agent_identity = agent.identity
         if agent.confirms:
-            self.dialect = "livelayer"
+            self.speaks_livelayer = True
         self.visit += agent.active
         ready = agent.identity is not None and self._store.state.agent_ready
         self._publish_agent(agent, ready=ready)
@@ -197,7 +181,7 @@ class RoomEventHandler:
         if packet.topic == names.CONFIRMED_TOPIC and packet.from_agent:
             self._on_confirmed(packet.data.decode("ascii", "replace"))
             return
-        found = read(packet.data)
+        found = messages.read(packet.data)
         message, kind, topic = found.message, found.type, packet.topic or None
         payload, is_json = msgspec.Raw(packet.data), True
         if kind is None:
@@ -217,34 +201,34 @@ class RoomEventHandler:
             # On its own topic it is an application's protocol, which that application decodes.
             if kind is not None or topic is None:
                 self._store.publish(events.MalformedMessage(problem, kind, packet.sender, topic))
-            if kind is not None and capability_of(kind) is not None:
+            if kind is not None and messages.capability_of(kind) is not None:
                 reason: CommandRefusedReason = "invalid" if packet.from_agent else "sender"
                 self._commands.refuse(kind, reason, problem, found.request_id, packet.sender)
         elif packet.from_agent:
             self._from_agent(message, packet, found.request_id)
-        elif is_command(message):
+        elif messages.is_command(message):
             detail = "only the session's agent can command"
             self._commands.refuse(
                 message.wire_type(), "sender", detail, found.request_id, packet.sender
             )
 
     def _from_agent(
-        self, message: Message, packet: port.PacketReceived, request: str | None
+        self, message: messages.Message, packet: port.PacketReceived, request: str | None
     ) -> None:
-        if isinstance(message, AgentStateMessage | BotReady):
-            self.dialect = "livelayer"
+        if isinstance(message, messages.AgentStateMessage | messages.BotReady):
+            self.speaks_livelayer = True
         match message:
-            case AgentStateMessage(state=raw):
+            case messages.AgentStateMessage(state=raw):
                 self._agent_state(raw)
-            case BotReady():
+            case messages.BotReady():
                 self._ready()
-            case AgentError(message=text):
+            case messages.AgentError(message=text):
                 state = self._store.state
                 error = text or "the agent reported an error"
                 self._store.publish(
                     events.AgentStateChanged(state.agent_state, state.raw_agent_state or "", error)
                 )
-            case _ if is_command(message):
+            case _ if messages.is_command(message):
                 self._commands.route(message, packet.data, request, packet.sender)
             case _:
                 pass  # `DataReceived` has reported it

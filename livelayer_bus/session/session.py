@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import TracebackType
+from functools import partial
 from typing import Any, Final, Self, TypedDict, final, overload
 from uuid import uuid4
 
@@ -31,7 +31,7 @@ from .connection import Connection
 from .handlers import Handlers
 from .lifetime import Lifetime
 from .outbox import Outbox
-from .room_events import SessionWriters
+from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .target import Target, target_of
 from .transcript import TranscriptWriter
@@ -71,7 +71,8 @@ class Session(ControlledSession):
         tokens: where to get a room and a token, asked anew for every connection.
         room: a connected `rtc.Room` to borrow (never disconnected by us), or a function that makes
             `RoomPort`s; LiveKit's SDK if None.
-        resume_window: seconds after a disconnect in which `connect()` returns to the same room.
+        resume_window: seconds after a disconnect in which `connect()` returns to the same room,
+            those included in which the machine is suspended.
         reconnect: how to rejoin with a new token when the SDK gave up; None to fail instead.
         linger: seconds after the last surface left until the session disconnects; None: never.
         close_timeout: seconds that closing may take.
@@ -102,16 +103,14 @@ class Session(ControlledSession):
         transcript_limit: int = LIMIT,
         clock: Clock | None = None,
     ) -> None:
+        _check_range(1, transcript_limit=transcript_limit)
         _check_range(
+            0,
             resume_window=resume_window,
             linger=linger,
             close_timeout=close_timeout,
             max_message_bytes=max_message_bytes,
         )
-        if not transcript_limit >= 1:
-            raise MisuseError(
-                f"Session: transcript_limit must be at least 1, got {transcript_limit}"
-            )
         target = target_of(base_url, tokens, room)
         self._clock: Final[Clock] = clock or SystemClock()
         self._close_timeout: Final = close_timeout
@@ -140,15 +139,18 @@ class Session(ControlledSession):
             close_timeout=close_timeout,
         )
         self._confirmations: Final = Confirmations(state.id)
+        media = SessionWriters(self._video, self._audio)
+        confirm = self._confirmations.confirm
         self._connection: Final = Connection(
             self._store,
             self._tasks,
             self._clock,
-            SessionWriters(self._video, self._audio),
-            self._commands,
+            media,
             self._transcript,
             target,
-            self._confirmations.confirm,
+            partial(
+                RoomEventHandler, self._store, self._commands, media, self._transcript, confirm
+            ),
             reconnect=reconnect,
             resume_window=resume_window,
             close_timeout=close_timeout,
@@ -183,12 +185,7 @@ class Session(ControlledSession):
         self._tasks.start(self._outbox.watch, "unconfirmed messages")
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
         try:
             await self.aclose()
         except SurfaceFailedError as fault:
@@ -417,7 +414,7 @@ class Session(ControlledSession):
         Args:
             text: the text, of any length for a text stream.
             timeout: seconds to wait in all for the agent and the transport, on top of that second.
-            line_id: the id of its entry; a line that failed is sent again under the same id.
+            line_id: the id of its entry; a failed line is sent again under it, a sent one is not.
 
         Raises:
             MessageTooLargeError: as a `user_message`, it exceeds `max_message_bytes`.
@@ -425,6 +422,8 @@ class Session(ControlledSession):
                 `send_data`.
         """
         self._lifetime.check()
+        if self._transcript.has_sent(text, line_id):
+            return
         with self._transcript.typing(text, line_id) as line:
             if await self._connection.agent_speaks_livelayer():
                 await self._outbox.send(UserMessage(text, line), timeout, confirm=None)
@@ -527,7 +526,7 @@ class Session(ControlledSession):
             await self.disconnect()
 
 
-def _check_range(**seconds: float | None) -> None:
-    for name, value in seconds.items():
-        if value is not None and not value >= 0:
-            raise MisuseError(f"Session: {name} must be at least 0, got {value}")
+def _check_range(least: int, **values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not value >= least:
+            raise MisuseError(f"Session: {name} must be at least {least}, got {value}")

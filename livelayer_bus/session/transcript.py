@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect, bisect_left
+from bisect import bisect_left
 from collections import OrderedDict, deque
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -31,6 +31,9 @@ KEPT_CHARS: Final = 8 * 1024 * 1024  # of them together
 TAIL: Final = 20  # utterances that come back with a resumed conversation
 ECHO_SECONDS: Final = 30.0  # for an agent to repeat what a person typed
 MAX_TYPED: Final = 64  # typed lines that an echo is compared with
+GAP: Final = 2**24
+"""From the number of one stream to that of the next: a line that is typed meanwhile takes one
+between. A browser counts exactly to 2**53."""
 
 
 class _Typed(msgspec.Struct):
@@ -48,32 +51,6 @@ class _Tail(msgspec.Struct):
     entries: tuple[TranscriptEntry, ...]
     same_room: bool | None = None
     """Whether that room was joined again; None: no room was."""
-
-
-@final
-class RoomNumbers:
-    """Turns the numbers of one room's streams into those of the session, in the same order.
-
-    A line that is typed meanwhile takes a number between two streams: what has been reported of the
-    room comes before it.
-    """
-
-    def __init__(self, writer: TranscriptWriter) -> None:
-        self._writer = writer
-        self._highest = 0
-        self._starts: list[int] = [1]
-        self._offsets: list[int] = [writer.last]
-
-    def of(self, stream: int) -> int:
-        """The session's number for this stream."""
-        if stream > self._highest:
-            offset = self._writer.last - self._highest
-            if offset != self._offsets[-1]:
-                self._starts.append(self._highest + 1)
-                self._offsets.append(offset)
-            self._writer.last += stream - self._highest
-            self._highest = stream
-        return stream + self._offsets[bisect(self._starts, stream) - 1]
 
 
 @final
@@ -99,9 +76,16 @@ class TranscriptWriter:
 
     # What rooms report ----------------------------------------------------------------------
 
-    def hear(self, entry: TranscriptEntry, numbers: RoomNumbers, *, replayed: bool) -> None:
-        """Take in an utterance that a room reports."""
-        opened, stream = numbers.of(entry.opened), numbers.of(entry.stream)
+    def hear(self, entry: TranscriptEntry, *, after: int, replayed: bool) -> None:
+        """Take in an utterance that a room reports.
+
+        Args:
+            entry: its wording, with the room's own numbers of its streams.
+            after: what `last` was before the room was joined.
+            replayed: the agent repeats it.
+        """
+        opened, stream = after + GAP * entry.opened, after + GAP * entry.stream
+        self.last = max(self.last, opened, stream)
         if replayed and self._restored:
             if self._kept.keys() <= self._restored:
                 # The agent knows better than this session what was said, and under which ids.
@@ -167,10 +151,16 @@ class TranscriptWriter:
         try:
             yield line_id
         except BaseException as error:
-            is_sent = isinstance(error, SendTimeoutError) and error.handed_over
+            late = error if isinstance(error, SendTimeoutError) else None
+            is_sent = late is not None and late.handed_over and not late.confirming
             self._settle(line_id, text, "sent" if is_sent else "failed")
             raise
         self._settle(line_id, text, "sent")
+
+    def has_sent(self, text: str, line_id: str | None) -> bool:
+        """Whether the line was sent already."""
+        known = self._kept.get((None, line_id or ""))
+        return known is not None and (known.delivery, known.text) == ("sent", text)
 
     def sending(self, message: Outgoing) -> AbstractContextManager[object]:
         """Send a message inside this block; one of what a person typed is a typed line."""

@@ -3,14 +3,7 @@
 `livelayer_bus.surfaces.jsonl`, the recording surface, is imported when it is used.
 """
 
-from __future__ import annotations
-
-from ..media.publishing import (
-    Lease,
-    LeaseStatistics,
-    MediaSource,
-    Publisher,
-)
+from ..media.publishing import Lease, LeaseStatistics, MediaSource, Publisher
 from .commands import COMMAND_TIMEOUT, CommandRouter, RoutedCommand, Target, last_used
 from .supervision import MountedSurface, OnFault, SurfaceStatus, mount
 from .surface import Surface, SurfaceCommands, SurfaceFunction, SurfacePublisher, SurfaceSession

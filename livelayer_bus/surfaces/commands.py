@@ -11,6 +11,8 @@ from functools import partial
 from itertools import count
 from typing import Final, Generic, Protocol, TypeVar, final
 
+import msgspec
+
 from ..clock import Clock
 from ..messages import Capability, Command, RefusalReason, capability_of
 from ..tasks import TaskOwner, Timer
@@ -42,26 +44,18 @@ def last_used(targets: Iterable[T]) -> T | None:
 
 
 @final
-class RoutedCommand:
+class RoutedCommand(msgspec.Struct, eq=False):
     """A command that was given to a target and is not settled yet."""
 
-    def __init__(
-        self,
-        number: int,
-        command: Command,
-        payload: bytes,
-        request_id: str | None,
-        sender: str | None,
-    ) -> None:
-        self.number: Final = number
-        self.command: Final = command
-        self.payload: Final = payload
-        self.request_id: Final = request_id
-        self.sender: Final = sender
-        self.target: str | None = None
-        """The key of the target that it was given to; None while it waits for one."""
-        self.claimed = False
-        """Its target is settling it now."""
+    number: int
+    command: Command
+    payload: bytes
+    request_id: str | None
+    sender: str | None
+    target: str | None = None
+    """The key of the target that it was given to; None while it waits for one."""
+    claimed: bool = False
+    """Its target is settling it now."""
 
 
 @final

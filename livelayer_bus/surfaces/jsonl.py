@@ -53,18 +53,10 @@ class JsonlSurface:
                 kind = type(file).__name__
                 raise MisuseError(f"file must be a path or an open binary file, got {kind}")
             self._own = file
-        self._written = 0
-        self._lost = 0
-
-    @property
-    def bytes_written(self) -> int:
-        """Bytes written, over all mounts."""
-        return self._written
-
-    @property
-    def lost(self) -> int:
+        self.bytes_written = 0
+        """Over all mounts."""
+        self.lost = 0
         """Events lost because the file was too slow, over all mounts."""
-        return self._lost
 
     def __repr__(self) -> str:
         return f"JsonlSurface({str(self.path) if self.path else 'a file'!r})"
@@ -90,8 +82,8 @@ class JsonlSurface:
                 raise
             finally:
                 await writer.aclose(FLUSH_SECONDS, journal.close)
-                self._lost += reader.lost
-                self._written += journal.written
+                self.lost += reader.lost
+                self.bytes_written += journal.written
 
 
 @final

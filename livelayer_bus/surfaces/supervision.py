@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Literal, Protocol, TypeAlias, final, runtime_checkable
+from typing import Any, Final, Literal, TypeAlias, final
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -224,18 +224,6 @@ class Supervisor:
             surface.raise_fault()
 
 
-@runtime_checkable
-class _Mounts(Protocol):
-    def mount(
-        self,
-        surface: Surface | SurfaceFunction,
-        *,
-        key: str,
-        capabilities: Iterable[str] = (),
-        on_fault: OnFault = "restart",
-    ) -> MountedSurface: ...
-
-
 _supervisors: WeakKeyDictionary[ControlledSession, Supervisor] = WeakKeyDictionary()
 
 
@@ -261,11 +249,15 @@ def mount(
         DuplicateSurfaceError: a surface with this key is mounted.
         MisuseError: `surface` is not a surface, or a capability does not exist.
     """
-    if isinstance(session, _Mounts):
-        return session.mount(surface, key=key, capabilities=capabilities, on_fault=on_fault)
+    own: Callable[..., MountedSurface] | None = getattr(session, "mount", None)
+    if own is not None:
+        return own(surface, key=key, capabilities=capabilities, on_fault=on_fault)
     supervisor = _supervisors.get(session)
     if supervisor is None:
-        supervisor = Supervisor(session, publish=_nowhere, on_ended=lambda _: _forget(session))
+        # Another kind of session has no bus for the events about surfaces.
+        supervisor = Supervisor(
+            session, publish=lambda _: None, on_ended=lambda _: _forget(session)
+        )
     mounted = supervisor.mount(surface, key=key, capabilities=capabilities, on_fault=on_fault)
     _supervisors[session] = supervisor
     return mounted
@@ -276,7 +268,3 @@ def _forget(session: ControlledSession) -> None:
     supervisor = _supervisors.get(session)
     if supervisor is not None and not supervisor.surfaces:
         del _supervisors[session]
-
-
-def _nowhere(event: Event) -> None:
-    """Ignore it: another kind of session has no bus for these events."""

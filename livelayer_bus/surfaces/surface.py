@@ -6,7 +6,7 @@ import inspect
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Generic, Protocol, Self, TypeAlias, cast, final, overload
+from typing import Any, Final, Generic, Protocol, Self, TypeAlias, cast, final, overload
 
 from ..bus import Subscription
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
@@ -172,8 +172,8 @@ class SurfaceSession(ControlledSession):
     ) -> None:
         """`router`: gives the surface its commands; None: the session routes none."""
         self._session = session
-        self._key = key
-        self._capabilities = capabilities
+        self.key: Final = key
+        self.capabilities: Final = capabilities
         self._router = router
         self._sources: dict[str, SurfacePublisher[Any]] = {}
         # Opened at mount: a command that comes before `commands()` is called is not lost.
@@ -189,14 +189,6 @@ class SurfaceSession(ControlledSession):
         self.last_used = 0
 
     @property
-    def key(self) -> str:
-        return self._key
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        return self._capabilities
-
-    @property
     def state(self) -> SessionState:
         return self._session.state
 
@@ -209,21 +201,20 @@ class SurfaceSession(ControlledSession):
     def subscribe(
         self, *types: type[Any], after: int | str | None = None
     ) -> Subscription[Any, SessionState]:
-        """See `ControlledSession.subscribe`."""
         return self._session.subscribe(*types, after=after)
 
     @property
     def video(self) -> VideoChannel:
         channel = self._session.video
         if self._video is None or self._video[0] is not channel:
-            self._video = channel, channel.with_label(self._key)
+            self._video = channel, channel.with_label(self.key)
         return self._video[1]
 
     @property
     def audio(self) -> AudioChannel:
         channel = self._session.audio
         if self._audio is None or self._audio[0] is not channel:
-            self._audio = channel, channel.with_label(self._key)
+            self._audio = channel, channel.with_label(self.key)
         return self._audio[1]
 
     @property
@@ -253,7 +244,7 @@ class SurfaceSession(ControlledSession):
         """
         if self._router is None or self._inbox is None:
             raise NotSupportedError("commands", type(self._session).__name__)
-        return SurfaceCommands(self._inbox, self._key, self._router, self._taken, auto)
+        return SurfaceCommands(self._inbox, self.key, self._router, self._taken, auto)
 
     def mark_used(self) -> None:
         """A person used this surface: commands go to it first from now on."""
@@ -261,11 +252,9 @@ class SurfaceSession(ControlledSession):
             self.last_used = self._router.next_use()
 
     async def connect(self) -> None:
-        """See `ControlledSession.connect`."""
         await self._session.connect()
 
     async def disconnect(self) -> None:
-        """See `ControlledSession.disconnect`."""
         await self._session.disconnect()
 
     async def switch_agent(self, agent_id: str) -> None:
@@ -298,17 +287,14 @@ class SurfaceSession(ControlledSession):
     async def earlier_transcript(
         self, before: TranscriptEntry, *, limit: int = 100
     ) -> tuple[TranscriptEntry, ...]:
-        """See `ControlledSession.earlier_transcript`."""
         return await self._session.earlier_transcript(before, limit=limit)
 
     async def request(
         self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0
     ) -> Message:
-        """See `ControlledSession.request`."""
         return await self._session.request(message, reply=reply, timeout=timeout)
 
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
-        """See `ControlledSession.subscribe_to_data_messages`."""
         return self._session.subscribe_to_data_messages(handler)
 
     def fail_commands(self) -> None:
@@ -326,7 +312,7 @@ class SurfaceSession(ControlledSession):
             source.revoke()
 
     def _source(self, name: str, source: MediaSource[F]) -> SurfacePublisher[F]:
-        return self._sources.setdefault(name, SurfacePublisher(source, self._key))
+        return self._sources.setdefault(name, SurfacePublisher(source, self.key))
 
 
 def surface_function(surface: object) -> SurfaceFunction:

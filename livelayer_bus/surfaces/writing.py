@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Generic, TypeVar, final
 
 import anyio
@@ -35,7 +34,7 @@ class BackgroundWriter(Generic[T]):
     async def put(self, item: T) -> None:
         """Return when `item` and everything before it is written."""
         self._items.append(item)
-        await self._run(self._drain)
+        await anyio.to_thread.run_sync(self._drain, abandon_on_cancel=True)
 
     async def aclose(self, seconds: float, close: Callable[[], None] | None = None) -> bool:
         """Write what is left, then call `close` in the thread; False if `seconds` did not suffice.
@@ -43,11 +42,8 @@ class BackgroundWriter(Generic[T]):
         Cancelling does not shorten it. Work that takes longer continues in its thread.
         """
         with anyio.move_on_after(seconds, shield=True) as scope:
-            await self._run(partial(self._finish, close))
+            await anyio.to_thread.run_sync(self._finish, close, abandon_on_cancel=True)
         return not scope.cancelled_caught
-
-    async def _run(self, work: Callable[[], None]) -> None:
-        await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
 
     def _drain(self) -> None:
         with self._lock:

@@ -1,13 +1,10 @@
 """For tests of surfaces, sessions and plugins: scripted rooms, manual time, conformance checks."""
 
-from __future__ import annotations
-
 from .clock import ManualClock
 from .frames import grey_picture, mark_of, marked_picture, silence
 from .gate import Gate
 from .records import ScriptedMicrophone, ScriptedVideoTrack, SentPacket, SentText
-from .room import ScriptedRoom, ScriptedStream, ScriptError
-from .rooms import ScriptedRooms, ScriptedTokens
+from .room import ScriptedRoom, ScriptedRooms, ScriptedStream, ScriptedTokens, ScriptError
 from .rules import CheckFailedError
 from .session_check import Provoke, SessionFactory, check_controlled_session
 from .surface_check import SurfaceFactory, check_surface

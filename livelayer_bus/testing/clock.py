@@ -15,7 +15,7 @@ from .waiting import Signal, settle
 
 @final
 class ManualClock:
-    """A `Clock` that only `advance` and `elapse` move; sleepers wake in the order of their times.
+    """A `Clock` that only the test moves; sleepers wake in the order of their times.
 
     Belongs to one event loop. A cancelled sleeper is forgotten.
     """
@@ -72,11 +72,19 @@ class ManualClock:
         Raises:
             MisuseError: `seconds` is negative.
         """
+        self.suspend(seconds)
+        while self._sleepers and self._sleepers[0][0] <= self._now:
+            heapq.heappop(self._sleepers)[2].set()
+
+    def suspend(self, seconds: float) -> None:
+        """Move the clock as a suspended machine does: what is due wakes at the next `advance`.
+
+        Raises:
+            MisuseError: `seconds` is negative.
+        """
         if seconds < 0:
             raise MisuseError(f"seconds must not be negative, got {seconds}")
         self._now += seconds
-        while self._sleepers and self._sleepers[0][0] <= self._now:
-            heapq.heappop(self._sleepers)[2].set()
 
     async def elapse(self, seconds: float) -> None:
         """Move the clock from one due sleeper to the next, letting each run and sleep again.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import repeat
 from typing import final
 
 from .waiting import Signal
@@ -14,8 +16,7 @@ class Gate:
     def __init__(self, name: str) -> None:
         self.name = name
         self._held = False
-        self._error: BaseException | None = None
-        self._failures: int | None = None
+        self._errors: Iterator[BaseException] = iter(())
         self.arrived = 0
         """How many calls have arrived, waiting and failed ones included."""
         self.waiting = 0
@@ -31,13 +32,13 @@ class Gate:
     def open(self) -> None:
         """Let waiting and later calls pass again."""
         self._held = False
-        self._error, self._failures = None, None
+        self._errors = iter(())
         self._changed.notify()
 
     def fail(self, error: BaseException, times: int | None = None) -> None:
         """Raise `error` in waiting and arriving calls: in `times` of them, None: in each."""
         self._held = False
-        self._error, self._failures = error, times
+        self._errors = repeat(error) if times is None else repeat(error, times)
         self._changed.notify()
 
     async def wait_arrived(self, number: int = 1) -> None:
@@ -60,11 +61,6 @@ class Gate:
         finally:
             self.waiting -= 1
         self._changed.notify()
-        error = self._error
-        if error is None:
-            return
-        if self._failures is not None:
-            self._failures -= 1
-            if self._failures <= 0:
-                self._error, self._failures = None, None
-        raise error
+        error = next(self._errors, None)
+        if error is not None:
+            raise error

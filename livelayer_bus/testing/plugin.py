@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from .clock import ManualClock
-from .rooms import ScriptedRooms
+from .room import ScriptedRooms
 from .tasks import no_leaked_tasks as guard
 
 

@@ -1,4 +1,4 @@
-"""A room without a server: the test decides what the agent and the network do, and when."""
+"""Rooms without a server: the test decides what the agent and the network do, and when."""
 
 from __future__ import annotations
 
@@ -6,32 +6,21 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast, final
 
+from msgspec.structs import replace
+
 from ..errors import BrokenError, MisuseError
-from ..events import Role, TranscriptEntry
+from ..events import AgentConfig, Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..messages import Message, encode
-from ..rooms import names
-from ..rooms.port import (
-    AgentPresence,
-    AgentStateReported,
-    ConnectionInterrupted,
-    ConnectionRestored,
-    MediaWriters,
-    PacketReceived,
-    RoomEvent,
-    RoomLost,
-    RoomSink,
-    TrackKind,
-    TrackReported,
-    UtteranceHeard,
-)
-from ..tokens import RoomAccess
+from ..rooms import names, port
+from ..tokens import RoomAccess, TokenRequest
 from .frames import grey_picture, silence
 from .gate import Gate
 from .records import KEPT, ScriptedMicrophone, ScriptedVideoTrack, SentPacket, SentText
 from .waiting import Signal
 
+URL = "ws://scripted.invalid"
 AGENT = "agent"
 """The identity of the scripted agent unless the test gives another."""
 
@@ -49,42 +38,21 @@ class ScriptedStream:
     """One transcription text stream: it grows until `close()`."""
 
     def __init__(
-        self,
-        report: Callable[[RoomEvent], None],
-        segment: str,
-        role: Role,
-        number: int,
-        sender: str | None,
-        replayed: bool,
+        self, report: Callable[[port.RoomEvent], None], opened: TranscriptEntry, replayed: bool
     ) -> None:
-        self._report_event = report
-        self._segment = segment
-        self._role: Role = role
-        self._sender = sender
+        self._report = report
+        self._entry = opened
         self._replayed = replayed
-        self._text = ""
-        self.number = number
+        self.number = opened.stream
 
     def write(self, more: str) -> None:
         """Append to the utterance."""
-        self._text += more
-        self._report(final=False)
+        self._entry = replace(self._entry, text=self._entry.text + more)
+        self._report(port.UtteranceHeard(self._entry, self._replayed))
 
     def close(self) -> None:
         """Finish the utterance. Without this call the stream's trailer was lost."""
-        self._report(final=True)
-
-    def _report(self, *, final: bool) -> None:
-        entry = TranscriptEntry(
-            id=self._segment,
-            role=self._role,
-            text=self._text,
-            final=final,
-            opened=self.number,
-            stream=self.number,
-            sender=self._sender,
-        )
-        self._report_event(UtteranceHeard(entry, self._replayed))
+        self._report(port.UtteranceHeard(replace(self._entry, final=True), self._replayed))
 
 
 @final
@@ -129,7 +97,7 @@ class ScriptedRoom:
         """The audio tracks the session published, oldest first."""
         self.video_tracks: tuple[ScriptedVideoTrack, ...] = ()
         """The video tracks the session published, camera and screen, oldest first."""
-        self._links: tuple[RoomSink, MediaWriters] | None = None
+        self._links: tuple[port.RoomSink, port.MediaWriters] | None = None
         self._lost = False
         self._leaving = False
         self._sent: deque[SentPacket] = deque(maxlen=KEPT)
@@ -175,13 +143,13 @@ class ScriptedRoom:
         Unless it is `active`, it cannot receive data yet.
         """
         self._agent = identity
-        self._report(AgentPresence(identity, active, confirms))
+        self._report(port.AgentPresence(identity, active, confirms))
 
     def agent_activates(self) -> None:
         """The agent's participant can receive data from now on."""
         if self._agent is None:
             raise ScriptError("activate an agent that has not joined", "call agent_joins() first")
-        self._report(AgentPresence(self._agent, active=True))
+        self._report(port.AgentPresence(self._agent, active=True))
 
     def agent_confirms(self, packet: SentPacket) -> None:
         """The agent's bridge confirms a packet that the session sent."""
@@ -191,11 +159,11 @@ class ScriptedRoom:
     def agent_leaves(self) -> None:
         """The agent's participant leaves."""
         self._agent = None
-        self._report(AgentPresence(None, active=False))
+        self._report(port.AgentPresence(None, active=False))
 
     def agent_state(self, raw: str) -> None:
         """The agent's participant attribute changes."""
-        self._report(AgentStateReported(raw))
+        self._report(port.AgentStateReported(raw))
 
     def agent_says(
         self, message: Message | Mapping[str, object] | bytes, *, topic: str | None = None
@@ -213,7 +181,7 @@ class ScriptedRoom:
     ) -> None:
         """A data packet of any participant; `sender` None: of the server."""
         data = message if isinstance(message, bytes) else encode(message)
-        self._report(PacketReceived(data, sender, topic, from_agent))
+        self._report(port.PacketReceived(data, sender, topic, from_agent))
 
     def open_stream(
         self,
@@ -235,7 +203,9 @@ class ScriptedRoom:
         self._streams += 1
         if sender is None and role == "agent":
             sender = self._agent or AGENT
-        return ScriptedStream(self._report, segment, role, self._streams, sender, replayed)
+        number = self._streams
+        opened = TranscriptEntry(segment, role, "", False, number, number, sender)
+        return ScriptedStream(self._report, opened, replayed)
 
     def transcribes(
         self,
@@ -254,14 +224,15 @@ class ScriptedRoom:
     # Media -----------------------------------------------------------------------------------
 
     def track_starts(
-        self, kind: TrackKind, *, sid: str | None = None, participant: str | None = None
+        self, kind: port.TrackKind, *, sid: str | None = None, participant: str | None = None
     ) -> None:
         """The agent's audio or video track starts."""
-        self._set_track(kind, True, sid or f"TR_{kind}", participant or self._agent)
+        sid = sid or f"TR_{kind}"
+        self._report(port.TrackReported(kind, True, sid, participant or self._agent))
 
-    def track_stops(self, kind: TrackKind, *, participant: str | None = None) -> None:
+    def track_stops(self, kind: port.TrackKind, *, participant: str | None = None) -> None:
         """The agent's audio or video track ends."""
-        self._set_track(kind, False, None, participant or self._agent)
+        self._report(port.TrackReported(kind, False, None, participant or self._agent))
 
     def push_video(self, frame: VideoFrame | None = None) -> VideoFrame:
         """Push one picture of the agent (None: a small test picture); returns it."""
@@ -283,11 +254,11 @@ class ScriptedRoom:
 
     def reconnecting(self, reason: str = "the network is down") -> None:
         """The SDK starts to restore the connection."""
-        self._report(ConnectionInterrupted(reason))
+        self._report(port.ConnectionInterrupted(reason))
 
     def reconnected(self) -> None:
         """The SDK restored the connection."""
-        self._report(ConnectionRestored())
+        self._report(port.ConnectionRestored())
 
     def lose(
         self, reason: str = "the server went away", *, rejoin: bool = True, fault: bool = True
@@ -295,7 +266,7 @@ class ScriptedRoom:
         """The room is lost; see `RoomLost` for `rejoin` and `fault`."""
         self._require_links()
         self._lost = True
-        self._report(RoomLost(reason, rejoin, fault))
+        self._report(port.RoomLost(reason, rejoin, fault))
 
     # What the session calls: RoomPort --------------------------------------------------------
 
@@ -308,14 +279,16 @@ class ScriptedRoom:
     def room_name(self) -> str | None:
         return self.access.room_name if self.access is not None and self.joined else None
 
-    async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
+    async def connect(
+        self, access: RoomAccess, sink: port.RoomSink, media: port.MediaWriters
+    ) -> None:
         if self.access is not None:
             raise ScriptError("join one room twice", "a session takes a new room each time")
         self.access, self._links = access, (sink, media)
         await self.joining.enter()
         self.was_joined = True
         if self._agent_at_join is not None:
-            sink.report(AgentPresence(self._agent_at_join, active=True))
+            sink.report(port.AgentPresence(self._agent_at_join, active=True))
         self._changed.notify()
         if self._on_join is not None:
             self._on_join()
@@ -364,15 +337,92 @@ class ScriptedRoom:
         if not self.joined:
             raise BrokenError(f"the scripted room is not joined: {call} failed")
 
-    def _set_track(
-        self, kind: TrackKind, available: bool, sid: str | None, participant: str | None
-    ) -> None:
-        self._report(TrackReported(kind, available, sid, participant))
-
-    def _report(self, event: RoomEvent) -> None:
+    def _report(self, event: port.RoomEvent) -> None:
         self._require_links()[0].report(event)
 
-    def _require_links(self) -> tuple[RoomSink, MediaWriters]:
+    def _require_links(self) -> tuple[port.RoomSink, port.MediaWriters]:
         if self._links is None:
             raise ScriptError("act before the session connects", "await rooms.next() first")
         return self._links
+
+
+@final
+class ScriptedTokens:
+    """A `TokenSource`: each request is recorded and gets its own token and room name.
+
+    A request for a prior room gets that room's name. `gate` can hold or refuse requests.
+    """
+
+    def __init__(self, agent_config: AgentConfig | None = None) -> None:
+        self.agent_config = agent_config
+        self.gate = Gate("tokens")
+        self.requests: tuple[TokenRequest, ...] = ()
+        """The requests, oldest first."""
+
+    async def __call__(self, request: TokenRequest, /) -> RoomAccess:
+        self.requests += (request,)
+        number = len(self.requests)
+        await self.gate.enter()
+        return RoomAccess(
+            url=URL,
+            token=f"token-{number}",
+            room_name=request.prior_room_name or f"room-{number}",
+            agent_config=self.agent_config,
+        )
+
+
+@final
+class ScriptedRooms:
+    """A `RoomFactory` that the test controls: one `ScriptedRoom` for each connection.
+
+        rooms = ScriptedRooms()
+        async with Session("agt", tokens=rooms.tokens, room=rooms) as session:
+            await session.connect()
+            room = await rooms.next()
+            room.agent_joins()
+
+    `joining` is the gate that each room's `connect` passes: hold it, or make it fail.
+    """
+
+    def __init__(
+        self,
+        *,
+        agent: str | None = None,
+        agent_config: AgentConfig | None = None,
+        prepare: Callable[[ScriptedRoom], None] | None = None,
+    ) -> None:
+        """Create a server without rooms.
+
+        Args:
+            agent: an agent of this identity is active in each room as soon as it is joined; None:
+                without an agent until the test adds one.
+            agent_config: what every token comes with.
+            prepare: called with each new room before the session gets it.
+        """
+        self.tokens = ScriptedTokens(agent_config)
+        self.joining = Gate("joining")
+        self._agent = agent
+        self._prepare = prepare
+        self.rooms: tuple[ScriptedRoom, ...] = ()
+        """Every room created, oldest first, joined or not."""
+        self._next = 0
+        self._changed = Signal()
+
+    def __call__(self) -> ScriptedRoom:
+        room = ScriptedRoom(joining=self.joining, agent=self._agent, on_join=self._changed.notify)
+        if self._prepare is not None:
+            self._prepare(room)
+        self.rooms += (room,)
+        return room
+
+    async def next(self) -> ScriptedRoom:
+        """Wait for the next room that was joined; each is returned once, in order."""
+        await self._changed.wait_for(self._find_joined)
+        room = self.rooms[self._next]
+        self._next += 1
+        return room
+
+    def _find_joined(self) -> bool:
+        later = range(self._next, len(self.rooms))
+        self._next = next((n for n in later if self.rooms[n].was_joined), self._next)
+        return self._next < len(self.rooms) and self.rooms[self._next].was_joined

@@ -5,47 +5,37 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, final
 
+from .. import messages
 from ..bus import Subscription
 from ..events import Event
-from ..messages import (
-    BotReady,
-    Click,
-    Command,
-    FillForm,
-    FocusField,
-    Navigate,
-    RequestPageContext,
-    RequestRoutes,
-    ScrollPage,
-    ScrollTo,
-    SubmitForm,
-    TaskCompleted,
-    TaskFieldUpdated,
-    TaskResult,
-)
 from ..messages.capabilities import Capability
 from ..session.session import Session
 from ..state import SessionState
 from .clock import ManualClock
-from .room import ScriptedRoom
-from .rooms import ScriptedRooms
+from .room import ScriptedRoom, ScriptedRooms
 from .waiting import settle
 
 Faults: TypeAlias = Subscription[Event, SessionState]
 
-COMMANDS: Final[dict[Capability, tuple[Command, ...]]] = {
-    "navigate": (Navigate("/pricing"),),
-    "scroll": (ScrollTo("#price"), ScrollPage("down")),
-    "click": (Click("#buy"),),
-    "fill_forms": (FillForm("order", {"name": "Ada"}), FocusField("order", "name")),
-    "submit_forms": (SubmitForm("order", request_id="1"),),
-    "read_page": (RequestPageContext(request_id="2"), RequestRoutes(request_id="3")),
+COMMANDS: Final[dict[Capability, tuple[messages.Command, ...]]] = {
+    "navigate": (messages.Navigate("/pricing"),),
+    "scroll": (messages.ScrollTo("#price"), messages.ScrollPage("down")),
+    "click": (messages.Click("#buy"),),
+    "fill_forms": (
+        messages.FillForm("order", {"name": "Ada"}),
+        messages.FocusField("order", "name"),
+    ),
+    "submit_forms": (messages.SubmitForm("order", request_id="1"),),
+    "read_page": (
+        messages.RequestPageContext(request_id="2"),
+        messages.RequestRoutes(request_id="3"),
+    ),
     "collect_data": (
-        TaskFieldUpdated(
+        messages.TaskFieldUpdated(
             field_id="name", field_name="Name", value="Ada", kind="text", source="agent"
         ),
-        TaskCompleted(
-            TaskResult(
+        messages.TaskCompleted(
+            messages.TaskResult(
                 session_id="s", started_at=0, ended_at=1, source="agent", results={"name": "Ada"}
             )
         ),
@@ -74,7 +64,7 @@ class Scenario:
         """Connect; the agent is in the room and active."""
         await self.session.connect()
         await self.rooms.next()
-        self.room.agent_says(BotReady())
+        self.room.agent_says(messages.BotReady())
 
 
 Step: TypeAlias = Callable[[Scenario], Awaitable[None]]

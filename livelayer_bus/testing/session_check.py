@@ -10,17 +10,9 @@ from typing import Final, TypeAlias, cast
 import anyio
 import anyio.lowlevel
 
+from .. import errors
 from ..bus import Record, Subscription
 from ..contract import ControlledSession, E
-from ..errors import (
-    ClosedError,
-    ConnectionLostError,
-    Lagged,
-    LivelayerError,
-    NotConnectedError,
-    NotSupportedError,
-    StaleCursorError,
-)
 from ..events import Event, SessionFailed, TranscriptUpdated
 from ..media import AudioChannel, VideoChannel
 from ..messages import UserMessage
@@ -36,16 +28,9 @@ Provoke: TypeAlias = Callable[[ControlledSession], Awaitable[None]]
 Reader: TypeAlias = Subscription[Event, SessionState]
 
 DERIVED: Final = (
-    "id",
-    "agent_id",
-    "base_url",
-    "connection_state",
-    "agent_state",
-    "transcript",
-    "agent_config",
-    "can_resume",
-    "error",
-)
+    "id", "agent_id", "base_url", "connection_state", "agent_state", "transcript", "agent_config",
+    "can_resume", "error",
+)  # fmt: skip
 ATTACHES = 20  # readers that join while events are being published
 
 
@@ -111,7 +96,7 @@ async def _members(session: ControlledSession, provoke: Provoke) -> None:
         )
     for name, kind in (("video", VideoChannel), ("audio", AudioChannel)):
         found: object = None
-        with suppress(NotSupportedError):
+        with suppress(errors.NotSupportedError):
             found = getattr(session, name)
             require(
                 isinstance(found, kind),
@@ -226,7 +211,7 @@ async def _cursors(session: ControlledSession, provoke: Provoke) -> None:
         try:
             with session.subscribe(after=cursor):
                 pass
-        except StaleCursorError:
+        except errors.StaleCursorError:
             continue
         require(
             False,
@@ -257,7 +242,7 @@ async def _filters(session: ControlledSession, provoke: Provoke) -> None:
 
 
 async def _data_handlers(session: ControlledSession, provoke: Provoke) -> None:
-    with suppress(NotSupportedError):
+    with suppress(errors.NotSupportedError):
         unsubscribe = session.subscribe_to_data_messages(lambda _: None)
         require(
             callable(unsubscribe),
@@ -274,9 +259,9 @@ async def _sending(session: ControlledSession, provoke: Provoke) -> None:
         return
     try:
         await session.send_data(UserMessage("hello"), timeout=0.1)
-    except (NotConnectedError, ConnectionLostError, NotSupportedError):
+    except (errors.NotConnectedError, errors.ConnectionLostError, errors.NotSupportedError):
         return
-    except LivelayerError as error:
+    except errors.LivelayerError as error:
         problem = f"it raised {type(error).__name__}"
     else:
         problem = "send_data returned"
@@ -289,7 +274,7 @@ async def _sending(session: ControlledSession, provoke: Provoke) -> None:
 
 
 async def _connecting(session: ControlledSession, provoke: Provoke) -> None:
-    with suppress(NotSupportedError):
+    with suppress(errors.NotSupportedError):
         await session.connect()
         require(
             session.connection_state == "connected",
@@ -328,10 +313,10 @@ async def _opened(factory: SessionFactory) -> AsyncGenerator[ControlledSession]:
 async def _drain(reader: Subscription[E, SessionState]) -> list[Record[E]]:
     records = reader.records()
     found: list[Record[E]] = []
-    with suppress(ClosedError):
+    with suppress(errors.ClosedError):
         while reader.lag:
             try:
                 found.append(await anext(records))
-            except Lagged:
+            except errors.Lagged:
                 continue  # a small ring: what is left must still be in order
     return found

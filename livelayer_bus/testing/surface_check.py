@@ -16,7 +16,7 @@ from ..surfaces.supervision import MountedSurface
 from ..surfaces.surface import Surface, SurfaceFunction, SurfaceSession, surface_function
 from .check_thread import CheckThread
 from .clock import ManualClock
-from .rooms import ScriptedRooms
+from .room import ScriptedRooms
 from .rules import in_time, require
 from .scenario import COMMANDS, STEPS, Scenario
 from .tasks import no_leaked_tasks

@@ -1,7 +1,5 @@
 """Where a session gets the address and the token of its room."""
 
-from __future__ import annotations
-
 from .access import RoomAccess, TokenRequest, TokenSource
 from .addresses import HTTP_SCHEMES, ROOM_SCHEMES, check_address
 from .dispatch import RESUMED_ATTRIBUTE, DispatchMetadata, read_dispatch_metadata

@@ -51,36 +51,26 @@ async def request_json(
     """
     try:
         with anyio.fail_after(timeout):
-            answer = await _exchange(method, url, headers, body, timeout)
-    except TimeoutError as exc:
-        raise HttpProblem(f"no answer within {timeout:g} s", retryable=True) from exc
-    return _object(answer)
-
-
-async def _exchange(
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: Mapping[str, object] | None,
-    timeout: float,
-) -> bytes:
-    try:
-        async with open_client(url, timeout) as client:
-            request = client.build_request(
-                method,
-                url,
-                # A compressed answer could be far larger than it looks.
-                headers={"accept": "application/json", "accept-encoding": "identity", **headers},
-                json=None if body is None else dict(body),
-            )
-            request.url = _QuietURL(request.url)
-            response = await client.send(request, stream=True)
-            try:
-                _check_status(response.status_code)
-                return await _read(response)
-            finally:
-                await response.aclose()
-    except httpx.TimeoutException as exc:
+            async with open_client(url, timeout) as client:
+                request = client.build_request(
+                    method,
+                    url,
+                    # A compressed answer could be far larger than it looks.
+                    headers={
+                        "accept": "application/json",
+                        "accept-encoding": "identity",
+                        **headers,
+                    },
+                    json=None if body is None else dict(body),
+                )
+                request.url = _QuietURL(request.url)
+                response = await client.send(request, stream=True)
+                try:
+                    _check_status(response.status_code)
+                    answer = await _read(response)
+                finally:
+                    await response.aclose()
+    except (TimeoutError, httpx.TimeoutException) as exc:
         raise HttpProblem(f"no answer within {timeout:g} s", retryable=True) from exc
     except httpx.ConnectError as exc:
         raise HttpProblem(f"cannot connect ({exc}){_through(url)}", retryable=True) from exc
@@ -89,6 +79,7 @@ async def _exchange(
     except httpx.RequestError as exc:
         reason = f"the connection broke off ({type(exc).__name__}){_through(url)}"
         raise HttpProblem(reason, retryable=True) from exc
+    return _object(answer)
 
 
 def open_client(url: str, timeout: float) -> httpx.AsyncClient:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 
 import anyio
 import pytest
 from livekit import rtc
 
+from livelayer_bus.clock import now_ns
 from livelayer_bus.media import AudioChannel, VideoChannel, VideoFrame
 from livelayer_bus.rooms import BorrowedRoom, LiveKitRoom
 from livelayer_bus.testing import PATIENCE, ManualClock, polled
@@ -99,7 +99,7 @@ async def test_unread_video_is_not_sent_and_comes_back_with_a_reader(
         await is_not_sent(native, painter)
         assert channel.available
         assert channel.statistics().held == 0
-        asked_ns = time.monotonic_ns()
+        asked_ns = now_ns()
         frame = await first_frame(channel)
         assert asked_ns < frame.received_ns
     assert sink.named("track") == [("video", True, "agent")]
@@ -187,7 +187,7 @@ async def test_unread_sound_is_not_taken_from_the_sdk_and_comes_back_with_a_read
         await clock.elapse(GRACE)
         await comes_to_rest(channel, speaker)
         assert channel.available
-        asked_ns = time.monotonic_ns()
+        asked_ns = now_ns()
         with channel.subscribe() as sound:
             frame = await anext(sound)
     assert asked_ns < frame.received_ns

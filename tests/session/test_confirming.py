@@ -439,6 +439,36 @@ async def test_typed_text_and_requests_are_confirmed_where_the_agent_can(
     assert answers == [RawMessage("answer", {"requestId": "mine"})]
 
 
+async def test_a_typed_line_that_was_not_confirmed_is_sent_again_with_its_id_until_it_was_sent(
+    session: Session, scripted_rooms: ScriptedRooms, manual_clock: ManualClock
+) -> None:
+    room = await joined(session, scripted_rooms)
+
+    def say() -> Coroutine[Any, Any, object]:
+        return session.send_text("hello", timeout=5, line_id="line-1")
+
+    async with running(say) as [call]:
+        first = await room.next_sent("user_message")
+        await manual_clock.elapse(5.0)
+    assert isinstance(call.error, SendTimeoutError)
+    assert (call.error.handed_over, call.error.confirming) == (True, True)
+    [line] = session.transcript
+    assert (line.id, line.delivery) == ("line-1", "failed")
+    sent = len(room.sent)
+    async with running(say) as [call]:
+        await room.wait_until(lambda: len(room.sent) > sent)
+        again = room.sent[-1]
+        room.agent_confirms(again)
+    assert call.returned
+    assert first.data == again.data == encode(UserMessage("hello", "line-1"))
+    assert first.topic != again.topic
+    [line] = session.transcript
+    assert (line.id, line.delivery) == ("line-1", "sent")
+    sent = len(room.sent)
+    await session.send_text("hello", line_id="line-1")
+    assert len(room.sent) == sent
+
+
 async def test_a_request_that_is_not_confirmed_ends_in_a_typed_error(
     session: Session, scripted_rooms: ScriptedRooms, manual_clock: ManualClock
 ) -> None:

@@ -10,6 +10,7 @@ from livelayer_bus.testing import ManualClock, ScriptedRooms, settle
 
 pytestmark = pytest.mark.anyio
 WINDOW = 300.0  # seconds
+NIGHT = 8 * 3600.0  # seconds
 
 
 def prior_rooms(rooms: ScriptedRooms) -> list[str | None]:
@@ -77,6 +78,56 @@ async def test_after_the_window_connect_opens_a_new_room(
         await manual_clock.elapse(WINDOW)
         assert await anext(closings) == ResumeWindowClosed()
     assert not session.can_resume
+    await session.connect()
+    assert prior_rooms(scripted_rooms) == [None, None]
+
+
+async def test_a_night_in_which_the_machine_is_suspended_closes_the_window(
+    session: Session, scripted_rooms: ScriptedRooms, manual_clock: ManualClock
+) -> None:
+    await session.connect()
+    await session.disconnect()
+    manual_clock.suspend(NIGHT)
+    await manual_clock.elapse(0)  # a timer looks at the clock again
+    assert not session.can_resume
+    await session.connect()
+    assert prior_rooms(scripted_rooms) == [None, None]
+
+
+async def test_a_window_is_closed_when_it_is_asked_though_no_timer_has_run(
+    session: Session, scripted_rooms: ScriptedRooms, manual_clock: ManualClock
+) -> None:
+    await session.connect()
+    await session.disconnect()
+    with session.subscribe(ResumeWindowClosed) as closings:
+        manual_clock.suspend(NIGHT)
+        await session.connect()
+        await manual_clock.elapse(NIGHT)
+        assert closings.lag == 1
+    assert prior_rooms(scripted_rooms) == [None, None]
+    assert session.connection_state == "connected"
+
+
+async def test_a_suspend_within_the_window_leaves_the_rest_of_it(
+    session: Session, scripted_rooms: ScriptedRooms, manual_clock: ManualClock
+) -> None:
+    await session.connect()
+    await session.disconnect()
+    manual_clock.suspend(WINDOW - 10)
+    await manual_clock.elapse(9)
+    assert session.can_resume
+    await session.connect()
+    assert prior_rooms(scripted_rooms) == [None, "room-1"]
+
+
+async def test_a_room_lost_before_a_suspend_cannot_be_returned_to(
+    session: Session, scripted_rooms: ScriptedRooms, manual_clock: ManualClock
+) -> None:
+    await session.connect()
+    (await scripted_rooms.next()).lose("the server gave up", rejoin=False)
+    manual_clock.suspend(NIGHT)
+    await session.disconnect()
+    assert (session.connection_state, session.can_resume) == ("disconnected", False)
     await session.connect()
     assert prior_rooms(scripted_rooms) == [None, None]
 

@@ -50,6 +50,31 @@ async def test_elapse_wakes_in_order_of_time_and_follows_repeated_sleeps(
     assert manual_clock.now() - start == 6
 
 
+async def test_a_suspended_machine_wakes_no_sleeper_until_the_clock_goes_on(
+    manual_clock: ManualClock,
+) -> None:
+    woken: list[float] = []
+
+    async def sleeper(seconds: float) -> None:
+        await manual_clock.sleep(seconds)
+        woken.append(seconds)
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            for seconds in (3, 1, 3600):
+                group.start_soon(sleeper, seconds)
+            await manual_clock.wait_for_sleepers(3)
+            manual_clock.suspend(3000)
+            await settle()
+            assert (woken, manual_clock.now()) == ([], 4000.0)
+            await manual_clock.elapse(0)
+            assert sorted(woken) == [1, 3]
+            await manual_clock.elapse(600)
+            assert sorted(woken) == [1, 3, 3600]
+    with pytest.raises(MisuseError):
+        manual_clock.suspend(-1)
+
+
 async def test_a_cancelled_sleeper_is_forgotten(manual_clock: ManualClock) -> None:
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:

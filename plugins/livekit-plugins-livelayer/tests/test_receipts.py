@@ -6,7 +6,15 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from livekit.plugins.livelayer.receipts import MAX_OWN, MAX_SESSIONS, Receipts, confirmed_id
+from livekit.plugins.livelayer.receipts import (
+    MAX_LINES,
+    MAX_OWN,
+    MAX_OWN_LINES,
+    MAX_SESSIONS,
+    Receipts,
+    TypedLines,
+    confirmed_id,
+)
 
 from livelayer_bus.rooms.names import CONFIRM_TOPIC, CONFIRM_WINDOW
 
@@ -69,6 +77,26 @@ def test_the_memory_is_bounded_over_all_senders() -> None:
     for number in range(2 * MAX_SESSIONS):
         receipts.add(f"{session(number)}.999999999999999", f"person {number}")
     assert len(receipts) == MAX_SESSIONS
+
+
+def test_a_line_is_known_by_its_id_and_text_whoever_sends_it() -> None:
+    lines = TypedLines()
+    assert lines.add("line-1", "hello", "person")
+    assert not lines.add("line-1", "hello", "the person's next identity")
+    assert lines.add("line-1", "hello?", "person")
+    assert lines.add("line-2", "hello", "person")
+
+
+def test_one_sender_cannot_displace_the_lines_of_others_and_all_are_bounded() -> None:
+    lines = TypedLines()
+    assert lines.add("line-1", "hello", "person")
+    for number in range(2 * MAX_OWN_LINES):
+        assert lines.add(f"{number}", "", "flood")
+    assert len(lines) == MAX_OWN_LINES + 1
+    assert not lines.add("line-1", "hello", "person")
+    for number in range(MAX_LINES):
+        lines.add(f"{number}", "", f"person {number % 32}")
+    assert len(lines) <= MAX_LINES
 
 
 def hostile_topics() -> Iterator[str | None]:

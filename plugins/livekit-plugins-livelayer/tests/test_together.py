@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -19,14 +21,29 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_bus import Event, LocalKeys, RawMessage, Session, SessionState
 from livelayer_bus.errors import NotSupportedError, SendTimeoutError
 from livelayer_bus.events import DataReceived
-from livelayer_bus.messages import AgentStateMessage, Navigate
+from livelayer_bus.messages import AgentStateMessage, Navigate, UserMessage
 from livelayer_bus.rooms import names
 from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import PATIENCE, polled
 
 pytestmark = pytest.mark.anyio
-ROOM = "together"
 SOON = 0.3  # seconds
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A room of a server."""
+
+    url: str
+    key: str
+    secret: str
+    room: str
+
+    def agent_token(self, identity: str) -> api.AccessToken:
+        grants = api.VideoGrants(
+            room_join=True, room=self.room, agent=True, can_update_own_metadata=True
+        )
+        token = api.AccessToken(self.key, self.secret).with_identity(identity).with_kind("agent")
+        return token.with_grants(grants)
 
 
 class Guide(msgspec.Struct, frozen=True):
@@ -38,9 +55,7 @@ class Guide(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def guide_in(server: EmbeddedServer, identity: str) -> AsyncGenerator[Guide]:
-    grants = api.VideoGrants(room_join=True, room=ROOM, agent=True, can_update_own_metadata=True)
-    token = api.AccessToken(server.key, server.secret).with_identity(identity).with_kind("agent")
+async def guide_in(place: Place, identity: str) -> AsyncGenerator[Guide]:
     room = rtc.Room()
     agent: AgentSession[None] = AgentSession(
         llm=ScriptedModel(lambda prompt: f"{identity} heard {prompt.user}."), user_away_timeout=None
@@ -51,7 +66,7 @@ async def guide_in(server: EmbeddedServer, identity: str) -> AsyncGenerator[Guid
         two = rtc.RoomOptions(single_peer_connection=False)
         bridge = SurfaceBridge(agent, room, capabilities=["navigate"])
         await stack.enter_async_context(bridge)  # before the room is connected: it announces then
-        await room.connect(server.url, token.with_grants(grants).to_jwt(), two)
+        await room.connect(place.url, place.agent_token(identity).to_jwt(), two)
         stack.push_async_callback(agent.aclose)
         await agent.start(
             Agent(instructions="Guide."), room=room, room_options=options, record=False
@@ -59,15 +74,24 @@ async def guide_in(server: EmbeddedServer, identity: str) -> AsyncGenerator[Guid
         yield Guide(room, agent, bridge)
 
 
-@pytest.fixture
-async def server(anyio_backend: str) -> AsyncGenerator[EmbeddedServer]:
-    async with EmbeddedServer() as server:
-        yield server
+@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.livekit)])
+async def place(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncGenerator[Place]:
+    """On the embedded server and, where it is given, on a real one."""
+    room = f"together-{uuid.uuid4().hex[:8]}"
+    if request.param == "embedded":
+        async with EmbeddedServer() as server:
+            yield Place(server.url, server.key, server.secret, room)
+        return
+    names = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+    url, key, secret = (os.environ.get(name, "") for name in names)
+    if not (url and key and secret):
+        pytest.skip("need LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
+    yield Place(url, key, secret, room)
 
 
 @pytest.fixture
-async def session(server: EmbeddedServer) -> AsyncGenerator[Session]:
-    keys = LocalKeys(server.url, server.key, server.secret, room_name=ROOM, identity="user")
+async def session(place: Place) -> AsyncGenerator[Session]:
+    keys = LocalKeys(place.url, place.key, place.secret, room_name=place.room, identity="user")
     async with Session("agt", tokens=keys) as session:
         await session.connect()
         yield session
@@ -89,9 +113,9 @@ async def event_of(session: Session, found: Callable[[Event], bool]) -> None:
 
 
 async def test_a_confirmed_message_is_with_the_bridge_when_the_call_returns(
-    server: EmbeddedServer, session: Session
+    place: Place, session: Session
 ) -> None:
-    async with guide_in(server, "guide") as guide:
+    async with guide_in(place, "guide") as guide:
         got: list[int] = []
         guide.bridge.on("quiz")(lambda message, _: got.append(message.fields["number"]))
         for number in range(20):
@@ -106,9 +130,9 @@ async def test_a_confirmed_message_is_with_the_bridge_when_the_call_returns(
 
 
 async def test_what_comes_again_is_confirmed_and_not_taken_again(
-    server: EmbeddedServer, session: Session
+    place: Place, session: Session
 ) -> None:
-    async with guide_in(server, "guide") as guide:
+    async with guide_in(place, "guide") as guide:
         got: list[RawMessage] = []
         guide.bridge.on("quiz")(lambda message, _: got.append(message))
         await until(session, lambda state: state.agent_confirms)
@@ -126,10 +150,68 @@ async def test_what_comes_again_is_confirmed_and_not_taken_again(
         assert len(got) == 1
 
 
-async def test_a_bridge_without_room_for_a_message_gets_it_later(
-    server: EmbeddedServer, session: Session
+async def test_of_who_is_not_reported_yet_typed_lines_are_taken_and_the_rest_comes_again(
+    place: Place, session: Session
 ) -> None:
-    async with guide_in(server, "guide") as guide:
+    async with guide_in(place, "guide") as guide:
+        got: list[tuple[str, str]] = []
+        guide.bridge.on("user_message")(lambda _, sender: got.append(("user_message", sender)))
+        guide.bridge.on("quiz")(lambda _, sender: got.append(("quiz", sender)))
+        await until(session, lambda state: state.agent_confirms)
+        native = session.room
+        assert native is not None
+        confirmed: list[bytes] = []
+        native.on("data_received", lambda packet: confirmed.append(packet.data))
+
+        def arrive(number: int, message: bytes, sender: rtc.RemoteParticipant | None) -> str:
+            message_id = f"{'0' * 31}1.{number}"
+            kind, topic = rtc.DataPacketKind.KIND_RELIABLE, names.CONFIRM_TOPIC + message_id
+            packet = rtc.DataPacket(data=message, kind=kind, participant=sender, topic=topic)
+            guide.room.emit("data_received", packet)
+            return message_id
+
+        quiz = arrive(1, b'{"type":"quiz"}', None)
+        line = arrive(2, b'{"type":"user_message","text":"hello"}', None)
+        arrive(2, b'{"type":"user_message","text":"hello"}', None)
+        await polled(lambda: confirmed.count(line.encode()) == 2)
+        assert quiz.encode() not in confirmed
+        await polled(lambda: "user" in guide.room.remote_participants)
+        arrive(1, b'{"type":"quiz"}', guide.room.remote_participants["user"])
+        await polled(lambda: quiz.encode() in confirmed)
+        statistics = guide.bridge.statistics()
+        assert (statistics.repeated, statistics.deferred, statistics.unexpected) == (1, 1, 0)
+        await polled(lambda: len(got) == 2)
+        assert sorted(got) == [("quiz", "user"), ("user_message", "")]
+
+
+async def test_a_session_that_has_just_joined_is_confirmed(place: Place) -> None:
+    keys = LocalKeys(place.url, place.key, place.secret, room_name=place.room)
+    async with guide_in(place, "guide") as guide, Session("agt", tokens=keys) as session:
+        await session.connect()
+        await session.send_text("hello", timeout=PATIENCE)
+        assert session.statistics().confirmed == 1
+        await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)
+        assert guide.bridge.statistics().unexpected == 0
+
+
+async def test_a_typed_line_that_comes_as_another_message_is_taken_once(
+    place: Place, session: Session
+) -> None:
+    async with guide_in(place, "guide") as guide:
+        got: list[UserMessage] = []
+        guide.bridge.on(UserMessage)(lambda message, _: got.append(message))
+        line, other = UserMessage("hello", "line-1"), UserMessage("hello?", "line-1")
+        for message in (line, line, other, UserMessage("hello"), UserMessage("hello"), line):
+            await session.send_data(message, confirm=True, timeout=PATIENCE)
+        assert guide.bridge.statistics().repeated == 2
+        await polled(lambda: len(got) == 4)
+        assert got == [line, other, UserMessage("hello"), UserMessage("hello")]
+
+
+async def test_a_bridge_without_room_for_a_message_gets_it_later(
+    place: Place, session: Session
+) -> None:
+    async with guide_in(place, "guide") as guide:
         go_on, got = anyio.Event(), 0
 
         async def slow(_message: RawMessage, _sender: str) -> None:
@@ -156,14 +238,10 @@ async def send_quiz(session: Session) -> None:
     await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)
 
 
-async def test_an_agent_without_a_bridge_is_a_typed_error(
-    server: EmbeddedServer, session: Session
-) -> None:
+async def test_an_agent_without_a_bridge_is_a_typed_error(place: Place, session: Session) -> None:
     room = rtc.Room()
-    token = server.token(
-        "plain", room=ROOM, kind="agent", attributes={names.AGENT_STATE: "listening"}
-    )
-    await room.connect(server.url, token, rtc.RoomOptions(single_peer_connection=False))
+    token = place.agent_token("plain").with_attributes({names.AGENT_STATE: "listening"})
+    await room.connect(place.url, token.to_jwt(), rtc.RoomOptions(single_peer_connection=False))
     try:
         with pytest.raises(NotSupportedError, match="SurfaceBridge"):
             await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)
@@ -172,7 +250,7 @@ async def test_an_agent_without_a_bridge_is_a_typed_error(
 
 
 async def test_of_two_bridges_the_session_follows_the_chosen_one_until_it_leaves(
-    server: EmbeddedServer, session: Session
+    place: Place, session: Session
 ) -> None:
     routed: list[str] = []
 
@@ -182,10 +260,10 @@ async def test_of_two_bridges_the_session_follows_the_chosen_one_until_it_leaves
             routed.append(command.href)
 
     session.mount(page, key="page", capabilities=["navigate"])
-    async with AsyncExitStack() as stack, guide_in(server, "expert") as expert:
+    async with AsyncExitStack() as stack, guide_in(place, "expert") as expert:
         # The first one in the room is the chosen one: the host leaves first.
         await until(session, lambda state: state.agent_identity == "expert" and state.agent_ready)
-        host = await stack.enter_async_context(guide_in(server, "host"))
+        host = await stack.enter_async_context(guide_in(place, "host"))
         await event_of(session, lambda e: isinstance(e, DataReceived) and e.sender == "host")
         await until(session, lambda state: state.agent_state == "listening")
         before = session.state
@@ -228,6 +306,25 @@ async def test_of_two_bridges_the_session_follows_the_chosen_one_until_it_leaves
         await until(session, lambda state: state.agent_identity == "host" and state.agent_confirms)
         await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)
         assert host.bridge.statistics().received == 1
+        host.bridge.send({"type": "bot_ready"}, to="user")
+        await until(session, lambda state: state.agent_ready)
+
+        # It comes back, speaks and commands: by now it is the other one.
+        back = await stack.enter_async_context(guide_in(place, "expert"))
+        back.bridge.send(AgentStateMessage("speaking"), to="user")
+        back.bridge.send(Navigate("/of-the-expert-again"), to="user")
+        back.bridge.send({"type": "end of the expert"}, to="user")
+        await event_of(
+            session, lambda e: isinstance(e, DataReceived) and e.type == "end of the expert"
+        )
+        now = session.state
+        assert (now.agent_identity, now.agent_state, now.agent_ready) == (
+            "host",
+            "listening",
+            True,
+        )
+        assert await host.bridge.command(Navigate("/of-the-host"), to="user", timeout=PATIENCE)
+        assert routed == ["/of-the-expert", "/of-the-host"]
 
 
 async def events_so_far(session: Session) -> AsyncGenerator[Event]:

@@ -8,11 +8,13 @@ import pytest
 from livekit.agents import Agent
 from livekit.agents.llm import RawFunctionTool
 from livekit.plugins.livelayer import Answer, Outcome
+from livekit.plugins.livelayer.capabilities import REFUSAL_SECONDS, GrantedCapabilities
 from livekit.plugins.livelayer.data_channel import Outgoing
 from livekit.plugins.livelayer.testing import Call, Prompt, ScriptedSurface, run_agent
 from livekit.plugins.livelayer.tools import command_tool
 
 from livelayer_bus.messages import COMMANDS
+from livelayer_bus.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +79,16 @@ async def test_a_refusal_is_told_and_withdraws_the_tool() -> None:
         await surface.type("scroll_page down")
         await surface.hear("Done.")
     assert surface.types().count("navigate") == 1
+
+
+def test_a_refusal_counts_for_a_minute_and_not_for_a_night_of_the_machine() -> None:
+    clock = ManualClock()
+    granted = GrantedCapabilities(["navigate", "scroll"], clock=clock)
+    granted.record("navigate", refused=True)
+    clock.advance(REFUSAL_SECONDS - 1)
+    assert granted.current == {"scroll"}
+    clock.suspend(8 * 3600)
+    assert granted.current == {"navigate", "scroll"}
 
 
 async def test_only_what_was_granted_is_offered() -> None:

@@ -9,6 +9,8 @@ from typing import Final, TypeAlias, final
 
 import msgspec
 
+from livelayer_bus.clock import now_ns
+
 from ..harness import percentile, spread
 from .stamped_video import NUMBER_BITS, Sampler, Stamp, read_stamp
 
@@ -71,14 +73,14 @@ class Recorder:
         received_ns: int,
     ) -> None:
         """Note one frame of one reader; see `OnFrame`."""
-        now = time.monotonic_ns()
+        now, age = time.monotonic_ns(), now_ns() - received_ns
         if (width, height) != self._size:
             self._size = (width, height)
             self._sampler = Sampler(width, height, stride)
         sampled = self._sampler.sample(luma)
         self._frames[reader].append((now, sampled))
         if received_ns:
-            self._added.append(now - received_ns)
+            self._added.append(age)
         first = self._firsts.get(sampled)
         if first is None:
             self._firsts[sampled] = frame

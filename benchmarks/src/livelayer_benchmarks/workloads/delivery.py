@@ -1,6 +1,6 @@
-"""Messages while the server, or the agent, is killed: which of the acknowledged ones arrive.
+"""Messages while the server or the agent is killed, frozen or away: what becomes of each one.
 
-The real server's binary is named by `LIVEKIT_SERVER`; without it, the embedded one alone is killed.
+The real server's binary is named by `LIVEKIT_SERVER`; without it, the embedded one alone is tried.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import asyncio
 import os
 import random
 import secrets
+import signal
 import socket
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Annotated, Final, final
+from typing import Annotated, Final, Literal, TypeAlias, final
 
 import msgspec
 
@@ -25,32 +26,59 @@ from livelayer_bus.messages import RawMessage
 from .. import harness
 
 PART_SECONDS: Final = 300.0  # for a process to begin, for a recovery, for the last messages to end
-UNTROUBLED: Final = 0.5  # seconds of sending between a recovery and the next kill
+UNTROUBLED: Final = 0.5  # seconds of sending between a recovery and the next fault
+AWAY: Final = 3.0  # seconds until an agent that left comes back
 LOOK: Final = 0.05  # seconds between two looks
 KIND: Final = "bench_delivery"
 PORTS: Final = range(20_000, 30_000)
 """Outside the range from which systems choose: while the server is down, the port stays free."""
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """How much is killed: about half an hour with both servers."""
+Kind: TypeAlias = Literal["server killed", "agent killed", "agent left", "server frozen"]
 
-    server_kills: int = 20
-    agent_kills: int = 10
-    rate: float = 200.0
-    """Messages a second."""
+
+class Fault(msgspec.Struct, frozen=True):
+    """What happens, how often, and under how many messages a second."""
+
+    kind: Kind
+    times: int
+    rate: float
+    seconds: float = 0.0
+    """How long the server is frozen."""
+    confirm: tuple[bool, ...] = (True, False)
+
+    @property
+    def name(self) -> str:
+        """What a table calls it."""
+        return f"{self.kind} {self.seconds:g} s" if self.seconds else self.kind
+
+
+FAULTS: Final = (
+    Fault("server killed", 20, 200.0),
+    Fault("agent killed", 10, 40.0),
+    Fault("agent left", 10, 40.0, confirm=(True,)),
+    Fault("server frozen", 3, 40.0, 5.0, (True,)),
+    Fault("server frozen", 3, 40.0, 20.0, (True,)),
+)
+"""A LiveKit server keeps a dead agent for 15 to 20 s: at 40 messages a second, those of that time
+are fewer than a session lets wait for their confirmation."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What happens: about half an hour with both servers."""
+
+    faults: tuple[Fault, ...] = FAULTS
     timeout: float = 30.0
     """Seconds that one message has."""
-    confirm: tuple[bool, ...] = (True, False)
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One kind of server, one kind of kill, with or without confirmation."""
+    """One kind of server, one kind of fault, with or without confirmation."""
 
     server: Annotated[str, harness.Column()]
-    killed: Annotated[str, harness.Column()]
+    fault: Annotated[str, harness.Column()]
     confirm: Annotated[bool, harness.Column()]
-    kills: Annotated[int, harness.Column()]
+    times: Annotated[int, harness.Column()]
     sent: Annotated[int, harness.Column()]
     acknowledged: Annotated[int, harness.Column()]
     """`send_data` returned."""
@@ -60,10 +88,13 @@ class Case(msgspec.Struct, frozen=True):
     """Acknowledged, but no agent got it."""
     doubled: Annotated[int, harness.Column()]
     """One agent got it twice."""
+    again: Annotated[int, harness.Column()]
+    """The next agent got it too: the one before went before its confirmation was there."""
     errors: Annotated[dict[str, int], harness.Column()]
     """Typed errors of those that were not acknowledged, by name."""
     recovery: Annotated[float, harness.Column()]
-    """Seconds from a kill until a message arrived that was sent after it; median."""
+    """Seconds from a kill, a leave or the end of a freeze until a message arrived that was sent
+    after it; median."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -71,10 +102,9 @@ class Job(msgspec.Struct, frozen=True):
 
     binary: str
     """Of the real server; empty for the embedded one."""
-    killed: str
+    fault: Fault
     confirm: bool
-    kills: int
-    plan: Plan
+    timeout: float
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -128,7 +158,7 @@ async def serve(job: PartJob, send: harness.Send, ended: asyncio.Event) -> None:
 
 
 async def serve_agent(job: PartJob, send: harness.Send, ended: asyncio.Event) -> None:
-    """An agent with a bridge; it comes back by itself when its room is lost."""
+    """An agent with a bridge; it comes back by itself when its room is lost, or a signal came."""
     from livekit import rtc
     from livekit.agents import AgentSession
     from livekit.plugins.livelayer import SurfaceBridge
@@ -136,8 +166,13 @@ async def serve_agent(job: PartJob, send: harness.Send, ended: asyncio.Event) ->
     def take(message: RawMessage, _sender: str) -> None:
         send(Got(message.fields["number"]))
 
+    leaving = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, leaving.set)
     await _turn(job, send)
     while not ended.is_set():
+        if leaving.is_set():
+            leaving.clear()
+            await asyncio.sleep(AWAY)
         room, lost = rtc.Room(), asyncio.Event()
         room.on("disconnected", lost.set)
         try:
@@ -147,7 +182,7 @@ async def serve_agent(job: PartJob, send: harness.Send, ended: asyncio.Event) ->
             continue
         async with SurfaceBridge(AgentSession(), room) as bridge:
             bridge.on(KIND)(take)
-            waiting = [asyncio.create_task(event.wait()) for event in (lost, ended)]
+            waiting = [asyncio.create_task(event.wait()) for event in (lost, leaving, ended)]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
                 task.cancel()
@@ -164,6 +199,10 @@ class _Child:
         self.pid = process.pid
         self.ready = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     async def kill(self) -> None:
         """End it at once."""
@@ -215,14 +254,27 @@ class _Processes:
             self._running[part] = await self._spawn(part) or await self._real_server()
 
     async def prepare(self) -> None:
-        """Return when the successor waits for its turn."""
-        self._next = await self._spawn(self._job.killed)
+        """Return when the successor of what is going to be killed waits for its turn."""
+        part, _, what = self._job.fault.kind.partition(" ")
+        if what == "killed":
+            self._next = await self._spawn(part)
 
-    async def kill(self) -> None:
-        """Kill one, and have the next one take over."""
-        await self._running[self._job.killed].kill()
-        self._running[self._job.killed] = self._next or await self._real_server()
-        self._next = None
+    async def strike(self) -> float:
+        """Make the fault happen once; returns when the recovery begins."""
+        part, _, what = self._job.fault.kind.partition(" ")
+        now = time.monotonic()
+        if what == "left":
+            self._running[part].signal(signal.SIGUSR1)
+        elif what == "frozen":
+            self._running[part].signal(signal.SIGSTOP)
+            await asyncio.sleep(self._job.fault.seconds)
+            self._running[part].signal(signal.SIGCONT)
+            now = time.monotonic()
+        else:
+            await self._running[part].kill()
+            self._running[part] = self._next or await self._real_server()
+            self._next = None
+        return now
 
     async def aclose(self) -> None:
         """Kill them all."""
@@ -287,7 +339,7 @@ class _Trial:
         self._recoveries: list[float] = []
 
     async def run(self) -> Case:
-        """Kill, wait for the recovery, and so on; then wait for every message to end."""
+        """Strike, wait for the recovery, and so on; then wait for every message to end."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._processes.aclose)
             await self._processes.start()
@@ -296,13 +348,12 @@ class _Trial:
             await session.connect()
             sending = asyncio.create_task(self._send(session))
             await self._recovered()
-            for _ in range(self._job.kills):
+            for _ in range(self._job.fault.times):
                 await self._processes.prepare()
                 await asyncio.sleep(UNTROUBLED)
-                killed = time.monotonic()
-                await self._processes.kill()
+                began = await self._processes.strike()
                 await self._recovered()
-                self._recoveries.append(time.monotonic() - killed)
+                self._recoveries.append(time.monotonic() - began)
             self._ending = True
             await sending
             # What was acknowledged last may still be on its way through the agent's process.
@@ -318,11 +369,11 @@ class _Trial:
             while not self._ending:
                 group.create_task(self._send_one(session, len(self._sent_at)))
                 self._sent_at.append(time.monotonic())
-                due = max(due + 1 / self._job.plan.rate, time.monotonic() - UNTROUBLED)
+                due = max(due + 1 / self._job.fault.rate, time.monotonic() - UNTROUBLED)
                 await asyncio.sleep(due - time.monotonic())
 
     async def _send_one(self, session: Session, number: int) -> None:
-        timeout, confirm = self._job.plan.timeout, self._job.confirm
+        timeout, confirm = self._job.timeout, self._job.confirm
         try:
             await session.send_data(
                 {"type": KIND, "number": number}, timeout=timeout, confirm=confirm
@@ -342,14 +393,15 @@ class _Trial:
         job = self._job
         return Case(
             server="real" if job.binary else "embedded",
-            killed=job.killed,
+            fault=job.fault.name,
             confirm=job.confirm,
-            kills=len(self._recoveries),
+            times=len(self._recoveries),
             sent=len(self._sent_at),
             acknowledged=len(self._acknowledged),
             delivered=len(self._got),
             lost=len(self._acknowledged - self._got.keys()),
             doubled=sum(max(agents.values()) > 1 for agents in self._got.values()),
+            again=sum(len(agents) > 1 for agents in self._got.values()),
             errors=dict(self._errors),
             recovery=harness.median(self._recoveries, 2),
         )
@@ -379,15 +431,15 @@ async def attempt(job: Job) -> Case:
 
 
 def run(plan: Plan, url: str | None, rivals: list[harness.Rival]) -> harness.Measured:
-    """Kill servers of our own."""
+    """Try servers of our own."""
     del url, rivals
     real = os.environ.get("LIVEKIT_SERVER", "")
     cases: list[Case] = []
     for binary in ("", real) if real else ("",):
-        for killed, kills in (("server", plan.server_kills), ("agent", plan.agent_kills)):
-            for confirm in plan.confirm:
-                job = Job(binary, killed, confirm, kills, plan)
-                cases.append(harness.ask(attempt, job, (kills + 3) * PART_SECONDS))
+        for fault in plan.faults:
+            for confirm in fault.confirm:
+                job = Job(binary, fault, confirm, plan.timeout)
+                cases.append(harness.ask(attempt, job, (fault.times + 3) * PART_SECONDS))
     ours = [case for case in cases if case.confirm]
     goals = [
         harness.at_most("confirmed messages lost", 0, sum(case.lost for case in ours), ""),
@@ -399,9 +451,15 @@ def run(plan: Plan, url: str | None, rivals: list[harness.Rival]) -> harness.Mea
 AREA = harness.Area(
     name="delivery",
     plan=Plan(),
-    quick=Plan(server_kills=2, agent_kills=1),
+    quick=Plan(
+        (
+            Fault("server killed", 2, 200.0),
+            *(Fault(kind, 1, 40.0) for kind in ("agent killed", "agent left")),
+            Fault("server frozen", 1, 40.0, 5.0),
+        )
+    ),
     run=run,
-    tables=(harness.Table("messages while server or agent is killed (recovery: s, median)", Case),),
+    tables=(harness.Table("messages while server or agent fails (recovery: s, median)", Case),),
     server="none",
     packages=("livekit-agents",),
 )

@@ -13,18 +13,10 @@ if TYPE_CHECKING:
     from .script import SCRIPT, ScriptLine
 
 __all__ = [
-    "DemoAgent",
-    "demo_agent_token",
-    "demo_agent_grants",
-    "AGENT_IDENTITY",
-    "ModelChoice",
-    "choose_models",
-    "models_of_this_machine",
-    "SCRIPT",
-    "ScriptLine",
-    "DemoAgentFailedError",
+    "DemoAgent", "demo_agent_token", "demo_agent_grants", "AGENT_IDENTITY", "ModelChoice",
+    "choose_models", "models_of_this_machine", "SCRIPT", "ScriptLine", "DemoAgentFailedError",
     "DemoDependencyError",
-]
+]  # fmt: skip
 
 # livekit-agents takes seconds to import: `livelayer demo` first prints that it is starting.
 _MODULE_OF = {

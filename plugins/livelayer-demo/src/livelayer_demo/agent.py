@@ -8,7 +8,6 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Final, Self
 
 from livekit import rtc
@@ -135,12 +134,7 @@ class DemoAgent:
         self._task.result()
         raise DemoAgentFailedError(self._reason(None))
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         """Leave the room and free everything.
 
         Raises:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any, Final
@@ -15,6 +14,7 @@ from livekit.agents import AgentSession, CloseEvent
 from livekit.agents.voice import room_io
 from livekit.plugins.livelayer import BridgeStatistics, FaceAvatar, SurfaceBridge, is_person
 
+from livelayer_bus.clock import SystemClock
 from livelayer_bus.messages import ALL, FormSubmitBlocked, FormSubmitted
 
 from . import guide
@@ -157,11 +157,9 @@ class DemoAgentSession:
 class Remarks:
     """What the agent says without being asked; nothing while the session is closing."""
 
-    def __init__(
-        self, session: AgentSession[Any], *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, session: AgentSession[Any]) -> None:
         self._session = session
-        self._clock = clock
+        self._clock = SystemClock()
         self._reminded: float | None = None
 
     def say(self, text: str) -> None:
@@ -175,7 +173,7 @@ class Remarks:
 
     def cannot_transcribe(self) -> None:
         """Say that speech is heard but not understood: in full first, then in short."""
-        now = self._clock()
+        now = self._clock.now()
         recently = self._reminded is not None and now - self._reminded < REMIND_SECONDS
         self._reminded = now
         self.say(guide.PLEASE_TYPE if recently else guide.CANNOT_TRANSCRIBE)

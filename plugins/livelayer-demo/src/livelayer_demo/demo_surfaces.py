@@ -8,27 +8,11 @@ from typing import Final, final
 import anyio
 import msgspec
 
+from livelayer_bus import messages
 from livelayer_bus.contract import Outgoing
-from livelayer_bus.messages import (
-    Capability,
-    Click,
-    Command,
-    FillForm,
-    FocusField,
-    FormSubmitted,
-    Navigate,
-    PageContext,
-    RawMessage,
-    RequestPageContext,
-    RequestRoutes,
-    Routes,
-    ScrollPage,
-    ScrollTo,
-    SubmitForm,
-)
 from livelayer_bus.surfaces import Surface, SurfaceSession
 
-PAGE_CAPABILITIES: Final[tuple[Capability, ...]] = (
+PAGE_CAPABILITIES: Final[tuple[messages.Capability, ...]] = (
     "navigate",
     "scroll",
     "click",
@@ -93,7 +77,7 @@ class PrintedPage:
         """Carry out commands until cancelled; the request for the next one completes the last."""
         self._session = session
         async for command in session.commands():
-            if isinstance(command, RawMessage):
+            if isinstance(command, messages.RawMessage):
                 continue
             self._write(self._carry_out(command))
             answer = self._answer(command)
@@ -106,36 +90,36 @@ class PrintedPage:
         if self._session is not None:
             self._session.mark_used()
 
-    def _carry_out(self, command: Command) -> str:
+    def _carry_out(self, command: messages.Command) -> str:
         match command:
-            case Navigate():
+            case messages.Navigate():
                 self._path = command.href
                 return f"page: now at {command.href}"
-            case ScrollPage():
+            case messages.ScrollPage():
                 return f"page: scrolled {command.direction}"
-            case ScrollTo() | Click():
+            case messages.ScrollTo() | messages.Click():
                 return f"page: {command.wire_type()} {command.selector}"
-            case FillForm():
+            case messages.FillForm():
                 return f"page: filled in {', '.join(command.values)} of {command.form_id}"
-            case FocusField():
+            case messages.FocusField():
                 return f"page: waiting in {command.field_name} of {command.form_id}"
-            case SubmitForm():
+            case messages.SubmitForm():
                 return f"page: submitted {command.form_id}"
             case _:
                 return f"page: asked for {command.wire_type().removeprefix('request_')}"
 
-    def _answer(self, command: Command) -> Outgoing | None:
+    def _answer(self, command: messages.Command) -> Outgoing | None:
         match command:
-            case RequestPageContext():
+            case messages.RequestPageContext():
                 context = {
                     "title": "livelayer demo",
                     "path": self._path,
                     "text": "A page in the terminal: it navigates, scrolls and has one form.",
                 }
-                return PageContext(context, request_id=command.request_id)
-            case RequestRoutes():
-                return Routes(("/", "/pricing", "/docs"), request_id=command.request_id)
-            case SubmitForm():
-                return FormSubmitted(command.form_id, request_id=command.request_id)
+                return messages.PageContext(context, request_id=command.request_id)
+            case messages.RequestRoutes():
+                return messages.Routes(("/", "/pricing", "/docs"), request_id=command.request_id)
+            case messages.SubmitForm():
+                return messages.FormSubmitted(command.form_id, request_id=command.request_id)
             case _:
                 return None

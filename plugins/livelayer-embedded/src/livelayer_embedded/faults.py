@@ -9,6 +9,7 @@ from typing import Protocol
 
 from livekit.protocol.models import DisconnectReason
 
+from .participant import CallLater
 from .registry import RoomRegistry
 from .relay import Loss
 from .rooms import Room
@@ -43,8 +44,14 @@ class Faults:
     An unknown room or identity raises `ServerRequestError`.
     """
 
-    def __init__(self, registry: RoomRegistry, connections: Mapping[str, FaultyConnection]) -> None:
+    def __init__(
+        self,
+        registry: RoomRegistry,
+        connections: Mapping[str, FaultyConnection],
+        call_later: CallLater,
+    ) -> None:
         self._registry = registry
+        self._call_later = call_later
         self._connections = connections  # by the participant's sid
         self._refusals = 0
         self._refused = 0
@@ -117,7 +124,7 @@ class Faults:
         """Send the updates that were held back for the data packet that was delivered."""
         if room.held_updates is not None:
             # They take another connection and might otherwise arrive first.
-            self._registry.call_later(BEHIND_SECONDS, room.release_updates)
+            self._call_later(BEHIND_SECONDS, room.release_updates)
 
     def _connection(self, room: str, identity: str) -> FaultyConnection:
         return self._connections[self._registry.get_participant(room, identity).sid]

@@ -1,4 +1,4 @@
-"""What the server does periodically: reports to publishers, speakers, quality, lost clients."""
+"""What the server does periodically: reports, speakers, quality, lost clients, empty rooms."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import itertools
 
 from livekit.protocol import models, rtc
+
+from livelayer_bus.clock import SystemClock
 
 from .relay import SILENCE, SPEAKING
 from .rooms import Room
@@ -18,15 +20,16 @@ SPEAKING_STEP = 0.1  # change of level that is sent to clients
 
 async def keep_house(server: ServerState) -> None:
     """Visit all rooms and sessions periodically, until it is cancelled."""
-    loop = asyncio.get_running_loop()
+    clock = SystemClock()
     speakers: dict[str, dict[str, float]] = {}  # levels by participant, by room
     for count in itertools.count(1):
         await asyncio.sleep(PERIOD)
-        now = loop.time()
+        now = clock.now()
         for session in list(server.sessions.values()):
             session.publishing.report()
             session.subscribing.refresh()
             session.check(now)
+        server.registry.end_empty_rooms(now)
         rooms = server.registry.list_rooms()
         speakers = {room.sid: _send_speakers(server, room, speakers) for room in rooms}
         if count % QUALITY_ROUNDS == 0:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 from aioice import stun
 
+from livelayer_bus.clock import now_ns
+
 LOOPBACK = "127.0.0.1"
 RECEIVE_BUFFER = 1 << 20  # bytes; absorbs a burst while the event loop is busy elsewhere
 
@@ -94,7 +96,7 @@ class IceSocket(asyncio.DatagramProtocol):
         if data and data[0] < 4:
             self._stun_received(data, addr)
         elif addr == self._peer or addr in self._proved:
-            self.last_heard = self._loop.time()
+            self.last_heard = now_ns() / 1e9
             self._on_packet(data)
         else:
             self.rejected += 1
@@ -112,7 +114,7 @@ class IceSocket(asyncio.DatagramProtocol):
         if password is None or not request.check_message_integrity(password):
             self.rejected += 1
             return
-        self.last_heard = self._loop.time()
+        self.last_heard = now_ns() / 1e9
         if self._peer is None or "USE-CANDIDATE" in request.attributes:
             self._peer = addr
         if len(self._proved) > 16:

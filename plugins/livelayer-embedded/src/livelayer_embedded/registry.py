@@ -9,7 +9,7 @@ from livekit.protocol import models, rtc
 from livekit.protocol.room import RoomConfiguration
 
 from .errors import ServerRequestError
-from .participant import CallLater, Participant, new_sid
+from .participant import Participant, new_sid
 from .rooms import Room, RoomObserver
 
 EMPTY_TIMEOUT = 300  # seconds an empty room lives before its first participant joins
@@ -23,8 +23,7 @@ class RoomRegistry:
     "not_found".
     """
 
-    def __init__(self, call_later: CallLater) -> None:
-        self.call_later = call_later
+    def __init__(self) -> None:
         self._rooms: dict[str, Room] = {}
         self.observers: list[RoomObserver] = []
 
@@ -59,7 +58,7 @@ class RoomRegistry:
             creation_time=now_ms // 1000,
             creation_time_ms=now_ms,
         )
-        room = Room(info, config, self.observers, self.call_later, self._expire)
+        room = Room(info, config, self.observers)
         self._rooms[name] = room
         for observer in self.observers:
             observer.room_started(room)
@@ -81,9 +80,11 @@ class RoomRegistry:
         """End a room; its participants are disconnected with ROOM_DELETED."""
         self._finish(self.get_room(name), models.DisconnectReason.ROOM_DELETED)
 
-    def _expire(self, room: Room) -> None:
-        if not room.participants and self._rooms.get(room.name) is room:
-            self._finish(room, models.DisconnectReason.ROOM_CLOSED)
+    def end_empty_rooms(self, now: float) -> None:
+        """End the rooms that have been empty for too long."""
+        for room in self.list_rooms():
+            if room.ends_at <= now:
+                self._finish(room, models.DisconnectReason.ROOM_CLOSED)
 
     def close(self) -> None:
         """End all rooms because the server stops."""

@@ -158,7 +158,7 @@ def _simulate(session: Session, request: rtc.SimulateScenario) -> None:
     if kind == "speaker_update":
         sid, room = session.participant.sid, session.room
         room.send_speakers([models.SpeakerInfo(sid=sid, level=0.9, active=True)])
-        session.server.registry.call_later(
+        session.server.call_later(
             request.speaker_update, lambda: room.send_speakers([models.SpeakerInfo(sid=sid)])
         )
     elif kind in ("node_failure", "migration"):

@@ -6,15 +6,20 @@ Everything runs in one event loop and returns at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from livekit.protocol import models, rtc
 from livekit.protocol.room import RoomConfiguration
 
-from .participant import CallLater, Participant, TimerHandle, Track
+from livelayer_bus.clock import SystemClock
+
+from .participant import Participant, Track
 
 HELD_UPDATES = 256  # participant updates a fault may hold back
+
+_CLOCK = SystemClock()
 
 
 class RoomObserver(Protocol):
@@ -39,12 +44,8 @@ class Room:
         info: models.Room,
         config: RoomConfiguration | None,
         observers: Sequence[RoomObserver],
-        call_later: CallLater,
-        expired: Callable[[Room], None],
     ) -> None:
         self._observers = observers
-        self._call_later = call_later
-        self._expired = expired
         self._info = info
         self.config = config
         self.participants: dict[str, Participant] = {}
@@ -52,8 +53,8 @@ class Room:
         self.held_updates: list[rtc.ParticipantUpdate] | None = None
         # The last state of each replaced participant, until its successor is active.
         self._replaced: dict[str, models.ParticipantInfo] = {}
-        self._timer: TimerHandle | None = None
-        self._expire_after(info.empty_timeout)
+        self.ends_at = _CLOCK.now() + info.empty_timeout
+        """When it ends, on the machine's clock; never while somebody is in it."""
 
     @property
     def name(self) -> str:
@@ -76,7 +77,7 @@ class Room:
 
     def add(self, participant: Participant) -> None:
         """Add a participant; others see it once it is active."""
-        self._stop_timer()
+        self.ends_at = math.inf
         self.participants[participant.identity] = participant
 
     def activate(self, participant: Participant) -> None:
@@ -126,7 +127,7 @@ class Room:
             for observer in self._observers:
                 observer.participant_left(self, participant)
         if not self.participants and not self.closed:
-            self._expire_after(self._info.departure_timeout)
+            self.ends_at = _CLOCK.now() + self._info.departure_timeout
         self.notify_room_changed()
 
     def others(self, participant: Participant) -> list[Participant]:
@@ -297,14 +298,5 @@ class Room:
     def close(self, reason: models.DisconnectReason) -> None:
         """Remove all participants and end the room."""
         self.closed = True
-        self._stop_timer()
         for participant in list(self.participants.values()):
             self.remove(participant, reason)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _expire_after(self, seconds: float) -> None:
-        self._timer = self._call_later(seconds, lambda: self._expired(self))

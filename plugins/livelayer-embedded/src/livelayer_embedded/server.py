@@ -233,7 +233,7 @@ class _Running:
         registry = self.state.registry
         self._housekeeping: asyncio.Task[None] | None = None
         workers = WorkerPool(authority)
-        dispatcher = Dispatcher(workers, self.spawn, registry.call_later)
+        dispatcher = Dispatcher(workers, self.spawn, self.state.call_later)
         registry.observers.append(dispatcher)
         self._agents = AgentSockets(authority, workers, dispatcher)
         app = application(

@@ -9,6 +9,8 @@ from typing import Any
 
 from livekit.protocol import models, rtc
 
+from livelayer_bus.clock import SystemClock
+
 from .aiortc_private import Certificate
 from .answering_subscriber import AnsweringSubscriber
 from .auth import Access, TokenAuthority
@@ -33,6 +35,8 @@ EARLY_PACKETS = 512  # reliable packets kept for a client whose channel is not o
 TOKEN_REFRESH = 300.0  # seconds between two tokens for one client
 JOIN_WINDOW = 20.0  # seconds a joined client has to bring its connections up
 
+_CLOCK = SystemClock()
+
 
 class ServerState:
     """What all sessions of one server share."""
@@ -46,11 +50,12 @@ class ServerState:
         self.authority = authority
         self.certificate = certificate
         self.spawn = spawn
-        self.registry = RoomRegistry(asyncio.get_running_loop().call_later)
+        self.call_later = asyncio.get_running_loop().call_later
+        self.registry = RoomRegistry()
         self.up_tracks: dict[str, UpTrack] = {}
         self.sessions: dict[str, Session] = {}  # by the participant's sid
         self.data_tracks: dict[str, dict[str, DataTracks]] = {}
-        self.faults = Faults(self.registry, self.sessions)
+        self.faults = Faults(self.registry, self.sessions, self.call_later)
 
 
 class Session:
@@ -74,7 +79,7 @@ class Session:
         self._access = access
         self._token_sent = 0.0
         self._signal: SignalSocket | None = None
-        self._since = asyncio.get_running_loop().time()
+        self._since = _CLOCK.now()
         self.closed = False  # for good
         name = participant.sid
         self._publisher = PeerTransport(server.certificate, f"{name} publisher")
@@ -83,11 +88,11 @@ class Session:
             self._subscriber = PeerTransport(server.certificate, f"{name} subscriber")
         self.single = single
         self.publishing = Publisher(
-            room, participant, self._publisher, server.up_tracks, server.registry.call_later
+            room, participant, self._publisher, server.up_tracks, server.call_later
         )
         self.subscribing: Subscriber
         if single:
-            call_later = server.registry.call_later
+            call_later = server.call_later
             self.subscribing = AnsweringSubscriber(participant, self._publisher, call_later)
         else:
             self.subscribing = OfferingSubscriber(participant, self._subscriber)
@@ -127,7 +132,7 @@ class Session:
         """Detach a socket that ended; the client may resume within `RESUME_WINDOW`."""
         if self._signal is signal:
             self._signal = None
-            self._since = asyncio.get_running_loop().time()
+            self._since = _CLOCK.now()
 
     def leave(self, reason: models.DisconnectReason) -> None:
         """Handle the client's leave request."""
@@ -141,7 +146,7 @@ class Session:
 
     def refresh_token(self) -> None:
         """Send the client a token to reconnect with: its own may expire during the session."""
-        self._token_sent = asyncio.get_running_loop().time()
+        self._token_sent = _CLOCK.now()
         token = self.server.authority.renew(self._access, self.participant.info())
         self.send_signal(rtc.SignalResponse(refresh_token=token))
 

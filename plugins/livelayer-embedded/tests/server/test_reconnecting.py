@@ -10,7 +10,9 @@ from livekit import rtc
 from livekit.protocol.models import ParticipantPermission, TrackSource
 from livekit.protocol.rtc import SignalResponse
 from livelayer_embedded import EmbeddedServer
+from livelayer_embedded.session import Session
 
+from livelayer_bus.clock import SystemClock
 from livelayer_bus.testing import PATIENCE
 
 from .conftest import Camera, Join, Member, Microphone, either_mode, frames, loud
@@ -168,6 +170,10 @@ async def test_a_client_outlives_its_token_with_the_ones_it_is_sent(
             room_name, "alice", permission=permission, metadata="new", attributes={"c": "d"}
         )
         second = await _refreshed(socket)
+        link = embedded.rooms.get_participant(room_name, "alice").link
+        assert isinstance(link, Session)
+        link.check(SystemClock().now() + 8 * 3600)  # the machine was suspended for a night
+        assert await _refreshed(socket)
     old, fresh = embedded.authority.verify(first), embedded.authority.verify(second)
     assert (old.identity, old.video.room, old.kind) == ("alice", room_name, fresh.kind)
     assert old.permission().can_publish

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from livekit.protocol.models import (
     DataPacket,
@@ -18,24 +16,7 @@ from livelayer_embedded.participant import Participant, Track, new_sid
 from livelayer_embedded.registry import RoomRegistry
 from livelayer_embedded.rooms import Room
 
-
-class Timers:
-    """Timers that run when the test fires them."""
-
-    def __init__(self) -> None:
-        self.pending: list[tuple[float, Callable[[], None]]] = []
-
-    def later(self, seconds: float, call: Callable[[], None]) -> Timers:
-        self.pending.append((seconds, call))
-        return self
-
-    def cancel(self) -> None:
-        self.pending.clear()
-
-    def fire(self) -> float:
-        seconds, call = self.pending.pop()
-        call()
-        return seconds
+from livelayer_bus.clock import SystemClock
 
 
 class Link:
@@ -79,13 +60,8 @@ def everything() -> ParticipantPermission:
 
 
 @pytest.fixture
-def timers() -> Timers:
-    return Timers()
-
-
-@pytest.fixture
-def registry(timers: Timers) -> RoomRegistry:
-    return RoomRegistry(timers.later)
+def registry() -> RoomRegistry:
+    return RoomRegistry()
 
 
 def enter(room: Room, identity: str) -> tuple[Participant, Link]:
@@ -103,13 +79,19 @@ def publish(room: Room, publisher: Participant) -> Track:
     return track
 
 
-def test_a_room_ends_when_it_stays_empty(registry: RoomRegistry, timers: Timers) -> None:
+def test_a_room_ends_when_it_stays_empty(registry: RoomRegistry) -> None:
+    clock = SystemClock()
+    before = clock.now()
     room = registry.create_room("r", empty_timeout=7, departure_timeout=3)
-    assert timers.pending[0][0] == 7
+    assert before + 7 <= room.ends_at <= clock.now() + 7
+    registry.end_empty_rooms(before + 6.9)
     alice, _ = enter(room, "alice")
-    assert timers.pending == []
+    registry.end_empty_rooms(before + 10_000)
+    before = clock.now()
     room.remove(alice, DisconnectReason.CLIENT_INITIATED)
-    assert timers.fire() == 3
+    registry.end_empty_rooms(before + 2.9)
+    assert registry.get_room("r") is room
+    registry.end_empty_rooms(clock.now() + 3)
     with pytest.raises(ServerRequestError, match="no room 'r'"):
         registry.get_room("r")
 

@@ -13,16 +13,9 @@ import anyio
 import msgspec
 from rich.console import Console
 
+from livelayer_bus import events
+from livelayer_bus.clock import SystemClock
 from livelayer_bus.errors import Lagged, LivelayerError, MisuseError, NotSupportedError
-from livelayer_bus.events import (
-    CommandRefused,
-    DataReceived,
-    DataSent,
-    Event,
-    HandlerFailed,
-    MalformedMessage,
-    SurfaceFailed,
-)
 from livelayer_bus.media import AudioSubscription, VideoFrame, VideoSubscription
 from livelayer_bus.messages import UserMessage
 from livelayer_bus.surfaces import BackgroundWriter, SurfaceSession
@@ -150,7 +143,7 @@ def _stamped(line: str) -> str:
     return f"{time.strftime('%H:%M:%S')}  {line}\n"
 
 
-def _shortened(event: DataReceived | DataSent) -> str:
+def _shortened(event: events.DataReceived | events.DataSent) -> str:
     """A message's fields without its `type`, which is shown beside them."""
     data = event.data
     if event.is_json and len(data) <= PARSED:
@@ -168,7 +161,8 @@ class _Watcher:
 
     def __init__(self, session: SurfaceSession) -> None:
         self._session = session
-        self._began = time.monotonic()
+        self._clock = SystemClock()
+        self._began = self._clock.now()
         self._messages: deque[MessageFacts] = deque(maxlen=MESSAGES)
         self._levels: deque[float] = deque(maxlen=HISTORY)
         self._pushed: deque[tuple[float, int]] = deque()
@@ -185,7 +179,7 @@ class _Watcher:
         """What to draw now."""
         return ConsoleView(
             state=self._session.state,
-            elapsed=time.monotonic() - self._began,
+            elapsed=self._clock.now() - self._began,
             video=self._video_facts(),
             audio=self._audio_facts(),
             messages=tuple(self._messages),
@@ -205,13 +199,13 @@ class _Watcher:
                 pass
 
     async def watch_events(self) -> None:
-        kinds: tuple[type[Event], ...] = (
-            DataReceived,
-            DataSent,
-            CommandRefused,
-            HandlerFailed,
-            MalformedMessage,
-            SurfaceFailed,
+        kinds: tuple[type[events.Event], ...] = (
+            events.DataReceived,
+            events.DataSent,
+            events.CommandRefused,
+            events.HandlerFailed,
+            events.MalformedMessage,
+            events.SurfaceFailed,
         )
         with self._session.subscribe(*kinds) as changes:
             while True:
@@ -249,27 +243,27 @@ class _Watcher:
         except LivelayerError as error:
             self._notice = str(error)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: events.Event) -> None:
         match event:
-            case DataSent(type="user_message"):
+            case events.DataSent(type="user_message"):
                 pass  # a line of the transcript
-            case DataReceived() | DataSent():
+            case events.DataReceived() | events.DataSent():
                 text = _shortened(event)
-                direction: Direction = "in" if isinstance(event, DataReceived) else "out"
+                direction: Direction = "in" if isinstance(event, events.DataReceived) else "out"
                 self._messages.append(MessageFacts(direction, event.type or "bytes", text))
-            case CommandRefused():
+            case events.CommandRefused():
                 self._notice = f"{event.command} refused: {event.detail}"
-            case MalformedMessage():
+            case events.MalformedMessage():
                 self._notice = event.problem
-            case HandlerFailed():
+            case events.HandlerFailed():
                 self._notice = f"{event.handler}: {event.error}"
-            case SurfaceFailed():
+            case events.SurfaceFailed():
                 self._notice = f"surface {event.key}: {event.error}"
             case _:
                 pass
 
     def _video_facts(self) -> VideoFacts:
-        channel, frame, now = self._session.video, self._frame, time.monotonic()
+        channel, frame, now = self._session.video, self._frame, self._clock.now()
         self._pushed.append((now, channel.statistics().pushed))
         while now - self._pushed[0][0] > RATE_SECONDS:
             self._pushed.popleft()

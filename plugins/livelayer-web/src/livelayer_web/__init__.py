@@ -25,36 +25,16 @@ from .tokens import Claims, TokenStatistics, ViewerTokens
 from .viewers import PageInfo, ViewerInfo
 
 __all__ = [
-    "WebSurface",
-    "SessionsOnDemand",
-    "Agent",
-    "MediaSettings",
-    "Quality",
-    "NetworkPolicy",
-    "Rate",
-    "ViewerTokens",
-    "Grant",
-    "Claims",
-    "ViewerInfo",
-    "PageInfo",
+    "WebSurface", "SessionsOnDemand", "Agent", "MediaSettings", "Quality", "NetworkPolicy", "Rate",
+    "ViewerTokens", "Grant", "Claims", "ViewerInfo", "PageInfo",
     # Errors
-    "PortTakenError",
-    "ViewerTokenError",
-    "TokenInvalidError",
-    "TokenExpiredError",
-    "TokenReplayedError",
-    "TokenRevokedError",
+    "PortTakenError", "ViewerTokenError", "TokenInvalidError", "TokenExpiredError",
+    "TokenReplayedError", "TokenRevokedError",
     # Statistics
-    "WebStatistics",
-    "ViewerStatistics",
-    "StreamStatistics",
-    "MessageStatistics",
-    "CommandStatistics",
-    "MediaStatistics",
-    "GuardStatistics",
-    "TokenStatistics",
+    "WebStatistics", "ViewerStatistics", "StreamStatistics", "MessageStatistics",
+    "CommandStatistics", "MediaStatistics", "GuardStatistics", "TokenStatistics",
     "SessionPoolStatistics",
-]
+]  # fmt: skip
 
 # Not the records: msgspec reads their annotations in the module that they name.
 for _public in (

@@ -49,9 +49,10 @@ class MessageMemory:
 class Messages:
     """Sends the messages of one session's pages.
 
-    Guarantee: the transport took an accepted message exactly once. A second message with the same
-    id is accepted without being sent, after the first one. A message that failed may be posted
-    again.
+    Guarantee: an accepted message was sent exactly once: the agent's bridge has it, or, for an
+    agent without one, the transport. A second message with the same id is accepted without being
+    sent, after the first one. A message that failed may be posted again; a typed line keeps its id
+    then, by which a bridge that has it already takes it once.
 
     Args:
         session: the session that sends them.
@@ -69,12 +70,13 @@ class Messages:
         self.failed = 0
 
     async def send(self, message_id: str, message: Mapping[str, Any]) -> None:
-        """Return when the transport took it.
+        """Return when it was sent, as the class says.
 
         Raises:
             MalformedMessageError: it is not a message, or a `user_message` without text.
             MessageTooLargeError: its JSON is longer than `max_bytes`.
-            NotConnectedError, SendTimeoutError, BrokenError: it was not sent.
+            NotConnectedError, SendTimeoutError, BrokenError: it was not sent, or not confirmed.
+            BusyError: too many messages wait for their confirmation.
         """
         known = self._memory.find(message_id)
         if known is not None:
@@ -111,8 +113,9 @@ class Messages:
                 raise MalformedMessageError(TYPED, "it needs a non-empty text")
             await self._session.send_text(text, line_id=message_id)
         except SendTimeoutError as error:
-            # The transport has it and may still deliver it: it must not be sent again.
-            if not error.handed_over:
+            # The transport has it and may still deliver it. An agent without a bridge could not
+            # tell a second one from it, so it must not be sent again.
+            if error.confirming or not error.handed_over:
                 raise
 
 

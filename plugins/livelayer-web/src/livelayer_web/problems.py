@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from livelayer_bus import BrokenError, ClosedError, LivelayerError
+from livelayer_bus import BrokenError, BusyError, ClosedError, LivelayerError
 from livelayer_bus.errors import (
     ConnectionLostError,
     MalformedMessageError,
@@ -68,6 +68,7 @@ _OF_SESSION: Final[tuple[tuple[type[LivelayerError], int, str], ...]] = (
     (NotSupportedError, 501, "unsupported"),
     (MediaFullError, 503, "media"),
     (MediaUnavailableError, 503, "media"),
+    (BusyError, 503, "full"),
     (BrokenError, 503, "timeout"),
 )
 """Status and code of what goes wrong between this server and a session; the first one counts."""

@@ -16,32 +16,11 @@ from livelayer_bus import LivelayerError
 from livelayer_bus.errors import NotSupportedError
 from livelayer_bus.events import TranscriptEntry
 
+from . import bodies, problems
 from .assets import site_files, static_files
-from .bodies import (
-    AgentBody,
-    AnswerBody,
-    BeatBody,
-    Earlier,
-    EarlierBody,
-    JoinBody,
-    Joined,
-    MessageBody,
-    MutedBody,
-    Opened,
-    Owner,
-)
 from .http import Problem, answer_json, credential, json_app, read_body, read_json
 from .media import SourceKind
 from .network_policy import KEY_HEADER
-from .problems import (
-    no_token,
-    not_connecting,
-    not_granted,
-    problem_of,
-    unknown_agent,
-    unknown_viewer,
-    unmounted,
-)
 from .session_pool import SessionPool
 from .session_view import SessionView
 from .sources import KINDS
@@ -74,9 +53,9 @@ def viewer_of(request: Request, view: SessionView, grant: Grant | None = None) -
     key = key_of(request)
     viewer = view.viewers.by_key(key) if key is not None else None
     if viewer is None:
-        raise unknown_viewer()
+        raise problems.unknown_viewer()
     if grant is not None and grant not in viewer.grants:
-        raise not_granted(grant)
+        raise problems.not_granted(grant)
     return viewer
 
 
@@ -97,12 +76,12 @@ def _of_page(handler: PageHandler, grant: Grant | None = None, status: int = 204
 
 
 async def _join(request: Request, view: SessionView) -> Response:
-    body = await read_json(request, JoinBody)
+    body = await read_json(request, bodies.JoinBody)
     viewer, key = view.join(key_of(request), body.previous)
     if body.page is not None:
         viewer.page = body.page
     options, session = view.options, view.session
-    joined = Joined(
+    joined = bodies.Joined(
         key=key,
         viewer=viewer.id,
         instance=view.instance,
@@ -124,7 +103,7 @@ async def _leave(request: Request, view: SessionView, viewer: Viewer) -> None:
 
 
 async def _beat(request: Request, view: SessionView, viewer: Viewer) -> None:
-    body = await read_json(request, BeatBody)
+    body = await read_json(request, bodies.BeatBody)
     if body.page is not None:
         viewer.page = body.page
     if body.wants is not None:
@@ -138,9 +117,9 @@ async def _events(request: Request, view: SessionView, viewer: Viewer) -> ASGIAp
 
 
 async def _earlier(request: Request, view: SessionView, _: Viewer) -> Response:
-    body = await read_json(request, EarlierBody)
+    body = await read_json(request, bodies.EarlierBody)
     before = TranscriptEntry(body.id, "user", "", True, body.opened, sender=body.sender)
-    return answer_json(Earlier(await view.session.earlier_transcript(before)))
+    return answer_json(bodies.Earlier(await view.session.earlier_transcript(before)))
 
 
 # Media ------------------------------------------------------------------------------------------
@@ -153,11 +132,11 @@ async def _whep(request: Request, view: SessionView) -> Response:
     plain = viewer is None
     if viewer is None:
         if key is not None and view.options.tokens is None:
-            raise unknown_viewer()
+            raise problems.unknown_viewer()
         viewer, _ = view.join(key, None, silent=True)
     try:
         if "watch" not in viewer.grants:
-            raise not_granted("watch")
+            raise problems.not_granted("watch")
         connection = await view.connect_media(viewer, offer)
     except BaseException:
         if plain:
@@ -174,7 +153,7 @@ async def _end_whep(request: Request, view: SessionView) -> Response:
     viewer, connection = found
     # A plain player has only the address, which cannot be guessed.
     if not viewer.silent and viewer_of(request, view) is not viewer:
-        raise not_granted("end another page's connection")
+        raise problems.not_granted("end another page's connection")
     await connection.aclose()
     return Response(status_code=204)
 
@@ -182,11 +161,11 @@ async def _end_whep(request: Request, view: SessionView) -> Response:
 async def _take(request: Request, view: SessionView, viewer: Viewer) -> Response:
     owner = await view.sources.take(viewer, _kind_of(request))
     view.use(viewer)
-    return answer_json(Owner(owner))
+    return answer_json(bodies.Owner(owner))
 
 
 async def _mute(request: Request, view: SessionView, viewer: Viewer) -> None:
-    body = await read_json(request, MutedBody)
+    body = await read_json(request, bodies.MutedBody)
     view.sources.mute(viewer, _kind_of(request), body.muted)
 
 
@@ -205,13 +184,13 @@ def _kind_of(request: Request) -> SourceKind:
 
 
 async def _message(request: Request, view: SessionView, viewer: Viewer) -> None:
-    body = await read_json(request, MessageBody, "message")
+    body = await read_json(request, bodies.MessageBody, "message")
     view.use(viewer)
     await view.messages.send(body.id, body.message)
 
 
 async def _answer(request: Request, view: SessionView, viewer: Viewer) -> None:
-    body = await read_json(request, AnswerBody)
+    body = await read_json(request, bodies.AnswerBody)
     number: int = request.path_params["number"]
     await view.pages.answer(viewer, number, body.ok, body.reason, body.replies)
 
@@ -220,7 +199,7 @@ async def _connect(request: Request, view: SessionView, viewer: Viewer) -> None:
     try:
         await view.session.connect()
     except LivelayerError as exc:
-        raise not_connecting(exc) from exc
+        raise problems.not_connecting(exc) from exc
 
 
 async def _disconnect(request: Request, view: SessionView, viewer: Viewer) -> None:
@@ -228,15 +207,15 @@ async def _disconnect(request: Request, view: SessionView, viewer: Viewer) -> No
 
 
 async def _switch(request: Request, view: SessionView, viewer: Viewer) -> None:
-    body = await read_json(request, AgentBody)
+    body = await read_json(request, bodies.AgentBody)
     if body.agent_id not in {agent.id for agent in view.options.agents}:
-        raise unknown_agent()
+        raise problems.unknown_agent()
     try:
         await view.session.switch_agent(body.agent_id)
     except NotSupportedError:
         raise
     except LivelayerError as exc:
-        raise not_connecting(exc) from exc
+        raise problems.not_connecting(exc) from exc
 
 
 # The table --------------------------------------------------------------------------------------
@@ -310,13 +289,13 @@ def surface_app(
     def mounted(request: Request) -> SessionView:
         found = view()
         if found is None:
-            raise unmounted()
+            raise problems.unmounted()
         return found
 
     routes: list[BaseRoute] = [*session_routes(mounted), Mount("/js", static_files())]
     if pool is not None:
         routes += _pool_routes(pool, tokens)
-    return json_app(routes, problem_of)
+    return json_app(routes, problems.problem_of)
 
 
 def site_app(surface: Starlette, site: Path) -> Starlette:
@@ -325,28 +304,30 @@ def site_app(surface: Starlette, site: Path) -> Starlette:
     Raises:
         MisuseError: the site's folder does not exist.
     """
-    return json_app([Mount(BASE, surface), Mount("/", site_files(site))], problem_of)
+    return json_app([Mount(BASE, surface), Mount("/", site_files(site))], problems.problem_of)
 
 
 def _pool_routes(pool: SessionPool, tokens: ViewerTokens | None) -> list[BaseRoute]:
     async def open_session(request: Request) -> Response:
-        body = await read_json(request, AgentBody)
+        body = await read_json(request, bodies.AgentBody)
         pool.check(body.agent_id)
         if tokens is None:
             name, _ = await pool.open(body.agent_id, None)
-            return answer_json(Opened(f"sessions/{name}"), 201)
+            return answer_json(bodies.Opened(f"sessions/{name}"), 201)
         token = key_of(request)
         if token is None:
-            raise no_token()
+            raise problems.no_token()
         claims = tokens.verify(token, f"agent:{body.agent_id}")
         name, session_id = await pool.open(body.agent_id, claims.token_id)
         fresh = tokens.issue(session_id, claims.grants)
-        return answer_json(Opened(f"sessions/{name}", fresh), 201)
+        return answer_json(bodies.Opened(f"sessions/{name}", fresh), 201)
 
     def opened(request: Request) -> SessionView:
         return pool.find(request.path_params["session"])
 
-    inner: ASGIApp = json_app([*session_routes(opened), Mount("/js", static_files())], problem_of)
+    inner: ASGIApp = json_app(
+        [*session_routes(opened), Mount("/js", static_files())], problems.problem_of
+    )
     return [
         Route("/sessions", open_session, methods=["POST"]),
         Mount("/sessions/{session}", inner),

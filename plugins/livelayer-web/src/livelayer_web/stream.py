@@ -6,7 +6,6 @@ session's ring: a page that reads too slowly loses them, and gets a new snapshot
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Literal, TypeAlias, final
@@ -18,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from livelayer_bus import ClosedError, Lagged
 from livelayer_bus.bus import Record, Subscription
+from livelayer_bus.clock import now_ns
 from livelayer_bus.errors import StaleCursorError
 from livelayer_bus.events import Event
 from livelayer_bus.jsonl import utc
@@ -309,7 +309,7 @@ def snapshot_frame(state: SessionState, resumed_after: str | None = None) -> byt
     still owes events, the cursor that was resumed.
     """
     cursor = f"{state.id}:{state.sequence}"
-    now = utc(time.monotonic_ns())
+    now = utc(now_ns())
     data = _Snapshot(cursor, state.sequence, now, state, resumed_after is not None)
     return _frame("snapshot", data, resumed_after or cursor)
 

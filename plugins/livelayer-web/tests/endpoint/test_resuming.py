@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -75,6 +76,18 @@ async def test_after_the_window_it_is_a_new_room(
     again = await session(client, first["roomName"])
     assert again["roomName"] != first["roomName"]
     assert told(again)["resumed"] is False
+
+
+async def test_a_night_in_which_the_machine_is_suspended_ends_the_window(
+    client: httpx.AsyncClient, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a wall clock that is set meanwhile changes nothing."""
+    first, second = await session(client), await session(client)
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    clock.suspend(299)
+    assert (await session(client, first["roomName"]))["roomName"] == first["roomName"]
+    clock.suspend(8 * 3600)
+    assert (await session(client, second["roomName"]))["roomName"] != second["roomName"]
 
 
 async def test_a_room_that_the_server_still_has_is_returned_to_however_old_it_is(

@@ -188,7 +188,7 @@ async def test_without_a_room_nothing_is_taken(web: Web) -> None:
         assert web.session.camera.owner is None
 
 
-@pytest.mark.parametrize("end", ["leave", "silence", "connection", "unmount"])
+@pytest.mark.parametrize("end", ["leave", "silence", "suspend", "connection", "unmount"])
 async def test_a_lease_ends_with_its_page_its_connection_and_the_surface(
     web: Web, end: str
 ) -> None:
@@ -203,6 +203,9 @@ async def test_a_lease_ends_with_its_page_its_connection_and_the_surface(
                 await page.leave()
             case "silence":
                 await web.clock.elapse(5.0)
+            case "suspend":
+                web.clock.suspend(8 * 3600)
+                await web.clock.elapse(0)
             case "connection":
                 await page.ask("DELETE", location)
             case _:

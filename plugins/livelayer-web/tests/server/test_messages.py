@@ -6,9 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
+from livelayer_web import WebSurface
 from livelayer_web.messages import MAX_REMEMBERED, MessageMemory
 
+from livelayer_bus.rooms.names import CONFIRM_WINDOW
 from livelayer_bus.testing import PATIENCE, settle
 
 from .scripted import Serve, Web, code_of
@@ -98,6 +101,63 @@ async def test_what_failed_may_be_posted_again(web: Web) -> None:
     statistics = web.surface.statistics().messages
     assert statistics is not None
     assert statistics.failed == 1
+
+
+async def test_a_line_that_the_bridge_has_not_confirmed_is_posted_again_with_its_id(
+    web: Web,
+) -> None:
+    room = await web.connect()
+    room.agent_joins(confirms=True)
+    page = await web.page()
+    saying = asyncio.create_task(page.say(TYPED))
+    first = await room.next_sent("user_message")
+    await web.clock.elapse(5.0)
+    assert code_of(await saying) == (503, "timeout")
+    page = await web.page(page.key)  # silent for so long, it was given up
+    sent = len(room.sent)
+    saying = asyncio.create_task(page.say(TYPED))
+    await room.wait_until(lambda: len(room.sent) > sent)
+    again = room.sent[-1]
+    room.agent_confirms(again)
+    assert (await saying).status_code == 202
+    # Another message to confirm, and the same line: by its id, the bridge takes it once.
+    assert (first.data, first.topic != again.topic) == (again.data, True)
+    [line] = web.session.transcript
+    assert (line.id, line.delivery) == ("message-1", "sent")
+
+
+async def test_another_surface_of_the_session_does_not_send_a_line_again(web: Web) -> None:
+    room = await web.connect()
+    page = await web.page()
+    assert (await page.say(TYPED, "the-same-id")).status_code == 202
+    await web.mounted.unmount()
+    other = WebSurface(port=0, clock=web.clock)
+    web.session.mount(other, key="web")
+    url = await other.wait_url()
+    async with httpx.AsyncClient(base_url=f"{url}/livelayer/") as http:
+        key = (await http.post("viewers", json={})).json()["key"]
+        answer = await http.post(
+            "messages",
+            headers={"authorization": f"Bearer {key}"},
+            json={"id": "the-same-id", "message": TYPED},
+        )
+    assert answer.status_code == 202
+    assert [packet.type for packet in room.sent].count("user_message") == 1
+
+
+async def test_too_many_messages_that_wait_are_a_reason_to_try_again(web: Web) -> None:
+    room = await web.connect()
+    room.agent_joins(confirms=True)
+    page = await web.page()
+    async with asyncio.TaskGroup() as group:
+        waiting = [
+            group.create_task(web.session.send_data({"type": "n"}, confirm=True, timeout=60))
+            for _ in range(CONFIRM_WINDOW)
+        ]
+        await room.next_sent("n")
+        assert code_of(await page.say(TYPED)) == (503, "full")
+        for task in waiting:
+            task.cancel()
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,16 @@ async def test_it_is_closed_a_while_after_its_last_page_has_gone(agency: Agency)
         assert (statistics.open, statistics.opened, statistics.failed) == (0, 1, 0)
 
 
+async def test_it_is_closed_after_a_night_in_which_the_machine_was_suspended(
+    agency: Agency,
+) -> None:
+    async with served(agency.surface()) as http:
+        await http.post("/sessions", json={"agent_id": "lumi"})
+        agency.clock.suspend(8 * 3600)
+        await agency.clock.elapse(0)
+        await polled(lambda: not agency.open)
+
+
 async def test_one_that_nobody_joins_is_closed_too(agency: Agency) -> None:
     async with served(agency.surface()) as http:
         await http.post("/sessions", json={"agent_id": "lumi"})

@@ -124,6 +124,26 @@ async def test_a_place_is_forgotten_in_time(web: Web) -> None:
     assert again.id != page.id
 
 
+async def test_a_place_is_forgotten_after_a_night_in_which_the_machine_was_suspended(
+    web: Web,
+) -> None:
+    gone, there = await web.page(), await web.page()
+    await gone.leave()
+    web.clock.suspend(8 * 3600)
+    assert (await web.page(gone.key)).id != gone.id
+    assert (await there.beat()).status_code == 204  # it woke with the machine
+    await web.clock.elapse(0)
+    assert there.id in {info.id for info in web.surface.viewers()}
+
+
+async def test_a_page_that_is_silent_after_a_suspend_is_gone_and_may_return(web: Web) -> None:
+    page = await web.page()
+    web.clock.suspend(8 * 3600)
+    await web.clock.elapse(0)
+    assert web.surface.viewers() == ()
+    assert (await web.page(page.key)).id == page.id
+
+
 async def test_a_full_house_says_so(serve: Serve) -> None:
     async with serve(max_viewers=2) as web:
         page, _ = await web.page(), await web.page()

@@ -8,7 +8,6 @@ import threading
 import time
 from array import array
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import Final, NamedTuple, Self, final
 
 import msgspec
@@ -180,12 +179,7 @@ class Memory:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end.set()
         self._thread.join()
 

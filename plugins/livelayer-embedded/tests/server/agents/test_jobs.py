@@ -183,10 +183,7 @@ def test_an_ended_job_does_not_come_alive_by_a_late_report() -> None:
 
 
 def test_a_dispatch_keeps_its_running_jobs_and_the_latest_ended_ones() -> None:
-    class Never:
-        def cancel(self) -> None: ...
-
-    room = RoomRegistry(lambda seconds, call: Never()).create_room("room")
+    room = RoomRegistry().create_room("room")
     dispatch = Dispatch(room, api.RoomAgentDispatch())
     running = dispatch.new_job(agent.JT_ROOM, "", None)
     dispatch.taken(running)

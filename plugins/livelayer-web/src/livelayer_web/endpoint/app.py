@@ -25,18 +25,7 @@ from livelayer_bus.tokens import (
     check_address,
 )
 
-from ..http import (
-    Guard,
-    Origins,
-    Problem,
-    Rate,
-    RateLimiter,
-    answer_json,
-    client_bucket,
-    json_app,
-    read_json,
-    request_line,
-)
+from .. import http
 from ..http.problems import CHALLENGE, SOON, too_many
 from .agents import AgentDirectory, ServedAgent
 from .auth import Auth, Caller
@@ -81,9 +70,9 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of a request's body."""
     max_session: int = 2_048
     """Bytes of a request's further fields as JSON: they travel in the token."""
-    address_rate: Rate = Rate(per_minute=120.0, burst=60)
+    address_rate: http.Rate = http.Rate(per_minute=120.0, burst=60)
     """For each address; every request counts but `GET /health`."""
-    caller_rate: Rate = Rate(per_minute=600.0, burst=120)
+    caller_rate: http.Rate = http.Rate(per_minute=600.0, burst=120)
     """For each authenticated caller."""
 
     def __post_init__(self) -> None:
@@ -131,7 +120,7 @@ def create_app(
     """
     clock = clock or SystemClock()
     endpoint = _Endpoint(settings, AgentDirectory(tuple(agents)), auth, clock)
-    app = json_app(
+    app = http.json_app(
         [
             Route(SESSION_PATH, endpoint.session, methods=["POST"]),
             Route(TOKEN_PATH, endpoint.token, methods=["POST"]),
@@ -141,10 +130,10 @@ def create_app(
         ]
     )
     origins = [origin.removesuffix("/") for origin in settings.origins]
-    return Guard(
+    return http.Guard(
         app,
-        origins=Origins(origins, "origins", wildcard=True),
-        limits=_AddressRate(RateLimiter(settings.address_rate, clock)),
+        origins=http.Origins(origins, "origins", wildcard=True),
+        limits=_AddressRate(http.RateLimiter(settings.address_rate, clock)),
         max_body=settings.max_body,
         trusted_proxies=settings.trusted_proxies,
         access_log=logger,
@@ -155,15 +144,15 @@ def create_app(
 class _AddressRate:
     """Every request counts for its address, except a load balancer's questions for health."""
 
-    def __init__(self, limiter: RateLimiter) -> None:
+    def __init__(self, limiter: http.RateLimiter) -> None:
         self._limiter = limiter
 
     def __len__(self) -> int:
         return len(self._limiter)
 
-    def buckets(self, scope: Scope) -> Iterator[tuple[RateLimiter, str]]:
+    def buckets(self, scope: Scope) -> Iterator[tuple[http.RateLimiter, str]]:
         if scope["path"].removeprefix(scope.get("root_path", "")) != HEALTH_PATH:
-            yield self._limiter, client_bucket(scope)
+            yield self._limiter, http.client_bucket(scope)
 
 
 @final
@@ -179,7 +168,7 @@ class _Endpoint:
         self._clock = clock
         # Room names carry wall time, because they outlive the process; the clock alone advances it.
         self._wall = time.time() - clock.now()
-        self._callers = RateLimiter(settings.caller_rate, clock)
+        self._callers = http.RateLimiter(settings.caller_rate, clock)
         self._names = RoomNames(settings.api_secret)
         self._issuer = TokenIssuer(
             settings.api_key, settings.api_secret, settings.token_seconds, settings.resume_window
@@ -193,14 +182,14 @@ class _Endpoint:
         agent = self._agents.get(request.path_params["agent_id"])
         if agent is None:
             raise _unknown_agent()
-        request_line(request.scope).agent = agent.id
-        return answer_json(config_body(agent.config))
+        http.request_line(request.scope).agent = agent.id
+        return http.answer_json(config_body(agent.config))
 
     async def session(self, request: Request) -> Response:
         """LiveLayer's request for a session."""
         caller = await self._caller(request)
-        wanted = await read_json(request, SessionRequest)
-        fields = session_fields(await read_json(request, dict[str, Any]))
+        wanted = await http.read_json(request, SessionRequest)
+        fields = session_fields(await http.read_json(request, dict[str, Any]))
         agent = self._agent(request, caller, self._agents.get(wanted.agent_id))
         job = DispatchMetadata(agent.id, False, caller.id, agent.metadata, self._checked(fields))
         room, job = await self._room(request, caller, agent, job, wanted.prior_room_name)
@@ -213,16 +202,18 @@ class _Endpoint:
             room,
             config_body(agent.config),
         )
-        return answer_json(answer)
+        return http.answer_json(answer)
 
     async def token(self, request: Request) -> Response:
         """LiveKit's standard request for a token."""
         caller = await self._caller(request)
-        body = await read_json(request, TokenBody)
+        body = await http.read_json(request, TokenBody)
         wishes = body.room_config.agents if body.room_config is not None else []
         agent = self._agents.find(wishes[0].agent_name) if wishes else self._agents.only
         if agent is None and not wishes:
-            raise Problem(400, "body", "there are several agents: name one in room_config.agents")
+            raise http.Problem(
+                400, "body", "there are several agents: name one in room_config.agents"
+            )
         agent = self._agent(request, caller, agent)
         session = {"metadata": wishes[0].metadata} if wishes and wishes[0].metadata else {}
         job = DispatchMetadata(agent.id, False, caller.id, agent.metadata, self._checked(session))
@@ -240,21 +231,21 @@ class _Endpoint:
             metadata=body.participant_metadata,
             attributes=_attributes(body.participant_attributes or {}),
         )
-        return answer_json(
+        return http.answer_json(
             TokenAnswer(self._settings.url, self._issuer.sign(participant, agent, job))
         )
 
     async def _caller(self, request: Request) -> Caller:
-        line = request_line(request.scope)
+        line = http.request_line(request.scope)
         try:
             caller = await self._auth(request)
         except Exception as exc:
             line.fault = type(exc).__name__
             detail = "the server cannot check who you are: try again"
-            raise Problem(503, "auth_failed", detail, SOON) from exc
+            raise http.Problem(503, "auth_failed", detail, SOON) from exc
         if caller is None:
             detail = f"the API key is missing or wrong: send it in the header {API_KEY_HEADER}"
-            raise Problem(401, "unauthorized", detail, CHALLENGE)
+            raise http.Problem(401, "unauthorized", detail, CHALLENGE)
         line.caller = caller.id
         wait = self._callers.take(caller.id)
         if wait:
@@ -264,14 +255,14 @@ class _Endpoint:
     def _agent(self, request: Request, caller: Caller, agent: ServedAgent | None) -> ServedAgent:
         if agent is None or not caller.may_use(agent.id):
             raise _unknown_agent()
-        request_line(request.scope).agent = agent.id
+        http.request_line(request.scope).agent = agent.id
         return agent
 
     def _checked(self, fields: dict[str, Any]) -> dict[str, Any]:
         if len(msgspec.json.encode(fields)) > self._settings.max_session:
             limit = self._settings.max_session
             detail = f"the further fields are longer than {limit} bytes of JSON: shorten them"
-            raise Problem(413, "size", detail)
+            raise http.Problem(413, "size", detail)
         return fields
 
     async def _room(
@@ -283,7 +274,7 @@ class _Endpoint:
         prior: str | None,
     ) -> tuple[str, DispatchMetadata]:
         """The prior or a new room, and the metadata for its agent."""
-        line = request_line(request.scope)
+        line = http.request_line(request.scope)
         line.resumed = False
         issued = self._names.issued(prior, agent.id, caller.id) if prior else None
         if prior is None or issued is None:
@@ -308,22 +299,22 @@ def _attributes(asked: Mapping[str, str]) -> Mapping[str, str]:
         if name.startswith(RESERVED):
             names = " and ".join(RESERVED)
             detail = f"participant_attributes: names with {names} are reserved"
-            raise Problem(400, "body", detail)
+            raise http.Problem(400, "body", detail)
     return asked
 
 
-def _unknown_agent() -> Problem:
+def _unknown_agent() -> http.Problem:
     """There is no such agent, or not for this caller: the answer is the same."""
-    return Problem(404, "agent", "there is no agent of this id for this caller")
+    return http.Problem(404, "agent", "there is no agent of this id for this caller")
 
 
 async def _health(request: Request) -> Response:
     """Whether the process serves. The LiveKit server is not checked."""
     del request
-    return answer_json({"status": "ok"})
+    return http.answer_json({"status": "ok"})
 
 
 async def _describe(request: Request) -> Response:
     """The OpenAPI description."""
     del request
-    return answer_json(openapi())
+    return http.answer_json(openapi())

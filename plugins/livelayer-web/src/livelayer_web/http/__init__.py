@@ -8,26 +8,8 @@ from .rates import Rate, RateLimiter, bucket_of, client_bucket
 from .server import ABORT, PortTakenError, serving
 
 __all__ = [
-    "serving",
-    "ABORT",
-    "PortTakenError",
-    "Guard",
-    "GuardStatistics",
-    "RequestLine",
-    "request_line",
-    "Hosts",
-    "Origins",
-    "Rate",
-    "RateLimiter",
-    "bucket_of",
-    "client_bucket",
-    "json_app",
-    "Problem",
-    "ProblemBody",
-    "MEDIA_TYPE",
-    "problem_of",
-    "credential",
-    "read_body",
-    "read_json",
-    "answer_json",
-]
+    "serving", "ABORT", "PortTakenError", "Guard", "GuardStatistics", "RequestLine",
+    "request_line", "Hosts", "Origins", "Rate", "RateLimiter", "bucket_of", "client_bucket",
+    "json_app", "Problem", "ProblemBody", "MEDIA_TYPE", "problem_of", "credential", "read_body",
+    "read_json", "answer_json",
+]  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
@@ -18,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from livelayer_bus.clock import now_ns
 from livelayer_bus.errors import ConfigError
 from livelayer_bus.jsonl import utc
 
@@ -208,7 +208,7 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._requests += 1
-        started_ns = time.monotonic_ns()
+        started_ns = now_ns()
         line = scope[_LINE] = _new_line(scope)
         body = _Body(receive, scope, self._max_body)
         answer = _Answer(send, body, self._headers, line)
@@ -236,7 +236,7 @@ class Guard:
         finally:
             if line.code is not None and line.place is None:
                 self._refused[line.code] += 1
-            line.milliseconds = (time.monotonic_ns() - started_ns) // 1000 / 1000
+            line.milliseconds = (now_ns() - started_ns) // 1000 / 1000
             self._log(line)
 
     def _admit(self, scope: Scope, answer: _Answer) -> None:
@@ -403,7 +403,7 @@ def _new_line(scope: Scope) -> RequestLine:
     origin = Headers(scope=scope).get("origin")
     return RequestLine(
         event="request",
-        time=utc(time.monotonic_ns()),
+        time=utc(now_ns()),
         id=secrets.token_hex(8),
         method=scope["method"],
         path=str(scope["path"])[:_SHOWN],

@@ -7,19 +7,10 @@ from .sdp import OfferError, SourceKind
 from .uplink import SourceStatistics
 
 __all__ = [
-    "Media",
-    "MediaConnection",
-    "MediaSettings",
-    "MediaStatistics",
-    "ConnectionStatistics",
-    "SourceStatistics",
-    "Quality",
-    "LADDER",
-    "SourceKind",
-    "OfferError",
-    "MediaFullError",
+    "Media", "MediaConnection", "MediaSettings", "MediaStatistics", "ConnectionStatistics",
+    "SourceStatistics", "Quality", "LADDER", "SourceKind", "OfferError", "MediaFullError",
     "MediaUnavailableError",
-]
+]  # fmt: skip
 
 for _name in __all__:
     if isinstance(_public := globals()[_name], type):

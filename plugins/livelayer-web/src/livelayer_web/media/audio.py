@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import Executor
 from fractions import Fraction
 from typing import final
@@ -11,7 +10,7 @@ from typing import final
 import av
 from av.audio.codeccontext import AudioCodecContext
 
-from livelayer_bus.clock import Clock, SystemClock
+from livelayer_bus.clock import Clock, SystemClock, now_ns
 from livelayer_bus.media import AudioChannel, AudioFrame, TimingWindow
 
 from .on_demand_source import OnDemandSource, Workers
@@ -42,7 +41,7 @@ class AudioEncoding(OnDemandSource):
         super().__init__("livelayer-web audio")
         self._channel = channel
         self._clock: Clock = SystemClock() if clock is None else clock
-        self._origin_ns = time.monotonic_ns()
+        self._origin_ns = now_ns()
         self._least_pts = 0  # of the next run: a viewer that stays has one stream
         self._packets = self._bytes = self._gaps = self._failures = 0
         self._encode_time = TimingWindow()
@@ -88,7 +87,7 @@ class AudioEncoding(OnDemandSource):
         self._packets += 1
         self._bytes += packet.size
         self._least_pts = (packet.pts or 0) + PACKET_SAMPLES
-        self._latency.add(time.monotonic_ns() - newest.received_ns)
+        self._latency.add(now_ns() - newest.received_ns)
         self.publish(packet, True)
 
     def statistics(self) -> AudioStatistics:
@@ -106,9 +105,9 @@ class AudioEncoding(OnDemandSource):
 
 
 def _encode(encoder: OpusEncoder, frame: AudioFrame) -> tuple[list[Packet], int]:
-    started_ns = time.monotonic_ns()
+    started_ns = now_ns()
     packets = encoder.encode(frame)
-    return packets, time.monotonic_ns() - started_ns
+    return packets, now_ns() - started_ns
 
 
 RATE = 48_000  # samples a second; RTP's clock for audio

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -12,7 +11,7 @@ from typing import final
 
 import av
 
-from livelayer_bus.clock import Clock
+from livelayer_bus.clock import Clock, now_ns
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.media import TimingWindow, VideoChannel, VideoFrame
 
@@ -45,7 +44,7 @@ class Counters:
         if key_frame:
             self.key_frames += 1
         else:  # a key frame's burst says nothing about the rate
-            self._sizes.append((time.monotonic_ns(), 8 * size))
+            self._sizes.append((now_ns(), 8 * size))
             self._forget()
 
     def rate(self) -> int:
@@ -54,7 +53,7 @@ class Counters:
         return sum(bits for _, bits in self._sizes) * NS_PER_SECOND // RATE_NS
 
     def _forget(self) -> None:
-        since_ns = time.monotonic_ns() - RATE_NS
+        since_ns = now_ns() - RATE_NS
         while self._sizes and self._sizes[0][0] < since_ns:
             self._sizes.popleft()
 
@@ -85,7 +84,7 @@ class EncodeRun:
             channel: where the frames come from; read from the start of `run` to its end.
             codec: the codec.
             quality: size and frame rate.
-            origin_ns: the time of timestamp 0, on `time.monotonic_ns`.
+            origin_ns: the time of timestamp 0, on `livelayer_bus.clock.now_ns`.
             bitrate: called before each frame, in bit/s.
             publish: called with each packet, and whether it is a key frame, in the event loop.
             counters: where to count.
@@ -103,7 +102,7 @@ class EncodeRun:
         self._wake = asyncio.Event()
         self._newest: VideoFrame | None = None
         self._encoded: VideoFrame | None = None  # the newest, once it is encoded
-        self._since_ns = time.monotonic_ns()
+        self._since_ns = now_ns()
         self.key_frames = KeyFrameRequests(clock, self._wake.set)
 
     async def run(self, executor: Executor) -> None:
@@ -161,21 +160,21 @@ class EncodeRun:
             for packet in packets:
                 self._offer(packet)
             if not repeated and frame.received_ns >= self._since_ns:
-                self._counters.latency.add(time.monotonic_ns() - frame.received_ns)
+                self._counters.latency.add(now_ns() - frame.received_ns)
 
     def _encode(
         self, frame: VideoFrame, pts: int, bitrate: int, key_frame: bool
     ) -> tuple[list[Packet], int]:
         # In a worker thread. The run awaits each call, so there is one at a time.
-        started_ns = time.monotonic_ns()
+        started_ns = now_ns()
         picture = self._scaler.scale(frame)
         packets = self._encoder.encode(picture, pts, bitrate=bitrate, key_frame=key_frame)
-        return packets, time.monotonic_ns() - started_ns
+        return packets, now_ns() - started_ns
 
     def _next_pts(self, frame: VideoFrame, repeated: bool) -> int:
         # A frame from before the run, or a repeated one, is shown now.
         old = repeated or frame.received_ns < self._since_ns
-        at_ns = time.monotonic_ns() if old else frame.received_ns
+        at_ns = now_ns() if old else frame.received_ns
         pts = (at_ns - self._origin_ns) * VIDEO_RATE // NS_PER_SECOND
         self._counters.last_pts = max(pts, self._counters.last_pts + 1)
         return self._counters.last_pts

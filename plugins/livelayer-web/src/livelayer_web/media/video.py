@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import final
 
-from livelayer_bus.clock import Clock, SystemClock
+from livelayer_bus.clock import Clock, SystemClock, now_ns
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import VideoChannel
 
@@ -129,7 +128,7 @@ class VideoEncodings:
         self._channel = channel
         self._ladder = tuple(ladder)
         self._clock: Clock = SystemClock() if clock is None else clock
-        self._origin_ns = time.monotonic_ns()
+        self._origin_ns = now_ns()
         self._streams: dict[tuple[CodecName, Quality], VideoEncoding] = {}
         self._workers = Workers("video", WORKERS)
 

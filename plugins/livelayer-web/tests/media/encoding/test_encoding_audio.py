@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
@@ -22,6 +21,7 @@ from livelayer_web.media.audio import (
 )
 from livelayer_web.media.packets import Packet, PacketReader
 
+from livelayer_bus.clock import now_ns
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import AudioFrame, AudioWriter
 from livelayer_bus.testing import PATIENCE, ManualClock, settle
@@ -69,7 +69,7 @@ class Hall:
         self.writer = AudioWriter()
         self.writer.set_available(True)
         self.sound = AudioEncoding(self.writer.channel, clock=clock)
-        self.now_ns = time.monotonic_ns()
+        self.now_ns = now_ns()
 
     async def listener(self) -> PacketReader:
         """One who follows, once the channel is read: earlier audio is dropped."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from itertools import count
@@ -23,6 +22,7 @@ from livelayer_web.media.statistics import StreamStatistics
 from livelayer_web.media.video import VideoEncodings
 from livelayer_web.media.video_codecs import VideoEncoder
 
+from livelayer_bus.clock import now_ns
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import VideoFrame, VideoWriter
 from livelayer_bus.testing import PATIENCE, ManualClock, mark_of, marked_picture, settle
@@ -61,7 +61,7 @@ class Studio:
         self.writer = VideoWriter()
         self.writer.set_available(True)
         self.pictures = VideoEncodings(self.writer.channel, clock=clock)
-        self._times = count(time.monotonic_ns(), FRAME_NS)
+        self._times = count(now_ns(), FRAME_NS)
 
     def show(
         self, spot: int = 0, width: int = 320, height: int = 180, *, rotation: int = 0

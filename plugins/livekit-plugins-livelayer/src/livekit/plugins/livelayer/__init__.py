@@ -40,24 +40,11 @@ from .form_fields import Field, FieldKind
 from .statistics import BridgeStatistics
 
 __all__ = [
-    "SurfaceBridge",
-    "BridgeStatistics",
-    "is_person",
-    "FaceAvatar",
-    "FaceVideo",
-    "Answer",
-    "Outcome",
-    "CustomCommand",
-    "DataCollection",
-    "Field",
-    "FieldKind",
-    "CapabilityNotGrantedError",
-    "CommandNameError",
-    "CollectionBusyError",
-    "CollectionEndedError",
-    "LiveLayerPlugin",
-    "__version__",
-]
+    "SurfaceBridge", "BridgeStatistics", "is_person", "FaceAvatar", "FaceVideo", "Answer",
+    "Outcome", "CustomCommand", "DataCollection", "Field", "FieldKind",
+    "CapabilityNotGrantedError", "CommandNameError", "CollectionBusyError", "CollectionEndedError",
+    "LiveLayerPlugin", "__version__",
+]  # fmt: skip
 
 __version__: Final = version("livekit-plugins-livelayer")
 logger = logging.getLogger(__name__)

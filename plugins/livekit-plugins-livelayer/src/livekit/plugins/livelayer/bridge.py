@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar, final, overload
 from uuid import uuid4
 
@@ -38,7 +37,7 @@ from .data_collection import CollectionRunner, DataCollection
 from .data_listeners import DataListeners, Handler
 from .form_fields import Field
 from .page_context import PageContextNote
-from .receipts import Announcement, Receipts, confirmed_id
+from .receipts import Announcement, Receipts, TypedLines, confirmed_id
 from .replay import TAIL, Replay
 from .session_observer import SessionObserver
 from .statistics import BridgeStatistics, Counts, snapshot
@@ -63,7 +62,8 @@ class SurfaceBridge:
     the surfaces allow, and gets its result, refusals included. Commands go to the participant
     whose line is being answered, else to the one that the session is linked to. A participant who
     comes back to the room gets the transcript's tail. All of it continues over handoffs between
-    agents. Messages sent with `confirm` are confirmed and taken once, however often they come.
+    agents. Messages sent with `confirm` are confirmed and taken once, however often they come, and
+    so are typed lines that have an id.
     Incoming data never raises: hostile input is counted (`statistics`). Queues are bounded, and
     every task ends with `aclose`.
 
@@ -102,6 +102,7 @@ class SurfaceBridge:
         self._tasks = TaskOwner()
         self._sender = MessageSender(room, self._counts)
         self._receipts = Receipts()
+        self._lines = TypedLines()
         self._announcement = Announcement(room, self._tasks)
         self._requests = CommandRequests(self._counts)
         self._text_input = TextInput(agent_session, self._counts)
@@ -172,12 +173,7 @@ class SurfaceBridge:
     async def __aenter__(self) -> Self:
         return await self.start()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def statistics(self) -> BridgeStatistics:
@@ -382,14 +378,17 @@ class SurfaceBridge:
 
     def _on_confirmable(self, packet: rtc.DataPacket, message_id: str) -> None:
         person = packet.participant
-        if person is None or not is_person(person):
+        if person is not None and not is_person(person):
             self._counts["unexpected"] += 1
             return
-        sender = person.identity
+        # A LiveKit server reports who joined up to three seconds after their first packets. A typed
+        # line is answered meanwhile, like that of the linked participant.
+        sender = person.identity if person is not None else ""
         if not self._receipts.add(message_id, sender):
             self._counts["repeated"] += 1
         elif (message := read(packet, self._counts)) is not None:
-            if self._has_no_room(message):
+            typed = isinstance(message, UserMessage)
+            if self._has_no_room(message) or not (person or typed):
                 self._receipts.forget(message_id)
                 self._counts["deferred"] += 1
                 return
@@ -402,7 +401,11 @@ class SurfaceBridge:
 
     def _take(self, message: Incoming, sender: str) -> None:
         if isinstance(message, UserMessage):
-            self._text_input.put(message.text, sender, message.id)
+            line = message.id
+            if line is not None and not self._lines.add(line, message.text, sender):
+                self._counts["repeated"] += 1
+                return
+            self._text_input.put(message.text, sender, line)
         elif self._requests.take(message, sender):
             return
         if isinstance(message, PageContextPending):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, final
 
+from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.messages import Capability, check_capabilities
 
 REFUSAL_SECONDS: Final = 60.0
@@ -16,25 +16,23 @@ REFUSAL_SECONDS: Final = 60.0
 class GrantedCapabilities:
     """Which capabilities the agent may use now."""
 
-    def __init__(
-        self, granted: Iterable[str], *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, granted: Iterable[str], *, clock: Clock | None = None) -> None:
         """
         Args:
             granted: The capabilities that the surfaces grant.
-            clock: Monotonic seconds.
+            clock: What `REFUSAL_SECONDS` are measured on; for tests.
 
         Raises:
             MisuseError: a name is not a capability.
         """
         self._granted = check_capabilities(granted)
-        self._clock = clock
+        self._clock: Clock = clock or SystemClock()
         self._refused: dict[Capability, float] = {}
 
     @property
     def current(self) -> frozenset[Capability]:
         """What is granted and was not refused in the last `REFUSAL_SECONDS`."""
-        earliest = self._clock() - REFUSAL_SECONDS
+        earliest = self._clock.now() - REFUSAL_SECONDS
         return frozenset(
             capability
             for capability in self._granted
@@ -60,6 +58,6 @@ class GrantedCapabilities:
         if capability is None:
             return
         if refused:
-            self._refused[capability] = self._clock()
+            self._refused[capability] = self._clock.now()
         else:
             self._refused.pop(capability, None)

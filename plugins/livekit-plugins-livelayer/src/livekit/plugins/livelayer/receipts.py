@@ -1,4 +1,4 @@
-"""Which messages a sender wants confirmed, and which of them are here already."""
+"""Which messages a sender wants confirmed, and which messages and typed lines are here already."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
-from typing import Any, Final, final
+from hashlib import blake2b
+from typing import Any, Final, TypeVar, final
 
 from livekit import rtc
 
@@ -17,6 +18,12 @@ MAX_SESSIONS: Final = 512
 """Sessions whose messages are remembered."""
 MAX_OWN: Final = 8
 """Sessions of one participant among them: pages that one after the other had its identity."""
+MAX_UNKNOWN: Final = 64
+"""Sessions among them whose participants the server has not reported yet."""
+MAX_LINES: Final = 4096
+"""Typed lines that are remembered."""
+MAX_OWN_LINES: Final = 256
+"""Typed lines of one participant among them; a page lets 50 wait."""
 ANNOUNCE_PAUSE: Final = 1.0  # seconds until an announcement that failed is repeated
 
 _ID: Final = re.compile(r"([0-9a-f]{32})\.([1-9][0-9]{0,14})")
@@ -33,11 +40,18 @@ def confirmed_id(topic: str | None) -> str | None:
     return message_id if _ID.fullmatch(message_id) else None
 
 
-class _Seen:
-    """The newest number of one session, and a bit for each of the window before it."""
+class _Sent:
+    """Something that is remembered for its sender."""
 
     def __init__(self, sender: str) -> None:
         self.sender = sender
+
+
+class _Seen(_Sent):
+    """The newest number of one session, and a bit for each of the window before it."""
+
+    def __init__(self, sender: str) -> None:
+        super().__init__(sender)
         self.newest = 0
         self.bits = 0
 
@@ -72,7 +86,7 @@ class Receipts:
         session, _, number = message_id.partition(".")
         seen = self._sessions.pop(session, None)
         if seen is None:
-            self._make_room(sender)
+            _make_room(self._sessions, sender, MAX_OWN if sender else MAX_UNKNOWN, MAX_SESSIONS)
             seen = _Seen(sender)
         self._sessions[session] = seen  # the last used is the last one
         seen.sender = sender
@@ -86,12 +100,43 @@ class Receipts:
         if seen is not None and 0 <= behind < names.CONFIRM_WINDOW:
             seen.bits &= ~(1 << behind)
 
-    def _make_room(self, sender: str) -> None:
-        own = [name for name, seen in self._sessions.items() if seen.sender == sender]
-        if len(own) >= MAX_OWN:
-            del self._sessions[own[0]]
-        elif len(self._sessions) >= MAX_SESSIONS:
-            del self._sessions[next(iter(self._sessions))]
+
+@final
+class TypedLines:
+    """Tells a typed line that is sent anew from another one, by its id and its text.
+
+    A page that does not know what became of a line posts it again: its session then sends another
+    message, or a server that was restarted does so in another session. The memory is bounded, and
+    one participant cannot displace what others sent.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[bytes, _Sent] = {}
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def add(self, line_id: str, text: str, sender: str) -> bool:
+        """Remember a line; False if it is known."""
+        line = blake2b(f"{line_id}\0{text}".encode(errors="surrogatepass"), digest_size=16).digest()
+        if line in self._lines:
+            return False
+        _make_room(self._lines, sender, MAX_OWN_LINES, MAX_LINES)
+        self._lines[line] = _Sent(sender)
+        return True
+
+
+K = TypeVar("K")
+L = TypeVar("L", bound=_Sent)
+
+
+def _make_room(kept: dict[K, L], sender: str, most_own: int, most: int) -> None:
+    """Forget one of them, if there are too many of this sender, or in all."""
+    own = [key for key, one in kept.items() if one.sender == sender]
+    if len(own) >= most_own:
+        del kept[own[0]]
+    elif len(kept) >= most:
+        del kept[next(iter(kept))]
 
 
 @final

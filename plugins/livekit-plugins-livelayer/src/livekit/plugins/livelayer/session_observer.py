@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, final
 
@@ -17,6 +16,7 @@ from livekit.agents import (
     UserStateChangedEvent,
 )
 
+from livelayer_bus.clock import SystemClock
 from livelayer_bus.messages import AgentError, FromAgent, IdleTimeout, IdleWarning
 from livelayer_bus.rooms import names
 from livelayer_bus.tasks import RootTask, TaskOwner
@@ -126,7 +126,7 @@ class SessionObserver:
             self._leaving = self._tasks.start(self._leave, "bridge idle timeout")
 
     async def _leave(self) -> None:
-        await asyncio.sleep(self._leave_after or 0.0)
+        await SystemClock().sleep(self._leave_after or 0.0)
         self._leaving = None
         self._send(IdleTimeout(), None)
         self._session.shutdown()

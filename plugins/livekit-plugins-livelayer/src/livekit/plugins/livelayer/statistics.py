@@ -54,7 +54,8 @@ class BridgeStatistics(msgspec.Struct, frozen=True, kw_only=True):
     repeated: int = 0
     """Messages that came again because their confirmation was late, and were ignored."""
     deferred: int = 0
-    """Messages to confirm that a full queue had no room for: they come again."""
+    """Messages to confirm that come again: a full queue had no room for them, or the server had not
+    reported their sender yet."""
     handler_failures: int = 0
     """Exceptions that the application's handlers raised."""
     waiting: int = 0

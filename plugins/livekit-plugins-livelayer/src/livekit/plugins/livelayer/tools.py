@@ -10,16 +10,8 @@ from livekit.agents import Agent, function_tool
 from livekit.agents.llm import FunctionTool, RawFunctionTool, Tool, Toolset
 from livekit.agents.llm.tool_context import get_fnc_tool_names
 
+from livelayer_bus import messages
 from livelayer_bus.errors import LivelayerError, MalformedMessageError
-from livelayer_bus.messages import (
-    COMMANDS,
-    Capability,
-    Command,
-    RequestPageContext,
-    RequestRoutes,
-    decode,
-    encode,
-)
 
 from .command_result import Answer
 from .data_channel import Outgoing
@@ -52,7 +44,7 @@ class SurfaceTools(Toolset):
 
     def __init__(
         self,
-        granted: Callable[[], frozenset[Capability]],
+        granted: Callable[[], frozenset[messages.Capability]],
         current_agent: Callable[[], Agent | None],
     ) -> None:
         """
@@ -61,7 +53,7 @@ class SurfaceTools(Toolset):
             current_agent: The agent that runs; its own tools take precedence over ours of the
                 same name.
         """
-        self._offers: dict[str, tuple[Capability | None, AnyTool]] = {}
+        self._offers: dict[str, tuple[messages.Capability | None, AnyTool]] = {}
         self._granted = granted
         self._current_agent = current_agent
         super().__init__(id=TOOLSET_ID)
@@ -78,7 +70,7 @@ class SurfaceTools(Toolset):
             if name not in taken and (capability is None or capability in granted)
         ]
 
-    def offer(self, tool: AnyTool, capability: Capability | None) -> None:
+    def offer(self, tool: AnyTool, capability: messages.Capability | None) -> None:
         """Offer a tool while its capability is granted; always if it needs none.
 
         Raises:
@@ -94,7 +86,7 @@ class SurfaceTools(Toolset):
         Raises:
             CommandNameError: a tool of the same name exists.
         """
-        for kind in COMMANDS:
+        for kind in messages.COMMANDS:
             if kind.tool is not None:
                 self.offer(command_tool(kind, sender), kind.capability)
 
@@ -103,7 +95,7 @@ class SurfaceTools(Toolset):
         self._offers.pop(name, None)
 
 
-def command_tool(kind: type[Command], sender: CommandSender) -> AnyTool:
+def command_tool(kind: type[messages.Command], sender: CommandSender) -> AnyTool:
     """Return the function tool of a command, as its class declares it.
 
     The model's arguments are checked as any message is; an invalid command is reported to the
@@ -124,7 +116,7 @@ def command_tool(kind: type[Command], sender: CommandSender) -> AnyTool:
             fields[name].encode_name: _from_pairs(value) if _is_mapping(schemas[name]) else value
             for name, value in {**chosen, **declared.fixed}.items()
         }
-        return decode(encode({"type": kind.wire_type(), **wire}))
+        return messages.decode(messages.encode({"type": kind.wire_type(), **wire}))
 
     async def run(raw_arguments: dict[str, object]) -> str:
         return await report(lambda: sender.command(message(raw_arguments)), _SHOW.get(kind))
@@ -179,9 +171,9 @@ def _show_routes(value: object) -> str:
     return "The pages are: " + (", ".join(safe_routes(routes)) or "none")
 
 
-_SHOW: Final[dict[type[Command], Show]] = {
-    RequestPageContext: _show_page,
-    RequestRoutes: _show_routes,
+_SHOW: Final[dict[type[messages.Command], Show]] = {
+    messages.RequestPageContext: _show_page,
+    messages.RequestRoutes: _show_routes,
 }
 
 

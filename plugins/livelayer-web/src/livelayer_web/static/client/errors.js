@@ -42,7 +42,8 @@ export class SessionError extends Error {
 
 /** @param {SessionError} error */
 function isPassing({ status, code }) {
-  return status >= 500 || status === 429 || status === 408 || code === "viewer" || code === "not_connected";
+  // 501: not with this session, however often.
+  return (status >= 500 && status !== 501) || status === 429 || status === 408 || code === "viewer" || code === "not_connected";
 }
 
 /** @param {unknown} error @returns {SessionError} */

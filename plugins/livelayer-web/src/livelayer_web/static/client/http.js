@@ -10,7 +10,7 @@ import { SessionError } from "./errors.js";
  * @property {string} [type] of `text`
  * @property {string | null} [bearer] instead of the key
  * @property {Record<string, string>} [headers]
- * @property {number} [limit] seconds until the answer's head
+ * @property {number} [limit] seconds until the answer is read; for `send`, its head
  * @property {boolean} [keepalive] outlives the page
  * @property {AbortSignal} [signal]
  */
@@ -35,7 +35,40 @@ export class Http {
    * @returns {Promise<Response>}
    * @throws {SessionError}
    */
-  async send(method, path, request = {}) {
+  send(method, path, request = {}) {
+    return this.ask(method, path, request, async (answer) => answer);
+  }
+
+  /**
+   * The answer's JSON value, or null if there is none.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {Request} [request]
+   * @returns {Promise<any>}
+   * @throws {SessionError}
+   */
+  json(method, path, request = {}) {
+    return this.ask(method, path, request, async (answer) => {
+      const text = await answer.text();
+      const value = text === "" ? null : parse(text);
+      if (value === undefined) throw new SessionError("http", "the answer is not JSON", { status: answer.status });
+      return value;
+    });
+  }
+
+  /**
+   * What is read of the answer, within the time limit.
+   *
+   * @template T
+   * @param {string} method
+   * @param {string} path
+   * @param {Request} request
+   * @param {(answer: Response) => Promise<T>} read
+   * @returns {Promise<T>}
+   * @throws {SessionError}
+   */
+  async ask(method, path, request, read) {
     const { limit = LIMIT, keepalive = false, signal } = request;
     const time = new AbortController();
     const timer = setTimeout(() => time.abort(), limit * 1000);
@@ -51,7 +84,7 @@ export class Http {
         signal: signal ? AbortSignal.any([signal, time.signal]) : time.signal,
       });
       if (!answer.ok) throw await problem(answer);
-      return answer;
+      return await read(answer);
     } catch (error) {
       if (error instanceof SessionError) throw error;
       if (signal?.aborted) throw new SessionError("closed", "the page ended this request");
@@ -59,25 +92,6 @@ export class Http {
       throw new SessionError("network", "the server cannot be reached");
     } finally {
       clearTimeout(timer); // the caller's signal still aborts a body that is being read
-    }
-  }
-
-  /**
-   * The answer's JSON value, or null if there is none.
-   *
-   * @param {string} method
-   * @param {string} path
-   * @param {Request} [request]
-   * @returns {Promise<any>}
-   */
-  async json(method, path, request) {
-    const answer = await this.send(method, path, request);
-    const text = await answer.text().catch(() => "");
-    if (text === "") return null;
-    try {
-      return JSON.parse(text);
-    } catch {
-      throw new SessionError("http", "the answer is not JSON", { status: answer.status });
     }
   }
 
@@ -92,15 +106,31 @@ export class Http {
   }
 }
 
-/** @param {Response} answer @returns {Promise<SessionError>} */
+/**
+ * @param {Response} answer
+ * @returns {Promise<SessionError>}
+ * @throws its body did not arrive: what the server refuses, and why, is not known
+ */
 async function problem(answer) {
   const { status } = answer;
   const wait = Number(answer.headers.get("retry-after") ?? Number.NaN);
   const retryAfter = Number.isFinite(wait) ? wait : null;
-  const value = await answer.json().catch(() => null);
+  const text = await answer.text();
+  // Every refusal has a body; a head that broke off counts as whole, and as an answer without one.
+  if (text === "") return new SessionError("network", "the answer broke off", { retryAfter });
+  const value = parse(text);
   if (typeof value?.code !== "string") {
     return new SessionError("http", `the answer was ${status}`, { status, retryAfter });
   }
   const detail = typeof value.detail === "string" ? value.detail : String(value.title ?? "");
   return new SessionError(value.code, detail, { status, retryAfter });
+}
+
+/** @param {string} text @returns {any} undefined if it is not JSON */
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -11,7 +11,7 @@ const MOST = 50; // messages
 
 /**
  * Guarantee: a message that `add` accepts is sent once and in order, or stays in `pending` with the
- * reason. It keeps its id, so the server does not send it twice. At most 50 wait.
+ * reason why it cannot be. It keeps its id, so the server does not send it twice. At most 50 wait.
  */
 export class Outbox {
   /** @type {PendingMessage[]} */
@@ -85,6 +85,7 @@ export class Outbox {
     const backoff = new Backoff();
     for (let next = this.#first(); next !== undefined && this.#allowed; next = this.#first()) {
       const { id, text } = next;
+      const { key } = this.http;
       try {
         const json = { id, message: { type: "user_message", text } };
         await this.http.send("POST", "messages", { json });
@@ -94,16 +95,16 @@ export class Outbox {
       } catch (error) {
         const problem = asSessionError(error);
         if (!problem.retryable && !problem.refused) this.#fail(id, problem);
-        else await this.#wait(backoff, problem);
+        else await this.#wait(backoff, problem, key === this.http.key);
       }
     }
     this.#running = false;
   }
 
-  /** @param {Backoff} backoff @param {SessionError} problem */
-  async #wait(backoff, problem) {
+  /** @param {Backoff} backoff @param {SessionError} problem @param {boolean} current of the key that is in use */
+  async #wait(backoff, problem, current) {
     this.#wake = new AbortController();
-    this.failed(problem);
+    if (current) this.failed(problem);
     await pause(Math.max(backoff.next(), problem.retryAfter ?? 0), this.#wake.signal);
   }
 

@@ -84,12 +84,15 @@ export class Peer {
     await connection.setLocalDescription();
     // The server lists its addresses and learns ours from the checks: no gathering, no waiting.
     const text = connection.localDescription?.sdp ?? "";
-    const answer = await this.http.send("POST", "whep", { text, type: "application/sdp", signal });
+    const request = { text, type: "application/sdp", signal };
+    const [sdp, location] = await this.http.ask("POST", "whep", request, async (answer) => [
+      await answer.text(),
+      answer.headers.get("location") ?? "",
+    ]);
     const { base } = this.http;
-    const place = new URL(answer.headers.get("location") ?? "", `${base}/whep`).href;
+    const place = new URL(location, `${base}/whep`).href;
     // The key is sent to addresses below the base only.
     if (place.startsWith(`${base}/whep/`)) this.#resource = place.slice(base.length + 1);
-    const sdp = await answer.text();
     if (signal.aborted) throw new SessionError("closed", "the connection is no longer needed");
     await connection.setRemoteDescription({ type: "answer", sdp });
   }

@@ -5,8 +5,6 @@ to its audio frames: `userdata={VISEMES_KEY: (Viseme(0.1, shape_of("a")), ...)}`
 voice the mouth follows the loudness.
 """
 
-from __future__ import annotations
-
 from .avatar import FaceAvatar
 from .drawing import HEIGHT, WIDTH, Face
 from .expression import Expression, Look
@@ -14,18 +12,6 @@ from .mouth import MouthShape, MouthTimeline, Viseme, shape_of
 from .video import AUDIO_RATE, FRAMES_PER_SECOND, VISEMES_KEY, FaceVideo
 
 __all__ = [
-    "FaceAvatar",
-    "FaceVideo",
-    "Face",
-    "WIDTH",
-    "HEIGHT",
-    "FRAMES_PER_SECOND",
-    "AUDIO_RATE",
-    "Expression",
-    "Look",
-    "MouthShape",
-    "MouthTimeline",
-    "Viseme",
-    "VISEMES_KEY",
-    "shape_of",
-]
+    "FaceAvatar", "FaceVideo", "Face", "WIDTH", "HEIGHT", "FRAMES_PER_SECOND", "AUDIO_RATE",
+    "Expression", "Look", "MouthShape", "MouthTimeline", "Viseme", "VISEMES_KEY", "shape_of",
+]  # fmt: skip

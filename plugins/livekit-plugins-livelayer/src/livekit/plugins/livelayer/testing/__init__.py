@@ -5,8 +5,6 @@ and a scripted surface, and ends everything after the test. `run_agent` is the s
 `async with` block. Needs livekit-plugins-livelayer[testing].
 """
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 if find_spec("livelayer_embedded") is None or find_spec("pytest") is None:
@@ -20,14 +18,6 @@ from .model import Call, FakeTTS, Prompt, Script, ScriptedModel
 from .surface import ScriptedSurface
 
 __all__ = [
-    "livelayer_agent",
-    "StartAgent",
-    "run_agent",
-    "AgentHarness",
-    "ScriptedSurface",
-    "ScriptedModel",
-    "Script",
-    "Prompt",
-    "Call",
-    "FakeTTS",
-]
+    "livelayer_agent", "StartAgent", "run_agent", "AgentHarness", "ScriptedSurface",
+    "ScriptedModel", "Script", "Prompt", "Call", "FakeTTS",
+]  # fmt: skip
