@@ -31,7 +31,8 @@ class RoomObserver(Protocol):
 
     def participant_joined(self, room: Room, participant: Participant) -> None: ...
 
-    def participant_left(self, room: Room, participant: Participant) -> None: ...
+    def participant_left(self, room: Room, participant: Participant) -> None:
+        """Also of one that was never active, so that it never joined."""
 
     def track_published(self, room: Room, track: Track) -> None: ...
 
@@ -123,9 +124,8 @@ class Room:
         link, participant.link = participant.link, None
         if link is not None:
             link.close(reason)
-        if was_active:
-            for observer in self._observers:
-                observer.participant_left(self, participant)
+        for observer in self._observers:
+            observer.participant_left(self, participant)
         if not self.participants and not self.closed:
             self.ends_at = _CLOCK.now() + self._info.departure_timeout
         self.notify_room_changed()

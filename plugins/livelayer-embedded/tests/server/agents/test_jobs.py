@@ -9,11 +9,17 @@ import jwt
 import pytest
 from livekit import api
 from livekit.protocol import agent
-from livekit.protocol.models import ParticipantPermission, Room
+from livekit.protocol.models import (
+    DisconnectReason,
+    ParticipantInfo,
+    ParticipantPermission,
+    Room,
+)
 from livelayer_embedded import EmbeddedServer
 from livelayer_embedded.agents.job import KEPT_JOBS, Dispatch, Job
 from livelayer_embedded.agents.workers import Worker, WorkerPool
 from livelayer_embedded.auth import TokenAuthority
+from livelayer_embedded.participant import Participant, new_sid
 from livelayer_embedded.registry import RoomRegistry
 
 from livelayer_bus.testing import PATIENCE
@@ -117,6 +123,20 @@ async def test_an_agent_that_leaves_ends_its_job_but_one_that_reconnects_keeps_i
     assert await terminated(worker) == assignment.job.id
     (state,) = await desk.jobs()
     assert (state.status, state.error) == (agent.JS_FAILED, "the agent left the room")
+
+
+async def test_an_agent_that_leaves_before_it_was_active_ends_its_job(
+    embedded: EmbeddedServer, hire: Hire, desk: Desk
+) -> None:
+    worker = await hire()
+    await desk.dispatch()
+    assignment = await worker.accept("helper")
+    room = embedded.rooms.get_room(desk.room)
+    info = ParticipantInfo(sid=new_sid("PA_"), identity="helper", kind=ParticipantInfo.AGENT)
+    helper = Participant(info)
+    room.add(helper)
+    room.remove(helper, DisconnectReason.CLIENT_INITIATED)
+    assert await terminated(worker) == assignment.job.id
 
 
 async def test_an_agent_that_stays_after_its_dispatch_is_removed(
