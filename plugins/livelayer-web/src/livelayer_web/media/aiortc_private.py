@@ -5,8 +5,8 @@ Reports: aiortc's sender does not pass on that a frame was lost, or how much a p
 Reception: aiortc decodes everything that arrives, in a thread for each track, into unbounded
 queues, and its jitter buffer delays audio by 80 ms, after a loss by 300. So audio bypasses it, and
 video is decoded only while it is wanted.
-Closing: a connection that is closed while its checks succeed starts to check the consent of the
-other side afterwards, without end.
+Closing: a connection that is closed while it connects starts to check the consent of the other
+side, and to report about its tracks, afterwards and without end.
 
 aiortc is pinned exactly. `tests/media/peer/test_peer_aiortc_pin.py` checks every part used here.
 """
@@ -317,9 +317,12 @@ def _forward_feedback(packet: RtcpPsfbPacket, ssrc: int, reports: ReportHandler)
 
 async def close_peer(peer: RTCPeerConnection) -> None:
     """Close it, and what it may have started meanwhile."""
-    transports: set[Any] = {one.receiver.transport.transport for one in peer.getTransceivers()}
+    tracks: list[Any] = peer.getTransceivers()
+    transports: set[Any] = {one.receiver.transport.transport for one in tracks}
     for transport in transports:
         transport.start = _start_nothing
+    for one in tracks:
+        one.sender.send = one.receiver.receive = _start_nothing
     await peer.close()
     for transport in transports:
         started = transport._RTCIceTransport__start
@@ -329,4 +332,4 @@ async def close_peer(peer: RTCPeerConnection) -> None:
 
 
 async def _start_nothing(_: object) -> None:
-    """Replaces `start` of tracks that are still connecting: no task would await its error."""
+    """Replaces what starts tracks that are still connecting: nothing would stop them any more."""

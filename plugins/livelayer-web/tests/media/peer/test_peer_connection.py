@@ -134,6 +134,26 @@ async def test_a_connection_may_end_at_any_moment_of_its_coming_about(
     await polled(lambda: sockets() <= before)
 
 
+async def test_a_track_that_connects_while_it_is_closed_is_not_started(
+    media: Media, view: View
+) -> None:
+    async with no_leaked_tasks(PATIENCE):
+        viewer = await view(media)
+        peer: Any = viewer.connection._peer
+        for one in peer.getTransceivers():
+            stop, parameters = one.sender.stop, peer._RTCPeerConnection__localRtp(one)
+
+            async def connect_late(
+                one: Any = one, stop: Any = stop, parameters: Any = parameters
+            ) -> None:
+                await stop()
+                await one.sender.send(parameters)
+
+            one.sender.stop = connect_late
+        await viewer.connection.aclose()
+        await viewer.aclose()
+
+
 async def test_an_answer_that_is_cancelled_leaves_nothing(media: Media, offer: str) -> None:
     before = sockets()
     async with no_leaked_tasks(PATIENCE):
