@@ -378,17 +378,19 @@ class SurfaceBridge:
 
     def _on_confirmable(self, packet: rtc.DataPacket, message_id: str) -> None:
         person = packet.participant
-        if person is not None and not is_person(person):
+        if person is None:
+            # A LiveKit server reports who joined up to three seconds after their first packets. The
+            # message comes again, and its answer then goes to its sender.
+            self._counts["deferred"] += 1
+            return
+        if not is_person(person):
             self._counts["unexpected"] += 1
             return
-        # A LiveKit server reports who joined up to three seconds after their first packets. A typed
-        # line is answered meanwhile, like that of the linked participant.
-        sender = person.identity if person is not None else ""
+        sender = person.identity
         if not self._receipts.add(message_id, sender):
             self._counts["repeated"] += 1
         elif (message := read(packet, self._counts)) is not None:
-            typed = isinstance(message, UserMessage)
-            if self._has_no_room(message) or not (person or typed):
+            if self._has_no_room(message):
                 self._receipts.forget(message_id)
                 self._counts["deferred"] += 1
                 return

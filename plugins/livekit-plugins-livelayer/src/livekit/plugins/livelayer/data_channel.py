@@ -88,11 +88,8 @@ class MessageSender:
         return self._put(data, [to] if to else [])
 
     def confirm(self, message_id: str, to: str) -> None:
-        """Queue the confirmation of a message; without room for it, the message comes again.
-
-        To everybody if the sender is not known yet (""): an unknown id changes nothing.
-        """
-        self._put(message_id.encode(), [to] if to else [], names.CONFIRMED_TOPIC)
+        """Queue the confirmation of a message; without room for it, the message comes again."""
+        self._put(message_id.encode(), [to], names.CONFIRMED_TOPIC)
 
     def _put(self, data: bytes, to: list[str], topic: str = "") -> bool:
         if len(self._waiting) >= QUEUE_LIMIT:

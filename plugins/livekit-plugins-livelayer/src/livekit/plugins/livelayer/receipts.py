@@ -18,8 +18,6 @@ MAX_SESSIONS: Final = 512
 """Sessions whose messages are remembered."""
 MAX_OWN: Final = 8
 """Sessions of one participant among them: pages that one after the other had its identity."""
-MAX_UNKNOWN: Final = 64
-"""Sessions among them whose participants the server has not reported yet."""
 MAX_LINES: Final = 4096
 """Typed lines that are remembered."""
 MAX_OWN_LINES: Final = 256
@@ -86,7 +84,7 @@ class Receipts:
         session, _, number = message_id.partition(".")
         seen = self._sessions.pop(session, None)
         if seen is None:
-            _make_room(self._sessions, sender, MAX_OWN if sender else MAX_UNKNOWN, MAX_SESSIONS)
+            _make_room(self._sessions, sender, MAX_OWN, MAX_SESSIONS)
             seen = _Seen(sender)
         self._sessions[session] = seen  # the last used is the last one
         seen.sender = sender
