@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import subprocess
@@ -17,9 +18,13 @@ PORTS: Final = range(20_000, 30_000)
 the system gives the port to nothing else."""
 
 
+_PROCESS: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
 def lasting_port() -> int:
-    """A free port of the loopback for a server that is restarted."""
-    for port in random.sample(PORTS, len(PORTS)):
+    """A free port of the loopback for a server that is restarted; no other test process takes it."""
+    own = PORTS[_PROCESS % 16 :: 16]
+    for port in random.sample(own, len(own)):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
