@@ -22,7 +22,7 @@ _PROCESS: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix(
 
 
 def lasting_port() -> int:
-    """A free port of the loopback for a server that is restarted; no other test process takes it."""
+    """A free port of the loopback for a server that is restarted, for this test process alone."""
     own = PORTS[_PROCESS % 16 :: 16]
     for port in random.sample(own, len(own)):
         with socket.socket() as probe:
