@@ -24,7 +24,8 @@ _PROCESS: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix(
 def lasting_port() -> int:
     """A free port of the loopback for a server that is restarted, for this test process alone."""
     own = PORTS[_PROCESS % 16 :: 16]
-    for port in random.sample(own, len(own)):
+    # Hypothesis seeds `random`: two test runs side by side would try the same ports.
+    for port in random.SystemRandom().sample(own, len(own)):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
