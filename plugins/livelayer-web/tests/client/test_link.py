@@ -8,7 +8,7 @@ import anyio
 import jwt
 import pytest
 from livelayer_web import SessionsOnDemand, ViewerTokens
-from playwright.async_api import BrowserContext, Error, Page
+from playwright.async_api import BrowserContext, Error, Page, Route
 
 from livelayer_bus import Session
 from livelayer_bus.testing import PATIENCE, ScriptedRooms, polled
@@ -198,6 +198,31 @@ async def test_a_missing_token_is_final_until_there_is_one(
     await until(page, "window.client?.link.phase === 'live'")  # its place needs no token
     stored = await page.evaluate("JSON.stringify({...sessionStorage}) + location.href")
     assert token not in stored
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["session.setAttribute('token', token)", "session.tokenProvider = () => token"],
+    ids=["token", "provider"],
+)
+async def test_a_token_that_comes_while_the_page_is_being_refused_is_used(
+    make_web: Any, tokens: ViewerTokens, page: Page, until: Any, given: str
+) -> None:
+    web = await make_web(tokens=tokens)
+    asked: list[Route] = []
+
+    async def hold(route: Route) -> None:
+        answer = await route.fetch()
+        if not asked:
+            asked.append(route)
+            assert answer.status == 401
+            await page.evaluate(f"(token) => {{ {given}; }}", web.surface.token())
+        await route.fulfill(response=answer)
+
+    await page.route("**/viewers", hold)
+    await page.goto(web.url)
+    await until(page, "window.client?.link.phase === 'live'")
+    assert asked
 
 
 async def test_a_replayed_token_is_refused_and_a_fresh_one_is_asked_for(

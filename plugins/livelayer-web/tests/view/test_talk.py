@@ -503,7 +503,12 @@ async def test_a_long_conversation_is_drawn_in_parts_as_a_person_scrolls_up(visi
     await scroll_up(260)
     await expect(lines.first).to_have_text("line 0")
     assert await page.evaluate("() => harness.asked") == ["S150", "S50"]
-    await box.evaluate("(one) => { one.scrollTop = one.scrollHeight; }")
+    await box.evaluate(
+        """(one) => new Promise((scrolled) => {
+            one.addEventListener("scroll", scrolled, { once: true });
+            one.scrollTop = one.scrollHeight;
+        })"""
+    )
     await page.evaluate(SAID, [161, 100, 161])
     await expect(lines).to_have_count(60)
 

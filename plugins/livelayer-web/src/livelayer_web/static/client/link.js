@@ -101,6 +101,7 @@ export class Link {
   async #keep(signal) {
     const backoff = new Backoff();
     while (!signal.aborted) {
+      const { token, tokenProvider } = this;
       try {
         if (this.joined === null) await this.#join(signal);
         await this.#follow(backoff);
@@ -110,6 +111,11 @@ export class Link {
         const problem = asSessionError(error);
         const strange = problem.stranger || problem.code === "unmounted";
         if (strange) this.#forget();
+        const given = this.token !== token || this.tokenProvider !== tokenProvider;
+        if (problem.refused && given && (this.token ?? this.tokenProvider) !== null) {
+          this.#forget(); // with what was given while the answer was under way, it is another question
+          continue;
+        }
         if (this.#isFinal(problem)) return;
         const { code, detail } = problem;
         // Known until a moment ago: the server was restarted, or we were asleep.
