@@ -27,7 +27,7 @@ _MODULES = {
     "events": (
         "Event ConnectionState AgentConfig TranscriptEntry ConnectionStateChanged Reconnecting "
         "Reconnected ResumeWindowClosed SessionFailed EpochStarted AgentAvailabilityChanged "
-        "AgentStateChanged AgentConfigChanged TranscriptUpdated TranscriptCleared DataReceived "
+        "AgentTimedOut AgentStateChanged AgentConfigChanged TranscriptUpdated TranscriptCleared DataReceived "
         "DataSent MalformedMessage CommandReceived CommandFinished CommandRefused SurfaceMounted "
         "SurfaceUnmounted SurfaceFailed SurfaceDidNotStop HandlerFailed MicrophoneChanged "
         "CameraChanged ScreenChanged TrackChanged"
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .events import AgentConfig as AgentConfig
     from .events import AgentConfigChanged as AgentConfigChanged
     from .events import AgentStateChanged as AgentStateChanged
+    from .events import AgentTimedOut as AgentTimedOut
     from .events import CameraChanged as CameraChanged
     from .events import CommandFinished as CommandFinished
     from .events import CommandReceived as CommandReceived

@@ -20,6 +20,7 @@ from .messages import RefusalReason as RefusalReason
 
 ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
 Role: TypeAlias = Literal["agent", "user"]
+ErrorCode: TypeAlias = Literal["AGENT_TIMEOUT"]
 Delivery: TypeAlias = Literal["pending", "sent", "failed"]
 Weight: TypeAlias = int | Callable[[Any], int]  # see `Bus`: what `bus_weight` declares
 CommandRefusedReason: TypeAlias = Literal["capability", "invalid", "sender"]
@@ -124,6 +125,17 @@ class AgentAvailabilityChanged(Event, frozen=True):
     ready: bool
     identity: str | None = None
     confirms: bool = False
+
+
+class AgentTimedOut(Event, frozen=True):
+    """No agent was active within `seconds` of the join, or since the last one was.
+
+    A session in which no agent has been stays in the room: one that comes clears the error, and
+    `connect()` tries another room. One that was left by its agent is disconnected next.
+    """
+
+    seconds: float
+    error: str
 
 
 class AgentStateChanged(Event, frozen=True):
@@ -331,11 +343,11 @@ class HandlerFailed(Event, frozen=True):
 
 AnyEvent: TypeAlias = (
     ConnectionStateChanged | ResumeWindowClosed | Reconnecting | Reconnected | SessionFailed
-    | EpochStarted | AgentAvailabilityChanged | AgentStateChanged | AgentConfigChanged
-    | TranscriptUpdated | TranscriptCleared | ConversationResumed | DataReceived | DataSent
-    | MalformedMessage | CommandReceived | CommandFinished | CommandRefused | TrackChanged
-    | MicrophoneChanged | CameraChanged | ScreenChanged | SurfaceMounted | SurfaceUnmounted
-    | SurfaceFailed | SurfaceDidNotStop | HandlerFailed
+    | EpochStarted | AgentAvailabilityChanged | AgentTimedOut | AgentStateChanged
+    | AgentConfigChanged | TranscriptUpdated | TranscriptCleared | ConversationResumed
+    | DataReceived | DataSent | MalformedMessage | CommandReceived | CommandFinished
+    | CommandRefused | TrackChanged | MicrophoneChanged | CameraChanged | ScreenChanged
+    | SurfaceMounted | SurfaceUnmounted | SurfaceFailed | SurfaceDidNotStop | HandlerFailed
 )  # fmt: skip
 
 _Carries = TypeVar("_Carries", DataReceived, CommandReceived)

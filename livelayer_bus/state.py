@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from . import events
-from .events import AgentConfig, AgentState, ConnectionState, Event, TranscriptEntry
+from .events import AgentConfig, AgentState, ConnectionState, ErrorCode, Event, TranscriptEntry
 from .transcript import LIMIT, Transcript
 
 
@@ -56,6 +56,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     """After a `connect()` within the resume window: whether the same agent goes on. None: the
     session was not resumed, or no agent is there yet."""
     error: str | None = None
+    error_code: ErrorCode | None = None
+    """`AGENT_TIMEOUT`: the room is joined, and no agent came; see `AgentTimedOut`."""
     microphone: LeaseState | None = None
     camera: LeaseState | None = None
     screen: LeaseState | None = None
@@ -88,6 +90,7 @@ def _connection(state: SessionState, event: events.ConnectionStateChanged) -> Se
         can_resume=event.can_resume,
         continued=None,
         error=event.error,
+        error_code=None,
     )
     return state if connected else _without_agent(state)
 
@@ -115,6 +118,8 @@ def _epoch(state: SessionState, event: events.EpochStarted) -> SessionState:
 def _availability(state: SessionState, event: events.AgentAvailabilityChanged) -> SessionState:
     if event.identity is None:
         return _without_agent(state)
+    if event.active and state.error_code is not None:
+        state = replace(state, error=None, error_code=None)
     return replace(
         state,
         agent_active=event.active,
@@ -125,7 +130,14 @@ def _availability(state: SessionState, event: events.AgentAvailabilityChanged) -
 
 
 def _agent_state(state: SessionState, event: events.AgentStateChanged) -> SessionState:
-    return replace(state, agent_state=event.state, raw_agent_state=event.raw, error=event.error)
+    state = replace(state, agent_state=event.state, raw_agent_state=event.raw)
+    return _failed(state, event.error)
+
+
+def _failed(
+    state: SessionState, error: str | None, code: ErrorCode | None = None
+) -> SessionState:
+    return replace(state, error=error, error_code=code)
 
 
 def _unmounted(state: SessionState, event: events.SurfaceUnmounted) -> SessionState:
@@ -155,9 +167,10 @@ REDUCERS: Final[dict[type[Event], Reducer]] = {
     events.ResumeWindowClosed: lambda state, _: replace(state, can_resume=False),
     events.Reconnecting: _reconnecting,
     events.Reconnected: lambda state, _: replace(state, reconnecting=False, joined=True),
-    events.SessionFailed: lambda state, event: replace(state, error=event.error),
+    events.SessionFailed: lambda state, event: _failed(state, event.error),
     events.EpochStarted: _epoch,
     events.AgentAvailabilityChanged: _availability,
+    events.AgentTimedOut: lambda state, event: _failed(state, event.error, "AGENT_TIMEOUT"),
     events.AgentStateChanged: _agent_state,
     events.AgentConfigChanged: lambda state, event: replace(state, agent_config=event.config),
     events.TranscriptUpdated: _said,

@@ -133,6 +133,7 @@ class SessionTable(Table, frozen=True):
 
     resume_window: float | UnsetType = UNSET
     reconnect: ReconnectTable | bool | UnsetType = UNSET
+    agent_timeout: float | UnsetType = UNSET
     linger: float | UnsetType = UNSET
     close_timeout: float | UnsetType = UNSET
     capacity: int | UnsetType = UNSET

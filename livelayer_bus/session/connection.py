@@ -51,10 +51,11 @@ class Connection:
         media: SessionWriters,
         transcript: TranscriptWriter,
         target: Target,
-        handler: Callable[[Callable[[RoomLost], None]], RoomEventHandler],
+        handler: Callable[[Callable[[RoomLost], None], Callable[[], None]], RoomEventHandler],
         *,
         reconnect: Backoff | None,
         resume_window: float,
+        agent_timeout: float | None,
         close_timeout: float,
     ) -> None:
         self.target = target
@@ -66,6 +67,7 @@ class Connection:
         self._new_handler = handler
         self._reconnect = reconnect
         self._resume_window = resume_window
+        self._agent_timeout = agent_timeout
         self._close_timeout = close_timeout
         self._joined: _Joined | None = None
         self._attempt: RootTask | None = None  # the first join, or a rejoin
@@ -74,6 +76,7 @@ class Connection:
         self._prior_room: str | None = None
         self._resume_until = 0.0  # on the clock: until then `_prior_room` can be returned to
         self._resume_timer = Timer(self._resume_expired, "resume window", tasks, clock)
+        self._agent_timer = Timer(self._agent_timed_out, "agent timeout", tasks, clock)
 
     @property
     def state(self) -> SessionState:
@@ -113,12 +116,17 @@ class Connection:
     async def connect(self) -> None:
         """Return when joined; several callers share one attempt, which ends when all have given up.
 
+        In a room to which no agent came in time, the room is left and another one joined.
+
         Raises:
             RefusedError: the token endpoint or the server refused.
             BrokenError: one of them could not be reached.
         """
         if self._joined is not None and self._attempt is None:
-            return
+            if self._store.state.error_code is None:
+                return
+            self._leave()
+            self._forget_room()
         attempt = self._attempt
         if attempt is None:
             if self._prior_room is not None and self._clock.now() >= self._resume_until:
@@ -139,13 +147,13 @@ class Connection:
             reason = "connecting was ended by disconnect() or a change of agent"
             raise NotConnectedError(self._store.state.connection_state, reason)
 
-    async def disconnect(self) -> None:
+    async def disconnect(self, reason: str | None = None) -> None:
         """Leave the room and clear the transcript; the resume window opens."""
         state = self._store.state.connection_state
         self._leave()
         if state in ("connecting", "connected", "error"):
             self._transcript.leave()
-            self._ended("disconnected", None)
+            self._ended("disconnected", reason)
         await self._wait_left()
 
     async def switch(self, target: Target, news: events.EpochStarted) -> None:
@@ -191,6 +199,7 @@ class Connection:
 
     def _drop_room(self) -> RoomPort | None:
         joined, self._joined = self._joined, None
+        self._agent_timer.stop()
         if joined is None:
             return None
         self._prior_room = joined.port.room_name or joined.access.room_name
@@ -248,7 +257,7 @@ class Connection:
             raise ConnectError(access.url, describe(error), retryable=False) from error
 
     async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
-        handler = self._new_handler(lambda loss: self._lost(port, loss))
+        handler = self._new_handler(lambda loss: self._lost(port, loss), self._watch_agent)
         joined = False
         try:
             await port.connect(access, handler, self._media)
@@ -271,6 +280,7 @@ class Connection:
         if config is not None and config != self._store.state.agent_config:
             self._store.publish(events.AgentConfigChanged(config))
         joined.handler.open()
+        self._watch_agent()
 
     def _give_up(self, attempt: RootTask) -> None:
         if self._attempt is attempt and self._store.state.connection_state == "connecting":
@@ -318,6 +328,24 @@ class Connection:
     def _fail(self, reason: str, *, retryable: bool) -> None:
         self._ended("error", reason)
         self._store.publish(events.SessionFailed(reason, retryable))
+
+    # A room without an agent ----------------------------------------------------------------
+
+    def _watch_agent(self) -> None:
+        """Count the time without an active agent."""
+        if self._joined is None or self._store.state.agent_active:
+            self._agent_timer.stop()
+        elif self._agent_timeout is not None and not self._agent_timer.running:
+            self._agent_timer.start(self._agent_timeout)
+
+    async def _agent_timed_out(self) -> None:
+        seconds = self._agent_timeout or 0.0
+        gone = self._transcript.agent is not None and self._store.state.agent_identity is None
+        reason = "the agent left and none came" if gone else "no agent came"
+        reason += f" within {seconds:g} s"
+        self._store.publish(events.AgentTimedOut(seconds, reason))
+        if gone:
+            await self.disconnect(reason)
 
     # The resume window ----------------------------------------------------------------------
 

@@ -55,11 +55,13 @@ class RoomEventHandler:
         transcript: TranscriptWriter,
         on_confirmed: Callable[[str], None],
         on_lost: Callable[[RoomLost], None],
+        on_agent: Callable[[], None],
     ) -> None:
         self._store = store
         self._commands = commands
         self._media = media
         self._on_lost = on_lost
+        self._on_agent = on_agent
         self._on_confirmed = on_confirmed
         self._agent_identity: str | None = None
         self._held: deque[RoomEvent] | None = deque()
@@ -150,6 +152,7 @@ class RoomEventHandler:
         self._publish_agent(agent, ready=ready)
         if agent.identity is not None:
             self._transcript.agent_seen(agent.identity)
+        self._on_agent()
 
     def _publish_agent(self, agent: port.AgentPresence, *, ready: bool) -> None:
         news = events.AgentAvailabilityChanged(agent.active, ready, agent.identity, agent.confirms)

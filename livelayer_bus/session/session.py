@@ -48,6 +48,7 @@ class SessionOptions(TypedDict, total=False):
     room: rtc.Room | RoomFactory | None
     resume_window: float
     reconnect: Backoff | None
+    agent_timeout: float | None
     linger: float | None
     close_timeout: float
     capacity: int
@@ -74,13 +75,15 @@ class Session(ControlledSession):
         resume_window: seconds after a disconnect in which `connect()` returns to the same room,
             those included in which the machine is suspended.
         reconnect: how to rejoin with a new token when the SDK gave up; None to fail instead.
+        agent_timeout: seconds that a joined room may have no active agent, until `AgentTimedOut`;
+            None: no limit.
         linger: seconds after the last surface left until the session disconnects; None: never.
         close_timeout: seconds that closing may take.
         capacity, max_bytes: what the bus keeps for slow readers: events, and their bytes.
         max_message_bytes: of encoded JSON in one data message; LiveKit's documented limit.
         transcript_limit: utterances in the state and in its snapshots, the newest ones; of the
             earlier ones `earlier_transcript` has 20,000.
-        clock: what `resume_window`, `linger` and pauses are measured on; for tests.
+        clock: what `resume_window`, `agent_timeout`, `linger` and pauses are measured on; for tests.
 
     Raises:
         MisuseError: there is no way to get a token, or a value is out of range.
@@ -95,6 +98,7 @@ class Session(ControlledSession):
         room: rtc.Room | RoomFactory | None = None,
         resume_window: float = 300.0,
         reconnect: Backoff | None = Backoff(),  # noqa: B008 - frozen
+        agent_timeout: float | None = 30.0,
         linger: float | None = None,
         close_timeout: float = 5.0,
         capacity: int = 4096,
@@ -107,6 +111,7 @@ class Session(ControlledSession):
         _check_range(
             0,
             resume_window=resume_window,
+            agent_timeout=agent_timeout,
             linger=linger,
             close_timeout=close_timeout,
             max_message_bytes=max_message_bytes,
@@ -153,6 +158,7 @@ class Session(ControlledSession):
             ),
             reconnect=reconnect,
             resume_window=resume_window,
+            agent_timeout=agent_timeout,
             close_timeout=close_timeout,
         )
         self._sources: Final[dict[SourceName, Publisher[Any]]] = {
@@ -289,6 +295,8 @@ class Session(ControlledSession):
 
     async def connect(self) -> None:
         """Return when the room is joined; does nothing when it is. Several callers share one join.
+
+        A room to which no agent came within `agent_timeout` is left for another one.
 
         Cancelled, it ends the join unless another caller waits for it.
 

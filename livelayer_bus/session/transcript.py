@@ -68,7 +68,8 @@ class TranscriptWriter:
         self._kept: OrderedDict[Key, TranscriptEntry] = OrderedDict()
         self._chars = 0
         self._typed: deque[_Typed] = deque(maxlen=MAX_TYPED)
-        self._agent: str | None = None
+        self.agent: str | None = None
+        """The identity of the conversation's agent, also when it has left."""
         self._tail: _Tail | None = None
         self._restored: frozenset[Key] = frozenset()
         self.last = 0
@@ -213,12 +214,12 @@ class TranscriptWriter:
     def leave(self) -> None:
         """Clear the transcript, and keep its tail for a conversation that is resumed."""
         entries = sorted(self._kept.values(), key=place)[-TAIL:]
-        self._tail = _Tail(self._agent, tuple(entries))
+        self._tail = _Tail(self.agent, tuple(entries))
         self._clear()
 
     def forget_tail(self) -> None:
         """The conversation cannot be resumed any more."""
-        self._tail = self._agent = None
+        self._tail = self.agent = None
 
     def returned(self, *, same_room: bool) -> None:
         """A room was joined; after `leave`, the next agent decides what becomes of the tail."""
@@ -227,7 +228,7 @@ class TranscriptWriter:
 
     def agent_seen(self, identity: str) -> None:
         """An agent is in the room: the conversation continues if it is the one that was left."""
-        self._agent, tail = identity, self._tail
+        self.agent, tail = identity, self._tail
         if tail is None or tail.same_room is None:
             return
         self._tail = None

@@ -39,7 +39,7 @@ class LineEditor:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, keys: bytes) -> list[str]:
-        """Process keys; returns the lines that they finished, without empty ones."""
+        """Process keys; returns the lines that they finished."""
         lines: list[str] = []
         text = self._unread + self._decoder.decode(keys)
         partial = _PARTIAL.search(text)
@@ -69,9 +69,7 @@ class LineEditor:
 
     def _finish(self) -> list[str]:
         line, self.text, self._back = self.text.strip(), "", 0
-        if not line:
-            return []
-        if self._history[-1:] != [line]:
+        if line and self._history[-1:] != [line]:
             self._history = [*self._history, line][-HISTORY:]
         return [line]
 

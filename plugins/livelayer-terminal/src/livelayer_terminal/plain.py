@@ -42,6 +42,8 @@ def plain_line(event: Event) -> str | None:
             return _line(event.kind, "on" if event.available else "off")
         case events.Reconnecting():
             return _line("session", f"reconnecting ({event.reason})")
+        case events.AgentTimedOut():
+            return _line("agent", event.error)
         case events.Reconnected():
             return _line("session", "reconnected" + (" with a new token" if event.rejoined else ""))
         case events.EpochStarted():

@@ -50,8 +50,8 @@ class ConsoleSurface:
 
     Args:
         file: where to write; standard output if None.
-        interactive: read lines from this process's keyboard and send them to the agent; Ctrl-D
-            ends the surface.
+        interactive: read lines from this process's keyboard and send them to the agent. Enter alone
+            connects again, and Ctrl-D ends the surface.
         refresh: redraws a second, at most.
         plain: True prints lines instead of drawing; None: if `file` is not a terminal.
 
@@ -236,6 +236,10 @@ class _Watcher:
     async def _send(self, line: str) -> None:
         self._notice = None
         try:
+            if not line:
+                if self.view().is_over:
+                    await self._session.connect()
+                return
             try:
                 await self._session.send_text(line)
             except NotSupportedError:

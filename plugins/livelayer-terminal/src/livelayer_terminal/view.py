@@ -88,6 +88,12 @@ class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str | None = None
     """What is being typed; None without a keyboard."""
 
+    @property
+    def is_over(self) -> bool:
+        """There is no conversation, or no agent came to it: a person can connect again."""
+        state = self.state
+        return state.error_code is not None or state.connection_state in ("disconnected", "error")
+
 
 def clean(text: str) -> str:
     """Foreign text without control characters."""
@@ -273,7 +279,10 @@ class _Painter:
         room = self._inner - 4
         line = Text.assemble((mark, "bold cyan"), _tail(typed, room), (cursor, "blink"))
         if not typed:
-            line.append(" type to the agent, Enter sends", "dim")
+            over = self._view.is_over
+            line.append(
+                " Enter connects again" if over else " type to the agent, Enter sends", "dim"
+            )
         return self._cut(line)
 
     def _label(self, word: str) -> Text:

@@ -42,7 +42,7 @@ const CHANGES = {
       reconnecting: false,
       can_resume: event.can_resume ?? false,
       continued: null,
-      error: event.error ?? null,
+      ...failed(event.error),
       ...(connected ? {} : WITHOUT_AGENT),
     };
   },
@@ -52,7 +52,7 @@ const CHANGES = {
     return { reconnecting: true, ...(event.attempt ? { joined: false, ...WITHOUT_AGENT } : {}) };
   },
   Reconnected: () => ({ reconnecting: false, joined: true }),
-  SessionFailed: (event) => ({ error: event.error }),
+  SessionFailed: (event) => failed(event.error),
   EpochStarted: (event) => ({
     ...WITHOUT_AGENT,
     agent_id: event.agent_id,
@@ -66,21 +66,23 @@ const CHANGES = {
     transcript_omitted: 0,
     can_resume: false,
     continued: null,
-    error: null,
+    ...failed(null),
   }),
-  AgentAvailabilityChanged(event) {
+  AgentAvailabilityChanged(event, state) {
     if ((event.identity ?? null) === null) return WITHOUT_AGENT;
     return {
+      ...(event.active && state.error_code ? failed(null) : {}),
       agent_active: event.active,
       agent_ready: event.ready,
       agent_confirms: event.confirms ?? false,
       agent_identity: event.identity,
     };
   },
+  AgentTimedOut: (event) => failed(event.error, "AGENT_TIMEOUT"),
   AgentStateChanged: (event) => ({
     agent_state: event.state,
     raw_agent_state: event.raw,
-    error: event.error ?? null,
+    ...failed(event.error),
   }),
   AgentConfigChanged: (event) => ({ agent_config: event.config }),
   TranscriptUpdated: (event, state) => merge(state, event.entry),
@@ -94,6 +96,11 @@ const CHANGES = {
     surfaces: state.surfaces.filter((key) => key !== event.key),
   }),
 };
+
+/** @param {string | null | undefined} error @param {SessionState["error_code"]} code @returns {Changes} */
+function failed(error, code = null) {
+  return { error: error ?? null, error_code: code };
+}
 
 /** @param {SessionEvent} event */
 function lease(event) {

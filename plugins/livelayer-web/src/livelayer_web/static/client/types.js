@@ -29,6 +29,7 @@
  * @property {ConnectionState} connection_state
  * @property {boolean} reconnecting
  * @property {boolean} joined
+ * @property {"AGENT_TIMEOUT" | null} error_code
  * @property {boolean} agent_active
  * @property {boolean} agent_ready
  * @property {boolean} agent_confirms

@@ -68,6 +68,7 @@ export class SessionEvents {
       link: link.phase,
       reconnecting: state?.reconnecting ?? false,
       error: state?.error ?? link.detail ?? null,
+      code: state?.error_code ?? null,
     };
     const key = JSON.stringify(now);
     if (key === this.#connection) return;

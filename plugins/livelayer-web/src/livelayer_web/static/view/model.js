@@ -8,7 +8,7 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
 
 /**
  * @typedef {"missing" | "idle" | "connecting" | "joining" | "ready" | "listening" | "thinking"
- *   | "speaking" | "reconnecting" | "recovering" | "error" | "ended" | "closed" | "refused"} Phase
+ *   | "speaking" | "reconnecting" | "recovering" | "absent" | "error" | "ended" | "closed" | "refused"} Phase
  */
 
 /** @typedef {"connect" | "resume" | "restart" | "retry" | "cancel" | "end" | "hear"} Action */
@@ -58,7 +58,7 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
   const calm = CALM.has(phase);
   return {
     phase,
-    live: calm || (phase !== "joining" && state?.connection_state === "connected" && isOurs(client)),
+    live: calm || (!["joining", "absent"].includes(phase) && state?.connection_state === "connected" && isOurs(client)),
     calm,
     name,
     role: member?.role ?? "",
@@ -91,7 +91,7 @@ function phaseOf(client, asked) {
   switch (state?.connection_state) {
     case "connected":
       if (state.reconnecting) return "reconnecting";
-      if (!state.agent_active) return "joining";
+      if (!state.agent_active) return state.error_code && !asked ? "absent" : "joining";
       return state.agent_state && state.agent_state !== "idle" ? state.agent_state : "ready";
     case "connecting":
       return "connecting";
@@ -120,7 +120,7 @@ function actionOf(phase, state, control) {
   if (phase === "refused" || phase === "recovering") return "retry";
   if (!control) return null;
   if (phase === "idle") return "connect";
-  if (phase === "error") return "retry";
+  if (phase === "error" || phase === "absent") return "retry";
   if (phase === "ended") return state?.can_resume ? "resume" : "restart";
   return phase === "connecting" || phase === "joining" ? "cancel" : null;
 }
@@ -147,6 +147,8 @@ function hintOf(phase, client, t, { name, control, now }) {
       return t("hintReconnecting");
     case "recovering":
       return recoveringHint(client?.link, t, now);
+    case "absent":
+      return t("hintAbsent", { name });
     case "error":
       return state?.error || t("hintError");
     case "ended":

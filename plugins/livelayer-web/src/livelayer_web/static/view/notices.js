@@ -61,7 +61,7 @@ export function noticesOf(client, phase, t, { name, now }) {
   if (phase === "reconnecting") {
     notices.push(notice("room", "warn", `${t("phaseReconnecting")}. ${t("hintReconnecting")}`));
   }
-  if (state?.error && connected) {
+  if (state?.error && connected && phase !== "absent") {
     notices.push(dismissable("agent", "error", t("agentError", { name, reason: state.error })));
   }
   const afresh = connected && state?.continued === false && state.transcript.length < GREETING;

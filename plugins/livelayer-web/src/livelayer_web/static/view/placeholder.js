@@ -8,7 +8,7 @@ import { icon, turn } from "./icons.js";
 /** @import { PanelActions, Props } from "./types.js" */
 
 /** @type {Partial<Record<import("./model.js").Phase, import("./icons.js").IconName>>} */
-const SIGNS = { error: "alert", refused: "lock", missing: "alert", closed: "lock" };
+const SIGNS = { absent: "alert", error: "alert", refused: "lock", missing: "alert", closed: "lock" };
 const BUSY = new Set(["connecting", "joining", "recovering"]);
 
 export class Placeholder {

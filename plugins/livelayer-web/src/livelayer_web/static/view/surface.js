@@ -191,9 +191,10 @@ export class Surface {
     const client = this.host.open();
     if (client === null) return;
     const { phase } = client.link;
-    const connected = client.state?.connection_state === "connected";
+    const { connection_state, error_code } = client.state ?? {};
+    const joined = connection_state === "connected" && !error_code;
     if (phase !== "live") await client.open();
-    if (again && (connected || phase === "refused")) return;
+    if (again && (joined || phase === "refused")) return;
     await client.connect();
   }
 
