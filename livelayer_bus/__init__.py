@@ -27,10 +27,10 @@ _MODULES = {
     "events": (
         "Event ConnectionState AgentConfig TranscriptEntry ConnectionStateChanged Reconnecting "
         "Reconnected ResumeWindowClosed SessionFailed EpochStarted AgentAvailabilityChanged "
-        "AgentTimedOut AgentStateChanged AgentConfigChanged TranscriptUpdated TranscriptCleared DataReceived "
-        "DataSent MalformedMessage CommandReceived CommandFinished CommandRefused SurfaceMounted "
-        "SurfaceUnmounted SurfaceFailed SurfaceDidNotStop HandlerFailed MicrophoneChanged "
-        "CameraChanged ScreenChanged TrackChanged"
+        "AgentTimedOut AgentStateChanged AgentConfigChanged TranscriptUpdated TranscriptCleared "
+        "DataReceived DataSent MalformedMessage CommandReceived CommandFinished CommandRefused "
+        "SurfaceMounted SurfaceUnmounted SurfaceFailed SurfaceDidNotStop HandlerFailed "
+        "MicrophoneChanged CameraChanged ScreenChanged TrackChanged"
     ),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}

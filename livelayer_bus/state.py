@@ -134,9 +134,7 @@ def _agent_state(state: SessionState, event: events.AgentStateChanged) -> Sessio
     return _failed(state, event.error)
 
 
-def _failed(
-    state: SessionState, error: str | None, code: ErrorCode | None = None
-) -> SessionState:
+def _failed(state: SessionState, error: str | None, code: ErrorCode | None = None) -> SessionState:
     return replace(state, error=error, error_code=code)
 
 

@@ -83,7 +83,7 @@ class Session(ControlledSession):
         max_message_bytes: of encoded JSON in one data message; LiveKit's documented limit.
         transcript_limit: utterances in the state and in its snapshots, the newest ones; of the
             earlier ones `earlier_transcript` has 20,000.
-        clock: what `resume_window`, `agent_timeout`, `linger` and pauses are measured on; for tests.
+        clock: what these windows, limits and pauses are measured on; for tests.
 
     Raises:
         MisuseError: there is no way to get a token, or a value is out of range.

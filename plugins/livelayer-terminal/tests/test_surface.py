@@ -18,7 +18,7 @@ from livelayer_terminal.keyboard import MAX_LINE, LineEditor, keys_one_by_one
 
 from livelayer_bus import MisuseError, Session
 from livelayer_bus.messages import BotReady, Navigate, UserMessage
-from livelayer_bus.testing import PATIENCE, ScriptedRooms, check_surface, settle
+from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRooms, check_surface, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -184,6 +184,29 @@ async def test_what_is_typed_is_sent_to_the_agent_and_ctrl_d_ends_it(
         assert mounted.status == "ended"
 
 
+async def test_enter_alone_tries_another_room_when_no_agent_came(
+    scripted_rooms: ScriptedRooms, typist: int, manual_clock: ManualClock
+) -> None:
+    file = Terminal()
+    async with Session(
+        "agt", tokens=scripted_rooms.tokens, room=scripted_rooms, clock=manual_clock
+    ) as session:
+        await session.connect()
+        first = await scripted_rooms.next()
+        session.mount(ConsoleSurface(file, interactive=True, refresh=50), key="console")
+        with anyio.fail_after(PATIENCE):
+            assert await anyio.to_thread.run_sync(file.shows, "type to the agent")
+            await manual_clock.elapse(30)
+            assert await anyio.to_thread.run_sync(file.shows, "no agent came within 30 s")
+            assert await anyio.to_thread.run_sync(file.shows, "Enter connects again")
+            os.write(typist, b"\r")
+            second = await scripted_rooms.next()
+            await session.connect()
+        assert first.closed
+        assert second.joined
+        assert session.error is None
+
+
 async def test_the_terminal_is_left_as_it_was_found(typist: int) -> None:
     before = termios.tcgetattr(sys.stdin.fileno())
 
@@ -202,7 +225,7 @@ async def test_the_terminal_is_left_as_it_was_found(typist: int) -> None:
     [
         (b"hello\r", ["hello"], ""),
         (b"one\ntwo\nthr", ["one", "two"], "thr"),
-        (b"  \r\r", [], ""),
+        (b"  \r\r", ["", ""], ""),
         (b"ab\x7fc\r", ["ac"], ""),
         (b"one two\x17three\r", ["one three"], ""),
         (b"gone\x15here\r", ["here"], ""),

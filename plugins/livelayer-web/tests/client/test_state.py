@@ -57,6 +57,7 @@ def random_event(dice: random.Random) -> Event:
         lambda: e.SessionFailed("gave up", flag),
         lambda: e.EpochStarted(dice.randrange(9), "agt_2", dice.choice([None, "http://other"])),
         lambda: e.AgentAvailabilityChanged(flag, not flag, dice.choice([None, "agent"]), flag),
+        lambda: e.AgentTimedOut(30.0, "no agent came"),
         lambda: e.AgentStateChanged(dice.choice(["idle", "listening", "speaking"]), "raw", error),
         lambda: e.AgentConfigChanged(dice.choice([None, AgentConfig("Ada", "http://a/b.png")])),
         lambda: e.TranscriptCleared(),

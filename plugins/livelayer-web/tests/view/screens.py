@@ -23,7 +23,7 @@ GROUPS = {
     "before": ["idle", "connecting", "joining", "missing", "closed"],
     "talking": ["listening", "thinking", "speaking", "speaking-voice-only", "transcript"],
     "trouble": ["recovering", "reconnecting", "agent-error", "sound-blocked", "messages"],
-    "over": ["error", "refused", "recovering-before", "resume", "ended"],
+    "over": ["absent", "error", "refused", "recovering-before", "resume", "ended"],
     "sources": ["microphone-denied", "microphone-busy", "camera", "screen", "fields"],
 }
 """States side by side; `watching` and `debug` are shown in full."""

@@ -14,6 +14,7 @@ Visit = Callable[..., Awaitable[Page]]
 
 CONNECTED = {"connection_state": "connected", "agent_active": True, "agent_state": "listening"}
 LIVE = {"phase": "live"}
+ABSENT = {**CONNECTED, "agent_active": False, "error_code": "AGENT_TIMEOUT"}
 CASES: list[tuple[str, dict[str, Any] | None, dict[str, Any], dict[str, Any]]] = [
     ("nothing", None, {}, {"phase": "missing", "live": False, "action": None}),
     ("alone", None, {"alone": True}, {"phase": "idle", "action": "connect"}),
@@ -43,6 +44,24 @@ CASES: list[tuple[str, dict[str, Any] | None, dict[str, Any], dict[str, Any]]] =
         {"link": LIVE, "state": {**CONNECTED, "agent_active": False}},
         {},
         {"phase": "joining", "live": False, "action": "cancel"},
+    ),
+    (
+        "no agent came",
+        {"link": LIVE, "state": {**ABSENT, "error": "no agent came within 30 s"}},
+        {},
+        {
+            "phase": "absent",
+            "live": False,
+            "action": "retry",
+            "hint": "Assistant has not come. Try again, or wait a little longer.",
+            "notices": [],
+        },
+    ),
+    (
+        "asked for another room",
+        {"link": LIVE, "state": ABSENT},
+        {"asked": True},
+        {"phase": "joining"},
     ),
     (
         "an agent that says nothing yet",

@@ -29,6 +29,7 @@ async def calls(page: Page, *names: str) -> list[list[Any]]:
         ("idle", "Talk to Ada", ["connect"]),
         ("connecting", "Cancel", ["disconnect"]),
         ("joining", "Cancel", ["disconnect"]),
+        ("absent", "Try again", ["connect"]),
         ("error", "Try again", ["connect"]),
         ("resume", "Continue conversation", ["connect"]),
         ("ended", "Start again", ["connect"]),
