@@ -217,6 +217,23 @@ async def test_keys_become_lines(keys: bytes, lines: list[str], left: str) -> No
     assert not editor.ended
 
 
+UP, DOWN = b"\x1b[A", b"\x1b[B"
+
+
+async def test_the_arrows_bring_back_what_was_sent() -> None:
+    editor = LineEditor()
+    editor.feed(b"one\rtwo\rtwo\rdraft")
+    seen: list[str] = []
+    for key in (UP, UP, UP, DOWN, DOWN, DOWN):
+        editor.feed(key)
+        seen.append(editor.text)
+    assert seen == ["two", "one", "one", "two", "draft", "draft"]
+    editor.feed(b"\x15" + UP + b"\x1bOA")  # as a terminal in application mode sends it
+    assert editor.feed(b" more\r") == ["one more"]
+    editor.feed(UP)
+    assert editor.text == "one more"
+
+
 async def test_a_character_may_come_in_two_reads_and_ctrl_d_ends_an_empty_line() -> None:
     editor = LineEditor()
     assert editor.feed("é".encode()[:1]) == []

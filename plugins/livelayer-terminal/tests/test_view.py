@@ -71,7 +71,7 @@ def test_everything_that_matters_is_there() -> None:
         "navigate",
         "/pricing",
         "-20 dB",
-        f"640{TIMES}360  30.0 fps  2 dropped",
+        f"640{TIMES}360  30.0 fps  2 left out",
         "tell me m▌",
         "event 12 · 01:15",
     ):
@@ -95,6 +95,13 @@ def test_no_text_breaks_the_frame(text: str) -> None:
     lines = picture(view, 40, 16).splitlines()
     assert len({cell_len(line) for line in lines}) == 1
     assert len(lines) == 15
+
+
+@pytest.mark.parametrize("text", ["こんにちは世界" * 30, "x" * 500, "👩‍🚀 " * 50, "é" * 90, "短い"])
+@pytest.mark.parametrize("width", [20, 40, 81])
+def test_the_caret_and_the_end_of_what_is_typed_stay_in_sight(text: str, width: int) -> None:
+    shown = picture(ConsoleView(state=STATE, prompt=text + "end"), width, 16)
+    assert "end▌" in shown
 
 
 def test_the_newest_words_stay_when_there_is_no_room() -> None:

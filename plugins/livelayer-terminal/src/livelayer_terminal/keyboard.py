@@ -13,28 +13,40 @@ from typing import Final, final
 MAX_LINE: Final = 1000
 """Characters of one line; further ones are ignored."""
 
-_ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?")
+HISTORY: Final = 100
+"""Lines that the up arrow brings back."""
+
+_KEY: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?|.", re.DOTALL)
 
 
 @final
 class LineEditor:
-    """Turns keys into lines: Backspace, Ctrl-W (a word), Ctrl-U (everything), Enter, Ctrl-D."""
+    """Turns keys into lines: Backspace, Ctrl-W (a word), Ctrl-U (everything), Enter, Ctrl-D.
+
+    The up and down arrows bring back earlier lines.
+    """
 
     def __init__(self) -> None:
         self.text = ""
         """What has been typed since the last Enter."""
         self.ended = False
         """Whether Ctrl-D was typed on an empty line."""
+        self._history: list[str] = []
+        self._back = 0  # how far back in the history
+        self._draft = ""  # what was being typed there
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, keys: bytes) -> list[str]:
         """Process keys; returns the lines that they finished, without empty ones."""
         lines: list[str] = []
-        for key in _ESCAPE.sub("", self._decoder.decode(keys)):
+        for key in _KEY.findall(self._decoder.decode(keys)):
             match key:
                 case "\r" | "\n":
-                    lines.append(self.text.strip())
-                    self.text = ""
+                    lines += self._finish()
+                case "\x1b[A" | "\x1bOA":
+                    self._recall(self._back + 1)
+                case "\x1b[B" | "\x1bOB":
+                    self._recall(self._back - 1)
                 case "\x7f" | "\b":
                     self.text = self.text[:-1]
                 case "\x04" if not self.text:
@@ -48,7 +60,23 @@ class LineEditor:
                     self.text += key
                 case _:
                     pass
-        return [line for line in lines if line]
+        return lines
+
+    def _finish(self) -> list[str]:
+        line, self.text, self._back = self.text.strip(), "", 0
+        if not line:
+            return []
+        if self._history[-1:] != [line]:
+            self._history = [*self._history, line][-HISTORY:]
+        return [line]
+
+    def _recall(self, back: int) -> None:
+        if not 0 <= back <= len(self._history):
+            return
+        if self._back == 0:
+            self._draft = self.text
+        self._back = back
+        self.text = self._history[-back] if back else self._draft
 
 
 def keyboard() -> int | None:

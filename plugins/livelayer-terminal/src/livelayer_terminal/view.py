@@ -9,6 +9,7 @@ from typing import Final, Literal, final
 
 import msgspec
 from rich.box import ASCII, ROUNDED
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
@@ -283,7 +284,7 @@ class _Painter:
         typed = self._clean(self._view.prompt or "")
         mark, cursor = ("> ", "_") if self._plain else (PROMPT, "▌")
         room = self._inner - 4
-        line = Text.assemble((mark, "bold cyan"), typed[-room:], (cursor, "blink"))
+        line = Text.assemble((mark, "bold cyan"), _tail(typed, room), (cursor, "blink"))
         if not typed:
             line.append(" type to the agent, Enter sends", "dim")
         return self._cut(line)
@@ -292,7 +293,8 @@ class _Painter:
         return Text(word.ljust(LABEL), "dim")
 
     def _with_drops(self, line: Text, dropped: int) -> Text:
-        return line.append(f"  {dropped} dropped", "yellow") if dropped else line
+        # Not a fault: a display shows the newest frame, and the others it may leave out.
+        return line.append(f"  {dropped} left out", "dim") if dropped else line
 
     def _agent_name(self) -> str:
         config = self._state.agent_config
@@ -321,6 +323,14 @@ class _Painter:
         bars = _ASCII_BARS if self._plain else _BARS
         steps = [bars[round(_share(level) * (len(bars) - 1))] for level in levels]
         return "".join(steps)[-room:].rjust(room)
+
+
+def _tail(text: str, columns: int) -> str:
+    """The end of the text that fits: a character may take two columns, or none."""
+    start = len(text)
+    while start and cell_len(text[start - 1 :]) <= columns:
+        start -= 1
+    return text[start:]
 
 
 def _share(level: float) -> float:
