@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_ARGS ?=
-TEST_ARGS ?= --numprocesses 2 --dist loadfile
+TEST_ARGS ?= --numprocesses 3 --dist loadfile
 BENCH_ARGS ?= all --json benchmarks/results --plot benchmarks/results
 PROJECTS := $(wildcard plugins/*/pyproject.toml benchmarks/pyproject.toml)
 
-.PHONY: setup demo test lint types bench clean
+.PHONY: setup demo test lint types mypy pyright bench clean
 
 setup: .venv/ready
 
@@ -35,9 +35,13 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup
+types: mypy pyright
+
+mypy: setup
 	$(BIN)/mypy
 	for project in plugins/*; do $(BIN)/mypy $$project || exit 1; done
+
+pyright: setup
 	$(BIN)/pyright
 
 bench: setup

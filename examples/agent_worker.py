@@ -19,7 +19,8 @@ from livekit.agents import AgentServer, AgentSession, JobContext, cli
 from livekit.agents.voice import room_io
 from livekit.plugins import livelayer
 from livelayer_demo import models_of_this_machine
-from livelayer_demo.models import AgentParts, build_agent, build_session
+from livelayer_demo.models import build_session, model_agent
+from livelayer_demo.offline import GuideAgent
 from livelayer_demo.speech import Voice
 
 from livelayer_bus.messages import ALL
@@ -83,10 +84,12 @@ async def talk(ctx: JobContext) -> None:
 
     session = build_session(models)
     bridge = livelayer.SurfaceBridge(session, ctx.room, capabilities=ALL)
-    parts = AgentParts(bridge, voice, executor, on_speech=lambda: None, thinking_seconds=0.0)
+    agent = model_agent()
+    if models == "offline":
+        agent = GuideAgent(bridge, voice, executor, lambda: None, thinking_seconds=0.0)
     await bridge.start()
     await session.start(
-        build_agent(models, parts),
+        agent,
         room=ctx.room,
         room_options=room_io.RoomOptions(
             text_input=room_io.TextInputOptions(text_input_cb=bridge.text_input),

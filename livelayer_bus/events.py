@@ -14,9 +14,8 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 import msgspec
 
 from .messages import AgentState as AgentState
-from .messages import Message, read
+from .messages import Message, nests_too_deeply, read
 from .messages import RefusalReason as RefusalReason
-from .messages.json_depth import nests_too_deeply
 
 ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
 Role: TypeAlias = Literal["agent", "user"]

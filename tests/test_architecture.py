@@ -20,6 +20,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import livelayer_bus
+from livelayer_bus.testing import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "livelayer_bus"
@@ -39,6 +40,7 @@ LAYERS = (
     ("control", "config", "testing"),
     ("cli",),
 )
+
 """The core from the bottom up; a module imports from its own entry and from lower lines."""
 
 BESIDE = {("surfaces", "jsonl")}
@@ -302,7 +304,11 @@ def test_every_core_module_needs_only_the_declared_dependencies(
     ]
     program = IMPORT_ALL.format(blocked=blocked, names=names)
     done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=5 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) == len(names) > 50

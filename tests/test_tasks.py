@@ -6,11 +6,9 @@ import anyio
 import pytest
 
 from livelayer_bus.tasks import TaskOwner, fault_of
-from livelayer_bus.testing.waiting import settle
+from livelayer_bus.testing.waiting import PATIENCE, settle
 
 pytestmark = pytest.mark.anyio
-
-SECONDS = 5.0  # a bound for what should happen at once
 
 
 async def test_a_fault_is_told_to_the_owner_and_to_nobody_else() -> None:
@@ -21,7 +19,7 @@ async def test_a_fault_is_told_to_the_owner_and_to_nobody_else() -> None:
 
     task = owner.start(fail, "failing")
 
-    assert await task.wait(SECONDS)
+    assert await task.wait(PATIENCE)
     assert isinstance(task.error, ValueError)
 
 
@@ -41,7 +39,7 @@ async def test_a_fault_beside_a_cancellation_does_not_escape() -> None:
     task = owner.start(fail_when_cancelled, "failing late")
     await running.wait()
 
-    assert await owner.aclose(SECONDS) == ()
+    assert await owner.aclose(PATIENCE) == ()
     assert task.ended
 
 
@@ -56,7 +54,7 @@ async def test_a_task_cancelled_before_its_first_step_has_ended() -> None:
     task = owner.start(work, "stillborn")
     task.cancel()
 
-    assert await task.wait(SECONDS)
+    assert await task.wait(PATIENCE)
     assert await owner.aclose(0) == ()
 
 
@@ -78,7 +76,7 @@ async def test_closing_names_what_ignores_its_cancellation() -> None:
     released.set()
 
     assert names == ("stubborn",)
-    assert await task.wait(SECONDS)
+    assert await task.wait(PATIENCE)
 
 
 async def test_foreign_code_returns_its_fault() -> None:
@@ -118,6 +116,6 @@ async def test_a_cancelled_task_of_nested_groups_has_no_fault() -> None:
     task = owner.start(guarded, "nested")
     await running.wait()
 
-    assert await owner.aclose(SECONDS) == ()
+    assert await owner.aclose(PATIENCE) == ()
     assert task.ended
     assert faults == []

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 import pytest
-from livelayer_benchmarks.harness import Result
+from livelayer_benchmarks.harness import Area, Result
 from livelayer_benchmarks.harness.report import show
-from livelayer_benchmarks.workloads.bus.area import AREA, Case, Plan, run
+from livelayer_benchmarks.workloads.bus.area import AREA, Plan
 
 TINY = Plan(readers=(1, 16), deliveries=64, burst=4, small_burst=2, wake_turns=5, repetitions=1)
 
 
-def test_every_rival_runs_and_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    result = run(TINY)
+def test_every_rival_runs_and_is_shown(
+    capsys: pytest.CaptureFixture[str],
+    read_result: Callable[[Area, bytes], Result[Any, Any]],
+) -> None:
+    result = AREA.measure(TINY)
     measured = {(case.kind, case.readers, case.rival) for case in result.cases}
     names = {case.rival for case in result.cases} | set(result.skipped)
     assert len(names) == 12
@@ -27,8 +33,7 @@ def test_every_rival_runs_and_is_shown(capsys: pytest.CaptureFixture[str]) -> No
         ">= 10x",
         "<= 1.3x",
     ]
-    encoded = msgspec.json.encode(result)
-    assert msgspec.json.decode(encoded, type=Result[Plan, Case]) == result
+    assert read_result(AREA, msgspec.json.encode(result)) == result
     show(AREA.tables, result)
     assert "asyncio.Queue" in capsys.readouterr().out
     for reason in result.skipped.values():

@@ -12,7 +12,7 @@ from types import ModuleType
 import msgspec
 import pytest
 from livelayer_benchmarks.workloads.web import server
-from livelayer_benchmarks.workloads.web.area import Plan, run
+from livelayer_benchmarks.workloads.web.area import AREA, Plan
 
 from livelayer_bus.errors import BrokenError
 from livelayer_bus.testing import PATIENCE
@@ -90,10 +90,11 @@ def test_a_process_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.syspath_prepend(tmp_path)
     plan = Plan(readers=(1,), seconds=0.1, warm_up=0.0, repetitions=1)
     with pytest.raises(BrokenError, match=r"web\.server:serve ended"):
-        run(plan, None, ["lacking_rival"])
+        AREA._replace(rivals=("lacking_rival",)).measure(plan)
 
 
 def test_a_rival_that_is_not_installed_is_left_out() -> None:
-    result = run(Plan(repetitions=1), None, ["livelayer_benchmarks.rivals.web.absent"])
+    absent = AREA._replace(rivals=("livelayer_benchmarks.rivals.web.absent",))
+    result = absent.measure(Plan(repetitions=1))
     assert not result.cases
     assert result.skipped == {"absent": "livelayer_benchmarks.rivals.web.absent is not installed"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,8 +11,10 @@ from livelayer_benchmarks.harness import Area, Result, rivals_of, server_for
 from livelayer_benchmarks.harness.charts import save_charts
 from livelayer_benchmarks.harness.report import show
 from livelayer_benchmarks.workloads import audio, data, frames, session, stalls, startup, web
-from livelayer_benchmarks.workloads.stalls import area as stalls_area
-from livelayer_benchmarks.workloads.web import area as web_area
+from livelayer_benchmarks.workloads.stalls.blocked import Blocked
+from livelayer_benchmarks.workloads.stalls.sleeping import Sleeping
+from livelayer_benchmarks.workloads.stalls.surfaces import Plan as StallsPlan
+from livelayer_benchmarks.workloads.web.area import Plan as WebPlan
 
 from livelayer_bus.errors import ConfigError
 
@@ -20,12 +22,11 @@ WIDTH, HEIGHT = 320, 180
 
 
 @pytest.fixture
-def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], read_result: Any) -> Any:
     """Checks that a result can be encoded, printed and drawn; returns what was printed."""
 
     def check(area: Area, result: Result[Any, Any]) -> str:
-        kind = get_type_hints(area.run)["return"]
-        assert msgspec.json.decode(msgspec.json.encode(result), type=kind) == result
+        assert read_result(area, msgspec.json.encode(result)) == result
         show(area.tables, result)
         chart = tmp_path / "chart.svg"
         save_charts(chart, [(area, result)])
@@ -46,7 +47,7 @@ def test_frames_on_both_paths_with_every_rival(shown: Any) -> None:
         width=WIDTH, height=HEIGHT, readers=(2,), seconds=0.6, warm_up=0.1, repetitions=1, turns=1
     )
 
-    result = frames.run(plan)
+    result = frames.AREA.measure(plan)
 
     cases = [case for case in result.cases if isinstance(case, frames.Case)]
     assert {(case.path, case.rival) for case in cases} == {
@@ -78,7 +79,7 @@ def test_frames_on_both_paths_with_every_rival(shown: Any) -> None:
 def test_audio(shown: Any) -> None:
     plan = audio.Plan(readers=(2,), seconds=1.5, warm_up=0.1, repetitions=1)
 
-    result = audio.run(plan)
+    result = audio.AREA.measure(plan)
 
     cases = [case for case in result.cases if isinstance(case, audio.Case)]
     assert [case.rival for case in cases] == ["livelayer-bus", "n AudioStreams"]
@@ -94,7 +95,7 @@ def test_audio(shown: Any) -> None:
 def test_data_without_a_rival_that_is_not_installed(shown: Any) -> None:
     plan = data.Plan(readers=(2,), round_trips=10, warm_up=2, burst=20, repetitions=1)
 
-    result = data.run(plan, None, [*rivals_of("data"), "rivals.not_there"])
+    result = data.AREA._replace(rivals=(*rivals_of("data"), "rivals.not_there")).measure(plan)
 
     assert list(result.skipped) == ["not_there"]
     assert [case.rival for case in result.cases] == ["livelayer-bus", "bare SDK"]
@@ -118,7 +119,7 @@ def test_session(shown: Any) -> None:
         repetitions=1,
     )
 
-    result = session.run(plan)
+    result = session.AREA.measure(plan)
 
     assert [(case.kind, case.count) for case in result.cases] == [
         *[("widgets", 1), ("widgets", 2)] * 2,
@@ -135,7 +136,7 @@ def test_session(shown: Any) -> None:
 def test_startup(shown: Any) -> None:
     plan = startup.Plan(width=WIDTH, height=HEIGHT, imports=1, joins=2, repetitions=1)
 
-    result = startup.run(plan)
+    result = startup.AREA.measure(plan)
 
     imports = [case for case in result.cases if isinstance(case, startup.Import)]
     assert [case.rival for case in imports] == list(startup.IMPORTS)
@@ -150,7 +151,7 @@ def test_startup(shown: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.realtime
 def test_stalls(shown: Any) -> None:
-    plan = stalls_area.Plan(
+    plan = StallsPlan(
         width=WIDTH,
         height=HEIGHT,
         surfaces=2,
@@ -162,14 +163,14 @@ def test_stalls(shown: Any) -> None:
         after=0.8,
     )
 
-    result = stalls_area.run(plan)
+    result = stalls.AREA.measure(plan)
 
-    awake, asleep = (case for case in result.cases if isinstance(case, stalls_area.Sleeping))
+    awake, asleep = (case for case in result.cases if isinstance(case, Sleeping))
     assert 0 < awake.p50 <= awake.p99
     assert 0 < asleep.p50 <= asleep.p99
     assert asleep.slept is not None
     assert asleep.slept > 0
-    blocked = [case for case in result.cases if isinstance(case, stalls_area.Blocked)]
+    blocked = [case for case in result.cases if isinstance(case, Blocked)]
     assert [case.rival for case in blocked] == ["LiveKitRoom", "IsolatedRoom"]
     assert all(case.missed > 0 and case.rss_peak > 0 for case in blocked)
     exact = {goal.name.partition(": ")[2]: goal.met for goal in result.goals}
@@ -181,9 +182,9 @@ def test_stalls(shown: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.realtime
 def test_web(shown: Any) -> None:
-    plan = web_area.Plan(readers=(1, 2), seconds=1.0, warm_up=0.5, repetitions=1)
+    plan = WebPlan(readers=(1, 2), seconds=1.0, warm_up=0.5, repetitions=1)
 
-    result = web_area.run(plan)
+    result = web.AREA.measure(plan)
 
     ours, theirs = "livelayer-bus", "aiortc, an encode each"
     assert [(case.rival, case.readers) for case in result.cases] == [

@@ -95,7 +95,7 @@ def _distributions() -> dict[str, str]:
 
 def check_machine() -> Iterator[Finding]:
     """Everything that needs only the loopback."""
-    yield _python()
+    yield Finding("ok", "python", ".".join(map(str, sys.version_info[:3])))
     yield _packages("packages", _CORE, "fail", f"pip install {OURS}")
     for extra, names in _EXTRAS.items():
         yield _packages(f"extra [{extra}]", names, "warn", f"pip install '{OURS}[{extra}]'")
@@ -145,11 +145,6 @@ async def _token(url: str, environ: Mapping[str, str]) -> Finding:
         return Finding("ok", "token", "the server accepts it")
     found = f"the server refuses it ({answer.status_code})"
     return Finding("fail", "token", found, "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
-
-
-def _python() -> Finding:
-    # An older Python cannot even install the package.
-    return Finding("ok", "python", ".".join(map(str, sys.version_info[:3])))
 
 
 def _packages(what: str, names: tuple[str, ...], verdict: Verdict, advice: str) -> Finding:

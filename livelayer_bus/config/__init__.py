@@ -5,8 +5,17 @@ from __future__ import annotations
 from .load import FILE_NAME, Config, load_config
 from .reading import convert, read_document
 from .registry import InstalledSurface, SurfaceFactory, installed_surfaces, load_surface
-from .secrets import Environment, Text, reveal
-from .tables import Head, ReconnectTable, SessionTable, SurfaceTable, Table, TokenTable
+from .tables import (
+    Environment,
+    Head,
+    ReconnectTable,
+    SessionTable,
+    SurfaceTable,
+    Table,
+    Text,
+    TokenTable,
+    reveal,
+)
 
 __all__ = [
     "FILE_NAME", "Config", "load_config", "SessionTable", "ReconnectTable", "SurfaceTable",

@@ -23,8 +23,8 @@ from ..surfaces.surface import Surface, SurfaceFunction
 from ..tokens import LiteralToken, LocalKeys, SessionEndpoint, TokenEndpoint, TokenSource
 from .reading import convert, read_document, read_surface, read_tokens
 from .registry import load_surface
-from .secrets import Environment, reveal
 from .tables import (
+    Environment,
     Head,
     LiteralTokens,
     LocalKeyTokens,
@@ -34,6 +34,7 @@ from .tables import (
     Table,
     TokenEndpointTokens,
     TokenTable,
+    reveal,
 )
 
 FILE_NAME: Final = "livelayer.toml"

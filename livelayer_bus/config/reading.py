@@ -12,8 +12,7 @@ import msgspec
 
 from ..errors import ConfigError, MisuseError
 from ..messages.capabilities import check_capabilities
-from .secrets import Text, env_name
-from .tables import Head, SessionEndpointTokens, SurfaceTable, TokenTable
+from .tables import Head, SessionEndpointTokens, SurfaceTable, Text, TokenTable, env_name
 
 T = TypeVar("T")
 _UNKNOWN_KEY: Final = re.compile(r"unknown field `([^`]*)`")

@@ -1,8 +1,7 @@
 """Frames and channels: one copy of an agent's video and audio, any number of readers."""
 
 from .audio import AudioChannel, AudioSubscription, AudioWriter
-from .frames import AudioFrame, FrameData, FrameMetadata, VideoFrame
-from .pixels import PixelFormat, Pixels
+from .frames import AudioFrame, FrameData, FrameMetadata, PixelFormat, Pixels, VideoFrame
 from .statistics import ChannelStatistics, ReaderStatistics, Reading, Timing, TimingWindow
 from .video import VideoChannel, VideoSubscription, VideoWriter
 

@@ -7,6 +7,7 @@ from .capabilities import ALL, Capability, check_capabilities
 from .codec import (
     COMMANDS,
     FROM_AGENT,
+    MAX_DEPTH,
     TO_AGENT,
     Decoded,
     Message,
@@ -16,6 +17,7 @@ from .codec import (
     encode,
     is_command,
     message_type,
+    nests_too_deeply,
     read,
     request_id,
     type_of,
@@ -46,7 +48,6 @@ from .from_agent import (
     TaskResult,
 )
 from .href import href_problem
-from .json_depth import MAX_DEPTH, nests_too_deeply
 from .to_agent import (
     MAX_ROUTES,
     CommandResult,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from types import ModuleType
@@ -14,7 +15,11 @@ from ..errors import MalformedMessageError
 from . import from_agent, to_agent
 from .base import Command, FromAgent, RawMessage, ToAgent, WireMessage
 from .capabilities import Capability
-from .json_depth import MAX_DEPTH, nests_too_deeply
+
+MAX_DEPTH = 100
+"""Levels of arrays and objects a message may have; far below any decoder's own limit."""
+
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 M = TypeVar("M", FromAgent, ToAgent)
 
@@ -32,10 +37,6 @@ class Decoded(msgspec.Struct, frozen=True):
     request_id: str | None = None
     """Any message may carry one, also those whose form does not name it."""
     problem: str | None = None
-
-
-class _Type(msgspec.Struct, gc=False):
-    type: str
 
 
 def _declared(module: ModuleType, base: type[M]) -> tuple[type[M], ...]:
@@ -64,7 +65,6 @@ class _Head(msgspec.Struct, gc=False):
 
 _KNOWN: tuple[type[FromAgent | ToAgent], ...] = (*FROM_AGENT, *TO_AGENT)
 _CLASSES: dict[str, type[FromAgent | ToAgent]] = {kind.wire_type(): kind for kind in _KNOWN}
-_type_decoder = msgspec.json.Decoder(_Type)
 _head_decoder = msgspec.json.Decoder(_Head)
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
 _decoders: dict[str, msgspec.json.Decoder[FromAgent | ToAgent]] = {
@@ -136,8 +136,8 @@ def decode(data: bytes) -> Message:
 def message_type(data: bytes) -> str | None:
     """The `type` of these bytes; None when they are not a JSON object that has one."""
     try:
-        return _type_decoder.decode(_text(data)).type
-    except (MalformedMessageError, msgspec.DecodeError):
+        return _head(_text(data)).type
+    except MalformedMessageError:
         return None
 
 
@@ -186,6 +186,28 @@ def capability_of(message: WireMessage | RawMessage | str) -> Capability | None:
         return "collect_data"
     kind = by_type(name)
     return kind.capability if kind is not None and issubclass(kind, Command) else None
+
+
+def nests_too_deeply(text: str, limit: int = MAX_DEPTH) -> bool:
+    """Whether the text opens more than `limit` arrays and objects inside each other.
+
+    Found without recursion, so that hostile text costs no stack. The text need not be valid JSON;
+    brackets inside its strings do not count.
+    """
+    if text.count("[") + text.count("{") <= limit:
+        return False
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        match text[token.start()]:
+            case "[" | "{":
+                depth += 1
+                if depth > limit:
+                    return True
+            case "]" | "}":
+                depth -= 1
+            case _:
+                pass
+    return False
 
 
 def _fields(message: object) -> dict[str, object]:

@@ -9,17 +9,14 @@ from typing import final
 from livekit import rtc
 from livekit.rtc.room import EventTypes
 
+from ..tasks import log_fault
+
 logger = logging.getLogger(__name__)
 
 
 def report(what: str, error: Exception) -> None:
     """Log that code of ours failed inside the SDK; never with the event's payload."""
-    # The message of a foreign exception may quote what it choked on: its type must do.
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    line = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "unknown line"
-    logger.error("%s failed: %s at %s", what, type(error).__name__, line)
+    log_fault(logger, what, error)
 
 
 @final

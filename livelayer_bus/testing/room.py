@@ -147,17 +147,9 @@ class ScriptedRoom:
             if name is None or packet.type == name:
                 return packet
 
-    async def wait_texts(self, number: int = 1) -> None:
-        """Return once the session sent `number` text streams."""
-        await self._changed.wait_for(lambda: len(self.sent_texts) >= number)
-
-    async def wait_microphones(self, number: int = 1) -> None:
-        """Return once the session published `number` audio tracks."""
-        await self._changed.wait_for(lambda: len(self.microphones) >= number)
-
-    async def wait_video_tracks(self, number: int = 1) -> None:
-        """Return once the session published `number` video tracks."""
-        await self._changed.wait_for(lambda: len(self.video_tracks) >= number)
+    async def wait_until(self, done: Callable[[], bool]) -> None:
+        """Return once `done()` is true; asked after each thing that the session does here."""
+        await self._changed.wait_for(done)
 
     async def wait_closed(self) -> None:
         """Return once the session has left the room."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from inspect import iscoroutinefunction
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import anyio
 import anyio.lowlevel
@@ -25,6 +25,7 @@ from ..events import Event, SessionFailed, TranscriptUpdated
 from ..media import AudioChannel, VideoChannel
 from ..messages import UserMessage
 from ..state import SessionState, reduce
+from ..tasks import TaskOwner
 from .rules import in_time, require
 from .tasks import no_leaked_tasks
 
@@ -94,14 +95,9 @@ async def _connect_and_disconnect(session: ControlledSession) -> None:
     await session.disconnect()
 
 
-def _is_session(made: object) -> bool:
-    # A factory without types may return anything.
-    return isinstance(made, ControlledSession)
-
-
 async def _members(session: ControlledSession, provoke: Provoke) -> None:
     require(
-        _is_session(session),
+        isinstance(cast(object, session), ControlledSession),  # a factory may return anything
         "a session is a ControlledSession",
         f"it is {type(session).__name__}",
         "subclass ControlledSession",
@@ -152,20 +148,18 @@ def _compare_properties(session: ControlledSession) -> None:
 async def _snapshot_and_tail(session: ControlledSession, provoke: Provoke) -> None:
     with ExitStack() as readers:
         attached: list[Reader] = []
-        provoked = anyio.Event()
-
-        async def attach() -> None:
-            while not provoked.is_set() and len(attached) < ATTACHES:
-                attached.append(readers.enter_context(_everything(session)))
+        tasks = TaskOwner()
+        provoking = tasks.start(lambda: provoke(session), "provoke a session")
+        try:
+            while not provoking.ended and len(attached) < ATTACHES:
+                attached.append(readers.enter_context(session.subscribe()))
                 _compare_attach_point(session, attached[-1])
                 await anyio.lowlevel.checkpoint()
-
-        async def stir() -> None:
-            await anyio.lowlevel.checkpoint()
-            await provoke(session)
-            provoked.set()
-
-        await _side_by_side(attach, stir)
+            await provoking.wait()
+        finally:
+            await tasks.aclose(1.0)
+        if provoking.error is not None:
+            raise provoking.error
         counts = [await _compare_with_state(session, reader) for reader in attached]
     require(
         bool(counts) and counts[0] > 0,
@@ -215,11 +209,11 @@ async def _compare_with_state(session: ControlledSession, reader: Reader) -> int
 
 async def _cursors(session: ControlledSession, provoke: Provoke) -> None:
     start = session.state.sequence
-    with _everything(session) as live:
+    with session.subscribe() as live:
         await provoke(session)
         expected = [record.sequence for record in await _drain(live)]
     for after in (start, f"{session.id}:{start}"):
-        with _everything(session, after) as again:
+        with session.subscribe(after=after) as again:
             found = [record.sequence for record in await _drain(again)]
             require(
                 found[: len(expected)] == expected,
@@ -230,7 +224,7 @@ async def _cursors(session: ControlledSession, provoke: Provoke) -> None:
     stale = (session.state.sequence + 1000, f"another-session:{start}", "no cursor")
     for cursor in stale:
         try:
-            with _everything(session, cursor):
+            with session.subscribe(after=cursor):
                 pass
         except StaleCursorError:
             continue
@@ -244,7 +238,7 @@ async def _cursors(session: ControlledSession, provoke: Provoke) -> None:
 
 async def _filters(session: ControlledSession, provoke: Provoke) -> None:
     with (
-        _everything(session) as everything,
+        session.subscribe() as everything,
         session.subscribe(TranscriptUpdated) as some,
         session.subscribe(TranscriptUpdated, SessionFailed) as more,
     ):
@@ -329,28 +323,6 @@ async def _opened(factory: SessionFactory) -> AsyncGenerator[ControlledSession]:
             yield session
     else:
         yield made
-
-
-async def _side_by_side(*works: Callable[[], Awaitable[None]]) -> None:
-    """Run these at the same time; the first error ends the others and is raised without a group."""
-    errors: list[Exception] = []
-    async with anyio.create_task_group() as group:
-
-        async def run(work: Callable[[], Awaitable[None]]) -> None:
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - raised below, outside of the group
-                errors.append(error)
-                group.cancel_scope.cancel()
-
-        for work in works:
-            group.start_soon(run, work)
-    if errors:
-        raise errors[0]
-
-
-def _everything(session: ControlledSession, after: int | str | None = None) -> Reader:
-    return session.subscribe(after=after)
 
 
 async def _drain(reader: Subscription[E, SessionState]) -> list[Record[E]]:

@@ -55,21 +55,12 @@ def read_access(source: str, answer: Mapping[str, Any]) -> RoomAccess:
     )
 
 
-def read_agent_config(value: object) -> AgentConfig:
-    """The configuration in a JSON value.
-
-    Raises:
-        msgspec.ValidationError: the value has another form; its text quotes none of it.
-    """
-    return msgspec.convert(value, AgentConfig)
-
-
 def _config(source: str, answer: Mapping[str, Any]) -> AgentConfig | None:
     name = _name(answer, _CONFIG)
     if name is None:
         return None
     try:
-        return read_agent_config(answer[name])
+        return msgspec.convert(answer[name], AgentConfig)  # its error quotes none of the value
     except msgspec.ValidationError as exc:
         raise _unusable(source, f"has an unusable {name!r}: {exc}") from exc
 

@@ -12,7 +12,7 @@ import anyio
 import httpx
 import msgspec
 
-from ..messages.json_depth import nests_too_deeply
+from ..messages import nests_too_deeply
 from .addresses import shown
 from .answers import HttpProblem
 

@@ -35,7 +35,7 @@ from .addresses import (
     check_headers,
     shown,
 )
-from .answers import HttpProblem, read_access, read_agent_config
+from .answers import HttpProblem, read_access
 
 SESSION_PATH = "/api/widget/session"
 AGENT_CONFIG_PATH = "/api/agents/{agent_id}/config"
@@ -324,7 +324,7 @@ async def fetch_agent_config(
 
     try:
         answer: dict[str, Any] = await request_json("GET", url, headers={}, timeout=timeout)
-        return read_agent_config(answer)
+        return msgspec.convert(answer, AgentConfig)
     except HttpProblem as exc:
         if exc.refused:
             raise RefusedError(f"{shown(url)} refused to tell: {exc.reason}") from exc

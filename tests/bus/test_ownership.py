@@ -132,7 +132,7 @@ def test_the_inbox_waits_for_the_first_loop() -> None:
     assert bus.sequence == 0
 
     async def read() -> list[int]:
-        with bus.subscribe() as events, anyio.move_on_after(5):
+        with bus.subscribe() as events, anyio.move_on_after(PATIENCE):
             return [await anext(events)]
         return []
 

@@ -84,7 +84,7 @@ async def test_a_resync_between_waking_and_running_passes_over_the_event(
     bus: Bus[int, None] = Bus()
     got: list[Any] = []
 
-    with anyio.fail_after(5), bus.subscribe(*types) as events:
+    with anyio.fail_after(PATIENCE), bus.subscribe(*types) as events:
 
         async def take() -> None:
             got.append(await anext(getattr(events, form)()))
@@ -138,7 +138,7 @@ async def test_a_reader_under_load_can_be_cancelled(form: str) -> None:
     taken = 0
     with bus.subscribe() as events:
         bus.publish(0)
-        with anyio.move_on_after(5) as scope:
+        with anyio.move_on_after(PATIENCE) as scope:
             async for _ in getattr(events, form)():
                 taken += 1
                 if taken == 10:

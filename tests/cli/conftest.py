@@ -12,6 +12,8 @@ from typing import Protocol
 
 import pytest
 
+from livelayer_bus.testing import PATIENCE
+
 
 class Livelayer(Protocol):
     def __call__(
@@ -52,7 +54,7 @@ def livelayer(tmp_path: Path, environ: dict[str, str], command: list[str]) -> Li
             input=text or "",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=5 * PATIENCE,
             check=False,
         )
 

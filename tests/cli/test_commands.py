@@ -26,6 +26,7 @@ from livelayer_bus.errors import (
     TokenRefusedError,
     TokenSourceError,
 )
+from livelayer_bus.testing import PATIENCE
 
 Livelayer = Callable[..., "subprocess.CompletedProcess[str]"]
 SECRET = "a-secret-that-is-long-enough-for-hs256"
@@ -63,7 +64,11 @@ def test_the_list_imports_no_command() -> None:
         "print(sorted(modules & set(sys.modules)))"
     )
     done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=5 * PATIENCE,
     )
     assert done.stdout.strip() == "[]"
 
@@ -78,7 +83,7 @@ def test_without_the_extra_one_line_says_what_to_install(missing: str, name: str
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=5 * PATIENCE,
     )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -102,7 +107,7 @@ def test_a_command_without_its_distribution_says_what_to_install(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=5 * PATIENCE,
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
@@ -210,7 +215,7 @@ def test_a_surface_without_its_distribution_says_what_to_install(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=5 * PATIENCE,
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
@@ -278,6 +283,6 @@ def test_the_dev_server_serves_until_a_signal_stops_it(
         code, output = invoke("doctor", LIVEKIT_URL=facts["url"], **keys)
         assert (code, "the server accepts it" in output) == (0, True)
         process.send_signal(number)
-        assert process.wait(10) == 128 + number
+        assert process.wait(PATIENCE) == 128 + number
         line = "livelayer: interrupted\n" if number == signal.SIGINT else ""
         assert process.stderr.read() == line

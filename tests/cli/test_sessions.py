@@ -42,7 +42,7 @@ def anyio_backend() -> str:
 async def line_of(process: asyncio.subprocess.Process) -> str:
     if process.stdout is None:
         pytest.fail("no pipe")
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(5 * PATIENCE):  # a program has to start first
         return (await process.stdout.readline()).decode()
 
 

@@ -375,7 +375,7 @@ async def test_a_malformed_request_ends_its_own_connection_alone(
         await read(lines, 1)
         async with await anyio.connect_unix(path) as client:
             await client.send(line.replace(b"SESSION", session.id.encode()))
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 answer = await BufferedByteReceiveStream(client).receive_until(b"\n", 10_000)
         assert msgspec.json.decode(answer)["reply"] in ("problem", "status")
         session.subscribe_to_data_messages(lambda _: None)
@@ -393,7 +393,7 @@ async def test_seeded_random_requests_change_nothing_for_other_clients(session: 
                 noise = bytes(dice.choice(alphabet) for _ in range(dice.randrange(200)))
                 await client.send(noise + b"\n")
                 if dice.random() < 0.5:
-                    with anyio.fail_after(5):
+                    with anyio.fail_after(PATIENCE):
                         await BufferedByteReceiveStream(client).receive_until(b"\n", 10_000)
         assert await control.find_session() == session.id
         await control.send_message(session.id, {"type": "still_there"})

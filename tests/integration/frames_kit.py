@@ -41,7 +41,7 @@ async def session_in(stage: Stage, rooms: RoomFactory = LiveKitRoom) -> AsyncGen
     async def tokens(_: TokenRequest) -> RoomAccess:
         return stage.access()
 
-    async with no_leaked_tasks(), Session("agt", tokens=tokens, room=rooms) as session:
+    async with no_leaked_tasks(PATIENCE), Session("agt", tokens=tokens, room=rooms) as session:
         await session.connect()
         yield session
 

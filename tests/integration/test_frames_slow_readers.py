@@ -7,7 +7,7 @@ import pytest
 
 from livelayer_bus import SurfaceSession
 from livelayer_bus.media import AudioFrame, ReaderStatistics, VideoFrame
-from livelayer_bus.testing import PATIENCE
+from livelayer_bus.testing import PATIENCE, polled
 from tests.integration.frames_kit import (
     FRAME_MS,
     Listener,
@@ -128,7 +128,7 @@ async def test_a_sleeper_gets_the_last_of_the_sound_in_order(stage: Stage) -> No
         with anyio.fail_after(PATIENCE):
             await asleep.wait()
         await listener.hears(100)
-        assert session.audio.statistics().frames_alive <= 2 * SOUND_MS / FRAME_MS
+        await polled(lambda: session.audio.statistics().frames_alive <= 2 * SOUND_MS / FRAME_MS)
         alarm.set()
         with anyio.fail_after(PATIENCE):
             await sleeping.wait()

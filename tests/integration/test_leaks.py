@@ -85,7 +85,7 @@ async def test_twenty_sessions_leave_no_more_behind_than_twenty_bare_rooms(
 
     async def ours() -> None:
         source = LiteralToken(server.url, token("user"))
-        async with no_leaked_tasks(), Session("agt", tokens=source) as session:
+        async with no_leaked_tasks(PATIENCE), Session("agt", tokens=source) as session:
             surface = session.mount(watch, key="panel")
             await session.connect()
             await surface.wait()

@@ -76,7 +76,7 @@ async def test_a_server_that_stays_away_ends_the_session_in_a_typed_error(
     server: EmbeddedServer, tokens: LocalKeys
 ) -> None:
     quick = Backoff(initial=0.05, maximum=0.1, attempts=2)
-    async with no_leaked_tasks(), Session("agt", tokens=tokens, reconnect=quick) as session:
+    async with no_leaked_tasks(PATIENCE), Session("agt", tokens=tokens, reconnect=quick) as session:
         await session.connect()
         with session.subscribe(SessionFailed) as failures:
             await server.stop()
@@ -98,7 +98,10 @@ async def test_leaving_the_block_is_bounded_while_the_server_is_gone(
         await anyio.sleep_forever()
 
     with anyio.fail_after(PATIENCE):
-        async with no_leaked_tasks(), Session("agt", tokens=tokens, close_timeout=2) as session:
+        async with (
+            no_leaked_tasks(PATIENCE),
+            Session("agt", tokens=tokens, close_timeout=2) as session,
+        ):
             session.mount(surface, key="panel")
             await session.connect()
             await server.stop()

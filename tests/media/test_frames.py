@@ -15,6 +15,7 @@ from livekit import rtc
 
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import AudioFrame, FrameMetadata, PixelFormat, VideoFrame
+from livelayer_bus.testing import PATIENCE
 
 
 def solid(width: int, height: int, yuv: tuple[int, int, int]) -> VideoFrame:
@@ -96,7 +97,7 @@ def test_threads_get_the_one_conversion() -> None:
     gate = threading.Barrier(8)
 
     def convert() -> int:
-        gate.wait(timeout=10)
+        gate.wait(PATIENCE)
         return id(frame.to_ndarray("rgb24"))
 
     with ThreadPoolExecutor(8) as pool:

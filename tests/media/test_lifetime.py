@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from livelayer_bus.testing import PATIENCE
+
 PROGRAM = """
 import asyncio, atexit, threading
 from livelayer_bus.media import AudioWriter, AudioFrame, VideoFrame, VideoWriter
@@ -39,7 +41,11 @@ worker.join()
 
 def test_frames_stay_readable_after_close_in_a_thread_and_in_exit_hooks() -> None:
     done = subprocess.run(  # noqa: S603 - our own interpreter on the text above
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        timeout=5 * PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     total = 1280 * 720 * 3 // 2 * 128

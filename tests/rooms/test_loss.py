@@ -137,7 +137,9 @@ async def test_a_server_that_dies_is_reported_and_closing_stays_bounded(
         assert not sink.losses
 
 
+# The SDK's own attempts take the time, and know nothing of the loop.
 @pytest.mark.slow
+@pytest.mark.parametrize("anyio_backend", [pytest.param(("asyncio", {}), id="asyncio")])
 async def test_a_server_that_stays_dead_ends_in_a_loss_that_a_rejoin_may_mend(
     sink: RecordingSink,
 ) -> None:

@@ -28,7 +28,7 @@ from livelayer_bus.events import (
 from livelayer_bus.messages import ALL, capability_of, is_command, read
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces.surface import SurfaceSession
-from livelayer_bus.testing import ScriptedRoom, ScriptedRooms, settle
+from livelayer_bus.testing import PATIENCE, ScriptedRoom, ScriptedRooms, settle
 from tests.session.conftest import MakeSession
 
 pytestmark = pytest.mark.anyio
@@ -244,7 +244,7 @@ async def test_a_hostile_packet_while_joining_takes_nothing_with_it(
     session: Session, scripted_rooms: ScriptedRooms, data: bytes, from_agent: bool
 ) -> None:
     scripted_rooms.joining.hold()
-    with anyio.fail_after(5), session.subscribe(MalformedMessage) as malformed:
+    with anyio.fail_after(PATIENCE), session.subscribe(MalformedMessage) as malformed:
         async with anyio.create_task_group() as group:
             group.start_soon(session.connect)
             await scripted_rooms.joining.wait_held()
@@ -279,7 +279,7 @@ async def test_an_event_that_cannot_be_handled_does_not_take_the_others_with_it(
 ) -> None:
     scripted_rooms.joining.hold()
     async with make_session() as session:
-        with anyio.fail_after(5), session.subscribe(HandlerFailed) as failures:
+        with anyio.fail_after(PATIENCE), session.subscribe(HandlerFailed) as failures:
             async with anyio.create_task_group() as group:
                 group.start_soon(session.connect)
                 await scripted_rooms.joining.wait_held()

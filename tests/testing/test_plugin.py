@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from livelayer_bus.testing import PATIENCE
+
 CLEAN = """
 import pytest
 
@@ -44,7 +46,7 @@ def run(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=5 * PATIENCE,
         check=False,
         cwd=folder,
     )

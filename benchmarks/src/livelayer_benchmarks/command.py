@@ -116,7 +116,7 @@ def _run(
             continue
         complain(f"measuring {name}")
         plan = area.quick if quick else area.plan
-        result = area.run(plan, None if area.server == "none" else url)
+        result = area.measure(plan, None if area.server == "none" else url)
         import_module(".harness.report", __package__).show(area.tables, result)
         for rival, reason in result.skipped.items():
             complain(f"{name}: {rival} is not measured: {reason}")

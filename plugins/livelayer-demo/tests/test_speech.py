@@ -61,10 +61,10 @@ def test_an_unknown_voice_is_a_typed_error() -> None:
 
 def test_a_missing_wheel_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    speech._load_once.cache_clear()
+    speech._load.cache_clear()
     with pytest.raises(DemoDependencyError, match=r"pip install --force-reinstall livelayer-demo"):
         Voice()
-    speech._load_once.cache_clear()
+    speech._load.cache_clear()
 
 
 def test_frames_keep_the_length_and_every_viseme() -> None:

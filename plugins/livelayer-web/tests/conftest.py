@@ -5,10 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    async_playwright,
+    expect,
+)
 
 from livelayer_bus.testing import PATIENCE
 
@@ -21,6 +28,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +81,31 @@ async def browser(launch: Launch) -> Browser:
     return await launch()
 
 
+class NewContext(Protocol):
+    """Opens a context of a browser, with the options of `Browser.new_context`."""
+
+    async def __call__(self, browser: Browser, **options: Any) -> BrowserContext: ...
+
+
 @pytest.fixture
-async def context(browser: Browser) -> AsyncGenerator[BrowserContext]:
-    context = await browser.new_context()
-    context.set_default_timeout(1000 * PATIENCE)
-    yield context
-    await context.close()
+async def new_context(anyio_backend: str) -> AsyncGenerator[NewContext]:
+    """Opens contexts that wait under the one deadline; all are closed with the test."""
+    contexts: list[BrowserContext] = []
+
+    async def start(browser: Browser, **options: Any) -> BrowserContext:
+        context = await browser.new_context(**options)
+        context.set_default_timeout(1000 * PATIENCE)
+        contexts.append(context)
+        return context
+
+    yield start
+    for context in contexts:
+        await context.close()
+
+
+@pytest.fixture
+async def context(browser: Browser, new_context: NewContext) -> BrowserContext:
+    return await new_context(browser)
 
 
 @pytest.fixture

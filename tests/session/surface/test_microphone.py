@@ -203,7 +203,7 @@ async def test_the_lease_ends_with_its_surface(session: Session, room: ScriptedR
             await anyio.sleep_forever()
 
     surface = session.mount(speaks, key="panel")
-    await room.wait_microphones()
+    await room.wait_until(lambda: bool(room.microphones))
     owners = [session.microphone.owner]
     await surface.unmount()
     owners.append(session.microphone.owner)

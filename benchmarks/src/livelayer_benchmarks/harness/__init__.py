@@ -1,52 +1,55 @@
 """What every benchmark is made of: processes, rivals in rounds, servers, results."""
 
-from .area import LATENCY, RATIO, READERS, RIVAL, RSS, Area, Bars, Column, Lines, Table
-from .processes import Process, Ready, Send, ask, started
-from .records import (
-    Environment,
-    Goal,
-    Result,
-    at_least,
-    at_most,
-    environment,
-    median,
-    median_of_ratios,
-    percentile,
+from .area import (
+    Area,
+    Bars,
+    Column,
+    Lines,
+    Measured,
+    Megabytes,
+    Milliseconds,
+    Name,
+    Ratio,
+    Readers,
+    Table,
+    cost_and_latency,
 )
-from .rivals import Rival, Row, Step, load_rivals, rivals_of, rounds, rows, run_rounds
+from .measured import BEGIN_SECONDS, MEGABYTE, begun, cpu_seconds, resident_mb, running
+from .processes import Process, Ready, Send, ask, started
+from .records import Environment, Goal, Result, at_least, at_most, median, percentile, spread
+from .rivals import Rival, Row, fewest, load_rivals, rivals_of, rounds, rows, run_rounds
 from .servers import AGENT, RoomRef, Server, new_room, server_for
-from .tasks import running
-from .usage import MEGABYTE, cpu_seconds, resident_mb
 
 __all__ = [
     # An area, and how it is shown
     "Area",
+    "Measured",
     "Table",
     "Column",
-    "RIVAL",
-    "READERS",
-    "RATIO",
-    "LATENCY",
-    "RSS",
+    "Name",
+    "Readers",
+    "Ratio",
+    "Milliseconds",
+    "Megabytes",
     "Lines",
     "Bars",
+    "cost_and_latency",
     # Its result
     "Result",
     "Environment",
-    "environment",
     "Goal",
     "at_most",
     "at_least",
     "median",
-    "median_of_ratios",
     "percentile",
+    "spread",
     # Rivals in rounds
     "Rival",
     "rivals_of",
     "load_rivals",
     "Row",
-    "Step",
     "rows",
+    "fewest",
     "rounds",
     "run_rounds",
     # Processes
@@ -55,7 +58,10 @@ __all__ = [
     "Send",
     "started",
     "ask",
+    # In a measured process
     "running",
+    "begun",
+    "BEGIN_SECONDS",
     "cpu_seconds",
     "resident_mb",
     "MEGABYTE",

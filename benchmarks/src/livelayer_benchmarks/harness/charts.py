@@ -6,42 +6,47 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import matplotlib as mpl
-from matplotlib import pyplot
+from matplotlib import colormaps
+from matplotlib.figure import Figure
 
 from livelayer_bus.errors import ConfigError
 
 from .area import Area, Bars, Lines
 from .records import Result
-from .report import Case, cases_of, chosen
+from .report import chosen
 
-Panel: TypeAlias = tuple[Lines | Bars, list[Case]]
+Panel: TypeAlias = tuple[Lines | Bars, list[Any]]
 
 OURS: Final = ("#1f6feb", "#0a3069", "#54aeff")
-OTHERS: Final = (
-    *("#d1495b", "#8d6a9f", "#66a182", "#b08900", "#777777", "#3f8f8f"),
-    *("#a65e2e", "#d6a2ad", "#4f3b78", "#2f5d3a", "#e0c060", "#bbbbbb"),
-)
+_TAB20: Final = [colormaps["tab20"](number) for number in range(20)]
+OTHERS: Final = (*_TAB20[2::2], *_TAB20[3::2])  # all but its blues; the strong ones first
 ROW_INCHES: Final = 3.6
 
 
 def save_charts(path: Path, results: Sequence[tuple[Area, Result[Any, Any]]]) -> None:
-    """Draw the results of any areas into one file.
-
-    Args:
-        path: ends with .png or .svg.
-        results: areas with what was measured; those without charts are left out.
+    """Draw the results of any areas into one file, which ends with .png or .svg.
 
     Raises:
         ConfigError: there is nothing to draw, or the file cannot be written.
     """
-    rows = [row for area, result in results for row in _rows(area, cases_of(result))]
+    figure = draw_charts(results)
+    try:
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(str(path), f"cannot be written ({exc})") from exc
+
+
+def draw_charts(results: Sequence[tuple[Area, Result[Any, Any]]]) -> Figure:
+    """Draw the results of any areas; those without charts are left out.
+
+    Raises:
+        ConfigError: there is nothing to draw.
+    """
+    rows = [row for area, result in results for row in _rows(area, result)]
     if not rows:
         raise ConfigError("--plot", "there is nothing to draw in these results")
-    mpl.use("Agg")
-    figure, axes = pyplot.subplots(
-        len(rows), 2, figsize=(13, ROW_INCHES * len(rows)), squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(13, ROW_INCHES * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), 2, squeeze=False)
     for pair, row in zip(axes, rows, strict=True):
         for axis, (panel, cases) in zip(pair, row, strict=False):
             if isinstance(panel, Lines):
@@ -50,40 +55,35 @@ def save_charts(path: Path, results: Sequence[tuple[Area, Result[Any, Any]]]) ->
                 _draw_bars(axis, panel, cases)
         for axis in pair[len(row) :]:
             axis.set_visible(False)
-    try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as exc:
-        raise ConfigError(str(path), f"cannot be written ({exc})") from exc
-    finally:
-        pyplot.close(figure)
+    return figure
 
 
-def _rows(area: Area, cases: Sequence[Case]) -> Iterable[list[Panel]]:
+def _rows(area: Area, result: Result[Any, Any]) -> Iterable[list[Panel]]:
     for panels in area.charts:
-        row = [(panel, chosen(cases, panel.where)) for panel in panels]
+        row = [(panel, chosen(result, panel)) for panel in panels]
         if drawn := [(panel, found) for panel, found in row if found]:
             yield drawn
 
 
-def _colors(rivals: Iterable[str]) -> Mapping[str, str]:
-    """A color for each rival; more rivals than colors use them again."""
-    ours, others = iter(OURS * 4), iter(OTHERS * 4)
+def _colors(rivals: Iterable[str]) -> Mapping[str, Any]:
+    """A colour for each rival: room for three ways of ours and 18 others."""
+    ours, others = iter(OURS), iter(OTHERS)
     return {name: next(ours if name.startswith("livelayer-bus") else others) for name in rivals}
 
 
-def _draw_lines(axis: Any, panel: Lines, cases: Iterable[Case]) -> None:
-    by_rival: dict[str, list[Case]] = {}
+def _draw_lines(axis: Any, panel: Lines, cases: Iterable[Any]) -> None:
+    by_rival: dict[str, list[Any]] = {}
     for case in cases:
-        by_rival.setdefault(case["rival"], []).append(case)
+        by_rival.setdefault(case.rival, []).append(case)
     colors = _colors(by_rival)
     for rival, group in by_rival.items():
-        group.sort(key=lambda case: int(case[panel.x]))
-        numbers = [case[panel.x] for case in group]
+        group.sort(key=lambda case: int(getattr(case, panel.x)))
+        numbers = [getattr(case, panel.x) for case in group]
         for field, style in zip(panel.fields, ("o-", "o--"), strict=False):
             label = rival if style == "o-" else None
-            values = [case[field] for case in group]
+            values = [getattr(case, field) for case in group]
             axis.plot(numbers, values, style, color=colors[rival], label=label, markersize=4)
-    places = sorted({case[panel.x] for group in by_rival.values() for case in group})
+    places = sorted({getattr(case, panel.x) for group in by_rival.values() for case in group})
     axis.set_xscale("log", base=2)
     axis.set_xticks(places, [str(place) for place in places])
     axis.set_xlabel(panel.x_title)
@@ -97,12 +97,12 @@ def _draw_lines(axis: Any, panel: Lines, cases: Iterable[Case]) -> None:
     axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _draw_bars(axis: Any, panel: Bars, cases: Sequence[Case]) -> None:
-    names = [case["rival"] for case in cases]
+def _draw_bars(axis: Any, panel: Bars, cases: Sequence[Any]) -> None:
+    names = [case.rival for case in cases]
     ours = [panel.ours or name.startswith("livelayer-bus") for name in names]
     bars = axis.barh(
         names,
-        [case[panel.field] for case in cases],
+        [getattr(case, panel.field) for case in cases],
         color=[OURS[0] if own else OTHERS[0] for own in ours],
     )
     axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)

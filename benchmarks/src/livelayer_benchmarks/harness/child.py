@@ -38,9 +38,10 @@ def main() -> None:
 
 def _serve(work: Worker) -> None:
     """Read one job from standard input and do it; never outlive the parent by much."""
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=get_type_hints(work)["job"])
+    hints = get_type_hints(work)
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=hints["job"])
 
-    def send(message: msgspec.Struct) -> None:
+    def send(message: object) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
         sys.stdout.buffer.flush()
 
@@ -48,7 +49,10 @@ def _serve(work: Worker) -> None:
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         threading.Thread(target=_follow_parent, args=(loop, ended), daemon=True).start()
-        await work(job, send, ended)
+        if "send" in hints:
+            await work(job, send, ended)
+        else:
+            send(await work(job))
 
     asyncio.run(run())
     # Everything is sent and closed. An ordinary end lets the SDK's native threads, which still log,

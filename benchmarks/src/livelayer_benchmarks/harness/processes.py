@@ -6,9 +6,9 @@ import contextlib
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
-from typing import Any, TypeAlias, TypeVar, final
+from typing import Any, TypeAlias, TypeVar, final, get_type_hints
 
 import msgspec
 
@@ -17,16 +17,17 @@ from livelayer_bus.errors import BrokenError
 END_SECONDS = 5.0  # for a process to end by itself once its pipe is closed
 
 AnswerT = TypeVar("AnswerT")
+JobT = TypeVar("JobT", bound=msgspec.Struct)
 
 Send: TypeAlias = Callable[[msgspec.Struct], None]
 """Writes one line to the parent."""
 
 Worker: TypeAlias = Callable[..., Any]
-"""What a process does: a coroutine function of a module, `work(job, send, ended)`.
+"""What a process does: a coroutine function of a module.
 
-It gets its job (the annotation is the type that it is decoded to), what writes lines to the parent,
-and an event that is set when the parent closes the pipe or is gone. A plain function gets nothing,
-and reads its jobs from standard input itself.
+`work(job)` returns what it measured. `work(job, send, ended)` sends any number of lines to the
+parent, until an event is set: the parent closed the pipe, or is gone. The annotation of `job` is
+what it is decoded to. A plain function gets nothing, and reads its jobs from standard input.
 """
 
 
@@ -100,11 +101,12 @@ def started(work: Worker, job: msgspec.Struct) -> Generator[Process]:
             popen.kill()
 
 
-def ask(work: Worker, job: msgspec.Struct, kind: type[AnswerT], seconds: float) -> AnswerT:
-    """Do one job in a fresh process and return its answer.
+def ask(work: Callable[[JobT], Coroutine[Any, Any, AnswerT]], job: JobT, seconds: float) -> AnswerT:
+    """Do one job in a fresh process and return what it measured.
 
     Raises:
         BrokenError: the process failed, or took over `seconds`.
     """
     with started(work, job) as process:
-        return process.answer(kind, seconds)
+        answer: AnswerT = process.answer(get_type_hints(work)["return"], seconds)
+        return answer

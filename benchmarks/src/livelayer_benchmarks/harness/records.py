@@ -12,8 +12,6 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from .rivals import Rival
-
 PlanT = TypeVar("PlanT")
 CaseT = TypeVar("CaseT")
 
@@ -51,23 +49,20 @@ class Result(msgspec.Struct, Generic[PlanT, CaseT], frozen=True, kw_only=True):
     """Rivals left out, and why."""
 
 
-def environment(
-    server: str, rivals: Iterable[Rival] = (), packages: Iterable[str] = ()
-) -> Environment:
-    """This machine, now, with the versions of what the rivals need.
+def environment(server: str, packages: Iterable[str]) -> Environment:
+    """This machine, now, with the versions of the SDK and of other distributions.
 
     Args:
         server: "embedded", "real" or "none".
-        packages: distributions beyond those of the rivals.
+        packages: the other distributions.
     """
-    names = {"livekit", *packages, *(name for rival in rivals for name in rival.requires)}
     return Environment(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         load=round(os.getloadavg()[0], 2),
         server=server,
-        versions={name: version(name) for name in sorted(names)},
+        versions={name: version(name) for name in sorted({"livekit", *packages})},
     )
 
 
@@ -85,6 +80,12 @@ def median(values: Iterable[float], digits: int = 3) -> float:
     """The median, rounded; 0 of no values."""
     found = list(values)
     return round(statistics.median(found), digits) if found else 0.0
+
+
+def spread(ordered: Sequence[float], digits: int) -> dict[str, float]:
+    """The fields p50, p95 and p99 of a case, of sorted values, rounded."""
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    return {name: round(percentile(ordered, share), digits) for name, share in shares.items()}
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

@@ -8,25 +8,31 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from .records import median, median_of_ratios
+
 AnswerT = TypeVar("AnswerT")
-RowT = TypeVar("RowT")
-SEED = 20261  # of the order within each round
-_RIVALS = "livelayer_benchmarks.rivals"
+ItemT = TypeVar("ItemT")
+SEED: Final = 20261  # of the order within each round
+_PACKAGE: Final = "livelayer_benchmarks.rivals"
+_FOLDER: Final = Path(__file__).parent.parent / "rivals"
 
 
 class Rival(msgspec.Struct, frozen=True):
     """A way to do the work of an area: what its module says of itself."""
 
-    module: str
     name: str
     """Its `NAME`; those of this project begin with "livelayer-bus"."""
-    part: str
+    module: str = ""
+    """Empty for what is measured in rounds without a module."""
+    part: str = ""
     """Its `PART`, where an area has several."""
-    requires: tuple[str, ...]
+    requires: tuple[str, ...] = ()
     """Its `REQUIRES`: distributions beyond this one's own."""
 
 
@@ -36,25 +42,26 @@ class Row(msgspec.Struct, Generic[AnswerT], frozen=True):
     rival: Rival
     readers: int
     answers: list[AnswerT]
+    note: str = ""
+    """What else the progress bar says of it."""
 
-    @property
-    def label(self) -> str:
-        """What the progress bar says of it."""
-        return f"{self.rival.name}, {self.readers}"
+    def values(self, field: str) -> list[float]:
+        """A field of each answer; dots lead to a field's own fields."""
+        return [float(attrgetter(field)(answer)) for answer in self.answers]
 
+    def median(self, field: str, digits: int = 3) -> float:
+        """The median of `values`, rounded."""
+        return median(self.values(field), digits)
 
-class Step(NamedTuple):
-    """Something else that is measured in rounds."""
-
-    label: str
-    measure: Callable[[], None]
+    def ratio(self, field: str, base: Row[AnswerT] | None) -> float:
+        """The median ratio of `values` to those of another row, within the repetitions."""
+        return median_of_ratios(self.values(field), (base or self).values(field))
 
 
 def rivals_of(area: str) -> list[str]:
     """The modules of an area's rivals: one file each in `rivals/<area>`."""
-    package = import_module(f"{_RIVALS}.{area}")
-    names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return [f"{package.__name__}.{name}" for name in names if not name.startswith("_")]
+    names = (module.name for module in pkgutil.iter_modules([str(_FOLDER / area)]))
+    return [f"{_PACKAGE}.{area}.{name}" for name in names if not name.startswith("_")]
 
 
 def load_rivals(modules: Iterable[str]) -> tuple[list[Rival], dict[str, str]]:
@@ -68,44 +75,40 @@ def load_rivals(modules: Iterable[str]) -> tuple[list[Rival], dict[str, str]]:
             skipped[module.rpartition(".")[2]] = f"{error.name} is not installed"
             continue
         part, requires = getattr(rival, "PART", ""), getattr(rival, "REQUIRES", ())
-        rivals.append(Rival(module, str(rival.NAME), str(part), tuple(requires)))
+        rivals.append(Rival(str(rival.NAME), module, str(part), tuple(requires)))
     rivals.sort(key=lambda rival: not rival.name.startswith("livelayer-bus"))
     return rivals, skipped
 
 
-def rows(rivals: Sequence[Rival], counts: Sequence[int]) -> list[Row[Any]]:
+def rows(rivals: Iterable[Rival], counts: Sequence[int] = (1,)) -> list[Row[Any]]:
     """Every rival with every number of readers, not measured yet."""
     return [Row(rival, count, []) for rival in rivals for count in counts]
 
 
-def rounds(everything: Sequence[RowT], repetitions: int, seed: int = SEED) -> Iterator[RowT]:
+def fewest(measured: Iterable[Row[AnswerT]], name: str) -> Row[AnswerT] | None:
+    """The row of the rival with that name that has the fewest readers; None if there is none."""
+    named = (row for row in measured if row.rival.name == name)
+    return min(named, key=lambda row: row.readers, default=None)
+
+
+def rounds(everything: Sequence[ItemT], repetitions: int, seed: int = SEED) -> Iterator[ItemT]:
     """Everything once a repetition: first in its own order, then in a random one each time."""
     rng = random.Random(seed)
     for repetition in range(repetitions):
         yield from rng.sample(everything, len(everything)) if repetition else everything
 
 
-class Labelled(Protocol):
-    """What the progress bar can name."""
-
-    @property
-    def label(self) -> str: ...
-
-
-LabelledT = TypeVar("LabelledT", bound=Labelled)
-
-
 def run_rounds(
     title: str,
-    everything: Sequence[LabelledT],
+    everything: Sequence[Row[AnswerT]],
     repetitions: int,
-    measure: Callable[[LabelledT], None],
+    measure: Callable[[Row[AnswerT]], AnswerT],
 ) -> None:
-    """Measure everything once a round, with a progress bar on a terminal's standard error."""
+    """Measure each row once a round, with a progress bar on a terminal's standard error."""
     with _progress(title, repetitions * len(everything)) as step:
         for row in rounds(everything, repetitions):
-            step(row.label)
-            measure(row)
+            step(f"{row.rival.name}, {row.readers}{row.note}")
+            row.answers.append(measure(row))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import msgspec
 
 from livelayer_bus.errors import ConfigError
 
-from .processes import Send, started
+from .processes import Ready, Send, started
 
 if TYPE_CHECKING:
     # Imported where they are used: every process of a benchmark imports this module, those of the
@@ -99,22 +99,14 @@ def server_for(url: str | None) -> Generator[Server]:
             raise ConfigError("--url", "set LIVEKIT_API_KEY and LIVEKIT_API_SECRET for it")
         yield Server(url, key, secret)
         return
-    keys = Keys(f"bench{secrets.token_hex(4)}", secrets.token_urlsafe(32))
-    with started(serve_embedded, keys) as process:
+    with started(serve_embedded, Ready()) as process:
         yield process.answer(Server, START_SECONDS)
 
 
-class Keys(msgspec.Struct, frozen=True):
-    """What the embedded server is to accept."""
-
-    key: str
-    secret: str
-
-
-async def serve_embedded(job: Keys, send: Send, ended: asyncio.Event) -> None:
+async def serve_embedded(job: Ready, send: Send, ended: asyncio.Event) -> None:
     """Serve until the parent ends it."""
     from livelayer_embedded import EmbeddedServer
 
-    async with EmbeddedServer(key=job.key, secret=job.secret) as server:
+    async with EmbeddedServer() as server:
         send(Server(server.url, server.key, server.secret))
         await ended.wait()

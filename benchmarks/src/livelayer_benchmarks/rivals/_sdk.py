@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
+import anyio
 from livekit import rtc
 
-from ..harness import RoomRef
+from ..harness import RoomRef, running
 from ..signals.beeps import OnSamples
-from ..signals.frame_recorder import OnFrame
+from ..signals.frame_recorder import Attach, OnFrame
 
 
 @asynccontextmanager
@@ -52,29 +53,41 @@ async def read_audio(number: int, track: rtc.Track, on_samples: OnSamples) -> No
         await stream.aclose()
 
 
+def streams_of(track: rtc.Track) -> Attach:
+    """A stream of its own for each reader of that track."""
+    return lambda count, on_frame: running(*(read_video(n, track, on_frame) for n in range(count)))
+
+
 @asynccontextmanager
-async def widget_room(
-    room_ref: RoomRef, number: int, on_frame: OnFrame, *, audio: bool
+async def rooms(
+    room_ref: RoomRef, count: int, on_frame: OnFrame, *, audio: bool
 ) -> AsyncGenerator[None]:
-    """A room of its own for one widget, with its own streams and decoders."""
+    """A room of its own for each reader, with its own streams and decoders."""
+    async with AsyncExitStack() as stack:
+        for number in range(count):
+            await stack.enter_async_context(_room(room_ref, number, on_frame, audio))
+        yield
+
+
+@asynccontextmanager
+async def _room(
+    room_ref: RoomRef, number: int, on_frame: OnFrame, audio: bool
+) -> AsyncGenerator[None]:
     room = rtc.Room()
-    tasks: list[asyncio.Task[None]] = []
 
     def on_track(track: rtc.Track, *_: object) -> None:
         if track.kind == rtc.TrackKind.KIND_VIDEO:
-            tasks.append(asyncio.create_task(read_video(number, track, on_frame)))
+            tasks.start_soon(read_video, number, track, on_frame)
         elif audio:
-            tasks.append(asyncio.create_task(read_audio(number, track, _ignore)))
+            tasks.start_soon(read_audio, number, track, _ignore)
 
     room.on("track_subscribed", on_track)
-    await room_ref.connect(room, f"widget-{number}")
     try:
-        yield
+        async with anyio.create_task_group() as tasks:
+            await room_ref.connect(room, f"widget-{number}")
+            yield
+            tasks.cancel_scope.cancel()
     finally:
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
         await room.disconnect()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, NamedTuple
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
 
 import msgspec
 from livekit import rtc
@@ -21,35 +23,26 @@ class Job(msgspec.Struct, frozen=True):
     """Seconds from one packet of the agent's own to the next, in each room; 0 for none."""
 
 
-class Joined(NamedTuple):
-    """One room the agent is in, and the packets that came since."""
-
-    room: rtc.Room
-    packets: asyncio.Queue[rtc.DataPacket]
-
-
-async def _join(room_ref: RoomRef) -> Joined:
+@asynccontextmanager
+async def _agent(room_ref: RoomRef, every: float) -> AsyncGenerator[Coroutine[Any, Any, None]]:
+    """An agent in the room, and what it does there until cancelled."""
     room = rtc.Room()
     packets: asyncio.Queue[rtc.DataPacket] = asyncio.Queue(WAITING)
     room.on("data_received", packets.put_nowait)
     await room_ref.connect(room, AGENT, agent=True)
-    return Joined(room, packets)
-
-
-async def _answer(joined: Joined, every: float) -> None:
-    """Answer until cancelled."""
-    room, packets = joined
     try:
-        if every:
-            await _talk(room, every)
-        while True:
-            packet = await packets.get()
-            sender = [packet.participant.identity] if packet.participant else []
-            await room.local_participant.publish_data(
-                packet.data, reliable=True, destination_identities=sender
-            )
+        yield _talk(room, every) if every else _answer(room, packets)
     finally:
         await room.disconnect()
+
+
+async def _answer(room: rtc.Room, packets: asyncio.Queue[rtc.DataPacket]) -> None:
+    while True:
+        packet = await packets.get()
+        sender = [packet.participant.identity] if packet.participant else []
+        await room.local_participant.publish_data(
+            packet.data, reliable=True, destination_identities=sender
+        )
 
 
 async def _talk(room: rtc.Room, every: float) -> None:
@@ -62,12 +55,12 @@ async def _talk(room: rtc.Room, every: float) -> None:
 
 async def echo(job: Job, send: Send, ended: asyncio.Event) -> None:
     """Answer in every room until the parent ends it."""
-    joined = [await _join(room) for room in job.rooms]
-    tasks = [asyncio.create_task(_answer(one, job.every)) for one in joined]
-    send(Ready())
-    waiting = asyncio.create_task(ended.wait())
-    # A room that fails ends the process: its silence would look like a slow answer.
-    await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    for task in (waiting, *tasks):
-        task.cancel()
-    await asyncio.wait([waiting, *tasks])
+    async with AsyncExitStack() as stack:
+        work = [await stack.enter_async_context(_agent(room, job.every)) for room in job.rooms]
+        # A room that fails ends the process: its silence would look like a slow answer.
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+            send(Ready())
+            await ended.wait()
+            for task in tasks:
+                task.cancel()

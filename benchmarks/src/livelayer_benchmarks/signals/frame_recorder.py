@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, final
 
 import msgspec
 
-from ..harness import percentile
+from ..harness import percentile, spread
 from .stamped_video import NUMBER_BITS, Sampler, Stamp, read_stamp
 
 OnFrame: TypeAlias = Callable[[int, object, memoryview, int, int, int, int], None]
@@ -137,9 +137,7 @@ class Recorder:
         width, height = self._size
         return FrameStatistics(
             sent=sent,
-            p50=round(percentile(worst, 0.5), 3),
-            p95=round(percentile(worst, 0.95), 3),
-            p99=round(percentile(worst, 0.99), 3),
+            **spread(worst, 3),
             added=round(percentile(sorted(self._added), 0.5) / 1e6, 4) if self._added else None,
             dropped=max(sent - len(ages) for ages in per_reader),
             damaged=damaged,

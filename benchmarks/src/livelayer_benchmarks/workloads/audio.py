@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import Final, Protocol, cast
+from typing import Annotated, Any, Final
 
 import anyio
 import msgspec
@@ -19,13 +18,12 @@ from livelayer_bus import Session, SurfaceSession
 
 from .. import harness
 from ..rivals.frames.shared_session import frame_reader
-from ..signals.beeps import BeepDetector, OnSamples, delays
+from ..signals.beeps import BeepDetector, delays
 from ..signals.frame_recorder import Recorder
 from ..signals.publisher import end_publishing, publishing
 
 OURS: Final = "livelayer-bus"
 SDK: Final = "n AudioStreams"
-BEGIN_SECONDS: Final = 20.0  # for every listener to have its first frame
 SPARE_SECONDS: Final = 60.0  # a case may take over its measured time
 WIDTH, HEIGHT = 1280, 720  # of the video beside the audio
 
@@ -42,22 +40,21 @@ class Plan(msgspec.Struct, frozen=True):
 class Case(msgspec.Struct, frozen=True, tag_field="kind", tag="rivals"):
     """One way with one number of listeners: medians over the repetitions, times in milliseconds."""
 
-    rival: str
-    readers: int
-    cpu: float
+    rival: harness.Name
+    readers: harness.Readers
+    cpu: Annotated[float, harness.Column("CPU", ".1f")]
     """Of the listeners' process for each second of audio."""
-    ratio: float
+    ratio: harness.Ratio
     """`cpu` in times of one AudioStream."""
-    p50: float
+    p50: harness.Milliseconds
     """From a beep handed to the sender's SDK to the frame it begins in; worst listener."""
-    p95: float
-    p99: float
-    frames: float
+    p95: harness.Milliseconds
+    p99: harness.Milliseconds
+    frames: Annotated[float, harness.Column(form=".1f")]
     """Frames of 10 ms each second that the worst-off listener got."""
-    dropped: int
+    dropped: Annotated[int, harness.Column("lost")]
     """Frames lost to a bound, worst listener, over all repetitions."""
-    rss: float
-    """Megabytes."""
+    rss: harness.Megabytes
 
 
 class Synchronization(msgspec.Struct, frozen=True, tag_field="kind", tag="synchronization"):
@@ -67,12 +64,12 @@ class Synchronization(msgspec.Struct, frozen=True, tag_field="kind", tag="synchr
     streams arrive as ours do.
     """
 
-    rival: str
-    audio: float
-    video: float
-    offset: float
+    rival: harness.Name
+    audio: harness.Milliseconds
+    video: harness.Milliseconds
+    offset: Annotated[float, harness.Column("apart", ".1f")]
     """Audio minus video: the median over connections of how far they were apart."""
-    worst: float
+    worst: harness.Milliseconds
     """The connection in which they were furthest apart."""
 
 
@@ -100,26 +97,16 @@ class Answer(msgspec.Struct, frozen=True):
     rss: float
 
 
-class AudioRival(Protocol):
-    """The function of a rival's module."""
-
-    def readers(
-        self, room: harness.RoomRef, count: int, on_samples: OnSamples, /
-    ) -> AbstractAsyncContextManager[Callable[[], int]]: ...
-
-
-async def measure(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
+async def measure(job: Job) -> Answer:
     """Let the rival's listeners listen; measure after the warm-up."""
-    rival = cast(AudioRival, import_module(job.rival))
+    rival: Any = import_module(job.rival)
     listeners = [BeepDetector() for _ in range(job.readers)]
 
     def on_samples(number: int, samples: memoryview) -> None:
         listeners[number].feed(samples)
 
     async with rival.readers(job.room, job.readers, on_samples) as dropped:
-        async with asyncio.timeout(BEGIN_SECONDS):
-            while not all(one.frames for one in listeners):  # noqa: ASYNC110 - a hook would cost
-                await asyncio.sleep(0.05)
+        await harness.begun(lambda: all(one.frames for one in listeners))
         await asyncio.sleep(job.warm_up)
         for one in listeners:
             one.frames = 0
@@ -127,14 +114,13 @@ async def measure(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
         lost, used, began = dropped(), harness.cpu_seconds(), time.monotonic()
         await asyncio.sleep(job.seconds)
         used, took = harness.cpu_seconds() - used, time.monotonic() - began
-        answer = Answer(
+        return Answer(
             cpu=round(1000 * used / took, 3),
             frames=round(min(one.frames for one in listeners) / took, 2),
             dropped=dropped() - lost,
             detected_ns=[list(one.detected_ns) for one in listeners],
             rss=round(harness.resident_mb(), 1),
         )
-    send(answer)
 
 
 class SynchronizationAnswer(msgspec.Struct, frozen=True):
@@ -145,7 +131,7 @@ class SynchronizationAnswer(msgspec.Struct, frozen=True):
     detected_ns: list[int]
 
 
-async def measure_synchronization(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
+async def measure_synchronization(job: Job) -> SynchronizationAnswer:
     """Watch and listen with one surface; measure after the warm-up."""
     recorder, listener = Recorder(1), BeepDetector()
 
@@ -159,48 +145,33 @@ async def measure_synchronization(job: Job, send: harness.Send, ended: asyncio.E
     async with Session("bench", tokens=job.room.token_source()) as session:
         session.mount(surface, key="surface", on_fault="raise")
         await session.connect()
-        async with asyncio.timeout(BEGIN_SECONDS):
-            while not (recorder.begun and listener.frames):  # noqa: ASYNC110 - a hook would cost
-                await asyncio.sleep(0.05)
+        await harness.begun(lambda: recorder.begun and listener.frames > 0)
         await asyncio.sleep(job.warm_up)
         first = recorder.start()
         listener.detected_ns.clear()
         await asyncio.sleep(job.seconds)
         video = recorder.result(first, recorder.newest()).p50
-        answer = SynchronizationAnswer(video, list(listener.detected_ns))
-    send(answer)
+        return SynchronizationAnswer(video, list(listener.detected_ns))
 
 
-def run(
-    plan: Plan, url: str | None = None, modules: Sequence[str] = ()
-) -> harness.Result[Plan, Case | Synchronization]:
+def run(plan: Plan, url: str | None, rivals: list[harness.Rival]) -> harness.Measured:
     """Measure the rivals side by side: each case in a fresh process, repetitions interleaved."""
-    rivals, skipped = harness.load_rivals(modules or harness.rivals_of("audio"))
-    about = harness.environment("real" if url else "embedded", rivals)
     measured: list[harness.Row[Answer]] = harness.rows(rivals, plan.readers)
     seconds = plan.warm_up + plan.seconds + SPARE_SECONDS
     with harness.server_for(url) as server:
         room = harness.new_room(server)
 
-        def measure_row(row: harness.Row[Answer]) -> None:
+        def measure_row(row: harness.Row[Answer]) -> Answer:
             job = Job(room, row.readers, plan.warm_up, plan.seconds, row.rival.module)
-            row.answers.append(harness.ask(measure, job, Answer, seconds))
+            return harness.ask(measure, job, seconds)
 
         with publishing(room, audio=True) as publisher:
             harness.run_rounds("audio", measured, plan.repetitions, measure_row)
             sent_ns = end_publishing(publisher)
-        synchronization = _synchronization(server, plan)
+        together = _synchronization(server, plan)
     cases = list(_cases(measured, sent_ns))
-    return harness.Result(
-        environment=about,
-        plan=plan,
-        cases=[*cases, synchronization],
-        goals=[
-            *_goals(cases, plan),
-            harness.at_most("audio and video apart", 40, abs(synchronization.offset), " ms"),
-        ],
-        skipped=skipped,
-    )
+    apart = harness.at_most("audio and video apart", 40, abs(together.offset), " ms")
+    return harness.Measured([*cases, together], [*_goals(cases, plan), apart])
 
 
 def _synchronization(server: harness.Server, plan: Plan) -> Synchronization:
@@ -210,8 +181,7 @@ def _synchronization(server: harness.Server, plan: Plan) -> Synchronization:
     seconds = plan.warm_up + plan.seconds + SPARE_SECONDS
     with publishing(room, WIDTH, HEIGHT, audio=True) as publisher:
         answers = [
-            harness.ask(measure_synchronization, job, SynchronizationAnswer, seconds)
-            for _ in range(plan.repetitions)
+            harness.ask(measure_synchronization, job, seconds) for _ in range(plan.repetitions)
         ]
         sent_ns = end_publishing(publisher)
     audio = [harness.percentile(delays(sent_ns, answer.detected_ns), 0.5) for answer in answers]
@@ -227,29 +197,21 @@ def _synchronization(server: harness.Server, plan: Plan) -> Synchronization:
 
 
 def _cases(measured: Sequence[harness.Row[Answer]], sent_ns: Sequence[int]) -> Iterator[Case]:
-    base = min(
-        (row for row in measured if row.rival.name == SDK),
-        key=lambda row: row.readers,
-        default=None,
-    )
     for row in measured:
         per_reader = [
             delays(sent_ns, [at for answer in row.answers for at in answer.detected_ns[reader]])
             for reader in range(row.readers)
         ]
         worst = max(per_reader, key=lambda ordered: harness.percentile(ordered, 0.5))
-        cpus = [answer.cpu for answer in row.answers]
         yield Case(
             rival=row.rival.name,
             readers=row.readers,
-            cpu=harness.median(cpus, 2),
-            ratio=harness.median_of_ratios(cpus, [answer.cpu for answer in (base or row).answers]),
-            p50=round(harness.percentile(worst, 0.5), 1),
-            p95=round(harness.percentile(worst, 0.95), 1),
-            p99=round(harness.percentile(worst, 0.99), 1),
-            frames=harness.median((answer.frames for answer in row.answers), 1),
+            cpu=row.median("cpu", 2),
+            ratio=row.ratio("cpu", harness.fewest(measured, SDK)),
+            **harness.spread(worst, 1),
+            frames=row.median("frames", 1),
             dropped=sum(answer.dropped for answer in row.answers),
-            rss=harness.median((answer.rss for answer in row.answers), 1),
+            rss=row.median("rss", 1),
         )
 
 
@@ -264,40 +226,14 @@ def _goals(cases: Sequence[Case], plan: Plan) -> Iterator[harness.Goal]:
         yield harness.at_most(f"{many} listeners, frames dropped", 0, all_of_ours.dropped, "")
 
 
-_COLUMNS = (
-    harness.RIVAL,
-    harness.READERS,
-    harness.Column("cpu", "CPU", ".1f"),
-    harness.RATIO,
-    *harness.LATENCY,
-    harness.Column("frames", "frames", ".1f"),
-    harness.Column("dropped", "lost"),
-    harness.RSS,
-)
-_SYNCHRONIZATION = (
-    harness.RIVAL,
-    harness.Column("audio", "audio", ".1f"),
-    harness.Column("video", "video", ".1f"),
-    harness.Column("offset", "apart", ".1f"),
-    harness.Column("worst", "worst", ".1f"),
-)
-
 AREA = harness.Area(
+    name="audio",
     plan=Plan(),
     quick=Plan(seconds=2.0, warm_up=1.0, repetitions=1),
     run=run,
     tables=(
-        harness.Table(
-            "CPU ms a second (x one AudioStream), beep sent to received in ms",
-            _COLUMNS,
-            {"kind": "rivals"},
-        ),
-        harness.Table("sent to delivered in ms", _SYNCHRONIZATION, {"kind": "synchronization"}),
+        harness.Table("CPU ms a second (x one AudioStream), beep sent to received in ms", Case),
+        harness.Table("sent to delivered in ms", Synchronization),
     ),
-    charts=(
-        (
-            harness.Lines("audio: CPU, ms a second of audio", ("cpu",), {"kind": "rivals"}),
-            harness.Lines("audio: p50 and (dashed) p99, ms", ("p50", "p99"), {"kind": "rivals"}),
-        ),
-    ),
+    charts=(harness.cost_and_latency("audio", Case, "a second of audio"),),
 )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
 from importlib import import_module
-from typing import Any, Final, Protocol, TypeAlias, cast
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -44,20 +43,20 @@ class Plan(msgspec.Struct, frozen=True):
 class Case(msgspec.Struct, frozen=True):
     """One way with one number of readers, over all repetitions, times in milliseconds."""
 
-    rival: str
-    readers: int
-    p50: float
-    """From before sending to the last reader of the agent's reply."""
-    ratio: float
+    rival: harness.Name
+    readers: harness.Readers
+    ratio: harness.Ratio
     """`p50` in times of the bare SDK's with as many readers; median of the repetitions."""
-    p95: float
-    p99: float
-    sent_a_second: float
+    p50: Annotated[float, harness.Column(form=".2f")]
+    """From before sending to the last reader of the agent's reply."""
+    p95: Annotated[float, harness.Column(form=".2f")]
+    p99: Annotated[float, harness.Column(form=".2f")]
+    sent_a_second: Annotated[float, harness.Column("sent/s", ",.0f")]
     """Messages taken by the transport, one after the other."""
-    echoed_a_second: float
+    echoed_a_second: Annotated[float, harness.Column("echoed/s", ",.0f")]
     """Messages that came back."""
-    lost: int
-    cpu: float
+    lost: Annotated[int, harness.Column()]
+    cpu: Annotated[float, harness.Column("CPU", ".2f")]
     """Milliseconds of the process for a message there and back."""
 
 
@@ -103,13 +102,10 @@ class Answer(msgspec.Struct, frozen=True):
     cpu: float
     """Milliseconds of the process for each message of the burst and its reply."""
 
-
-class DataRival(Protocol):
-    """The function of a rival's module."""
-
-    def exchange(
-        self, room: harness.RoomRef, readers: int, on_reply: OnReply, /
-    ) -> AbstractAsyncContextManager[SendMessage]: ...
+    @property
+    def p50(self) -> float:
+        """The median round trip."""
+        return harness.median(self.round_trips, 4)
 
 
 class _Replies:
@@ -135,9 +131,9 @@ class _Replies:
             await self._complete.wait()
 
 
-async def measure(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
+async def measure(job: Job) -> Answer:
     """Round trips one by one, then a burst."""
-    rival = cast(DataRival, import_module(job.rival))
+    rival: Any = import_module(job.rival)
     plan, replies, text = job.plan, _Replies(), "x" * job.plan.size
 
     async def round_trip(number: int) -> float:
@@ -166,29 +162,24 @@ async def measure(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
             back = REPLY_SECONDS
         used = harness.cpu_seconds() - used
     lost = max(0, plan.burst - replies.count)
-    answer = Answer(
+    return Answer(
         round_trips=[round(trip, 4) for trip in trips],
         sent_a_second=round(plan.burst / sent, 1),
         echoed_a_second=round((plan.burst - lost) / back, 1),
         lost=lost,
         cpu=round(1000 * used / plan.burst, 4),
     )
-    send(answer)
 
 
-def run(
-    plan: Plan, url: str | None = None, modules: Sequence[str] = ()
-) -> harness.Result[Plan, Case]:
+def run(plan: Plan, url: str | None, rivals: list[harness.Rival]) -> harness.Measured:
     """Measure the rivals side by side: each case in a fresh process, repetitions interleaved."""
-    rivals, skipped = harness.load_rivals(modules or harness.rivals_of("data"))
-    about = harness.environment("real" if url else "embedded", rivals)
     measured: list[harness.Row[Answer]] = harness.rows(rivals, plan.readers)
     with harness.server_for(url) as server:
         room = harness.new_room(server)
 
-        def measure_row(row: harness.Row[Answer]) -> None:
+        def measure_row(row: harness.Row[Answer]) -> Answer:
             job = Job(row.rival.module, row.readers, plan, room)
-            row.answers.append(harness.ask(measure, job, Answer, CASE_SECONDS))
+            return harness.ask(measure, job, CASE_SECONDS)
 
         with harness.started(echo.echo, echo.Job([room])) as agent:
             agent.answer(harness.Ready, READY_SECONDS)
@@ -196,7 +187,7 @@ def run(
     cases = list(_cases(measured))
     ours = [case.lost for case in cases if case.rival == OURS]
     goals = [harness.at_most("messages lost", 0, sum(ours), "")] if ours else []
-    return harness.Result(environment=about, plan=plan, cases=cases, goals=goals, skipped=skipped)
+    return harness.Measured(cases, goals)
 
 
 def _cases(measured: Sequence[harness.Row[Answer]]) -> Iterator[Case]:
@@ -206,43 +197,22 @@ def _cases(measured: Sequence[harness.Row[Answer]]) -> Iterator[Case]:
         yield Case(
             rival=row.rival.name,
             readers=row.readers,
-            p50=round(harness.percentile(trips, 0.5), 3),
-            ratio=harness.median_of_ratios(_p50s(row), _p50s(sdk.get(row.readers, row))),
-            p95=round(harness.percentile(trips, 0.95), 3),
-            p99=round(harness.percentile(trips, 0.99), 3),
-            sent_a_second=harness.median((answer.sent_a_second for answer in row.answers), 0),
-            echoed_a_second=harness.median((answer.echoed_a_second for answer in row.answers), 0),
+            ratio=row.ratio("p50", sdk.get(row.readers)),
+            **harness.spread(trips, 3),
+            sent_a_second=row.median("sent_a_second", 0),
+            echoed_a_second=row.median("echoed_a_second", 0),
             lost=sum(answer.lost for answer in row.answers),
-            cpu=harness.median(answer.cpu for answer in row.answers),
+            cpu=row.median("cpu"),
         )
 
 
-def _p50s(row: harness.Row[Answer]) -> list[float]:
-    return [harness.median(answer.round_trips, 4) for answer in row.answers]
-
-
-_COLUMNS = (
-    harness.RIVAL,
-    harness.READERS,
-    harness.RATIO,
-    *(harness.Column(name, name, ".2f") for name in ("p50", "p95", "p99")),
-    harness.Column("sent_a_second", "sent/s", ",.0f"),
-    harness.Column("echoed_a_second", "echoed/s", ",.0f"),
-    harness.Column("lost", "lost"),
-    harness.Column("cpu", "CPU", ".2f"),
-)
-
 AREA = harness.Area(
+    name="data",
     plan=Plan(),
     quick=Plan(round_trips=100, burst=300, repetitions=1),
     run=run,
     tables=(
-        harness.Table("round trips to an echo in ms (x the bare SDK), CPU ms a message", _COLUMNS),
+        harness.Table("round trips to an echo in ms (x the bare SDK), CPU ms a message", Case),
     ),
-    charts=(
-        (
-            harness.Lines("data: CPU, ms a message", ("cpu",)),
-            harness.Lines("data: p50 and (dashed) p99, ms", ("p50", "p99")),
-        ),
-    ),
+    charts=(harness.cost_and_latency("data", Case, "a message"),),
 )

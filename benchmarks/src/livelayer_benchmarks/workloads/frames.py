@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack
+from contextlib import ExitStack
 from importlib import import_module
-from typing import Final, Protocol, cast
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from .. import harness
-from ..signals.frame_recorder import Attach, FrameStatistics, OnFrame, Recorder
+from ..signals.frame_recorder import FrameStatistics, Recorder
 from ..signals.publisher import publishing
 
 OURS: Final = "livelayer-bus"
 SDK: Final = "n VideoStreams"
 LEADS: Final = {"local": 8.0, "server": 3.0}  # of ours over as many VideoStreams, CPU
 LIMITS: Final = {"local": 1.25, "server": 1.1}  # of the most surfaces, in times of the fewest
-BEGIN_SECONDS: Final = 20.0  # for every reader to have its first frame
 GRACE_SECONDS: Final = 0.5  # for what was sent in the measured time to arrive
 SPARE_SECONDS: Final = 60.0  # a case may take over its measured time: joining, a busy machine
 
@@ -50,24 +49,23 @@ class Case(msgspec.Struct, frozen=True, tag_field="kind", tag="rivals"):
 
     path: str
     """"server" or "local"."""
-    rival: str
-    readers: int
-    cpu: float
+    rival: harness.Name
+    readers: harness.Readers
+    cpu: Annotated[float, harness.Column("CPU", ".2f")]
     """Of the surfaces' process for each frame shown; on the local path the sender's too."""
-    ratio: float
+    ratio: harness.Ratio
     """`cpu` in times of one VideoStream on the same path."""
-    p50: float
+    p50: harness.Milliseconds
     """Sent to read; of the worst surface."""
-    p95: float
-    p99: float
-    added: float | None
+    p95: harness.Milliseconds
+    p99: harness.Milliseconds
+    added: Annotated[float | None, harness.Column("adds", ".3f")]
     """Median from the SDK's stream to the surface, where a channel lies between."""
-    dropped: float
+    dropped: Annotated[float, harness.Column("lost", ".1f", "%")]
     """Percent of the frames that the worst surface did not get."""
-    copied: int
+    copied: Annotated[int, harness.Column("copied", ".2f", "MB", 1e-6)]
     """Bytes copied for each further surface and frame."""
-    rss: float
-    """Megabytes."""
+    rss: harness.Megabytes
     size: str
     """As it was received."""
     damaged: int
@@ -78,12 +76,12 @@ class Growth(msgspec.Struct, frozen=True, tag_field="kind", tag="turns"):
     """Many surfaces of ours in times of few, each turn against its neighbours: medians."""
 
     path: str
-    rival: str
-    few: int
-    many: int
-    cpu: float
+    rival: harness.Name
+    few: Annotated[int, harness.Column()]
+    many: Annotated[int, harness.Column()]
+    cpu: Annotated[float, harness.Column("CPU", ".2f", "x")]
     """CPU a frame."""
-    p50: float
+    p50: Annotated[float, harness.Column("p50", ".2f", "x")]
     """Sent to read, of the worst surface."""
     turns: int
     """Comparisons that these are the medians of."""
@@ -94,7 +92,8 @@ class Job(msgspec.Struct, frozen=True):
 
     rival: str
     """A module that `livelayer_benchmarks.rivals.frames` describes."""
-    readers: int
+    readers: tuple[int, ...]
+    """One number after the other, over one connection."""
     plan: Plan
     room: harness.RoomRef | None = None
     """Where a publisher sends; None for rivals that paint frames themselves."""
@@ -119,55 +118,21 @@ class Answer(msgspec.Struct, frozen=True):
     """Megabytes at the end of the measured time."""
 
 
-class FramesRival(Protocol):
-    """The functions of a rival's module; only ours can change the readers of a connection."""
-
-    def readers(self, job: Job, on_frame: OnFrame, /) -> AbstractAsyncContextManager[None]: ...
-
-    def connected(self, job: Job, /) -> AbstractAsyncContextManager[Attach]: ...
-
-
-async def measure(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
-    """Let the rival's readers read, and measure once."""
-    rival = cast(FramesRival, import_module(job.rival))
-    recorder = Recorder(job.readers)
-    async with rival.readers(job, recorder.on_frame):
-        answer = await _watch(job.plan, recorder)
-    send(answer)
-
-
-class TurnsJob(msgspec.Struct, frozen=True):
-    """What one process measures in turns."""
-
-    job: Job
-    """Of each turn; its number of readers is not used."""
-    readers: tuple[int, ...]
-    """Of one turn after the other."""
-
-
-class TurnsAnswer(msgspec.Struct, frozen=True):
-    """The answers in the turns' order."""
-
-    answers: list[Answer]
-
-
-async def measure_turns(job: TurnsJob, send: harness.Send, ended: asyncio.Event) -> None:
-    """Measure with one number of readers after the other, over one connection."""
-    rival = cast(FramesRival, import_module(job.job.rival))
+async def measure(job: Job) -> list[Answer]:
+    """Let the rival's readers read, and measure with each number of them."""
+    rival: Any = import_module(job.rival)
     answers: list[Answer] = []
-    async with rival.connected(job.job) as attach:
+    async with rival.connected(job) as attach:
         for count in job.readers:
             recorder = Recorder(count)
             async with attach(count, recorder.on_frame):
-                answers.append(await _watch(job.job.plan, recorder))
-    send(TurnsAnswer(answers))
+                answers.append(await _watch(job.plan, recorder))
+    return answers
 
 
 async def _watch(plan: Plan, recorder: Recorder) -> Answer:
     """Measure after the warm-up, while the readers read."""
-    async with asyncio.timeout(BEGIN_SECONDS):
-        while not recorder.begun:  # noqa: ASYNC110 - readers stay without a hook
-            await asyncio.sleep(0.05)
+    await harness.begun(lambda: recorder.begun)
     await asyncio.sleep(plan.warm_up)
     first, used = recorder.start(), harness.cpu_seconds()
     await asyncio.sleep(plan.seconds)
@@ -178,82 +143,54 @@ async def _watch(plan: Plan, recorder: Recorder) -> Answer:
     return Answer(recorder.result(first, last), round(cpu, 3), round(rss, 1))
 
 
-class _Turns(harness.Row[list[Answer]], frozen=True):
-    """A rival that is measured in turns, one list of answers a repetition."""
-
-    few: int
-
-    @property
-    def label(self) -> str:
-        return f"{self.rival.name}, {self.few} and {self.readers} in turns"
-
-
-def run(
-    plan: Plan, url: str | None = None, modules: Sequence[str] = ()
-) -> harness.Result[Plan, Case | Growth]:
+def run(plan: Plan, url: str | None, rivals: list[harness.Rival]) -> harness.Measured:
     """Measure the rivals side by side: each case in a fresh process, repetitions interleaved."""
-    rivals, skipped = harness.load_rivals(modules or harness.rivals_of("frames"))
-    about = harness.environment("real" if url else "embedded", rivals)
+    few, many = min(plan.readers), max(plan.readers)
+    in_turns = (few, *(count for _ in range(plan.turns) for count in (many, few)))
     measured: list[harness.Row[Answer]] = []
-    turned: list[_Turns] = []
+    growths: list[Growth] = []
     # The local path first, while no publisher takes its share of the machine.
     for path in LEADS:
         here = [rival for rival in rivals if rival.part == path]
-        side_by_side: list[harness.Row[Answer]] = harness.rows(here, plan.readers)
-        few, many = min(plan.readers), max(plan.readers)
-        turns = [_Turns(rival, many, [], few) for rival in here if rival.name == OURS]
+        if not here:
+            continue
+        single: list[harness.Row[list[Answer]]] = harness.rows(here, plan.readers)
+        note = f" and {few} in turns"
+        turned = [harness.Row(rival, many, list[list[Answer]](), note) for rival in here]
+        turned = [row for row in turned if row.rival.name == OURS]
         with ExitStack() as stack:
             room: harness.RoomRef | None = None
-            if path == "server" and here:
+            if path == "server":
                 room = harness.new_room(stack.enter_context(harness.server_for(url)))
                 stack.enter_context(publishing(room, plan.width, plan.height, plan.fps))
 
             def measure_row(
-                row: harness.Row[Answer] | _Turns, room: harness.RoomRef | None = room
-            ) -> None:
-                _measure(row, plan, room)
+                row: harness.Row[list[Answer]], room: harness.RoomRef | None = room
+            ) -> list[Answer]:
+                counts = in_turns if row.note else (row.readers,)
+                job = Job(row.rival.module, counts, plan, room)
+                seconds = (plan.warm_up + plan.seconds) * len(counts) + SPARE_SECONDS
+                return harness.ask(measure, job, seconds)
 
-            everything: list[harness.Row[Answer] | _Turns] = [*side_by_side, *turns]
-            harness.run_rounds(f"frames, {path}", everything, plan.repetitions, measure_row)
-        measured += side_by_side
-        turned += turns
-    growths = [
-        growth
-        for row in turned
-        if (growth := growth_of(row.rival, row.few, row.readers, row.answers))
-    ]
+            harness.run_rounds(f"frames, {path}", [*single, *turned], plan.repetitions, measure_row)
+        measured += [
+            harness.Row(row.rival, row.readers, [answer for [answer] in row.answers])
+            for row in single
+        ]
+        growths += [growth for row in turned if (growth := growth_of(row, few))]
     cases = list(_cases(measured))
     goals = [*_growth_goals(growths), *_goals(cases, plan)]
-    return harness.Result(
-        environment=about, plan=plan, cases=[*cases, *growths], goals=goals, skipped=skipped
-    )
+    return harness.Measured([*cases, *growths], goals)
 
 
-def _measure(row: harness.Row[Answer] | _Turns, plan: Plan, room: harness.RoomRef | None) -> None:
-    job = Job(row.rival.module, row.readers, plan, room)
-    seconds = plan.warm_up + plan.seconds
-    if isinstance(row, _Turns):
-        order = (row.few, *(count for _ in range(plan.turns) for count in (row.readers, row.few)))
-        turns = TurnsJob(job, order)
-        answer = harness.ask(
-            measure_turns, turns, TurnsAnswer, seconds * len(order) + SPARE_SECONDS
-        )
-        row.answers.append(answer.answers)
-    else:
-        row.answers.append(harness.ask(measure, job, Answer, seconds + SPARE_SECONDS))
-
-
-def growth_of(
-    rival: harness.Rival, few: int, many: int, repetitions: Sequence[Sequence[Answer]]
-) -> Growth | None:
+def growth_of(row: harness.Row[list[Answer]], few: int) -> Growth | None:
     """Sum up the turns of any number of processes; each begins and ends with few."""
-    cpus = list(_turn_ratios(repetitions, lambda answer: answer.cpu))
-    p50s = list(_turn_ratios(repetitions, lambda answer: answer.frames.p50))
+    cpus = list(_turn_ratios(row.answers, lambda answer: answer.cpu))
+    p50s = list(_turn_ratios(row.answers, lambda answer: answer.frames.p50))
     if not cpus or not p50s:
         return None
-    return Growth(
-        rival.part, rival.name, few, many, harness.median(cpus), harness.median(p50s), len(cpus)
-    )
+    cpu, p50 = harness.median(cpus), harness.median(p50s)
+    return Growth(row.rival.part, row.rival.name, few, row.readers, cpu, p50, len(cpus))
 
 
 def _turn_ratios(
@@ -269,27 +206,23 @@ def _turn_ratios(
 
 def _cases(measured: Sequence[harness.Row[Answer]]) -> Iterator[Case]:
     for row in measured:
-        base = min(
-            (one for one in measured if (one.rival.part, one.rival.name) == (row.rival.part, SDK)),
-            key=lambda one: one.readers,
-            default=row,
-        )
+        path = row.rival.part
+        base = harness.fewest((one for one in measured if one.rival.part == path), SDK)
         frames = [answer.frames for answer in row.answers]
         added = [one.added for one in frames if one.added is not None]
-        cpus = [answer.cpu for answer in row.answers]
         yield Case(
-            path=row.rival.part,
+            path=path,
             rival=row.rival.name,
             readers=row.readers,
-            cpu=harness.median(cpus),
-            ratio=harness.median_of_ratios(cpus, [answer.cpu for answer in base.answers]),
-            p50=harness.median(one.p50 for one in frames),
-            p95=harness.median(one.p95 for one in frames),
-            p99=harness.median(one.p99 for one in frames),
+            cpu=row.median("cpu"),
+            ratio=row.ratio("cpu", base),
+            p50=row.median("frames.p50"),
+            p95=row.median("frames.p95"),
+            p99=row.median("frames.p99"),
             added=harness.median(added, 4) if added else None,
             dropped=harness.median((100 * one.dropped / max(1, one.sent) for one in frames), 1),
             copied=max(one.copied for one in frames),
-            rss=harness.median((answer.rss for answer in row.answers), 1),
+            rss=row.median("rss", 1),
             size=f"{frames[-1].width} x {frames[-1].height}",
             damaged=sum(one.damaged for one in frames),
         )
@@ -320,48 +253,16 @@ def _goals(cases: Sequence[Case], plan: Plan) -> Iterator[harness.Goal]:
             yield harness.at_most(name, 0.3, one.added, " ms")
 
 
-_COLUMNS = (
-    harness.RIVAL,
-    harness.READERS,
-    harness.Column("cpu", "CPU", ".2f"),
-    harness.RATIO,
-    *harness.LATENCY,
-    harness.Column("added", "adds", ".3f"),
-    harness.Column("dropped", "lost", ".1f", "%"),
-    harness.Column("copied", "copied", ".2f", "MB", 1e-6),
-    harness.RSS,
-)
-_TURNS = (
-    harness.RIVAL,
-    harness.Column("few", "few"),
-    harness.Column("many", "many"),
-    harness.Column("cpu", "CPU", ".2f", "x"),
-    harness.Column("p50", "p50", ".2f", "x"),
-)
-
 AREA = harness.Area(
+    name="frames",
     plan=Plan(),
     quick=Plan(readers=(1, 16), seconds=2.0, warm_up=1.0, repetitions=1, turns=2),
     run=run,
     tables=(
-        harness.Table(
-            "{path}: CPU ms a frame (x one VideoStream), sent to read in ms",
-            _COLUMNS,
-            {"kind": "rivals"},
-        ),
-        harness.Table("{path}: many surfaces against few, in turns", _TURNS, {"kind": "turns"}),
+        harness.Table("{path}: CPU ms a frame (x one VideoStream), sent to read in ms", Case),
+        harness.Table("{path}: many surfaces against few, in turns", Growth),
     ),
     charts=tuple(
-        (
-            harness.Lines(
-                f"frames, {path}: CPU, ms a frame", ("cpu",), {"kind": "rivals", "path": path}
-            ),
-            harness.Lines(
-                f"frames, {path}: p50 and (dashed) p99, ms",
-                ("p50", "p99"),
-                {"kind": "rivals", "path": path},
-            ),
-        )
-        for path in LEADS
+        harness.cost_and_latency(f"frames, {path}", Case, where={"path": path}) for path in LEADS
     ),
 )

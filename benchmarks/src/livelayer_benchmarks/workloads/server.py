@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,6 +20,7 @@ from livekit import rtc
 from livelayer_bus.errors import ConfigError
 
 from .. import harness
+from ..rivals._sdk import subscribed
 from ..signals.publisher import publishing
 
 LIMIT: Final = 1.2  # of the real server's
@@ -29,11 +29,12 @@ PAYLOAD: Final = b"x" * 200
 PAUSE: Final = 0.002  # seconds between two round trips
 REPLY_SECONDS: Final = 5.0  # for one reply
 CASE_SECONDS: Final = 300.0  # a case takes at most
-GOALS: Final[Mapping[str, Callable[[Any], float]]] = {
-    "join": attrgetter("join"),
-    "data round trip p50": attrgetter("round_trip"),
-    "720p30 relay CPU": attrgetter("relay_cpu"),
+GOALS: Final[Mapping[str, str]] = {
+    "join": "join",
+    "data round trip p50": "round_trip",
+    "720p30 relay CPU": "relay_cpu",
 }
+"""Fields of a case."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -49,15 +50,15 @@ class Plan(msgspec.Struct, frozen=True):
 class Case(msgspec.Struct, frozen=True):
     """One server in one repetition, times in milliseconds."""
 
-    rival: str
+    rival: Annotated[str, harness.Column("server")]
     """"embedded" or "real"."""
-    join: float
+    join: harness.Milliseconds
     """Median."""
-    round_trip: float
+    round_trip: Annotated[float, harness.Column("round trip", ".2f")]
     """Median of data messages between two participants."""
-    relay_cpu: float
+    relay_cpu: Annotated[float, harness.Column("relay CPU", ".1f", "%")]
     """Percent of one core while 720p30 goes to one viewer."""
-    relay_fps: float
+    relay_fps: Annotated[float, harness.Column("fps", ".1f")]
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -68,57 +69,41 @@ class Job(msgspec.Struct, frozen=True):
     plan: Plan
 
 
-class _Row(NamedTuple):
-    """One server, and its cases, one a repetition."""
-
-    label: str
-    server: harness.Server
-    cases: list[Case]
-
-
-async def measure(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
+async def measure(job: Job) -> Case:
     """Measure one server once."""
     server, plan = job.server, job.plan
     joins = [await _join_seconds(harness.new_room(server), number) for number in range(plan.joins)]
     round_trip = await _round_trip_seconds(harness.new_room(server), plan.round_trips)
     cpu, fps = await _relay(harness.new_room(server), _process_of(server.url), plan)
-    case = Case(
+    return Case(
         rival=job.name,
         join=round(1000 * statistics.median(joins), 2),
         round_trip=round(1000 * round_trip, 3),
         relay_cpu=round(cpu, 2),
         relay_fps=round(fps, 2),
     )
-    send(case)
 
 
-def run(plan: Plan, url: str | None) -> harness.Result[Plan, Case]:
+def run(plan: Plan, url: str | None, _rivals: list[harness.Rival]) -> harness.Measured:
     """Measure both servers in rounds, in fresh processes."""
     if url is None:
         raise ConfigError("--url", "give the real server to compare the embedded one with")
-    about = harness.environment("real")
-
-    def measure_server(row: _Row) -> None:
-        row.cases.append(harness.ask(measure, Job(row.label, row.server, plan), Case, CASE_SECONDS))
-
     with harness.server_for(None) as embedded, harness.server_for(url) as real:
         _process_of(url)  # before anything is measured
-        measured = [_Row("embedded", embedded, []), _Row("real", real, [])]
+        servers = {"embedded": embedded, "real": real}
+        measured: list[harness.Row[Case]] = harness.rows(map(harness.Rival, servers))
+
+        def measure_server(row: harness.Row[Case]) -> Case:
+            name = row.rival.name
+            return harness.ask(measure, Job(name, servers[name], plan), CASE_SECONDS)
+
         harness.run_rounds("server", measured, plan.repetitions, measure_server)
-    ours, theirs = (row.cases for row in measured)
+    ours, theirs = measured
     goals = [
-        harness.at_most(
-            f"{title}, embedded against real",
-            LIMIT,
-            harness.median_of_ratios(
-                [value(case) for case in ours], [value(case) for case in theirs]
-            ),
-        )
-        for title, value in GOALS.items()
+        harness.at_most(f"{title}, embedded against real", LIMIT, ours.ratio(field, theirs))
+        for title, field in GOALS.items()
     ]
-    return harness.Result(
-        environment=about, plan=plan, cases=[*ours, *theirs], goals=goals, skipped={}
-    )
+    return harness.Measured([*ours.answers, *theirs.answers], goals)
 
 
 async def _join_seconds(room_ref: harness.RoomRef, number: int) -> float:
@@ -142,9 +127,8 @@ async def _round_trip_seconds(room_ref: harness.RoomRef, times: int) -> float:
         while True:
             await far.local_participant.publish_data(await echoing.get(), reliable=True)
 
-    echoer = asyncio.create_task(echo())
     seconds: list[float] = []
-    try:
+    async with harness.running(echo()):
         for _ in range(times):
             back.clear()
             began = time.perf_counter()
@@ -153,11 +137,8 @@ async def _round_trip_seconds(room_ref: harness.RoomRef, times: int) -> float:
                 await back.wait()
             seconds.append(time.perf_counter() - began)
             await asyncio.sleep(PAUSE)
-    finally:
-        echoer.cancel()
-        await asyncio.wait([echoer])
-        await near.disconnect()
-        await far.disconnect()
+    await near.disconnect()
+    await far.disconnect()
     return harness.percentile(sorted(seconds), 0.5)
 
 
@@ -165,17 +146,13 @@ async def _relay(
     room_ref: harness.RoomRef, server: psutil.Process, plan: Plan
 ) -> tuple[float, float]:
     with publishing(room_ref, WIDTH, HEIGHT):
-        room = rtc.Room()
-        tracks: asyncio.Queue[rtc.Track] = asyncio.Queue()
-        room.on("track_subscribed", lambda track, *_: tracks.put_nowait(track))
-        await room_ref.connect(room, "viewer")
-        stream = rtc.VideoStream(await tracks.get(), capacity=2)
-        await _count_frames(stream, plan.warm_up)
-        before, began = server.cpu_times(), time.perf_counter()
-        frames = await _count_frames(stream, plan.relay_seconds)
-        after, seconds = server.cpu_times(), time.perf_counter() - began
-        await stream.aclose()
-        await room.disconnect()
+        async with subscribed(room_ref, rtc.TrackKind.KIND_VIDEO) as track:
+            stream = rtc.VideoStream(track, capacity=2)
+            await _count_frames(stream, plan.warm_up)
+            before, began = server.cpu_times(), time.perf_counter()
+            frames = await _count_frames(stream, plan.relay_seconds)
+            after, seconds = server.cpu_times(), time.perf_counter() - began
+            await stream.aclose()
     used = after.user + after.system - before.user - before.system
     return 100 * used / seconds, frames / seconds
 
@@ -199,20 +176,12 @@ def _process_of(url: str) -> psutil.Process:
 
 
 AREA = harness.Area(
+    name="server",
     plan=Plan(),
     quick=Plan(joins=2, round_trips=20, relay_seconds=1, warm_up=1, repetitions=1),
     run=run,
     tables=(
-        harness.Table(
-            "a row for each repetition, in ms; CPU of the server in percent of a core",
-            (
-                harness.Column("rival", "server"),
-                harness.Column("join", "join", ".1f"),
-                harness.Column("round_trip", "round trip", ".2f"),
-                harness.Column("relay_cpu", "relay CPU", ".1f", "%"),
-                harness.Column("relay_fps", "fps", ".1f"),
-            ),
-        ),
+        harness.Table("a row for each repetition, in ms; CPU of the server, % of a core", Case),
     ),
     server="real",
 )

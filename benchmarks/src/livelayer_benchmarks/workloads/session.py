@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from importlib import import_module
-from typing import Final, Literal, Protocol, cast
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -46,20 +46,20 @@ class Case(msgspec.Struct, frozen=True):
     """One way: medians over the repetitions, times in milliseconds."""
 
     kind: Literal["widgets", "sessions"]
-    rival: str
-    count: int
+    rival: harness.Name
+    count: harness.Readers
     """Widgets, or sessions."""
-    cpu: float
+    cpu: Annotated[float, harness.Column("CPU", ".2f")]
     """widgets: of the process for each frame shown. sessions: for each second and session."""
-    ratio: float
+    ratio: harness.Ratio
     """`cpu` in times of the first rival's with as few as possible."""
-    p50: float
+    p50: harness.Milliseconds
     """widgets: sent to read, worst widget. sessions: a join."""
-    p95: float
-    p99: float
-    memory: float
+    p95: harness.Milliseconds
+    p99: harness.Milliseconds
+    memory: Annotated[float, harness.Column("MB", ".1f")]
     """Megabytes. widgets: of the process. sessions: added by each session."""
-    messages: float
+    messages: Annotated[float, harness.Column("messages/s", ".1f")]
     """sessions: data messages for each second and session."""
 
 
@@ -86,17 +86,9 @@ class Answer(msgspec.Struct, frozen=True):
     """Data messages for each second and session."""
 
 
-class SessionsRival(Protocol):
-    """The function of a rival's module; those for widgets are rivals of the area `frames`."""
-
-    def joined(
-        self, room: harness.RoomRef, on_message: Callable[[], None], /
-    ) -> AbstractAsyncContextManager[None]: ...
-
-
-async def measure(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
+async def measure(job: Job) -> Answer:
     """Join every room, one after the other; then measure for a while."""
-    rival = cast(SessionsRival, import_module(job.rival))
+    rival: Any = import_module(job.rival)
     count = 0
 
     def on_message() -> None:
@@ -122,33 +114,25 @@ async def measure(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
         await asyncio.sleep(job.seconds)
         took = time.monotonic() - began_at
         used, came = harness.cpu_seconds() - used, count
-    answer = Answer(
+    return Answer(
         joins=[round(one, 2) for one in joins[1:]],
         cpu=round(1000 * used / took / len(joins), 3),
         memory=round(memory, 3),
         messages=round(came / took / len(joins), 2),
     )
-    send(answer)
 
 
-def run(
-    plan: Plan, url: str | None = None, modules: Sequence[str] = ()
-) -> harness.Result[Plan, Case]:
+def run(plan: Plan, url: str | None, rivals: list[harness.Rival]) -> harness.Measured:
     """Measure the ways side by side: each case in a fresh process, repetitions interleaved."""
-    rivals, skipped = harness.load_rivals(modules or harness.rivals_of("session"))
-    about = harness.environment("real" if url else "embedded", rivals)
-    widgets: list[harness.Row[frames.Answer]] = harness.rows(
-        [rival for rival in rivals if rival.part == "widgets"], plan.widgets
-    )
-    many: list[harness.Row[Answer]] = harness.rows(
-        [rival for rival in rivals if rival.part == "sessions"], [plan.sessions]
-    )
+    for_widgets = (rival for rival in rivals if rival.part == "widgets")
+    for_sessions = (rival for rival in rivals if rival.part == "sessions")
+    widgets: list[harness.Row[frames.Answer]] = harness.rows(for_widgets, plan.widgets)
+    many: list[harness.Row[Answer]] = harness.rows(for_sessions, [plan.sessions])
     with harness.server_for(url) as server:
         _measure_widgets(widgets, plan, harness.new_room(server))
         _measure_many(many, plan, server)
     cases = [*_widget_cases(widgets), *_many_cases(many)]
-    goals = list(_goals(cases, plan))
-    return harness.Result(environment=about, plan=plan, cases=cases, goals=goals, skipped=skipped)
+    return harness.Measured(cases, list(_goals(cases, plan)))
 
 
 def _measure_widgets(
@@ -156,10 +140,10 @@ def _measure_widgets(
 ) -> None:
     watched = frames.Plan(plan.width, plan.height, plan.fps, (), plan.seconds, plan.warm_up)
 
-    def measure_row(row: harness.Row[frames.Answer]) -> None:
-        job = frames.Job(row.rival.module, row.readers, watched, room)
+    def measure_row(row: harness.Row[frames.Answer]) -> frames.Answer:
+        job = frames.Job(row.rival.module, (row.readers,), watched, room)
         seconds = plan.warm_up + plan.seconds + SPARE_SECONDS
-        row.answers.append(harness.ask(frames.measure, job, frames.Answer, seconds))
+        return harness.ask(frames.measure, job, seconds)[0]
 
     with publishing(room, plan.width, plan.height, plan.fps, audio=True):
         harness.run_rounds("session, widgets", widgets, plan.repetitions, measure_row)
@@ -168,9 +152,9 @@ def _measure_widgets(
 def _measure_many(many: Sequence[harness.Row[Answer]], plan: Plan, server: harness.Server) -> None:
     rooms = [harness.new_room(server) for _ in range(plan.sessions)]
 
-    def measure_row(row: harness.Row[Answer]) -> None:
+    def measure_row(row: harness.Row[Answer]) -> Answer:
         job = Job(row.rival.module, rooms, plan.seconds)
-        row.answers.append(harness.ask(measure, job, Answer, plan.seconds + SPARE_SECONDS))
+        return harness.ask(measure, job, plan.seconds + SPARE_SECONDS)
 
     with harness.started(echo.echo, echo.Job(rooms, plan.every)) as agent:
         agent.answer(harness.Ready, READY_SECONDS)
@@ -178,40 +162,33 @@ def _measure_many(many: Sequence[harness.Row[Answer]], plan: Plan, server: harne
 
 
 def _widget_cases(widgets: Sequence[harness.Row[frames.Answer]]) -> Iterator[Case]:
-    base = min(widgets, key=lambda row: (row.rival.name != OURS, row.readers), default=None)
     for row in widgets:
-        got = [answer.frames for answer in row.answers]
-        cpus = [answer.cpu for answer in row.answers]
         yield Case(
             kind="widgets",
             rival=row.rival.name,
             count=row.readers,
-            cpu=harness.median(cpus),
-            ratio=harness.median_of_ratios(cpus, [answer.cpu for answer in (base or row).answers]),
-            p50=harness.median((one.p50 for one in got), 2),
-            p95=harness.median((one.p95 for one in got), 2),
-            p99=harness.median((one.p99 for one in got), 2),
-            memory=harness.median((answer.rss for answer in row.answers), 1),
+            cpu=row.median("cpu"),
+            ratio=row.ratio("cpu", harness.fewest(widgets, OURS)),
+            p50=row.median("frames.p50", 2),
+            p95=row.median("frames.p95", 2),
+            p99=row.median("frames.p99", 2),
+            memory=row.median("rss", 1),
             messages=0.0,
         )
 
 
 def _many_cases(many: Sequence[harness.Row[Answer]]) -> Iterator[Case]:
-    base = next((row for row in many if row.rival.name == OURS_MANY), None)
     for row in many:
         joins = sorted(join for answer in row.answers for join in answer.joins)
-        cpus = [answer.cpu for answer in row.answers]
         yield Case(
             kind="sessions",
             rival=row.rival.name,
             count=row.readers,
-            cpu=harness.median(cpus),
-            ratio=harness.median_of_ratios(cpus, [answer.cpu for answer in (base or row).answers]),
-            p50=round(harness.percentile(joins, 0.5), 1),
-            p95=round(harness.percentile(joins, 0.95), 1),
-            p99=round(harness.percentile(joins, 0.99), 1),
-            memory=harness.median((answer.memory for answer in row.answers), 2),
-            messages=harness.median((answer.messages for answer in row.answers), 2),
+            cpu=row.median("cpu"),
+            ratio=row.ratio("cpu", harness.fewest(many, OURS_MANY)),
+            **harness.spread(joins, 1),
+            memory=row.median("memory", 2),
+            messages=row.median("messages", 2),
         )
 
 
@@ -224,42 +201,27 @@ def _goals(cases: Sequence[Case], plan: Plan) -> Iterator[harness.Goal]:
         yield harness.at_most(name, 1.1, shared.cpu / one.cpu)
 
 
-_COLUMNS = (
-    harness.RIVAL,
-    harness.Column("count", "n"),
-    harness.Column("cpu", "CPU", ".2f"),
-    harness.RATIO,
-    *harness.LATENCY,
-    harness.Column("memory", "MB", ".1f"),
-    harness.Column("messages", "messages/s", ".1f"),
-)
 _WIDGETS = {"kind": "widgets"}
 _MANY = {"kind": "sessions"}
 
 AREA = harness.Area(
+    name="session",
     plan=Plan(),
     quick=Plan(sessions=10, seconds=2.0, warm_up=1.0, repetitions=1),
     run=run,
     tables=(
         harness.Table(
-            "widgets with video, audio, events: CPU ms a frame, sent to read in ms",
-            _COLUMNS,
-            _WIDGETS,
+            "widgets with video, audio, events: CPU ms a frame, sent to read in ms", Case, _WIDGETS
         ),
         harness.Table(
-            "sessions with data only: CPU ms a second and MB of each, joins in ms", _COLUMNS, _MANY
+            "sessions with data only: CPU ms a second and MB of each, joins in ms", Case, _MANY
         ),
     ),
     charts=(
+        harness.cost_and_latency("session", Case, where=_WIDGETS, x="count", x_title="widgets"),
         (
-            harness.Lines("session: CPU, ms a frame", ("cpu",), _WIDGETS, "count", "widgets"),
-            harness.Lines(
-                "session: p50 and (dashed) p99, ms", ("p50", "p99"), _WIDGETS, "count", "widgets"
-            ),
-        ),
-        (
-            harness.Bars("sessions with data only: CPU ms a second", "cpu", _MANY),
-            harness.Bars("sessions with data only: a join, p50, ms", "p50", _MANY),
+            harness.Bars("sessions with data only: CPU ms a second", Case, "cpu", _MANY),
+            harness.Bars("sessions with data only: a join, p50, ms", Case, "p50", _MANY),
         ),
     ),
 )

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 import psutil
@@ -52,28 +52,28 @@ class Import(msgspec.Struct, frozen=True, tag_field="kind", tag="import"):
     """An import in a fresh process: medians."""
 
     rival: str
-    statement: str
-    milliseconds: float
-    ratio: float
+    statement: harness.Name
+    milliseconds: Annotated[float, harness.Column("ms", ".0f")]
+    ratio: harness.Ratio
     """`milliseconds` in times of the SDK's."""
-    rss: float
-    """Megabytes of the process afterwards."""
-    rss_ratio: float
+    rss: harness.Megabytes
+    """Of the process afterwards."""
+    rss_ratio: harness.Ratio
 
 
 class Join(msgspec.Struct, frozen=True, tag_field="kind", tag="join"):
     """From the call that connects, medians in milliseconds."""
 
-    rival: str
-    first_joined: float
+    rival: harness.Name
+    first_joined: Annotated[float, harness.Column("joined first", ".0f")]
     """Joined, the first time in a process."""
-    joined: float
+    joined: Annotated[float, harness.Column("joined", ".0f")]
     """Joined, the other times."""
-    joined_ratio: float
+    joined_ratio: harness.Ratio
     """`joined` in times of the SDK's."""
-    first_frame: float
+    first_frame: Annotated[float, harness.Column("first frame", ".0f")]
     """The first frame of the agent at a reader, all times but the first."""
-    first_frame_ratio: float
+    first_frame_ratio: harness.Ratio
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -92,113 +92,91 @@ class Arrival(NamedTuple):
     first_frame: float
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """Every join of a process."""
+class Imported(NamedTuple):
+    """One import."""
 
-    arrivals: list[Arrival]
-
-
-class StartupRival(Protocol):
-    """The function of a rival's module."""
-
-    async def join(self, room: harness.RoomRef, /) -> Arrival: ...
+    milliseconds: float
+    rss: float
 
 
-async def measure(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
+class Joined(msgspec.Struct, frozen=True):
+    """The joins of a process: the first one, and the medians of the others, if there are others."""
+
+    first_joined: float
+    joined: float
+    first_frame: float
+
+
+async def measure(job: Job) -> Joined:
     """Join and leave, several times."""
-    rival = cast(StartupRival, import_module(job.rival))
+    rival: Any = import_module(job.rival)
     arrivals: list[Arrival] = []
     for _ in range(job.joins):
         async with asyncio.timeout(JOIN_SECONDS):
             arrivals.append(await rival.join(job.room))
-    send(Answer(arrivals))
+    later = arrivals[1:] or arrivals
+    return Joined(
+        first_joined=arrivals[0].joined,
+        joined=statistics.median(one.joined for one in later),
+        first_frame=statistics.median(one.first_frame for one in later),
+    )
 
 
-class _Imported(NamedTuple):
-    """An import, and what each time took."""
-
-    label: str
-    milliseconds: list[float]
-    rss: list[float]
-
-
-def run(
-    plan: Plan, url: str | None = None, modules: Sequence[str] = ()
-) -> harness.Result[Plan, Import | Join]:
+def run(plan: Plan, url: str | None, rivals: list[harness.Rival]) -> harness.Measured:
     """Measure imports, then joins, each in fresh processes, repetitions interleaved."""
-    rivals, skipped = harness.load_rivals(modules or harness.rivals_of("startup"))
-    about = harness.environment("real" if url else "embedded", rivals)
-    imported = [_Imported(name, [], []) for name in IMPORTS]
+    imported: list[harness.Row[Imported]] = harness.rows(map(harness.Rival, IMPORTS))
     harness.run_rounds("startup, imports", imported, plan.imports, _import)
-    joined: list[harness.Row[Answer]] = harness.rows(rivals, [1])
+    joined: list[harness.Row[Joined]] = harness.rows(rivals)
     seconds = plan.joins * JOIN_SECONDS + SPARE_SECONDS
     with harness.server_for(url) as server:
         room = harness.new_room(server)
 
-        def measure_row(row: harness.Row[Answer]) -> None:
-            job = Job(row.rival.module, room, plan.joins)
-            row.answers.append(harness.ask(measure, job, Answer, seconds))
+        def measure_row(row: harness.Row[Joined]) -> Joined:
+            return harness.ask(measure, Job(row.rival.module, room, plan.joins), seconds)
 
         with publishing(room, plan.width, plan.height, plan.fps):
             harness.run_rounds("startup, joins", joined, plan.repetitions, measure_row)
     imports, joins = list(_imports(imported)), list(_joins(joined))
-    return harness.Result(
-        environment=about,
-        plan=plan,
-        cases=[*imports, *joins],
-        goals=list(_goals(imports, joins)),
-        skipped=skipped,
-    )
+    return harness.Measured([*imports, *joins], list(_goals(imports, joins)))
 
 
-def _import(row: _Imported) -> None:
-    command = [sys.executable, "-c", _IMPORT.format(statement=IMPORTS[row.label])]
+def _import(row: harness.Row[Imported]) -> Imported:
+    command = [sys.executable, "-c", _IMPORT.format(statement=IMPORTS[row.rival.name])]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        if process.stdout is not None and process.stdin is not None:
-            row.milliseconds.append(float(process.stdout.readline()))
-            # Read from outside: the process imports nothing else.
-            row.rss.append(psutil.Process(process.pid).memory_info().rss / harness.MEGABYTE)
-            process.stdin.close()
+        if process.stdout is None:
+            raise RuntimeError("a process without the pipe that it was started with")
+        milliseconds = float(process.stdout.readline())
+        # Read from outside: the process imports nothing else. It ends as its pipe is closed.
+        rss = psutil.Process(process.pid).memory_info().rss / harness.MEGABYTE
+        process.communicate()
+    return Imported(milliseconds, rss)
 
 
-def _imports(imported: Sequence[_Imported]) -> Iterator[Import]:
-    sdk = next(row for row in imported if row.label == SDK)
+def _imports(imported: Sequence[harness.Row[Imported]]) -> Iterator[Import]:
+    sdk = harness.fewest(imported, SDK)
     for row in imported:
         yield Import(
-            rival=row.label,
-            statement=IMPORTS[row.label],
-            milliseconds=harness.median(row.milliseconds, 1),
-            ratio=harness.median_of_ratios(row.milliseconds, sdk.milliseconds),
-            rss=harness.median(row.rss, 1),
-            rss_ratio=harness.median_of_ratios(row.rss, sdk.rss),
+            rival=row.rival.name,
+            statement=IMPORTS[row.rival.name],
+            milliseconds=row.median("milliseconds", 1),
+            ratio=row.ratio("milliseconds", sdk),
+            rss=row.median("rss", 1),
+            rss_ratio=row.ratio("rss", sdk),
         )
 
 
-def _joins(joined: Sequence[harness.Row[Answer]]) -> Iterator[Join]:
-    sdk = next((row for row in joined if row.rival.name == SDK), None)
+def _joins(joined: Sequence[harness.Row[Joined]]) -> Iterator[Join]:
+    sdk = harness.fewest(joined, SDK)
     for row in joined:
-        base = sdk or row
         yield Join(
             rival=row.rival.name,
-            first_joined=harness.median((answer.arrivals[0].joined for answer in row.answers), 1),
-            joined=harness.median(_later(row, "joined"), 1),
-            joined_ratio=harness.median_of_ratios(_later(row, "joined"), _later(base, "joined")),
-            first_frame=harness.median(_later(row, "first_frame"), 1),
-            first_frame_ratio=harness.median_of_ratios(
-                _later(row, "first_frame"), _later(base, "first_frame")
-            ),
+            first_joined=row.median("first_joined", 1),
+            joined=row.median("joined", 1),
+            joined_ratio=row.ratio("joined", sdk),
+            first_frame=row.median("first_frame", 1),
+            first_frame_ratio=row.ratio("first_frame", sdk),
         )
-
-
-def _later(row: harness.Row[Answer], field: str) -> list[float]:
-    """The median of each process, without its first join where there are others."""
-    return [
-        statistics.median(
-            float(getattr(one, field)) for one in (answer.arrivals[1:] or answer.arrivals)
-        )
-        for answer in row.answers
-    ]
 
 
 def _goals(imports: Sequence[Import], joins: Sequence[Join]) -> Iterator[harness.Goal]:
@@ -216,38 +194,18 @@ def _goals(imports: Sequence[Import], joins: Sequence[Join]) -> Iterator[harness
 
 
 AREA = harness.Area(
+    name="startup",
     plan=Plan(),
     quick=Plan(imports=3, joins=3, repetitions=1),
     run=run,
     tables=(
-        harness.Table(
-            "imported in a fresh process",
-            (
-                harness.Column("statement", ""),
-                harness.Column("milliseconds", "ms", ".0f"),
-                harness.RATIO,
-                harness.RSS,
-                harness.Column("rss_ratio", "", ".2f", "x"),
-            ),
-            {"kind": "import"},
-        ),
-        harness.Table(
-            "from the call that connects, in ms (x the bare SDK)",
-            (
-                harness.RIVAL,
-                harness.Column("first_joined", "joined first", ".0f"),
-                harness.Column("joined", "joined", ".0f"),
-                harness.Column("joined_ratio", "", ".2f", "x"),
-                harness.Column("first_frame", "first frame", ".0f"),
-                harness.Column("first_frame_ratio", "", ".2f", "x"),
-            ),
-            {"kind": "join"},
-        ),
+        harness.Table("imported in a fresh process", Import),
+        harness.Table("from the call that connects, in ms (x the bare SDK)", Join),
     ),
     charts=(
         (
-            harness.Bars("startup: import, ms", "milliseconds", {"kind": "import"}),
-            harness.Bars("startup: connect() to first frame, ms", "first_frame", {"kind": "join"}),
+            harness.Bars("startup: import, ms", Import, "milliseconds"),
+            harness.Bars("startup: connect() to first frame, ms", Join, "first_frame"),
         ),
     ),
 )

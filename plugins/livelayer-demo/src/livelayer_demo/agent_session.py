@@ -18,8 +18,8 @@ from livekit.plugins.livelayer import BridgeStatistics, FaceAvatar, SurfaceBridg
 from livelayer_bus.messages import ALL, FormSubmitBlocked, FormSubmitted
 
 from . import guide
-from .models import AgentParts, ModelsKind, build_agent, build_session
-from .offline import Transcribe
+from .models import ModelsKind, build_session, model_agent
+from .offline import GuideAgent, Transcribe
 from .speech import Voice
 
 REMIND_SECONDS: Final = 30.0
@@ -56,12 +56,15 @@ class DemoAgentSession:
         )
         self._bridge.on(FormSubmitted)(self._remarks.form_ended)
         self._bridge.on(FormSubmitBlocked)(self._remarks.form_ended)
-        self._agent = build_agent(
-            models,
-            AgentParts(
-                self._bridge, voice, executor, self._remarks.cannot_transcribe, thinking_seconds
-            ),
-        )
+        self._agent = model_agent()
+        if models == "offline":
+            self._agent = GuideAgent(
+                self._bridge,
+                voice or Voice(),
+                executor,
+                self._remarks.cannot_transcribe,
+                thinking_seconds=thinking_seconds,
+            )
         self._ended = asyncio.Event()
         self._end_reason: str | None = None
 

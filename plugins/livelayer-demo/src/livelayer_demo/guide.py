@@ -23,28 +23,16 @@ CANNOT_TRANSCRIBE: Final = (
     "I can hear you, but without a network I cannot turn speech into words. Please type to me."
 )
 PLEASE_TYPE: Final = "Please type to me."
-PLACES: Final[dict[str, str]] = {
-    "home": "/",
-    "home page": "/",
-    "homepage": "/",
-    "start": "/",
-    "front": "/",
-    "main": "/",
-    "/": "/",
-    "price": "/pricing",
-    "prices": "/pricing",
-    "plans": "/pricing",
-    "documentation": "/docs",
-    "documents": "/docs",
-    "manual": "/docs",
-    "signup": "/sign-up",
-    "sign up form": "/sign-up",
-    "sign-up form": "/sign-up",
-    "signup form": "/sign-up",
-    "registration": "/sign-up",
-    "contact form": "/sign-up",
-    "form": "/sign-up",
+_NAMES: Final = {
+    "/": ("home", "home page", "homepage", "start", "front", "main", "/"),
+    "/pricing": ("price", "prices", "plans"),
+    "/docs": ("documentation", "documents", "manual"),
+    "/sign-up": (
+        *("signup", "sign up form", "sign-up form", "signup form"),
+        *("registration", "contact form", "form"),
+    ),
 }
+PLACES: Final = {name: href for href, names in _NAMES.items() for name in names}
 """Names of the site's pages, other than the last part of their address."""
 PAGE_EXCERPT: Final = 240
 """Characters of a page's text that are read out."""
@@ -295,44 +283,32 @@ def _excerpt(text: str) -> str:
     return flat[:PAGE_EXCERPT].rsplit(" ", 1)[0] + ", and more."
 
 
-_COMMANDS: Final[tuple[tuple[str, _Rule], ...]] = (
+_COMMANDS: Final[Mapping[str, _Rule]] = {
     (
-        (
-            r"\b(?:fill|put|write|enter|type)\b(?: in)?(?: my)? name\b(?: in)?(?: as| is)?"
-            r"\W*(?P<name>[^.!?]*)"
-        ),
-        _fill,
-    ),
-    (r"\bwhat(?:'s| is) my name\b|\bwho am i\b", _recall),
-    (r"\b(?:my name is|call me)\s+(?P<name>[^.,!?]+)", _remember),
-    (r"\b(?:submit|send)(?: off)?(?: the| my| this)? form\b", _submit),
+        r"\b(?:fill|put|write|enter|type)\b(?: in)?(?: my)? name\b(?: in)?(?: as| is)?"
+        r"\W*(?P<name>[^.!?]*)"
+    ): _fill,
+    r"\bwhat(?:'s| is) my name\b|\bwho am i\b": _recall,
+    r"\b(?:my name is|call me)\s+(?P<name>[^.,!?]+)": _remember,
+    r"\b(?:submit|send)(?: off)?(?: the| my| this)? form\b": _submit,
     (
-        (
-            r"^\W*(?:please |now |and |then |ok |okay )*(?:submit|send)(?: off)?"
-            r"(?: it| this| that)?(?: off)?(?: please| now)*\W*$"
-        ),
-        _submit,
-    ),
+        r"^\W*(?:please |now |and |then |ok |okay )*(?:submit|send)(?: off)?"
+        r"(?: it| this| that)?(?: off)?(?: please| now)*\W*$"
+    ): _submit,
+    r"\b(?:on|read) (?:this|the) page\b|\bwhat do you see\b|\bwhere am i\b": _read,
+    r"\bscroll\b.*?\b(?P<direction>up|down|top|bottom)\b": _scroll,
     (
-        r"\bon (?:this|the) page\b|\bread (?:this|the) page\b|\bwhat do you see\b|\bwhere am i\b",
-        _read,
-    ),
-    (r"\bscroll\b.*?\b(?P<direction>up|down|top|bottom)\b", _scroll),
-    (
-        (
-            r"\b(?:go|take me|bring me|navigate|switch|head)(?: back)? to (?:the )?"
-            r"(?P<target>[\w/ -]+?)(?: page)?(?: please)?\W*$"
-        ),
-        _navigate,
-    ),
-    (r"\bopen (?:the )?(?P<target>[\w/ -]+?) page\b", _navigate),
-    (r"\bgo (?P<target>home)\b", _navigate),
-)
+        r"\b(?:go|take me|bring me|navigate|switch|head)(?: back)? to (?:the )?"
+        r"(?P<target>[\w/ -]+?)(?: page)?(?: please)?\W*$"
+    ): _navigate,
+    r"\bopen (?:the )?(?P<target>[\w/ -]+?) page\b": _navigate,
+    r"\bgo (?P<target>home)\b": _navigate,
+}
 _RULES: Final[tuple[tuple[re.Pattern[str], _Rule], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), rule)
     for pattern, rule in (
-        *_COMMANDS,
-        *((pattern, _answer(answer)) for pattern, answer in TOPICS),
+        *_COMMANDS.items(),
+        *((pattern, _answer(answer)) for pattern, answer in TOPICS.items()),
         (r"^\W*(?:hi|hey|hello|good (?:morning|evening|day|afternoon))\b", _greet),
     )
 )

@@ -5,17 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from livekit.agents import NOT_GIVEN, Agent, AgentSession, inference
-from livekit.plugins.livelayer import SurfaceBridge
 
 from . import guide
-from .offline import EspeakTTS, FunctionSTT, GuideAgent, GuideLLM, Transcribe
-from .speech import Voice
+from .offline import EspeakTTS, FunctionSTT, GuideLLM, Transcribe
 from .topics import NAME
 
 ModelsKind: TypeAlias = Literal["offline", "openai", "livekit-inference"]
@@ -25,7 +22,6 @@ INFERENCE_LLM: Final = "openai/gpt-4.1-mini"
 INFERENCE_STT: Final = "deepgram/nova-3"
 INFERENCE_TTS: Final = "cartesia/sonic-3"
 
-_AWAY_SECONDS: Final = None  # a demo does not end because the user is silent
 _INSTRUCTIONS: Final = f"""You are {NAME}, the friendly voice guide of livelayer-bus, a Python
 library that keeps one live agent session and shares it with any number of surfaces (web pages,
 terminals, recorders) that mount and unmount while the session runs. Answer in one or two short
@@ -39,19 +35,6 @@ class ModelChoice(msgspec.Struct, frozen=True):
 
     kind: ModelsKind
     message: str
-
-
-class AgentParts(msgspec.Struct, frozen=True):
-    """What the offline agent is built from."""
-
-    bridge: SurfaceBridge
-    voice: Voice | None
-    """None: loaded when the agent is built."""
-    executor: Executor
-    """Where the voice works, away from the event loop."""
-    on_speech: Callable[[], None]
-    """Called after speech that cannot be transcribed."""
-    thinking_seconds: float
 
 
 def choose_models(environment: Mapping[str, str], *, openai_plugin_installed: bool) -> ModelChoice:
@@ -99,6 +82,7 @@ def build_session(kind: ModelsKind, transcribe: Transcribe | None = None) -> Age
         kind: The models to use.
         transcribe: Speech to text for the offline guide; None: it asks to type.
     """
+    away = None  # a demo does not end because the user is silent
     match kind:
         case "offline":
             return AgentSession(
@@ -113,40 +97,20 @@ def build_session(kind: ModelsKind, transcribe: Transcribe | None = None) -> Age
                 },
                 # The guide writes plain text, and the transforms would delay sentences.
                 tts_text_transforms=None,
-                user_away_timeout=_AWAY_SECONDS,
+                user_away_timeout=away,
             )
         case "openai":
             # Not a dependency: imported only where `choose_models` found it installed.
-            plugin: Any = importlib.import_module(OPENAI_PLUGIN)
+            openai: Any = importlib.import_module(OPENAI_PLUGIN)
+            llm, stt, tts = openai.LLM(), openai.STT(), openai.TTS()
             return AgentSession(
-                llm=plugin.LLM(),
-                stt=plugin.STT(),
-                tts=plugin.TTS(),
-                vad=inference.VAD(),
-                user_away_timeout=_AWAY_SECONDS,
+                llm=llm, stt=stt, tts=tts, vad=inference.VAD(), user_away_timeout=away
             )
         case "livekit-inference":
-            return AgentSession(
-                llm=INFERENCE_LLM,
-                stt=INFERENCE_STT,
-                tts=INFERENCE_TTS,
-                user_away_timeout=_AWAY_SECONDS,
-            )
+            llm, stt, tts = INFERENCE_LLM, INFERENCE_STT, INFERENCE_TTS
+            return AgentSession(llm=llm, stt=stt, tts=tts, user_away_timeout=away)
 
 
-def build_agent(kind: ModelsKind, parts: AgentParts) -> Agent:
-    """Return the agent to start the session with.
-
-    Raises:
-        DemoDependencyError: the offline voice is missing or does not load.
-    """
-    if kind != "offline":
-        # The bridge gives the model its tools.
-        return Agent(instructions=_INSTRUCTIONS)
-    return GuideAgent(
-        parts.bridge,
-        parts.voice or Voice(),
-        parts.executor,
-        parts.on_speech,
-        thinking_seconds=parts.thinking_seconds,
-    )
+def model_agent() -> Agent:
+    """Return the agent of a real model; the bridge gives it its tools."""
+    return Agent(instructions=_INSTRUCTIONS)

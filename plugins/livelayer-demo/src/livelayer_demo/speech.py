@@ -83,11 +83,11 @@ class Voice:
             DemoDependencyError: the wheel is missing or does not load here.
             SpeechFailedError: the library has no such voice.
         """
-        self._library = _load()
         self._name = name
         self._rate = rate
         self._pitch = pitch
         with _LOCK:
+            self._library = _load()
             self._select()
 
     @property
@@ -164,13 +164,9 @@ class _Library:
             raise SpeechFailedError(operation, code)
 
 
-def _load() -> _Library:
-    with _LOCK:
-        return _load_once()
-
-
 @lru_cache(maxsize=1)
-def _load_once() -> _Library:
+def _load() -> _Library:
+    """The library; needs `_LOCK`."""
     try:
         # Not a top-level import: with real models the demo works without it.
         loader: Any = importlib.import_module("espeakng_loader")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -14,11 +15,13 @@ from livelayer_demo import DemoAgent, demo_agent_token
 from livelayer_demo.web import SITE
 from livelayer_embedded import EmbeddedServer
 from livelayer_web import Agent, WebSurface
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from livelayer_bus import LocalKeys, Session
 from livelayer_bus.messages import ALL, Capability
 from livelayer_bus.testing import PATIENCE
+
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 class Site(msgspec.Struct):
@@ -51,6 +54,20 @@ def capabilities() -> frozenset[Capability]:
 
 @pytest.fixture
 async def site(capabilities: frozenset[Capability]) -> AsyncGenerator[Site]:
+    """A demo of one's own, in which nothing has been said."""
+    async with serving(capabilities) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+async def shared_site(anyio_backend: str) -> AsyncGenerator[Site]:
+    """A demo for tests that say nothing."""
+    async with serving(ALL) as site:
+        yield site
+
+
+@asynccontextmanager
+async def serving(capabilities: frozenset[Capability]) -> AsyncGenerator[Site]:
     room = f"site-{uuid.uuid4().hex[:8]}"
     async with EmbeddedServer() as server:
         token = demo_agent_token(server.key, server.secret, room)
@@ -94,6 +111,7 @@ async def page(browser: Browser) -> AsyncGenerator[Page]:
     """A page; an error of its scripts fails the test."""
     faults: list[str] = []
     page = await browser.new_page()
+    page.set_default_timeout(1000 * PATIENCE)
     page.on("pageerror", lambda error: faults.append(str(error)))
     yield page
     await page.close()

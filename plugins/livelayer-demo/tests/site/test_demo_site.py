@@ -10,7 +10,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from livelayer_bus.messages import Capability
-from livelayer_bus.testing import PATIENCE
+from livelayer_bus.testing import PATIENCE, polled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
@@ -41,7 +41,6 @@ async def until(page: Page, condition: str) -> None:
 
 async def visit(page: Page, url: str, path: str = "/") -> None:
     """Open a page of the site, and wait until the agent is seen on it."""
-    page.set_default_timeout(1000 * PATIENCE)
     await page.add_init_script(COUNTING)
     await page.goto(url + path)
     await page.evaluate("window.sameDocument = true")
@@ -146,9 +145,9 @@ async def test_links_back_and_forward_keep_the_connection_and_a_reload_the_conve
     await page.reload()
 
     await until(page, PLAYING)
-    said = "document.querySelector('livelayer-session').client.state.transcript.map((e) => e.text)"
-    assert any("Two surfaces walk" in text for text in await page.evaluate(said))
-    assert len(site.surface.viewers()) == 1
+    said = "document.querySelector('livelayer-session').client.state.transcript"
+    await until(page, f"{said}.some(({{ text }}) => text.includes('Two surfaces walk'))")
+    await polled(lambda: len(site.surface.viewers()) == 1)
 
 
 @pytest.mark.parametrize("capabilities", [frozenset[Capability]({"navigate"})])
@@ -164,10 +163,10 @@ async def test_what_was_not_allowed_is_refused_and_the_agent_says_so(page: Page,
 @pytest.mark.parametrize("path", ["/", "/pricing", "/docs", "/sign-up", "/nowhere"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_to_complain_about(
-    page: Page, site: Any, path: str, scheme: Any
+    page: Page, shared_site: Any, path: str, scheme: Any
 ) -> None:
     await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    await visit(page, site.url, path)
+    await visit(page, shared_site.url, path)
 
     found = await Axe().run(page)
 
@@ -175,10 +174,10 @@ async def test_axe_finds_nothing_to_complain_about(
 
 
 async def test_on_a_phone_the_bubble_leaves_the_home_page_to_the_panel(
-    page: Page, site: Any
+    page: Page, shared_site: Any
 ) -> None:
     await page.set_viewport_size({"width": 390, "height": 844})
-    await visit(page, site.url)
+    await visit(page, shared_site.url)
     bubble = page.locator("livelayer-avatar[mode=widget] .bubble")
     await expect(page.locator("livelayer-avatar[mode=embedded]")).to_be_visible()
     await expect(bubble).to_have_count(1)

@@ -1,41 +1,80 @@
-"""`livelayer demo` with its site: commands follow the person, and the report says where to."""
+"""`livelayer demo` with its site: its script, and commands that follow the person."""
 
 from __future__ import annotations
 
-import asyncio
+import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
+from livelayer_demo import SCRIPT
 from livelayer_demo.report import DemoReport, check_recording
 from livelayer_demo.run import DemoOptions, run_demo
-from playwright.async_api import Page
+from playwright.async_api import Page, Response
 
+from livelayer_bus.control import find_session, send_message
 from livelayer_bus.testing import PATIENCE
+from livelayer_bus.testing.waiting import Signal
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
-SECONDS = 20.0  # for the script to reach its first command
+
+@pytest.fixture(autouse=True)
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder of control sockets where no other session is found."""
+    with tempfile.TemporaryDirectory(prefix="ll") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
+
+
+class Run:
+    """A demo, and what it has printed so far."""
+
+    def __init__(self, recording: Path) -> None:
+        self.lines: list[str] = []
+        self.report: DemoReport | None = None
+        self.stop = anyio.Event()
+        self.url = ""
+        self._recording = recording
+        self._signal = Signal()
+
+    async def run(self, *, interactive: bool) -> None:
+        options = DemoOptions(port=0, recording=self._recording, interactive=interactive)
+        self.report = await run_demo(options, self._write, self.stop)
+
+    def _write(self, line: str) -> None:
+        self.lines.append(line)
+        self._signal.notify()
+
+    async def prints(self, beginning: str) -> str:
+        """The line that begins so, once it is there."""
+
+        def found() -> list[str]:
+            return [line for line in self.lines if line.startswith(beginning)]
+
+        with anyio.fail_after(PATIENCE):
+            await self._signal.wait_for(lambda: found() != [])
+        return found()[0]
+
+
+def faultless(report: DemoReport | None) -> DemoReport:
+    """The report of a demo in which nothing failed and nothing was missed."""
+    assert report is not None
+    assert not report.faults
+    assert not check_recording(report.recording, report.session_id).problems
+    return report
 
 
 async def test_commands_go_to_the_site_while_it_is_open_and_to_the_terminal_afterwards(
     page: Page, tmp_path: Path
 ) -> None:
-    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    reports: list[DemoReport] = []
-
-    def hear(line: str) -> None:
-        if line.startswith("on the web: "):
-            address.set_result(line.split()[3])
-
-    async def demo() -> None:
-        options = DemoOptions(seconds=SECONDS, port=0, recording=tmp_path / "demo.jsonl")
-        reports.append(await run_demo(options, hear))
-
+    demo = Run(tmp_path / "demo.jsonl")
     async with anyio.create_task_group() as group:
-        group.start_soon(demo)
-        url = await asyncio.wait_for(address, PATIENCE)
-        await page.goto(url)
+        group.start_soon(partial(demo.run, interactive=True))
+        demo.url = (await demo.prints("on the web: ")).split()[3]
+        await page.goto(demo.url)
         with anyio.fail_after(PATIENCE):
             await page.evaluate(
                 """async () => {
@@ -43,11 +82,35 @@ async def test_commands_go_to_the_site_while_it_is_open_and_to_the_terminal_afte
                   while (scrollY < 100) await new Promise(requestAnimationFrame);
                 }"""
             )
-        await page.close()
+        assert not [line for line in demo.lines if line.startswith("page: ")]
+        async with page.expect_response(has_left):
+            await page.evaluate("document.querySelector('livelayer-session').remove()")
+        pricing = {"type": "user_message", "text": "go to pricing"}
+        await send_message(await find_session(), pricing, timeout=PATIENCE)
+        await demo.prints("page: now at /pricing")
+        demo.stop.set()
 
-    [report] = reports
-    assert report.site == address.result()
+    report = faultless(demo.report)
+    assert report.site == demo.url
     assert report.site_commands == ("scroll_page",)
-    assert report.commands[0] == "navigate"
-    assert not report.faults
-    assert not check_recording(report.recording, report.session_id).problems
+    assert report.commands == ("navigate",)
+
+
+def has_left(response: Response) -> bool:
+    """Whether the server lets a viewer go."""
+    return response.request.method == "DELETE" and "/viewers/" in response.url
+
+
+async def test_the_script_is_played_to_its_end(
+    anyio_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = SCRIPT[1:2]
+    monkeypatch.setattr("livelayer_demo.run.SCRIPT", lines)
+    demo = Run(tmp_path / "demo.jsonl")
+
+    await demo.run(interactive=False)
+
+    report = faultless(demo.report)
+    assert report.asked == len(lines)
+    assert report.commands == ("navigate",)
+    assert report.site_commands == ()

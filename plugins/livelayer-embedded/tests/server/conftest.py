@@ -184,9 +184,9 @@ class Member:
     def me(self) -> rtc.LocalParticipant:
         return self.room.local_participant
 
-    async def next(self, event: str, seconds: float = PATIENCE) -> tuple[Any, ...]:
+    async def next(self, event: str) -> tuple[Any, ...]:
         """The arguments of the next event of this name."""
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(PATIENCE):
             return await self._events[event].get()
 
     def seen(self, event: str) -> int:
@@ -315,12 +315,12 @@ class Microphone:
             await self.source.capture_frame(rtc.AudioFrame(tone.tobytes(), 48000, 1, 480))
 
 
-async def frames(track: rtc.Track, count: int, seconds: float = PATIENCE) -> list[Any]:
+async def frames(track: rtc.Track, count: int) -> list[Any]:
     """The next `count` video frame events of a track."""
     stream = rtc.VideoStream(track)
     taken: list[Any] = []
     try:
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(PATIENCE):
             async for event in stream:
                 taken.append(event)
                 if len(taken) == count:
@@ -330,11 +330,11 @@ async def frames(track: rtc.Track, count: int, seconds: float = PATIENCE) -> lis
     return taken
 
 
-async def loud(track: rtc.Track, seconds: float = PATIENCE) -> bool:
+async def loud(track: rtc.Track) -> bool:
     """Wait until a track is audible; True."""
     stream = rtc.AudioStream(track)
     try:
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(PATIENCE):
             async for event in stream:
                 if np.abs(np.frombuffer(event.frame.data, np.int16)).max() > 2000:
                     return True

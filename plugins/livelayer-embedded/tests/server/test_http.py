@@ -12,6 +12,8 @@ import jwt
 import pytest
 from livelayer_embedded import EmbeddedServer
 
+from livelayer_bus.testing import PATIENCE
+
 pytestmark = pytest.mark.anyio
 
 PAGE = {"Origin": "http://localhost:5173"}
@@ -146,7 +148,7 @@ async def test_no_token_reaches_the_log(
     token = embedded.token("alice", "r")
     reader, writer = await asyncio.open_connection("127.0.0.1", embedded.port)
     writer.write(request_line.format(token=token, much="x" * 70_000).encode())
-    status = await asyncio.wait_for(reader.readline(), 10)
+    status = await asyncio.wait_for(reader.readline(), PATIENCE)
     writer.close()
     assert status.split()[1] == b"400"
     assert "Error handling request" in caplog.text

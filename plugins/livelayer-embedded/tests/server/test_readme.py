@@ -9,9 +9,11 @@ from pathlib import Path
 
 from livelayer_embedded import Faults
 
+from livelayer_bus.testing import PATIENCE
+
 README = (Path(__file__).parents[2] / "README.md").read_text()
 TEST, PROGRAM = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
-SECONDS = 120  # a bound for a program that hangs, not a measurement
+SECONDS = 5 * PATIENCE  # a bound for a program that hangs, not a measurement
 
 
 def run(text: str, path: Path, *command: str) -> str:

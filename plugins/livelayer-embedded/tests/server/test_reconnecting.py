@@ -22,7 +22,7 @@ CAMERA = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA, simulcast
 
 
 async def _reconnected(member: Member) -> None:
-    await member.next("reconnected", 30)
+    await member.next("reconnected")
 
 
 async def test_a_dropped_socket_is_resumed_without_losing_anything(
@@ -81,7 +81,7 @@ async def test_a_client_that_reconnects_goes_on_publishing(
         await alice.room.simulate_scenario(scenario)
         await _reconnected(alice)
         if fresh:
-            track = (await bob.next("track_subscribed", 30))[0]
+            track = (await bob.next("track_subscribed"))[0]
         await frames(track, 5)
         await bob.me.publish_data(b"hello again")
         assert (await alice.data()).data == b"hello again"
@@ -98,7 +98,7 @@ async def test_clients_survive_a_server_restart(embedded: EmbeddedServer, enter:
         assert embedded.url == url
         await _reconnected(alice)
         await _reconnected(bob)
-        assert await loud((await bob.next("track_subscribed", 30))[0])
+        assert await loud((await bob.next("track_subscribed"))[0])
         with anyio.fail_after(PATIENCE):
             await alice.sees("bob")
         await bob.me.publish_data(b"after the restart")
@@ -112,10 +112,10 @@ async def test_a_vanished_participant_is_noticed(
     await alice.sees("bob")
     embedded.faults.refuse_joins(1000)
     embedded.faults.vanish(room_name, "bob")
-    gone = (await alice.next("participant_disconnected", 20))[0]
+    gone = (await alice.next("participant_disconnected"))[0]
     assert gone.identity == "bob"
     await bob.next("reconnecting")
-    await bob.next("disconnected", 60)
+    await bob.next("disconnected")
 
 
 async def test_a_client_whose_network_comes_back_joins_anew(

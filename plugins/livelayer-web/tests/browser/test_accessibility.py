@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from livelayer_bus.testing import polled
 
 pytestmark = pytest.mark.anyio
 
@@ -142,6 +143,33 @@ class Keys:
         for key in keys:
             await self.page.keyboard.press(key)
 
+    async def at(self, name: str, *, whole: bool = False) -> None:
+        """Wait until the focus is on what is called so, in whole or in part."""
+
+        async def there() -> Any:
+            here = (await self.where())["name"]
+            return name == here if whole else name in here
+
+        await polled(there)
+
+    async def presses(self) -> None:
+        """Wait until the button that has the focus is pressed."""
+
+        async def pressed() -> Any:
+            return (await self.where())["pressed"] == "true"
+
+        await polled(pressed)
+
+    async def moved(self, place: list[int]) -> list[int]:
+        """Where what has the focus is, once it is elsewhere."""
+
+        async def elsewhere() -> Any:
+            now = (await self.where())["at"]
+            return None if now == place else now
+
+        found: list[int] = await polled(elsewhere)
+        return found
+
     async def to(self, name: str, mode: str = "embedded", key: str = "Tab") -> dict[str, Any]:
         """Go on until the focus is on what is called so."""
         passed: list[str] = []
@@ -157,21 +185,20 @@ class Keys:
 
 
 @pytest.fixture
-async def visitor(launch: Any) -> AsyncGenerator[BrowserContext]:
+async def visitor(launch: Any, new_context: Any) -> BrowserContext:
     """Whose devices are there, and may be used."""
     browser: Browser = await launch(
         "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
     )
     size = {"width": 600, "height": 900}
-    context = await browser.new_context(reduced_motion="reduce", viewport=size)  # type: ignore[arg-type]
+    context: BrowserContext = await new_context(browser, reduced_motion="reduce", viewport=size)
     await context.add_init_script(
         """window.pointed = [];
         for (const kind of ["pointerdown", "mousedown", "touchstart"]) {
           addEventListener(kind, () => window.pointed.push(kind), true);
         }"""
     )
-    yield context
-    await context.close()
+    return context
 
 
 async def test_everything_is_operated_by_keys_alone(
@@ -216,22 +243,22 @@ async def test_everything_is_operated_by_keys_alone(
         await keys.to("Mute sound")
         await keys.press("Space")
         await until(page, "client.speaker.muted")
-        assert (await keys.where())["pressed"] == "true"
+        await keys.presses()
 
         await keys.to("Transcript")
         await keys.press("Space")
-        assert (await keys.where())["pressed"] == "true"
+        await keys.presses()
         await expect(panel_of(page).get_by_role("log", name="Transcript")).to_be_visible()
 
         await keys.to("Options", key="Shift+Tab")
         await keys.press("Enter", "ArrowDown", "ArrowDown")
-        assert (await keys.where())["name"] == "Event log"
+        await keys.at("Event log", whole=True)
         await keys.press("Enter")
         events = panel_of(page).get_by_role("heading", name="Events")
         await expect(events).to_be_visible()
         await keys.press("Escape")
         await expect(events).to_be_hidden()
-        assert (await keys.where())["name"] == "Options"
+        await keys.at("Options", whole=True)
 
         await keys.to("End conversation")
         await keys.press("Enter")
@@ -252,7 +279,7 @@ async def test_the_bubble_is_moved_opened_hidden_and_found_again_by_keys(
         places = [(await keys.to("Open conversation", "widget"))["at"]]
         for key in ("ArrowUp", "ArrowLeft", "Home", "End", "ArrowRight"):
             await keys.press(key)
-            places.append((await keys.where())["at"])
+            places.append(await keys.moved(places[-1]))
         (x0, y0), (x1, y1), (x2, y2), (x3, y3), (_, y4), last = places
         assert x1 == x0
         assert y1 < y0
@@ -264,22 +291,22 @@ async def test_the_bubble_is_moved_opened_hidden_and_found_again_by_keys(
         assert last == [x0, y0]
 
         await keys.press("Enter")
-        assert "Message" in (await keys.where())["name"]
+        await keys.at("Message")
         await page.keyboard.type("hello")
         await keys.press("Enter")
         await shown.agent.until(lambda: shown.agent.of("user_message") != [])
         await keys.press("Escape")
-        assert "Open conversation" in (await keys.where())["name"]
+        await keys.at("Open conversation")
 
         await keys.press("Space")
         await keys.to("Minimise", "widget", "Shift+Tab")
         await keys.press("Enter")
-        assert "Open conversation" in (await keys.where())["name"]
+        await keys.at("Open conversation")
 
         await keys.press("Enter")
         await keys.to("Options", "widget", "Shift+Tab")
         await keys.press("Enter", "End", "Enter")
-        assert "Show" in (await keys.where())["name"]
+        await keys.at("Show")
         await keys.press("Enter")
-        assert "Open conversation" in (await keys.where())["name"]
+        await keys.at("Open conversation")
         assert await page.evaluate("pointed") == []

@@ -105,10 +105,12 @@ async def test_a_page_of_an_allowed_origin_joins(page: Page, show: Any, until: A
         assert shown.agent.of("user_message")[0]["text"] == "hello"
 
 
-async def test_a_name_that_was_bent_to_this_machine_shows_nothing(launch: Any, show: Any) -> None:
+async def test_a_name_that_was_bent_to_this_machine_shows_nothing(
+    launch: Any, new_context: Any, show: Any
+) -> None:
     browser: Browser = await launch("--host-resolver-rules=MAP evil.example 127.0.0.1")
     async with show(agent=None) as shown:
-        page = await browser.new_page()
+        page = await (await new_context(browser)).new_page()
         answer = await page.goto(shown.url.replace("127.0.0.1", "evil.example"))
 
         assert answer is not None

@@ -12,6 +12,8 @@ import anyio
 import pytest
 from playwright.async_api import Page, Request
 
+from livelayer_bus.testing import PATIENCE
+
 pytestmark = pytest.mark.anyio
 
 PAGES = int(os.environ.get("LIVELAYER_PRIVACY_PAGES", "50"))
@@ -171,7 +173,7 @@ async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -
 
     async def ask(message: dict[str, Any]) -> dict[str, Any]:
         room.agent_says(message)
-        with anyio.fail_after(15):
+        with anyio.fail_after(PATIENCE):
             while True:
                 data: dict[str, Any] = json.loads((await room.next_sent()).data)
                 sent.append(json.dumps(data))

@@ -59,7 +59,7 @@ def connections(web: Web) -> int:
 async def hold_open(session: Session, room: ScriptedRoom) -> None:
     """Wait until the room has a microphone of ours."""
     with anyio.fail_after(PATIENCE):
-        await room.wait_microphones()
+        await room.wait_until(lambda: bool(room.microphones))
 
 
 async def test_a_page_has_one_media_connection_and_it_ends_with_it(web: Web) -> None:

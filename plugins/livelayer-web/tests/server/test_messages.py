@@ -34,7 +34,7 @@ async def test_an_agent_that_knows_no_livelayer_gets_the_text_as_chat(web: Web) 
     room = await web.rooms.next()
     page = await web.page()
     saying = asyncio.create_task(page.say(TYPED))
-    await asyncio.wait_for(room.wait_texts(), PATIENCE)
+    await asyncio.wait_for(room.wait_until(lambda: bool(room.sent_texts)), PATIENCE)
     assert (await saying).status_code == 202
     assert [text.text for text in room.sent_texts] == [TYPED["text"]]
 

@@ -72,7 +72,7 @@ def agency(clock: ManualClock) -> Agency:
 @asynccontextmanager
 async def served(surface: WebSurface) -> AsyncGenerator[httpx.AsyncClient]:
     """The surface, with no session of its own."""
-    async with no_leaked_tasks(), client_of(surface.asgi) as http:
+    async with no_leaked_tasks(PATIENCE), client_of(surface.asgi) as http:
         task = asyncio.create_task(surface.serve())
         await settle()
         try:
@@ -215,7 +215,7 @@ async def test_beside_a_session_of_the_applications_own(agency: Agency) -> None:
     surface = agency.surface()
     rooms = ScriptedRooms(agent="agent")
     async with (
-        no_leaked_tasks(),
+        no_leaked_tasks(PATIENCE),
         client_of(surface.asgi) as http,
         Session("agt", tokens=rooms.tokens, room=rooms, clock=agency.clock) as session,
     ):

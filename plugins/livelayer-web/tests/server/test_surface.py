@@ -96,7 +96,7 @@ async def test_it_is_mounted_once_at_a_time(web: Web) -> None:
 
 async def test_closing_the_session_with_open_streams_ends_them(serve: Serve) -> None:
     said: list[str] = []
-    async with no_leaked_tasks(), serve() as web:
+    async with no_leaked_tasks(PATIENCE), serve() as web:
         pages = [await web.page() for _ in range(8)]
         async with anyio.create_task_group() as group:
 
@@ -284,7 +284,7 @@ async def test_nothing_is_left_after_many_mounts(clock: ManualClock) -> None:
     rooms = ScriptedRooms(agent="agent")
     surface = WebSurface(port=0, clock=clock)
     async with (
-        no_leaked_tasks(),
+        no_leaked_tasks(PATIENCE),
         Session("agt", tokens=rooms.tokens, room=rooms, clock=clock) as session,
     ):
         ports: set[str] = set()

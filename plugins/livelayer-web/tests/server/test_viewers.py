@@ -17,7 +17,14 @@ from livelayer_web.token_format import GRANTS
 from livelayer_web.viewers import SILENCE_SECONDS, Viewers
 
 from livelayer_bus import Session
-from livelayer_bus.testing import ManualClock, ScriptedRooms, no_leaked_tasks, polled, settle
+from livelayer_bus.testing import (
+    PATIENCE,
+    ManualClock,
+    ScriptedRooms,
+    no_leaked_tasks,
+    polled,
+    settle,
+)
 
 from .scripted import Serve, Web, client_of, code_of
 
@@ -132,7 +139,7 @@ async def test_a_thousand_pages_come_and_go_and_leave_nothing(clock: ManualClock
     rooms = ScriptedRooms(agent="agent")
     surface = WebSurface(port=None, clock=clock, policy=NetworkPolicy(joins=free, everything=free))
     async with (
-        no_leaked_tasks(),
+        no_leaked_tasks(PATIENCE),
         Session("agt", tokens=rooms.tokens, room=rooms, clock=clock) as session,
         client_of(surface.asgi, "http://localhost/") as http,
     ):

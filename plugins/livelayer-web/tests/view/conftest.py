@@ -147,9 +147,8 @@ async def play(page: Page, name: str) -> None:
 
 
 @pytest.fixture
-async def visit(browser: Browser, site: Site) -> AsyncGenerator[Visit]:
+async def visit(browser: Browser, new_context: Any, site: Site) -> AsyncGenerator[Visit]:
     """Opens harness pages; their faults, and violations of the policy, fail the test."""
-    contexts: list[BrowserContext] = []
     pages: list[Page] = []
     faults: list[str] = []
 
@@ -166,9 +165,7 @@ async def visit(browser: Browser, site: Site) -> AsyncGenerator[Visit]:
         if page is None:
             options.setdefault("viewport", {"width": 1280, "height": 800})
             options.setdefault("color_scheme", theme)
-            context = await browser.new_context(**options)
-            context.set_default_timeout(10_000)
-            contexts.append(context)
+            context: BrowserContext = await new_context(browser, **options)
             page = await context.new_page()
             page.on("pageerror", lambda error: faults.append(str(error)))
             page.on(
@@ -187,8 +184,6 @@ async def visit(browser: Browser, site: Site) -> AsyncGenerator[Visit]:
     for page in pages:
         if not page.is_closed():
             faults += await page.evaluate("() => harness.violations")
-    for context in contexts:
-        await context.close()
     assert not faults, faults
 
 

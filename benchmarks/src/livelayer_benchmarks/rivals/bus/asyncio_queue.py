@@ -3,57 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
-from ._tasks import ReaderTasks
+from ._readers import Publish, waiting
 
 NAME = "asyncio.Queue"
-DELIVERS_TO = "task"
-REQUIRES: tuple[str, ...] = ()
-SHARE = 1.0
+PART = "task"
+KINDS = ("fan_out", "wake")
 
 
-class FanOut:
-    def __init__(self, readers: int, burst: int, done: Callable[[], None]) -> None:
-        self._queues: list[asyncio.Queue[object]] = [asyncio.Queue() for _ in range(readers)]
-        self._burst, self._done = burst, done
-        self._tasks = ReaderTasks()
+@asynccontextmanager
+async def fan_out(readers: int, burst: int, done: Callable[[], None]) -> AsyncGenerator[Publish]:
+    queues: list[asyncio.Queue[object]] = [asyncio.Queue() for _ in range(readers)]
 
-    async def open(self) -> None:
-        await self._tasks.start(*(self._read(queue) for queue in self._queues))
-
-    def publish(self, event: object) -> None:
-        for queue in self._queues:
+    def publish(event: object) -> None:
+        for queue in queues:
             queue.put_nowait(event)
 
-    async def _read(self, queue: asyncio.Queue[object]) -> None:
-        left = self._burst
+    async def read(queue: asyncio.Queue[object]) -> None:
+        left = burst
         while True:
             await queue.get()
             left -= 1
             if not left:
-                self._done()
-                left = self._burst
+                done()
+                left = burst
 
-    async def close(self) -> None:
-        await self._tasks.stop()
-
-
-class Wake:
-    def __init__(self, woken: Callable[[], None]) -> None:
-        self._queue: asyncio.Queue[object] = asyncio.Queue()
-        self._woken = woken
-        self._tasks = ReaderTasks()
-        self.publish = self._queue.put_nowait
-
-    async def open(self) -> None:
-        await self._tasks.start(self._read())
-
-    async def _read(self) -> None:
-        woken, queue = self._woken, self._queue
-        while True:
-            await queue.get()
-            woken()
-
-    async def close(self) -> None:
-        await self._tasks.stop()
+    async with waiting(*map(read, queues)):
+        yield publish

@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
-from ._tasks import ReaderTasks
+from ._readers import Publish, waiting
 
 NAME = "bare future"
-DELIVERS_TO = "task"
-REQUIRES: tuple[str, ...] = ()
-SHARE = 1.0
+PART = "task"
+KINDS = ("wake",)
 
 
-class Wake:
-    def __init__(self, woken: Callable[[], None]) -> None:
-        self._woken = woken
-        self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[object] = self._loop.create_future()
-        self._tasks = ReaderTasks()
+@asynccontextmanager
+async def fan_out(readers: int, burst: int, done: Callable[[], None]) -> AsyncGenerator[Publish]:
+    """Wake the one reader there is."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[object] = loop.create_future()
 
-    async def open(self) -> None:
-        await self._tasks.start(self._read())
+    def publish(event: object) -> None:
+        future.set_result(event)
 
-    def publish(self, event: object) -> None:
-        self._future.set_result(event)
-
-    async def _read(self) -> None:
-        woken, loop = self._woken, self._loop
+    async def read() -> None:
+        nonlocal future
         while True:
-            await self._future
-            woken()
-            self._future = loop.create_future()
+            await future
+            done()
+            future = loop.create_future()
 
-    async def close(self) -> None:
-        await self._tasks.stop()
+    async with waiting(read()):
+        yield publish

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 from blinker import Signal
 
-from .direct_call import reader
+from ._readers import Publish, callbacks
 
 NAME = "blinker"
-DELIVERS_TO = "callback"
+PART = "callback"
 REQUIRES = ("blinker",)
 SHARE = 0.5
 
 
-class FanOut:
-    def __init__(self, readers: int, burst: int, done: Callable[[], None]) -> None:
-        self._signal = Signal()
-        self._receivers = [reader(burst, done) for _ in range(readers)]
-        for receiver in self._receivers:
-            self._signal.connect(receiver)
-
-    async def open(self) -> None:
-        pass
-
-    def publish(self, event: object) -> None:
-        self._signal.send(event)
-
-    async def close(self) -> None:
-        pass
+@asynccontextmanager
+async def fan_out(readers: int, burst: int, done: Callable[[], None]) -> AsyncGenerator[Publish]:
+    signal, receivers = Signal(), callbacks(readers, burst, done)  # it keeps weak references
+    for receive in receivers:
+        signal.connect(receive)
+    yield signal.send

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from bubus import BaseEvent, EventBus
 
-from .direct_call import reader
+from ._readers import Publish, callbacks
 
 NAME = "bubus"
-DELIVERS_TO = "task"
+PART = "task"
 REQUIRES = ("bubus",)
 SHARE = 0.0005  # an event takes it most of a millisecond
 BURST = 16  # it takes no more than a few dozen unfinished events
@@ -25,23 +26,16 @@ class Carrier(BaseEvent[None]):  # type: ignore[misc]  # bubus is untyped for my
     payload: Any = None
 
 
-class FanOut:
-    def __init__(self, readers: int, burst: int, done: Callable[[], None]) -> None:
-        self._readers, self._burst, self._done = readers, burst, done
-        self._bus = EventBus(max_history_size=10)
-
-    async def open(self) -> None:
-        for number in range(self._readers):
-            self._bus.on(Carrier, handler(number, reader(self._burst, self._done)))
-
-    def publish(self, event: object) -> None:
-        self._bus.dispatch(Carrier(payload=event))
-
-    async def close(self) -> None:
-        await self._bus.stop(timeout=0, clear=True)
+@asynccontextmanager
+async def fan_out(readers: int, burst: int, done: Callable[[], None]) -> AsyncGenerator[Publish]:
+    bus = EventBus(max_history_size=10)
+    for number, receive in enumerate(callbacks(readers, burst, done)):
+        bus.on(Carrier, handler(number, receive))
+    yield lambda event: bus.dispatch(Carrier(payload=event))
+    await bus.stop(timeout=0, clear=True)
 
 
-def handler(number: int, receive: Callable[[object], None]) -> Callable[[Carrier], Any]:
+def handler(number: int, receive: Publish) -> Callable[[Carrier], Any]:
     """Return a handler of its own name, which bubus asks for."""
 
     async def handle(event: Carrier) -> None:

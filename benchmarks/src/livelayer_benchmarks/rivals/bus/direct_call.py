@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from ._readers import Publish, callbacks
 
 NAME = "direct calls"
-DELIVERS_TO = "callback"
-REQUIRES: tuple[str, ...] = ()
-SHARE = 1.0
+PART = "callback"
 
 
-class FanOut:
-    def __init__(self, readers: int, burst: int, done: Callable[[], None]) -> None:
-        self._callbacks = [reader(burst, done) for _ in range(readers)]
+@asynccontextmanager
+async def fan_out(readers: int, burst: int, done: Callable[[], None]) -> AsyncGenerator[Publish]:
+    receivers = callbacks(readers, burst, done)
 
-    async def open(self) -> None:
-        pass
+    def publish(event: object) -> None:
+        for receive in receivers:
+            receive(event)
 
-    def publish(self, event: object) -> None:
-        for callback in self._callbacks:
-            callback(event)
-
-    async def close(self) -> None:
-        pass
-
-
-def reader(burst: int, done: Callable[[], None]) -> Callable[[object], None]:
-    """Return a callback that counts as the reader tasks do."""
-    left = burst
-
-    def receive(event: object) -> None:
-        nonlocal left
-        left -= 1
-        if not left:
-            done()
-            left = burst
-
-    return receive
+    yield publish

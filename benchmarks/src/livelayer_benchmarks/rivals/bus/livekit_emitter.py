@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 
 from livekit.rtc import EventEmitter
 
-from .direct_call import reader
+from ._readers import Publish, callbacks
 
 NAME = "livekit EventEmitter"
-DELIVERS_TO = "callback"
-REQUIRES: tuple[str, ...] = ()
+PART = "callback"
 SHARE = 0.2
 
 
-class FanOut:
-    def __init__(self, readers: int, burst: int, done: Callable[[], None]) -> None:
-        self._emitter: EventEmitter[str] = EventEmitter()
-        for _ in range(readers):
-            self._emitter.on("event", reader(burst, done))
-
-    async def open(self) -> None:
-        pass
-
-    def publish(self, event: object) -> None:
-        self._emitter.emit("event", event)
-
-    async def close(self) -> None:
-        pass
+@asynccontextmanager
+async def fan_out(readers: int, burst: int, done: Callable[[], None]) -> AsyncGenerator[Publish]:
+    emitter: EventEmitter[str] = EventEmitter()
+    for receive in callbacks(readers, burst, done):
+        emitter.on("event", receive)
+    yield partial(emitter.emit, "event")

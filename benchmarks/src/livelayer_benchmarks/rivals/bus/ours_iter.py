@@ -2,61 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
-from livelayer_bus.events import Event
-
-from ._session import SessionBus
-from ._tasks import ReaderTasks
+from ._readers import Publish, waiting
+from ._session import session_bus
 
 NAME = "livelayer-bus, by item"
-DELIVERS_TO = "task"
-REQUIRES: tuple[str, ...] = ()
-SHARE = 1.0
+PART = "task"
+KINDS = ("fan_out", "wake")
 
 
-class FanOut:
-    def __init__(self, readers: int, burst: int, done: Callable[[], None]) -> None:
-        self._bus = SessionBus()
-        self._readers, self._burst, self._done = readers, burst, done
-        self._tasks = ReaderTasks()
-        self.publish: Callable[[Event], object] = self._bus.publish
+@asynccontextmanager
+async def fan_out(readers: int, burst: int, done: Callable[[], None]) -> AsyncGenerator[Publish]:
+    async with session_bus() as (publish, subscribe):
 
-    async def open(self) -> None:
-        await self._bus.open()
-        await self._tasks.start(*(self._read() for _ in range(self._readers)))
+        async def read() -> None:
+            left = burst
+            with subscribe() as events:
+                async for _ in events:
+                    left -= 1
+                    if not left:
+                        done()
+                        left = burst
 
-    async def _read(self) -> None:
-        left = self._burst
-        with self._bus.subscribe() as events:
-            async for _ in events:
-                left -= 1
-                if not left:
-                    self._done()
-                    left = self._burst
-
-    async def close(self) -> None:
-        await self._tasks.stop()
-        await self._bus.close()
-
-
-class Wake:
-    def __init__(self, woken: Callable[[], None]) -> None:
-        self._bus = SessionBus()
-        self._woken = woken
-        self._tasks = ReaderTasks()
-        self.publish: Callable[[Event], object] = self._bus.publish
-
-    async def open(self) -> None:
-        await self._bus.open()
-        await self._tasks.start(self._read())
-
-    async def _read(self) -> None:
-        woken = self._woken
-        with self._bus.subscribe() as events:
-            async for _ in events:
-                woken()
-
-    async def close(self) -> None:
-        await self._tasks.stop()
-        await self._bus.close()
+        async with waiting(*(read() for _ in range(readers))):
+            yield publish

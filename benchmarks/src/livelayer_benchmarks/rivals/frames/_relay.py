@@ -12,7 +12,7 @@ from av import VideoFrame
 from livekit import rtc
 
 from ...harness import running
-from ...signals.frame_recorder import OnFrame
+from ...signals.frame_recorder import Attach, OnFrame
 from ...signals.publisher import painted
 from ...workloads.frames import Job
 
@@ -54,16 +54,16 @@ async def read(
 
 
 @asynccontextmanager
-async def relayed(job: Job, on_frame: OnFrame, *, buffered: bool) -> AsyncGenerator[None]:
-    """Readers of one relayed local track for the length of the block."""
+async def relayed(job: Job, *, buffered: bool) -> AsyncGenerator[Attach]:
+    """One relayed local track for the length of the block."""
     relay, plan = MediaRelay(), job.plan
     async with painted(plan.width, plan.height, plan.fps) as painted_track:
         stream = rtc.VideoStream(painted_track)
         track = FromStream(stream)
-        readers = (read(n, relay, track, buffered, on_frame) for n in range(job.readers))
         try:
-            async with running(*readers):
-                yield
+            yield lambda count, on_frame: running(
+                *(read(number, relay, track, buffered, on_frame) for number in range(count))
+            )
         finally:
             track.stop()
             await stream.aclose()

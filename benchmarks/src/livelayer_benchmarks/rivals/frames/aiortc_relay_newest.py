@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from functools import partial
 
-from ...signals.frame_recorder import OnFrame
-from ...workloads.frames import Job
 from ._relay import relayed
 
 NAME = "aiortc MediaRelay, unbuffered"
 PART = "local"
 REQUIRES = ("aiortc", "av")
 
-
-def readers(job: Job, on_frame: OnFrame) -> AbstractAsyncContextManager[None]:
-    return relayed(job, on_frame, buffered=False)
+connected = partial(relayed, buffered=False)

@@ -41,17 +41,6 @@ async def read(number: int, channel: VideoChannel, on_frame: OnFrame) -> None:
 @asynccontextmanager
 async def connected(job: Job) -> AsyncGenerator[Attach]:
     writer, plan = VideoWriter(), job.plan
-
-    @asynccontextmanager
-    async def attach(count: int, on_frame: OnFrame) -> AsyncGenerator[None]:
-        async with running(*(read(number, writer.channel, on_frame) for number in range(count))):
-            yield
-
+    channel = writer.channel
     async with painted(plan.width, plan.height, plan.fps) as track, running(feed(track, writer)):
-        yield attach
-
-
-@asynccontextmanager
-async def readers(job: Job, on_frame: OnFrame) -> AsyncGenerator[None]:
-    async with connected(job) as attach, attach(job.readers, on_frame):
-        yield
+        yield lambda count, on_frame: running(*(read(n, channel, on_frame) for n in range(count)))

@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from ...harness import running
-from ...signals.frame_recorder import OnFrame
+from ...signals.frame_recorder import Attach
 from ...signals.publisher import painted
 from ...workloads.frames import Job
-from .._sdk import read_video
+from .._sdk import streams_of
 
 NAME = "n VideoStreams"
 PART = "local"
 
 
 @asynccontextmanager
-async def readers(job: Job, on_frame: OnFrame) -> AsyncGenerator[None]:
-    plan = job.plan
-    async with (
-        painted(plan.width, plan.height, plan.fps) as track,
-        running(*(read_video(number, track, on_frame) for number in range(job.readers))),
-    ):
-        yield
+async def connected(job: Job) -> AsyncGenerator[Attach]:
+    async with painted(job.plan.width, job.plan.height, job.plan.fps) as track:
+        yield streams_of(track)

@@ -7,19 +7,15 @@ from contextlib import asynccontextmanager
 
 from livekit import rtc
 
-from ...harness import running
-from ...signals.frame_recorder import OnFrame
+from ...signals.frame_recorder import Attach
 from ...workloads.frames import Job
-from .._sdk import read_video, subscribed
+from .._sdk import streams_of, subscribed
 
 NAME = "n VideoStreams"
 PART = "server"
 
 
 @asynccontextmanager
-async def readers(job: Job, on_frame: OnFrame) -> AsyncGenerator[None]:
-    async with (
-        subscribed(job.remote(), rtc.TrackKind.KIND_VIDEO) as track,
-        running(*(read_video(number, track, on_frame) for number in range(job.readers))),
-    ):
-        yield
+async def connected(job: Job) -> AsyncGenerator[Attach]:
+    async with subscribed(job.remote(), rtc.TrackKind.KIND_VIDEO) as track:
+        yield streams_of(track)

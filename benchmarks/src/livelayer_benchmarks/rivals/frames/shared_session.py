@@ -47,9 +47,3 @@ async def connected(job: Job) -> AsyncGenerator[Attach]:
 
         await session.connect()
         yield attach
-
-
-@asynccontextmanager
-async def readers(job: Job, on_frame: OnFrame) -> AsyncGenerator[None]:
-    async with connected(job) as attach, attach(job.readers, on_frame):
-        yield

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import nullcontext
+from functools import partial
 
-from ...signals.frame_recorder import OnFrame
+from ...signals.frame_recorder import Attach
 from ...workloads.frames import Job
-from .._sdk import widget_room
+from .._sdk import rooms
 
 NAME = "n rooms"
 PART = "widgets"
 
 
-@asynccontextmanager
-async def readers(job: Job, on_frame: OnFrame) -> AsyncGenerator[None]:
-    async with AsyncExitStack() as stack:
-        for number in range(job.readers):
-            own = widget_room(job.remote(), number, on_frame, audio=True)
-            await stack.enter_async_context(own)
-        yield
+def connected(job: Job) -> nullcontext[Attach]:
+    return nullcontext(partial(rooms, job.remote(), audio=True))

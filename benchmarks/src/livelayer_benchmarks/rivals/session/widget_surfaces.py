@@ -10,7 +10,7 @@ import anyio
 from livelayer_bus import Session, SurfaceSession
 from livelayer_bus.surfaces import SurfaceFunction
 
-from ...signals.frame_recorder import OnFrame
+from ...signals.frame_recorder import Attach, OnFrame
 from ...workloads.frames import Job
 from ..frames.shared_session import frame_reader
 
@@ -42,9 +42,14 @@ def widget(number: int, on_frame: OnFrame) -> SurfaceFunction:
 
 
 @asynccontextmanager
-async def readers(job: Job, on_frame: OnFrame) -> AsyncGenerator[None]:
+async def connected(job: Job) -> AsyncGenerator[Attach]:
     async with Session("bench", tokens=job.remote().token_source()) as session:
-        for number in range(job.readers):
-            session.mount(widget(number, on_frame), key=f"widget-{number}")
-        await session.connect()
-        yield
+
+        @asynccontextmanager
+        async def attach(count: int, on_frame: OnFrame) -> AsyncGenerator[None]:
+            for number in range(count):
+                session.mount(widget(number, on_frame), key=f"widget-{number}")
+            await session.connect()
+            yield
+
+        yield attach

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Literal, NamedTuple
+from importlib import import_module
+from typing import Annotated, Literal
 
 import msgspec
 
 from ... import harness
 from . import worker
-from .worker import Answer, Hello, Hire, Job
+from .worker import Answer, Hire, Job
 
 BASE = "asyncio.Queue"
 WAKE_BASE = "bare future"
@@ -39,43 +39,27 @@ class Case(msgspec.Struct, frozen=True):
     """One rival in one situation: medians over the repetitions."""
 
     kind: Literal["fan_out", "fan_out_text", "wake"]
-    rival: str
-    delivers_to: str
+    rival: harness.Name
+    delivers_to: Annotated[str, harness.Column("to a")]
     readers: int
     burst: int
-    nanoseconds: float
+    nanoseconds: Annotated[float, harness.Column("ns", ",.0f")]
     """fan_out: CPU time of a delivery. wake: the median time from before publish to the reader."""
-    ratio: float
+    ratio: Annotated[float, harness.Column("ratio", ".3g", "x")]
     """fan_out: how many times as fast as asyncio.Queue. wake: how many bare futures long."""
-    lowest_ratio: float
-    highest_ratio: float
+    lowest_ratio: Annotated[float, harness.Column("lowest", ".3g", "x")]
+    highest_ratio: Annotated[float, harness.Column("highest", ".3g", "x")]
 
 
-class _Rival(NamedTuple):
-    """One rival's process, and its first answer."""
-
-    process: harness.Process
-    hello: Hello
-
-
-def _enter(stack: ExitStack, module: str) -> _Rival:
-    process = stack.enter_context(harness.started(worker.main, Hire(module)))
-    return _Rival(process, process.answer(Hello, JOB_SECONDS))
-
-
-def run(
-    plan: Plan, url: str | None = None, modules: Sequence[str] = ()
-) -> harness.Result[Plan, Case]:
-    """Measure the rivals side by side: each in a fresh process, repetitions interleaved."""
+def run(plan: Plan, _url: str | None, rivals: list[harness.Rival]) -> harness.Measured:
+    """Measure the rivals side by side: each in a process, repetitions interleaved."""
     with ExitStack() as stack:
-        entered = [_enter(stack, module) for module in modules or harness.rivals_of("bus")]
-        skipped = {each.hello.name: each.hello.missing for each in entered if each.hello.missing}
-        present = [each for each in entered if not each.hello.missing]
-        requires = {name for each in present for name in each.hello.requires}
-        about = harness.environment("none", packages={"anyio", *requires})
-        cases = [case for job in _jobs(plan) for case in _measure(job, plan, present)]
-    goals = list(_goals(cases, plan))
-    return harness.Result(environment=about, plan=plan, cases=cases, goals=goals, skipped=skipped)
+        processes = {
+            rival: stack.enter_context(harness.started(worker.main, Hire(rival.module)))
+            for rival in rivals
+        }
+        cases = [case for job in _jobs(plan) for case in _measure(job, plan, processes)]
+    return harness.Measured(cases, list(_goals(cases, plan)))
 
 
 def _jobs(plan: Plan) -> Iterator[Job]:
@@ -88,29 +72,32 @@ def _jobs(plan: Plan) -> Iterator[Job]:
     yield Job("wake", plan.seed, turns=plan.wake_turns)
 
 
-def _measure(job: Job, plan: Plan, present: list[_Rival]) -> Iterator[Case]:
+def _measure(
+    job: Job, plan: Plan, processes: dict[harness.Rival, harness.Process]
+) -> Iterator[Case]:
     """One job on every rival that can do it, in a new order each repetition."""
-    able = [rival for rival in present if job.kind in rival.hello.kinds]
-    taken: dict[str, list[float]] = {rival.hello.name: [] for rival in able}
-    for rival in harness.rounds(able, plan.repetitions, plan.seed):
-        rival.process.ask(job)
-        answer: Answer = rival.process.answer(Answer, JOB_SECONDS)
-        taken[rival.hello.name].append(answer.nanoseconds)
-    base = taken[WAKE_BASE if job.kind == "wake" else BASE]
-    for rival in able:
-        name = rival.hello.name
-        ratios = [
-            own / other if job.kind == "wake" else other / own
-            for own, other in zip(taken[name], base, strict=True)
-        ]
+    measured: list[harness.Row[Answer]] = harness.rows(
+        rival
+        for rival in processes
+        if job.kind in getattr(import_module(rival.module), "KINDS", ("fan_out",))
+    )
+    for row in harness.rounds(measured, plan.repetitions, plan.seed):
+        process = processes[row.rival]
+        process.ask(job)
+        row.answers.append(process.answer(Answer, JOB_SECONDS))
+    base = WAKE_BASE if job.kind == "wake" else BASE
+    theirs = next(row for row in measured if row.rival.name == base).values("nanoseconds")
+    for row in measured:
+        pairs = zip(row.values("nanoseconds"), theirs, strict=True)
+        ratios = [own / other if job.kind == "wake" else other / own for own, other in pairs]
         yield Case(
             kind="fan_out_text" if job.text else job.kind,
-            rival=name,
-            delivers_to=rival.hello.delivers_to,
+            rival=row.rival.name,
+            delivers_to=row.rival.part,
             readers=job.readers,
             burst=job.burst,
-            nanoseconds=round(statistics.median(taken[name]), 1),
-            ratio=round(statistics.median(ratios), 4),
+            nanoseconds=row.median("nanoseconds", 1),
+            ratio=harness.median(ratios, 4),
             lowest_ratio=round(min(ratios), 4),
             highest_ratio=round(max(ratios), 4),
         )
@@ -147,38 +134,33 @@ def _goals(cases: list[Case], plan: Plan) -> Iterator[harness.Goal]:
             yield harness.at_most("wake-up p50, against a bare future", 1.3, case.ratio)
 
 
-_COLUMNS = (
-    harness.RIVAL,
-    harness.Column("delivers_to", "to a"),
-    harness.Column("nanoseconds", "ns", ",.0f"),
-    harness.Column("ratio", "ratio", ".3g", "x"),
-    harness.Column("lowest_ratio", "lowest", ".3g", "x"),
-    harness.Column("highest_ratio", "highest", ".3g", "x"),
-)
 _FAN_OUT = "{readers} readers, bursts of {burst}: CPU time a delivery, against asyncio.Queue"
 _TEXT = "{readers} readers, bursts of {burst}, transcript updates only: the same"
 _WAKE = "publish to a reader that waits, p50, and how many bare futures long"
 
 AREA = harness.Area(
+    name="bus",
     plan=Plan(),
     quick=Plan(readers=(16,), deliveries=40_000, wake_turns=500, repetitions=3),
     run=run,
     tables=(
-        harness.Table(_FAN_OUT, _COLUMNS, {"kind": "fan_out"}, "-ratio"),
-        harness.Table(_TEXT, _COLUMNS, {"kind": "fan_out_text"}, "-ratio"),
-        harness.Table(_WAKE, _COLUMNS, {"kind": "wake"}, "ratio"),
+        harness.Table(_FAN_OUT, Case, {"kind": "fan_out"}, "-ratio"),
+        harness.Table(_TEXT, Case, {"kind": "fan_out_text"}, "-ratio"),
+        harness.Table(_WAKE, Case, {"kind": "wake"}, "ratio"),
     ),
     charts=(
         (
             harness.Lines(
                 "bus: deliveries, times asyncio.Queue",
+                Case,
                 ("ratio",),
                 {"kind": "fan_out", "burst": Plan().burst},
                 x_title="readers",
                 logarithmic=True,
             ),
-            harness.Bars("bus: wake-up, times a bare future", "ratio", {"kind": "wake"}),
+            harness.Bars("bus: wake-up, times a bare future", Case, "ratio", {"kind": "wake"}),
         ),
     ),
     server="none",
+    packages=("anyio",),
 )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from itertools import count, islice
 from time import perf_counter_ns, process_time_ns
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal
 
 import msgspec
 
@@ -55,37 +56,6 @@ class Answer(msgspec.Struct, frozen=True):
 
     nanoseconds: float
     """fan_out: CPU time of a delivery. wake: the median time from before publish to the reader."""
-    count: int
-    """fan_out: deliveries. wake: turns."""
-
-
-class Hello(msgspec.Struct, frozen=True):
-    """Its first answer: the rival's name, or why it cannot run."""
-
-    name: str
-    delivers_to: str = ""
-    kinds: tuple[Literal["fan_out", "wake"], ...] = ()
-    requires: tuple[str, ...] = ()
-    missing: str | None = None
-
-
-class Side(Protocol):
-    """A `FanOut` or a `Wake`."""
-
-    def publish(self, event: Any, /) -> object: ...
-    async def open(self) -> None: ...
-    async def close(self) -> None: ...
-
-
-class Rival(Protocol):
-    """The names of a rival's module; see `bus_rivals`."""
-
-    NAME: str
-    DELIVERS_TO: str
-    REQUIRES: tuple[str, ...]
-    SHARE: float
-    FanOut: Callable[[int, int, Callable[[], None]], Side]
-    Wake: Callable[[Callable[[], None]], Side]
 
 
 def conversation(job: Job) -> Iterator[Event]:
@@ -122,13 +92,13 @@ def _packet(rng: random.Random) -> DataReceived:
     return DataReceived(payload, type="tick", topic="data", sender="agent-1", from_agent=True)
 
 
-async def fan_out(rival: Rival, job: Job) -> Answer:
+async def fan_out(rival: Any, job: Job) -> Answer:
     """Publish in bursts; after each, wait until every reader has it all.
 
     All of it runs in one thread, so its CPU time is what it takes on an idle machine; wall time
     would depend on what else is running.
     """
-    deliveries = int(job.deliveries * rival.SHARE)
+    deliveries = int(job.deliveries * getattr(rival, "SHARE", 1.0))
     burst = max(1, min(job.burst, deliveries // job.readers, getattr(rival, "BURST", job.burst)))
     rounds = max(1, deliveries // (burst * job.readers))
     source = conversation(job)
@@ -139,25 +109,21 @@ async def fan_out(rival: Rival, job: Job) -> Answer:
         nonlocal finished
         finished += 1
 
-    side = rival.FanOut(job.readers, burst, done)
-    await side.open()
-    publish = side.publish
-    gc.collect()
-    for expected in range(job.readers, (rounds + 1) * job.readers, job.readers):
-        events = list(islice(source, burst))  # just made, as when a session publishes them
-        kept += events
-        began = process_time_ns()
-        for event in events:
-            publish(event)
-        while finished < expected:  # noqa: ASYNC110 - an event would be one more thing measured
-            await asyncio.sleep(0)
-        took += process_time_ns() - began
-    await side.close()
-    total = rounds * burst * job.readers
-    return Answer(took / total, total)
+    async with rival.fan_out(job.readers, burst, done) as publish:
+        gc.collect()
+        for expected in range(job.readers, (rounds + 1) * job.readers, job.readers):
+            events = list(islice(source, burst))  # just made, as when a session publishes them
+            kept += events
+            began = process_time_ns()
+            for event in events:
+                publish(event)
+            while finished < expected:  # noqa: ASYNC110 - an event would be one more thing measured
+                await asyncio.sleep(0)
+            took += process_time_ns() - began
+    return Answer(took / (rounds * burst * job.readers))
 
 
-async def wake(rival: Rival, job: Job) -> Answer:
+async def wake(rival: Any, job: Job) -> Answer:
     """Publish single events to one reader that waits; the median is the answer."""
     latencies: list[int] = []
     sent = 0
@@ -165,52 +131,27 @@ async def wake(rival: Rival, job: Job) -> Answer:
     def woken() -> None:
         latencies.append(perf_counter_ns() - sent)
 
-    side = rival.Wake(woken)
-    await side.open()
-    publish = side.publish
-    source = conversation(job)
-    gc.collect()
-    for turn, event in enumerate(islice(source, job.turns)):
-        sent = perf_counter_ns()
-        publish(event)
-        while len(latencies) <= turn:  # noqa: ASYNC110 - an event would be one more thing measured
-            await asyncio.sleep(0)
-        await asyncio.sleep(0)  # let it wait again
-    await side.close()
-    return Answer(float(sorted(latencies)[len(latencies) // 2]), len(latencies))
+    async with rival.fan_out(1, 1, woken) as publish:
+        gc.collect()
+        for turn, event in enumerate(islice(conversation(job), job.turns)):
+            sent = perf_counter_ns()
+            publish(event)
+            while len(latencies) <= turn:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)  # let it wait again
+    return Answer(float(statistics.median_low(latencies)))
 
 
 def main() -> None:
-    """Say hello, then serve jobs from standard input until it ends."""
-    module = msgspec.json.decode(sys.stdin.buffer.readline(), type=Hire).module
-    encode = msgspec.json.Encoder().encode
-
-    def answer(message: Hello | Answer) -> None:
-        sys.stdout.buffer.write(encode(message) + b"\n")
-        sys.stdout.buffer.flush()
-
-    try:
-        rival = cast(Rival, import_module(module))
-    except ModuleNotFoundError as error:
-        answer(Hello(module.rpartition(".")[2], missing=f"{error.name} is not installed"))
-        return
-    kinds = [
-        kind for kind, name in (("fan_out", "FanOut"), ("wake", "Wake")) if hasattr(rival, name)
-    ]
-    answer(
-        msgspec.convert(
-            {
-                "name": rival.NAME,
-                "delivers_to": rival.DELIVERS_TO,
-                "kinds": kinds,
-                "requires": rival.REQUIRES,
-            },
-            Hello,
-        )
-    )
+    """Serve jobs from standard input until it ends."""
+    lines = sys.stdin.buffer
+    hire = msgspec.json.decode(lines.readline(), type=Hire)
+    rival: Any = import_module(hire.module)
     decoder = msgspec.json.Decoder(Job)
     gc.collect()
     gc.freeze()  # the collector need not look at what imports left behind
-    for line in sys.stdin.buffer:
+    for line in lines:
         job = decoder.decode(line)
-        answer(asyncio.run(wake(rival, job) if job.kind == "wake" else fan_out(rival, job)))
+        answer = asyncio.run(wake(rival, job) if job.kind == "wake" else fan_out(rival, job))
+        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+        sys.stdout.buffer.flush()

@@ -6,54 +6,40 @@ import asyncio
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypeAlias, final
+from typing import Annotated, Final, final
 
 import msgspec
 
 from livelayer_bus import Session, SurfaceSession
 from livelayer_bus.rooms import IsolatedRoom, LiveKitRoom, RoomFactory
 
-from ...harness import RoomRef, Send, percentile
-from .surfaces import Memory, ReadFrame, ReadingSurface, Span, missed
+from ... import harness
+from .surfaces import Job, Memory, ReadFrame, ReadingSurface, Span, missed, pass_time
 
-BEGIN_SECONDS: Final = 20.0  # for every surface to have its first frame
 NORMAL: Final = 1.5  # times the median before is as late as normal frames are
 TOGETHER: Final = 5  # frames in a row that have to be normal: one alone may be a lucky one
-
-RoomKind: TypeAlias = Literal["LiveKitRoom", "IsolatedRoom"]
 ROOMS: Final[Mapping[str, RoomFactory]] = {"LiveKitRoom": LiveKitRoom, "IsolatedRoom": IsolatedRoom}
 
 
-class Job(msgspec.Struct, frozen=True):
-    """What one process measures, seconds each."""
+class Blocked(msgspec.Struct, frozen=True, tag_field="kind", tag="blocked"):
+    """A blocked loop with one kind of room, of the worst surface: milliseconds, and megabytes."""
 
-    room: RoomRef
-    kind: RoomKind
-    surfaces: int
-    fps: int
-    warm_up: float
-    before: float
-    blocked: float
-    after: float
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What the process measured, of the worst surface: milliseconds, and megabytes of memory."""
-
-    p50: float
+    rival: harness.Name
+    readers: int
+    p50: Annotated[float, harness.Column("before", ".1f")]
     """Sent to read, before."""
-    p50_after: float
+    p50_after: Annotated[float, harness.Column("after", ".1f")]
     """The same in the second half of the time after."""
-    oldest: float
+    oldest: harness.Milliseconds
     """The latest frame after."""
-    back: float
+    back: Annotated[float, harness.Column("back in", ".0f")]
     """From the end of the block to the first frame from which on they are at most 1.5 times as
     late as before."""
-    missed: int
+    missed: Annotated[int, harness.Column("lost")]
     """Frames that the surface with the most gaps never got: before, in and after the block."""
-    rss_before: float
-    rss_peak: float
-    rss_after: float
+    rss_before: Annotated[float, harness.Column("MB before", ".0f")]
+    rss_peak: Annotated[float, harness.Column("peak", ".0f")]
+    rss_after: Annotated[float, harness.Column("after", ".0f")]
 
 
 @final
@@ -77,40 +63,42 @@ class BlockingSurface:
             self.over.set()
 
 
-async def measure(job: Job, send: Send, ended: asyncio.Event) -> None:
+async def measure(job: Job) -> Blocked:
     """Read before, block, read after."""
-    seconds = job.warm_up + job.before + job.blocked + job.after + BEGIN_SECONDS
-    readers = [ReadingSurface(round(seconds * job.fps)) for _ in range(job.surfaces)]
-    blocker = BlockingSurface(job.blocked)
+    plan = job.plan
+    seconds = plan.warm_up + plan.before + plan.blocked + plan.after + harness.BEGIN_SECONDS
+    readers = [ReadingSurface(round(seconds * plan.fps)) for _ in range(plan.surfaces)]
+    blocker = BlockingSurface(plan.blocked)
     room = ROOMS[job.kind]
     async with Session("bench", tokens=job.room.token_source(), room=room) as session:
         for number, reader in enumerate(readers):
             session.mount(reader.run, key=f"surface-{number}", on_fault="raise")
         session.mount(blocker.run, key="blocker", on_fault="raise")
         await session.connect()
-        async with asyncio.timeout(BEGIN_SECONDS):
+        async with asyncio.timeout(harness.BEGIN_SECONDS):
             for begun in (*(reader.begun for reader in readers), blocker.begun):
                 await begun.wait()
-        await asyncio.sleep(job.warm_up)
+        await asyncio.sleep(plan.warm_up)
         with Memory() as memory:
-            began = time.monotonic_ns()
-            await asyncio.sleep(job.before)
-            before = Span(began, time.monotonic_ns())
+            before = await pass_time(plan.before)
             blocker.now.set()
             await blocker.over.wait()
-            await asyncio.sleep(job.after)
+            await asyncio.sleep(plan.after)
             after = Span(blocker.span.end_ns, time.monotonic_ns())
-        answer = _answer(readers, memory, before, after)
-    send(answer)
+        return _case(job.kind, readers, memory, before, after)
 
 
-def _answer(readers: Sequence[ReadingSurface], memory: Memory, before: Span, after: Span) -> Answer:
+def _case(
+    kind: str, readers: Sequence[ReadingSurface], memory: Memory, before: Span, after: Span
+) -> Blocked:
     half = Span((after.start_ns + after.end_ns) // 2, after.end_ns)
-    normal = max(percentile(reader.ages(before), 0.5) for reader in readers)
+    normal = max(harness.percentile(reader.ages(before), 0.5) for reader in readers)
     whole = Span(before.start_ns, after.end_ns)
-    return Answer(
+    return Blocked(
+        rival=kind,
+        readers=len(readers),
         p50=round(normal, 2),
-        p50_after=round(max(percentile(one.ages(half), 0.5) for one in readers), 2),
+        p50_after=round(max(harness.percentile(one.ages(half), 0.5) for one in readers), 2),
         oldest=round(max((age for one in readers for age in one.ages(after)), default=0.0), 2),
         back=round(max(back_after(list(one.frames(after)), normal, after) for one in readers), 1),
         missed=max(missed(list(one.frames(whole))) for one in readers),

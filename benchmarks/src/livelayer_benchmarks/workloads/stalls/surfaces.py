@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Self, final
 
+import msgspec
+
 from livelayer_bus import SurfaceSession, VideoFrame
 from livelayer_bus.media import VideoSubscription
 
-from ...harness import resident_mb
+from ...harness import RoomRef, resident_mb
 from ...signals.frame_recorder import SIZE
 from ...signals.stamped_video import Sampler, read_stamp
 
@@ -22,11 +24,46 @@ EVERY: Final = 0.05  # seconds between two samples of the memory
 UNREADABLE: Final = -1  # number of a frame without a readable stamp
 
 
+class Plan(msgspec.Struct, frozen=True):
+    """How much to measure, seconds each: about three minutes."""
+
+    width: int = 1280
+    """A multiple of 32."""
+    height: int = 720
+    fps: int = 30
+    surfaces: int = 4
+    """Those that stay awake."""
+    warm_up: float = 4.0
+    """In every process, from the first frames on."""
+    awake: float = 30.0
+    """Before the sleepers sleep, and again after."""
+    asleep: float = 60.0
+    before: float = 3.0
+    blocked: float = 5.0
+    after: float = 4.0
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What one process measures."""
+
+    room: RoomRef
+    plan: Plan
+    kind: str = ""
+    """Of the room, where a loop is blocked."""
+
+
 class Span(NamedTuple):
     """A span of time in nanoseconds of `time.monotonic_ns`."""
 
     start_ns: int
     end_ns: int
+
+
+async def pass_time(seconds: float) -> Span:
+    """Let that much time pass."""
+    began = time.monotonic_ns()
+    await asyncio.sleep(seconds)
+    return Span(began, time.monotonic_ns())
 
 
 class ReadFrame(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -26,20 +26,20 @@ class Plan(msgspec.Struct, frozen=True):
 class Case(msgspec.Struct, frozen=True):
     """One way with one number of pages: medians over the repetitions, times in milliseconds."""
 
-    rival: str
-    readers: int
-    cpu: float
+    rival: harness.Name
+    readers: harness.Readers
+    cpu: Annotated[float, harness.Column("CPU", ".2f")]
     """Of the server's process for each frame, 1280 x 720 at 30 a second, with audio."""
-    ratio: float
+    ratio: harness.Ratio
     """`cpu` in times of the same rival's with the fewest pages."""
-    p50: float
+    p50: harness.Milliseconds
     """From painted to decoded by the first page; aiortc waits for the next frame's packets."""
-    p95: float
-    p99: float
-    frames: float
+    p95: harness.Milliseconds
+    p99: harness.Milliseconds
+    frames: Annotated[float, harness.Column(form=".1f")]
     """Frames a second that the worst-off page got."""
-    rss: float
-    """Megabytes of the server."""
+    rss: harness.Megabytes
+    """Of the server."""
 
 
 class Answer(NamedTuple):
@@ -49,46 +49,37 @@ class Answer(NamedTuple):
     pages: pages.Answer
 
 
-def run(
-    plan: Plan, url: str | None = None, modules: Sequence[str] = ()
-) -> harness.Result[Plan, Case]:
+def run(plan: Plan, _url: str | None, rivals: list[harness.Rival]) -> harness.Measured:
     """Measure the rivals side by side, repetitions interleaved."""
-    rivals, skipped = harness.load_rivals(modules or harness.rivals_of("web"))
-    about = harness.environment("none", rivals)
     measured: list[harness.Row[Answer]] = harness.rows(rivals, plan.readers)
     harness.run_rounds("web", measured, plan.repetitions, lambda row: _measure(row, plan))
     cases = list(_cases(measured))
-    goals = list(_goals(cases, plan))
-    return harness.Result(environment=about, plan=plan, cases=cases, goals=goals, skipped=skipped)
+    return harness.Measured(cases, list(_goals(cases, plan)))
 
 
-def _measure(row: harness.Row[Answer], plan: Plan) -> None:
+def _measure(row: harness.Row[Answer], plan: Plan) -> Answer:
     seconds = plan.warm_up + plan.seconds + SPARE_SECONDS
     serving = server.Job(row.rival.module, row.readers, plan.warm_up, plan.seconds)
     with harness.started(server.serve, serving) as serve:
         port = serve.answer(server.Listening, SPARE_SECONDS).port
-        viewing = pages.Job(port, row.readers, plan.warm_up, plan.seconds)
+        viewing = msgspec.structs.replace(serving, port=port)
         with harness.started(pages.view, viewing) as view:
             view.answer(harness.Ready, SPARE_SECONDS)
             served = serve.answer(server.Answer, seconds)
-            row.answers.append(Answer(served, view.answer(pages.Answer, seconds)))
+            return Answer(served, view.answer(pages.Answer, seconds))
 
 
 def _cases(measured: Sequence[harness.Row[Answer]]) -> Iterator[Case]:
     for row in measured:
-        base = min((one for one in measured if one.rival == row.rival), key=lambda one: one.readers)
-        cpus = [answer.server.cpu for answer in row.answers]
         delays = sorted(delay for answer in row.answers for delay in answer.pages.delays_ms)
         yield Case(
             rival=row.rival.name,
             readers=row.readers,
-            cpu=harness.median(cpus, 2),
-            ratio=harness.median_of_ratios(cpus, [answer.server.cpu for answer in base.answers]),
-            p50=round(harness.percentile(delays, 0.5), 1),
-            p95=round(harness.percentile(delays, 0.95), 1),
-            p99=round(harness.percentile(delays, 0.99), 1),
-            frames=round(min(answer.pages.frames for answer in row.answers), 1),
-            rss=harness.median((answer.server.rss for answer in row.answers), 1),
+            cpu=row.median("server.cpu", 2),
+            ratio=row.ratio("server.cpu", harness.fewest(measured, row.rival.name)),
+            **harness.spread(delays, 1),
+            frames=round(min(row.values("pages.frames")), 1),
+            rss=row.median("server.rss", 1),
         )
 
 
@@ -100,31 +91,17 @@ def _goals(cases: Sequence[Case], plan: Plan) -> Iterator[harness.Goal]:
             yield harness.at_most(name, 1.2, case.ratio)
 
 
-_COLUMNS = (
-    harness.RIVAL,
-    harness.READERS,
-    harness.Column("cpu", "CPU", ".2f"),
-    harness.RATIO,
-    *harness.LATENCY,
-    harness.Column("frames", "frames", ".1f"),
-    harness.RSS,
-)
-
 AREA = harness.Area(
+    name="web",
     plan=Plan(),
     quick=Plan(seconds=2.0, warm_up=1.0, repetitions=1),
     run=run,
     tables=(
         harness.Table(
             "pages: server CPU ms a frame (x the same with the fewest), painted to decoded in ms",
-            _COLUMNS,
+            Case,
         ),
     ),
-    charts=(
-        (
-            harness.Lines("web: CPU, ms a frame", ("cpu",), x_title="pages"),
-            harness.Lines("web: p50 and (dashed) p99, ms", ("p50", "p99"), x_title="pages"),
-        ),
-    ),
+    charts=(harness.cost_and_latency("web", Case, x_title="pages"),),
     server="none",
 )

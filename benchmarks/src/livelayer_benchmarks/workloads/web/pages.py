@@ -16,20 +16,9 @@ import msgspec
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, rtcrtpreceiver
 from aiortc.codecs import get_decoder
 
-from ...harness import Ready, Send
+from ...harness import Ready, Send, begun
 from ...signals.stamped_video import Sampler, read_stamp
-
-CONNECT_SECONDS = 20.0  # for every page to have a frame
-OFFER_LIMIT = 1 << 18  # bytes of a line
-
-
-class Job(msgspec.Struct, frozen=True):
-    """The server to watch, and with how many pages."""
-
-    port: int
-    readers: int
-    warm_up: float
-    seconds: float
+from .server import OFFER_LIMIT, Job
 
 
 class Answer(msgspec.Struct, frozen=True, tag="answer"):
@@ -103,9 +92,7 @@ async def view(job: Job, send: Send, ended: asyncio.Event) -> None:
     receiving: Any = rtcrtpreceiver
     receiving.decoder_worker = counter.decode
     pages = [await connect(job.port) for _ in range(job.readers)]
-    async with asyncio.timeout(CONNECT_SECONDS):
-        while len(counter.pages) < job.readers:  # noqa: ASYNC110 - counted in other threads
-            await asyncio.sleep(0.05)
+    await begun(lambda: len(counter.pages) == job.readers)
     send(Ready())
     await asyncio.sleep(job.warm_up)
     counter.measuring, began = True, time.monotonic()

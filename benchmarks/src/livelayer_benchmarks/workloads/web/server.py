@@ -10,9 +10,8 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -28,12 +27,14 @@ OFFER_LIMIT = 1 << 18  # bytes of a line
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What one process measures."""
+    """What a server measures, and its pages."""
 
     rival: str
     readers: int
     warm_up: float
     seconds: float
+    port: int = 0
+    """Of the server, for the pages."""
 
 
 class Listening(msgspec.Struct, frozen=True, tag="listening"):
@@ -58,12 +59,6 @@ class MediaServer(Protocol):
     def push_audio(self, samples: bytes, /) -> None: ...
 
     async def answer(self, offer: str, /) -> str: ...
-
-
-class WebRival(Protocol):
-    """The function of a rival's module."""
-
-    def media_server(self) -> AbstractAsyncContextManager[MediaServer]: ...
 
 
 async def ticks(interval: float) -> AsyncGenerator[None]:
@@ -130,6 +125,6 @@ async def measure(job: Job, media: MediaServer, send: Send, ended: asyncio.Event
 
 async def serve(job: Job, send: Send, ended: asyncio.Event) -> None:
     """Measure, and go on until the pages were asked what they got."""
-    rival = cast(WebRival, import_module(job.rival))
+    rival: Any = import_module(job.rival)
     async with rival.media_server() as media:
         await measure(job, media, send, ended)

@@ -140,7 +140,7 @@ class Stage:
         (inbound,) = [one for one in stats if one.WhichOneof("stats") == "inbound_rtp"]
         return int(inbound.inbound_rtp.received.packets_received)
 
-    async def eventually(self, condition: Callable[[], bool]) -> None:
+    async def eventually(self, condition: Callable[[], Any]) -> None:
         """Wait for something that is counted but not announced."""
         await polled(condition)
 
@@ -188,9 +188,11 @@ class Tab:
         stamps = [read_stamp(bytes(one)) if one else None for one in found]
         return [stamp.number if stamp else None for stamp in stamps]
 
-    async def decoded(self) -> dict[str, int]:
-        """Samples of sound and pictures that its connection decoded."""
-        return dict(await self.page.evaluate("seen.decoded()"))
+    async def decodes(self, *kinds: str) -> None:
+        """Wait until its connection has decoded more samples of sound, or pictures."""
+        before = await self.page.evaluate("seen.decoded()")
+        for kind in kinds:
+            await self.until(f"seen.decoded().then(({{ {kind} }}) => {kind} > {before[kind]})")
 
     async def playing(self, *ids: str) -> None:
         """Wait until these avatars show a picture, and then a newer one."""

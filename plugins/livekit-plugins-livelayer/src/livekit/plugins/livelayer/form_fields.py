@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from math import isfinite
 from typing import Final, Literal, TypeAlias
@@ -53,69 +53,57 @@ def check(field: Field, value: object) -> Value | BadValue:
         return BadValue("a value is needed")
     if isinstance(value, str) and len(value) > MAX_TEXT:
         return BadValue(f"at most {MAX_TEXT} characters")
-    return _CHECKS[field.kind](field, value)
-
-
-def _text(_field: Field, value: Value) -> Value | BadValue:
-    return str(value)
-
-
-def _number(_field: Field, value: Value) -> Value | BadValue:
+    if field.kind == "choice":
+        wanted = str(value).casefold()
+        problem = BadValue(f"it must be one of: {', '.join(field.options)}")
+        return next((one for one in field.options if one.casefold() == wanted), problem)
+    convert, problem_in_words = _KINDS[field.kind]
     try:
-        number = float(value)
+        return convert(value)
     except (ValueError, OverflowError):
-        return BadValue("it must be a number")
-    return number if isfinite(number) else BadValue("it must be a number")
+        return BadValue(problem_in_words)
 
 
-def _integer(_field: Field, value: Value) -> Value | BadValue:
-    try:
-        number = int(value)
-    except (ValueError, OverflowError):
-        return BadValue("it must be a whole number")
-    whole = not isinstance(value, float) or value.is_integer()
-    return number if whole else BadValue("it must be a whole number")
+def _number(value: Value) -> float:
+    number = float(value)
+    if not isfinite(number):
+        raise ValueError
+    return number
 
 
-def _boolean(_field: Field, value: Value) -> Value | BadValue:
+def _integer(value: Value) -> int:
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError
+    return int(value)
+
+
+def _boolean(value: Value) -> bool:
     word = str(value).lower()
-    if word in _YES | _NO:
-        return word in _YES
-    return BadValue("it must be yes or no")
+    if word not in _YES | _NO:
+        raise ValueError
+    return word in _YES
 
 
-def _date(_field: Field, value: Value) -> Value | BadValue:
-    try:
-        return date.fromisoformat(str(value)).isoformat()
-    except ValueError:
-        return BadValue("it must be a date, written YYYY-MM-DD")
+def _date(value: Value) -> str:
+    return date.fromisoformat(str(value)).isoformat()
 
 
-def _email(_field: Field, value: Value) -> Value | BadValue:
-    text = str(value)
-    return text if _EMAIL.fullmatch(text) else BadValue("it must be an e-mail address")
+def _matching(pattern: re.Pattern[str]) -> Callable[[Value], str]:
+    def convert(value: Value) -> str:
+        if not pattern.fullmatch(str(value)):
+            raise ValueError
+        return str(value)
+
+    return convert
 
 
-def _phone(_field: Field, value: Value) -> Value | BadValue:
-    text = str(value)
-    return text if _PHONE.fullmatch(text) else BadValue("it must be a telephone number")
-
-
-def _choice(field: Field, value: Value) -> Value | BadValue:
-    wanted = str(value).casefold()
-    for option in field.options:
-        if option.casefold() == wanted:
-            return option
-    return BadValue(f"it must be one of: {', '.join(field.options)}")
-
-
-_CHECKS: Final[dict[FieldKind, Callable[[Field, Value], Value | BadValue]]] = {
-    "text": _text,
-    "number": _number,
-    "integer": _integer,
-    "boolean": _boolean,
-    "date": _date,
-    "email": _email,
-    "phone": _phone,
-    "choice": _choice,
+_KINDS: Final[Mapping[FieldKind, tuple[Callable[[Value], Value], str]]] = {
+    "text": (str, ""),
+    "number": (_number, "it must be a number"),
+    "integer": (_integer, "it must be a whole number"),
+    "boolean": (_boolean, "it must be yes or no"),
+    "date": (_date, "it must be a date, written YYYY-MM-DD"),
+    "email": (_matching(_EMAIL), "it must be an e-mail address"),
+    "phone": (_matching(_PHONE), "it must be a telephone number"),
 }
+"""How a value is converted, and what is wrong where it cannot be."""

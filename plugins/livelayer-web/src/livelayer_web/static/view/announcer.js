@@ -19,6 +19,7 @@ export class Announcer {
   #next = "";
   #last = "";
   #timer = 0;
+  #spoke = false;
   awake = false;
 
   constructor() {
@@ -40,7 +41,10 @@ export class Announcer {
     const stay = model.calm || model.live ? matters : [model.hint];
     const hint = model.phase === "recovering" ? t("hintRecovering") : "";
     const lines = [model.title, ...(hint && !model.live ? [hint] : stay)];
-    if (client === null || this.leads) this.say(lines.filter(Boolean).join(". "));
+    const speaks = client === null || this.leads;
+    if (speaks) this.say(lines.filter(Boolean).join(". "));
+    else if (this.#spoke) this.say(""); // another one speaks from now on
+    this.#spoke = speaks;
     if (client?.state) this.#finals(client.state.transcript ?? [], model.name, t);
   }
 

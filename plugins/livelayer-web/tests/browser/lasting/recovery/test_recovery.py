@@ -35,7 +35,7 @@ async def test_a_cut_cable_is_told_and_recovered_from_and_loses_nothing(
         await stage.eventually(lambda: not stage.surface.viewers())
         missed = sent[-1]
         assert len(stage.typed()) == typed
-        assert await tab.until("client.pending.length") == 2
+        await tab.until("client.pending.length === 2")
         cable.mend()
         await tab.until("client.link.phase === 'live'")
         await tab.until("client.media.phase === 'live'")

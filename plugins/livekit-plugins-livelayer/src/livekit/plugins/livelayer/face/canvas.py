@@ -27,6 +27,11 @@ class Region(msgspec.Struct, frozen=True):
     width: int
     height: int
 
+    def part(self, step: int) -> tuple[slice, slice]:
+        """Its rows and columns in a plane that has each `step`-th of them."""
+        rows = slice(self.top // step, (self.top + self.height) // step)
+        return rows, slice(self.left // step, (self.left + self.width) // step)
+
 
 class Canvas:
     """A region being painted. Coordinates are those of the whole picture."""
@@ -36,18 +41,18 @@ class Canvas:
         # Pixel centres.
         self.x: Plane = np.arange(region.width, dtype=np.float32)[None, :] + (region.left + 0.5)
         self.y: Plane = np.arange(region.height, dtype=np.float32)[:, None] + (region.top + 0.5)
-        self._red, self._green, self._blue = (
+        self._planes: list[Plane] = [
             np.zeros((region.height, region.width), dtype=np.float32) for _ in range(3)
-        )
+        ]  # red, green, blue
 
     def fill(self, colour: Colour, cover: Plane | float = 1.0) -> None:
         """Lay a colour over the region, as far as `cover` (0 to 1) says."""
-        for plane, value in zip(self._planes(), colour, strict=True):
+        for plane, value in zip(self._planes, colour, strict=True):
             plane += (value - plane) * cover
 
     def shade(self, one: Colour, other: Colour, part: Plane, cover: Plane | float = 1.0) -> None:
         """Lay a blend over the region: `one` where `part` is 0, `other` where it is 1."""
-        for plane, low, high in zip(self._planes(), one, other, strict=True):
+        for plane, low, high in zip(self._planes, one, other, strict=True):
             plane += (low + (high - low) * part - plane) * cover
 
     def ellipse(
@@ -90,12 +95,12 @@ class Canvas:
 
     def patch(self) -> Patch:
         """The finished region as I420 (BT.601, limited range)."""
-        red, green, blue = (np.clip(plane, 0.0, 1.0) for plane in self._planes())
+        red, green, blue = (np.clip(plane, 0.0, 1.0) for plane in self._planes)
         luma = 16.0 + 65.481 * red + 128.553 * green + 24.966 * blue
         red, green, blue = (_halve(plane) for plane in (red, green, blue))
         u = 128.0 - 37.797 * red - 74.203 * green + 112.0 * blue
         v = 128.0 + 112.0 * red - 93.786 * green - 18.214 * blue
-        return Patch(self.region, _bytes(luma), _bytes(u), _bytes(v))
+        return Patch(self.region, (_bytes(luma), _bytes(u), _bytes(v)))
 
     def layer(self, colour: Colour, cover: Plane) -> Layer:
         """One colour with this cover, to be blended over what is there."""
@@ -104,28 +109,23 @@ class Canvas:
         # 0 to 256, so that blending is a product and a shift.
         luma = np.rint(cover * 256).astype(np.int32)
         chroma = np.rint(_halve(cover) * 256).astype(np.int32)
-        return Layer(self.region, patch, luma, chroma)
-
-    def _planes(self) -> tuple[Plane, Plane, Plane]:
-        return self._red, self._green, self._blue
+        return Layer(patch, (luma, chroma, chroma))
 
 
 class Patch(msgspec.Struct, frozen=True):
     """A painted region, ready to be laid into a frame."""
 
     region: Region
-    luma: Bytes
-    u: Bytes
-    v: Bytes
+    planes: tuple[Bytes, Bytes, Bytes]
+    """Y, U and V."""
 
 
 class Layer(msgspec.Struct, frozen=True):
     """A painted region and how much of it covers what is beneath, 0 to 256 a pixel."""
 
-    region: Region
     patch: Patch
-    luma_cover: Cover
-    chroma_cover: Cover
+    covers: tuple[Cover, Cover, Cover]
+    """Of Y, U and V."""
 
 
 class Frame:
@@ -141,24 +141,20 @@ class Frame:
 
     def lay(self, patch: Patch) -> None:
         """Put a patch where it belongs."""
-        luma, u, v = self._views(patch.region)
-        luma[:] = patch.luma
-        u[:] = patch.u
-        v[:] = patch.v
+        for below, above in zip(self._views(patch.region), patch.planes, strict=True):
+            below[:] = above
 
     def blend(self, layer: Layer, strength: float) -> None:
         """Blend a layer over what is there; `strength` is 0 to 1."""
         scale = round(min(1.0, max(0.0, strength)) * 256)
-        luma, u, v = self._views(layer.region)
-        _mix(luma, layer.patch.luma, layer.luma_cover, scale)
-        _mix(u, layer.patch.u, layer.chroma_cover, scale)
-        _mix(v, layer.patch.v, layer.chroma_cover, scale)
+        views = self._views(layer.patch.region)
+        for below, above, cover in zip(views, layer.patch.planes, layer.covers, strict=True):
+            old = below.astype(np.int32)
+            below[:] = (old + (((above - old) * (cover * scale)) >> 16)).astype(np.uint8)
 
-    def _views(self, area: Region) -> tuple[Bytes, Bytes, Bytes]:
-        rows = slice(area.top, area.top + area.height)
-        columns = slice(area.left, area.left + area.width)
-        half_rows = slice(area.top // 2, (area.top + area.height) // 2)
-        half_columns = slice(area.left // 2, (area.left + area.width) // 2)
+    def _views(self, area: Region) -> tuple[Bytes, ...]:
+        rows, columns = area.part(1)
+        half_rows, half_columns = area.part(2)
         return (
             self._luma[rows, columns],
             self._u[half_rows, half_columns],
@@ -177,11 +173,6 @@ def _halve(plane: Plane) -> Plane:
         plane[0::2, 0::2] + plane[1::2, 0::2] + plane[0::2, 1::2] + plane[1::2, 1::2]
     ) * np.float32(0.25)
     return half
-
-
-def _mix(below: Bytes, above: Bytes, cover: Cover, scale: int) -> None:
-    old = below.astype(np.int32)
-    below[:] = (old + (((above - old) * (cover * scale)) >> 16)).astype(np.uint8)
 
 
 def _bytes(plane: Plane) -> Bytes:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
@@ -28,7 +27,7 @@ _THOUGHT_REGION: Final = Region(462, 40, 96, 92)
 _HALO_REGION: Final = Region(140, 20, 360, 300)
 _WHOLE: Final = Region(0, 0, WIDTH, HEIGHT)
 
-_PATCHES_KEPT: Final = 768  # of about 15 kB each
+_PATCHES_KEPT: Final = 384  # of eyes, and of mouths; about 15 kB each
 _BOB_STEPS: Final = 9  # half pixels that the head moves up and down
 
 _NIGHT, _DUSK, _DAWN = rgb("2d2656"), rgb("8a5382"), rgb("f4a884")
@@ -51,8 +50,6 @@ _LIGHTS: Final = (  # soft lights in the background: x, y, radius, strength
     (612, 220, 26, 0.12),
 )
 
-_Key: TypeAlias = tuple[object, ...]
-
 
 class Face:
     """Draws looks into one I420 frame (`buffer`), which each call overwrites.
@@ -64,7 +61,9 @@ class Face:
 
     def __init__(self) -> None:
         self._frame = Frame(WIDTH, HEIGHT)
-        self._patches = _Cache(_PATCHES_KEPT)
+        self._eyes = lru_cache(_PATCHES_KEPT)(paint_eyes)
+        self._mouth = lru_cache(_PATCHES_KEPT)(paint_mouth)
+        self._thought = lru_cache()(paint_thought)  # there are 25
         self._scene = paint_scene()
         self._heads = [paint_head(step / 2) for step in range(-_BOB_STEPS, _BOB_STEPS + 1)]
         self._halo = paint_halo()
@@ -78,51 +77,23 @@ class Face:
         """Draw a look."""
         step = max(-_BOB_STEPS, min(_BOB_STEPS, round(look.bob * 2)))
         bob = step / 2
+        gaze_x, gaze_y = look.gaze
         lay = self._frame.lay
         lay(self._scene)
         lay(self._heads[step + _BOB_STEPS])
-        lay(self._eyes(bob, look))
-        lay(self._mouth(bob, look))
+        gaze = _round(gaze_x, 8), _round(gaze_y, 8)
+        lay(self._eyes(bob, _round(look.eyes, 8), gaze, _round(look.brows, 6)))
+        openness, roundness = _round(look.mouth.openness, 12), _round(look.mouth.roundness, 5)
+        lay(self._mouth(bob, openness, roundness, _round(look.smile, 6)))
         if look.thought is not None:
-            phase = round(look.thought * 24) / 24
-            lay(self._patches.get(("thought", phase), lambda: paint_thought(phase)))
+            lay(self._thought(_round(look.thought, 24)))
         if look.glow > 0:
             self._frame.blend(self._halo, look.glow)
 
-    def _eyes(self, bob: float, look: Look) -> Patch:
-        eyes = round(look.eyes * 8) / 8
-        gaze = (round(look.gaze[0] * 8) / 8, round(look.gaze[1] * 8) / 8)
-        brows = round(look.brows * 6) / 6
-        return self._patches.get(
-            ("eyes", bob, eyes, gaze, brows), lambda: paint_eyes(bob, eyes, gaze, brows)
-        )
 
-    def _mouth(self, bob: float, look: Look) -> Patch:
-        openness = round(look.mouth.openness * 12) / 12
-        roundness = round(look.mouth.roundness * 5) / 5
-        smile = round(look.smile * 6) / 6
-        return self._patches.get(
-            ("mouth", bob, openness, roundness, smile),
-            lambda: paint_mouth(bob, openness, roundness, smile),
-        )
-
-
-class _Cache:
-    """Keeps painted patches; drops the least recently used one."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._kept: OrderedDict[_Key, Patch] = OrderedDict()
-
-    def get(self, key: _Key, paint: Callable[[], Patch]) -> Patch:
-        patch = self._kept.get(key)
-        if patch is None:
-            patch = self._kept[key] = paint()
-            if len(self._kept) > self._limit:
-                self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(key)
-        return patch
+def _round(value: float, steps: int) -> float:
+    """The nearest of that many steps from 0 to 1."""
+    return round(value * steps) / steps
 
 
 def paint_scene() -> Patch:
@@ -168,25 +139,15 @@ def paint_eyes(bob: float, openness: float, gaze: tuple[float, float], brows: fl
             down = 18.5 * openness
             canvas.fill(_INK, canvas.ellipse(x, y, 13.5, down))
             shine = min(1.0, openness * 1.4) * 0.95
-            canvas.fill(
-                _WHITE,
-                canvas.ellipse(x - 4.2, y - 6.5 * openness, 4.8, 5.2 * openness)
-                * np.float32(shine),
-            )
-            canvas.fill(
-                _WHITE,
-                canvas.ellipse(x + 4.6, y + 6.0 * openness, 2.3, 2.3 * openness)
-                * np.float32(shine * 0.7),
-            )
+            large = canvas.ellipse(x - 4.2, y - 6.5 * openness, 4.8, 5.2 * openness)
+            small = canvas.ellipse(x + 4.6, y + 6.0 * openness, 2.3, 2.3 * openness)
+            canvas.fill(_WHITE, large * np.float32(shine))
+            canvas.fill(_WHITE, small * np.float32(shine * 0.7))
         lift = _CENTRE_Y + bob - 39 - 8 * brows
         middle = _CENTRE_X + side * (_EYE_X + 1)
-        canvas.fill(
-            _BROW,
-            np.maximum(
-                canvas.stroke((middle - 11, lift + 3), (middle, lift), 5.0),
-                canvas.stroke((middle, lift), (middle + 11, lift + 3), 5.0),
-            ),
-        )
+        left = canvas.stroke((middle - 11, lift + 3), (middle, lift), 5.0)
+        right = canvas.stroke((middle, lift), (middle + 11, lift + 3), 5.0)
+        canvas.fill(_BROW, np.maximum(left, right))
     return canvas.patch()
 
 
@@ -283,14 +244,8 @@ def _smooth(part: Plane) -> Plane:
 
 
 def _smiling_lid(canvas: Canvas, x: float, y: float) -> None:
-    points = [
-        (x - 13, y - 1.5),
-        (x - 6.5, y + 3.0),
-        (x, y + 4.5),
-        (x + 6.5, y + 3.0),
-        (x + 13, y - 1.5),
-    ]
-    for start, end in pairwise(points):
+    bend = ((-13, -1.5), (-6.5, 3.0), (0, 4.5), (6.5, 3.0), (13, -1.5))
+    for start, end in pairwise((x + across, y + down) for across, down in bend):
         canvas.fill(_INK, canvas.stroke(start, end, 4.6))
 
 

@@ -77,7 +77,9 @@ async def run_agent(
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(EmbeddedServer())
         stack.push_async_callback(room.disconnect)
-        await room.connect(server.url, _agent_token(server), _two_connections())
+        # Every server offers two connections; a single one logs a warning where it is unknown.
+        two = rtc.RoomOptions(single_peer_connection=False)
+        await room.connect(server.url, _agent_token(server), two)
         stack.push_async_callback(page.aclose)
         async with _arrival(room):
             await page.connect(server.url, server.token("user", room=ROOM))
@@ -113,11 +115,6 @@ async def _arrival(room: rtc.Room) -> AsyncGenerator[None]:
             await active.wait()
     finally:
         room.off("participant_active", on_active)
-
-
-def _two_connections() -> rtc.RoomOptions:
-    # Every server offers these; a single connection logs a warning where it is unknown.
-    return rtc.RoomOptions(single_peer_connection=False)
 
 
 def _agent_token(server: EmbeddedServer) -> str:
