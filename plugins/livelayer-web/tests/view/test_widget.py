@@ -34,6 +34,47 @@ async def test_it_is_remembered_how_a_widget_was_left(visit: Visit) -> None:
     assert (await kept(page))["display"] == "minimized"
 
 
+async def test_the_second_press_on_the_bubble_reaches_nothing_that_opened_under_it(
+    visit: Visit,
+) -> None:
+    page = await visit(SESSION + WIDGET, scene="listening", reduced_motion="reduce")
+    at = await page.locator(".bubble").bounding_box()
+    assert at is not None
+    pressed = """({point: [clientX, clientY], target}) => {
+        const init = {bubbles: true, composed: true, detail: 1, clientX, clientY};
+        const found = harness.surface.shadowRoot.querySelector(target);
+        found.dispatchEvent(new MouseEvent("click", init));
+    }"""
+    point = [at["x"] + at["width"] / 2, at["y"] + at["height"] / 2]
+    # In one task, as fast as any hand: whatever lies there, End or another control.
+    await page.evaluate(
+        f"""(first) => {{
+            const press = {pressed};
+            press(first);
+            press({{...first, target: ".controls .end"}});
+        }}""",
+        {"point": point, "target": ".bubble"},
+    )
+    await expect(page.locator(".panel")).to_be_visible()
+    ended = "() => harness.client.calls.filter(([name]) => name === 'disconnect').length"
+    assert await page.evaluate(ended) == 0
+    await page.evaluate(pressed, {"point": [1, 1], "target": ".controls .end"})
+    assert await page.evaluate(ended) == 1
+
+
+async def test_the_bubbles_letter_stands_in_its_middle_without_a_picture(visit: Visit) -> None:
+    page = await visit(SESSION + WIDGET, scene="speaking-voice-only")
+    offset = await page.evaluate("""() => {
+        const middle = (selector) => {
+            const at = harness.surface.shadowRoot.querySelector(selector).getBoundingClientRect();
+            return [at.left + at.width / 2, at.top + at.height / 2];
+        };
+        const [one, other] = [middle(".bubble .letter"), middle(".bubble .disc")];
+        return Math.max(Math.abs(one[0] - other[0]), Math.abs(one[1] - other[1]));
+    }""")
+    assert offset < 2
+
+
 async def test_an_empty_key_switches_remembering_off(visit: Visit) -> None:
     page = await visit(SESSION + '<livelayer-avatar persist-key="" display="expanded">')
     await page.locator(".minimise").click()

@@ -17,7 +17,7 @@ from livelayer_bus.clock import Clock
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.surfaces import Lease
 
-from .aiortc_private import close_peer, forward_reports
+from .aiortc_private import DatagramFilter, close_peer, forward_reports
 from .downlink import Downlink
 from .quality import Quality
 from .sdp import Offer, OfferError, SourceKind, preferences
@@ -52,6 +52,8 @@ class ConnectionStatistics(msgspec.Struct, frozen=True):
     """The agent's audio that it was sent."""
     sources: dict[SourceKind, SourceStatistics]
     """Its own microphone, camera and screen; empty for a page that may only watch."""
+    ignored_datagrams: int
+    """What was sent to its ports and cannot come from the page."""
 
 
 @final
@@ -71,6 +73,7 @@ class MediaConnection:
         servers = [RTCIceServer(urls=url) for url in ice_servers]
         configuration = RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._peer = RTCPeerConnection(configuration)
+        self._filter = DatagramFilter()
         self._downlink = downlink
         self._sources: dict[SourceKind, Source] = {}
         self._clock = clock
@@ -139,7 +142,7 @@ class MediaConnection:
         sources: dict[SourceKind, SourceStatistics] = {
             kind: source.statistics() for kind, source in self._sources.items()
         }
-        return ConnectionStatistics(*self._downlink.statistics(), sources)
+        return ConnectionStatistics(*self._downlink.statistics(), sources, self._filter.ignored)
 
     def tick(self, now: float) -> None:
         """Check timeouts and the quality. The hub calls it about once a second."""
@@ -185,9 +188,10 @@ class MediaConnection:
                 self._sources[section.role] = Source(section.role, transceiver.receiver)
         try:
             await self._peer.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+            await self._peer.setLocalDescription()
         except REFUSALS as error:
             raise OfferError("it does not match what this server offers") from error
-        await self._peer.setLocalDescription()
+        self._filter.apply(self._peer)
         self.answer = self._peer.localDescription.sdp
 
     def _state_changed(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import re
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
@@ -24,6 +26,15 @@ from livelayer_bus.errors import MisuseError
 from livelayer_bus.testing import PATIENCE, ManualClock, no_leaked_tasks, polled
 
 pytestmark = pytest.mark.anyio
+
+STRANGE = (
+    b"",
+    b"\x00",
+    b"\x16\xfe\xff" + bytes(40),  # DTLS
+    b"\x80\x60" + bytes(200),  # RTP
+    bytes.fromhex("000100082112a442") + bytes(12) + bytes.fromhex("0020000400010000"),  # STUN, cut
+)
+"""Datagrams that do not come from the page."""
 
 Serve = Callable[..., Awaitable[Media]]
 View = Callable[[Media], Awaitable[Any]]
@@ -83,6 +94,44 @@ async def test_a_page_that_never_connects_is_ended_after_fifteen_seconds(
     assert media.statistics().connections == 0
     connection.on_end(lambda: ended.append("late"))
     assert ended == ["told", "late"]
+
+
+async def test_what_strangers_send_to_a_port_is_counted_and_ignored(
+    media: Media, view: View, until: Until
+) -> None:
+    viewer = await view(media)
+    connection = viewer.connection
+    found = re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", connection.answer)
+    ports = set(found)
+    sent = 0
+    for moment in (lambda: True, lambda: connection.connected):
+        await until(moment)
+        for host, port in ports:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+                for data in STRANGE:
+                    stranger.sendto(data, (host, int(port)))
+        sent += len(ports) * len(STRANGE)
+    await until(lambda: connection.statistics().ignored_datagrams == sent)
+    before = viewer.packets["video"]
+    await until(lambda: viewer.packets["video"] > before)
+    assert not connection.ended
+
+
+async def test_an_offer_without_any_one_line_is_answered_or_refused(
+    media: Media, offer: str
+) -> None:
+    lines = offer.splitlines()
+    refused = 0
+    for left_out in range(len(lines)):
+        text = "\r\n".join([*lines[:left_out], *lines[left_out + 1 :], ""])
+        try:
+            connection = await media.connect(text)
+        except OfferError:
+            refused += 1
+        else:
+            await connection.aclose()
+    assert 0 < refused < len(lines)
 
 
 async def test_a_viewer_that_goes_is_noticed(media: Media, view: View, until: Until) -> None:

@@ -8,6 +8,7 @@ import { Controls, button } from "./controls.js";
 import { Placeholder } from "./placeholder.js";
 import { Debug } from "./debug.js";
 import { h, label, set, show, text } from "./dom.js";
+import { swallow } from "./drag.js";
 import { FieldList } from "./fields.js";
 import { icon } from "./icons.js";
 import { SessionLog } from "./session-log.js";
@@ -25,7 +26,13 @@ import { Announcer } from "./announcer.js";
 /** @type {Props["entries"]} */
 const NOTHING = [];
 
+const GESTURE = 600; // ms within which a further press belongs to the one that opened the panel
+const NEAR = 24; // px
+
 export class Panel {
+  /** The press that opened it. @type {MouseEvent | null} */
+  #opening = null;
+
   /** @param {PanelActions} actions */
   constructor(actions) {
     this.actions = actions;
@@ -51,7 +58,11 @@ export class Panel {
     this.head = h("div", { class: "head", part: "head" }, status, team, options, minimise);
     this.side = h("div", { class: "side", part: "side" }, transcript, fields, notices, composer, controls);
     this.panel = h("div", { class: "panel", part: "panel" }, stage, this.head, this.side, this.debug);
-    this.bubble = new Bubble(() => actions.choose({ display: "expanded" }));
+    this.bubble = new Bubble((event) => {
+      this.#opening = event;
+      actions.choose({ display: "expanded" });
+    });
+    this.panel.addEventListener("click", (event) => this.#guard(event), { capture: true });
     this.tab = new Tab(() => actions.choose({ display: "minimized" }));
     this.element = h(
       "section",
@@ -113,6 +124,18 @@ export class Panel {
     const said = client?.state?.transcript ?? NOTHING;
     const waiting = new Set(client?.pending.map((one) => one.id));
     return said.some((one) => waiting.has(one.id)) ? said.filter((one) => !waiting.has(one.id)) : said;
+  }
+
+  /**
+   * The second press of a double-click is not meant for what opened under it.
+   *
+   * @param {MouseEvent} event
+   */
+  #guard(event) {
+    const first = this.#opening;
+    if (first === null || event.detail === 0) return; // a key, or a script
+    const far = Math.hypot(event.clientX - first.clientX, event.clientY - first.clientY);
+    if (event.timeStamp - first.timeStamp < GESTURE && far < NEAR) swallow(event);
   }
 
   /**
