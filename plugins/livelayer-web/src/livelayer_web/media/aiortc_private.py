@@ -20,6 +20,7 @@ import queue
 import struct
 from collections import deque
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any, Final, Generic, Protocol, TypeVar, final
 
 import av
@@ -321,13 +322,17 @@ def _forward_feedback(packet: RtcpPsfbPacket, ssrc: int, reports: ReportHandler)
 
 @final
 class DatagramFilter:
-    """Ignores and counts what only a stranger sends to a connection's ports.
+    """Ignores and counts what only a stranger sends to the ports of connections.
 
-    Passed on are the connectivity checks, which aioice authenticates, and what comes from an
-    address whose checks succeeded, unless it is empty.
+    Passed on are connectivity checks that carry the connection's password, and what comes from an
+    address that sent one, unless it is empty.
+
+    Args:
+        local_only: whether everything from other machines is ignored, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, local_only: bool = False) -> None:
+        self._local_only = local_only
         self.ignored = 0
         """Datagrams so far."""
 
@@ -338,22 +343,34 @@ class DatagramFilter:
             while not connection._queue.empty():
                 connection._queue.get_nowait()
                 self.ignored += 1
+            # Another program of this machine sends from one of these, or from the loopback.
+            hosts = {protocol.local_candidate.host for protocol in connection._protocols}
             for protocol in connection._protocols:
-                protocol.datagram_received = self._filtered(connection, protocol)
+                protocol.datagram_received = self._filtered(connection, protocol, hosts)
 
-    def _filtered(self, connection: Any, protocol: Any) -> Callable[[bytes, Any], None]:
+    def _filtered(
+        self, connection: Any, protocol: Any, hosts: set[str]
+    ) -> Callable[[bytes, tuple[Any, ...]], None]:
         handle = protocol.datagram_received
+        password = connection.local_password.encode()
 
-        def datagram_received(data: bytes, addr: Any) -> None:
+        def datagram_received(data: bytes, addr: tuple[Any, ...]) -> None:
             known = any(pair.remote_addr == addr[:2] for pair in connection._check_list)
             try:
-                if not (known and data):
-                    stun.parse_message(data)
-                handle(data, addr)
-            except (ValueError, struct.error):  # not STUN, or STUN that aioice cannot read
-                self.ignored += 1
+                if (
+                    (known and data) or stun.parse_message(data).check_message_integrity(password)
+                ) and not (self._local_only and _is_foreign(addr[0], hosts)):
+                    handle(data, addr)
+                    return
+            except (ValueError, LookupError, struct.error):
+                pass  # not STUN, or STUN that aioice cannot read
+            self.ignored += 1
 
         return datagram_received
+
+
+def _is_foreign(host: str, hosts: set[str]) -> bool:
+    return host not in hosts and not ip_address(host.partition("%")[0]).is_loopback
 
 
 def _transports(peer: RTCPeerConnection) -> set[Any]:

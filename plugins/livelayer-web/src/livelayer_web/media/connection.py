@@ -52,8 +52,6 @@ class ConnectionStatistics(msgspec.Struct, frozen=True):
     """The agent's audio that it was sent."""
     sources: dict[SourceKind, SourceStatistics]
     """Its own microphone, camera and screen; empty for a page that may only watch."""
-    ignored_datagrams: int
-    """What was sent to its ports and cannot come from the page."""
 
 
 @final
@@ -65,7 +63,12 @@ class MediaConnection:
     """
 
     def __init__(
-        self, downlink: Downlink, ice_servers: tuple[str, ...], clock: Clock, gone: EndCallback
+        self,
+        downlink: Downlink,
+        ice_servers: tuple[str, ...],
+        strangers: DatagramFilter,
+        clock: Clock,
+        gone: EndCallback,
     ) -> None:
         """Made by `Media`, which then calls `negotiate`; `gone` is called once, at its end."""
         self.id: Final = secrets.token_urlsafe(16)
@@ -73,7 +76,7 @@ class MediaConnection:
         servers = [RTCIceServer(urls=url) for url in ice_servers]
         configuration = RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._peer = RTCPeerConnection(configuration)
-        self._filter = DatagramFilter()
+        self._strangers = strangers
         self._downlink = downlink
         self._sources: dict[SourceKind, Source] = {}
         self._clock = clock
@@ -142,7 +145,7 @@ class MediaConnection:
         sources: dict[SourceKind, SourceStatistics] = {
             kind: source.statistics() for kind, source in self._sources.items()
         }
-        return ConnectionStatistics(*self._downlink.statistics(), sources, self._filter.ignored)
+        return ConnectionStatistics(*self._downlink.statistics(), sources)
 
     def tick(self, now: float) -> None:
         """Check timeouts and the quality. The hub calls it about once a second."""
@@ -191,7 +194,7 @@ class MediaConnection:
             await self._peer.setLocalDescription()
         except REFUSALS as error:
             raise OfferError("it does not match what this server offers") from error
-        self._filter.apply(self._peer)
+        self._strangers.apply(self._peer)
         self.answer = self._peer.localDescription.sdp
 
     def _state_changed(self) -> None:
