@@ -276,7 +276,8 @@ PROBES = (
 )  # fmt: skip
 WORK = {
     "#price": "price", "nav > a": "price", "a[href='/pricing']": "price", "[href^='/pri']": "price",
-    "a[title*=prices i]": "price", "h1": "title", "main h1, #inside": "title", "[for=email]": "mail",
+    "a[title*=prices i]": "price", "h1": "title", "main h1, #inside": "title",
+    "[for=email]": "mail",
     "#login input[name=email]": "email", "[aria-label=E-mail]": "email", "#login > button": "go",
     "[data-testid=buy]": "buy", ".plan.large": "buy", "[aria-label^=Buy]": "buy",
     "h1 ~ p": "after-private", "[class~=large]": "buy", "ul li:nth-of-type(2)": "plan",

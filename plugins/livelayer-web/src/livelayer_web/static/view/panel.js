@@ -9,6 +9,7 @@ import { Placeholder } from "./placeholder.js";
 import { Debug } from "./debug.js";
 import { h, label, set, show, text } from "./dom.js";
 import { swallow } from "./drag.js";
+import { EndQuestion } from "./end-question.js";
 import { FieldList } from "./fields.js";
 import { icon } from "./icons.js";
 import { SessionLog } from "./session-log.js";
@@ -53,16 +54,19 @@ export class Panel {
     this.notices = new NoticeBar(actions);
     this.controls = new Controls(actions);
     this.composer = new Composer();
+    this.question = new EndQuestion(actions);
     this.debug = new Debug(actions.toggleDebug);
-    const { stage, status, team, options, minimise, transcript, fields, notices, composer, controls } = this;
+    const { stage, status, team, options, minimise, transcript, fields, notices, composer, question, controls } = this;
     this.head = h("div", { class: "head", part: "head" }, status, team, options, minimise);
-    this.side = h("div", { class: "side", part: "side" }, transcript, fields, notices, composer, controls);
+    this.side = h("div", { class: "side", part: "side" }, transcript, fields, notices, composer, question, controls);
     this.panel = h("div", { class: "panel", part: "panel" }, stage, this.head, this.side, this.debug);
     this.bubble = new Bubble((event) => {
       this.#opening = event;
       actions.choose({ display: "expanded" });
     });
-    this.panel.addEventListener("click", (event) => this.#guard(event), { capture: true });
+    for (const kind of /** @type {const} */ (["pointerdown", "mousedown", "pointerup", "mouseup", "click", "dblclick"])) {
+      this.panel.addEventListener(kind, (event) => this.#guard(event), { capture: true });
+    }
     this.tab = new Tab(() => actions.choose({ display: "minimized" }));
     this.element = h(
       "section",
@@ -103,8 +107,8 @@ export class Panel {
     this.debug.follow(log);
     const looking = { ...props, awake: props.awake && display === "expanded" };
     for (const part of [this.stage, this.preview]) part.update(looking);
-    const { captions, placeholder, status, team, notices, transcript, controls, composer, debug } = this;
-    for (const part of [captions, placeholder, status, team, notices, transcript, controls, composer, debug]) {
+    const { captions, placeholder, status, team, notices, transcript, controls, composer, question, debug } = this;
+    for (const part of [captions, placeholder, status, team, notices, transcript, controls, composer, question, debug]) {
       part.update(props);
     }
     this.options.update(props, this.debug.open);
@@ -133,7 +137,7 @@ export class Panel {
    */
   #guard(event) {
     const first = this.#opening;
-    if (first === null || event.detail === 0) return; // a key, or a script
+    if (first === null || (event.type === "click" && event.detail === 0)) return; // a key, or a script
     const far = Math.hypot(event.clientX - first.clientX, event.clientY - first.clientY);
     if (event.timeStamp - first.timeStamp < GESTURE && far < NEAR) swallow(event);
   }
