@@ -20,7 +20,7 @@ export class EndQuestion {
     this.leave = button(() => actions.act("leave"));
     this.all = button(() => actions.act("end-all"));
     this.stay = button(() => {});
-    const properties = { class: "notice question", part: "question", role: "group", "data-tone": "info", hidden: true };
+    const properties = { class: "question", part: "question", role: "group", hidden: true };
     this.element = h("div", properties, this.words, this.leave, this.all, this.stay);
   }
 
