@@ -47,8 +47,9 @@ def check_reach(
     allow_origins: Iterable[str],
     allow_hosts: Iterable[str],
     tokens: ViewerTokens | None,
-) -> tuple[Hosts, Origins]:
-    """The names of this server, and the other origins whose pages may ask.
+) -> tuple[Hosts, Origins, bool]:
+    """The names of this server, the other origins whose pages may ask, and whether only pages on
+    this machine reach it: it listens on the loopback and has no name of another machine.
 
     Raises:
         MisuseError: a value is invalid, or other machines could reach the server without the
@@ -74,7 +75,9 @@ def check_reach(
             "tokens (tokens= or secret=)"
         )
     parsed = (parse_origin(text) for text in origins)
-    return Hosts([*hosts, *(_bracketed(origin.name) for origin in parsed if origin)]), allowed
+    names = [*hosts, *(_bracketed(origin.name) for origin in parsed if origin)]
+    local_only = port is not None and all(map(_is_loopback, [_bracketed(host), *names]))
+    return Hosts(names), allowed, local_only
 
 
 @final

@@ -49,6 +49,8 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The session's name in viewer tokens; None: its id."""
     agents: Sequence[Agent]
     media: MediaSettings
+    local_only: bool
+    """Whether media of other machines are ignored."""
     max_viewers: int
     max_message_bytes: int
 
@@ -91,7 +93,9 @@ class SessionView:
         self.session: Final = session
         self.options: Final = options
         self.instance: Final = secrets.token_hex(8)
-        self.media: Final = Media(session, options.media, clock=options.clock)
+        self.media: Final = Media(
+            session, options.media, clock=options.clock, local_only=options.local_only
+        )
         self.viewers: Final = Viewers(
             session.id,
             memory.resume_store,

@@ -99,13 +99,16 @@ class WebSurface:
         self._tokens = ViewerTokens(secret) if secret is not None else tokens
         self._host = host
         self._port = port
-        hosts, origins = check_reach(host, port, allow_origins, allow_hosts, self._tokens)
+        hosts, origins, local_only = check_reach(
+            host, port, allow_origins, allow_hosts, self._tokens
+        )
         self._options = ViewOptions(
             clock=clock or SystemClock(),
             tokens=self._tokens,
             name=name,
             agents=tuple(_record(agent, Agent, "agents") for agent in agents),
             media=_record(media or MediaSettings(), MediaSettings, "media"),
+            local_only=local_only,
             max_viewers=max_viewers,
             max_message_bytes=max_message_bytes,
         )

@@ -211,6 +211,11 @@ async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -
         'input[value^="h"]', "[ value ^= h ]", r"[\76 alue^=h]", "input:checked", ":has(input)",
         "input:invalid", "input:placeholder-shown", ":is(input[value])", "a[href^='/x'] ~ p",
         "[title^=h] p", "p:not([value])", "input:autofill", "[data-secret^=h]", "*|input[value]",
+        "[id^=a]", "[name$=x]", "[class*=b]", "[data-testid|=c]", "[data-ll-private^=d]",
+        "[content^=t]", "[placeholder^=a]", "[pattern^=a]", "[action^='/']", "[src*=x]",
+        "[style*=x]", "[list=x]",
+        "input:required", "input:in-range", "option:checked", ":focus", ":target", ":root:has(*)",
+        ":not(p)", ":where(p)", "p::before", "a:visited", ":lang(en)", ":dir(ltr)", ":empty",
         "p, input[value]", "p:nth-child(1 of [value])", "p/**/[value]", "###", "", "p >", "[href",
     ],
 )  # fmt: skip
@@ -231,6 +236,83 @@ async def test_a_selector_of_names_links_and_labels_may_be_used(
 ) -> None:
     assert await modules.evaluate(FIND, selector) is not None
     assert await modules.evaluate(FIND, selector) != "invalid"
+
+
+# A page, the selectors of an attacker who knows it, and those of an agent that does its work.
+GUARDED = """<meta name="csrf" content="d41d8">
+  <main id="main">
+    <h1 id="title">Plans</h1>
+    <nav class="top" aria-label="Main">
+      <a id="price" href="/pricing" title="See prices">Pricing</a></nav>
+    <form id="login"><input name="csrf" type="hidden" value="d41d8" class="d41d8" id="d41d8">
+      <input name="secret" type="password" value="hunter2"><b id="beside">Password</b>
+      <label id="mail" for="email">Mail</label>
+      <input name="email" id="email" value="ada@x.example" title="ada@x.example"
+        aria-label="E-mail">
+      <input name="code" autocomplete="one-time-code" value="1234">
+      <button id="go">Go</button></form>
+    <section data-ll-private id="order-4711" class="gold">
+      <p id="inside">Order</p><a href="/orders/4711">It</a></section>
+    <p id="after-private">After</p>
+    <div id="editor" contenteditable><h2 id="typed">Typed</h2><a href="/typed">x</a>
+      <i contenteditable="false" id="chip" title="Ada">Ada</i></div>
+    <div role="combobox" id="combo"><span title="Chosen">Chosen</span></div>
+    <a id="reset" href="/reset?token=abc" hidden>Reset</a>
+    <a id="user" href="https://ada:pw@x.example/">User</a>
+    <a id="js" href="javascript:f('abc')">Js</a>
+    <button data-testid="buy" class="plan large" aria-label="Buy now">Buy</button>
+    <svg role="img" aria-label="Logo" width="9" height="9"></svg>
+    <ul><li>One</li><li class="plan">Two</li></ul>
+  </main>
+  <livelayer-avatar><p id="own">Own</p></livelayer-avatar><p id="behind">Behind</p>"""
+PROBES = (
+    "meta[name=csrf]", "[name=csrf]", "#d41d8", ".d41d8", "[type=hidden] + input", "[name=secret]",
+    "#d41d8 ~ label", "[name=secret] + b", "[type=password] ~ #beside", "[name=code] + button",
+    "#order-4711", ".gold", "section p", "#inside", "[href='/orders/4711']", "main > section + p",
+    "[data-ll-private] + p", ".gold ~ #after-private", "[id='order-4711'] + [id=after-private]",
+    "#editor > h2", "#typed", "[href^='/t']", "#chip", "[title^=A]", "[title='ada@x.example']",
+    "#combo [title^=C]", "[href^='/reset?token=a']", "#reset", "[href*=':pw@']",
+    "[href^='javascript:f']", "#own", "livelayer-avatar + p", "livelayer-avatar", "*#own, #inside",
+)  # fmt: skip
+WORK = {
+    "#price": "price", "nav > a": "price", "a[href='/pricing']": "price", "[href^='/pri']": "price",
+    "a[title*=prices i]": "price", "h1": "title", "main h1, #inside": "title",
+    "[for=email]": "mail",
+    "#login input[name=email]": "email", "[aria-label=E-mail]": "email", "#login > button": "go",
+    "[data-testid=buy]": "buy", ".plan.large": "buy", "[aria-label^=Buy]": "buy",
+    "h1 ~ p": "after-private", "[class~=large]": "buy", "ul li:nth-of-type(2)": "plan",
+    "li:last-child": "plan", "main > ul > .plan": "plan", "li + li": "plan", "#editor": "editor",
+    "div[role=combobox]": "combo", "[role=img][aria-label=Logo]": "img", "#behind": "behind",
+}  # fmt: skip
+
+
+async def test_what_a_selector_finds_does_not_depend_on_what_is_guarded(modules: Page) -> None:
+    """An attacker's guesses all fail alike; those that an agent works with are found."""
+    found = await modules.evaluate(
+        """async ([html, probes, work]) => {
+  const { find } = await import("/livelayer/js/page/elements.js");
+  document.body.innerHTML = html;
+  const name = (one) => one && (one.id || one.dataset?.testid || one.getAttribute("role")
+    || one.className);
+  return [probes.filter((one) => find(one) !== null), work.map((one) => [one, name(find(one))])];
+}""",
+        [GUARDED, PROBES, list(WORK)],
+    )
+    told, worked = found
+    assert told == []
+    assert dict(worked) == WORK
+
+
+async def test_a_value_is_not_told_by_what_can_be_filled(modules: Page) -> None:
+    found = await modules.evaluate("""async () => {
+  const { fill } = await import("/livelayer/js/page/fill.js");
+  document.body.innerHTML = `<label>Agree <input type="checkbox" value="4711"></label>
+    <select><option>small</option><option data-ll-private value="4711">yours</option></select>`;
+  const [box, list] = document.querySelectorAll("input, select");
+  return [fill([box], "4711"), box.checked, fill([list], "4711"), fill([list], "yours"), list.value,
+          fill([box], "Agree"), box.checked];
+}""")
+    assert found == [False, False, False, False, "small", True, True]
 
 
 FIND = """async (selector) => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -136,6 +137,38 @@ async def test_too_many_connections_are_refused(serve: Serve) -> None:
                 "whep", headers=SDP | other.headers, content=second.localDescription.sdp
             )
             assert code_of(answer) == (503, "media")
+
+
+async def test_a_stranger_ends_neither_a_connection_nor_its_microphone(web: Web) -> None:
+    await web.connect()
+    page = await web.page()
+    async with peer() as connection:
+        await connect(web, connection, page)
+        assert (await page.ask("PUT", "sources/microphone")).status_code == 200
+        lines = connection.remoteDescription.sdp.splitlines()
+        listed = [line.split(" ") for line in lines if line.startswith("a=candidate:")]
+        ports = {(words[4], int(words[5])) for words in listed}
+        for host, port in ports:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+                stranger.sendto(b"", (host, port))
+        await polled(lambda: web.surface.statistics().media[0].ignored_datagrams == len(ports))
+        assert (await page.beat()).status_code == 204
+        assert connections(web) == 1
+        assert web.session.microphone.owner == f"web/{page.id}"
+
+
+@pytest.mark.parametrize("missing", ["a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=mid"])
+async def test_an_offer_without_its_transport_lines_is_refused(web: Web, missing: str) -> None:
+    await web.connect()
+    page = await web.page()
+    async with peer() as connection:
+        await connection.setLocalDescription()
+        head, section, rest = connection.localDescription.sdp.partition("m=video")
+        kept = [line for line in rest.splitlines() if not line.startswith(missing)]
+        text = head + section + "\r\n".join([*kept, ""])
+        answer = await web.http.post("whep", headers=SDP | page.headers, content=text)
+        assert code_of(answer) == (400, "sdp")
 
 
 async def test_the_microphone_is_taken_fed_muted_and_given_back(web: Web) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from livelayer_web import ViewerTokens
 from livelayer_web.http.origins import Host, Hosts, Origins, parse_host, parse_origin, same_origin
+from livelayer_web.network_policy import check_reach
 
 from livelayer_bus import MisuseError
 
@@ -99,6 +101,25 @@ def test_a_text_instead_of_a_list_is_misuse() -> None:
         Hosts("localhost")
     with pytest.raises(MisuseError, match="give a list"):
         Origins("http://localhost")
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "origins", "hosts", "local_only"),
+    [
+        ("127.0.0.1", 8080, [], [], True),
+        ("localhost", 0, ["http://localhost:3000"], ["127.0.0.2"], True),
+        ("::1", 8080, [], [], True),
+        ("127.0.0.1", 8080, ["https://shop.example.com"], [], False),  # behind a proxy
+        ("127.0.0.1", 8080, [], ["kiosk:8080"], False),
+        ("0.0.0.0", 8080, ["http://localhost:3000"], [], False),  # noqa: S104
+        ("127.0.0.1", None, [], [], False),  # the application's server: unknown where it listens
+    ],
+)
+def test_only_this_machine_reaches_what_has_no_other_name(
+    host: str, port: int | None, origins: list[str], hosts: list[str], local_only: bool
+) -> None:
+    tokens = ViewerTokens("a secret of these tests, thirty-two bytes")
+    assert check_reach(host, port, origins, hosts, tokens)[2] is local_only
 
 
 @given(st.text(max_size=60))

@@ -437,6 +437,22 @@ async def test_a_surface_alone_brings_its_session_when_asked_and_ends_it(visit: 
     await expect(session).to_have_count(0)
 
 
+async def test_a_session_that_a_surface_brought_gets_its_tokens(visit: Visit) -> None:
+    page = await visit(PANEL.replace(">", ' agent-id="ada" token="first">', 1))
+    await page.evaluate("() => { harness.surface.tokenProvider = () => 'provided'; }")
+    await page.get_by_role("button", name="Talk to Assistant").click()
+    session = page.locator("livelayer-session")
+    tokens = "(one) => [one.getAttribute('token'), one.tokenProvider()]"
+    assert await session.evaluate(tokens) == ["first", "provided"]
+    await page.evaluate("""() => {
+        harness.surface.setAttribute("token", "second");
+        harness.surface.tokenProvider = () => "another";
+    }""")
+    assert await session.evaluate(tokens) == ["second", "another"]
+    await page.evaluate("() => harness.surface.removeAttribute('token')")
+    assert await session.evaluate("(one) => one.hasAttribute('token')") is False
+
+
 async def test_a_typed_line_is_shown_once_with_what_became_of_it(visit: Visit) -> None:
     page = await visit(SESSION + PANEL, scene="listening")
     lines = page.locator(".lines .words")

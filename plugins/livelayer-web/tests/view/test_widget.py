@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,6 +11,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 pytestmark = pytest.mark.anyio
+
+PRESSES = int(os.environ.get("LIVELAYER_DOUBLE_PRESSES", "100"))
+"""On the bubble, with the mouse and as many by touch."""
 
 Visit = Callable[..., Awaitable[Page]]
 
@@ -32,6 +37,132 @@ async def test_it_is_remembered_how_a_widget_was_left(visit: Visit) -> None:
     await page.reload()
     await expect(page.locator(".bubble")).to_be_visible()
     assert (await kept(page))["display"] == "minimized"
+
+
+async def test_the_second_press_on_the_bubble_reaches_nothing_that_opened_under_it(
+    visit: Visit,
+) -> None:
+    page = await visit(SESSION + WIDGET, scene="listening", reduced_motion="reduce")
+    at = await page.locator(".bubble").bounding_box()
+    assert at is not None
+    pressed = """({point: [clientX, clientY], target}) => {
+        const init = {bubbles: true, composed: true, detail: 1, clientX, clientY};
+        const found = harness.surface.shadowRoot.querySelector(target);
+        found.dispatchEvent(new MouseEvent("click", init));
+    }"""
+    point = [at["x"] + at["width"] / 2, at["y"] + at["height"] / 2]
+    # In one task, as fast as any hand: whatever lies there, End or another control.
+    await page.evaluate(
+        f"""(first) => {{
+            const press = {pressed};
+            press(first);
+            press({{...first, target: ".controls .end"}});
+        }}""",
+        {"point": point, "target": ".bubble"},
+    )
+    await expect(page.locator(".panel")).to_be_visible()
+    ended = "() => harness.client.calls.filter(([name]) => name === 'disconnect').length"
+    assert await page.evaluate(ended) == 0
+    await page.evaluate(pressed, {"point": [1, 1], "target": ".controls .end"})
+    assert await page.evaluate(ended) == 1
+
+
+@pytest.mark.parametrize("touch", [False, True])
+async def test_a_double_press_on_the_bubble_ends_no_conversation(visit: Visit, touch: bool) -> None:
+    """Whichever the size, the place of the bubble, the point and the pace."""
+    dice = random.Random(20)
+    page = await visit(SESSION + WIDGET, scene="listening", has_touch=True, reduced_motion="reduce")
+    bubble, panel = page.locator(".bubble"), page.locator(".panel")
+    for turn in range(PRESSES):
+        if turn % 5 == 0:
+            width, height = dice.randint(320, 1920), dice.randint(480, 1080)
+            await page.set_viewport_size({"width": width, "height": height})
+            for _ in range(dice.randrange(3)):
+                await bubble.press(f"Arrow{dice.choice(('Left', 'Right', 'Up', 'Down'))}")
+        at = await bubble.bounding_box()
+        assert at is not None
+        x = at["x"] + at["width"] * dice.uniform(0.25, 0.75)
+        y = at["y"] + at["height"] * dice.uniform(0.25, 0.75)
+        if touch:
+            await page.touchscreen.tap(x, y)
+            await page.touchscreen.tap(x + dice.uniform(-9, 9), y + dice.uniform(-9, 9))
+        else:
+            await page.mouse.dblclick(x, y, delay=dice.choice((0, 0, 0, 0, 20, 150, 300)))
+        await expect(panel).to_be_visible()
+        assert await page.evaluate(ENDED) == 0, (turn, touch)
+        assert await page.locator(".question").is_hidden()
+        await page.evaluate("() => { harness.surface.display = 'minimized'; }")
+
+
+ENDED = "() => harness.client.calls.filter(([name]) => name === 'disconnect').length"
+
+
+@pytest.mark.parametrize("width", [320, 400, 900, 1920])
+@pytest.mark.parametrize("key", ["ArrowLeft", "ArrowRight"])
+async def test_end_lies_where_the_bubble_does_not(visit: Visit, width: int, key: str) -> None:
+    viewport = {"width": width, "height": 700}
+    options = {"viewport": viewport, "reduced_motion": "reduce"}
+    page = await visit(SESSION + WIDGET, scene="listening", **options)
+    await page.locator(".bubble").press(key)
+    bubble = await page.locator(".bubble").bounding_box()
+    await page.locator(".bubble").click()
+    end = await page.locator(".controls .end").bounding_box()
+    assert bubble is not None
+    assert end is not None
+    assert end["x"] + end["width"] <= bubble["x"] or bubble["x"] + bubble["width"] <= end["x"]
+    assert await page.locator(".controls .end:hover").count() == 0
+
+
+async def test_end_asks_once_where_other_pages_share_the_conversation(visit: Visit) -> None:
+    page = await visit(SESSION + PANEL, scene="listening")
+    await page.evaluate("() => harness.client.set({ info: { viewers: 2 } })")
+    question = page.get_by_role("group", name="Other pages are in this conversation, too.")
+    end = page.get_by_role("button", name="End conversation")
+    await end.click()
+    await expect(question.get_by_role("button", name="Leave it")).to_be_focused()
+    await question.get_by_role("button", name="Cancel").click()
+    await expect(question).to_be_hidden()
+    assert await page.evaluate(ENDED) == 0
+    await end.click()
+    await question.get_by_role("button", name="End it for all").click()
+    assert await page.evaluate(ENDED) == 1
+    await end.click()
+    await question.get_by_role("button", name="Leave it").click()
+    calls = await page.evaluate("() => harness.client.calls.map(([name]) => name)")
+    assert (calls.count("close"), calls.count("disconnect")) == (1, 1)
+    await end.click()
+    await page.evaluate("() => harness.client.set({ info: { viewers: 1 } })")
+    await expect(question).to_be_hidden()  # the others have left
+    await end.click()
+    assert await page.evaluate(ENDED) == 2
+
+
+async def test_a_double_click_on_connect_does_not_cancel(visit: Visit) -> None:
+    page = await visit(SESSION + PANEL, scene="idle")
+    await page.evaluate("""() => {
+        const { client } = harness;
+        client.connect = async () => {
+            client.calls.push(["connect"]);
+            client.set({ state: { connection_state: "connecting" } });
+        };
+    }""")
+    await page.locator(".placeholder button").first.dblclick()
+    await expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    calls = await page.evaluate("() => harness.client.calls.map(([name]) => name)")
+    assert (calls.count("connect"), calls.count("disconnect")) == (1, 0)
+
+
+async def test_the_bubbles_letter_stands_in_its_middle_without_a_picture(visit: Visit) -> None:
+    page = await visit(SESSION + WIDGET, scene="speaking-voice-only")
+    offset = await page.evaluate("""() => {
+        const middle = (selector) => {
+            const at = harness.surface.shadowRoot.querySelector(selector).getBoundingClientRect();
+            return [at.left + at.width / 2, at.top + at.height / 2];
+        };
+        const [one, other] = [middle(".bubble .letter"), middle(".bubble .disc")];
+        return Math.max(Math.abs(one[0] - other[0]), Math.abs(one[1] - other[1]));
+    }""")
+    assert offset < 2
 
 
 async def test_an_empty_key_switches_remembering_off(visit: Visit) -> None:

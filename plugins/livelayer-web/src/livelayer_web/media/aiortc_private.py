@@ -1,10 +1,12 @@
 # ruff: noqa: SLF001
-"""What the media need of aiortc's private parts: reports, reception, and closing.
+"""What the media need of aiortc's private parts: reports, reception, datagrams, and closing.
 
 Reports: aiortc's sender does not pass on that a frame was lost, or how much a page can receive.
 Reception: aiortc decodes everything that arrives, in a thread for each track, into unbounded
 queues, and its jitter buffer delays audio by 80 ms, after a loss by 300. So audio bypasses it, and
 video is decoded only while it is wanted.
+Datagrams: an empty one from any sender ends aiortc's connection, and what others send to its ports
+is read as if the page had sent it.
 Closing: a connection that is closed while it connects starts to check the consent of the other
 side, and to report about its tracks, afterwards and without end.
 
@@ -15,11 +17,14 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import struct
 from collections import deque
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any, Final, Generic, Protocol, TypeVar, final
 
 import av
+from aioice import stun
 from aiortc import RTCPeerConnection
 from aiortc.codecs.opus import OpusDecoder
 from aiortc.jitterbuffer import JitterFrame
@@ -315,10 +320,67 @@ def _forward_feedback(packet: RtcpPsfbPacket, ssrc: int, reports: ReportHandler)
             reports.bandwidth_estimated(bitrate)
 
 
+@final
+class DatagramFilter:
+    """Ignores and counts what only a stranger sends to the ports of connections.
+
+    Passed on are connectivity checks that carry the connection's password, and what comes from an
+    address that sent one, unless it is empty.
+
+    Args:
+        local_only: whether everything from other machines is ignored, too.
+    """
+
+    def __init__(self, *, local_only: bool = False) -> None:
+        self._local_only = local_only
+        self.ignored = 0
+        """Datagrams so far."""
+
+    def apply(self, peer: RTCPeerConnection) -> None:
+        """Filter all ports of the peer. Call it once they are open, before the answer is sent."""
+        for transport in _transports(peer):
+            connection = transport._connection
+            while not connection._queue.empty():
+                connection._queue.get_nowait()
+                self.ignored += 1
+            # Another program of this machine sends from one of these, or from the loopback.
+            hosts = {protocol.local_candidate.host for protocol in connection._protocols}
+            for protocol in connection._protocols:
+                protocol.datagram_received = self._filtered(connection, protocol, hosts)
+
+    def _filtered(
+        self, connection: Any, protocol: Any, hosts: set[str]
+    ) -> Callable[[bytes, tuple[Any, ...]], None]:
+        handle = protocol.datagram_received
+        password = connection.local_password.encode()
+
+        def datagram_received(data: bytes, addr: tuple[Any, ...]) -> None:
+            known = any(pair.remote_addr == addr[:2] for pair in connection._check_list)
+            try:
+                if (
+                    (known and data) or stun.parse_message(data).check_message_integrity(password)
+                ) and not (self._local_only and _is_foreign(addr[0], hosts)):
+                    handle(data, addr)
+                    return
+            except (ValueError, LookupError, struct.error):
+                pass  # not STUN, or STUN that aioice cannot read
+            self.ignored += 1
+
+        return datagram_received
+
+
+def _is_foreign(host: str, hosts: set[str]) -> bool:
+    return host not in hosts and not ip_address(host.partition("%")[0]).is_loopback
+
+
+def _transports(peer: RTCPeerConnection) -> set[Any]:
+    return {one.receiver.transport.transport for one in peer.getTransceivers()}
+
+
 async def close_peer(peer: RTCPeerConnection) -> None:
     """Close it, and what it may have started meanwhile."""
     tracks: list[Any] = peer.getTransceivers()
-    transports: set[Any] = {one.receiver.transport.transport for one in tracks}
+    transports = _transports(peer)
     for transport in transports:
         transport.start = _start_nothing
     for one in tracks:

@@ -17,7 +17,7 @@ from livelayer_bus.clock import Clock
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.surfaces import Lease
 
-from .aiortc_private import close_peer, forward_reports
+from .aiortc_private import DatagramFilter, close_peer, forward_reports
 from .downlink import Downlink
 from .quality import Quality
 from .sdp import Offer, OfferError, SourceKind, preferences
@@ -63,7 +63,12 @@ class MediaConnection:
     """
 
     def __init__(
-        self, downlink: Downlink, ice_servers: tuple[str, ...], clock: Clock, gone: EndCallback
+        self,
+        downlink: Downlink,
+        ice_servers: tuple[str, ...],
+        strangers: DatagramFilter,
+        clock: Clock,
+        gone: EndCallback,
     ) -> None:
         """Made by `Media`, which then calls `negotiate`; `gone` is called once, at its end."""
         self.id: Final = secrets.token_urlsafe(16)
@@ -71,6 +76,7 @@ class MediaConnection:
         servers = [RTCIceServer(urls=url) for url in ice_servers]
         configuration = RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._peer = RTCPeerConnection(configuration)
+        self._strangers = strangers
         self._downlink = downlink
         self._sources: dict[SourceKind, Source] = {}
         self._clock = clock
@@ -185,9 +191,10 @@ class MediaConnection:
                 self._sources[section.role] = Source(section.role, transceiver.receiver)
         try:
             await self._peer.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+            await self._peer.setLocalDescription()
         except REFUSALS as error:
             raise OfferError("it does not match what this server offers") from error
-        await self._peer.setLocalDescription()
+        self._strangers.apply(self._peer)
         self.answer = self._peer.localDescription.sdp
 
     def _state_changed(self) -> None:

@@ -12,6 +12,7 @@ from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import BrokenError, BusyError, MisuseError
 from livelayer_bus.surfaces import SurfaceSession
 
+from .aiortc_private import DatagramFilter
 from .audio import AudioEncoding
 from .connection import MediaConnection
 from .downlink import Downlink
@@ -73,6 +74,8 @@ class MediaStatistics(msgspec.Struct, frozen=True):
     """Pages that have an answer and have not ended."""
     connected: int
     """Those of them whose media can flow."""
+    ignored_datagrams: int
+    """What was sent to the ports of connections and cannot come from their pages."""
     video: VideoStatistics
     audio: AudioStatistics
 
@@ -81,7 +84,8 @@ class MediaStatistics(msgspec.Struct, frozen=True):
 class Media:
     """Gives any number of pages the session's audio and video, each encoded once.
 
-    It belongs to one mounted surface and one event loop. What no page wants is not encoded.
+    It belongs to one mounted surface and one event loop. What no page wants is not encoded. What
+    strangers send to the ports of a connection is ignored.
     """
 
     def __init__(
@@ -90,12 +94,21 @@ class Media:
         settings: MediaSettings | None = None,
         *,
         clock: Clock | None = None,
+        local_only: bool = False,
     ) -> None:
-        """Prepare; pages are served while `run` runs."""
+        """Prepare; pages are served while `run` runs.
+
+        Args:
+            session: whose audio and video are served.
+            settings: how they are served.
+            clock: what timeouts are measured on.
+            local_only: whether media of other machines are ignored.
+        """
         self._settings = settings or MediaSettings()
         self._clock: Clock = clock or SystemClock()
         self._video = VideoEncodings(session.video, self._settings.ladder, clock=self._clock)
         self._audio = AudioEncoding(session.audio, clock=self._clock)
+        self._strangers = DatagramFilter(local_only=local_only)
         self._connections: set[MediaConnection] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._answering = 0
@@ -132,7 +145,7 @@ class Media:
             raise MediaFullError(self._settings.max_connections)
         codec, ladder = read.video_codec, self._settings.ladder
         downlink = Downlink(self._video, self._audio, ladder, codec, self._clock)
-        connection = MediaConnection(downlink, servers, self._clock, self._gone)
+        connection = MediaConnection(downlink, servers, self._strangers, self._clock, self._gone)
         self._answering += 1
         try:
             await connection.negotiate(read, allow_sources=allow_sources)
@@ -153,6 +166,7 @@ class Media:
         return MediaStatistics(
             connections=len(self._connections),
             connected=sum(connection.connected for connection in self._connections),
+            ignored_datagrams=self._strangers.ignored,
             video=self._video.statistics(),
             audio=self._audio.statistics(),
         )

@@ -16,8 +16,9 @@ import { parseTeam } from "./view/team.js";
 
 export { setStrings };
 
-const PROPERTIES = ["client", "display", "showOn", "hideOn", "teamMembers", "captions", "transcript"];
+const PROPERTIES = ["client", "tokenProvider", "display", "showOn", "hideOn", "teamMembers", "captions", "transcript"];
 
+/** @import { TokenProvider } from "./client/link.js" */
 /** @import { Message } from "./client/types.js" */
 /** @import { Patterns } from "./page/routes.js" */
 /** @import { Display } from "./view/preferences.js" */
@@ -27,14 +28,14 @@ const PROPERTIES = ["client", "display", "showOn", "hideOn", "teamMembers", "cap
  * Attributes: `mode` ("widget", the default, or "embedded"), `persist-key` (empty: not remembered),
  * `display` (of a widget that remembers none), `show-on`, `hide-on`, `pathname`, `team-members`,
  * `session` (an element's id), `auto-connect`, `theme` ("light" or "dark"), `lang`, `debug`; alone:
- * `agent-id`, `base`, `capabilities`, `token`.
+ * `agent-id`, `base`, `capabilities`, `token`, and the property `tokenProvider`.
  *
  * Dispatches `display-change` with `{display}`; a session's own events come from its element.
  */
 export class LiveLayerAvatar extends HTMLElement {
   static observedAttributes = [
     "mode", "persist-key", "display", "show-on", "hide-on", "pathname", "team-members", "session",
-    "agent-id", "auto-connect", "theme", "lang", "dir", "debug",
+    "agent-id", "auto-connect", "theme", "lang", "dir", "debug", "token",
   ];
 
   #surface;
@@ -42,6 +43,8 @@ export class LiveLayerAvatar extends HTMLElement {
   #given = null;
   /** The session element that this surface created. @type {import("./view/session-lookup.js").SessionElement | null} */
   #own = null;
+  /** @type {TokenProvider | null} */
+  #tokenProvider = null;
   /** Ends everything that connecting began. @type {AbortController | null} */
   #life = null;
   /** @type {Patterns} */
@@ -82,6 +85,16 @@ export class LiveLayerAvatar extends HTMLElement {
   set client(client) {
     this.#given = client;
     this.#look();
+  }
+
+  /** Provides the viewer tokens of a session of its own. @returns {TokenProvider | null} */
+  get tokenProvider() {
+    return this.#tokenProvider;
+  }
+
+  set tokenProvider(provider) {
+    this.#tokenProvider = provider;
+    if (this.#own !== null) this.#own.tokenProvider = provider;
   }
 
   /** @returns {Display} an embedded surface is always expanded */
@@ -201,6 +214,10 @@ export class LiveLayerAvatar extends HTMLElement {
     if (name === "hide-on") this.#hideOn = value === null ? null : parsePatterns(value);
     if (name === "team-members") this.#team = parseTeam(value);
     if (name === "debug") this.#surface.panel.debug.toggle(value !== null && value !== "false");
+    if (name === "token" && this.#own !== null) {
+      if (value === null) this.#own.removeAttribute(name);
+      else this.#own.setAttribute(name, value);
+    }
     if (this.#life === null) return;
     if (name === "session" || name === "agent-id") this.#look();
     if (name === "persist-key" || name === "mode") this.#remember();
@@ -265,6 +282,7 @@ export class LiveLayerAvatar extends HTMLElement {
 
   #bring() {
     const element = bringSession(this);
+    element.tokenProvider = this.#tokenProvider;
     this.#own = element; // before it says that it is ready
     document.body.append(element);
     this.#life?.signal.addEventListener("abort", () => {

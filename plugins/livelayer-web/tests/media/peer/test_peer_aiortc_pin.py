@@ -105,6 +105,17 @@ def test_the_end_of_the_checks_can_be_waited_for() -> None:
     assert "self._query_consent_task.cancel()" in closed
 
 
+def test_datagrams_pass_where_they_are_filtered() -> None:
+    received = inspect.getsource(aioice.ice.StunProtocol.datagram_received)
+    assert "self.receiver.data_received(data, self.local_candidate.component)" in received
+    assert "except ValueError:" in received
+    connection = inspect.getsource(aioice.ice.Connection)
+    assert "self._protocols += host_protocols" in connection
+    assert "self._check_list.append(pair)" in connection
+    assert "message.check_message_integrity(self.local_password" in connection
+    assert "result = await self._queue.get()" in connection
+
+
 def test_a_transceiver_keeps_its_sender_and_receiver() -> None:
     for name in ("sender", "receiver", "kind", "mid"):
         assert isinstance(inspect.getattr_static(RTCRtpTransceiver, name), property)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import re
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import aioice.ice
 import psutil
 import pytest
+from aioice import stun
 from livelayer_web import MediaSettings
 from livelayer_web.media import (
     Media,
@@ -24,6 +27,15 @@ from livelayer_bus.errors import MisuseError
 from livelayer_bus.testing import PATIENCE, ManualClock, no_leaked_tasks, polled
 
 pytestmark = pytest.mark.anyio
+
+STRANGE = (
+    b"",
+    b"\x00",
+    b"\x16\xfe\xff" + bytes(40),  # DTLS
+    b"\x80\x60" + bytes(200),  # RTP
+    bytes.fromhex("000100082112a442") + bytes(12) + bytes.fromhex("0020000400010000"),  # STUN, cut
+)
+"""Datagrams that do not come from the page."""
 
 Serve = Callable[..., Awaitable[Media]]
 View = Callable[[Media], Awaitable[Any]]
@@ -83,6 +95,145 @@ async def test_a_page_that_never_connects_is_ended_after_fifteen_seconds(
     assert media.statistics().connections == 0
     connection.on_end(lambda: ended.append("late"))
     assert ended == ["told", "late"]
+
+
+def ports_of(connection: MediaConnection) -> set[tuple[str, int]]:
+    """The addresses that its answer lists."""
+    found = re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", connection.answer)
+    return {(host, int(port)) for host, port in found}
+
+
+def strange_datagrams(seed: int) -> list[bytes]:
+    """Datagrams that do not come from the page: known ones, noise, and damaged STUN."""
+    dice = random.Random(seed)
+    noise = [dice.randbytes(dice.choice((1, 2, 19, 20, 60, 1200))) for _ in range(40)]
+    damaged: list[bytes] = []
+    for _ in range(60):
+        check = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+        check.attributes["USERNAME"] = "abcd:efgh"
+        check.add_message_integrity(b"not the password of the connection")
+        data = bytearray(bytes(check))
+        for _ in range(dice.randrange(3)):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        damaged.append(bytes(data[: dice.choice((len(data), dice.randrange(len(data) + 1)))]))
+    return [*STRANGE, *noise, *damaged]
+
+
+async def test_what_strangers_send_to_a_port_is_counted_and_ignored(
+    agent: Any, media: Media, view: View, until: Until
+) -> None:
+    def counted(sent: int) -> Callable[[], bool]:
+        return lambda: media.statistics().ignored_datagrams == sent
+
+    viewer = await view(media)
+    connection = viewer.connection
+    ports = ports_of(connection)
+    sent = 0
+    for seed, moment in enumerate((lambda: True, lambda: connection.connected)):
+        await until(moment)
+        for host, port in ports:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+                for data in strange_datagrams(seed):
+                    stranger.sendto(data, (host, port))
+                    sent += 1
+                    await asyncio.sleep(0)  # the socket's buffer holds only so many
+            await until(counted(sent))
+    before = viewer.packets["video"]
+    await until(lambda: viewer.packets["video"] > before)
+    assert not connection.ended
+
+
+async def test_what_a_page_itself_sends_does_not_end_its_connection(
+    agent: Any, media: Media, view: View, until: Until
+) -> None:
+    viewer = await view(media)
+    await until(lambda: viewer.connection.connected)
+    [pair] = viewer.picture.transport.transport._connection._nominated.values()
+    for data in strange_datagrams(0):
+        pair.protocol.transport._sock.sendto(data, pair.remote_addr)  # asyncio sends no empty one
+    before = viewer.packets["video"]
+    await until(lambda: viewer.packets["video"] > before)
+    assert media.statistics().ignored_datagrams > 0
+    assert not viewer.connection.ended
+
+
+@pytest.mark.parametrize("local_only", [False, True])
+async def test_media_of_other_machines_pass_unless_all_is_local(
+    serve: Serve, offer: str, local_only: bool
+) -> None:
+    media = await serve(local_only=local_only)
+    connection = await media.connect(offer)
+    peer: Any = connection._peer
+    [transport] = {one.receiver.transport.transport for one in peer.getTransceivers()}
+    ice = transport._connection
+    protocol = ice._protocols[0]
+    passed: list[str] = []
+    ice.request_received = lambda message, addr, _: passed.append(addr[0])
+    check = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    check.add_message_integrity(ice.local_password.encode())
+    here = ["127.0.0.1", "::1", protocol.local_candidate.host]
+    for host in (*here, "192.0.2.1", "2001:db8::1", "fe80::1%lo"):
+        protocol.datagram_received(bytes(check), (host, 4000))
+    assert passed[:3] == here
+    assert (len(passed), media.statistics().ignored_datagrams) == ((3, 3) if local_only else (6, 0))
+
+
+async def answered_or_refused(media: Media, text: str) -> bool:
+    """Whether an offer is answered; any other error than a refusal fails the test."""
+    try:
+        connection = await media.connect(text)
+    except OfferError:
+        return False
+    await connection.aclose()
+    return True
+
+
+async def test_an_offer_without_any_one_line_is_answered_or_refused(
+    media: Media, offer: str
+) -> None:
+    lines = offer.splitlines()
+    answered = 0
+    for left_out in range(len(lines)):
+        text = "\r\n".join([*lines[:left_out], *lines[left_out + 1 :], ""])
+        answered += await answered_or_refused(media, text)
+    assert 0 < answered < len(lines)
+
+
+def damage(offer: str, dice: random.Random) -> str:
+    """One to three lines of it are dropped, repeated, moved, cut, or have another value."""
+    lines = offer.splitlines()
+    for _ in range(dice.randint(1, 3)):
+        at = dice.randrange(1, len(lines))
+        words = lines[at].split(" ")
+        match dice.randrange(6):
+            case 0:
+                del lines[at]
+            case 1:
+                lines.insert(dice.randrange(1, len(lines)), lines[at])
+            case 2:
+                lines.insert(dice.randrange(1, len(lines)), lines.pop(at))
+            case 3:
+                lines[at] = lines[at][: dice.randrange(len(lines[at]) + 1)]
+            case 4:
+                values = (
+                    "",
+                    "-1",
+                    "0",
+                    "99999999999",
+                    "x",
+                    "\u00e9",
+                    "a=b:c",
+                    "passive",
+                    "UDP/XYZ",
+                )
+                words[dice.randrange(len(words))] = dice.choice(values)
+                lines[at] = " ".join(words)
+            case _:
+                lines = lines[: dice.randint(1, len(lines))]
+        if len(lines) < 2:
+            break
+    return "\r\n".join([*lines, ""])
 
 
 async def test_a_viewer_that_goes_is_noticed(media: Media, view: View, until: Until) -> None:
@@ -174,19 +325,15 @@ async def test_a_damaged_offer_is_answered_or_refused_and_nothing_else(
 ) -> None:
     chance = random.Random(6)
     before = sockets()
-    refused = 0
+    answered = 0
     async with no_leaked_tasks(PATIENCE):
         for _ in range(200):
             start = chance.randrange(len(offer))
             end = start + chance.randrange(1, 30)
             put = "".join(chance.choices("a=:0 9\r\nvideo", k=chance.randrange(6)))
-            try:
-                connection = await media.connect(offer[:start] + put + offer[end:])
-            except OfferError:
-                refused += 1
-            else:
-                await connection.aclose()
-    assert 0 < refused < 200
+            answered += await answered_or_refused(media, offer[:start] + put + offer[end:])
+            answered += await answered_or_refused(media, damage(offer, chance))
+    assert 0 < answered < 400
     await polled(lambda: sockets() <= before)
 
 

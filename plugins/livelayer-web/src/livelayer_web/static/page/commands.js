@@ -168,7 +168,7 @@ function scrollDirection({ direction, behavior }) {
 /** @type {Command["run"]} */
 function click({ selector }) {
   const element = find(selector);
-  if (element === null || !isShown(element) || element.matches(":disabled, [aria-disabled=true]")) return no("failed");
+  if (element === null || element.matches(":disabled, [aria-disabled=true]")) return no("failed");
   // A click on a label changes its field.
   const control = element.closest("label")?.control ?? null;
   if (control !== null && isPrivate(control)) return no("failed");

@@ -1,13 +1,16 @@
 // @ts-check
 /** Finds the elements that an agent names, except what is private or belongs to the widget. */
 
-import { collapse, isPrivate, publicText } from "./privacy.js";
+import { collapse, isDescribed, isPrivate, isWritten, publicText } from "./privacy.js";
 
 /** A selector, or the name of a form or field, that cannot be used. */
 export class InvalidTarget extends Error {}
 
 /**
- * The first visible element that matches, else the first one.
+ * The first element on display that a selector names.
+ *
+ * Every element that a part of the selector matches is outside of private parts and fields, and
+ * outside of what a person writes. So the answer never depends on what is in them.
  *
  * @param {unknown} selector
  * @returns {HTMLElement | null}
@@ -15,17 +18,18 @@ export class InvalidTarget extends Error {}
  */
 export function find(selector) {
   const text = typeof selector === "string" ? selector.trim() : "";
-  if (text === "" || !isAllowedSelector(text)) throw new InvalidTarget("selector");
+  const paths = parse(text);
+  if (paths === null) throw new InvalidTarget("selector");
   let found;
   try {
     found = [...document.querySelectorAll(text)];
   } catch {
     throw new InvalidTarget("selector");
   }
-  const elements = /** @type {HTMLElement[]} */ (
-    found.filter((one) => (one instanceof HTMLElement || one instanceof SVGElement) && !isPrivate(one))
-  );
-  return elements.find(isShown) ?? elements[0] ?? null;
+  const named = paths.map(resolve);
+  return /** @type {HTMLElement | undefined} */ (
+    found.find((one) => (one instanceof HTMLElement || one instanceof SVGElement) && isShown(one) && named.some((set) => set.has(one)))
+  ) ?? null;
 }
 
 /** @param {Element} element @returns {boolean} whether it is laid out and not hidden */
@@ -149,8 +153,10 @@ export function labelOf(field) {
 
 /* The selectors that an agent may use: none that could read the value of a field. */
 
+/** @typedef {{combinator: string, compound: string, texts: string[]}} Step `texts`: attributes with text that it compares */
+
 const NAME = String.raw`(?:[\w\u0080-\uffff-]|\\[0-9a-f]{1,6}\s?|\\[^0-9a-f\s])+`;
-const VALUE = String.raw`(?:[~|^$*]?=\s*(?:"[^"\\]*"|'[^'\\]*'|[\w-]+)\s*[is]?\s*)?`;
+const VALUE = String.raw`\s*(?:"[^"\\]*"|'[^'\\]*'|[\w-]+)\s*[is]?\s*`;
 const STRUCTURE = "id|class|name|for|type|role|data-testid|data-(?:ll|livelayer)-[a-z-]+";
 const TEXT = "href|title|alt|aria-label";
 const POSITION = String.raw`:(?:first|last|only)-(?:child|of-type)|:nth-(?:last-)?(?:child|of-type)\([\dnevod+\s-]+\)`;
@@ -158,30 +164,70 @@ const TOKEN = new RegExp(
   [
     String.raw`(?<comma>\s*,\s*)`,
     String.raw`(?<combinator>\s*[>+~]\s*|\s+)`,
-    String.raw`(?<text>\[\s*(?:${TEXT})\s*${VALUE}\])`,
-    String.raw`\*|[a-z][\w-]*|[#.]${NAME}|\[\s*(?:${STRUCTURE})\s*${VALUE}\]|${POSITION}`,
+    String.raw`\[\s*(?<text>${TEXT})\s*(?:[~|^$*]?=${VALUE})?\]`,
+    // A part of such a value cannot be compared: it would be read letter by letter.
+    String.raw`\*|[a-z][\w-]*|[#.]${NAME}|\[\s*(?:${STRUCTURE})\s*(?:~?=${VALUE})?\]|${POSITION}`,
   ].join("|"),
   "iy",
 );
 
 /**
- * Whether a selector consists of element names, ids, classes, positions, and a few attributes that
- * hold no value of a field. Attributes with text (`href`, `title`, `alt`, `aria-label`) may only
- * describe the element that is selected, which is then checked, and none that stands near it.
+ * The steps of each selector in a list, if they consist of element names, ids, classes, positions,
+ * and a few attributes that hold no value of a field. Attributes with text (`href`, `title`, `alt`,
+ * `aria-label`) may only describe the element that is selected, and none that stands near it.
  *
  * Without this rule an agent could find out a value letter by letter (`[value^=a]`, `:checked`).
  *
  * @param {string} selector
- * @returns {boolean}
+ * @returns {Step[][] | null} null: it is empty, or consists of something else
  */
-function isAllowedSelector(selector) {
-  let text = false;
+function parse(selector) {
+  /** @type {Step} */
+  let step = { combinator: "", compound: "", texts: [] };
+  const paths = [[step]];
   for (let at = 0; at < selector.length; at = TOKEN.lastIndex) {
     TOKEN.lastIndex = at;
-    const groups = TOKEN.exec(selector)?.groups;
-    if (groups === undefined) return false;
-    if (groups.combinator !== undefined && text) return false;
-    text = groups.text !== undefined || (text && groups.comma === undefined);
+    const match = TOKEN.exec(selector);
+    const groups = match?.groups;
+    if (match === null || groups === undefined) return null;
+    if (groups.comma === undefined && groups.combinator === undefined) {
+      step.compound += match[0];
+      if (groups.text !== undefined) step.texts.push(groups.text.toLowerCase());
+      continue;
+    }
+    if (step.compound === "" || (step.texts.length > 0 && groups.comma === undefined)) return null;
+    step = { combinator: groups.combinator?.trim() ?? "", compound: "", texts: [] };
+    if (groups.comma === undefined) paths[paths.length - 1].push(step);
+    else paths.push([step]);
   }
-  return true;
+  return step.compound === "" ? null : paths;
+}
+
+/**
+ * The elements that a path leads to, over elements that an agent may know of.
+ *
+ * @param {Step[]} path
+ * @returns {Set<Element>}
+ */
+function resolve(path) {
+  /** @type {Set<Element> | null} */
+  let reached = null;
+  for (const { combinator, compound, texts } of path) {
+    const before = reached;
+    const found = [...document.querySelectorAll(compound)].filter(
+      (one) => !isPrivate(one) && !isWritten(one) && (texts.length === 0 || isDescribed(one, texts)),
+    );
+    reached = new Set(before === null ? found : found.filter((one) => follows(one, combinator, before)));
+  }
+  return reached ?? new Set();
+}
+
+/** @param {Element} element @param {string} combinator @param {Set<Element>} before */
+function follows(element, combinator, before) {
+  const next = combinator === "" || combinator === ">" ? "parentElement" : "previousElementSibling";
+  for (let one = element[next]; one !== null; one = one[next]) {
+    if (before.has(one)) return true;
+    if (combinator === ">" || combinator === "+") return false;
+  }
+  return false;
 }

@@ -59,7 +59,7 @@ function check(options, value) {
   if (options.length === 1) {
     const [box] = options;
     const word = value.trim().toLowerCase();
-    const on = YES.has(word) || value === box.value || alike(labelOf(box), value);
+    const on = YES.has(word) || alike(labelOf(box), value);
     if (!on && !NO.has(word)) return false;
     if (box.checked !== on) box.click();
     return box.checked === on;
@@ -73,7 +73,7 @@ function check(options, value) {
 
 /** @param {HTMLSelectElement} field @param {string} value */
 function select(field, value) {
-  const options = [...field.options].filter((one) => !one.disabled);
+  const options = [...field.options].filter((one) => !one.disabled && !isPrivate(one));
   /** @param {string} wanted */
   const find = (wanted) => options.find((one) => one.value === wanted) ?? options.find((one) => alike(one.label, wanted));
   if (field.multiple) {

@@ -6,6 +6,8 @@ const PRIVATE = "[data-ll-private], [data-ll-skip], [data-livelayer-private], [d
 const PRIVATE_TYPES = ["password", "hidden", "file"];
 /** Elements with a form that hold no value of their own. */
 const NO_FIELD = "form, fieldset, label, button, option, object, input:is([type=submit], [type=button], [type=reset], [type=image])";
+/** Elements in which a person writes, or whose elements stand for a value. */
+const WRITTEN = "output, select, datalist, [contenteditable]:not([contenteditable=false]), [role=textbox]";
 /** Elements whose content is a value that a person entered, or text that the page does not show. */
 const UNREAD = [
   OWN, PRIVATE,
@@ -24,6 +26,28 @@ const UNREAD = [
  */
 export function isPrivate(element) {
   return element.closest(`${OWN}, ${PRIVATE}`) !== null || isPrivateField(element);
+}
+
+/** @param {Element} element @returns {boolean} whether it is inside of what a person writes or chooses */
+export function isWritten(element) {
+  return Boolean(element.parentElement?.closest(WRITTEN));
+}
+
+/**
+ * Whether these attributes of an element are what a person is shown: not within a field, only the
+ * `aria-label` of a field itself, and no address with a user name in it or of another kind than
+ * pages, e-mail and telephone.
+ *
+ * @param {Element} element
+ * @param {string[]} attributes of `href`, `title`, `alt`, `aria-label`
+ * @returns {boolean}
+ */
+export function isDescribed(element, attributes) {
+  if (element.parentElement?.closest(UNREAD)) return false;
+  if (element.matches(UNREAD) && attributes.some((one) => one !== "aria-label")) return false;
+  if (!attributes.includes("href")) return true;
+  const url = URL.parse(element.getAttribute("href") ?? "", document.baseURI);
+  return url !== null && /^(?:https?|mailto|tel):$/.test(url.protocol) && url.username === "" && url.password === "";
 }
 
 /** @param {Element} element */

@@ -9,7 +9,7 @@ import { sign } from "./status.js";
 /** @import { Props } from "./types.js" */
 
 export class Bubble {
-  /** @param {() => void} open */
+  /** @param {(event: MouseEvent) => void} open */
   constructor(open) {
     this.live = video("live");
     this.image = h("img", { class: "portrait", alt: "", hidden: true });

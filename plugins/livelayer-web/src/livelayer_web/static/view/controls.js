@@ -20,14 +20,22 @@ export function button(drawing, part, onclick) {
   return { element: h("button", properties, svg), icon: svg };
 }
 
+const DOUBLE = 600; // ms within which a second tap belongs to the first
+
 /**
- * A button for the action in its `data-action`.
+ * A button for the action in its `data-action`; a double-click or double-tap carries out one, since
+ * the second press may meet another action, as Cancel.
  *
  * @param {import("./dom.js").Properties} properties
  * @param {PanelActions} actions
  */
 export function actionButton(properties, actions) {
-  const act = () => actions.act(/** @type {import("./model.js").Action} */ (element.dataset.action));
+  let last = -Infinity;
+  const act = (/** @type {PointerEvent} */ event) => {
+    const again = event.detail > 1 || (event.pointerType === "touch" && event.timeStamp - last < DOUBLE);
+    last = event.timeStamp;
+    if (!again) actions.act(/** @type {import("./model.js").Action} */ (element.dataset.action));
+  };
   const element = h("button", { type: "button", ...properties, onclick: act });
   return element;
 }
@@ -66,7 +74,7 @@ export class Controls {
   }
 
   /** @param {Props} props */
-  update({ client, model, t, choices }) {
+  update({ client, model, t, choices, widget }) {
     this.#client = client;
     show(this.element, model.live);
     set(this.element, "aria-label", t("controls"));
@@ -84,6 +92,10 @@ export class Controls {
     set(this.transcript.element, "aria-pressed", String(choices.transcript));
     label(this.end.element, t("end"));
     show(this.end.element, model.control);
+    // Away from the bubble: it opens the panel under the pointer.
+    const { element } = this.end;
+    const first = widget && choices.place.side === "end";
+    if (first !== (this.element.firstChild === element)) this.element[first ? "prepend" : "append"](element);
   }
 
   /** Draws the level of the user's microphone around its button. */

@@ -125,7 +125,7 @@ export class Drag {
 }
 
 /** @param {Event} event */
-function swallow(event) {
+export function swallow(event) {
   event.stopImmediatePropagation();
   event.preventDefault();
 }

@@ -11,7 +11,7 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  *   | "speaking" | "reconnecting" | "recovering" | "absent" | "error" | "ended" | "closed" | "refused"} Phase
  */
 
-/** @typedef {"connect" | "resume" | "restart" | "retry" | "cancel" | "end" | "hear"} Action */
+/** @typedef {"connect" | "resume" | "restart" | "retry" | "cancel" | "end" | "end-all" | "leave" | "hear"} Action */
 
 /**
  * @typedef {object} Model
@@ -77,7 +77,7 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
 
 /** Whether the last known state of the session still applies to this page. @param {Client | null} client */
 function isOurs(client) {
-  return client !== null && client.link.phase !== "refused" && client.link.phase !== "ended";
+  return client !== null && !["idle", "refused", "ended"].includes(client.link.phase);
 }
 
 /** @param {Client | null} client @param {boolean} asked @returns {Phase} */

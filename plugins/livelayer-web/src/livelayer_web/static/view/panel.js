@@ -8,6 +8,8 @@ import { Controls, button } from "./controls.js";
 import { Placeholder } from "./placeholder.js";
 import { Debug } from "./debug.js";
 import { h, label, set, show, text } from "./dom.js";
+import { swallow } from "./drag.js";
+import { EndQuestion } from "./end-question.js";
 import { FieldList } from "./fields.js";
 import { icon } from "./icons.js";
 import { SessionLog } from "./session-log.js";
@@ -25,7 +27,13 @@ import { Announcer } from "./announcer.js";
 /** @type {Props["entries"]} */
 const NOTHING = [];
 
+const GESTURE = 600; // ms within which a further press belongs to the one that opened the panel
+const NEAR = 24; // px
+
 export class Panel {
+  /** The press that opened it. @type {MouseEvent | null} */
+  #opening = null;
+
   /** @param {PanelActions} actions */
   constructor(actions) {
     this.actions = actions;
@@ -46,12 +54,19 @@ export class Panel {
     this.notices = new NoticeBar(actions);
     this.controls = new Controls(actions);
     this.composer = new Composer();
+    this.question = new EndQuestion(actions);
     this.debug = new Debug(actions.toggleDebug);
-    const { stage, status, team, options, minimise, transcript, fields, notices, composer, controls } = this;
+    const { stage, status, team, options, minimise, transcript, fields, notices, composer, question, controls } = this;
     this.head = h("div", { class: "head", part: "head" }, status, team, options, minimise);
-    this.side = h("div", { class: "side", part: "side" }, transcript, fields, notices, composer, controls);
+    this.side = h("div", { class: "side", part: "side" }, transcript, fields, notices, composer, question, controls);
     this.panel = h("div", { class: "panel", part: "panel" }, stage, this.head, this.side, this.debug);
-    this.bubble = new Bubble(() => actions.choose({ display: "expanded" }));
+    this.bubble = new Bubble((event) => {
+      this.#opening = event;
+      actions.choose({ display: "expanded" });
+    });
+    for (const kind of /** @type {const} */ (["pointerdown", "mousedown", "pointerup", "mouseup", "click", "dblclick"])) {
+      this.panel.addEventListener(kind, (event) => this.#guard(event), { capture: true });
+    }
     this.tab = new Tab(() => actions.choose({ display: "minimized" }));
     this.element = h(
       "section",
@@ -92,8 +107,8 @@ export class Panel {
     this.debug.follow(log);
     const looking = { ...props, awake: props.awake && display === "expanded" };
     for (const part of [this.stage, this.preview]) part.update(looking);
-    const { captions, placeholder, status, team, notices, transcript, controls, composer, debug } = this;
-    for (const part of [captions, placeholder, status, team, notices, transcript, controls, composer, debug]) {
+    const { captions, placeholder, status, team, notices, transcript, controls, composer, question, debug } = this;
+    for (const part of [captions, placeholder, status, team, notices, transcript, controls, composer, question, debug]) {
       part.update(props);
     }
     this.options.update(props, this.debug.open);
@@ -113,6 +128,18 @@ export class Panel {
     const said = client?.state?.transcript ?? NOTHING;
     const waiting = new Set(client?.pending.map((one) => one.id));
     return said.some((one) => waiting.has(one.id)) ? said.filter((one) => !waiting.has(one.id)) : said;
+  }
+
+  /**
+   * The second press of a double-click is not meant for what opened under it.
+   *
+   * @param {MouseEvent} event
+   */
+  #guard(event) {
+    const first = this.#opening;
+    if (first === null || (event.type === "click" && event.detail === 0)) return; // a key, or a script
+    const far = Math.hypot(event.clientX - first.clientX, event.clientY - first.clientY);
+    if (event.timeStamp - first.timeStamp < GESTURE && far < NEAR) swallow(event);
   }
 
   /**

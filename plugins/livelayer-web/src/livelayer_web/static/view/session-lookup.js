@@ -3,8 +3,9 @@
 
 import { readJson, storageOf, writeJson } from "../client/storage.js";
 
+/** @import { TokenProvider } from "../client/link.js" */
 /** @import { Client } from "./types.js" */
-/** @typedef {HTMLElement & {client?: Client | null}} SessionElement */
+/** @typedef {HTMLElement & {client?: Client | null, tokenProvider?: TokenProvider | null}} SessionElement */
 
 const NAME = "livelayer-session";
 /** Attributes that a surface passes on to a session of its own. */

@@ -15,6 +15,9 @@ export const ENGLISH = Object.freeze({
   resume: "Continue conversation",
   restart: "Start again",
   end: "End conversation",
+  endShared: "Other pages are in this conversation, too.",
+  leave: "Leave it",
+  endForAll: "End it for all",
   hear: "Tap to hear {name}",
 
   phaseMissing: "No session",

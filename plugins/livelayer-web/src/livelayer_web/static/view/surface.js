@@ -4,6 +4,7 @@
 import { quietly } from "./controls.js";
 import { takesText } from "./dom.js";
 import { Drag } from "./drag.js";
+import { isShared } from "./end-question.js";
 import { LevelAnimation } from "./level-animation.js";
 import { Preferences } from "./preferences.js";
 import { describe } from "./model.js";
@@ -169,7 +170,17 @@ export class Surface {
     this.#client?.markUsed();
     this.#client?.unblockSound(); // a press is the gesture that audio needs
     if (action === "hear") return;
-    const begins = action !== "cancel" && action !== "end";
+    if (action === "end" && isShared(this.#client)) {
+      this.panel.question.toggle(true);
+      return;
+    }
+    if (action === "leave") {
+      this.host.forget();
+      this.#client?.close();
+      if (this.host.settings().widget) this.choose({ display: "minimized" });
+      return;
+    }
+    const begins = action !== "cancel" && action !== "end" && action !== "end-all";
     this.#asked = begins;
     this.draw();
     try {

@@ -13,9 +13,9 @@
 /**
  * What a surface uses of a session's client.
  *
- * @typedef {EventTarget & Pick<import("../client/client.js").SessionClient, "state" | "link" | "joined" | "media"
+ * @typedef {EventTarget & Pick<import("../client/client.js").SessionClient, "state" | "link" | "joined" | "info" | "media"
  *   | "level" | "speaker" | "sources" | "pending" | "retainVideo" | "releaseVideo" | "retainSurface"
- *   | "releaseSurface" | "open" | "connect" | "disconnect" | "switchAgent" | "sendMessage" | "sendData" | "take"
+ *   | "releaseSurface" | "open" | "close" | "connect" | "disconnect" | "switchAgent" | "sendMessage" | "sendData" | "take"
  *   | "release" | "setSourceMuted" | "setSpeakerMuted" | "unblockSound" | "markUsed" | "retryMessage"
  *   | "discardMessage" | "earlierTranscript">} Client
  */
