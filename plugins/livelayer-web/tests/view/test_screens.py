@@ -80,7 +80,12 @@ WIDGETS: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "devices-arabic": (
         "listening",
-        {"direction": "rtl", "lang": "ar", "theme": "dark", "viewport": {"width": 390, "height": 760}},
+        {
+            "direction": "rtl",
+            "lang": "ar",
+            "theme": "dark",
+            "viewport": {"width": 390, "height": 760},
+        },
         ".bubble, .devices-switch",
     ),
     "arabic": ("speaking", {"direction": "rtl", "lang": "ar"}, ".bubble"),

@@ -23,6 +23,8 @@ export class Devices {
   /** @type {Partial<Record<DeviceKind, Device>>} */
   #choices;
   #turn = 0;
+  /** The turn that `#all` comes from. */
+  #read = 0;
   /** @type {AbortController | null} */
   #life = null;
 
@@ -104,7 +106,9 @@ export class Devices {
     } catch {
       // Not allowed on this page: there is only the default.
     }
-    if (turn !== this.#turn || JSON.stringify(all) === JSON.stringify(this.#all)) return;
+    if (turn < this.#read) return; // a later one was faster
+    this.#read = turn;
+    if (JSON.stringify(all) === JSON.stringify(this.#all)) return;
     this.#all = all;
     this.changed(true);
   }
