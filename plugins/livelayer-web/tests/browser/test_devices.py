@@ -1,4 +1,4 @@
-"""Which device is used: chosen, remembered, changed while it is on, unplugged, refused, too early."""
+"""Which device is used: chosen, remembered, changed while on, unplugged, refused, too early."""
 
 from __future__ import annotations
 
