@@ -162,8 +162,10 @@ async def test_a_microphone_is_sent_when_asked_and_outlives_its_connection(
     await until(seen, "client.state.microphone?.muted && client.sources.microphone.owner")
     assert await seen.evaluate("client.sources.microphone.phase") == "on"
     await seen.evaluate("client.release('microphone')")
-    await until(seen, "client.state.microphone === null")
-    assert await seen.evaluate("client.sources.microphone.phase") == "off"
+    # A state that the lease passed through may come late, and is on the page for a moment.
+    await until(
+        seen, "client.state.microphone === null && client.sources.microphone.phase === 'off'"
+    )
 
 
 async def leased_and_given_back(web: Any, seen: Page) -> None:

@@ -25,6 +25,13 @@ GROUPS = {
     "trouble": ["recovering", "reconnecting", "agent-error", "sound-blocked", "messages"],
     "over": ["absent", "error", "refused", "recovering-before", "resume", "ended"],
     "sources": ["microphone-denied", "microphone-busy", "camera", "screen", "fields"],
+    "devices": [
+        "microphone-waiting",
+        "microphone-missing",
+        "microphone-in-use",
+        "microphone-lost",
+        "microphone-unplugged",
+    ],
 }
 """States side by side; `watching` and `debug` are shown in full."""
 FULL = {
@@ -33,6 +40,8 @@ FULL = {
     "widget": "widget-open",
     "event-log": "debug-desktop-light",
     "arabic": "widget-arabic",
+    "device-picker": "widget-devices",
+    "device-picker-arabic": "widget-devices-arabic",
 }
 
 

@@ -60,6 +60,46 @@ async def test_axe_finds_nothing_in_any_state_and_every_target_is_large(
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("direction", "lang"), [("ltr", "en"), ("rtl", "ar")])
+async def test_devices_are_picked_by_keys_alone_and_axe_finds_nothing(
+    visit: Visit, theme: str, direction: str, lang: str
+) -> None:
+    panel = PANEL.replace("class=", f'lang="{lang}" class=')
+    page = await visit(
+        SESSION + panel,
+        scene="listening",
+        theme=theme,
+        direction=direction,
+        viewport=PHONE,
+        reduced_motion="reduce",
+    )
+    opener = page.locator(".devices-switch")
+    await opener.focus()
+    await page.keyboard.press("Enter")
+    await expect(opener).to_have_attribute("aria-expanded", "true")
+    items = page.locator(".devices .item")
+    await expect(items.first).to_be_focused()
+    assert await items.count() == 8  # each kind's default, and five devices
+    assert await faults_of(page) + await page.evaluate(SMALL) == []
+
+    # What is plugged in while the menu is open leaves the focus where it is.
+    await page.keyboard.press("ArrowDown")
+    await page.evaluate("""() => {
+        const { microphone } = harness.client.devices;
+        const list = [{id: "m0", label: "New"}, ...microphone.list];
+        harness.client.set({devices: {microphone: {...microphone, list}}});
+    }""")
+    await expect(items).to_have_count(9)
+    await expect(items.filter(has_text="Built-in microphone")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(opener).to_be_focused()
+    calls = await page.evaluate(
+        "() => harness.client.calls.filter(([name]) => name === 'chooseDevice')"
+    )
+    assert calls == [["chooseDevice", "microphone", "m1"]]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_axe_finds_nothing_in_a_widget_however_it_is_shown(visit: Visit, theme: str) -> None:
     page = await visit(
         SESSION + PANEL + WIDGET, scene="speaking", theme=theme, reduced_motion="reduce"

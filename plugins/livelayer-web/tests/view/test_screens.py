@@ -72,6 +72,22 @@ WIDGETS: dict[str, tuple[str, dict[str, Any], str]] = {
     "open": ("listening", {}, ".bubble"),
     "menu": ("listening", {}, ".bubble, .options-switch"),
     "team": ("listening", {"theme": "dark"}, ".bubble, .team-switch"),
+    "devices": ("listening", {}, ".bubble, .devices-switch"),
+    "devices-low": (
+        "listening",
+        {"viewport": {"width": 740, "height": 360}},
+        ".bubble, .devices-switch",
+    ),
+    "devices-arabic": (
+        "listening",
+        {
+            "direction": "rtl",
+            "lang": "ar",
+            "theme": "dark",
+            "viewport": {"width": 390, "height": 760},
+        },
+        ".bubble, .devices-switch",
+    ),
     "arabic": ("speaking", {"direction": "rtl", "lang": "ar"}, ".bubble"),
     "german": ("microphone-denied", {"lang": "de"}, ".bubble"),
     "narrow": ("microphone-busy", {"viewport": {"width": 320, "height": 568}}, ".bubble"),
@@ -91,7 +107,7 @@ async def test_a_widget_fits_the_window(visit: Callable[..., Awaitable[Page]], n
     await page.mouse.move(1, 1)
     outside = await page.evaluate(
         """() => [...harness.surface.shadowRoot.querySelectorAll("*")]
-            .filter((one) => one.checkVisibility() && !one.closest(".unseen, .captions"))
+            .filter((one) => one.checkVisibility() && !one.closest(".unseen, .captions, .menu li"))
             .map((one) => [one.className, one.getBoundingClientRect()])
             .filter(([, at]) => at.left < -1 || at.top < -1 || at.right > innerWidth + 1
                 || at.bottom > innerHeight + 1).map(([name]) => String(name))"""

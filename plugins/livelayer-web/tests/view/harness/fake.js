@@ -1,7 +1,8 @@
 // @ts-check
 /** A session's client that a test plays: the fields a view reads, and a record of what it asks. */
 
-const OFF = { phase: "off", muted: false, owner: null, stream: null };
+const OFF = { phase: "off", muted: false, owner: null, stream: null, code: null, device: null };
+const NONE = { list: [], chosen: null };
 
 export class FakeClient extends EventTarget {
   state = null;
@@ -12,13 +13,14 @@ export class FakeClient extends EventTarget {
   level = 0;
   speaker = { muted: false, blocked: false };
   sources = { microphone: OFF, camera: OFF, screen: OFF };
+  devices = { microphone: NONE, camera: NONE, speaker: NONE };
   pending = [];
   /** Every call, as [name, ...arguments]. */
   calls = [];
 
   constructor() {
     super();
-    const promised = ["connect", "disconnect", "switchAgent", "sendMessage", "sendData", "open"];
+    const promised = ["chooseDevice", "connect", "disconnect", "switchAgent", "sendMessage", "sendData", "open"];
     const plain = [
       "close", "retainVideo", "releaseVideo", "take", "release", "setSourceMuted",
       "setSpeakerMuted", "unblockSound", "markUsed", "retryMessage", "discardMessage",

@@ -1,6 +1,7 @@
 // @ts-check
 /** A page's client of a session: one link, one media connection, any number of surfaces. */
 
+import { Devices } from "./devices.js";
 import { Heartbeat } from "./heartbeat.js";
 import { CommandReceiver } from "./command-receiver.js";
 import { SessionStore } from "./session-store.js";
@@ -15,7 +16,7 @@ import { TabStorage, storageOf } from "./storage.js";
 import { Speaker } from "./speaker.js";
 import { Sources } from "./sources.js";
 
-/** @import { Info, Joined, LinkState, Message, SessionState, SourceKind } from "./types.js" */
+/** @import { DeviceKind, Info, Joined, LinkState, Message, SessionState, SourceKind } from "./types.js" */
 
 const MESSAGE = 15_360; // bytes, until the server says otherwise
 const CONNECT = 40; // seconds that connecting may take
@@ -26,8 +27,8 @@ const CONNECT = 40; // seconds that connecting may take
  * (`lagged`). It joins nothing before `open()`.
  *
  * Events (CustomEvent): `state`, `event` (detail: the event, with its `line` beside it), `lagged`,
- * `link`, `media`, `sources`, `info`, `pending`, `level`, `speaker`, `surfaces`, `command` (detail
- * `{command, ok, reason}`).
+ * `link`, `media`, `sources`, `devices`, `info`, `pending`, `level`, `speaker`, `surfaces`,
+ * `command` (detail `{command, ok, reason}`).
  */
 export class SessionClient extends EventTarget {
   /** @type {SessionState | null} */
@@ -41,6 +42,7 @@ export class SessionClient extends EventTarget {
   #heartbeat;
   #media;
   #speaker;
+  #devices = new Devices((plugged) => this.#devicesChanged(plugged));
   #sources;
   #outbox;
   #commands;
@@ -85,7 +87,7 @@ export class SessionClient extends EventTarget {
       renewed: () => void this.#sources.renew(),
       watched: () => this.#wants.video,
     });
-    this.#sources = new Sources(http, {
+    this.#sources = new Sources(http, this.#devices, {
       changed: () => this.#sourcesChanged(),
       ready: () => this.#media.ready(),
       missing: () => this.#media.renew(),
@@ -125,6 +127,11 @@ export class SessionClient extends EventTarget {
     return this.#sources.all;
   }
 
+  /** The microphones, cameras and speakers there are, once the browser names them. */
+  get devices() {
+    return this.#devices.state;
+  }
+
   /** Typed messages that the server has not taken, oldest first. */
   get pending() {
     return this.#outbox.pending;
@@ -156,6 +163,7 @@ export class SessionClient extends EventTarget {
       this.#hint = left?.media ?? false;
     }
     this.#lifecycle ??= this.#watch();
+    this.#devices.watch();
     this.#link.open();
   }
 
@@ -164,6 +172,7 @@ export class SessionClient extends EventTarget {
     this.#lifecycle?.abort();
     this.#lifecycle = null;
     this.#heartbeat.stop();
+    this.#devices.close();
     this.#sources.close();
     this.#media.close();
     this.#speaker.close();
@@ -291,6 +300,21 @@ export class SessionClient extends EventTarget {
     await this.#sources.mute(kind, muted);
   }
 
+  /**
+   * Uses a device from now on, and remembers it; what is on keeps its lease. A device that cannot
+   * be used changes nothing: the source's, or the speaker's, `code` says why.
+   *
+   * @param {DeviceKind} kind
+   * @param {string | null} id one of `devices`; null: the default
+   */
+  async chooseDevice(kind, id) {
+    const device = this.devices[kind].list.find((one) => one.id === id) ?? null;
+    if (kind !== "speaker") return await this.#sources.choose(kind, device);
+    const before = this.#devices.chosen(kind);
+    this.#devices.choose(kind, device);
+    if (!(await this.#speaker.route(device))) this.#devices.choose(kind, before);
+  }
+
   /** @param {boolean} muted */
   setSpeakerMuted(muted) {
     this.#storage.write("muted", muted || null);
@@ -370,6 +394,15 @@ export class SessionClient extends EventTarget {
   #sourcesChanged() {
     this.#update();
     this.#tell("sources");
+  }
+
+  /** @param {boolean} plugged */
+  #devicesChanged(plugged) {
+    if (plugged) {
+      this.#sources.devicesChanged();
+      this.#speaker.follow(this.#devices.find("speaker"));
+    }
+    this.#tell("devices");
   }
 
   #mediaChanged() {

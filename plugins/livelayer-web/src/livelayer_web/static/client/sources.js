@@ -5,7 +5,8 @@ import { asSessionError } from "./errors.js";
 import { LevelMeter } from "./audio-level.js";
 import { SOURCES } from "./peer.js";
 
-/** @import { SessionState, SourceKind, SourceState } from "./types.js" */
+/** @import { Device, SessionState, SourceKind, SourceState } from "./types.js" */
+/** @typedef {"microphone" | "camera"} CaptureKind */
 
 /**
  * @typedef {object} SourceHooks
@@ -19,12 +20,26 @@ const TRIES = 12; // half a second apart, while the connection is renewed
 const AGAIN = 2; // seconds a lease must have lasted to be requested again
 
 /** @type {SourceState} */
-const OFF = Object.freeze({ phase: "off", muted: false, owner: null, stream: null });
+const OFF = Object.freeze({ phase: "off", muted: false, owner: null, stream: null, code: null, device: null });
+/** @type {readonly CaptureKind[]} */
+const CAPTURED = ["microphone", "camera"];
+/** What a code begins with. */
+const NAMES = { microphone: "MIC", camera: "CAMERA", screen: "SCREEN" };
+/** @type {ReadonlyMap<string, string>} */
+const FAILURES = new Map([
+  ["NotAllowedError", "PERMISSION_DENIED"],
+  ["SecurityError", "PERMISSION_DENIED"],
+  ["NotFoundError", "NOT_FOUND"],
+  ["OverconstrainedError", "NOT_FOUND"],
+  ["NotReadableError", "IN_USE"],
+  ["AbortError", "IN_USE"],
+]);
 
 /**
  * Guarantee: nothing is captured before `take`, nothing is sent before this page has the session's
  * lease, and a device is released as soon as it is not used. A source that was on is taken again
- * when the server has forgotten this page, but not after a reload.
+ * when the server has forgotten this page, but not after a reload. A change of the device keeps the
+ * lease. A microphone that is taken before the agent is there waits for it.
  */
 export class Sources {
   /** @type {Record<SourceKind, SourceState>} */
@@ -36,10 +51,17 @@ export class Sources {
   #turns = { microphone: 0, camera: 0, screen: 0 };
   /** When each was taken last. @type {Record<SourceKind, number>} */
   #taken = { microphone: 0, camera: 0, screen: 0 };
+  /** Whether the agent is there. */
+  #ready = false;
 
-  /** @param {import("./http.js").Http} http @param {SourceHooks} hooks */
-  constructor(http, hooks) {
+  /**
+   * @param {import("./http.js").Http} http
+   * @param {import("./devices.js").Devices} devices
+   * @param {SourceHooks} hooks
+   */
+  constructor(http, devices, hooks) {
     this.http = http;
+    this.devices = devices;
     this.hooks = hooks;
   }
 
@@ -53,7 +75,7 @@ export class Sources {
 
   /** Whether something is sent, or about to be. */
   get busy() {
-    return SOURCES.some((kind) => ["asking", "on"].includes(this.states[kind].phase));
+    return SOURCES.some((kind) => ["asking", "waiting", "on"].includes(this.states[kind].phase));
   }
 
   /** @param {SourceKind} kind @returns {MediaStreamTrack | null} */
@@ -69,19 +91,20 @@ export class Sources {
    */
   async take(kind) {
     const { phase, stream: held } = this.states[kind];
-    if (phase === "on" || phase === "asking") return;
+    if (phase === "on" || phase === "asking" || phase === "waiting") return;
     const owner = this.#owners[kind];
     if (owner !== null) return this.#set(kind, { ...OFF, phase: "busy", owner });
     const turn = (this.#turns[kind] += 1);
     this.#set(kind, { ...OFF, phase: "asking" });
     let stream = held;
     try {
-      stream = await capture(kind);
+      stream = await this.#capture(kind);
     } catch (error) {
-      if (this.#turns[kind] === turn) this.#set(kind, { ...OFF, phase: refusal(error) });
+      if (this.#turns[kind] === turn) this.#set(kind, { ...OFF, ...failure(kind, error) });
       return;
     }
     if (this.#turns[kind] !== turn) return stop(stream);
+    if (kind === "microphone" && !this.#ready) return this.#start(kind, { ...OFF, phase: "waiting", stream });
     await this.#lease(kind, stream, false, turn);
   }
 
@@ -102,6 +125,35 @@ export class Sources {
     for (const track of state.stream?.getTracks() ?? []) track.enabled = !muted;
     this.#set(kind, { ...state, muted });
     await this.http.send("PATCH", `sources/${kind}`, { json: { muted } }).catch(() => {});
+  }
+
+  /**
+   * Uses another device from now on; one that cannot be used leaves everything as it was.
+   *
+   * @param {CaptureKind} kind
+   * @param {Device | null} device null: the default
+   */
+  async choose(kind, device) {
+    const before = this.devices.chosen(kind);
+    const { phase, stream } = this.states[kind];
+    this.devices.choose(kind, device);
+    if (stream === null) return phase === "unavailable" ? await this.take(kind) : undefined;
+    if (await this.#replace(kind, stream, device)) return;
+    this.devices.choose(kind, before);
+  }
+
+  /** Something was plugged in or out: brings each source to the device that it is to use now. */
+  devicesChanged() {
+    for (const kind of CAPTURED) {
+      const { stream } = this.states[kind];
+      const track = stream?.getTracks()[0];
+      if (!stream || !track) continue;
+      const chosen = this.devices.find(kind);
+      if (this.devices.whereIs(kind, track) === "gone") void this.#unplugged(kind, stream);
+      else if (chosen !== null && chosen.id !== idOf(stream) && track.readyState === "live") {
+        void this.#replace(kind, stream, chosen);
+      }
+    }
   }
 
   /** The server has forgotten this page and its leases: they are taken again. */
@@ -125,6 +177,7 @@ export class Sources {
    * @param {SessionState} state
    */
   follow(state) {
+    this.#gate(state);
     for (const kind of SOURCES) {
       const owner = state[kind]?.owner ?? null;
       const before = this.#owners[kind];
@@ -134,6 +187,18 @@ export class Sources {
       if (mine.phase === "on" && mine.owner !== null && mine.owner === before) this.#lost(kind, owner);
       else if (mine.phase === "busy" && owner === null) this.#set(kind, OFF);
       else if (mine.phase === "off" && owner !== null) this.#set(kind, { ...OFF, owner, phase: "busy" });
+    }
+  }
+
+  /** @param {SessionState} state */
+  #gate({ connection_state: phase, agent_active: active }) {
+    const before = this.#ready;
+    this.#ready = phase === "connected" && active;
+    const { phase: mine, stream } = this.states.microphone;
+    if (mine !== "waiting" || stream === null) return;
+    if (phase === "disconnected" || phase === "error") void this.release("microphone");
+    else if (this.#ready && !before) {
+      void this.#lease("microphone", stream, false, (this.#turns.microphone += 1));
     }
   }
 
@@ -159,14 +224,15 @@ export class Sources {
       if (!stale() && muted) await this.http.send("PATCH", `sources/${kind}`, { json: { muted } });
       if (stale()) return await this.#giveBack(kind, stream);
       this.#taken[kind] = performance.now();
-      this.#start(kind, { phase: "on", muted, owner, stream });
+      // Another device may have been chosen meanwhile.
+      this.#start(kind, { ...OFF, phase: "on", muted, owner, stream: this.states[kind].stream ?? stream });
       await this.hooks.send(kind);
     } catch (error) {
       if (this.#turns[kind] !== turn) return this.#abandon(kind, stream);
       stop(stream);
       const { code } = asSessionError(error);
       const owner = this.#owners[kind];
-      this.#drop(kind, { ...OFF, phase: code === "busy" ? "busy" : "unavailable", owner });
+      this.#drop(kind, { ...OFF, phase: code === "busy" ? "busy" : "unavailable", owner, code });
     }
   }
 
@@ -217,19 +283,117 @@ export class Sources {
     await this.http.send("DELETE", `sources/${kind}`).catch(() => {});
   }
 
+  /** @param {SourceKind} kind */
+  async #capture(kind) {
+    if (kind === "screen") return capture(kind);
+    const device = this.devices.find(kind) ?? this.devices.chosen(kind);
+    const stream = await capture(kind, device ? { ideal: device.id } : undefined);
+    await this.devices.refresh(); // with a first permission come the names
+    const chosen = this.devices.find(kind);
+    if (chosen === null || chosen.id === idOf(stream)) return stream;
+    try {
+      const better = await capture(kind, { exact: chosen.id });
+      stop(stream);
+      return better;
+    } catch {
+      return stream;
+    }
+  }
+
+  /**
+   * Captures from another device, and only then lets go of the one in use. Phones open one camera
+   * at a time: if that fails, it lets go first.
+   *
+   * @param {CaptureKind} kind
+   * @param {MediaStream} old
+   * @param {Device | null} device null: the default
+   * @param {Partial<SourceState>} [note]
+   * @returns {Promise<boolean>} whether the device is used, or not needed any more
+   */
+  async #replace(kind, old, device, note = { code: null, device: null }) {
+    /** @type {MediaTrackConstraints["deviceId"]} */
+    const before = { ideal: idOf(old) };
+    const wanted = device === null ? undefined : { exact: device.id };
+    const attempts = [wanted, wanted, before];
+    /** @type {ReturnType<typeof failure> | null} */
+    let problem = null;
+    for (const [index, id] of attempts.entries()) {
+      if (index === 1) {
+        if (problem?.code !== codeOf(kind, "IN_USE")) break;
+        stop(old);
+      }
+      try {
+        const stream = await capture(kind, id);
+        const used = index < 2;
+        if (this.states[kind].stream !== old) stop(stream);
+        else this.#swap(kind, stream, used ? note : { code: problem?.code ?? null, device: device?.label ?? null });
+        return used;
+      } catch (error) {
+        problem = failure(kind, error);
+      }
+    }
+    const state = this.states[kind];
+    if (state.stream !== old || problem === null) return true;
+    const lives = old.getTracks().some((track) => track.readyState === "live");
+    if (lives && note.code === null) this.#set(kind, { ...state, code: problem.code, device: device?.label ?? null });
+    else await this.#fail(kind, note.code && problem.phase !== "denied" ? { ...problem, ...note } : problem);
+    return false;
+  }
+
+  /** @param {CaptureKind} kind @param {MediaStream} stream @param {Partial<SourceState>} note */
+  #swap(kind, stream, note) {
+    const state = this.states[kind];
+    this.#start(kind, { ...state, stream, ...note });
+    if (state.stream !== null) stop(state.stream);
+    void this.hooks.send(kind).catch(() => {});
+  }
+
+  /**
+   * The device in use is gone: goes on with the default one, or gives the lease back.
+   *
+   * @param {CaptureKind} kind
+   * @param {MediaStream} stream
+   */
+  async #unplugged(kind, stream) {
+    const device = stream.getTracks()[0]?.label || null;
+    await this.#replace(kind, stream, null, { code: codeOf(kind, "UNPLUGGED"), device });
+  }
+
+  /**
+   * The user may end it in the browser's own interface, take the permission back, or unplug it.
+   *
+   * @param {SourceKind} kind
+   * @param {MediaStream} stream
+   */
+  async #ended(kind, stream) {
+    const track = stream.getTracks()[0];
+    if (kind !== "screen" && track !== undefined) await this.devices.refresh();
+    if (this.states[kind].stream !== stream) return;
+    const where = kind === "screen" || track === undefined ? "here" : this.devices.whereIs(kind, track);
+    if (kind !== "screen" && where === "gone") await this.#unplugged(kind, stream);
+    else if (where === "hidden") await this.#fail(kind, failure(kind, new DOMException("", "NotAllowedError")));
+    else await this.release(kind);
+  }
+
+  /** Gives the lease back, and says why. @param {SourceKind} kind @param {Partial<SourceState>} why */
+  async #fail(kind, why) {
+    await this.release(kind);
+    if (this.states[kind].phase === "off") this.#set(kind, { ...OFF, ...why });
+  }
+
   /** @param {SourceKind} kind @param {SourceState} state */
   #start(kind, state) {
-    const tracks = state.stream?.getTracks() ?? [];
-    // The user may end it in the browser's own interface, or unplug the device.
+    const { stream } = state;
+    const tracks = stream?.getTracks() ?? [];
     const ended = () => {
-      if (this.states[kind].stream === state.stream) void this.release(kind);
+      if (stream !== null && this.states[kind].stream === stream) void this.#ended(kind, stream);
     };
     for (const track of tracks) {
       track.enabled = !state.muted;
       track.addEventListener("ended", ended);
     }
     if (kind === "microphone") {
-      this.#meter.attach(state.stream);
+      this.#meter.attach(stream);
       this.#meter.resume();
     }
     this.#set(kind, state);
@@ -269,21 +433,36 @@ export class Sources {
   }
 }
 
-/** @param {SourceKind} kind @returns {Promise<MediaStream>} */
-function capture(kind) {
+/**
+ * @param {SourceKind} kind
+ * @param {MediaTrackConstraints["deviceId"]} [deviceId] the default if there is none
+ * @returns {Promise<MediaStream>}
+ */
+async function capture(kind, deviceId) {
   const devices = navigator.mediaDevices;
   if (devices === undefined) throw new DOMException("no devices on this page", "NotFoundError");
   if (kind === "screen") return devices.getDisplayMedia({ video: { frameRate: 15 }, audio: false });
-  if (kind === "camera") return devices.getUserMedia({ video: { height: 720 } });
+  if (kind === "camera") return devices.getUserMedia({ video: { height: 720, deviceId } });
   return devices.getUserMedia({
-    audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, deviceId },
   });
 }
 
-/** @param {unknown} error @returns {"denied" | "unavailable"} */
-function refusal(error) {
-  const denied = error instanceof DOMException && ["NotAllowedError", "SecurityError"].includes(error.name);
-  return denied ? "denied" : "unavailable";
+/** @param {SourceKind} kind @param {string} what */
+function codeOf(kind, what) {
+  return `${NAMES[kind]}_${what}`;
+}
+
+/** @param {SourceKind} kind @param {unknown} error @returns {{phase: "denied" | "unavailable", code: string}} */
+function failure(kind, error) {
+  // An OverconstrainedError is not a DOMException in every browser.
+  const what = FAILURES.get(/** @type {{name?: string} | null} */ (error)?.name ?? "") ?? "FAILED";
+  return { phase: what === "PERMISSION_DENIED" ? "denied" : "unavailable", code: codeOf(kind, what) };
+}
+
+/** @param {MediaStream} stream */
+function idOf(stream) {
+  return stream.getTracks()[0]?.getSettings().deviceId ?? "";
 }
 
 /** @param {MediaStream} stream */

@@ -3,7 +3,7 @@
 
 import { LevelMeter } from "./audio-level.js";
 
-/** @import { SpeakerState } from "./types.js" */
+/** @import { Device, SpeakerState } from "./types.js" */
 
 const GESTURES = ["pointerup", "click", "keydown", "touchend"];
 
@@ -20,10 +20,12 @@ export class Speaker {
   /** @type {MediaStream | null} */
   #stream = null;
   #gestures = new AbortController();
+  /** What it plays on; null: the default. @type {Device | null} */
+  #device = null;
 
   /** @param {boolean} muted @param {() => void} changed */
   constructor(muted, changed) {
-    this.state = { muted, blocked: false };
+    this.state = { muted, blocked: false, code: null, device: null };
     this.changed = changed;
   }
 
@@ -42,6 +44,32 @@ export class Speaker {
     this.#set({ muted });
     if (this.#element !== null) this.#element.muted = muted;
     if (!muted && this.state.blocked) void this.unblock();
+  }
+
+  /**
+   * @param {Device | null} device null: the default
+   * @returns {Promise<boolean>} whether it plays there
+   */
+  async route(device) {
+    try {
+      await this.#sink(this.#place(), device);
+    } catch {
+      this.#set({ code: "SPEAKER_FAILED", device: device?.label ?? null });
+      return false;
+    }
+    this.#device = device;
+    this.#set({ code: null, device: null });
+    return true;
+  }
+
+  /** Plays on the chosen device while it is there, else on the default. @param {Device | null} chosen */
+  async follow(chosen) {
+    const before = this.#device;
+    if (chosen?.id === before?.id) return;
+    await this.route(chosen);
+    if (chosen === null && this.#device === null && before !== null) {
+      this.#set({ code: "SPEAKER_UNPLUGGED", device: before.label });
+    }
   }
 
   /** Call this in a user gesture. */
@@ -73,10 +101,17 @@ export class Speaker {
         if (this.#stream !== null && this.#mayTry) void this.#play();
       });
       this.#element = element;
+      void this.#sink(element, this.#device).catch(() => {});
     }
     // Outside of the body, which client-side routers replace.
     if (!element.isConnected) document.documentElement.append(element);
     return element;
+  }
+
+  /** @param {HTMLAudioElement} element @param {Device | null} device */
+  async #sink(element, device) {
+    const id = device?.id ?? "";
+    if (element.sinkId !== undefined && element.sinkId !== id) await element.setSinkId(id);
   }
 
   /** After a refusal, playing is not tried again before a gesture. */
@@ -113,7 +148,7 @@ export class Speaker {
   /** @param {Partial<SpeakerState>} change */
   #set(change) {
     const next = { ...this.state, ...change };
-    if (next.muted === this.state.muted && next.blocked === this.state.blocked) return;
+    if (JSON.stringify(next) === JSON.stringify(this.state)) return;
     this.state = next;
     this.changed();
   }

@@ -89,14 +89,21 @@
 /** @typedef {"idle" | "joining" | "live" | "recovering" | "refused" | "ended"} LinkPhase */
 /** @typedef {{phase: LinkPhase, code?: string, detail?: string, retryAt?: number}} LinkState `retryAt` on the clock of `Date.now()` */
 /** @typedef {{phase: "off" | "connecting" | "live" | "recovering", stream: MediaStream | null}} MediaState */
-/** @typedef {{muted: boolean, blocked: boolean}} SpeakerState */
+/** @typedef {"microphone" | "camera" | "speaker"} DeviceKind */
+/** @typedef {{id: string, label: string}} Device */
+/** @typedef {{list: readonly Device[], chosen: string | null}} DeviceState `chosen`: null: the default */
+/** @typedef {{muted: boolean, blocked: boolean, code: string | null, device: string | null}} SpeakerState `code`, `device`: as a source's */
 
 /**
  * @typedef {object} SourceState
- * @property {"off" | "asking" | "on" | "busy" | "denied" | "unavailable"} phase
+ * @property {"off" | "asking" | "waiting" | "on" | "busy" | "denied" | "unavailable"} phase "waiting": it is
+ *   captured, and sent once the agent is there
  * @property {boolean} muted
  * @property {string | null} owner who has it, in this session
  * @property {MediaStream | null} stream this page's own
+ * @property {string | null} code what went wrong: `MIC_`, `CAMERA_` or `SCREEN_`, and `PERMISSION_DENIED`,
+ *   `NOT_FOUND`, `IN_USE`, `UNPLUGGED` or `FAILED`; or the server's. With phase "on", another device is used
+ * @property {string | null} device the name of the device that `code` is about, if it is known
  * @property {number} [level] 0 to 1; of the microphone
  */
 

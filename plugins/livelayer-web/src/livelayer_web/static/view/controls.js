@@ -1,7 +1,8 @@
 // @ts-check
-/** The row of buttons: microphone, camera, screen, sound, transcript, end. */
+/** The row of buttons: microphone, camera, screen, devices, sound, transcript, end. */
 
 import { SOURCES } from "../client/peer.js";
+import { DevicePicker } from "./device-picker.js";
 import { h, label, set, show } from "./dom.js";
 import { icon, turn } from "./icons.js";
 
@@ -59,6 +60,7 @@ export class Controls {
     };
     this.level = h("i", { class: "own-level", "aria-hidden": "true" });
     this.sources.microphone.element.append(this.level);
+    this.devices = new DevicePicker();
     this.speaker = button("speaker", "speaker", () => {
       const { muted, blocked } = this.#client?.speaker ?? {};
       if (blocked) this.#client?.unblockSound();
@@ -69,21 +71,26 @@ export class Controls {
       actions.choose({ transcript: !shown });
     });
     this.end = button("hangUp", "end", () => actions.act("end"));
-    const buttons = [...SOURCES.map((kind) => this.sources[kind]), this.speaker, this.transcript, this.end];
+    const sources = SOURCES.map((kind) => this.sources[kind]);
+    const buttons = [...sources, this.devices, this.speaker, this.transcript, this.end];
     this.element = h("div", { class: "controls", part: "controls", role: "group" }, ...buttons);
   }
 
   /** @param {Props} props */
-  update({ client, model, t, choices, widget }) {
+  update(props) {
+    const { client, model, t, choices, widget } = props;
     this.#client = client;
-    show(this.element, model.live);
+    show(this.element, model.live || model.early);
     set(this.element, "aria-label", t("controls"));
     const offered = client?.joined?.sources ?? [];
     for (const kind of SOURCES) {
       const { element } = this.sources[kind];
-      show(element, model.talk && offered.includes(kind) && supported(kind));
+      const wanted = model.live || kind === "microphone";
+      show(element, wanted && model.talk && offered.includes(kind) && supported(kind));
       this.#source(kind, client?.sources?.[kind], t);
     }
+    this.devices.update(props);
+    for (const { element } of [this.speaker, this.transcript]) show(element, model.live);
     const silent = Boolean(client?.speaker.muted || client?.speaker.blocked);
     label(this.speaker.element, t(silent ? "unmute" : "mute"));
     set(this.speaker.element, "aria-pressed", String(silent));
@@ -91,7 +98,7 @@ export class Controls {
     label(this.transcript.element, t("transcript"));
     set(this.transcript.element, "aria-pressed", String(choices.transcript));
     label(this.end.element, t("end"));
-    show(this.end.element, model.control);
+    show(this.end.element, model.live && model.control);
     // Away from the bubble: it opens the panel under the pointer.
     const { element } = this.end;
     const first = widget && choices.place.side === "end";
@@ -112,13 +119,14 @@ export class Controls {
    */
   #source(kind, source, t) {
     const { element, icon: svg } = this.sources[kind];
+    const waits = source?.phase === "waiting";
     const held = source?.phase === "on";
-    const on = held && !source.muted;
+    const on = waits || (held && !source.muted);
     set(element, "aria-pressed", String(on));
-    set(element, "aria-busy", source?.phase === "asking" ? "true" : null);
+    set(element, "aria-busy", waits || source?.phase === "asking" ? "true" : null);
     set(element, "data-source", source?.phase ?? "off");
     if (kind === "microphone") {
-      label(element, t(!held ? "microphoneOn" : on ? "microphoneMute" : "microphoneUnmute"));
+      label(element, t(waits ? "microphoneOff" : !held ? "microphoneOn" : on ? "microphoneMute" : "microphoneUnmute"));
       turn(svg, on ? "microphone" : "microphoneOff");
     } else {
       label(element, t(on ? `${kind}Off` : `${kind}On`));
@@ -134,7 +142,7 @@ export class Controls {
     client.markUsed();
     // A muted microphone keeps its lease: unmuting must not depend on who else wants it.
     if (source.phase === "on" && kind === "microphone") client.setSourceMuted(kind, !source.muted);
-    else if (source.phase === "on") quietly(client.release(kind));
+    else if (source.phase === "on" || source.phase === "waiting") quietly(client.release(kind));
     else quietly(client.take(kind));
   }
 }

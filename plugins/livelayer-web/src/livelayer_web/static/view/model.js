@@ -11,12 +11,14 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  *   | "speaking" | "reconnecting" | "recovering" | "absent" | "error" | "ended" | "closed" | "refused"} Phase
  */
 
-/** @typedef {"connect" | "resume" | "restart" | "retry" | "cancel" | "end" | "end-all" | "leave" | "hear"} Action */
+/** @typedef {"connect" | "resume" | "restart" | "retry" | "cancel" | "end" | "end-all" | "leave" | "hear"
+ *   | "microphoneOn" | "cameraOn"} Action */
 
 /**
  * @typedef {object} Model
  * @property {Phase} phase
  * @property {boolean} live there is a conversation, even if it is interrupted
+ * @property {boolean} early the agent is about to come: the microphone may be turned on already
  * @property {boolean} calm nothing needs the person's attention
  * @property {string} name
  * @property {string} role the agent's role in the team
@@ -59,6 +61,7 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
   return {
     phase,
     live: calm || (!["joining", "absent"].includes(phase) && state?.connection_state === "connected" && isOurs(client)),
+    early: (phase === "connecting" || phase === "joining") && canTalk(client),
     calm,
     name,
     role: member?.role ?? "",
@@ -73,6 +76,12 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
     agent: state?.agent_id ?? null,
     notices: client === null ? [] : noticesOf(client, phase, t, { name, now }),
   };
+}
+
+/** Whether this page may turn its microphone on. @param {Client | null} client */
+function canTalk(client) {
+  const { grants, sources } = client?.joined ?? {};
+  return Boolean(grants?.includes("talk") && sources?.includes("microphone"));
 }
 
 /** Whether the last known state of the session still applies to this page. @param {Client | null} client */

@@ -4,7 +4,7 @@
 import { SOURCES } from "../client/peer.js";
 
 /** @import { Key, Translate } from "./strings.js" */
-/** @import { Client, Link, SourceKind } from "./types.js" */
+/** @import { Client, Link, Source, SourceKind } from "./types.js" */
 
 const GREETING = 3; // lines after which a person has noticed that the conversation is a new one
 
@@ -66,8 +66,14 @@ export function noticesOf(client, phase, t, { name, now }) {
   }
   const afresh = connected && state?.continued === false && state.transcript.length < GREETING;
   if (afresh) notices.push({ ...notice("afresh", "info", t("startsAfresh")), dismissable: true });
-  if (!connected || link.phase === "refused" || link.phase === "ended") return notices;
-  for (const kind of SOURCES) notices.push(...sourceNotice(client, kind, t));
+  const here = connected || state?.connection_state === "connecting";
+  if (!here || link.phase === "refused" || link.phase === "ended") return notices;
+  for (const kind of SOURCES) notices.push(...sourceNotice(client, kind, t, name));
+  const { code, device } = client.speaker ?? {};
+  if (code) {
+    const words = code === "SPEAKER_UNPLUGGED" ? "speakerUnplugged" : "deviceFailed";
+    notices.push(dismissable("speaker", "warn", t(words, { device: device ?? t("speakerDevices") })));
+  }
   return notices;
 }
 
@@ -82,17 +88,21 @@ export function recoveringHint(link, t, now) {
  * @param {Client} client
  * @param {SourceKind} kind
  * @param {Translate} t
+ * @param {string} name the agent's
  * @returns {Notice[]}
  */
-function sourceNotice(client, kind, t) {
+function sourceNotice(client, kind, t, name) {
   const source = client.sources?.[kind];
   switch (source?.phase) {
     case "asking":
       return [notice(kind, "info", t(`${kind}Asking`))];
+    case "waiting":
+      return [...changed(kind, source, t), notice(`${kind}-waiting`, "info", t("microphoneWaiting", { name }))];
+    case "on":
+      return changed(kind, source, t);
     case "denied":
-      return [dismissable(kind, "error", t(`${kind}Denied`))];
     case "unavailable":
-      return [dismissable(kind, "error", t(`${kind}Unavailable`))];
+      return [{ ...dismissable(kind, "error", t(failed(kind, source))), action: kind === "screen" ? null : `${kind}On` }];
     case "busy": {
       const owner = source.owner || t("someone");
       const words = PAGE.test(owner) ? t(`${kind}Elsewhere`) : t(`${kind}Busy`, { owner });
@@ -101,6 +111,36 @@ function sourceNotice(client, kind, t) {
     default:
       return [];
   }
+}
+
+/**
+ * Says that another device is used than the one that was.
+ *
+ * @param {SourceKind} kind
+ * @param {Source} source
+ * @param {Translate} t
+ * @returns {Notice[]}
+ */
+function changed(kind, { code, device }, t) {
+  if (!code || kind === "screen") return [];
+  const words = code.endsWith("_UNPLUGGED") ? /** @type {const} */ (`${kind}Unplugged`) : "deviceFailed";
+  return [dismissable(kind, "warn", t(words, { device: device ?? t(`${kind}Devices`) }))];
+}
+
+/**
+ * What went wrong, and what to do.
+ *
+ * @param {SourceKind} kind
+ * @param {Source} source
+ * @returns {Key}
+ */
+function failed(kind, { phase, code }) {
+  if (phase === "denied") return `${kind}Denied`;
+  if (kind === "screen") return "screenUnavailable";
+  const what = /_(NOT_FOUND|IN_USE|UNPLUGGED)$/.exec(code ?? "")?.[1];
+  if (what === "NOT_FOUND") return `${kind}Missing`;
+  if (what === "IN_USE") return `${kind}InUse`;
+  return what === "UNPLUGGED" ? `${kind}Lost` : `${kind}Unavailable`;
 }
 
 /**

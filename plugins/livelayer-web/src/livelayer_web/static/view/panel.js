@@ -98,7 +98,7 @@ export class Panel {
     show(this.bubble.hint, display === "minimized");
     show(this.tab.element, display === "hidden");
     this.panel.classList.toggle("live", model.live);
-    this.panel.classList.toggle("writing", model.live || (client?.pending.length ?? 0) > 0);
+    this.panel.classList.toggle("writing", model.live || model.early || (client?.pending.length ?? 0) > 0);
     this.panel.classList.toggle("reading", model.live && choices.transcript);
     show(this.minimise.element, widget);
     label(this.minimise.element, t("minimise"));

@@ -33,7 +33,7 @@ import { Visibility } from "./visibility.js";
  * @property {() => void} forget a person ended the conversation: a reload opens nothing
  */
 
-const CHANGES = ["state", "link", "media", "sources", "info", "pending", "speaker", "event"];
+const CHANGES = ["state", "link", "media", "sources", "devices", "info", "pending", "speaker", "event"];
 const SECOND = 1000; // ms
 
 let made = 0;
@@ -170,6 +170,8 @@ export class Surface {
     this.#client?.markUsed();
     this.#client?.unblockSound(); // a press is the gesture that audio needs
     if (action === "hear") return;
+    if (action === "microphoneOn") return quietly(this.#client?.take("microphone"));
+    if (action === "cameraOn") return quietly(this.#client?.take("camera"));
     if (action === "end" && isShared(this.#client)) {
       this.panel.question.toggle(true);
       return;

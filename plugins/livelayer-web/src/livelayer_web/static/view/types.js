@@ -14,7 +14,7 @@
  * What a surface uses of a session's client.
  *
  * @typedef {EventTarget & Pick<import("../client/client.js").SessionClient, "state" | "link" | "joined" | "info" | "media"
- *   | "level" | "speaker" | "sources" | "pending" | "retainVideo" | "releaseVideo" | "retainSurface"
+ *   | "level" | "speaker" | "sources" | "devices" | "chooseDevice" | "pending" | "retainVideo" | "releaseVideo" | "retainSurface"
  *   | "releaseSurface" | "open" | "close" | "connect" | "disconnect" | "switchAgent" | "sendMessage" | "sendData" | "take"
  *   | "release" | "setSourceMuted" | "setSpeakerMuted" | "unblockSound" | "markUsed" | "retryMessage"
  *   | "discardMessage" | "earlierTranscript">} Client
