@@ -151,7 +151,7 @@ class TranscriptWriter:
             if (
                 words == said
                 or (not entry.final and said.startswith(words))  # the rest of it decides
-                or (not line.entry.final and said and words.startswith(said))
+                or (not line.entry.final and words.startswith(said))
             ):
                 return line
         return None

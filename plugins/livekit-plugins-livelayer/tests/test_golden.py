@@ -119,8 +119,7 @@ async def test_those_bytes_arrive_in_order() -> None:
 async def test_every_message_of_a_surface_is_understood() -> None:
     seen: list[tuple[Any, str]] = []
     async with run_agent(Agent(instructions="-")) as harness:
-        for line in golden("from_surface.jsonl"):
-            kind = json.loads(line)["type"]
+        for kind in {json.loads(line)["type"] for line in golden("from_surface.jsonl")}:
             harness.bridge.on(kind)(lambda message, sender: seen.append((message, sender)))
         harness.surface.replies["navigate"] = lambda _: None
         for line in golden("from_surface.jsonl")[:-1]:
@@ -143,4 +142,4 @@ async def test_every_message_of_a_surface_is_understood() -> None:
         RawMessage("user_navigated", {"path": "/pricing"}),
         RawMessage("quiz_response", {"answer": 42, "nested": {"a": [1, None, True]}}),
     ]
-    assert [message for message, _ in seen] == expected
+    assert sorted((message for message, _ in seen), key=str) == sorted(expected, key=str)

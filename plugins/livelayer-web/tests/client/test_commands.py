@@ -289,7 +289,8 @@ async def test_an_author_s_mark_decides_which_control_it_is(ask: Ask, live: Page
     await live.evaluate(STEPS)
     await live.evaluate("""() => document.querySelector("main").insertAdjacentHTML("beforeend", `
       <button id="ll-back" disabled>Mine</button><button hidden data-ll-intent="advance">A</button>
-      <a href="#x" data-ll-intent="advance">B</a> <button data-ll-intent="ll-submit">C</button>`)""")
+      <a href="#x" data-ll-intent="advance">B</a> <button data-ll-intent="ll-submit">C</button>`)
+    """)
     assert (await ask({"type": "advance_step"}))[0]["ok"] is True
     assert (await ask({"type": "submit_flow"}))[0]["ok"] is True
     # The author's own is disabled: no other one is pressed in its place.

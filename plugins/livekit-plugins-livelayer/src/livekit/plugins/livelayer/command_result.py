@@ -59,7 +59,8 @@ class Answer(msgspec.Struct, frozen=True):
     """The answer to one command or request; true only if the command was carried out.
 
     `value` is what was asked for (a page's context, its routes, an application's reply), or the
-    lines about the wrong fields of a form that was blocked; `surface` is the key of the surface that answered, and `participant` the identity of its owner, where known.
+    lines about the wrong fields of a form that was blocked; `surface` is the key of the surface
+    that answered, and `participant` the identity of its owner, where known.
     """
 
     outcome: Outcome
