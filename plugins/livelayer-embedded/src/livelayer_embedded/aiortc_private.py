@@ -26,6 +26,7 @@ DTLS_QUEUE = 1024  # datagrams waiting for DTLS; SCTP sends lost ones again
 INITIAL_WINDOW = 64 << 10  # bytes in flight at first: on loopback there is no path to probe
 OWN_SSRC = 1  # what the server's own reports are sent as
 MAX_REPORTS = 31  # blocks that fit one receiver report
+MAX_NACK = 64  # lost packets that fit one request, at 16 bytes each
 
 ReceiverReport = rtp.RtcpReceiverInfo
 RtcpPacket = AnyRtcpPacket
@@ -156,7 +157,7 @@ def pli(media: int) -> bytes:
 
 
 def nack(media: int, lost: Iterable[int]) -> bytes:
-    """A request to send these sequence numbers again.
+    """A request to send these sequence numbers again, at most `MAX_NACK`.
 
     One packet a number: aiortc cannot pack a list that wraps around.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from livekit.protocol.models import VideoQuality
 
 from . import rtp
-from .aiortc_private import ReceiverReport, nack, pli, sender_report
+from .aiortc_private import MAX_NACK, ReceiverReport, nack, pli, sender_report
 from .participant import CallLater, TimerHandle, Track
 from .sdp import AUDIO_LEVEL_EXTENSION, DEPENDENCY_EXTENSION, Codec
 from .svc import DependencyDescriptor, SpatialFilter
@@ -416,8 +416,8 @@ class DownTrack:
                 missing.append(original)
             else:
                 self._emit(packet, inner, _WORD.unpack_from(packet, 2)[1], time.monotonic())
-        if missing:
-            self.up_track.send_rtcp(nack(layer.ssrc, missing))
+        for first in range(0, len(missing), MAX_NACK):
+            self.up_track.send_rtcp(nack(layer.ssrc, missing[first : first + MAX_NACK]))
 
     def sender_reported(self, layer: Layer, ntp: int, timestamp: int) -> None:
         """Relay a sender report."""

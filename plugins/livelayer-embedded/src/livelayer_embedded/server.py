@@ -8,6 +8,7 @@ import logging
 import os
 import secrets as random_secrets
 import socket
+import sys
 from collections.abc import Coroutine, Iterable
 from typing import Any, Final, Self
 
@@ -35,6 +36,9 @@ from .signalling import Signalling
 
 logger = logging.getLogger(__name__)
 
+LISTENS_BESIDE = sys.platform == "linux"
+"""A socket can listen on a port that another one is bound to, if both reuse addresses: the port
+stays reserved from the first start to the close, without a gap at a restart."""
 CLOSE_WITHIN = 5.0  # seconds `aclose()` takes at most
 TASKS_WITHIN = 2.0  # seconds connections have to send their leave messages
 MAX_LINE = 1 << 16  # bytes of a request line or a header: tokens and join requests are long
@@ -170,8 +174,11 @@ class EmbeddedServer:
         if self._certificate is None:
             self._certificate = Certificate()
         running = _Running(self.authority, self._certificate)
-        self._release_port()
         try:
+            if self._reserved is None:
+                self._reserve_port()
+            if not LISTENS_BESIDE:
+                self._release_port()
             self._port = await running.listen(self._port)
         except OSError as exc:
             await running.aclose(graceful=False)
@@ -195,8 +202,9 @@ class EmbeddedServer:
         running, self._running = self._running, None
         if running is not None:
             await running.aclose(graceful=False)
-            if not self._closed:  # it may have been closed meanwhile
-                self._reserve_port()
+            if self._reserved is None and not self._closed:  # closed meanwhile
+                with contextlib.suppress(OSError):  # taken by another program: `start()` raises
+                    self._reserve_port()
 
     async def aclose(self) -> None:
         """Send leave messages and stop, within five seconds; a second call does nothing."""
@@ -208,10 +216,12 @@ class EmbeddedServer:
 
     def _reserve_port(self) -> None:
         # Bound but not listening: another program that asks for any free port gets another one.
-        self._reserved = socket.socket()
-        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):  # taken by another program: `start()` raises
-            self._reserved.bind((LOOPBACK, self._port))
+        with contextlib.ExitStack() as failed:
+            reserved = failed.enter_context(socket.socket())
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            reserved.bind((LOOPBACK, self._port))
+            failed.pop_all()
+        self._reserved, self._port = reserved, int(reserved.getsockname()[1])
 
     def _release_port(self) -> None:
         reserved, self._reserved = self._reserved, None

@@ -46,6 +46,7 @@ class PeerTransport:
         self._receiving: pylibsrtp.Session | None = None
         self._sending: pylibsrtp.Session | None = None
         self.undecryptable = 0
+        self.unsendable = 0
         self.dropped_messages = 0
         self.on_rtp: Callable[[bytes], None] = _ignore
         self.on_rtcp: list[Callable[[RtcpPacket], None]] = []
@@ -98,12 +99,20 @@ class PeerTransport:
     def send_rtp(self, packet: bytes) -> None:
         """Encrypt and send an RTP packet; dropped before the handshake is done."""
         if self._sending is not None:
-            self.ice.send(self._sending.protect(packet))
+            self._send(self._sending.protect, packet)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Encrypt and send a compound RTCP packet; dropped before the handshake is done."""
         if self._sending is not None:
-            self.ice.send(self._sending.protect_rtcp(packet))
+            self._send(self._sending.protect_rtcp, packet)
+
+    def _send(self, protect: Callable[[bytes], bytes], packet: bytes) -> None:
+        try:
+            data = protect(packet)
+        except (pylibsrtp.Error, ValueError):
+            self.unsendable += 1  # a publisher's packet is too long for a datagram
+        else:
+            self.ice.send(data)
 
     async def aclose(self) -> None:
         """Tell the client and release socket and tasks."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from livekit import rtc
 from livelayer_embedded import EmbeddedServer
 from livelayer_embedded.errors import EmbeddedServerError, LoopbackOnlyError
+from livelayer_embedded.server import LISTENS_BESIDE
 
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.testing import PATIENCE
@@ -100,6 +103,29 @@ async def test_nothing_runs_after_the_server_is_closed() -> None:
         await room.disconnect()
     left = asyncio.all_tasks() - before
     assert [task.get_name() for task in left if "embedded" in task.get_name()] == []
+
+
+@pytest.mark.skipif(not LISTENS_BESIDE, reason="this system cannot reserve a port that is in use")
+async def test_another_program_never_gets_the_port_during_a_restart() -> None:
+    attempts = 0
+    got: list[int] = []
+
+    async def try_to_bind(port: int) -> None:
+        nonlocal attempts
+        while True:
+            with socket.socket() as other, suppress(OSError):
+                other.bind(("127.0.0.1", port))
+                got.append(attempts)
+            attempts += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with EmbeddedServer() as server, anyio.create_task_group() as group:
+        group.start_soon(try_to_bind, server.port)
+        for _ in range(3):
+            await server.restart()
+        group.cancel_scope.cancel()
+    assert attempts > 3
+    assert not got
 
 
 async def test_the_port_of_a_stopped_server_stays_its_own_until_it_is_closed() -> None:
