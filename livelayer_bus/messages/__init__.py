@@ -21,6 +21,8 @@ from .codec import (
     type_of,
 )
 from .from_agent import (
+    AdvanceStep,
+    AgentCaption,
     AgentError,
     AgentState,
     AgentStateMessage,
@@ -32,6 +34,7 @@ from .from_agent import (
     FieldSource,
     FillForm,
     FocusField,
+    GoBack,
     IdleTimeout,
     IdleWarning,
     Navigate,
@@ -40,6 +43,7 @@ from .from_agent import (
     ScrollDirection,
     ScrollPage,
     ScrollTo,
+    SubmitFlow,
     SubmitForm,
     TaskCompleted,
     TaskFieldUpdated,
@@ -51,6 +55,7 @@ from .to_agent import (
     CommandResult,
     FormSubmitBlocked,
     FormSubmitted,
+    FormSubmitUncertain,
     PageContext,
     PageContextPending,
     RefusalReason,
@@ -69,11 +74,12 @@ __all__ = [
     "COMMANDS", "WireMessage", "RawMessage",
     # From the agent
     "AgentState", "AgentStateMessage", "AvatarStreamReady", "AvatarActive", "AvatarIdle",
-    "BotReady", "AgentError", "IdleWarning", "IdleTimeout", "Navigate", "ScrollTo",
-    "ScrollPage", "ScrollDirection", "Click", "FillForm", "FocusField", "SubmitForm",
-    "RequestPageContext", "RequestRoutes", "TaskFieldUpdated", "FieldSource", "TaskCompleted",
-    "TaskResult",
+    "BotReady", "AgentError", "IdleWarning", "IdleTimeout", "AgentCaption", "Navigate", "ScrollTo",
+    "ScrollPage", "ScrollDirection", "Click", "AdvanceStep", "GoBack", "SubmitFlow", "FillForm",
+    "FocusField", "SubmitForm", "RequestPageContext", "RequestRoutes", "TaskFieldUpdated",
+    "FieldSource", "TaskCompleted", "TaskResult",
     # To the agent
     "UserMessage", "PageContext", "PageContextPending", "Routes", "FormSubmitted",
-    "FormSubmitBlocked", "CommandResult", "RefusalReason", "MAX_DEPTH", "nests_too_deeply",
+    "FormSubmitBlocked", "FormSubmitUncertain", "CommandResult", "RefusalReason", "MAX_DEPTH",
+    "nests_too_deeply",
 ]  # fmt: skip

@@ -61,6 +61,17 @@ class IdleTimeout(FromAgent, frozen=True, tag="idle_timeout"):
     """The agent leaves because the user stayed silent."""
 
 
+class AgentCaption(FromAgent, frozen=True, tag="agent_caption"):
+    """What the agent says, as one line of the transcript.
+
+    A later caption of the same `id` replaces it; one without an id is a line of its own.
+    """
+
+    text: str
+    id: str | None = None
+    final: bool = True
+
+
 # Commands -----------------------------------------------------------------------------------
 
 
@@ -120,6 +131,27 @@ class Click(Command, frozen=True, tag="click"):
         self._require_text(selector=self.selector)
 
 
+class AdvanceStep(Command, frozen=True, tag="advance_step"):
+    """Press the control that leads to the next step of the page, such as Continue."""
+
+    capability = "click"
+    tool = CommandTool("Go on to the next step of a page that has several, as its Continue does.")
+
+
+class GoBack(Command, frozen=True, tag="go_back"):
+    """Press the control that leads to the step before."""
+
+    capability = "click"
+    tool = CommandTool("Return to the step before on a page that has several, as its Back does.")
+
+
+class SubmitFlow(Command, frozen=True, tag="submit_flow"):
+    """Press the control that sends the page's steps off."""
+
+    capability = "click"
+    tool = CommandTool("Send off a page of one or several steps, once the user agreed.")
+
+
 class FillForm(Command, frozen=True, tag="fill_form"):
     """Put values into a form's fields, by name; nothing is submitted."""
 
@@ -149,7 +181,7 @@ class FocusField(Command, frozen=True, tag="focus_field"):
 
 
 class SubmitForm(Command, frozen=True, tag="submit_form"):
-    """Submit a form; answered by `form_submitted` or `form_submit_blocked`."""
+    """Submit a form; answered by `form_submitted`, `form_submit_blocked` or `..._uncertain`."""
 
     capability = "submit_forms"
     tool = CommandTool("Send a form off, once the user agreed.")

@@ -48,17 +48,30 @@ class Routes(ToAgent, frozen=True, tag="routes"):
 
 
 class FormSubmitted(ToAgent, frozen=True, tag="form_submitted"):
-    """A form was submitted."""
+    """A form was submitted; `reason` is how a page that sends it by script showed so."""
 
     form_id: str
     request_id: str | None = None
+    reason: Literal["form_removed", "form_reset", "success_text"] | None = None
 
 
 class FormSubmitBlocked(ToAgent, frozen=True, tag="form_submit_blocked"):
-    """A form was not submitted: it did not validate, or its code raised."""
+    """A form was not submitted: it did not validate, or its code raised.
+
+    `invalid_fields` has a line for each wrong field, "Label: message", never its value.
+    """
 
     form_id: str
     reason: Literal["validation", "exception"]
+    request_id: str | None = None
+    invalid_fields: tuple[str, ...] = ()
+
+
+class FormSubmitUncertain(ToAgent, frozen=True, tag="form_submit_uncertain"):
+    """A script took the form over, and the page did not show what became of it."""
+
+    form_id: str
+    reason: Literal["spa_prevented"]
     request_id: str | None = None
 
 

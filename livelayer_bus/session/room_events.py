@@ -231,6 +231,8 @@ class RoomEventHandler:
                 self._store.publish(
                     events.AgentStateChanged(state.agent_state, state.raw_agent_state or "", error)
                 )
+            case messages.AgentCaption():
+                self._transcript.caption(message, packet.sender)
             case _ if messages.is_command(message):
                 self._commands.route(message, packet.data, request, packet.sender)
             case _:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Final, final
+from typing import Final, TypeAlias, final
 from uuid import uuid4
 
 import msgspec
@@ -22,26 +23,31 @@ from ..events import (
     TranscriptEntry,
     TranscriptUpdated,
 )
-from ..messages import RawMessage, UserMessage
+from ..messages import AgentCaption, RawMessage, UserMessage
 from ..transcript import Key, join, key_of, place
 from .store import Store
 
 KEPT_LINES: Final = 20_000  # utterances that can be read again, those of the state included
 KEPT_CHARS: Final = 8 * 1024 * 1024  # of them together
 TAIL: Final = 20  # utterances that come back with a resumed conversation
-ECHO_SECONDS: Final = 30.0  # for an agent to repeat what a person typed
-MAX_TYPED: Final = 64  # typed lines that an echo is compared with
+ECHO_SECONDS: Final = 30.0  # from an utterance to its echo: see `_Lines`
+MAX_LINES: Final = 256  # of one way that an echo is compared with
+_WORD: Final = re.compile(r"""[^\s.,;:!?'"\u2018-\u201f\u2026()-]+""")
 GAP: Final = 2**24
 """From the number of one stream to that of the next: a line that is typed meanwhile takes one
 between. A browser counts exactly to 2**53."""
 
 
-class _Typed(msgspec.Struct):
-    """A typed line that the agent may repeat as a transcription of its own."""
+class _Line(msgspec.Struct):
+    """An utterance that came one way, and the one that came another way with the same words."""
 
-    words: str
+    entry: TranscriptEntry
     until: float
     echo: Key | None = None
+
+
+_Lines: TypeAlias = OrderedDict[Key, _Line]
+"""The newest utterances that came one way: typed, as an agent's captions, or as its streams."""
 
 
 class _Tail(msgspec.Struct):
@@ -58,7 +64,9 @@ class TranscriptWriter:
     """Publishes every change of the transcript.
 
     Guarantee: a line that a person types is an entry of the user from the moment it is sent. An
-    agent that repeats it as a transcription, within `ECHO_SECONDS`, does not make a second one.
+    agent that repeats it as a transcription, within `ECHO_SECONDS`, does not make a second one; nor
+    does one that sends its own words both as captions and as a transcription, in whatever order.
+    What came first is shown; the other finishes it if need be.
     """
 
     def __init__(self, store: Store, clock: Clock, limit: int) -> None:
@@ -67,7 +75,7 @@ class TranscriptWriter:
         self._limit = max(KEPT_LINES, limit)
         self._kept: OrderedDict[Key, TranscriptEntry] = OrderedDict()
         self._chars = 0
-        self._typed: deque[_Typed] = deque(maxlen=MAX_TYPED)
+        self._typed, self._captions, self._streams = _Lines(), _Lines(), _Lines()
         self.agent: str | None = None
         """The identity of the conversation's agent, also when it has left."""
         self._tail: _Tail | None = None
@@ -93,8 +101,19 @@ class TranscriptWriter:
                 self._clear()
             elif self._is_restored(entry):
                 return  # the conversation has gone on: what was brought back stays in its place
-        if not self._is_echo(entry):
-            self._publish(replace(entry, opened=opened, stream=stream))
+        entry = replace(entry, opened=opened, stream=stream)
+        if entry.role == "user":
+            self._hear(entry, self._typed, None)
+        else:
+            self._hear(entry, self._captions, self._streams)
+
+    def caption(self, caption: AgentCaption, sender: str | None) -> None:
+        """Take in an utterance that the session's agent sends as a data message."""
+        number, name = self._next(), caption.id or uuid4().hex
+        entry = TranscriptEntry(
+            name, "agent", caption.text, caption.final, number, number, sender=sender
+        )
+        self._hear(entry, self._streams, self._captions)
 
     def _is_restored(self, entry: TranscriptEntry) -> bool:
         words = _words(entry.text)
@@ -104,20 +123,39 @@ class TranscriptWriter:
             for one in known
         )
 
-    def _is_echo(self, entry: TranscriptEntry) -> bool:
+    def _hear(self, entry: TranscriptEntry, others: _Lines, own: _Lines | None) -> None:
+        """Publish an utterance, unless it is the echo of one among `others`."""
+        first = self._first(entry, others)
+        if first is None:
+            if own is not None:
+                self._expect_echo(own, entry)
+            self._publish(entry)
+        elif entry.final:
+            first.echo, known = key_of(entry), first.entry
+            if not known.final or _words(known.text) != _words(entry.text):
+                number = self._next()  # newer than what is shown
+                text = entry.text
+                first.entry = replace(known, text=text, final=True, opened=number, stream=number)
+                self._publish(first.entry)
+
+    def _first(self, entry: TranscriptEntry, others: _Lines) -> _Line | None:
+        """Return the line among `others` that has the words of `entry`, as far as it goes."""
         key = key_of(entry)
-        if entry.role != "user" or key in self._kept:
-            return False
+        known = others.get(key) or next((one for one in others.values() if one.echo == key), None)
+        if known is not None or not others or key in self._kept:
+            return known
         words, now = _words(entry.text), self._clock.now()
-        for line in self._typed:
-            if line.until < now or line.echo not in (None, key):
+        for line in others.values():
+            if line.echo is not None or line.until < now:
                 continue
-            if words == line.words:
-                line.echo = key if entry.final else line.echo
-                return True
-            if not entry.final and line.words.startswith(words):
-                return True  # the rest of it decides
-        return False
+            said = _words(line.entry.text)
+            if (
+                words == said
+                or (not entry.final and said.startswith(words))  # the rest of it decides
+                or (not line.entry.final and words.startswith(said))
+            ):
+                return line
+        return None
 
     def _publish(self, entry: TranscriptEntry) -> None:
         self._store.publish(TranscriptUpdated(entry))
@@ -148,7 +186,6 @@ class TranscriptWriter:
             yield line_id
             return
         self._show(line_id, text, "pending")
-        self._await_echo(text)
         try:
             yield line_id
         except BaseException as error:
@@ -181,14 +218,23 @@ class TranscriptWriter:
             self._show(line_id, text, delivery)
 
     def _show(self, line_id: str, text: str, delivery: Delivery) -> None:
-        self.last += 1  # newer than what was known of it
-        number = self.last
-        self._publish(
-            TranscriptEntry(line_id, "user", text, True, number, number, delivery=delivery)
-        )
+        number = self._next()  # newer than what was known of it
+        entry = TranscriptEntry(line_id, "user", text, True, number, number, delivery=delivery)
+        if delivery == "pending":
+            self._expect_echo(self._typed, entry)
+        self._publish(entry)
 
-    def _await_echo(self, text: str) -> None:
-        self._typed.append(_Typed(_words(text), self._clock.now() + ECHO_SECONDS))
+    def _next(self) -> int:
+        self.last += 1
+        return self.last
+
+    def _expect_echo(self, lines: _Lines, entry: TranscriptEntry) -> None:
+        line = lines.setdefault(key_of(entry), _Line(entry, 0.0))
+        line.until = self._clock.now() + ECHO_SECONDS
+        if entry.final or not line.entry.final:
+            line.entry = entry
+        while len(lines) > MAX_LINES:
+            lines.popitem(last=False)
 
     # What was said earlier ------------------------------------------------------------------
 
@@ -201,7 +247,8 @@ class TranscriptWriter:
     def forget(self) -> None:
         """Another agent's conversation begins: its state has no transcript yet."""
         self._kept.clear()
-        self._typed.clear()
+        for lines in (self._typed, self._captions, self._streams):
+            lines.clear()
         self._chars = 0
         self._restored = frozenset()
 
@@ -239,9 +286,9 @@ class TranscriptWriter:
             for entry in tail.entries:
                 self._publish(entry)
                 if entry.delivery is not None:
-                    self._await_echo(entry.text)
+                    self._expect_echo(self._typed, entry)
 
 
 def _words(text: str) -> str:
-    """The text, for a comparison: case and white space do not matter."""
-    return " ".join(text.casefold().split())
+    """The text, for a comparison: case, white space and punctuation do not matter."""
+    return " ".join(_WORD.findall(text.casefold()))

@@ -296,6 +296,7 @@ def _sound(cls: type[WireMessage]) -> dict[str, Any]:
         "source": "agent",
         "routes": [],
         "reason": "validation",
+        **({"reason": "spa_prevented"} if cls is m.FormSubmitUncertain else {}),
         "ok": True,
         "context": {},
         "result": {

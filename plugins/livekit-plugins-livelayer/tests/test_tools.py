@@ -13,7 +13,7 @@ from livekit.plugins.livelayer.data_channel import Outgoing
 from livekit.plugins.livelayer.testing import Call, Prompt, ScriptedSurface, run_agent
 from livekit.plugins.livelayer.tools import command_tool
 
-from livelayer_bus.messages import COMMANDS
+from livelayer_bus.messages import COMMANDS, SubmitForm
 from livelayer_bus.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +49,9 @@ def agent() -> Agent:
         ("scroll_to #faq", {"type": "scroll_to", "selector": "#faq", "behavior": "smooth"}),
         ("scroll_page down", {"type": "scroll_page", "direction": "down", "behavior": "smooth"}),
         ("click #buy", {"type": "click", "selector": "#buy"}),
+        ("advance_step", {"type": "advance_step"}),
+        ("go_back", {"type": "go_back"}),
+        ("submit_flow", {"type": "submit_flow"}),
         (
             "fill_form Ada",
             {"type": "fill_form", "formId": "contact", "values": {"name": "Ada"}},
@@ -126,13 +129,32 @@ async def test_a_form_that_is_blocked_is_not_called_sent() -> None:
                 "type": "form_submit_blocked",
                 "formId": "contact",
                 "reason": "validation",
+                "invalidFields": ["E-mail: is required"],
                 "requestId": asked["requestId"],
             }
         }
     )
     async with run_agent(agent(), guide, surface=surface):
         await surface.type("submit_form")
-        await surface.hear("missing or not valid")
+        assert "E-mail: is required" in await surface.hear("missing or not valid")
+
+
+async def test_a_form_that_the_page_says_nothing_about_is_not_called_sent() -> None:
+    surface = ScriptedSurface(
+        replies={
+            "submit_form": lambda asked: {
+                "type": "form_submit_uncertain",
+                "formId": "contact",
+                "reason": "spa_prevented",
+                "requestId": asked["requestId"],
+            }
+        }
+    )
+    async with run_agent(agent(), guide, surface=surface) as harness:
+        await surface.type("submit_form")
+        await surface.hear("Do not claim that it was")
+        answer = await harness.bridge.command(SubmitForm("contact"))
+        assert (bool(answer), answer.outcome) == (False, Outcome.UNCERTAIN)
 
 
 async def test_silence_is_not_called_success() -> None:
@@ -163,6 +185,9 @@ def test_every_command_with_a_tool_describes_all_that_the_model_chooses() -> Non
         "scroll_to": ["selector"],
         "scroll_page": ["direction"],
         "click": ["selector"],
+        "advance_step": [],
+        "go_back": [],
+        "submit_flow": [],
         "fill_form": ["form_id", "values"],
         "focus_field": ["form_id", "field_name"],
         "submit_form": ["form_id"],

@@ -23,7 +23,7 @@ from livelayer_demo.guide import (
 )
 from livelayer_demo.topics import TOPICS
 
-from livelayer_bus.messages import FormSubmitBlocked, FormSubmitted
+from livelayer_bus.messages import FormSubmitBlocked, FormSubmitted, FormSubmitUncertain
 
 
 def spoken(reply: Reply) -> str:
@@ -195,6 +195,7 @@ def test_a_page_that_did_not_answer_is_not_made_up() -> None:
 def test_a_form_that_was_sent_or_blocked_is_noticed() -> None:
     assert "has been sent" in notice_text(FormSubmitted("a"))
     assert "missing or not valid" in notice_text(FormSubmitBlocked("a", "validation"))
+    assert "does not show" in notice_text(FormSubmitUncertain("a", "spa_prevented"))
     assert "an error" in notice_text(FormSubmitBlocked("a", "exception"))
 
 

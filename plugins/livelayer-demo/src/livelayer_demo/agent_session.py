@@ -15,7 +15,7 @@ from livekit.agents.voice import room_io
 from livekit.plugins.livelayer import BridgeStatistics, FaceAvatar, SurfaceBridge, is_person
 
 from livelayer_bus.clock import SystemClock
-from livelayer_bus.messages import ALL, FormSubmitBlocked, FormSubmitted
+from livelayer_bus.messages import ALL, FormSubmitBlocked, FormSubmitted, FormSubmitUncertain
 
 from . import guide
 from .models import ModelsKind, build_session, model_agent
@@ -54,8 +54,8 @@ class DemoAgentSession:
         self._bridge = SurfaceBridge(
             self._session, room, capabilities=ALL, command_timeout=_ANSWER_SECONDS
         )
-        self._bridge.on(FormSubmitted)(self._remarks.form_ended)
-        self._bridge.on(FormSubmitBlocked)(self._remarks.form_ended)
+        for kind in (FormSubmitted, FormSubmitBlocked, FormSubmitUncertain):
+            self._bridge.on(kind)(self._remarks.form_ended)
         self._agent = model_agent()
         if models == "offline":
             self._agent = GuideAgent(
@@ -167,7 +167,9 @@ class Remarks:
         with suppress(RuntimeError):  # the session is closing
             self._session.say(text)
 
-    def form_ended(self, message: FormSubmitted | FormSubmitBlocked, _sender: str) -> None:
+    def form_ended(
+        self, message: FormSubmitted | FormSubmitBlocked | FormSubmitUncertain, _sender: str
+    ) -> None:
         """Say how a form ended that the user submitted."""
         self.say(guide.notice_text(message))
 

@@ -10,7 +10,7 @@ import msgspec
 from livekit.plugins.livelayer import Outcome
 from msgspec.structs import replace
 
-from livelayer_bus.messages import FormSubmitBlocked, FormSubmitted
+from livelayer_bus.messages import FormSubmitBlocked, FormSubmitted, FormSubmitUncertain
 
 from .topics import NAME, TOPICS
 
@@ -120,6 +120,8 @@ def outcome_text(send: Send, outcome: Outcome) -> str:
             return f"I could not {send.goal}: something in it is missing or not valid yet."
         case Outcome.TIMEOUT:
             return f"I could not {send.goal}: the page did not manage it in time."
+        case Outcome.UNCERTAIN:
+            return "The page took the form, but it did not show whether it was sent."
         case Outcome.SILENCE:
             return "The page did not answer, so I do not know whether that worked."
         case Outcome.GONE:
@@ -152,16 +154,18 @@ def page_outcome_text(outcome: Outcome) -> str:
     match outcome:
         case Outcome.REFUSED:
             return "I may not do that here: this page does not allow me to read the page."
-        case Outcome.DONE | Outcome.SILENCE | Outcome.TIMEOUT:
+        case Outcome.DONE | Outcome.SILENCE | Outcome.UNCERTAIN | Outcome.TIMEOUT:
             return "I asked the page, but I got no answer in time."
         case Outcome.INVALID | Outcome.FAILED | Outcome.BLOCKED | Outcome.GONE:
             return "I asked the page, but it could not say what it shows."
 
 
-def notice_text(message: FormSubmitted | FormSubmitBlocked) -> str:
+def notice_text(message: FormSubmitted | FormSubmitBlocked | FormSubmitUncertain) -> str:
     """Return what the guide says about a form that the user submitted."""
     if isinstance(message, FormSubmitted):
         return "Thank you, the form has been sent."
+    if isinstance(message, FormSubmitUncertain):
+        return "The page does not show whether the form was sent."
     if message.reason == "validation":
         return "The form was not sent: something in it is missing or not valid yet."
     return "The form was not sent: the page ran into an error."

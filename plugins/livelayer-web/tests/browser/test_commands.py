@@ -126,6 +126,7 @@ async def test_a_form_that_is_blocked_is_told_with_its_reason(page: Page, shown:
             "formId": "contact",
             "requestId": "r1",
             "reason": "validation",
+            "invalidFields": ["Name: is required"],
         }
     ]
     assert page.url.endswith("/sign-up")

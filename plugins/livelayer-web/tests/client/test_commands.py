@@ -165,16 +165,137 @@ async def test_a_form_that_does_not_validate_is_reported_and_not_sent(ask: Ask, 
         "formId": "contact",
         "requestId": "7",
         "reason": "validation",
+        "invalidFields": ["Name: is required"],
     }
     assert (result["ok"], result["requestId"]) == (False, "7")
     assert await live.evaluate("window.seen.includes('submit')") is False
     await ask({"type": "fill_form", "formId": "contact", "values": {"name": "Ada"}})
+    # Its script prevents that the browser sends it, and shows nothing.
     result, [reply] = await ask(submit)
-    assert reply == {"type": "form_submitted", "formId": "contact", "requestId": "7"}
+    about = {"formId": "contact", "requestId": "7"}
+    assert reply == {"type": "form_submit_uncertain", "reason": "spa_prevented", **about}
     assert result["ok"] is True
     await live.evaluate("window.marks = true")
     result, [reply] = await ask(submit)
-    assert reply["reason"] == "validation"
+    fields = ["Name: was not accepted by the page"]
+    blocked = {"type": "form_submit_blocked", "reason": "validation", "invalidFields": fields}
+    assert reply == {**blocked, **about}
+    assert result["ok"] is False
+
+
+SUBMITTED = [
+    ("form_removed", "form.remove()"),
+    ("form_removed", "setTimeout(() => { form.hidden = true; }, 300)"),
+    ("form_reset", "setTimeout(() => form.reset(), 300)"),
+    ("form_reset", "form.reset(); form.elements.name.value = ''"),
+    ("success_text", "setTimeout(() => document.body.append('Thank you, Ada.'), 300)"),
+]
+
+
+@pytest.mark.parametrize(("reason", "script"), SUBMITTED)
+async def test_what_a_script_does_with_a_form_is_seen(
+    ask: Ask, live: Page, reason: str, script: str
+) -> None:
+    await live.evaluate(SPA.replace("SCRIPT", script))
+    result, [reply] = await ask({"type": "submit_form", "formId": "spa", "requestId": "9"})
+    about = {"formId": "spa", "requestId": "9"}
+    assert reply == {"type": "form_submitted", "reason": reason, **about}
+    assert result["ok"] is True
+
+
+SPA = """() => {
+  document.querySelector("main").insertAdjacentHTML("beforeend", `<form id="spa">
+    <label>Name <input name="name"></label>
+    <label>Mail <input name="mail" aria-errormessage="why"></label><p id="why"></p>
+    <label>Pin <input name="pin" type="password"></label>
+    <div data-ll-private><label>Diary <input name="diary"></label></div>
+    <button>Go</button></form>`);
+  const form = document.forms.spa;
+  form.elements.name.value = "Ada";
+  form.elements.mail.value = "ada(at)x";
+  form.elements.pin.value = "hunter2";
+  form.elements.diary.value = "dear diary";
+  form.addEventListener("submit", (event) => { event.preventDefault(); SCRIPT; });
+}"""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("An address has an @ in it.", "An address has an @ in it."),
+        ("ADA(at)x is no address.", "was not accepted by the page"),
+        ("Not for Ada.", "was not accepted by the page"),
+        ("Not with hunter2.", "was not accepted by the page"),
+    ],
+)
+async def test_a_wrong_field_is_named_in_the_page_s_words_and_never_with_a_value(
+    ask: Ask, live: Page, words: str, told: str
+) -> None:
+    marks = "for (const one of form.elements) one.setAttribute('aria-invalid', 'true');"
+    says = f"document.getElementById('why').textContent = {words!r};"
+    script = f"setTimeout(() => {{ {says} {marks} }}, 200)"
+    await live.evaluate(SPA.replace("SCRIPT", script))
+    _, [reply] = await ask({"type": "submit_form", "formId": "spa"})
+    assert reply == {
+        "type": "form_submit_blocked",
+        "formId": "spa",
+        "reason": "validation",
+        "invalidFields": ["Name: was not accepted by the page", f"Mail: {told}"],
+    }
+
+
+# Pages of several steps ----------------------------------------------------------------------
+
+STEPS = """() => {
+  document.querySelector("main").innerHTML = `
+    <nav><button>Next</button></nav>
+    <ol><li>You</li><li aria-current="step">Address</li><li>Done</li></ol>
+    <div data-ll-private><button>Continue</button></div>
+    <form id="steps"><label>Street <input name="street" required></label>
+      <button type="button">Continue with Gargle</button>
+      <button type="button">← Back</button> <button>Continue →</button></form>
+    <div id="end" hidden><button>Send</button></div>`;
+  window.pressed = [];
+  document.addEventListener("click", ({ target }) => window.pressed.push(target.textContent));
+  document.forms.steps.addEventListener("submit", (event) => event.preventDefault());
+}"""
+
+
+async def test_a_page_s_steps_are_found_pressed_and_told(ask: Ask, live: Page) -> None:
+    await live.evaluate(STEPS)
+    _, [reply] = await ask({"type": "request_page_context"})
+    assert reply["context"]["flow"] == {
+        "kind": "multi-step",
+        "currentStep": 2,
+        "totalSteps": 3,
+        "stepLabel": "Address",
+        "advance": {"id": "ll-advance", "label": "Continue →"},
+        "back": {"id": "ll-back", "label": "← Back"},
+    }
+    result, [reply] = await ask({"type": "advance_step"})
+    assert (result["ok"], reply["invalidFields"]) == (False, ["Street: is required"])
+    await live.evaluate("document.forms.steps.street.value = 'x'")
+    assert (await ask({"type": "advance_step"}))[0]["ok"] is True
+    assert (await ask({"type": "go_back"}))[0]["ok"] is True
+    result, replies = await ask({"type": "submit_flow"})
+    assert (result["ok"], result["reason"], replies) == (False, "failed", [])
+    await live.evaluate("document.getElementById('end').hidden = false")
+    assert (await ask({"type": "submit_flow"}))[0]["ok"] is True
+    pressed = ["Continue →", "Continue →", "← Back", "Send"]
+    assert await live.evaluate("window.pressed") == pressed
+
+
+async def test_an_author_s_mark_decides_which_control_it_is(ask: Ask, live: Page) -> None:
+    await live.evaluate(STEPS)
+    await live.evaluate("""() => document.querySelector("main").insertAdjacentHTML("beforeend", `
+      <button id="ll-back" disabled>Mine</button><button hidden data-ll-intent="advance">A</button>
+      <a href="#x" data-ll-intent="advance">B</a> <button data-ll-intent="ll-submit">C</button>`)
+    """)
+    assert (await ask({"type": "advance_step"}))[0]["ok"] is True
+    assert (await ask({"type": "submit_flow"}))[0]["ok"] is True
+    # The author's own is disabled: no other one is pressed in its place.
+    assert (await ask({"type": "go_back"}))[0]["ok"] is False
+    assert await live.evaluate("window.pressed") == ["B", "C"]
 
 
 async def test_a_handler_that_throws_is_reported(ask: Ask, live: Page) -> None:

@@ -23,8 +23,10 @@ from livelayer_bus.messages import (
     FROM_AGENT,
     MAX_ROUTES,
     TO_AGENT,
+    AgentCaption,
     AgentStateMessage,
     FormSubmitBlocked,
+    FormSubmitted,
     ScrollDirection,
     WireMessage,
     capability_of,
@@ -66,7 +68,8 @@ async def test_a_message_needs_the_same_capability_on_both_sides(modules: Page) 
 
 @pytest.mark.anyio
 async def test_lists_of_words_are_the_same_on_both_sides(modules: Page) -> None:
-    events = wire_types(FROM_AGENT) - wire_types(COMMANDS) - {AgentStateMessage.wire_type()}
+    # What is not among them is an event of its own: `agent-state`, `transcript`.
+    events = wire_types(FROM_AGENT) - wire_types((*COMMANDS, AgentStateMessage, AgentCaption))
     errors: list[type[ViewerTokenError]] = [ViewerTokenError, *ViewerTokenError.__subclasses__()]
     refused = {error.code for error in errors}
     assert await table(modules, "page/links.js", "MAX_ROUTES") == MAX_ROUTES
@@ -91,12 +94,15 @@ def test_a_union_of_types_js_has_python_s_words(name: str, words: Any) -> None:
     assert re.findall(r'"(\w+)"', found[1]) == list(get_args(words))
 
 
-def test_the_reasons_of_a_blocked_form_are_python_s() -> None:
-    [reasons] = [f.type for f in msgspec.structs.fields(FormSubmitBlocked) if f.name == "reason"]
+@pytest.mark.parametrize(
+    ("name", "kind"), [("Blocked", FormSubmitBlocked), ("Sign", FormSubmitted)]
+)
+def test_the_reasons_of_a_form_s_end_are_python_s(name: str, kind: type[WireMessage]) -> None:
+    [reasons] = [f.type for f in msgspec.structs.fields(kind) if f.name == "reason"]
     source = (STATIC / "page" / "submit.js").read_text()
-    found = re.search(r"@typedef \{([^}]*)\} Submission\b", source)
+    found = re.search(rf"@typedef \{{([^}}]*)\}} {name}\b", source)
     assert found is not None
-    assert re.findall(r'"(\w+)"', found[1]) == ["submitted", *get_args(reasons)]
+    assert re.findall(r'"(\w+)"', found[1]) == re.findall(r"'(\w+)'", str(reasons))
 
 
 @pytest.mark.parametrize("record", [SessionState, Joined, TranscriptEntry])

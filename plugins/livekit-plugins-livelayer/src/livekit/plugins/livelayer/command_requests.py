@@ -10,6 +10,7 @@ from livelayer_bus.messages import (
     CommandResult,
     FormSubmitBlocked,
     FormSubmitted,
+    FormSubmitUncertain,
     PageContext,
     PageContextPending,
     RawMessage,
@@ -133,7 +134,7 @@ class CommandRequests:
                 return self._resolve("request_page_context", message, message.context, sender)
             case Routes():
                 return self._resolve("request_routes", message, message.routes, sender)
-            case FormSubmitted() | FormSubmitBlocked():
+            case FormSubmitted() | FormSubmitBlocked() | FormSubmitUncertain():
                 return self._take_form(message, sender)
             case RawMessage():
                 return self._take_reply(message, sender)
@@ -201,17 +202,22 @@ class CommandRequests:
         self._give(asked[0], Answer(Outcome.DONE, value, participant=sender))
         return True
 
-    def _take_form(self, message: FormSubmitted | FormSubmitBlocked, sender: str) -> bool:
+    def _take_form(
+        self, message: FormSubmitted | FormSubmitBlocked | FormSubmitUncertain, sender: str
+    ) -> bool:
         if message.request_id is None:
             return False
         asked = self._asked("submit_form", sender, message.request_id)
         if not asked:
             self._counts["forged"] += 1
             return False
-        outcome = Outcome.DONE
+        outcome, fields = Outcome.DONE, None
         if isinstance(message, FormSubmitBlocked):
             outcome = Outcome.BLOCKED if message.reason == "validation" else Outcome.FAILED
-        self._give(asked[0], Answer(outcome, participant=sender))
+            fields = message.invalid_fields or None
+        elif isinstance(message, FormSubmitUncertain):
+            outcome = Outcome.UNCERTAIN
+        self._give(asked[0], Answer(outcome, fields, participant=sender))
         return True
 
     def _take_reply(self, message: RawMessage, sender: str) -> bool:

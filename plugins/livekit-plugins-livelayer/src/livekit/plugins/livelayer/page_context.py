@@ -15,6 +15,7 @@ from livekit.agents import AgentSession
 from livelayer_bus.messages import (
     FormSubmitBlocked,
     FormSubmitted,
+    FormSubmitUncertain,
     PageContext,
     RawMessage,
     Routes,
@@ -80,7 +81,12 @@ class PageContextNote:
                 why = "something is missing or not valid"
                 if message.reason == "exception":
                     why = "the page ran into an error"
+                if message.invalid_fields:
+                    why = excerpt("; ".join(message.invalid_fields), EVENT_CHARACTERS)
                 event = f"form {_name(message.form_id)} was not submitted: {why}"
+                self._page(sender).events.append(event)
+            case FormSubmitUncertain():
+                event = f"the page did not show whether form {_name(message.form_id)} was submitted"
                 self._page(sender).events.append(event)
             case RawMessage():
                 fields = excerpt(message.fields, EVENT_CHARACTERS)

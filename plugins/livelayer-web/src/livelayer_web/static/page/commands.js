@@ -2,15 +2,17 @@
 /** Carries out an agent's commands on this page, as far as its capabilities allow. */
 
 import { pageContext } from "./context.js";
-import { InvalidTarget, fieldsNamed, find, findForm, isShown } from "./elements.js";
+import { InvalidTarget, fieldsNamed, find, findForm, formId, isShown } from "./elements.js";
 import { fill } from "./fill.js";
+import { findControl, heldBackBy, isUsable } from "./flow.js";
 import { MAX_ROUTES, linkedRoutes, safeUrl } from "./links.js";
 import { isPrivate } from "./privacy.js";
 import { DIRECTIONS, asBehavior, scrollPage, scrollTo } from "./scroll.js";
-import { submit } from "./submit.js";
+import { blocked, submit } from "./submit.js";
 import { trimMessage } from "./trim.js";
 
 /** @import { Message, Outcome, Reason } from "../client/types.js" */
+/** @import { Role } from "./flow.js" */
 /** @import { Route } from "./links.js" */
 /** @typedef {() => unknown} ContextProvider the page's context as a JSON value, or a promise of it */
 /** @typedef {readonly Route[] | (() => readonly Route[] | Promise<readonly Route[]>)} RouteSource */
@@ -109,6 +111,9 @@ const COMMANDS = {
   scroll_to: { needs: "scroll", run: scrollToElement },
   scroll_page: { needs: "scroll", run: scrollDirection },
   click: { needs: "click", run: click },
+  advance_step: { needs: "click", run: () => pressControl("advance") },
+  go_back: { needs: "click", run: () => pressControl("back") },
+  submit_flow: { needs: "click", run: () => pressControl("submit") },
   fill_form: { needs: "fill_forms", run: fillForm },
   focus_field: { needs: "fill_forms", run: focusField },
   submit_form: { needs: "submit_forms", run: submitForm },
@@ -168,15 +173,36 @@ function scrollDirection({ direction, behavior }) {
 /** @type {Command["run"]} */
 function click({ selector }) {
   const element = find(selector);
-  if (element === null || element.matches(":disabled, [aria-disabled=true]")) return no("failed");
+  if (element === null || !isUsable(element)) return no("failed");
   // A click on a label changes its field.
   const control = element.closest("label")?.control ?? null;
   if (control !== null && isPrivate(control)) return no("failed");
+  press(element);
+  return DONE;
+}
+
+/** @param {HTMLElement} element */
+function press(element) {
   element.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
   // An element of SVG has no method of its own.
   if (typeof element.click === "function") element.click();
   else element.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, composed: true }));
-  return DONE;
+}
+
+/**
+ * Presses a control that the page itself has for this. Where a field that is not valid holds it back,
+ * the browser shows which one, and the agent hears it.
+ *
+ * @param {Role} role
+ * @returns {Outcome}
+ */
+function pressControl(role) {
+  const control = findControl(role);
+  if (control === null) return no("failed");
+  const form = heldBackBy(control);
+  press(control);
+  if (form === null) return DONE;
+  return { ...no("failed"), replies: [{ ...blocked(form), formId: formId(form) }] };
 }
 
 /** @type {Command["run"]} */
@@ -208,9 +234,8 @@ async function submitForm({ formId, requestId }) {
   const form = findForm(formId);
   if (form === null) return no("failed");
   const came = await submit(form);
-  const about = { formId, ...(requestId === undefined ? {} : { requestId }) };
-  if (came === "submitted") return { ...DONE, replies: [{ type: "form_submitted", ...about }] };
-  return { ...no("failed"), replies: [{ type: "form_submit_blocked", ...about, reason: came }] };
+  const reply = { ...came, formId, ...(requestId === undefined ? {} : { requestId }) };
+  return { ...(came.type === "form_submit_blocked" ? no("failed") : DONE), replies: [reply] };
 }
 
 /** @type {Command["run"]} */

@@ -3,6 +3,7 @@
 
 import { jsonBytes } from "../client/text.js";
 import { fieldName, fieldsOf, findForms, formId, isShown, labelOf, mark } from "./elements.js";
+import { flow } from "./flow.js";
 import { collapse, isPrivate, publicText } from "./privacy.js";
 
 const BYTES = 4096; // of a context as JSON; what exceeds it is cut
@@ -13,7 +14,9 @@ const LINKS = 20;
 const FIELDS = 40; // visible ones, and those of a form
 const FORMS = 12;
 const OPTIONS = 20; // of a field
+const PROBLEM_FIELDS = 20; // that are named
 
+/** @import { Flow } from "./flow.js" */
 /** @typedef {{value: string, label: string}} Option */
 /**
  * @typedef {object} Field
@@ -44,6 +47,7 @@ const OPTIONS = 20; // of a field
  * @property {{href: string, text: string}[]} visibleLinks
  * @property {{label: string, type: string}[]} visibleFields
  * @property {{id: string, intent?: string, fields: Field[]}[]} forms
+ * @property {Flow} [flow]
  */
 
 /**
@@ -53,6 +57,7 @@ const OPTIONS = 20; // of a field
  * @returns {{context: Context, truncated: boolean}}
  */
 export function pageContext() {
+  const steps = flow();
   const context = {
     url: `${location.origin}${location.pathname}`,
     title: document.title,
@@ -62,6 +67,7 @@ export function pageContext() {
     visibleLinks: visibleLinks(),
     visibleFields: visibleFields(),
     forms: forms(),
+    ...(steps === null ? {} : { flow: steps }),
   };
   return { context, truncated: shorten(context) };
 }
@@ -235,4 +241,35 @@ function problemOf(field) {
   const problem = PROBLEMS.find(([name]) => validity?.[name]);
   if (problem !== undefined) return problem[1];
   return field.matches("[aria-invalid=true]") ? "was not accepted by the page" : null;
+}
+
+/**
+ * The fields of a form that are not valid, each as "Label: what is wrong"; private ones are left out.
+ * A message of the page (`aria-errormessage`, or `aria-describedby`) is quoted unless it repeats what
+ * a field of the form holds.
+ *
+ * @param {HTMLElement} form
+ * @returns {string[]}
+ */
+export function invalidFields(form) {
+  const held = values(form);
+  const tells = (/** @type {string} */ text) => held.some((value) => text.toLowerCase().includes(value));
+  const found = [];
+  for (const group of groups(fieldsOf(form).filter(isDescribed))) {
+    const wrong = group.find((field) => problemOf(field) !== null);
+    if (wrong === undefined) continue;
+    const ids = wrong.getAttribute("aria-errormessage") ?? wrong.getAttribute("aria-describedby") ?? "";
+    const elements = wrong.matches("[aria-invalid=true]") ? ids.split(/\s+/).map((id) => document.getElementById(id)) : [];
+    const own = elements.map((one) => (one === null || isPrivate(one) ? "" : publicText(one))).find(Boolean);
+    const label = [nameOf(group[0], group.slice(1)), fieldName(wrong)].find((one) => one !== "" && !tells(one)) ?? "A field";
+    found.push(`${label}: ${own && !tells(own) ? own : problemOf(wrong)}`);
+  }
+  return found.slice(0, PROBLEM_FIELDS);
+}
+
+/** @param {HTMLElement} form @returns {string[]} what its fields hold, private ones included, in lower case */
+function values(form) {
+  const fields = form.querySelectorAll("input:not([type=submit], [type=button], [type=reset], [type=image], [type=radio], [type=checkbox]), textarea, [contenteditable]");
+  const texts = [...fields].map((field) => collapse("value" in field ? String(field.value) : (field.textContent ?? "")).toLowerCase());
+  return texts.filter((text) => text !== "");
 }

@@ -1,0 +1,136 @@
+"""An agent's captions are lines of the transcript; its transcription of them is no second one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from livelayer_bus.events import TranscriptEntry
+from livelayer_bus.messages import AgentCaption
+from livelayer_bus.session import Session
+from livelayer_bus.session.store import Store
+from livelayer_bus.session.transcript import ECHO_SECONDS, TranscriptWriter
+from livelayer_bus.state import SessionState
+from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms
+
+
+async def joined(session: Session, rooms: ScriptedRooms) -> ScriptedRoom:
+    await session.connect()
+    room = await rooms.next()
+    room.agent_joins()
+    return room
+
+
+def said(session: Session) -> list[tuple[str, str, bool]]:
+    return [(line.role, line.text, line.final) for line in session.transcript]
+
+
+@pytest.mark.anyio
+async def test_a_caption_is_replaced_by_a_later_one_of_its_id(
+    session: Session, scripted_rooms: ScriptedRooms
+) -> None:
+    room = await joined(session, scripted_rooms)
+    room.agent_says(AgentCaption("It costs", "c1", final=False))
+    assert said(session) == [("agent", "It costs", False)]
+    room.agent_says({"type": "agent_caption", "text": "Yes."})
+    room.agent_says({"type": "agent_caption", "text": "Yes."})
+    room.agent_says(AgentCaption("It costs five.", "c1"))
+    room.agent_says(AgentCaption("It costs six.", "c1"))
+    yes = ("agent", "Yes.", True)
+    assert said(session) == [("agent", "It costs six.", True), yes, yes]
+
+
+@pytest.mark.anyio
+async def test_only_the_session_s_agent_has_captions(
+    session: Session, scripted_rooms: ScriptedRooms
+) -> None:
+    room = await joined(session, scripted_rooms)
+    room.packet(AgentCaption("Buy now."), sender="guest")
+    room.packet(AgentCaption("Buy now."), sender=None)
+    assert not session.transcript
+
+
+@pytest.mark.anyio
+async def test_the_same_words_much_later_are_another_utterance(
+    session: Session, scripted_rooms: ScriptedRooms, manual_clock: ManualClock
+) -> None:
+    room = await joined(session, scripted_rooms)
+    room.agent_says(AgentCaption("Yes."))
+    room.transcribes("S1", "yes")
+    assert len(session.transcript) == 1
+    room.transcribes("S2", "Yes.")
+    assert len(session.transcript) == 2
+    await manual_clock.elapse(ECHO_SECONDS + 1)
+    room.agent_says(AgentCaption("Yes."))
+    room.transcribes("S3", "Yes.", "user")
+    assert len(session.transcript) == 4
+
+
+@pytest.mark.anyio
+async def test_what_came_second_finishes_and_corrects_what_came_first(
+    session: Session, scripted_rooms: ScriptedRooms
+) -> None:
+    room = await joined(session, scripted_rooms)
+    stream = room.open_stream("S1")
+    stream.write("It co")
+    room.agent_says(AgentCaption("It costs five.", "c1"))
+    assert said(session) == [("agent", "It costs five.", True)]
+    stream.write("sts")
+    assert said(session) == [("agent", "It costs five.", True)]
+    room.agent_says(AgentCaption("It costs six.", "c1"))
+    assert said(session) == [("agent", "It costs six.", True)]
+
+
+@pytest.mark.anyio
+async def test_a_caption_and_a_stream_of_one_id_are_one_entry(
+    session: Session, scripted_rooms: ScriptedRooms
+) -> None:
+    room = await joined(session, scripted_rooms)
+    room.agent_says(AgentCaption("Good day to you", "S1", final=False))
+    stream = room.open_stream("S1")
+    stream.write("Good")
+    assert said(session) == [("agent", "Good day to you", False)]
+    stream.write(" day to you.")
+    stream.close()
+    assert said(session) == [("agent", "Good day to you.", True)]
+
+
+# Any interleaving ----------------------------------------------------------------------------
+
+WORDS = st.sampled_from(["yes", "yes, please", "No.", "I", "I am", "I am here.", "\U0001f44d ok"])
+TEXTS = st.lists(WORDS, min_size=1, max_size=6)
+PARTS = st.lists(st.integers(0, 12), max_size=24)
+
+
+def wordings(texts: list[str], ends: list[int]) -> list[tuple[int, str, bool]]:
+    """Each utterance as it grows, one after the other: its number, its words, whether final."""
+    course: list[tuple[int, str, bool]] = []
+    for number, text in enumerate(texts):
+        mine = sorted(end for at, end in enumerate(ends) if at % len(texts) == number)
+        course += [(number, text[:end], False) for end in mine]
+        course.append((number, text, True))
+    return course
+
+
+@given(texts=TEXTS, captions=PARTS, streams=PARTS, order=st.lists(st.booleans(), max_size=64))
+@example(texts=["yes", "yes, please"], captions=[], streams=[0, 1], order=[False, True, True])
+def test_one_entry_an_utterance_in_any_order_with_partials(
+    texts: list[str], captions: list[int], streams: list[int], order: list[bool]
+) -> None:
+    state = SessionState(id="ses", agent_id="agt")
+    store = Store(state, capacity=1024, max_bytes=1 << 20)
+    writer = TranscriptWriter(store, ManualClock(), 500)
+    ways = {True: wordings(texts, captions), False: wordings(texts, streams)}
+    while ways[True] or ways[False]:
+        way = order.pop(0) if order else True
+        way = way if ways[way] else not way
+        number, text, final = ways[way].pop(0)
+        if way:
+            writer.caption(AgentCaption(text, f"c{number}", final), "agent")
+        else:
+            entry = TranscriptEntry(f"S{number}", "agent", text, final, number + 1, number + 1)
+            writer.hear(entry, after=0, replayed=False)
+        assert len(store.state.transcript) <= len(texts)
+    assert [line.text for line in store.state.transcript] == texts
+    assert all(line.final for line in store.state.transcript)
