@@ -54,8 +54,9 @@ class DemoAgentSession:
         self._bridge = SurfaceBridge(
             self._session, room, capabilities=ALL, command_timeout=_ANSWER_SECONDS
         )
-        for kind in (FormSubmitted, FormSubmitBlocked, FormSubmitUncertain):
-            self._bridge.on(kind)(self._remarks.form_ended)
+        self._bridge.on(FormSubmitted)(self._remarks.form_ended)
+        self._bridge.on(FormSubmitBlocked)(self._remarks.form_ended)
+        self._bridge.on(FormSubmitUncertain)(self._remarks.form_ended)
         self._agent = model_agent()
         if models == "offline":
             self._agent = GuideAgent(
