@@ -213,7 +213,7 @@ function resolve(path) {
   /** @type {Set<Element> | null} */
   let reached = null;
   for (const { combinator, compound, texts } of path) {
-    const before = reached;
+    const before = /** @type {Set<Element> | null} */ (reached);
     const found = [...document.querySelectorAll(compound)].filter(
       (one) => !isPrivate(one) && !isWritten(one) && (texts.length === 0 || isDescribed(one, texts)),
     );

@@ -18,7 +18,7 @@ export class EndQuestion {
     };
     this.words = h("p", { class: "text" });
     this.leave = button(() => actions.act("leave"));
-    this.all = button(() => actions.act("end-all"));
+    this.all = button(() => actions.act("endForAll"));
     this.stay = button(() => {});
     const properties = { class: "question", part: "question", role: "group", hidden: true };
     this.element = h("div", properties, this.words, this.leave, this.all, this.stay);

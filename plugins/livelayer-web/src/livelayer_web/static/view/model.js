@@ -11,7 +11,7 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  *   | "speaking" | "reconnecting" | "recovering" | "absent" | "error" | "ended" | "closed" | "refused"} Phase
  */
 
-/** @typedef {"connect" | "resume" | "restart" | "retry" | "cancel" | "end" | "end-all" | "leave" | "hear"
+/** @typedef {"connect" | "resume" | "restart" | "retry" | "cancel" | "end" | "endForAll" | "leave" | "hear"
  *   | "microphoneOn" | "cameraOn"} Action */
 
 /**

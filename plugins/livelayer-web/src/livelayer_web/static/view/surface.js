@@ -182,7 +182,7 @@ export class Surface {
       if (this.host.settings().widget) this.choose({ display: "minimized" });
       return;
     }
-    const begins = action !== "cancel" && action !== "end" && action !== "end-all";
+    const begins = action !== "cancel" && action !== "end" && action !== "endForAll";
     this.#asked = begins;
     this.draw();
     try {
