@@ -34,13 +34,14 @@ def leak_guard(no_leaked_tasks: None) -> None:
 
 @pytest.fixture
 def make_session(scripted_rooms: ScriptedRooms, manual_clock: ManualClock) -> MakeSession:
-    """A session that is not open yet; pauses are one second sharp."""
+    """A session that is not open yet; pauses are one second sharp, and agents have any time."""
 
     def make(**options: Unpack[SessionOptions]) -> Session:
         options.setdefault("tokens", scripted_rooms.tokens)
         options.setdefault("room", scripted_rooms)
         options.setdefault("clock", manual_clock)
         options.setdefault("reconnect", PAUSES)
+        options.setdefault("agent_timeout", None)
         return Session("agt", **options)
 
     return make

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import pytest
 
 from livelayer_bus.errors import MisuseError
@@ -13,6 +15,12 @@ from .conftest import MakeSession
 
 pytestmark = pytest.mark.anyio
 LIMIT = 30.0  # seconds
+
+
+@pytest.fixture
+async def session(anyio_backend: object, make_session: MakeSession) -> AsyncGenerator[Session]:
+    async with make_session(agent_timeout=LIMIT) as opened:
+        yield opened
 
 
 async def joined(session: Session, rooms: ScriptedRooms) -> ScriptedRoom:

@@ -9,6 +9,8 @@ from livelayer_bus.events import Reconnected, Reconnecting, SessionFailed, Track
 from livelayer_bus.session import Session
 from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle
 
+from .conftest import MakeSession
+
 pytestmark = pytest.mark.anyio
 
 
@@ -76,16 +78,10 @@ async def test_no_attempt_is_made_before_its_pause_is_over(
 
 
 async def test_pauses_grow_between_the_attempts(
-    scripted_rooms: ScriptedRooms, manual_clock: ManualClock
+    make_session: MakeSession, scripted_rooms: ScriptedRooms, manual_clock: ManualClock
 ) -> None:
     backoff = Backoff(initial=1.0, maximum=3.0, factor=2.0, jitter=0.0, attempts=4)
-    async with Session(
-        "agt",
-        tokens=scripted_rooms.tokens,
-        room=scripted_rooms,
-        clock=manual_clock,
-        reconnect=backoff,
-    ) as session:
+    async with make_session(reconnect=backoff) as session:
         room = await joined(session, scripted_rooms)
         scripted_rooms.joining.fail(ConnectError("ws://here", "no route"))
         room.lose()
