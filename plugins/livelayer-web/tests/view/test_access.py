@@ -140,6 +140,7 @@ async def test_the_tab_key_reaches_everything_in_the_order_in_which_it_is_seen(
         "Turn microphone on",
         "Turn camera on",
         "Share your screen",
+        "Choose devices",
         "Mute sound",
         "End conversation",
     ]

@@ -29,7 +29,6 @@
  * @property {ConnectionState} connection_state
  * @property {boolean} reconnecting
  * @property {boolean} joined
- * @property {"AGENT_TIMEOUT" | null} error_code
  * @property {boolean} agent_active
  * @property {boolean} agent_ready
  * @property {boolean} agent_confirms
@@ -43,6 +42,7 @@
  * @property {boolean} can_resume
  * @property {boolean | null} continued after a resume: whether the same agent goes on
  * @property {string | null} error
+ * @property {"AGENT_TIMEOUT" | null} error_code
  * @property {LeaseState | null} microphone
  * @property {LeaseState | null} camera
  * @property {LeaseState | null} screen
