@@ -102,9 +102,9 @@ class Stage:
             self.server.url, self.server.token(identity, self.room, **token), self.room
         )
 
-    async def join(self, identity: str, **token: Any) -> rtc.Room:
-        """Join as a plain SDK client."""
-        room = rtc.Room()
+    async def join(self, identity: str, *, room: rtc.Room | None = None, **token: Any) -> rtc.Room:
+        """Join as a plain SDK client, with a room that has its handlers already or a new one."""
+        room = room or rtc.Room()
         options = rtc.RoomOptions(single_peer_connection=False)
         jwt = self.server.token(identity, self.room, **token)
         await room.connect(self.server.url, jwt, options)
