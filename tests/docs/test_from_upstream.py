@@ -1,4 +1,4 @@
-"""Every row of docs/from-livelayer-react.md names a test that exists, and no message is left out."""
+"""Every row of docs/from-livelayer-react.md names a test that exists; no message is left out."""
 
 from __future__ import annotations
 
