@@ -40,6 +40,7 @@ COMMANDS: Final[dict[Capability, tuple[messages.Command, ...]]] = {
             )
         ),
     ),
+    "ask_approval": (messages.RequestApproval("Shall I order it?", request_id="4"),),
 }
 
 
