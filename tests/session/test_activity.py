@@ -20,9 +20,7 @@ from livelayer_bus.session import Session
 from livelayer_bus.session.connection import ANNOUNCE_SECONDS
 from livelayer_bus.state import MAX_TOOLS
 from livelayer_bus.surfaces import SurfaceSession
-from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle
-
-from .surface.kit import PATIENCE
+from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms, settle
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,12 @@ import random
 import pytest
 
 from livelayer_bus.errors import RefusedError
-from livelayer_bus.events import ApprovalRequested, ApprovalSettled, CommandRefused
+from livelayer_bus.events import (
+    ApprovalOutcome,
+    ApprovalRequested,
+    ApprovalSettled,
+    CommandRefused,
+)
 from livelayer_bus.messages import ApprovalWithdrawn, CommandResult, RequestApproval
 from livelayer_bus.session import Session
 from livelayer_bus.session.approvals import MAX_WAITING
@@ -35,6 +40,10 @@ class Asked:
         return await self.session.answer_approval(number, approved=approved)
 
 
+def waiting(session: Session) -> int:
+    return len(session.state.approvals)
+
+
 @pytest.fixture
 async def surfaces(session: Session, room: ScriptedRoom) -> tuple[Asked, Asked]:
     panel, bar = Asked(), Asked()
@@ -52,14 +61,14 @@ async def test_the_first_surface_that_answers_settles_it_for_all(
     with session.subscribe(ApprovalRequested, ApprovalSettled) as events:
         room.agent_says(PAY)
         asked = ApprovalRequested(1, "Pay 20 euros?", "To Acme.", 30.0, "r1")
-        assert session.state.approvals == (asked,)
+        assert list(session.state.approvals) == [asked]
         assert await bar.answer(1, approved=approved)
         assert not await panel.answer(1, approved=not approved)
         assert not await session.answer_approval(1, approved=not approved)
-        outcome = "approved" if approved else "declined"
+        outcome: ApprovalOutcome = "approved" if approved else "declined"
         heard = [await anext(events) for _ in range(events.lag)]
     assert heard == [asked, ApprovalSettled(1, outcome, "bar")]
-    assert session.state.approvals == ()
+    assert waiting(session) == 0
     reason = None if approved else "declined"
     assert await result(room) == CommandResult(
         command="request_approval", ok=approved, reason=reason, request_id="r1", surface="bar"
@@ -74,11 +83,11 @@ async def test_without_an_answer_it_times_out(
     room.agent_says(PAY)
     await manual_clock.wait_for_sleepers()
     await manual_clock.elapse(29.9)
-    assert len(session.state.approvals) == 1
+    assert waiting(session) == 1
     await manual_clock.elapse(0.1)
     answer = await result(room)
     assert (answer.ok, answer.reason, answer.request_id) == (False, "timeout", "r1")
-    assert session.state.approvals == ()
+    assert waiting(session) == 0
     assert not await surfaces[0].answer(1, approved=True)
 
 
@@ -108,7 +117,7 @@ async def test_an_agent_that_withdraws_it_or_leaves_gets_no_answer(
     assert heard == [ApprovalSettled(1, "withdrawn")]
     room.agent_says(PAY)
     room.agent_leaves()
-    assert session.state.approvals == ()
+    assert waiting(session) == 0
     await manual_clock.elapse(60)
     assert not await surfaces[0].answer(2, approved=True)
     assert room.sent == ()
@@ -119,10 +128,10 @@ async def test_a_question_is_asked_once_and_there_are_not_too_many(
 ) -> None:
     room.agent_says(PAY)
     room.agent_says(PAY)
-    assert len(session.state.approvals) == 1
+    assert waiting(session) == 1
     for number in range(MAX_WAITING):
         room.agent_says(RequestApproval("And this?", request_id=f"more {number}"))
-    assert len(session.state.approvals) == MAX_WAITING
+    assert waiting(session) == MAX_WAITING
     answer = await result(room)
     assert (answer.reason, answer.request_id) == ("failed", f"more {MAX_WAITING - 1}")
 
@@ -131,7 +140,7 @@ async def test_other_participants_cannot_ask(
     session: Session, room: ScriptedRoom, surfaces: tuple[Asked, Asked]
 ) -> None:
     room.packet(b'{"type":"request_approval","question":"Pay?"}', sender="a-person")
-    assert session.state.approvals == ()
+    assert waiting(session) == 0
     await settle()
     assert room.sent == ()
 
@@ -150,9 +159,9 @@ async def test_whatever_comes_first_each_question_has_one_outcome(
     silent: set[str] = set()
     with session.subscribe(ApprovalSettled) as settled:
         for step in range(150):
-            waiting = session.state.approvals
-            number = choose.choice(waiting).number if waiting and choose.random() < 0.8 else step
-            request = next((one.request_id for one in waiting if one.number == number), None)
+            shown = session.state.approvals
+            number = choose.choice(shown).number if shown and choose.random() < 0.8 else step
+            request = next((one.request_id for one in shown if one.number == number), None)
             match choose.randrange(6):
                 case 0 | 1:
                     name = f"r{step}"
@@ -173,7 +182,7 @@ async def test_whatever_comes_first_each_question_has_one_outcome(
                     await manual_clock.elapse(choose.choice([0.5, 1.0, 3.0]))
         await manual_clock.elapse(10)
         outcomes = [await anext(settled) for _ in range(settled.lag)]
-    assert session.state.approvals == ()
+    assert waiting(session) == 0
     assert len({one.number for one in outcomes}) == len(outcomes)
     await settle()
     results = [packet.message for packet in room.sent]
