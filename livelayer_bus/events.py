@@ -15,8 +15,10 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 import msgspec
 
 from .messages import AgentState as AgentState
-from .messages import Message, ModelUsage, ToolStatus, nests_too_deeply, read
+from .messages import Message, nests_too_deeply, read
+from .messages import ModelUsage as ModelUsage
 from .messages import RefusalReason as RefusalReason
+from .messages import ToolStatus as ToolStatus
 
 ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
 Role: TypeAlias = Literal["agent", "user"]

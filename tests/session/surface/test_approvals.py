@@ -12,6 +12,7 @@ from livelayer_bus.events import (
     ApprovalRequested,
     ApprovalSettled,
     CommandRefused,
+    RefusalReason,
 )
 from livelayer_bus.messages import ApprovalWithdrawn, CommandResult, RequestApproval
 from livelayer_bus.session import Session
@@ -69,7 +70,7 @@ async def test_the_first_surface_that_answers_settles_it_for_all(
         heard = [await anext(events) for _ in range(events.lag)]
     assert heard == [asked, ApprovalSettled(1, outcome, "bar")]
     assert waiting(session) == 0
-    reason = None if approved else "declined"
+    reason: RefusalReason | None = None if approved else "declined"
     assert await result(room) == CommandResult(
         command="request_approval", ok=approved, reason=reason, request_id="r1", surface="bar"
     )
