@@ -8,9 +8,13 @@ import { h, set, show, takesText, text } from "./dom.js";
 
 const ARMED = 500; // ms after which Approve can be pressed: a press before was meant for what was there
 
+/** The cards of each client. @type {WeakMap<Client, Set<ApprovalCard>>} */
+const cards = new WeakMap();
+
 export class ApprovalCard {
   /** @type {Client | null} */
   #client = null;
+  #awake = false;
   /** The question that is shown. @type {number | null} */
   #number = null;
   /** Where the focus was, if this took it. @type {HTMLElement | null} */
@@ -48,9 +52,16 @@ export class ApprovalCard {
     return this.#number !== null;
   }
 
+  /** Whether another surface of the page shows the question. */
+  get isElsewhere() {
+    const all = (this.#client && cards.get(this.#client)) ?? [];
+    return [...all].some((card) => card !== this && card.open && card.#awake);
+  }
+
   /** @param {Props} props */
-  update({ client, model, t, choices, widget }) {
-    this.#client = client;
+  update({ client, model, t, choices, awake, widget }) {
+    this.#follow(client);
+    this.#awake = awake;
     const asked = (!widget || choices.display === "expanded" ? client?.approvals?.[0] : null) ?? null;
     text(this.title, t("approvalTitle", { name: model.name }));
     text(this.refuse, t("refuse"));
@@ -85,6 +96,15 @@ export class ApprovalCard {
 
   release() {
     clearTimeout(this.#timer);
+    this.#follow(null);
+  }
+
+  /** @param {Client | null} client */
+  #follow(client) {
+    if (client === this.#client) return;
+    if (this.#client) cards.get(this.#client)?.delete(this);
+    this.#client = client;
+    if (client) cards.set(client, (cards.get(client) ?? new Set()).add(this));
   }
 
   #ask() {

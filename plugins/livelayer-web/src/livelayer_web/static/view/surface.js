@@ -257,7 +257,7 @@ export class Surface {
   /** The display that was chosen; expanded while the agent asks a person, who may close it again. */
   get #display() {
     const asked = this.#client?.approvals?.[0]?.number ?? 0;
-    return asked > this.#lowered ? "expanded" : this.choices.display;
+    return asked > this.#lowered && !this.panel.approval.isElsewhere ? "expanded" : this.choices.display;
   }
 
   /** Draws once, soon, for any number of changes. */
