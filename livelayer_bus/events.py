@@ -47,6 +47,8 @@ class TranscriptEntry(msgspec.Struct, frozen=True):
     """The identity of the participant that sent it; None: this session's own."""
     delivery: Delivery | None = None
     """Whether a typed line was sent to the agent; None: it was spoken."""
+    mood: str | None = None
+    """How the agent says it, such as `happy`, where its voice has expression."""
 
 
 class AgentConfig(msgspec.Struct, frozen=True, rename="camel"):

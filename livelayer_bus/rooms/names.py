@@ -14,6 +14,7 @@ TRANSCRIPTION_TOPIC: Final = "lk.transcription"
 SEGMENT_ID: Final = "lk.segment_id"
 TRANSCRIPTION_FINAL: Final = "lk.transcription_final"  # "true" in the trailer of a final one
 TRANSCRIBED_TRACK_ID: Final = "lk.transcribed_track_id"
+EXPRESSION: Final = "lk.expression"  # JSON: {"expression": "soft and warm", "mood": "calm"}
 REPLAYED: Final = "livelayer.replayed"  # "true": said before its reader left and came back
 
 # Attributes of participants

@@ -11,6 +11,7 @@
  * @property {number} stream
  * @property {string | null} sender null: the session's own participant
  * @property {"pending" | "sent" | "failed" | null} delivery of a typed line; null: it was spoken
+ * @property {string | null} mood how the agent says it, where its voice has expression
  */
 
 /** @typedef {{owner: string, muted: boolean}} LeaseState */
