@@ -45,7 +45,7 @@ COMMANDS: Final[dict[Capability, tuple[messages.Command, ...]]] = {
             )
         ),
     ),
-    "ask_approval": (),  # settled by a person
+    "ask_approval": (messages.RequestApproval("Shall I order it?", request_id="4"),),
 }
 
 
@@ -83,9 +83,6 @@ async def _agent_works(scenario: Scenario) -> None:
     scenario.room.agent_says({"type": "idle_warning"})
     call = messages.AgentToolCall(call_id="1", name="look_up", status="started")
     scenario.room.agent_says(call)
-    scenario.room.agent_says(messages.RequestApproval("Shall I order it?", request_id="1"))
-    await settle()
-    scenario.room.agent_says(messages.ApprovalWithdrawn("1"))
 
 
 async def _transcript(scenario: Scenario) -> None:
