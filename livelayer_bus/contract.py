@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar, overload
 
 from .bus import Subscription
-from .errors import NotSupportedError
+from .errors import NoAgentError, NotSupportedError, not_connected
 from .events import AgentConfig, AgentState, ConnectionState, DataReceived, Event, TranscriptEntry
 from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from .media.publishing import MediaSource
-from .messages import Command, Message, RawMessage, WireMessage
+from .messages import Command, Interrupt, Message, RawMessage, WireMessage
 from .state import SessionState
 
 E = TypeVar("E", bound=Event)
@@ -144,6 +144,30 @@ class ControlledSession(ABC):
     ) -> None:
         """Send what a person typed, in the way the agent understands."""
         raise self._unsupported("send_text")
+
+    async def interrupt(self, *, timeout: float = 5.0) -> None:
+        """Stop what the agent says; return when its bridge (`SurfaceBridge`) has been told.
+
+        `agent_state` shows when it has stopped; a speech that allows no interruption goes on.
+
+        Raises:
+            NoAgentError: no agent is active.
+            NotSupportedError: it has no bridge; to interrupt it, speak.
+            NotConnectedError, ConnectionLostError, SendTimeoutError, BrokenError, BusyError: as
+                `Session.send_data`.
+        """
+        state = self.state
+        if state.connection_state != "connected":
+            raise not_connected(state.connection_state, state.error)
+        if not state.agent_active:
+            raise NoAgentError
+        await self.send_data(Interrupt(), timeout=timeout, confirm=True)
+
+    async def answer_approval(
+        self, number: int, *, approved: bool, surface: str | None = None
+    ) -> bool:
+        """Answer one of `state.approvals`; whether this was its answer, the first one."""
+        raise self._unsupported("answer_approval")
 
     async def earlier_transcript(
         self, before: TranscriptEntry, *, limit: int = 100

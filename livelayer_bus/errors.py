@@ -181,6 +181,13 @@ class TokenRefusedError(RefusedError):
         self.status = status
 
 
+class NoAgentError(BrokenError):
+    """A call that needs an agent was made while none is active in the room."""
+
+    def __init__(self) -> None:
+        super().__init__("no agent is active in the room: wait for one, or connect() again")
+
+
 # Sending ------------------------------------------------------------------------------------
 
 

@@ -16,13 +16,16 @@ import msgspec
 
 from .messages import AgentState as AgentState
 from .messages import Message, nests_too_deeply, read
+from .messages import ModelUsage as ModelUsage
 from .messages import RefusalReason as RefusalReason
+from .messages import ToolStatus as ToolStatus
 
 ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconnected", "error"]
 Role: TypeAlias = Literal["agent", "user"]
 ErrorCode: TypeAlias = Literal["AGENT_TIMEOUT"]
 Delivery: TypeAlias = Literal["pending", "sent", "failed"]
 Weight: TypeAlias = int | Callable[[Any], int]  # see `Bus`: what `bus_weight` declares
+ApprovalOutcome: TypeAlias = Literal["approved", "declined", "timeout", "withdrawn"]
 CommandRefusedReason: TypeAlias = Literal["capability", "invalid", "sender"]
 
 
@@ -44,6 +47,8 @@ class TranscriptEntry(msgspec.Struct, frozen=True):
     """The identity of the participant that sent it; None: this session's own."""
     delivery: Delivery | None = None
     """Whether a typed line was sent to the agent; None: it was spoken."""
+    mood: str | None = None
+    """How the agent says it, such as `happy`, where its voice has expression."""
 
 
 class AgentConfig(msgspec.Struct, frozen=True, rename="camel"):
@@ -60,6 +65,10 @@ def _weigh_payload(event: Any) -> int:
 
 def _weigh_text(event: Any) -> int:
     return 4 * len(event.entry.text)  # bytes: Python takes at most four for a character
+
+
+def _weigh_models(event: Any) -> int:
+    return 1024 * len(event.models)
 
 
 class Event(msgspec.Struct, frozen=True, tag=True, tag_field="event"):
@@ -170,6 +179,60 @@ class ConversationResumed(Event, frozen=True):
     continued: bool
     """The same agent in the same room; what was said last follows as `TranscriptUpdated`. False:
     the conversation starts afresh."""
+
+
+# What the agent is doing --------------------------------------------------------------------
+
+
+class ToolCallChanged(Event, frozen=True):
+    """A tool of the agent was called, reports progress, or ended; see `AgentToolCall`."""
+
+    call_id: str
+    name: str
+    status: ToolStatus
+    arguments: str | None = None
+    message: str | None = None
+
+
+class TurnEnded(Event, frozen=True):
+    """The user, or the agent, has finished what they were saying."""
+
+    role: Role
+    interrupted: bool = False
+
+
+class FalseInterruption(Event, frozen=True):
+    """The agent stopped for a sound that was not speech; `resumed`: it speaks on."""
+
+    resumed: bool
+
+
+class UsageUpdated(Event, frozen=True):
+    """What the agent's models have used since the conversation began."""
+
+    bus_weight: ClassVar[Weight] = _weigh_models
+    models: tuple[ModelUsage, ...]
+
+
+class ApprovalRequested(Event, frozen=True):
+    """The agent asks a person for their approval; answer with `session.answer_approval(number)`.
+
+    It waits in `state.approvals` for `seconds`, for all surfaces with the capability.
+    """
+
+    number: int
+    question: str
+    details: str | None
+    seconds: float
+    request_id: str | None = None
+
+
+class ApprovalSettled(Event, frozen=True):
+    """An approval has its one outcome; `surface`: the one on which a person answered."""
+
+    number: int
+    outcome: ApprovalOutcome
+    surface: str | None = None
 
 
 # Data and commands --------------------------------------------------------------------------
@@ -346,7 +409,9 @@ AnyEvent: TypeAlias = (
     | EpochStarted | AgentAvailabilityChanged | AgentTimedOut | AgentStateChanged
     | AgentConfigChanged | TranscriptUpdated | TranscriptCleared | ConversationResumed
     | DataReceived | DataSent | MalformedMessage | CommandReceived | CommandFinished
-    | CommandRefused | TrackChanged | MicrophoneChanged | CameraChanged | ScreenChanged
+    | CommandRefused | ToolCallChanged | TurnEnded | FalseInterruption | UsageUpdated
+    | ApprovalRequested | ApprovalSettled
+    | TrackChanged | MicrophoneChanged | CameraChanged | ScreenChanged
     | SurfaceMounted | SurfaceUnmounted | SurfaceFailed | SurfaceDidNotStop | HandlerFailed
 )  # fmt: skip
 

@@ -12,6 +12,8 @@ from . import events
 from .events import AgentConfig, AgentState, ConnectionState, ErrorCode, Event, TranscriptEntry
 from .transcript import LIMIT, Transcript
 
+MAX_TOOLS: Final = 32  # tool calls in the state; of more, the newest
+
 
 class LeaseState(msgspec.Struct, frozen=True):
     """Who holds the microphone, the camera or the screen, and whether it is muted."""
@@ -56,6 +58,10 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     """After a `connect()` within the resume window: whether the same agent goes on. None: the
     session was not resumed, or no agent is there yet."""
     error: str | None = None
+    tools: tuple[events.ToolCallChanged, ...] = ()
+    """The agent's tool calls that have not ended: each as last reported, at most 32."""
+    approvals: tuple[events.ApprovalRequested, ...] = ()
+    """What the agent waits for a person to approve, oldest first."""
     error_code: ErrorCode | None = None
     """`AGENT_TIMEOUT`: the room is joined, and no agent came; see `AgentTimedOut`."""
     microphone: LeaseState | None = None
@@ -138,6 +144,18 @@ def _failed(state: SessionState, error: str | None, code: ErrorCode | None = Non
     return replace(state, error=error, error_code=code)
 
 
+def _tool_call(state: SessionState, event: events.ToolCallChanged) -> SessionState:
+    calls = {call.call_id: call for call in state.tools} | {event.call_id: event}
+    if event.status not in ("started", "updated"):
+        del calls[event.call_id]
+    return replace(state, tools=tuple(calls.values())[-MAX_TOOLS:])
+
+
+def _settled(state: SessionState, event: events.ApprovalSettled) -> SessionState:
+    waiting = tuple(one for one in state.approvals if one.number != event.number)
+    return replace(state, approvals=waiting)
+
+
 def _unmounted(state: SessionState, event: events.SurfaceUnmounted) -> SessionState:
     return replace(state, surfaces=tuple(key for key in state.surfaces if key != event.key))
 
@@ -151,6 +169,8 @@ def _without_agent(state: SessionState) -> SessionState:
         agent_identity=None,
         agent_state="idle",
         raw_agent_state=None,
+        tools=(),
+        approvals=(),
     )
 
 
@@ -174,6 +194,11 @@ REDUCERS: Final[dict[type[Event], Reducer]] = {
     events.TranscriptUpdated: _said,
     events.TranscriptCleared: lambda state, _: replace(state, transcript=(), transcript_omitted=0),
     events.ConversationResumed: lambda state, event: replace(state, continued=event.continued),
+    events.ToolCallChanged: _tool_call,
+    events.ApprovalRequested: lambda state, event: replace(
+        state, approvals=(*state.approvals, event)
+    ),
+    events.ApprovalSettled: _settled,
     events.MicrophoneChanged: lambda state, event: replace(state, microphone=_lease(event)),
     events.CameraChanged: lambda state, event: replace(state, camera=_lease(event)),
     events.ScreenChanged: lambda state, event: replace(state, screen=_lease(event)),

@@ -24,8 +24,13 @@ from .from_agent import (
     AdvanceStep,
     AgentCaption,
     AgentError,
+    AgentFalseInterruption,
     AgentState,
     AgentStateMessage,
+    AgentToolCall,
+    AgentTurnEnded,
+    AgentUsage,
+    ApprovalWithdrawn,
     AvatarActive,
     AvatarIdle,
     AvatarStreamReady,
@@ -37,7 +42,9 @@ from .from_agent import (
     GoBack,
     IdleTimeout,
     IdleWarning,
+    ModelUsage,
     Navigate,
+    RequestApproval,
     RequestPageContext,
     RequestRoutes,
     ScrollDirection,
@@ -48,6 +55,7 @@ from .from_agent import (
     TaskCompleted,
     TaskFieldUpdated,
     TaskResult,
+    ToolStatus,
 )
 from .href import href_problem
 from .to_agent import (
@@ -56,6 +64,7 @@ from .to_agent import (
     FormSubmitBlocked,
     FormSubmitted,
     FormSubmitUncertain,
+    Interrupt,
     PageContext,
     PageContextPending,
     RefusalReason,
@@ -77,9 +86,10 @@ __all__ = [
     "BotReady", "AgentError", "IdleWarning", "IdleTimeout", "AgentCaption", "Navigate", "ScrollTo",
     "ScrollPage", "ScrollDirection", "Click", "AdvanceStep", "GoBack", "SubmitFlow", "FillForm",
     "FocusField", "SubmitForm", "RequestPageContext", "RequestRoutes", "TaskFieldUpdated",
-    "FieldSource", "TaskCompleted", "TaskResult",
+    "FieldSource", "TaskCompleted", "TaskResult", "AgentToolCall", "ToolStatus", "AgentTurnEnded",
+    "AgentFalseInterruption", "AgentUsage", "ModelUsage", "RequestApproval", "ApprovalWithdrawn",
     # To the agent
-    "UserMessage", "PageContext", "PageContextPending", "Routes", "FormSubmitted",
+    "UserMessage", "Interrupt", "PageContext", "PageContextPending", "Routes", "FormSubmitted",
     "FormSubmitBlocked", "FormSubmitUncertain", "CommandResult", "RefusalReason", "MAX_DEPTH",
     "nests_too_deeply",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What an agent may do to a surface: an allow-list of seven names, empty by default."""
+"""What an agent may do to a surface: an allow-list of eight names, empty by default."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Literal, TypeAlias, get_args
 from ..errors import MisuseError
 
 Capability: TypeAlias = Literal[
-    "navigate", "scroll", "click", "fill_forms", "submit_forms", "read_page", "collect_data"
-]
+    "navigate", "scroll", "click", "fill_forms", "submit_forms", "read_page", "collect_data",
+    "ask_approval",
+]  # fmt: skip
 
 ALL: frozenset[Capability] = frozenset(get_args(Capability))
 """Every capability. LiveLayer's own clients grant all by default; this package grants nothing."""

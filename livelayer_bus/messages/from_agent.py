@@ -19,6 +19,8 @@ AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
 ScrollDirection: TypeAlias = Literal["up", "down", "top", "bottom"]
 FieldSource: TypeAlias = Literal["agent", "slide", "page"]
 
+ToolStatus: TypeAlias = Literal["started", "updated", "done", "error", "cancelled"]
+
 _Selector: TypeAlias = Annotated[str, Meta(description="The element's CSS selector.")]
 _FormId: TypeAlias = Annotated[str, Meta(description="The form's id.")]
 
@@ -70,6 +72,50 @@ class AgentCaption(FromAgent, frozen=True, tag="agent_caption"):
     text: str
     id: str | None = None
     final: bool = True
+
+
+# What the agent is doing --------------------------------------------------------------------
+
+
+class AgentToolCall(FromAgent, frozen=True, kw_only=True, tag="agent_tool_call"):
+    """A tool of the agent was called, reports progress, or ended.
+
+    `arguments` (JSON) and `message` (progress, result or error) only if the agent shares them.
+    """
+
+    call_id: str
+    name: str
+    status: ToolStatus
+    arguments: str | None = None
+    message: str | None = None
+
+
+class AgentTurnEnded(FromAgent, frozen=True, tag="agent_turn_ended"):
+    """The user, or the agent, has finished what they were saying."""
+
+    role: Literal["agent", "user"]
+    interrupted: bool = False
+
+
+class AgentFalseInterruption(FromAgent, frozen=True, tag="agent_false_interruption"):
+    """The agent stopped for a sound that was not speech; `resumed`: it speaks on."""
+
+    resumed: bool
+
+
+class ModelUsage(msgspec.Struct, frozen=True):
+    """What one model has used so far, such as `{"input_tokens": 812}`."""
+
+    kind: str
+    provider: str
+    model: str
+    counts: dict[str, int | float]
+
+
+class AgentUsage(FromAgent, frozen=True, tag="agent_usage"):
+    """What the agent's models have used since the conversation began."""
+
+    models: tuple[ModelUsage, ...]
 
 
 # Commands -----------------------------------------------------------------------------------
@@ -209,6 +255,35 @@ class RequestRoutes(Command, frozen=True, tag="request_routes"):
     tool = CommandTool("Find out which pages the user can be taken to.", name="list_routes")
 
     request_id: str | None = None
+
+
+# Approval -----------------------------------------------------------------------------------
+
+
+class RequestApproval(Command, frozen=True, tag="request_approval"):
+    """Ask a person for their approval, on every surface; the first answer counts.
+
+    It does not go to one surface, as other commands do: see `ApprovalRequested`.
+
+    Raises:
+        MalformedMessageError: `question` is empty.
+    """
+
+    capability = "ask_approval"
+
+    question: str
+    details: str | None = None
+    seconds: Annotated[float, Meta(gt=0, le=600)] = 60.0
+    request_id: str | None = None
+
+    def __post_init__(self) -> None:
+        self._require_text(question=self.question)
+
+
+class ApprovalWithdrawn(FromAgent, frozen=True, tag="approval_withdrawn"):
+    """The agent does not wait for this approval any more."""
+
+    request_id: str
 
 
 # Collected fields ---------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from .base import ToAgent
 
-RefusalReason: TypeAlias = Literal["capability", "invalid", "failed", "timeout"]
+RefusalReason: TypeAlias = Literal["capability", "invalid", "failed", "timeout", "declined"]
 
 MAX_ROUTES = 200
 """The most entries that one `routes` message may carry."""
@@ -17,6 +17,10 @@ class UserMessage(ToAgent, frozen=True, tag="user_message"):
 
     text: str
     id: str | None = None
+
+
+class Interrupt(ToAgent, frozen=True, tag="interrupt"):
+    """Stop speaking; an agent's bridge does, unless the speech does not allow it."""
 
 
 class PageContext(ToAgent, frozen=True, tag="page_context"):
@@ -76,7 +80,10 @@ class FormSubmitUncertain(ToAgent, frozen=True, tag="form_submit_uncertain"):
 
 
 class CommandResult(ToAgent, frozen=True, kw_only=True, tag="command_result"):
-    """How one command ended; `surface` is the key of the surface that received it."""
+    """How one command ended; `surface` is the key of the surface that received it.
+
+    `declined`: a person refused it.
+    """
 
     command: str
     ok: bool

@@ -17,6 +17,7 @@ PRE_CONNECT_AUDIO_TOPIC: Final = "lk.agent.pre-connect-audio-buffer"  # said bef
 SEGMENT_ID: Final = "lk.segment_id"
 TRANSCRIPTION_FINAL: Final = "lk.transcription_final"  # "true" in the trailer of a final one
 TRANSCRIBED_TRACK_ID: Final = "lk.transcribed_track_id"
+EXPRESSION: Final = "lk.expression"  # JSON: {"expression": "soft and warm", "mood": "calm"}
 REPLAYED: Final = "livelayer.replayed"  # "true": said before its reader left and came back
 
 # Attributes of participants

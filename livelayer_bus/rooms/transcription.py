@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, final
 
+import msgspec
 from livekit import rtc
 
 from ..errors import BusyError
@@ -25,9 +26,20 @@ all that was said meanwhile is open together."""
 MAX_WEIGHT: Final = 16 * 1024 * 1024  # characters of all open streams
 OPEN_WEIGHT: Final = MAX_WEIGHT // MAX_OPEN  # what an open stream weighs beside its characters
 
+MAX_MOOD: Final = 100  # characters; a longer one is ignored
+
 RoleOf = Callable[[str, str | None], Role | None]
 
 logger = logging.getLogger(__name__)
+
+
+class _TimedWord(msgspec.Struct):
+    text: str
+
+
+class _Expression(msgspec.Struct):
+    mood: str | None = None
+    expression: str | None = None
 
 
 @final
@@ -47,6 +59,7 @@ class _Stream:
         self.sender: Final = sender
         self.number: Final = number
         self.role: Role | None = None
+        self.mood: str | None = None
         self.chars = 0
         self.abandoned = False
         self.task: RootTask | None = None
@@ -56,6 +69,8 @@ class _Stream:
         self._parts: list[str] = []
         self._due: asyncio.Handle | None = None
         self._whole = False
+        self._timed: bool | None = None  # JSON lines; None: not known yet
+        self._line = ""  # the beginning of a line whose end has not come
 
     async def read(self) -> None:
         """Take in the stream to its end; cut short, what it gave stays."""
@@ -65,7 +80,7 @@ class _Stream:
                     self.abandon()
                     return
                 self.chars += len(chunk)
-                self._parts.append(chunk)
+                self._parts.append(self._spoken(chunk))
                 self._grown(len(chunk))
                 if self._due is None:
                     self._due = asyncio.get_running_loop().call_soon(self._report)
@@ -89,6 +104,15 @@ class _Stream:
         if self.task is not None:
             self.task.cancel()
 
+    def _spoken(self, chunk: str) -> str:
+        """The words of a chunk: livekit-agents may send them with their times, as JSON lines."""
+        if self._timed is None:
+            self._timed = chunk.startswith('{"text"')
+        if not self._timed:
+            return chunk
+        *lines, self._line = (self._line + chunk).split("\n")
+        return "".join(map(_word, lines))
+
     def _report(self) -> None:
         if self._due is not None:
             self._due.cancel()
@@ -97,9 +121,28 @@ class _Stream:
         text = "".join(self._parts)
         self._parts = [text]
         # The trailer's attributes are merged into the header's when the stream has ended.
-        said_final = (self._reader.info.attributes or {}).get(names.TRANSCRIPTION_FINAL) == "true"
+        attributes = self._reader.info.attributes or {}
+        self.mood = _mood(attributes.get(names.EXPRESSION))
         if text:
+            said_final = attributes.get(names.TRANSCRIPTION_FINAL) == "true"
             self._report_text(self, text, self._whole and said_final)
+
+
+def _word(line: str) -> str:
+    try:
+        return msgspec.json.decode(line, type=_TimedWord).text
+    except msgspec.DecodeError:
+        return f"{line}\n" if line else ""
+
+
+def _mood(expression: str | None) -> str | None:
+    """The mood that an agent names, else its own words for how it speaks."""
+    try:
+        found = msgspec.json.decode(expression or "{}", type=_Expression)
+    except msgspec.DecodeError:
+        return None
+    mood = found.mood or found.expression
+    return mood if mood and len(mood) <= MAX_MOOD else None
 
 
 @final
@@ -209,6 +252,7 @@ class Transcriptions:
             opened=stream.number,
             stream=stream.number,
             sender=None if is_own else stream.sender,
+            mood=stream.mood if stream.role != "user" else None,
         )
         replayed = stream.attributes.get(names.REPLAYED) == "true"
         self._sink.report(UtteranceHeard(entry, replayed))

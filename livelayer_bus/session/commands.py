@@ -14,10 +14,18 @@ from ..bus import Subscription
 from ..clock import Clock
 from ..errors import LivelayerError, describe
 from ..events import CommandFinished, CommandRefused, CommandRefusedReason, RefusalReason
-from ..messages import Command, CommandResult, RawMessage, capability_of, is_command
+from ..messages import (
+    Command,
+    CommandResult,
+    RawMessage,
+    RequestApproval,
+    capability_of,
+    is_command,
+)
 from ..state import SessionState
 from ..surfaces import CommandRouter, RoutedCommand, Target
 from ..tasks import TaskOwner
+from .approvals import Approvals
 from .store import Store
 
 MAX_RESULTS: Final = 4096  # results that wait for the transport
@@ -37,13 +45,20 @@ class AgentCommands:
         self.router: Final[CommandRouter[Target]] = CommandRouter(
             surfaces, self._deliver, self._settled, tasks, clock
         )
+        self.approvals: Final = Approvals(store, self._tell, tasks, clock)
 
     def route(
         self, command: Command, payload: bytes, request: str | None, sender: str | None
     ) -> None:
         """Give `command` to a surface, or refuse it because none has the capability."""
-        if not self.router.route(command, payload, request, sender):
-            capability = capability_of(command)
+        capability = capability_of(command)
+        if isinstance(command, RequestApproval):
+            routed = self.router.choose(capability) is not None
+            if routed:
+                self.approvals.ask(command)
+        else:
+            routed = self.router.route(command, payload, request, sender)
+        if not routed:
             detail = f"no mounted surface was given the capability {capability!r}"
             self.refuse(command.wire_type(), "capability", detail, request, sender)
 

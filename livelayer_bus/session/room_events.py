@@ -28,6 +28,13 @@ _STATES: dict[str, AgentState] = {
     "initializing": "idle",
     "failed": "idle",
 }
+_ACTIVITY: dict[type[object], type[events.Event]] = {
+    messages.AgentToolCall: events.ToolCallChanged,
+    messages.AgentTurnEnded: events.TurnEnded,
+    messages.AgentFalseInterruption: events.FalseInterruption,
+    messages.AgentUsage: events.UsageUpdated,
+}
+"""Messages about what the agent is doing, and the event with the same fields."""
 MAX_HELD = 1024  # events held back until the join is announced
 
 
@@ -233,6 +240,11 @@ class RoomEventHandler:
                 )
             case messages.AgentCaption():
                 self._transcript.caption(message, packet.sender)
+            case messages.ApprovalWithdrawn(request_id=withdrawn):
+                self._commands.approvals.withdraw(withdrawn)
+            case _ if type(message) in _ACTIVITY:
+                fields = msgspec.structs.astuple(message)
+                self._store.publish(_ACTIVITY[type(message)](*fields))
             case _ if messages.is_command(message):
                 self._commands.route(message, packet.data, request, packet.sender)
             case _:

@@ -14,7 +14,7 @@ from ..bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
 from ..errors import MisuseError, SurfaceFailedError
-from ..events import DataReceived, EpochStarted, Event, TranscriptEntry
+from ..events import ApprovalOutcome, DataReceived, EpochStarted, Event, TranscriptEntry
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 from ..media.publishing import SOURCES, Publisher, SourceName
 from ..messages import CommandResult, Message, UserMessage, WireMessage
@@ -437,6 +437,18 @@ class Session(ControlledSession):
                 await self._outbox.send(UserMessage(text, line), timeout, confirm=None)
             else:
                 await self._outbox.send_text(text, names.CHAT_TOPIC, timeout)
+
+    async def answer_approval(
+        self, number: int, *, approved: bool, surface: str | None = None
+    ) -> bool:
+        """Answer what the agent asks a person to approve, one of `state.approvals`.
+
+        Returns:
+            Whether this was its answer; False: it was settled before.
+        """
+        self._lifetime.check()
+        outcome: ApprovalOutcome = "approved" if approved else "declined"
+        return self._commands.approvals.settle(number, outcome, surface)
 
     async def earlier_transcript(
         self, before: TranscriptEntry, *, limit: int = 100

@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, Protocol, Self, TypeAlias, cast, final, 
 
 from ..bus import Subscription
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
-from ..errors import Lagged, MisuseError, NotSupportedError
+from ..errors import Lagged, MisuseError, NotSupportedError, RefusedError
 from ..events import CommandReceived, DataReceived, Event, RefusalReason, TranscriptEntry
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from ..media.publishing import F, Lease, MediaSource
@@ -283,6 +283,21 @@ class SurfaceSession(ControlledSession):
         """Send what a person typed, in the way that the agent understands; see `Session`."""
         self.mark_used()
         await self._session.send_text(text, timeout=timeout, line_id=line_id)
+
+    async def answer_approval(
+        self, number: int, *, approved: bool, surface: str | None = None
+    ) -> bool:
+        """Answer what the agent asks a person to approve; see `Session`.
+
+        Raises:
+            RefusedError: the surface does not have the capability `ask_approval`.
+        """
+        if "ask_approval" not in self.capabilities:
+            raise RefusedError(f"surface {self.key!r} does not have the capability 'ask_approval'")
+        self.mark_used()
+        return await self._session.answer_approval(
+            number, approved=approved, surface=surface or self.key
+        )
 
     async def earlier_transcript(
         self, before: TranscriptEntry, *, limit: int = 100

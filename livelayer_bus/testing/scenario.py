@@ -45,6 +45,7 @@ COMMANDS: Final[dict[Capability, tuple[messages.Command, ...]]] = {
             )
         ),
     ),
+    "ask_approval": (messages.RequestApproval("Shall I order it?", request_id="4"),),
 }
 
 
@@ -80,6 +81,8 @@ async def _agent_works(scenario: Scenario) -> None:
         scenario.room.agent_state(raw)
     scenario.room.agent_says({"type": "agent_state", "state": "listening"})
     scenario.room.agent_says({"type": "idle_warning"})
+    call = messages.AgentToolCall(call_id="1", name="look_up", status="started")
+    scenario.room.agent_says(call)
 
 
 async def _transcript(scenario: Scenario) -> None:

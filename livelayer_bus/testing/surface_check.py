@@ -151,6 +151,8 @@ class _SurfaceCheck:
                         "the next one settles the last one; or call `finish`",
                     ):
                         scenario.room.agent_says(command)
+                        for asked in scenario.session.state.approvals:  # a person answers
+                            await scenario.session.answer_approval(asked.number, approved=True)
                         await scenario.room.next_sent("command_result")
                     when = f"given {command.wire_type()!r}"
                     await self._require_healthy(scenario, surface, when)

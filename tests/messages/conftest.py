@@ -28,6 +28,9 @@ BY_FIELD: dict[str, st.SearchStrategy[Any]] = {
     "routes": st.lists(st.text() | OBJECTS, max_size=4).map(tuple),
     "started_at": NUMBERS | st.text(),
     "ended_at": NUMBERS | st.text(),
+    "question": TEXTS,
+    "seconds": st.floats(0.1, 600),
+    "counts": st.dictionaries(st.text(), NUMBERS, max_size=4),
 }
 
 
@@ -42,6 +45,7 @@ for _value in vars(messages).values():
     if isinstance(_value, type) and issubclass(_value, messages.WireMessage):
         _register(_value)
 _register(messages.TaskResult)
+_register(messages.ModelUsage)
 st.register_type_strategy(
     messages.RawMessage,
     st.builds(

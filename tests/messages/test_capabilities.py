@@ -25,6 +25,7 @@ NEEDED: dict[str, Capability] = {
     "request_routes": "read_page",
     "task_field_updated": "collect_data",
     "task_completed": "collect_data",
+    "request_approval": "ask_approval",
 }
 
 

@@ -89,6 +89,25 @@ EXPECTED: dict[str, m.Message] = {
     "form_submit_uncertain.minimal": m.FormSubmitUncertain("signup", "spa_prevented"),
     "form_submit_blocked": m.FormSubmitBlocked("signup", "validation", "r1"),
     "form_submit_blocked.minimal": m.FormSubmitBlocked("signup", "exception"),
+    "agent_tool_call": m.AgentToolCall(
+        call_id="c1",
+        name="look_up_order",
+        status="done",
+        arguments='{"number": 7}',
+        message="on its way",
+    ),
+    "agent_tool_call.minimal": m.AgentToolCall(call_id="c1", name="look_up", status="started"),
+    "agent_turn_ended": m.AgentTurnEnded("agent", interrupted=True),
+    "agent_turn_ended.minimal": m.AgentTurnEnded("user"),
+    "agent_false_interruption": m.AgentFalseInterruption(resumed=True),
+    "agent_usage": m.AgentUsage((m.ModelUsage("llm", "acme", "big", {"input_tokens": 812}),)),
+    "request_approval": m.RequestApproval("Pay 20 euros?", "To Acme.", 30.0, "r5"),
+    "request_approval.minimal": m.RequestApproval("Pay 20 euros?"),
+    "approval_withdrawn": m.ApprovalWithdrawn("r5"),
+    "interrupt": m.Interrupt(),
+    "command_result.declined": m.CommandResult(
+        command="request_approval", ok=False, reason="declined", request_id="r5", surface="panel"
+    ),
     "command_result": m.CommandResult(
         command="navigate", ok=False, reason="capability", request_id="r4", surface="panel"
     ),

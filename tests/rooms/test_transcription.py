@@ -64,6 +64,44 @@ async def test_each_entry_holds_the_whole_text_so_far_and_the_trailer_makes_it_f
         assert newer.text.startswith(older.text)
 
 
+@pytest.mark.parametrize(
+    ("expression", "mood"),
+    [
+        ('{"expression":"soft, with care","mood":"empathetic"}', "empathetic"),
+        ('{"expression":"like a pirate"}', "like a pirate"),
+        ('{"mood":7}', None),
+        ("happy", None),
+        ('{"mood":"' + "x" * 101 + '"}', None),
+    ],
+)
+async def test_the_agent_s_mood_is_part_of_what_it_says(
+    stage: Stage, joined: Joined, sink: RecordingSink, expression: str, mood: str | None
+) -> None:
+    agent = await stage.agent()
+    await sink.saw("agent", "agent", True)
+    writer = await open_stream(agent, "S")
+    await writer.write("I am sorry")
+    await writer.aclose(attributes={FINAL: "true", "lk.expression": expression})
+    assert (await finished(sink, "S")).mood == mood
+
+
+async def test_words_with_times_are_read_as_words(
+    stage: Stage, joined: Joined, sink: RecordingSink
+) -> None:
+    agent = await stage.agent()
+    await sink.saw("agent", "agent", True)
+    writer = await open_stream(agent, "timed")
+    for line in ('{"text": "Hello, ", "start_time": 0.1}', '{"text": "w\\"orld"}', "no JSON"):
+        await writer.write(line[:9])
+        await writer.write(line[9:] + "\n")
+    await writer.aclose(attributes={FINAL: "true"})
+    assert (await finished(sink, "timed")).text == 'Hello, w"orldno JSON\n'
+    writer = await open_stream(agent, "code")
+    await writer.write('{"name": 1}\nis JSON')
+    await writer.aclose(attributes={FINAL: "true"})
+    assert (await finished(sink, "code")).text == '{"name": 1}\nis JSON'
+
+
 async def test_a_final_mark_in_the_header_counts_once_the_stream_has_ended(
     stage: Stage, joined: Joined, sink: RecordingSink
 ) -> None:

@@ -26,6 +26,7 @@ BY_FIELD: dict[str, st.SearchStrategy[Any]] = {
     "payload": TEXT_OF_JSON,
     "opened": COUNTS,
     "stream": COUNTS,
+    "counts": st.dictionaries(st.text(), NUMBERS, max_size=3),
 }
 
 
@@ -45,7 +46,12 @@ def _packets(cls: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     )
 
 
-for _cls in (events.TranscriptEntry, events.AgentConfig, *get_args(events.AnyEvent)):
+for _cls in (
+    events.TranscriptEntry,
+    events.AgentConfig,
+    events.ModelUsage,
+    *get_args(events.AnyEvent),
+):
     st.register_type_strategy(
         _cls,
         _packets(_cls)

@@ -26,7 +26,9 @@ from livekit.plugins.livelayer.testing import (
 from livelayer_bus.testing import PATIENCE
 
 README = Path(__file__).parents[1] / "README.md"
-CONNECT, EXTEND, FACE, TEST = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.M | re.S)
+CONNECT, EXTEND, ASK, FACE, TEST = re.findall(
+    r"^```python\n(.*?)^```$", README.read_text(), re.M | re.S
+)
 SECONDS = 5 * PATIENCE  # a bound for a program that hangs, not a measurement
 
 
@@ -99,7 +101,21 @@ async def test_the_second_snippet_adds_a_handler_a_command_and_a_form(
 
 
 @pytest.mark.anyio
-async def test_the_third_snippet_shows_a_face() -> None:
+async def test_the_third_snippet_asks_a_person() -> None:
+    snippet = names(ASK)
+
+    def order(prompt: Prompt) -> str | Call:
+        return prompt.result or Call("order", {"seats": 12})
+
+    async with run_agent(Agent(instructions="-"), order) as harness:
+        harness.session.update_agent(snippet["Clerk"](harness.bridge))
+        await harness.surface.type("twelve seats, please")
+        assert (await harness.surface.next("request_approval"))["details"] == "288 euros a month."
+        await harness.surface.hear("Ordered.")
+
+
+@pytest.mark.anyio
+async def test_the_fourth_snippet_shows_a_face() -> None:
     snippet = names(FACE)
     session: AgentSession[Any] = AgentSession()
     surface = ScriptedSurface()
@@ -142,4 +158,6 @@ def test_the_last_snippet_is_a_test_that_passes(tmp_path: Path) -> None:
 
 
 def test_the_names_of_the_text_exist() -> None:
-    assert {"command", "statistics", "collect", "add_command", "on"} <= set(dir(SurfaceBridge))
+    assert {"command", "statistics", "collect", "add_command", "on", "request_approval"} <= set(
+        dir(SurfaceBridge)
+    )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import anyio
 import msgspec
@@ -13,14 +14,14 @@ import pytest
 from livekit import api, rtc
 from livekit.agents import Agent, AgentSession
 from livekit.agents.voice import room_io
-from livekit.plugins.livelayer import SurfaceBridge
+from livekit.plugins.livelayer import Approval, Outcome, SurfaceBridge
 from livekit.plugins.livelayer.data_listeners import QUEUE_LIMIT
 from livekit.plugins.livelayer.testing import ScriptedModel
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import Event, LocalKeys, RawMessage, Session, SessionState
 from livelayer_bus.errors import NotSupportedError, SendTimeoutError
-from livelayer_bus.events import DataReceived
+from livelayer_bus.events import ApprovalRequested, DataReceived, TurnEnded
 from livelayer_bus.messages import AgentStateMessage, Navigate, UserMessage
 from livelayer_bus.rooms import names
 from livelayer_bus.surfaces import SurfaceSession
@@ -55,7 +56,9 @@ class Guide(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def guide_in(place: Place, identity: str) -> AsyncGenerator[Guide]:
+async def guide_in(
+    place: Place, identity: str, *, capabilities: Sequence[str] = ("navigate",)
+) -> AsyncGenerator[Guide]:
     room = rtc.Room()
     agent: AgentSession[None] = AgentSession(
         llm=ScriptedModel(lambda prompt: f"{identity} heard {prompt.user}."), user_away_timeout=None
@@ -64,7 +67,7 @@ async def guide_in(place: Place, identity: str) -> AsyncGenerator[Guide]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(room.disconnect)
         two = rtc.RoomOptions(single_peer_connection=False)
-        bridge = SurfaceBridge(agent, room, capabilities=["navigate"])
+        bridge = SurfaceBridge(agent, room, capabilities=capabilities)
         await stack.enter_async_context(bridge)  # before the room is connected: it announces then
         await room.connect(place.url, place.agent_token(identity).to_jwt(), two)
         stack.push_async_callback(agent.aclose)
@@ -331,3 +334,39 @@ async def events_so_far(session: Session) -> AsyncGenerator[Event]:
     with session.subscribe(after=0) as events:
         for _ in range(events.lag):
             yield await anext(events)
+
+
+async def test_a_session_interrupts_and_answers_the_agent_of_a_bridge(
+    place: Place, session: Session
+) -> None:
+    async with guide_in(place, "guide", capabilities=["ask_approval"]) as guide:
+        interrupted: list[str] = []
+        guide.bridge.on("interrupt")(lambda _, sender: interrupted.append(sender))
+        await until(session, lambda state: state.agent_ready)
+        await session.interrupt(timeout=PATIENCE)
+        await polled(lambda: interrupted == ["user"])
+
+        asked = partial(guide.bridge.request_approval, "Pay?", to="user", timeout=PATIENCE)
+        answers: list[Approval] = []
+
+        async def ask() -> None:
+            answers.append(await asked())
+
+        async def person(view: SurfaceSession) -> None:
+            with view.subscribe(ApprovalRequested) as questions:
+                async for question in questions:
+                    approved = len(answers) == 1
+                    assert await view.answer_approval(question.number, approved=approved)
+
+        await ask()
+        session.mount(person, key="panel", capabilities=["ask_approval"])
+        await ask()
+        await ask()
+        assert [(one.outcome, one.surface) for one in answers] == [
+            (Outcome.REFUSED, None),
+            (Outcome.DONE, "panel"),
+            (Outcome.DECLINED, "panel"),
+        ]
+        assert session.state.approvals == ()
+        await session.send_text("hello", timeout=PATIENCE)
+        await event_of(session, lambda event: event == TurnEnded("agent"))

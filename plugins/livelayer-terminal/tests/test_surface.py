@@ -17,7 +17,14 @@ from livelayer_terminal import ConsoleSurface
 from livelayer_terminal.keyboard import MAX_LINE, LineEditor, keys_one_by_one
 
 from livelayer_bus import MisuseError, Session
-from livelayer_bus.messages import BotReady, Navigate, UserMessage
+from livelayer_bus.messages import (
+    AgentToolCall,
+    BotReady,
+    CommandResult,
+    Navigate,
+    RequestApproval,
+    UserMessage,
+)
 from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRooms, check_surface, settle
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +82,8 @@ async def test_without_a_terminal_every_change_is_a_plain_line(
 ) -> None:
     file = Terminal()
     async with session_on(scripted_rooms) as session:
-        mounted = session.mount(ConsoleSurface(file, plain=True), key="console")
+        surface = ConsoleSurface(file, plain=True)
+        mounted = session.mount(surface, key="console", capabilities=["ask_approval"])
         await settle()
         await session.connect()
         room = await scripted_rooms.next()
@@ -85,6 +93,10 @@ async def test_without_a_terminal_every_change_is_a_plain_line(
         room.transcribes("1", "Hello \x1b[31mthere")
         room.agent_state("speaking")
         room.agent_says(Navigate("/pricing"))
+        room.agent_says(AgentToolCall(call_id="1", name="look_up", status="started"))
+        room.agent_says(AgentToolCall(call_id="1", name="look_up", status="done"))
+        room.agent_says(RequestApproval("Pay 20 euros?"))
+        await session.answer_approval(1, approved=False, surface="console")
         await session.send_data({"type": "user_message", "text": "go on"})
         with anyio.fail_after(PATIENCE):
             assert await anyio.to_thread.run_sync(file.shows, "go on")
@@ -99,8 +111,13 @@ async def test_without_a_terminal_every_change_is_a_plain_line(
         "data in  bot_ready",
         "refused  navigate: no mounted surface was given the capability 'navigate'",
         "you      go on",
+        "tool     look_up started",
+        "tool     look_up done",
+        "asks     Pay 20 euros?",
+        "asks     declined on console",
     ):
         assert line in lines
+    assert not any("agent_tool_call" in line for line in lines)
     assert not any("Hel" in line and "Hello" not in line for line in lines)
 
 
@@ -182,6 +199,56 @@ async def test_what_is_typed_is_sent_to_the_agent_and_ctrl_d_ends_it(
             os.write(typist, b"\x04")
             await mounted.wait()
         assert mounted.status == "ended"
+
+
+async def test_enter_alone_interrupts_an_agent_that_speaks(
+    scripted_rooms: ScriptedRooms, typist: int
+) -> None:
+    file = Terminal()
+    async with session_on(scripted_rooms) as session:
+        await session.connect()
+        room = await scripted_rooms.next()
+        room.agent_joins(confirms=True)
+        session.mount(ConsoleSurface(file, interactive=True, refresh=50), key="console")
+        with anyio.fail_after(PATIENCE):
+            assert await anyio.to_thread.run_sync(file.shows, "type to the agent")
+            os.write(typist, b"\r")  # nothing to interrupt
+            room.agent_state("speaking")
+            assert await anyio.to_thread.run_sync(file.shows, "Enter interrupts")
+            os.write(typist, b"\r")
+            packet = await room.next_sent()
+            assert packet.type == "interrupt"
+            room.agent_confirms(packet)
+
+
+async def test_a_person_answers_what_the_agent_asks(
+    scripted_rooms: ScriptedRooms, typist: int
+) -> None:
+    file = Terminal()
+    async with session_on(scripted_rooms) as session:
+        await session.connect()
+        room = await scripted_rooms.next()
+        room.agent_joins()
+        room.agent_says(BotReady())
+        surface = ConsoleSurface(file, interactive=True, refresh=50)
+        session.mount(surface, key="console", capabilities=["ask_approval"])
+        with anyio.fail_after(PATIENCE):
+            assert await anyio.to_thread.run_sync(file.shows, "type to the agent")
+            for number, typed in enumerate((b"y\r", b"No\r")):
+                room.agent_says(RequestApproval(f"Order {number}?", request_id=str(number)))
+                assert await anyio.to_thread.run_sync(file.shows, f"Order {number}?")
+                assert await anyio.to_thread.run_sync(file.shows, "y approves, n refuses")
+                os.write(typist, typed)
+                answer = (await room.next_sent("command_result")).message
+                assert isinstance(answer, CommandResult)
+                assert (answer.ok, answer.request_id, answer.surface) == (
+                    number == 0,
+                    str(number),
+                    "console",
+                )
+            # Without a question it is a line like any other.
+            os.write(typist, b"y\r")
+            assert (await room.next_sent("user_message")).json()["text"] == "y"
 
 
 async def test_enter_alone_tries_another_room_when_no_agent_came(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 import pytest
 from livelayer_terminal.view import (
+    QUESTION_ROWS,
     TIMES,
     AudioFacts,
     ConsoleScreen,
@@ -19,6 +21,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from livelayer_bus import SessionState, TranscriptEntry
+from livelayer_bus.events import ApprovalRequested, ToolCallChanged
 
 STATE = SessionState(
     id="0123456789abcdef",
@@ -140,6 +143,21 @@ def test_a_typed_line_shows_whether_it_was_sent() -> None:
 def test_a_conversation_that_starts_afresh_says_so() -> None:
     shown = picture(ConsoleView(state=SessionState(id="i", agent_id="a", continued=False)))
     assert "this is a new conversation" in shown
+
+
+def test_what_the_agent_does_and_asks_is_there_and_stays_small() -> None:
+    tools = ("look_up", "send \x1b[31mmail")
+    calls = tuple(ToolCallChanged(str(n), name, "started") for n, name in enumerate(tools))
+    question = ApprovalRequested(1, "May I? " * 100, None, 60.0)
+    state = msgspec.structs.replace(STATE, tools=calls, agent_confirms=True)
+    view = msgspec.structs.replace(VIEW, state=state, question=question, prompt="")
+    shown = picture(view)
+    assert "tools  look up, send  [31mmail" in shown
+    assert "y approves, n refuses" in shown
+    assert len([line for line in shown.splitlines() if "May I?" in line]) == QUESTION_ROWS
+    assert "What is a surface?" in shown
+    unasked = msgspec.structs.replace(view, question=None)
+    assert "Enter interrupts" in picture(unasked)
 
 
 def test_a_session_that_has_nothing_yet_says_so() -> None:

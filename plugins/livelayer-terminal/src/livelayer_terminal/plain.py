@@ -30,8 +30,20 @@ def plain_line(event: Event) -> str | None:
         case events.AgentAvailabilityChanged():
             active = "ready" if event.ready else "active" if event.active else "gone"
             return _line("state", f"agent {active}")
-        case events.DataReceived(type="agent_state"):
-            return None  # AgentStateChanged reports it
+        case events.DataReceived(
+            type="agent_state" | "agent_tool_call" | "agent_turn_ended" | "agent_usage"
+            | "agent_false_interruption" | "request_approval"
+        ):  # fmt: skip
+            return None  # an event of its own reports it
+        case events.ToolCallChanged():
+            return _line("tool", f"{event.name} {event.status}")
+        case events.FalseInterruption():
+            return _line("state", "speaks on" if event.resumed else "interrupted by a noise")
+        case events.ApprovalRequested():
+            return _line("asks", event.question)
+        case events.ApprovalSettled():
+            where = f" on {event.surface}" if event.surface else ""
+            return _line("asks", f"{event.outcome}{where}")
         case events.DataReceived():
             return _line("data in", event.type or "not a JSON message")
         case events.DataSent(type="user_message"):

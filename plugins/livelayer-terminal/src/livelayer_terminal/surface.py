@@ -37,6 +37,7 @@ HISTORY: Final = 48  # audio levels kept for the curve
 MESSAGES: Final = 8  # data messages kept
 RATE_SECONDS: Final = 2.0  # over which the frame rate is measured
 SHOWN: Final = 200  # characters of a data message
+ANSWERS: Final = {"y": True, "yes": True, "n": False, "no": False}
 PARSED: Final = 4096  # bytes; a longer data message is shown without parsing it
 
 
@@ -51,7 +52,8 @@ class ConsoleSurface:
     Args:
         file: where to write; standard output if None.
         interactive: read lines from this process's keyboard and send them to the agent. Enter alone
-            connects again, and Ctrl-D ends the surface.
+            interrupts an agent that speaks, or connects again; `y` and `n` answer what the agent
+            asks; Ctrl-D ends the surface.
         refresh: redraws a second, at most.
         plain: True prints lines instead of drawing; None: if `file` is not a terminal.
 
@@ -186,7 +188,14 @@ class _Watcher:
             lost=self._lost,
             notice=self._notice,
             prompt=self._editor.text if self._editor is not None else None,
+            question=self._question,
         )
+
+    @property
+    def _question(self) -> events.ApprovalRequested | None:
+        if self._editor is None or "ask_approval" not in self._session.capabilities:
+            return None
+        return next(iter(self._session.state.approvals), None)
 
     async def watch_video(self) -> None:
         with self._video:
@@ -235,10 +244,17 @@ class _Watcher:
 
     async def _send(self, line: str) -> None:
         self._notice = None
+        question, view = self._question, self.view()
         try:
+            if question is not None and line.lower() in ANSWERS:
+                approved = ANSWERS[line.lower()]
+                await self._session.answer_approval(question.number, approved=approved)
+                return
             if not line:
-                if self.view().is_over:
+                if view.is_over:
                     await self._session.connect()
+                elif view.can_interrupt:
+                    await self._session.interrupt()
                 return
             try:
                 await self._session.send_text(line)
@@ -251,6 +267,8 @@ class _Watcher:
         match event:
             case events.DataSent(type="user_message"):
                 pass  # a line of the transcript
+            case events.DataReceived(type="agent_tool_call" | "agent_turn_ended" | "agent_usage"):
+                pass  # there are many; tools that run have a line of their own
             case events.DataReceived() | events.DataSent():
                 text = _shortened(event)
                 direction: Direction = "in" if isinstance(event, events.DataReceived) else "out"

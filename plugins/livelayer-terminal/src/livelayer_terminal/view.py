@@ -15,7 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from livelayer_bus.events import TranscriptEntry
+from livelayer_bus.events import ApprovalRequested, TranscriptEntry
 from livelayer_bus.state import SessionState
 
 Direction = Literal["in", "out"]
@@ -25,6 +25,7 @@ MAX_HEIGHT: Final = 20  # rows; the rest of a tall terminal belongs to the appli
 MAX_WIDTH: Final = 110
 QUIET_DB: Final = -50.0  # the level that is shown as silence
 LABEL: Final = 7  # columns of the left labels
+QUESTION_ROWS: Final = 3
 
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
@@ -87,6 +88,13 @@ class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
     """The latest error."""
     prompt: str | None = None
     """What is being typed; None without a keyboard."""
+    question: ApprovalRequested | None = None
+    """What the agent asks, and the person at this terminal may answer."""
+
+    @property
+    def can_interrupt(self) -> bool:
+        """The agent speaks, and can be told to stop."""
+        return self.state.agent_state == "speaking" and self.state.agent_confirms
 
     @property
     def is_over(self) -> bool:
@@ -143,7 +151,8 @@ class _Painter:
 
     def paint(self) -> RenderableType:
         head = [self._status()]
-        tail = [self._voice(), self._picture(), *self._notices()]
+        tail = [*self._tools(), self._voice(), self._picture(), *self._notices()]
+        tail += self._question()
         prompt = [self._prompt()] if self._view.prompt is not None else []
         spare = self._rows - len(head) - len(tail) - len(prompt)
         messages = self._messages(max(0, min(4, spare // 3)))
@@ -262,6 +271,20 @@ class _Painter:
             lines.append(self._cut(line))
         return lines
 
+    def _tools(self) -> list[Text]:
+        names = [self._clean(call.name.replace("_", " ")) for call in self._state.tools]
+        return [self._cut(self._label("tools").append(", ".join(names), "dim"))] if names else []
+
+    def _question(self) -> list[Text]:
+        question = self._view.question
+        if question is None:
+            return []
+        text = self._clean(" - ".join(filter(None, (question.question, question.details))))
+        wrapped = Text(text, "bold").wrap(self._console, max(8, self._inner - LABEL))
+        lines = [Text.assemble(" " * LABEL, line) for line in wrapped[:QUESTION_ROWS]]
+        lines[0] = Text.assemble(("asks".ljust(LABEL), "bold yellow"), wrapped[0])
+        return lines
+
     def _notices(self) -> list[Text]:
         lines: list[Text] = []
         if self._view.lost:
@@ -279,11 +302,17 @@ class _Painter:
         room = self._inner - 4
         line = Text.assemble((mark, "bold cyan"), _tail(typed, room), (cursor, "blink"))
         if not typed:
-            over = self._view.is_over
-            line.append(
-                " Enter connects again" if over else " type to the agent, Enter sends", "dim"
-            )
+            line.append(f" {self._hint()}", "dim")
         return self._cut(line)
+
+    def _hint(self) -> str:
+        if self._view.question is not None:
+            return "y approves, n refuses"
+        if self._view.is_over:
+            return "Enter connects again"
+        if self._view.can_interrupt:
+            return "Enter interrupts, or type to the agent"
+        return "type to the agent, Enter sends"
 
     def _label(self, word: str) -> Text:
         return Text(word.ljust(LABEL), "dim")

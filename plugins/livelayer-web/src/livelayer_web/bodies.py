@@ -74,6 +74,12 @@ class MutedBody(msgspec.Struct, frozen=True):
     muted: bool
 
 
+class ApprovalBody(msgspec.Struct, frozen=True):
+    """`POST approvals/<number>`."""
+
+    approved: bool
+
+
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `POST viewers`."""
 

@@ -9,6 +9,7 @@ from livelayer_bus.errors import (
     ConnectionLostError,
     MalformedMessageError,
     MessageTooLargeError,
+    NoAgentError,
     NotConnectedError,
     NotSupportedError,
     SourceBusyError,
@@ -51,6 +52,11 @@ def unknown_agent() -> Problem:
     return Problem(404, "agent", "there is no such agent here")
 
 
+def settled() -> Problem:
+    """The approval has another outcome already."""
+    return Problem(409, "settled", "this was answered, or is not asked any more")
+
+
 def no_media() -> Problem:
     """The page has no media connection to send audio or video over."""
     return Problem(409, "no_media", "there is no media connection that offers it: connect first")
@@ -79,7 +85,7 @@ def problem_of(error: Exception) -> Problem | None:
     match error:
         case ViewerTokenError():
             return Problem(401, error.code, str(error), CHALLENGE)
-        case NotConnectedError() | ConnectionLostError():
+        case NotConnectedError() | ConnectionLostError() | NoAgentError():
             return Problem(409, "not_connected", "the session is not connected to its agent")
         case SourceBusyError():
             return Problem(409, "busy", f"{error.owner} holds the {error.source}")

@@ -195,6 +195,21 @@ async def _answer(request: Request, view: SessionView, viewer: Viewer) -> None:
     await view.pages.answer(viewer, number, body.ok, body.reason, body.replies)
 
 
+async def _interrupt(request: Request, view: SessionView, viewer: Viewer) -> None:
+    view.use(viewer)
+    await view.session.interrupt()
+
+
+async def _approve(request: Request, view: SessionView, viewer: Viewer) -> None:
+    body = await read_json(request, bodies.ApprovalBody)
+    if "ask_approval" not in view.session.capabilities:
+        raise problems.not_granted("ask_approval")
+    view.use(viewer)
+    number: int = request.path_params["number"]
+    if not await view.session.answer_approval(number, approved=body.approved):
+        raise problems.settled()
+
+
 async def _connect(request: Request, view: SessionView, viewer: Viewer) -> None:
     try:
         await view.session.connect()
@@ -233,6 +248,8 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("DELETE", "/sources/{kind}", _of_page(_give_back, "talk")),
     ("POST", "/messages", _of_page(_message, "talk", _ACCEPTED)),
     ("POST", "/commands/{number:int}", _of_page(_answer, "talk")),
+    ("POST", "/interrupt", _of_page(_interrupt, "talk", _ACCEPTED)),
+    ("POST", "/approvals/{number:int}", _of_page(_approve, "talk")),
     ("POST", "/control/connect", _of_page(_connect, "control", _ACCEPTED)),
     ("POST", "/control/disconnect", _of_page(_disconnect, "control", _ACCEPTED)),
     ("POST", "/control/agent", _of_page(_switch, "control", _ACCEPTED)),

@@ -17,7 +17,16 @@ from livelayer_web.pages import Reason
 from livelayer_web.viewers import Wants
 from playwright.async_api import Page
 
-from livelayer_bus.events import AgentConfig, AgentState, ConnectionState, Role, TranscriptEntry
+from livelayer_bus.events import (
+    AgentConfig,
+    AgentState,
+    ApprovalRequested,
+    ConnectionState,
+    Role,
+    ToolCallChanged,
+    ToolStatus,
+    TranscriptEntry,
+)
 from livelayer_bus.messages import (
     COMMANDS,
     FROM_AGENT,
@@ -27,6 +36,7 @@ from livelayer_bus.messages import (
     AgentStateMessage,
     FormSubmitBlocked,
     FormSubmitted,
+    RequestApproval,
     ScrollDirection,
     WireMessage,
     capability_of,
@@ -35,6 +45,11 @@ from livelayer_bus.state import LeaseState, SessionState
 
 STATIC = Path(livelayer_web.__file__).parent / "static"
 TYPES = (STATIC / "client" / "types.js").read_text()
+
+
+SHARED = {RequestApproval.wire_type()}
+"""Commands that no page gets: what is asked is part of the session's state."""
+CARRIED_OUT = [kind for kind in COMMANDS if kind.wire_type() not in SHARED]
 
 
 def wire_types(kinds: Iterable[type[WireMessage]]) -> set[str]:
@@ -54,7 +69,7 @@ async def table(page: Page, module: str, name: str) -> Any:
 
 @pytest.mark.anyio
 async def test_a_message_needs_the_same_capability_on_both_sides(modules: Page) -> None:
-    types = sorted(wire_types(FROM_AGENT) | wire_types(TO_AGENT))
+    types = sorted((wire_types(FROM_AGENT) | wire_types(TO_AGENT)) - SHARED)
     types += ["task_of_tomorrow", "toString", "", "unknown"]
     found = await modules.evaluate(
         """async (types) => {
@@ -86,6 +101,7 @@ async def test_lists_of_words_are_the_same_on_both_sides(modules: Page) -> None:
         ("AgentState", AgentState),
         ("SourceKind", SourceKind),
         ("Reason", Reason),
+        ("ToolStatus", ToolStatus),
     ],
 )
 def test_a_union_of_types_js_has_python_s_words(name: str, words: Any) -> None:
@@ -114,7 +130,13 @@ def test_a_record_of_types_js_has_python_s_fields(record: type[msgspec.Struct]) 
 
 @pytest.mark.parametrize(
     ("record", "file"),
-    [(LeaseState, "types.js"), (AgentConfig, "types.js"), (Wants, "heartbeat.js")],
+    [
+        (LeaseState, "types.js"),
+        (AgentConfig, "types.js"),
+        (Wants, "heartbeat.js"),
+        (ToolCallChanged, "types.js"),
+        (ApprovalRequested, "types.js"),
+    ],
 )
 def test_a_short_record_has_python_s_fields(record: type[msgspec.Struct], file: str) -> None:
     source = (STATIC / "client" / file).read_text()
@@ -129,7 +151,7 @@ def test_a_line_of_the_transcript_has_python_s_roles() -> None:
     assert f"@property {{{roles}}} role" in TYPES
 
 
-@pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.wire_type())
+@pytest.mark.parametrize("kind", CARRIED_OUT, ids=lambda kind: kind.wire_type())
 def test_every_command_of_python_is_carried_out_on_a_page(kind: type[WireMessage]) -> None:
     code = (STATIC / "page" / "commands.js").read_text()
     table = code[code.index("const COMMANDS") :]

@@ -22,6 +22,7 @@ GROUND = "#d5d9e2"
 GROUPS = {
     "before": ["idle", "connecting", "joining", "missing", "closed"],
     "talking": ["listening", "thinking", "speaking", "speaking-voice-only", "transcript"],
+    "work": ["tools", "approval", "approval-long"],
     "trouble": ["recovering", "reconnecting", "agent-error", "sound-blocked", "messages"],
     "over": ["absent", "error", "refused", "recovering-before", "resume", "ended"],
     "sources": ["microphone-denied", "microphone-busy", "camera", "screen", "fields"],
@@ -40,6 +41,7 @@ FULL = {
     "widget": "widget-open",
     "event-log": "debug-desktop-light",
     "arabic": "widget-arabic",
+    "approval-arabic": "widget-approval-arabic",
     "device-picker": "widget-devices",
     "device-picker-arabic": "widget-devices-arabic",
 }

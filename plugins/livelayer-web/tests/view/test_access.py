@@ -146,6 +146,49 @@ async def test_the_tab_key_reaches_everything_in_the_order_in_which_it_is_seen(
     ]
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("direction", "lang"), [("ltr", "de"), ("rtl", "ar")])
+async def test_a_question_is_answered_by_keys_alone_and_axe_finds_nothing(
+    visit: Visit, theme: str, direction: str, lang: str
+) -> None:
+    panel = PANEL.replace("class=", f'lang="{lang}" class=')
+    page = await visit(
+        SESSION + panel,
+        scene="approval",
+        theme=theme,
+        direction=direction,
+        viewport=PHONE,
+        reduced_motion="reduce",
+    )
+    approve = page.locator(".answer.approve")
+    await expect(page.locator(".answer.refuse")).to_be_focused()
+    await expect(approve).to_be_enabled()
+    assert await faults_of(page) + await page.evaluate(SMALL) == []
+    await page.keyboard.press("Tab")
+    await expect(approve).to_be_focused()
+    await page.keyboard.press("Enter")
+    calls = await page.evaluate(
+        "() => harness.client.calls.filter(([name]) => name === 'answerApproval')"
+    )
+    assert calls == [["answerApproval", 1, True]]
+
+
+async def test_the_button_that_interrupts_is_reached_between_the_field_and_send(
+    visit: Visit,
+) -> None:
+    page = await visit(scene="speaking")
+    await page.get_by_role("textbox", name="Message Ada").focus()
+    reached: list[str] = []
+    for _ in range(2):
+        await page.keyboard.press("Tab")
+        reached.append(
+            await page.evaluate(
+                "() => harness.surface.shadowRoot.activeElement.getAttribute('aria-label')"
+            )
+        )
+    assert reached == ["Interrupt Ada", "Send"]
+
+
 async def test_what_has_focus_shows_it(visit: Visit) -> None:
     page = await visit(scene="listening")
     await page.keyboard.press("Tab")

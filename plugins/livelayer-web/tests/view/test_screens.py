@@ -22,7 +22,7 @@ OVERFLOWS = """() => {
     const root = document.querySelector("livelayer-avatar").shadowRoot;
     const box = root.querySelector(".panel").getBoundingClientRect();
     const out = [];
-    const scrolls = ".transcript, .fields, .outbox, .events, .menu, .captions, .status";
+    const scrolls = ".transcript, .fields, .outbox, .events, .menu, .captions, .status, .asked";
     for (const one of root.querySelectorAll("button, textarea, input, p, .status, .placeholder")) {
         if (!one.checkVisibility() || one.closest(".unseen")) continue;
         if (one.parentElement.closest(scrolls)) continue;
@@ -88,6 +88,10 @@ WIDGETS: dict[str, tuple[str, dict[str, Any], str]] = {
         },
         ".bubble, .devices-switch",
     ),
+    "approval-arabic": ("approval", {"direction": "rtl", "lang": "ar", "theme": "dark"}, ""),
+    "approval-low": ("approval-long", {"viewport": {"width": 740, "height": 360}}, ""),
+    "approval-narrow": ("approval-long", {"viewport": {"width": 320, "height": 568}}, ""),
+    "tools-german": ("tools", {"lang": "de"}, ".bubble"),
     "arabic": ("speaking", {"direction": "rtl", "lang": "ar"}, ".bubble"),
     "german": ("microphone-denied", {"lang": "de"}, ".bubble"),
     "narrow": ("microphone-busy", {"viewport": {"width": 320, "height": 568}}, ".bubble"),
@@ -107,7 +111,8 @@ async def test_a_widget_fits_the_window(visit: Callable[..., Awaitable[Page]], n
     await page.mouse.move(1, 1)
     outside = await page.evaluate(
         """() => [...harness.surface.shadowRoot.querySelectorAll("*")]
-            .filter((one) => one.checkVisibility() && !one.closest(".unseen, .captions, .menu li"))
+            .filter((one) => one.checkVisibility()
+                && !one.closest(".unseen, .captions, .menu li, .asked"))
             .map((one) => [one.className, one.getBoundingClientRect()])
             .filter(([, at]) => at.left < -1 || at.top < -1 || at.right > innerWidth + 1
                 || at.bottom > innerHeight + 1).map(([name]) => String(name))"""

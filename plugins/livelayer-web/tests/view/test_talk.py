@@ -563,3 +563,117 @@ async def test_a_conversation_that_starts_afresh_says_so(visit: Visit) -> None:
     await expect(page.locator(".notice p")).to_have_text(words)
     await page.evaluate(SAID, [0, 5, 0])
     await expect(page.locator(".notice")).to_have_count(0)
+
+
+@pytest.mark.parametrize("body", [SESSION + PANEL, SESSION + WIDGET])
+async def test_a_person_interrupts_an_agent_that_speaks_in_any_size(
+    visit: Visit, enact: Enact, body: str
+) -> None:
+    page = await visit(body, scene="speaking")
+    stop = page.get_by_role("button", name="Interrupt Ada")
+    await stop.click()
+    assert await calls(page, "interrupt") == [["interrupt"]]
+    # Only what can be done is offered.
+    for changes in ("{agent_state: 'listening'}", "{agent_confirms: false}"):
+        await enact(page, "speaking")
+        await expect(stop).to_be_visible()
+        await page.evaluate(f"() => harness.client.set({{state: {changes}}})")
+        await expect(stop).to_be_hidden()
+    await enact(page, "watching")
+    await page.evaluate("() => harness.client.set({state: {agent_state: 'speaking'}})")
+    await page.evaluate("() => harness.painted()")
+    await expect(stop).to_be_hidden()
+
+
+async def test_tool_calls_are_quiet_lines_in_their_place_and_the_running_one_is_the_state(
+    visit: Visit,
+) -> None:
+    page = await visit(scene="tools")
+    lines = page.locator(".lines li")
+    isolated = "\u2068{}\u2069".format
+    words = await page.locator(".lines .quiet").all_inner_texts()
+    assert words[0].startswith(f"Finished {isolated('look up prices')}: ")
+    assert "<b>24 euros</b>" in words[0]
+    assert words[1:] == [
+        f"{isolated('send mail')} failed",
+        f"Working on {isolated('compare plans')}",
+    ]
+    await expect(page.locator(".status .word")).to_have_text(words[2])
+    # What is said later comes after them; what the state does not have as running was stopped.
+    await page.evaluate("""() => {
+        const { transcript } = harness.client.state;
+        const entry = {id: "t9", role: "agent", text: "Here.", final: true};
+        harness.client.set({state: {transcript: [...transcript, entry], tools: []}});
+    }""")
+    await expect(lines.last).to_contain_text("Here.")
+    stopped = page.locator(".lines .quiet").last
+    await expect(stopped).to_have_text(f"Stopped {isolated('compare plans')}")
+    # There are never many of them.
+    await page.evaluate("""() => {
+        const done = {event: "ToolCallChanged", name: "n", status: "done"};
+        for (let index = 0; index < 200; index += 1) {
+            harness.client.tell({...done, call_id: `n${index}`});
+        }
+    }""")
+    await expect(page.locator(".lines .quiet")).to_have_count(40)
+    await page.evaluate("() => harness.client.tell({event: 'TranscriptCleared'})")
+    await expect(page.locator(".lines .quiet")).to_have_count(0)
+
+
+async def test_a_question_takes_the_focus_and_gives_it_back(visit: Visit) -> None:
+    page = await visit(scene="listening")
+    camera = page.locator(".switch.camera")
+    await camera.focus()
+    asked = "{number: 1, question: 'Go?', details: null, seconds: 60}"
+    await page.evaluate(f"() => harness.client.set({{state: {{approvals: [{asked}]}}}})")
+    dialog = page.get_by_role("alertdialog", name="Ada asks for your approval")
+    await expect(dialog).to_have_accessible_description("Go?")
+    await expect(page.get_by_role("button", name="Refuse")).to_be_focused()
+    await expect(page.locator(".root > [role=status]")).to_contain_text("Go?")
+    await page.keyboard.press("Escape")
+    assert await calls(page, "answerApproval") == [["answerApproval", 1, False]]
+    await page.evaluate("() => harness.client.set({state: {approvals: []}})")
+    await expect(dialog).to_be_hidden()
+    await expect(camera).to_be_focused()
+
+
+async def test_who_types_is_not_disturbed_by_a_question(visit: Visit) -> None:
+    page = await visit(scene="listening")
+    field = page.get_by_role("textbox", name="Message Ada")
+    await field.press_sequentially("wait a ")
+    asked = "{number: 1, question: 'Go?', details: null, seconds: 60}"
+    await page.evaluate(f"() => harness.client.set({{state: {{approvals: [{asked}]}}}})")
+    await expect(page.get_by_role("alertdialog")).to_be_visible()
+    await field.press_sequentially("moment")
+    await expect(field).to_have_value("wait a moment")
+    await page.keyboard.press("Escape")
+    assert await calls(page, "answerApproval") == []
+    # Only a press that comes after the question was seen approves.
+    approve = page.get_by_role("button", name="Approve")
+    await approve.click()
+    assert await calls(page, "answerApproval") == [["answerApproval", 1, True]]
+
+
+@pytest.mark.parametrize("display", ["minimized", "hidden"])
+async def test_a_question_opens_a_widget_until_it_is_settled(
+    visit: Visit, enact: Enact, display: str
+) -> None:
+    widget = WIDGET.replace(">", f' display="{display}" persist-key="">', 1)
+    page = await visit(SESSION + widget, scene="listening")
+    dialog = page.get_by_role("alertdialog")
+    shown = page.locator(f".root[data-display={display}]")
+    await expect(shown).to_be_visible()
+    await enact(page, "approval")
+    await expect(dialog).to_be_visible()
+    assert await page.evaluate("() => harness.surface.display") == display
+    await page.evaluate("() => harness.client.set({state: {approvals: []}})")
+    await expect(shown).to_be_visible()
+
+    # A person may close it without an answer; the next question opens it again.
+    await enact(page, "approval")
+    await page.get_by_role("button", name="Minimise").click()
+    await expect(dialog).to_be_hidden()
+    assert await calls(page, "answerApproval") == []
+    more = "{number: 2, question: 'And this?', details: null, seconds: 60}"
+    await page.evaluate(f"() => harness.client.set({{state: {{approvals: [{more}]}}}})")
+    await expect(dialog).to_be_visible()

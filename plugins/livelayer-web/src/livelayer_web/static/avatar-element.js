@@ -180,6 +180,11 @@ export class LiveLayerAvatar extends HTMLElement {
     await this.#required().sendData(message);
   }
 
+  /** Stops what the agent says. */
+  async interrupt() {
+    await this.#required().interrupt();
+  }
+
   // Life cycle ---------------------------------------------------------------------------------
 
   connectedCallback() {

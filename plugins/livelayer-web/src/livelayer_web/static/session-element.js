@@ -2,7 +2,7 @@
 /** `<livelayer-session>`: the provider of a page's one session; whatever is inside shows it. */
 
 import { SessionClient } from "./client/client.js";
-import { PageCommands } from "./page/commands.js";
+import { PageCommands, isAllowed } from "./page/commands.js";
 import { SessionEvents } from "./page/events.js";
 import { upgrade } from "./view/dom.js";
 
@@ -111,6 +111,11 @@ export class LivelayerSession extends HTMLElement {
     return this.client.sendMessage(text);
   }
 
+  /** Stops what the agent says. */
+  interrupt() {
+    return this.client.interrupt();
+  }
+
   #make() {
     const client = new SessionClient({
       base: this.getAttribute("base") ?? "/livelayer",
@@ -126,6 +131,8 @@ export class LivelayerSession extends HTMLElement {
       routes: () => this.routes,
       pending: (message) => void client.sendData(message).catch(() => {}),
     });
+    client.isAllowed = (capability) =>
+      isAllowed(capability, client.joined?.capabilities ?? [], this.getAttribute("capabilities"));
     client.carryOut = (message) => commands.carryOut(message);
     new SessionEvents(this, client).listen();
     for (const kind of ["state", "link", "surfaces"]) {

@@ -20,7 +20,7 @@ export class FakeClient extends EventTarget {
 
   constructor() {
     super();
-    const promised = ["chooseDevice", "connect", "disconnect", "switchAgent", "sendMessage", "sendData", "open"];
+    const promised = ["chooseDevice", "connect", "disconnect", "switchAgent", "sendMessage", "sendData", "open", "interrupt", "answerApproval"];
     const plain = [
       "close", "retainVideo", "releaseVideo", "take", "release", "setSourceMuted",
       "setSpeakerMuted", "unblockSound", "markUsed", "retryMessage", "discardMessage",
@@ -29,6 +29,10 @@ export class FakeClient extends EventTarget {
       this[name] = async (...given) => void this.calls.push([name, ...given]);
     }
     for (const name of plain) this[name] = (...given) => void this.calls.push([name, ...given]);
+  }
+
+  get approvals() {
+    return this.state?.approvals ?? [];
   }
 
   /** Takes over fields, each merged one level deep, and tells of them as the real one does. */

@@ -3,9 +3,11 @@
 `SurfaceBridge` (bridge.py) is made of these parts, one module each:
 
     session_observer, status_announcer   what the surfaces learn about the session
+    activity                             what they learn about tools, turns and usage
     text_input, replay                   typed lines in, the transcript's tail out
     tools, custom_commands               the commands that the model is offered
     command_requests, command_result     what a surface answers to a command
+    approval                             what a person answers to a question
     capabilities                         which commands are allowed now
     page_context                         what the model learns about the pages
     data_collection, form_fields         fields filled by conversation
@@ -24,6 +26,8 @@ from typing import Final, final
 
 from livekit.agents import Plugin
 
+from .activity import ToolSharing
+from .approval import Approval
 from .bridge import SurfaceBridge
 from .command_result import Answer, Outcome
 from .custom_commands import CustomCommand
@@ -41,7 +45,7 @@ from .statistics import BridgeStatistics
 
 __all__ = [
     "SurfaceBridge", "BridgeStatistics", "is_person", "FaceAvatar", "FaceVideo", "Answer",
-    "Outcome", "CustomCommand", "DataCollection", "Field", "FieldKind",
+    "Approval", "ToolSharing", "Outcome", "CustomCommand", "DataCollection", "Field", "FieldKind",
     "CapabilityNotGrantedError", "CommandNameError", "CollectionBusyError", "CollectionEndedError",
     "LiveLayerPlugin", "__version__",
 ]  # fmt: skip

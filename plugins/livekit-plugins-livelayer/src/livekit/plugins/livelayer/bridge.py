@@ -15,9 +15,12 @@ from livekit.agents.voice import room_io
 
 from livelayer_bus.errors import ClosedError, MisuseError, NotSupportedError
 from livelayer_bus.messages import (
+    ApprovalWithdrawn,
     Capability,
+    Interrupt,
     PageContextPending,
     RawMessage,
+    RequestApproval,
     UserMessage,
     WireMessage,
     by_type,
@@ -28,6 +31,8 @@ from livelayer_bus.messages import (
 from livelayer_bus.rooms import prepare_sdk
 from livelayer_bus.tasks import TaskOwner
 
+from .activity import ActivityReporter, ToolSharing
+from .approval import APPROVAL_SECONDS, Approval
 from .capabilities import GrantedCapabilities
 from .command_requests import CommandRequests, PendingCommand
 from .command_result import Answer, Outcome
@@ -35,6 +40,7 @@ from .custom_commands import CustomCommand, custom_tool
 from .data_channel import Incoming, MessageSender, Outgoing, is_person, read
 from .data_collection import CollectionRunner, DataCollection
 from .data_listeners import DataListeners, Handler
+from .errors import CapabilityNotGrantedError
 from .form_fields import Field
 from .page_context import PageContextNote
 from .receipts import Announcement, Receipts, TypedLines, confirmed_id
@@ -61,9 +67,10 @@ class SurfaceBridge:
     typed lines interrupt the agent and are answered; the model has a tool for each command that
     the surfaces allow, and gets its result, refusals included. Commands go to the participant
     whose line is being answered, else to the one that the session is linked to. A participant who
-    comes back to the room gets the transcript's tail. All of it continues over handoffs between
-    agents. Messages sent with `confirm` are confirmed and taken once, however often they come, and
-    so are typed lines that have an id.
+    comes back to the room gets the transcript's tail. The surfaces are told which tools run, when
+    a turn ends, and what the models have used; they can interrupt the agent. All of it continues
+    over handoffs between agents. Messages sent with `confirm` are confirmed and taken once, however
+    often they come, and so are typed lines that have an id.
     Incoming data never raises: hostile input is counted (`statistics`). Queues are bounded, and
     every task ends with `aclose`.
 
@@ -79,6 +86,7 @@ class SurfaceBridge:
         command_timeout: float = ANSWER_SECONDS,
         leave_after: float | None = None,
         replay: int = TAIL,
+        share_tools: ToolSharing = "names",
     ) -> None:
         """
         Args:
@@ -90,6 +98,8 @@ class SurfaceBridge:
             leave_after: Seconds between `idle_warning` (the session reports that the user is away)
                 and `idle_timeout`, when the session shuts down; None: the session stays.
             replay: Lines of the transcript that a returning participant gets again; 0: none.
+            share_tools: What the surfaces are told of the agent's tool calls: `"nothing"`, the
+                `"names"`, or the `"details"`: also arguments, progress, results and errors.
 
         Raises:
             MisuseError: a name in `capabilities` is not a capability.
@@ -119,6 +129,7 @@ class SurfaceBridge:
             on_handoff=self._note.mark_stale,
             on_closed=self._on_session_closed,
         )
+        self._activity = ActivityReporter(agent_session, room, self._sender.send, share_tools)
         self._replay = Replay(agent_session, room, self._tasks, self._counts, lines=replay)
         self._tools = SurfaceTools(lambda: self._capabilities.current, self._observer.current_agent)
         self._tools.offer_commands(self)
@@ -156,6 +167,7 @@ class SurfaceBridge:
             job.add_shutdown_callback(self.aclose)
         self._announcement.start()
         self._observer.start()
+        self._activity.start()
         self._replay.start()
         return self
 
@@ -285,10 +297,48 @@ class SurfaceBridge:
         self._requests.add(pending)
         if not self._sender.send(_with_id(message, identity), target):
             pending.settle(Answer(Outcome.FAILED))
-        answer = await self._requests.wait(pending, self._timeout if timeout is None else timeout)
+        try:
+            seconds = self._timeout if timeout is None else timeout
+            answer = await self._requests.wait(pending, seconds)
+        finally:
+            if kind == RequestApproval.wire_type() and identity is not None:
+                for person in pending.asked & self._observer.people():
+                    self._sender.send(ApprovalWithdrawn(identity), person)
         if answer or answer.outcome is Outcome.REFUSED:
             self._capabilities.record(capability_of(kind), refused=not answer)
         return answer
+
+    async def request_approval(
+        self,
+        question: str,
+        *,
+        details: str | None = None,
+        to: str | None = None,
+        timeout: float = APPROVAL_SECONDS,
+    ) -> Approval:
+        """Ask a person to approve something; true only if they did. The first answer counts.
+
+        For a tool of the agent: `if not approval: return approval.words`. If the call is cancelled,
+        the question is taken back.
+
+        Args:
+            question: What they are asked, in their language.
+            details: More about it, in smaller print.
+            to: A participant's identity; by default `asker`, and all if there is none.
+            timeout: Seconds that they have, at most 600.
+
+        Raises:
+            CapabilityNotGrantedError: `ask_approval` is not granted.
+            MalformedMessageError: the question is empty, or `timeout` is out of range.
+            MessageTooLargeError: it exceeds LiveKit's 15 KiB.
+            ClosedError: the bridge is not running.
+        """
+        if "ask_approval" not in self._capabilities.granted:
+            raise CapabilityNotGrantedError("ask_approval")
+        request = RequestApproval(question, details, timeout)
+        # The surface's own time limit comes first, unless its connection is gone.
+        answer = await self.command(request, to=to, timeout=timeout + ANSWER_SECONDS)
+        return Approval(answer.outcome, surface=answer.surface, participant=answer.participant)
 
     def add_command(self, command: CustomCommand) -> None:
         """Offer the model a command of the application, as a function tool.
@@ -361,6 +411,7 @@ class SurfaceBridge:
         self._room.off("participant_disconnected", self._on_left)
         self._announcement.stop()
         self._observer.stop()
+        self._activity.stop()
         self._replay.stop()
         self._requests.close()
         self._collections.close("the bridge was closed")
@@ -408,12 +459,20 @@ class SurfaceBridge:
                 self._counts["repeated"] += 1
                 return
             self._text_input.put(message.text, sender, line)
+        elif isinstance(message, Interrupt):
+            self._interrupt()
         elif self._requests.take(message, sender):
             return
         if isinstance(message, PageContextPending):
             return
         self._note.record(message, sender)
         self._listeners.deliver(message, sender)
+
+    def _interrupt(self) -> None:
+        try:
+            self._session.interrupt()
+        except RuntimeError:
+            return  # it does not run, or what it says does not allow interruptions
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         self._requests.left(participant.identity)

@@ -31,6 +31,7 @@ LATE_SECONDS: Final = 15.0
 
 _REASONS: Final = {
     "capability": Outcome.REFUSED,
+    "declined": Outcome.DECLINED,
     "invalid": Outcome.INVALID,
     "timeout": Outcome.TIMEOUT,
 }
@@ -67,10 +68,13 @@ class PendingCommand:
         return self.command in _WITH_VALUE or self.reply is not None
 
     def settle(self, answer: Answer) -> None:
-        """Take an answer: the first success counts, a failure only if all have failed."""
+        """Take an answer: the first success counts, or what a person declined; a failure only if
+        all have failed.
+        """
         if answer.participant is not None:
             self.asked.discard(answer.participant)
-        if not self.answer.done() and (answer or not self.asked):
+        decided = answer or answer.outcome is Outcome.DECLINED
+        if not self.answer.done() and (decided or not self.asked):
             self.answer.set_result(answer)
 
     def extend(self, seconds: float) -> None:

@@ -19,6 +19,8 @@ class Outcome(Enum):
     DONE = "done"
     REFUSED = "capability"
     """The surface does not let the agent do this."""
+    DECLINED = "declined"
+    """A person refused it."""
     INVALID = "invalid"
     FAILED = "failed"
     TIMEOUT = "timeout"
@@ -39,6 +41,7 @@ _WORDS: Final = {
         "Refused: the page does not allow this. It was not done. "
         "Tell the user that you may not do that here."
     ),
+    Outcome.DECLINED: "Refused: the user did not approve it. It was not done.",
     Outcome.INVALID: "Not done: the page did not understand the request.",
     Outcome.FAILED: "Not done: the page tried, and it failed.",
     Outcome.TIMEOUT: "Not done: the page did not manage it in time.",

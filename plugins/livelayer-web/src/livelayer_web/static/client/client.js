@@ -153,6 +153,15 @@ export class SessionClient extends EventTarget {
     this.#commands.carryOut = carryOut;
   }
 
+  /** Whether the agent may do something on this page. @param {string} capability */
+  isAllowed = (capability) => this.joined?.capabilities.includes(capability) ?? false;
+
+  /** What the agent asks, and a person may answer on this page; oldest first. */
+  get approvals() {
+    const asked = this.joined?.grants.includes("talk") && this.isAllowed("ask_approval");
+    return asked ? (this.state?.approvals ?? []) : [];
+  }
+
   /** Joins the server; after a failure, a refusal or the end, tries again at once. */
   open() {
     if (!this.#resumed) {
@@ -194,6 +203,23 @@ export class SessionClient extends EventTarget {
   /** @param {string} id one of `joined.agents` @throws {SessionError} */
   async switchAgent(id) {
     await this.#ask("control/agent", { agent_id: id }, CONNECT);
+  }
+
+  /** Stops what the agent says; returns when the agent was told. @throws {SessionError} */
+  async interrupt() {
+    this.markUsed();
+    await this.#ask("interrupt", {});
+  }
+
+  /**
+   * Answers what the agent asks. The first answer counts, of whatever page or surface.
+   *
+   * @param {number} number of one in `approvals`
+   * @param {boolean} approved
+   * @throws {SessionError} `settled`: it has another outcome already
+   */
+  async answerApproval(number, approved) {
+    await this.#ask(`approvals/${number}`, { approved });
   }
 
   /**

@@ -30,7 +30,11 @@ const WITHOUT_AGENT = {
   agent_identity: null,
   agent_state: "idle",
   raw_agent_state: null,
+  tools: [],
+  approvals: [],
 };
+
+const MAX_TOOLS = 32;
 
 /** @type {Record<string, (event: SessionEvent, state: SessionState) => Changes>} */
 const CHANGES = {
@@ -88,6 +92,14 @@ const CHANGES = {
   TranscriptUpdated: (event, state) => merge(state, event.entry),
   TranscriptCleared: () => ({ transcript: [], transcript_omitted: 0 }),
   ConversationResumed: (event) => ({ continued: event.continued }),
+  ToolCallChanged(event, state) {
+    const calls = new Map(state.tools.map((call) => [call.call_id, call]));
+    if (event.status === "started" || event.status === "updated") calls.set(event.call_id, /** @type {any} */ (event));
+    else calls.delete(event.call_id);
+    return { tools: [...calls.values()].slice(-MAX_TOOLS) };
+  },
+  ApprovalRequested: (event, state) => ({ approvals: [...state.approvals, /** @type {any} */ (event)] }),
+  ApprovalSettled: (event, state) => ({ approvals: state.approvals.filter((one) => one.number !== event.number) }),
   MicrophoneChanged: (event) => ({ microphone: lease(event) }),
   CameraChanged: (event) => ({ camera: lease(event) }),
   ScreenChanged: (event) => ({ screen: lease(event) }),

@@ -11,6 +11,7 @@
  * @property {number} stream
  * @property {string | null} sender null: the session's own participant
  * @property {"pending" | "sent" | "failed" | null} delivery of a typed line; null: it was spoken
+ * @property {string | null} mood how the agent says it, where its voice has expression
  */
 
 /** @typedef {{owner: string, muted: boolean}} LeaseState */
@@ -18,6 +19,9 @@
 /** @typedef {"idle" | "connecting" | "connected" | "disconnected" | "error"} ConnectionState */
 /** @typedef {"idle" | "listening" | "thinking" | "speaking"} AgentState */
 /** @typedef {"microphone" | "camera" | "screen"} SourceKind */
+/** @typedef {"started" | "updated" | "done" | "error" | "cancelled"} ToolStatus */
+/** @typedef {{call_id: string, name: string, status: ToolStatus, arguments: string | null, message: string | null}} ToolCallChanged */
+/** @typedef {{number: number, question: string, details: string | null, seconds: number, request_id: string | null}} ApprovalRequested */
 
 /**
  * @typedef {object} SessionState
@@ -42,6 +46,8 @@
  * @property {boolean} can_resume
  * @property {boolean | null} continued after a resume: whether the same agent goes on
  * @property {string | null} error
+ * @property {readonly ToolCallChanged[]} tools the tool calls that have not ended
+ * @property {readonly ApprovalRequested[]} approvals what the agent waits for a person to approve
  * @property {"AGENT_TIMEOUT" | null} error_code
  * @property {LeaseState | null} microphone
  * @property {LeaseState | null} camera

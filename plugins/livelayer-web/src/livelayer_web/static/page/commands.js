@@ -138,7 +138,7 @@ export function commandOf(type) {
  * @param {readonly string[]} served
  * @param {string | null} own the attribute: words separated by white space or commas
  */
-function isAllowed(capability, served, own) {
+export function isAllowed(capability, served, own) {
   return served.includes(capability) && (own === null || own.split(/[\s,]+/).includes(capability));
 }
 

@@ -13,6 +13,11 @@ export const AGENT_EVENTS = new Set([
   "agent_error",
   "idle_warning",
   "idle_timeout",
+  "agent_tool_call",
+  "agent_turn_ended",
+  "agent_false_interruption",
+  "agent_usage",
+  "approval_withdrawn",
 ]);
 
 /**

@@ -41,7 +41,9 @@ export class Announcer {
     const matters = model.notices.map((one) => one.spoken);
     const stay = model.calm || model.live ? matters : [model.hint];
     const hint = model.phase === "recovering" ? t("hintRecovering") : "";
-    const lines = [model.title, ...(hint && !model.live ? [hint] : stay)];
+    const question = client?.approvals?.[0]?.question;
+    const asked = question ? [`${t("approvalTitle", { name: model.name })}: ${question}`] : [];
+    const lines = [...asked, model.title, ...(hint && !model.live ? [hint] : stay)];
     const speaks = client === null || this.leads;
     if (speaks) this.say(lines.filter(Boolean).join(". "));
     else if (this.#spoke) this.say(""); // another one speaks from now on

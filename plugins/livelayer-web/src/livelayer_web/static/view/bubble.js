@@ -1,16 +1,19 @@
 // @ts-check
 /** The minimised widget: a round picture with the state around it; and the tab of a hidden widget. */
 
+import { actionButton } from "./controls.js";
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { initial, play, source, video } from "./stage.js";
 import { sign } from "./status.js";
 
-/** @import { Props } from "./types.js" */
+/** @import { PanelActions, Props } from "./types.js" */
 
 export class Bubble {
-  /** @param {(event: MouseEvent) => void} open */
-  constructor(open) {
+  /** @param {(event: MouseEvent) => void} open @param {PanelActions} actions */
+  constructor(open, actions) {
+    this.stop = actionButton({ class: "stop", part: "button interrupt", "data-action": "interrupt" }, actions);
+    this.stop.append(icon("stop"));
     this.live = video("live");
     this.image = h("img", { class: "portrait", alt: "", hidden: true });
     this.image.addEventListener("error", () => show(this.image, false));
@@ -27,8 +30,10 @@ export class Bubble {
   }
 
   /** @param {Props} props */
-  update({ client, model, t, awake, choices }) {
+  update({ client, model, t, awake, choices, widget }) {
     const shown = choices.display === "minimized";
+    set(this.stop, "aria-label", t("interrupt", { name: model.name }));
+    show(this.stop, widget && shown && model.interruptible);
     const stream = shown && model.live ? (client?.media.stream ?? null) : null;
     if (this.live.srcObject !== stream) this.live.srcObject = stream;
     if (stream === null) set(this.element, "data-painted", false);

@@ -2,11 +2,12 @@
 /** The composer: a field that grows, its limit in bytes, and messages that are not sent yet. */
 
 import { messageBytes } from "../client/outbox.js";
+import { actionButton } from "./controls.js";
 import { h, set, show, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { PendingMessages } from "./pending-messages.js";
 
-/** @import { Props } from "./types.js" */
+/** @import { PanelActions, Props } from "./types.js" */
 
 const NEARLY_FULL = 0.8; // of the limit: from here on the rest is shown
 const EMPTY = messageBytes("");
@@ -15,7 +16,8 @@ export class Composer {
   /** @type {Props | null} */
   #props = null;
 
-  constructor() {
+  /** @param {PanelActions} actions */
+  constructor(actions) {
     this.field = h("textarea", {
       rows: 1,
       enterkeyhint: "send",
@@ -33,6 +35,8 @@ export class Composer {
     this.button = h("button", { class: "send", part: "send", type: "submit" }, icon("send"));
     this.limit = h("p", { class: "limit", id: "limit", hidden: true });
     this.pending = new PendingMessages();
+    this.stop = actionButton({ class: "stop", part: "button interrupt", "data-action": "interrupt" }, actions);
+    this.stop.append(icon("stop"));
     this.form = h(
       "form",
       {
@@ -44,6 +48,7 @@ export class Composer {
         },
       },
       this.field,
+      this.stop,
       this.button,
     );
     this.element = h("div", { class: "writing" }, this.pending, this.form, this.limit);
@@ -58,6 +63,8 @@ export class Composer {
     show(this.form, model.live);
     set(this.field, "aria-label", t("composerLabel", { name: model.name }));
     set(this.button, "aria-label", t("send"));
+    set(this.stop, "aria-label", t("interrupt", { name: model.name }));
+    show(this.stop, model.interruptible);
     const hint = model.talk ? "composerLabel" : "composerReadOnly";
     set(this.field, "placeholder", t(hint, { name: model.name }));
     // Read-only rather than disabled: what was typed stays there, and so does the focus.

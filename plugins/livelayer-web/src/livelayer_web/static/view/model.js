@@ -1,6 +1,7 @@
 // @ts-check
 /** What the session's state means to a person: the phase, its texts, and the possible actions. */
 
+import { readable } from "./activity.js";
 import { noticesOf, recoveringHint, refusal } from "./notices.js";
 
 /** @import { Translate } from "./strings.js" */
@@ -12,7 +13,7 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  */
 
 /** @typedef {"connect" | "resume" | "restart" | "retry" | "cancel" | "end" | "endForAll" | "leave" | "hear"
- *   | "microphoneOn" | "cameraOn"} Action */
+ *   | "interrupt" | "microphoneOn" | "cameraOn"} Action */
 
 /**
  * @typedef {object} Model
@@ -27,6 +28,7 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  * @property {string} title
  * @property {string} hint
  * @property {Action | null} action the one thing to do now
+ * @property {boolean} interruptible the agent speaks, and can be told to stop
  * @property {boolean} talk this page may write and use its microphone
  * @property {boolean} control this page may connect, end and switch
  * @property {readonly Member[]} team the agents to choose from; empty if there is no choice
@@ -58,6 +60,8 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
   const grants = client?.joined?.grants;
   const control = grants?.includes("control") ?? true;
   const calm = CALM.has(phase);
+  const talk = grants?.includes("talk") ?? true;
+  const tool = phase === "thinking" ? state?.tools?.at(-1) : undefined;
   return {
     phase,
     live: calm || (!["joining", "absent"].includes(phase) && state?.connection_state === "connected" && isOurs(client)),
@@ -67,10 +71,11 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
     role: member?.role ?? "",
     image: config?.avatarImageUrl || member?.image || null,
     loop: config?.idleLoopUrl || null,
-    title: titleOf(phase, t),
+    title: tool ? t("toolRuns", { tool: readable(tool.name) }) : titleOf(phase, t),
     hint: hintOf(phase, client, t, { name, control, now }),
     action: actionOf(phase, state, control),
-    talk: grants?.includes("talk") ?? true,
+    interruptible: phase === "speaking" && talk && Boolean(state?.agent_confirms),
+    talk,
     control,
     team: members.length > 1 ? members : [],
     agent: state?.agent_id ?? null,

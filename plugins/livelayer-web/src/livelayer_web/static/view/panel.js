@@ -1,6 +1,7 @@
 // @ts-check
 /** A panel: its parts, what each is given to draw, and what they ask for. */
 
+import { ApprovalCard } from "./approval.js";
 import { Bubble, Tab } from "./bubble.js";
 import { Captions } from "./captions.js";
 import { Composer } from "./composer.js";
@@ -53,17 +54,18 @@ export class Panel {
     this.fields = new FieldList();
     this.notices = new NoticeBar(actions);
     this.controls = new Controls(actions);
-    this.composer = new Composer();
+    this.composer = new Composer(actions);
     this.question = new EndQuestion(actions);
+    this.approval = new ApprovalCard();
     this.debug = new Debug(actions.toggleDebug);
-    const { stage, status, team, options, minimise, transcript, fields, notices, composer, question, controls } = this;
+    const { stage, status, team, options, minimise, transcript, fields, notices, approval, composer, question, controls } = this;
     this.head = h("div", { class: "head", part: "head" }, status, team, options, minimise);
-    this.side = h("div", { class: "side", part: "side" }, transcript, fields, notices, composer, question, controls);
+    this.side = h("div", { class: "side", part: "side" }, transcript, fields, notices, approval, composer, question, controls);
     this.panel = h("div", { class: "panel", part: "panel" }, stage, this.head, this.side, this.debug);
     this.bubble = new Bubble((event) => {
       this.#opening = event;
       actions.choose({ display: "expanded" });
-    });
+    }, actions);
     for (const kind of /** @type {const} */ (["pointerdown", "mousedown", "pointerup", "mouseup", "click", "dblclick"])) {
       this.panel.addEventListener(kind, (event) => this.#guard(event), { capture: true });
     }
@@ -75,17 +77,19 @@ export class Panel {
       this.announcer.log,
       this.panel,
       this.bubble,
+      this.bubble.stop,
       this.bubble.hint,
       this.tab,
     );
   }
 
-  /** @param {Omit<Props, "entries">} given */
+  /** @param {Omit<Props, "entries" | "activities">} given */
   update(given) {
     const { client, model, t, choices, widget } = given;
     const display = widget ? choices.display : "expanded";
     const log = client ? SessionLog.of(client) : null;
-    const props = { ...given, entries: this.#entries(client) };
+    const activities = log?.activities.list(client?.state ?? null) ?? [];
+    const props = { ...given, entries: this.#entries(client), activities };
     const root = this.element;
     root.classList.toggle("widget", widget);
     set(root, "data-display", widget ? display : null);
@@ -107,8 +111,9 @@ export class Panel {
     this.debug.follow(log);
     const looking = { ...props, awake: props.awake && display === "expanded" };
     for (const part of [this.stage, this.preview]) part.update(looking);
-    const { captions, placeholder, status, team, notices, transcript, controls, composer, question, debug } = this;
-    for (const part of [captions, placeholder, status, team, notices, transcript, controls, composer, question, debug]) {
+    const { captions, placeholder, status, team, notices, transcript, controls, composer, question, approval, debug } = this;
+    const parts = [captions, placeholder, status, team, notices, transcript, controls, composer, question, approval, debug];
+    for (const part of parts) {
       part.update(props);
     }
     this.options.update(props, this.debug.open);
@@ -166,6 +171,7 @@ export class Panel {
     this.stage.release();
     this.preview.release();
     this.bubble.release();
+    this.approval.release();
     this.debug.follow(null);
     this.announcer.close();
   }

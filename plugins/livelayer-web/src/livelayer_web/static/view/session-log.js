@@ -1,6 +1,7 @@
 // @ts-check
 /** A session's events since this page was opened, and the fields that were collected. */
 
+import { Activities } from "./activity.js";
 import { Fields } from "./fields.js";
 
 /** @import { Client } from "./types.js" */
@@ -18,6 +19,7 @@ export class SessionLog extends EventTarget {
   lines = [];
   dropped = 0;
   fields = new Fields();
+  activities = new Activities();
   #number = 0;
 
   /** @param {Client} client */
@@ -57,6 +59,7 @@ export class SessionLog extends EventTarget {
       this.dropped += 1;
     }
     this.fields.take(detail);
+    if (detail) this.activities.take(detail, client);
     this.dispatchEvent(new Event("change"));
   }
 }

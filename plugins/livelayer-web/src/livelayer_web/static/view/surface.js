@@ -51,6 +51,8 @@ export class Surface {
   #begun = false;
   #scheduled = false;
   #held = -1;
+  /** The approval for which a person closed the panel again. */
+  #lowered = 0;
   #retained = false;
   #timer = 0;
 
@@ -123,6 +125,7 @@ export class Surface {
   /** @param {Client | null} client */
   follow(client) {
     if (client === this.#client) return;
+    this.#lowered = 0;
     this.#following?.abort();
     if (this.#held >= 0) this.#client?.releaseVideo(this.#key);
     this.#held = -1;
@@ -140,12 +143,13 @@ export class Surface {
 
   /** @param {Partial<Choices>} choices */
   choose(choices) {
-    const before = this.choices.display;
+    const before = this.#display;
+    if (choices.display) this.#lowered = this.#client?.approvals?.[0]?.number ?? 0;
     const focused = this.panel.element.matches(":focus-within");
     this.#client?.markUsed();
     this.#preferences.choose(choices);
     this.draw();
-    const { display } = this.choices;
+    const display = this.#display;
     if (display === before) return;
     if (focused) this.panel.focus(display);
     const options = { detail: { display }, bubbles: true, composed: true };
@@ -170,6 +174,7 @@ export class Surface {
     this.#client?.markUsed();
     this.#client?.unblockSound(); // a press is the gesture that audio needs
     if (action === "hear") return;
+    if (action === "interrupt") return quietly(this.#client?.interrupt());
     if (action === "microphoneOn") return quietly(this.#client?.take("microphone"));
     if (action === "cameraOn") return quietly(this.#client?.take("camera"));
     if (action === "end" && isShared(this.#client)) {
@@ -223,9 +228,14 @@ export class Surface {
       this.debug(false);
       return;
     }
+    if (event.key === "Escape" && this.panel.approval.open && !takesText(event.target)) {
+      event.stopPropagation();
+      this.panel.approval.answer(false);
+      return;
+    }
     const { widget } = this.host.settings();
     if (!widget) return;
-    if (event.key === "Escape" && this.choices.display === "expanded") {
+    if (event.key === "Escape" && this.#display === "expanded") {
       event.stopPropagation();
       this.choose({ display: "minimized" });
       this.panel.focus("minimized");
@@ -242,6 +252,12 @@ export class Surface {
     const row = at < 0.2 ? "placeTop" : at > 0.8 ? "placeBottom" : "placeMiddle";
     const column = (side === "start") === !rtl ? "placeLeft" : "placeRight";
     return t("movedTo", { place: `${t(row)}, ${t(column)}` });
+  }
+
+  /** The display that was chosen; expanded while the agent asks a person, who may close it again. */
+  get #display() {
+    const asked = this.#client?.approvals?.[0]?.number ?? 0;
+    return asked > this.#lowered && !this.panel.approval.isElsewhere ? "expanded" : this.choices.display;
   }
 
   /** Draws once, soon, for any number of changes. */
@@ -267,8 +283,9 @@ export class Surface {
     const awake = shown && visible !== undefined;
     const given = { ...settings, asked: this.#asked, now: Date.now() };
     const model = describe(client, t, given);
-    this.panel.update({ client, model, t, choices: this.choices, awake, widget });
-    this.#show(shown && !(widget && this.choices.display === "hidden"));
+    const choices = { ...this.choices, display: this.#display };
+    this.panel.update({ client, model, t, choices, awake, widget });
+    this.#show(shown && !(widget && choices.display === "hidden"));
     this.#want(awake ? (visible?.height ?? 0) : -1);
     this.level.run(client, awake && model.live);
     this.#tick(client?.link.phase === "recovering");

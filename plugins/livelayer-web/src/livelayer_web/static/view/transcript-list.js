@@ -1,6 +1,7 @@
 // @ts-check
 /** The conversation as a list that stays at its end unless a person scrolls up; only a part is drawn. */
 
+import { wordsOf } from "./activity.js";
 import { h, set, show, text } from "./dom.js";
 
 /** @import { Entry, Props } from "./types.js" */
@@ -54,13 +55,14 @@ export class TranscriptList {
 
   /** @param {Props} props */
   update(props) {
-    const { t, choices, entries, client } = props;
+    const { t, choices, entries, client, activities } = props;
     this.#props = props;
     set(this.element, "aria-label", t("transcript"));
     this.element.classList.toggle("chosen", choices.transcript);
     text(this.empty, t(client?.state?.continued === false ? "startsAfresh" : "transcriptEmpty"));
-    show(this.empty, entries.length === 0);
-    show(this.list, entries.length > 0);
+    const said = entries.length + activities.length > 0;
+    show(this.empty, !said);
+    show(this.list, said);
     if (entries !== this.#last) this.#follow(entries);
     this.#draw();
     this.#stick();
@@ -86,27 +88,46 @@ export class TranscriptList {
   }
 
   #draw() {
-    const { model, t } = /** @type {Props} */ (this.#props);
+    const { model, t, activities } = /** @type {Props} */ (this.#props);
     const missing = this.#drawn - this.#last.length;
     const entries = this.#last.slice(-this.#drawn);
     if (missing > 0) entries.unshift(...this.#earlier.slice(-missing));
     const present = new Set();
     let index = 0;
+    /** @param {Row} row */
+    const place = ({ row }) => {
+      if (this.list.children[index] !== row) this.list.insertBefore(row, this.list.children[index] ?? null);
+      index += 1;
+    };
+    /** @param {string | null} after */
+    const quiet = (after) => {
+      for (const call of activities.filter((one) => (one.after && keyOf(one.after)) === after)) {
+        const key = `tool ${call.id}`;
+        present.add(key);
+        const line = this.#rows.get(key) ?? this.#add(key);
+        set(line.row, "class", "quiet");
+        set(line.row, "data-status", call.status);
+        text(line.words, wordsOf(call, t));
+        set(line.words, "dir", null);
+        show(line.who, false);
+        place(line);
+      }
+    };
+    quiet(null);
     for (const entry of entries) {
       if (!entry.text) continue;
       const key = keyOf(entry);
       present.add(key);
-      const { row, who, words, note } = this.#rows.get(key) ?? this.#add(key);
+      const line = this.#rows.get(key) ?? this.#add(key);
+      const { row, who, words, note } = line;
       set(row, "class", entry.role === "agent" ? "agent" : "user");
       row.classList.toggle("partial", !entry.final || entry.delivery === "pending");
       text(who, entry.role === "agent" ? model.name : t("you"));
       text(words, entry.text);
       show(note, entry.delivery === "failed");
       text(note, entry.delivery === "failed" ? t("lineFailed") : "");
-      if (this.list.children[index] !== row) {
-        this.list.insertBefore(row, this.list.children[index] ?? null);
-      }
-      index += 1;
+      place(line);
+      quiet(key);
     }
     for (const [key, { row }] of this.#rows) {
       if (present.has(key)) continue;

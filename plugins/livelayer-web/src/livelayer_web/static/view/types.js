@@ -17,7 +17,7 @@
  *   | "level" | "speaker" | "sources" | "devices" | "chooseDevice" | "pending" | "retainVideo" | "releaseVideo" | "retainSurface"
  *   | "releaseSurface" | "open" | "close" | "connect" | "disconnect" | "switchAgent" | "sendMessage" | "sendData" | "take"
  *   | "release" | "setSourceMuted" | "setSpeakerMuted" | "unblockSound" | "markUsed" | "retryMessage"
- *   | "discardMessage" | "earlierTranscript">} Client
+ *   | "discardMessage" | "earlierTranscript" | "interrupt" | "approvals" | "answerApproval">} Client
  */
 
 /** @typedef {{id: string, name: string, role: string, image: string | null, agent: string}} Member */
@@ -27,6 +27,7 @@
  * @property {Client | null} client null before there is one
  * @property {import("./model.js").Model} model
  * @property {readonly Entry[]} entries the conversation as far as the state has it
+ * @property {readonly import("./activity.js").Activity[]} activities the agent's tool calls
  * @property {import("./strings.js").Translate} t
  * @property {import("./preferences.js").Choices} choices what this person chose
  * @property {boolean} awake whether it is visible: otherwise nothing moves or plays

@@ -19,7 +19,7 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_bus.messages import ALL
 from livelayer_bus.rooms import prepare_sdk
 
-from .. import SurfaceBridge
+from .. import SurfaceBridge, ToolSharing
 from .model import Script, ScriptedModel
 from .surface import PATIENCE, ScriptedSurface
 
@@ -52,6 +52,7 @@ async def run_agent(
     room_options: room_io.RoomOptions | None = None,
     command_timeout: float = 20.0,
     leave_after: float | None = None,
+    share_tools: ToolSharing = "names",
     avatar: AvatarSession[Any] | None = None,
 ) -> AsyncGenerator[AgentHarness]:
     """Run an agent in a room on this machine, without a key, a model or a browser.
@@ -68,6 +69,7 @@ async def run_agent(
         room_options: Of `session.start`; by default without audio.
         command_timeout: Seconds that the bridge waits for an answer.
         leave_after: Of the bridge, in seconds.
+        share_tools: Of the bridge.
         avatar: Started before the session, closed at the end.
     """
     page = surface or ScriptedSurface()
@@ -91,6 +93,7 @@ async def run_agent(
             capabilities=capabilities,
             command_timeout=command_timeout,
             leave_after=leave_after,
+            share_tools=share_tools,
         )
         stack.push_async_callback(talk.aclose)
         await stack.enter_async_context(bridge)
