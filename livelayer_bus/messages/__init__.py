@@ -1,5 +1,13 @@
 """What travels on the data channel: typed messages in both directions, their codec, raw ones."""
 
+from .agent_context import (
+    CONTEXT_BYTES,
+    AgentContext,
+    ContextField,
+    ContextFieldKind,
+    FieldOption,
+    FieldValue,
+)
 from .base import Command, CommandTool, FromAgent, RawMessage, ToAgent, WireMessage
 from .capabilities import ALL, Capability, check_capabilities
 from .codec import (
@@ -58,6 +66,7 @@ from .to_agent import (
     FormSubmitUncertain,
     PageContext,
     PageContextPending,
+    PageScreenshot,
     RefusalReason,
     Routes,
     UserMessage,
@@ -80,6 +89,9 @@ __all__ = [
     "FieldSource", "TaskCompleted", "TaskResult",
     # To the agent
     "UserMessage", "PageContext", "PageContextPending", "Routes", "FormSubmitted",
-    "FormSubmitBlocked", "FormSubmitUncertain", "CommandResult", "RefusalReason", "MAX_DEPTH",
-    "nests_too_deeply",
+    "FormSubmitBlocked", "FormSubmitUncertain", "PageScreenshot", "CommandResult", "RefusalReason",
+    "MAX_DEPTH", "nests_too_deeply",
+    # The attribute `agent.context`
+    "AgentContext", "ContextField", "ContextFieldKind", "FieldOption", "FieldValue",
+    "CONTEXT_BYTES",
 ]  # fmt: skip

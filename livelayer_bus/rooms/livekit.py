@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final, final
 
 import msgspec
 from livekit import rtc
 
 from ..clock import Clock, SystemClock
-from ..errors import BrokenError, ClosedError, ConnectError, MisuseError
+from ..errors import BrokenError, ClosedError, ConnectError, MisuseError, RefusedError
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
 from ..tokens import RoomAccess
@@ -139,6 +140,23 @@ class _SdkRoom(ABC):
         except Exception as exc:
             raise broken("the room did not take the text", exc) from exc
 
+    async def set_attributes(self, attributes: Mapping[str, str]) -> None:
+        """Set attributes of the session's own participant; an empty one is removed.
+
+        Raises:
+            RefusedError: the token does not allow it.
+            BrokenError: the transport did not take them.
+        """
+        participant = self._joined().local_participant
+        # The SDK reports no refusal. Empty: the server does not send permissions.
+        permissions = participant.permissions
+        if permissions.ByteSize() and not permissions.can_update_metadata:
+            raise RefusedError("attributes need a token with canUpdateOwnMetadata")
+        try:
+            await participant.set_attributes(dict(attributes))
+        except Exception as exc:
+            raise broken("the room did not take the attributes", exc) from exc
+
     async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
         """Publish a track of ours that takes frames like `frame`, which is not pushed.
 
@@ -253,6 +271,21 @@ class BorrowedRoom(_SdkRoom):
         # Others may read the same track: it is never paused at the server.
         pausing = Pausing(PAUSE_AFTER, clock or SystemClock(), at_server=False)
         super().__init__(pausing, room, transcripts)
+        self._attributes: set[str] = set()
+
+    async def set_attributes(self, attributes: Mapping[str, str]) -> None:
+        """As in any room; they are removed when the room is given back."""
+        self._attributes |= attributes.keys()
+        await super().set_attributes(attributes)
+
+    async def aclose(self) -> None:
+        """Take every handler and attribute off; the room stays joined."""
+        room, first = self._room, not self._closed
+        await super().aclose()
+        if first and self._attributes and room is not None and room.isconnected():
+            with suppress(Exception):  # the room is its owner's: this is a courtesy
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await room.local_participant.set_attributes(dict.fromkeys(self._attributes, ""))
 
     async def _join(self, room: rtc.Room, access: RoomAccess) -> None:
         if not room.isconnected():

@@ -17,7 +17,7 @@ from ..errors import MisuseError, SurfaceFailedError
 from ..events import DataReceived, EpochStarted, Event, TranscriptEntry
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 from ..media.publishing import SOURCES, Publisher, SourceName
-from ..messages import CommandResult, Message, UserMessage, WireMessage
+from ..messages import AgentContext, CommandResult, ContextField, Message, UserMessage, WireMessage
 from ..rooms import RoomFactory, names
 from ..state import SessionState
 from ..surfaces import MountedSurface, OnFault, Surface, SurfaceFunction
@@ -25,6 +25,7 @@ from ..surfaces.supervision import Supervisor
 from ..tasks import TaskOwner, Timer
 from ..tokens import SessionEndpoint, TokenSource
 from ..transcript import LIMIT
+from .agent_context import ContextPublisher
 from .commands import AgentCommands, CommandStream
 from .confirmations import Confirmations, DeliveryStatistics
 from .connection import Connection
@@ -174,6 +175,9 @@ class Session(ControlledSession):
             self._clock,
         )
         self._handlers: Final = Handlers(self._store, self._tasks)
+        self._context: Final = ContextPublisher(
+            self._store, self._connection, mounted.values(), self._tasks, self._clock
+        )
         self._linger: Final = linger
         self._linger_timer: Final = Timer(self._part, "linger", self._tasks, self._clock)
         self._lifetime: Final = Lifetime()
@@ -494,6 +498,32 @@ class Session(ControlledSession):
         """
         return CommandStream(self.data_messages())
 
+    def register_fields(self, fields: Iterable[ContextField]) -> Unsubscribe:
+        """Describe fields to the agent, in the participant attribute `agent.context`.
+
+        They come before those that a page has, and win over one of the same id, from which they
+        take what they leave open. No capability is needed: all of it is the application's.
+        Every participant of the room can read an attribute. A token without
+        `canUpdateOwnMetadata` is reported as `HandlerFailed`.
+
+        Args:
+            fields: a field of an id that is registered replaces that one.
+
+        Returns:
+            A function that removes them.
+        """
+        self._lifetime.check()
+        return self._context.register(fields)
+
+    def describe_page(self, page: AgentContext | None, *, surface: str = "") -> None:
+        """Publish what a surface's page shows; see `ControlledSession.describe_page`.
+
+        Called by surfaces. It is published 200 ms later, with what changed meanwhile, and again in
+        each room; a page goes with its surface.
+        """
+        self._lifetime.check()
+        self._context.describe(page, surface)
+
     def statistics(self) -> DeliveryStatistics:
         """Count the messages that the agent's bridge had to confirm."""
         return self._confirmations.statistics()
@@ -525,6 +555,7 @@ class Session(ControlledSession):
 
     def _surface_ended(self, surface: MountedSurface) -> None:
         self._commands.router.target_ended(surface.key, ok=surface.status == "ended")
+        self._context.describe(None, surface.key)
         idle = not self._supervisor.surfaces and not self._lifetime.closed
         if idle and self._linger is not None:
             self._linger_timer.start(self._linger)

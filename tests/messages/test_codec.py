@@ -297,6 +297,7 @@ def _sound(cls: type[WireMessage]) -> dict[str, Any]:
         "routes": [],
         "reason": "validation",
         **({"reason": "spa_prevented"} if cls is m.FormSubmitUncertain else {}),
+        **({"reason": "step_change"} if cls is m.PageScreenshot else {}),
         "ok": True,
         "context": {},
         "result": {

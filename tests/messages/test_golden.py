@@ -89,6 +89,9 @@ EXPECTED: dict[str, m.Message] = {
     "form_submit_uncertain.minimal": m.FormSubmitUncertain("signup", "spa_prevented"),
     "form_submit_blocked": m.FormSubmitBlocked("signup", "validation", "r1"),
     "form_submit_blocked.minimal": m.FormSubmitBlocked("signup", "exception"),
+    "page_screenshot": m.PageScreenshot(
+        "https://shots.example/1.png", "/plans", "route_change", "0f3c", "2026-11-29T10:00:00.000Z"
+    ),
     "command_result": m.CommandResult(
         command="navigate", ok=False, reason="capability", request_id="r4", surface="panel"
     ),
