@@ -231,6 +231,7 @@ DRAWN = """async () => {
 }"""
 
 
+@pytest.mark.timeout(600 + 10 * PAGES)  # a bound for a machine under load
 async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -> None:
     room = await web.connected()
     await until(live, "client.state.agent_active")
