@@ -27,9 +27,8 @@ from livekit.plugins.livelayer.testing import (
 from livelayer_bus.testing import PATIENCE, polled
 
 README = Path(__file__).parents[1] / "README.md"
-CONNECT, EXTEND, FIELDS, FACE, TEST = re.findall(
-    r"^```python\n(.*?)^```$", README.read_text(), re.M | re.S
-)
+SNIPPETS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.M | re.S)
+CONNECT, EXTEND, FIELDS, FACE, TEST = SNIPPETS
 SECONDS = 5 * PATIENCE  # a bound for a program that hangs, not a measurement
 
 
@@ -163,6 +162,5 @@ def test_the_last_snippet_is_a_test_that_passes(tmp_path: Path) -> None:
 
 
 def test_the_names_of_the_text_exist() -> None:
-    assert {"command", "statistics", "collect", "add_command", "on", "agent_context"} <= set(
-        dir(SurfaceBridge)
-    )
+    told = {"command", "statistics", "collect", "add_command", "on", "agent_context"}
+    assert told <= set(dir(SurfaceBridge))
