@@ -76,18 +76,19 @@ class AgentContext(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
         """
         if self == _EMPTY:
             return ""
-        context, data = self, msgspec.json.encode(self)
+        fields, data = self.elements, msgspec.json.encode(self)
         for bare in ({"description": ""}, {"options": ()}):
             if len(data) > CONTEXT_BYTES:
-                elements = tuple(replace(one, **bare) for one in context.elements)
-                context = replace(context, elements=elements, truncated=True)
-                data = msgspec.json.encode(context)
-        while len(data) > CONTEXT_BYTES and context.elements:
-            context = replace(context, elements=context.elements[:-1], truncated=True)
-            data = msgspec.json.encode(context)
+                fields = tuple(replace(one, **bare) for one in fields)
+                data = self._cut(fields)
+        while len(data) > CONTEXT_BYTES and fields:
+            data = self._cut(fields := fields[:-1])
         if len(data) > CONTEXT_BYTES:
             data = msgspec.json.encode(AgentContext(truncated=True))
         return data.decode()
+
+    def _cut(self, fields: tuple[ContextField, ...]) -> bytes:
+        return msgspec.json.encode(replace(self, elements=fields, truncated=True))
 
 
 _EMPTY: Final = AgentContext()

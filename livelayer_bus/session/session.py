@@ -499,27 +499,19 @@ class Session(ControlledSession):
         return CommandStream(self.data_messages())
 
     def register_fields(self, fields: Iterable[ContextField]) -> Unsubscribe:
-        """Describe fields to the agent, in the participant attribute `agent.context`.
+        """Describe fields in the attribute `agent.context`; call the result to remove them.
 
-        They come before those that a page has, and win over one of the same id, from which they
-        take what they leave open. No capability is needed: all of it is the application's.
-        Every participant of the room can read an attribute. A token without
-        `canUpdateOwnMetadata` is reported as `HandlerFailed`.
-
-        Args:
-            fields: a field of an id that is registered replaces that one.
-
-        Returns:
-            A function that removes them.
+        They replace registered ones of the same id. They come before a page's fields, and win over
+        one of the same id, from which they take what they leave open. Every participant of the room
+        can read them. A token without `canUpdateOwnMetadata` is reported as `HandlerFailed`.
         """
         self._lifetime.check()
         return self._context.register(fields)
 
     def describe_page(self, page: AgentContext | None, *, surface: str = "") -> None:
-        """Publish what a surface's page shows; see `ControlledSession.describe_page`.
+        """As `ControlledSession.describe_page`: 200 ms later, and again in each room.
 
-        Called by surfaces. It is published 200 ms later, with what changed meanwhile, and again in
-        each room; a page goes with its surface.
+        A page goes with its surface.
         """
         self._lifetime.check()
         self._context.describe(page, surface)
