@@ -8,13 +8,13 @@ import { flow } from "./flow.js";
 import { collapse, isMarkedPrivate, isPrivate, publicText } from "./privacy.js";
 import { cutText } from "./trim.js";
 
-const BYTES = 16_000; // of the context as JSON, as livelayer_bus/messages/agent_context.py has it
+export const BYTES = 16_000; // of the context as JSON
 const FIELDS = 100;
 const TITLE = 200; // characters, as of a label
 const DESCRIPTION = 300; // characters
 const VALUE = 1000; // characters of a text, and of a list's entries together
 const OPTIONS = 20;
-const KINDS = [
+export const KINDS = [
   "text", "long_text", "email", "phone", "url", "select", "multi_select", "number", "currency", "date", "time", "boolean",
 ];
 /** @type {Record<string, string>} */
