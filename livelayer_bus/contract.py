@@ -11,7 +11,7 @@ from .errors import NoAgentError, NotSupportedError, not_connected
 from .events import AgentConfig, AgentState, ConnectionState, DataReceived, Event, TranscriptEntry
 from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from .media.publishing import MediaSource
-from .messages import Command, Interrupt, Message, RawMessage, WireMessage
+from .messages import AgentContext, Command, Interrupt, Message, RawMessage, WireMessage
 from .state import SessionState
 
 E = TypeVar("E", bound=Event)
@@ -188,6 +188,13 @@ class ControlledSession(ABC):
     def commands(self) -> AsyncIterator[Command | RawMessage]:
         """The agent's commands from now on, and its messages of unknown type."""
         raise self._unsupported("commands")
+
+    def describe_page(self, page: AgentContext | None, *, surface: str = "") -> None:
+        """Publish what a surface's page shows, as `agent.context`; None: it shows no page.
+
+        Described is the page of the surface that a person used last, of those with `read_page`.
+        """
+        raise self._unsupported("describe_page")
 
     def _unsupported(self, what: str) -> NotSupportedError:
         return NotSupportedError(what, type(self).__name__)

@@ -62,8 +62,30 @@ interface Talks extends HTMLElement {
   sendData(message: Message): Promise<unknown>;
 }
 
+/** A field as the agent knows it; `kind` is one of the kinds in livelayer-web's README. */
+export interface RegisteredField {
+  id: string;
+  label?: string;
+  kind?: string;
+  value?: string | number | boolean | string[];
+  required?: boolean;
+  description?: string;
+  options?: ({ value: string; label: string } | string)[];
+  selector?: string;
+  formId?: string;
+}
+
+export interface Screenshots {
+  take(request: { reason: string; ignore: (element: Element) => boolean }): Promise<Blob | null>;
+  upload:
+    | string
+    | ((picture: Blob, details: { route: string; reason: string; hash: string; capturedAt: string }) => Promise<string>);
+  interval?: number;
+}
+
 export interface LiveLayerSessionElement extends Talks {
   readonly client: EventTarget;
+  registerFields(fields: readonly RegisteredField[]): () => void;
 }
 
 export interface LiveLayerAvatarElement extends Talks {
@@ -81,6 +103,7 @@ interface Source {
   autoConnect?: boolean;
   capabilities?: string;
   navigateOrigins?: string;
+  shareFields?: "values" | "labels" | "none";
 }
 
 type Html = Omit<HTMLAttributes<HTMLElement>, keyof SessionEvents>;
@@ -89,6 +112,7 @@ export interface LiveLayerSessionProps extends Html, Source, SessionEvents {
   tokenProvider?: () => string | null | undefined | Promise<string | null | undefined>;
   contextProvider?: () => unknown;
   routes?: readonly unknown[] | (() => unknown);
+  screenshots?: Screenshots | null;
 }
 
 export interface LiveLayerAvatarProps extends Html, Source {

@@ -1,5 +1,13 @@
 """What travels on the data channel: typed messages in both directions, their codec, raw ones."""
 
+from .agent_context import (
+    CONTEXT_BYTES,
+    AgentContext,
+    ContextField,
+    ContextFieldKind,
+    FieldOption,
+    FieldValue,
+)
 from .base import Command, CommandTool, FromAgent, RawMessage, ToAgent, WireMessage
 from .capabilities import ALL, Capability, check_capabilities
 from .codec import (
@@ -67,6 +75,7 @@ from .to_agent import (
     Interrupt,
     PageContext,
     PageContextPending,
+    PageScreenshot,
     RefusalReason,
     Routes,
     UserMessage,
@@ -90,6 +99,9 @@ __all__ = [
     "AgentFalseInterruption", "AgentUsage", "ModelUsage", "RequestApproval", "ApprovalWithdrawn",
     # To the agent
     "UserMessage", "Interrupt", "PageContext", "PageContextPending", "Routes", "FormSubmitted",
-    "FormSubmitBlocked", "FormSubmitUncertain", "CommandResult", "RefusalReason", "MAX_DEPTH",
-    "nests_too_deeply",
+    "FormSubmitBlocked", "FormSubmitUncertain", "PageScreenshot", "CommandResult", "RefusalReason",
+    "MAX_DEPTH", "nests_too_deeply",
+    # The attribute `agent.context`
+    "AgentContext", "ContextField", "ContextFieldKind", "FieldOption", "FieldValue",
+    "CONTEXT_BYTES",
 ]  # fmt: skip

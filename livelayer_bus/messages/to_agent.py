@@ -79,6 +79,19 @@ class FormSubmitUncertain(ToAgent, frozen=True, tag="form_submit_uncertain"):
     request_id: str | None = None
 
 
+class PageScreenshot(ToAgent, frozen=True, tag="page_screenshot"):
+    """A picture of the page, which the application uploaded to `url`.
+
+    `hash` is the same for pictures that look the same; `captured_at` is a time in ISO 8601.
+    """
+
+    url: str
+    route: str
+    reason: Literal["flow_start", "route_change", "step_change"]
+    hash: str
+    captured_at: str
+
+
 class CommandResult(ToAgent, frozen=True, kw_only=True, tag="command_result"):
     """How one command ended; `surface` is the key of the surface that received it.
 

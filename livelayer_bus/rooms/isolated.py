@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final, Generic, ParamSpec, TypeVar, final
@@ -113,6 +113,10 @@ class IsolatedRoom:
     async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
         room = self._joined()
         await self.call(lambda: room.send_text(text, topic=topic, to=to))
+
+    async def set_attributes(self, attributes: Mapping[str, str]) -> None:
+        room = self._joined()
+        await self.call(lambda: room.set_attributes(attributes))
 
     async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
         room = self._joined()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, final
 
 import msgspec
 from livekit import rtc
 
 from ..clock import Clock, SystemClock
-from ..errors import BrokenError, ClosedError, ConnectError, MisuseError
+from ..errors import BrokenError, ClosedError, ConnectError, MisuseError, RefusedError
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
 from ..tokens import RoomAccess
@@ -53,6 +54,7 @@ class _SdkRoom(ABC):
         self._room_events: RoomEvents | None = None
         self._tasks = TaskOwner()
         self._publications = Publications()
+        self._attributes = set[str]()
         self._used = False
         self._closed = False
         self._done = asyncio.Event()
@@ -122,13 +124,10 @@ class _SdkRoom(ABC):
         Raises:
             BrokenError: the transport did not take it.
         """
-        participant = self._joined().local_participant
-        try:
-            await participant.publish_data(
-                data, reliable=True, destination_identities=list(to), topic=topic or ""
-            )
-        except Exception as exc:
-            raise broken("the room did not take the packet", exc) from exc
+        call = self._joined().local_participant.publish_data(
+            data, reliable=True, destination_identities=list(to), topic=topic or ""
+        )
+        await _taken(call, "packet")
 
     async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
         """Send `text` as a LiveKit text stream.
@@ -137,10 +136,23 @@ class _SdkRoom(ABC):
             BrokenError: the transport did not take it.
         """
         participant = self._joined().local_participant
-        try:
-            await participant.send_text(text, topic=topic, destination_identities=list(to))
-        except Exception as exc:
-            raise broken("the room did not take the text", exc) from exc
+        call = participant.send_text(text, topic=topic, destination_identities=list(to))
+        await _taken(call, "text")
+
+    async def set_attributes(self, attributes: Mapping[str, str]) -> None:
+        """Set attributes of the session's own participant; an empty one is removed.
+
+        Raises:
+            RefusedError: the token does not allow it.
+            BrokenError: the transport did not take them.
+        """
+        participant = self._joined().local_participant
+        # The SDK reports no refusal. Empty: the server does not send permissions.
+        permissions = participant.permissions
+        if permissions.ByteSize() and not permissions.can_update_metadata:
+            raise RefusedError("attributes need a token with canUpdateOwnMetadata")
+        self._attributes |= attributes.keys()
+        await _taken(participant.set_attributes(dict(attributes)), "attributes")
 
     async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
         """Publish a track of ours that takes frames like `frame`, which is not pushed.
@@ -206,6 +218,13 @@ class _SdkRoom(ABC):
             self._sink.report(self._loss)
 
 
+async def _taken(call: Awaitable[object], what: str) -> None:
+    try:
+        await call
+    except Exception as exc:
+        raise broken(f"the room did not take the {what}", exc) from exc
+
+
 @final
 class LiveKitRoom(_SdkRoom):
     """One connection to a LiveKit room: a `RoomPort`, used once."""
@@ -256,6 +275,15 @@ class BorrowedRoom(_SdkRoom):
         # Others may read the same track: it is never paused at the server.
         pausing = Pausing(PAUSE_AFTER, clock or SystemClock(), at_server=False)
         super().__init__(pausing, room, transcripts)
+
+    async def aclose(self) -> None:
+        """Take every handler and attribute off; the room stays joined."""
+        room = self._room
+        await super().aclose()
+        if self._attributes and room is not None and room.isconnected():
+            ours = dict.fromkeys(self._attributes, "")
+            with suppress(Exception):  # no fault of the owner's
+                await asyncio.wait_for(room.local_participant.set_attributes(ours), LEAVE_SECONDS)
 
     async def _join(self, room: rtc.Room, access: RoomAccess) -> None:
         if not room.isconnected():

@@ -22,6 +22,7 @@ REPLAYED: Final = "livelayer.replayed"  # "true": said before its reader left an
 
 # Attributes of participants
 AGENT_STATE: Final = "lk.agent.state"
+AGENT_CONTEXT: Final = "agent.context"  # `messages.AgentContext` as JSON
 PUBLISH_ON_BEHALF: Final = "lk.publish_on_behalf"  # the identity of an avatar worker's agent
 
 # Confirmed delivery: an agent with the attribute confirms each packet on the first topic, which

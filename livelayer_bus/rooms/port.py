@@ -8,7 +8,7 @@ LiveKit's adapters (`LiveKitRoom`, `BorrowedRoom`, `IsolatedRoom`) and a scripte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -171,6 +171,14 @@ class RoomPort(Protocol):
 
     async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
         """Send `text` as a LiveKit text stream."""
+
+    async def set_attributes(self, attributes: Mapping[str, str]) -> None:
+        """Set attributes of the session's own participant; an empty one is removed.
+
+        Raises:
+            RefusedError: the token does not allow it.
+            BrokenError: the transport did not take them.
+        """
 
     async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
         """Publish a track of ours that takes frames like `frame`, which is not pushed.

@@ -17,7 +17,7 @@ from ..errors import MisuseError, SurfaceFailedError
 from ..events import ApprovalOutcome, DataReceived, EpochStarted, Event, TranscriptEntry
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 from ..media.publishing import SOURCES, Publisher, SourceName
-from ..messages import CommandResult, Message, UserMessage, WireMessage
+from ..messages import AgentContext, CommandResult, ContextField, Message, UserMessage, WireMessage
 from ..rooms import RoomFactory, names
 from ..state import SessionState
 from ..surfaces import MountedSurface, OnFault, Surface, SurfaceFunction
@@ -25,6 +25,7 @@ from ..surfaces.supervision import Supervisor
 from ..tasks import TaskOwner, Timer
 from ..tokens import SessionEndpoint, TokenSource
 from ..transcript import LIMIT
+from .agent_context import ContextPublisher
 from .commands import AgentCommands, CommandStream
 from .confirmations import Confirmations, DeliveryStatistics
 from .connection import Connection
@@ -174,6 +175,9 @@ class Session(ControlledSession):
             self._clock,
         )
         self._handlers: Final = Handlers(self._store, self._tasks)
+        self._context: Final = ContextPublisher(
+            self._store, self._connection, mounted.values(), self._tasks, self._clock
+        )
         self._linger: Final = linger
         self._linger_timer: Final = Timer(self._part, "linger", self._tasks, self._clock)
         self._lifetime: Final = Lifetime()
@@ -506,6 +510,24 @@ class Session(ControlledSession):
         """
         return CommandStream(self.data_messages())
 
+    def register_fields(self, fields: Iterable[ContextField]) -> Unsubscribe:
+        """Describe fields in the attribute `agent.context`; call the result to remove them.
+
+        They replace registered ones of the same id. They come before a page's fields, and win over
+        one of the same id, from which they take what they leave open. Every participant of the room
+        can read them. A token without `canUpdateOwnMetadata` is reported as `HandlerFailed`.
+        """
+        self._lifetime.check()
+        return self._context.register(fields)
+
+    def describe_page(self, page: AgentContext | None, *, surface: str = "") -> None:
+        """As `ControlledSession.describe_page`: 200 ms later, and again in each room.
+
+        A page goes with its surface.
+        """
+        self._lifetime.check()
+        self._context.describe(page, surface)
+
     def statistics(self) -> DeliveryStatistics:
         """Count the messages that the agent's bridge had to confirm."""
         return self._confirmations.statistics()
@@ -537,6 +559,7 @@ class Session(ControlledSession):
 
     def _surface_ended(self, surface: MountedSurface) -> None:
         self._commands.router.target_ended(surface.key, ok=surface.status == "ended")
+        self._context.describe(None, surface.key)
         idle = not self._supervisor.surfaces and not self._lifetime.closed
         if idle and self._linger is not None:
             self._linger_timer.start(self._linger)

@@ -14,7 +14,15 @@ from ..errors import Lagged, MisuseError, NotSupportedError, RefusedError
 from ..events import CommandReceived, DataReceived, Event, RefusalReason, TranscriptEntry
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from ..media.publishing import F, Lease, MediaSource
-from ..messages import Command, Message, RawMessage, UserMessage, WireMessage, is_command
+from ..messages import (
+    AgentContext,
+    Command,
+    Message,
+    RawMessage,
+    UserMessage,
+    WireMessage,
+    is_command,
+)
 from ..messages.capabilities import Capability
 from ..state import SessionState
 from .commands import CommandRouter, RoutedCommand
@@ -186,6 +194,7 @@ class SurfaceSession(ControlledSession):
         self._video: tuple[VideoChannel, VideoChannel] | None = None
         self._audio: tuple[AudioChannel, AudioChannel] | None = None
         self._taken: Taken = {}
+        self._page: AgentContext | None = None
         self.last_used = 0
 
     @property
@@ -250,6 +259,8 @@ class SurfaceSession(ControlledSession):
         """A person used this surface: commands go to it first from now on."""
         if self._router is not None:
             self.last_used = self._router.next_use()
+        if self._page is not None:
+            self.describe_page(self._page)  # another surface's page may be described now
 
     async def connect(self) -> None:
         await self._session.connect()
@@ -311,6 +322,11 @@ class SurfaceSession(ControlledSession):
 
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
         return self._session.subscribe_to_data_messages(handler)
+
+    def describe_page(self, page: AgentContext | None, *, surface: str = "") -> None:
+        """See `ControlledSession.describe_page`; this surface's page, until it is unmounted."""
+        self._page = page
+        self._session.describe_page(page, surface=self.key)
 
     def fail_commands(self) -> None:
         """Settle what the surface had taken when it failed. Called by its supervisor."""

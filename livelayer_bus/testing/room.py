@@ -93,6 +93,8 @@ class ScriptedRoom:
         """Whether the session has left the room for good."""
         self.sent_texts: tuple[SentText, ...] = ()
         """The text streams the session sent, oldest first."""
+        self.attributes: dict[str, str] = {}
+        """The attributes of the session's participant."""
         self.microphones: tuple[ScriptedMicrophone, ...] = ()
         """The audio tracks the session published, oldest first."""
         self.video_tracks: tuple[ScriptedVideoTrack, ...] = ()
@@ -307,6 +309,14 @@ class ScriptedRoom:
         await self.sending.enter()
         self._check_joined("send_text")
         self.sent_texts += (SentText(text, topic, tuple(to)),)
+        self._changed.notify()
+
+    async def set_attributes(self, attributes: Mapping[str, str]) -> None:
+        self._check_joined("set_attributes")
+        await self.sending.enter()
+        self._check_joined("set_attributes")
+        given = {**self.attributes, **attributes}
+        self.attributes = {name: value for name, value in given.items() if value}
         self._changed.notify()
 
     async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:

@@ -236,7 +236,8 @@ class TokenEndpoint(_Endpoint):
 class LocalKeys:
     """Mints tokens with an API key and secret that this process holds: servers, tests, demos.
 
-    Each token lets one participant join one room, publish, subscribe and send data; nothing else.
+    Each token lets one participant join one room, publish, subscribe, send data and set its own
+    attributes; nothing else.
 
     Args:
         url: the room server, ws, wss, http or https.
@@ -289,7 +290,7 @@ class LocalKeys:
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         """Access to the room of that name, to the prior one, or to a new one."""
         room = self._room_name or request.prior_room_name or _random_name()
-        grants = self._api.VideoGrants(room_join=True, room=room)
+        grants = self._api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True)
         token = self._api.AccessToken(self._api_key, self._api_secret).with_grants(grants)
         token.with_identity(self._identity or _random_name()).with_ttl(timedelta(seconds=self._ttl))
         if self._name:

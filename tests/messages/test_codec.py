@@ -301,6 +301,7 @@ def _sound(cls: type[WireMessage]) -> dict[str, Any]:
         "models": [],
         "reason": "validation",
         **({"reason": "spa_prevented"} if cls is m.FormSubmitUncertain else {}),
+        **({"reason": "step_change"} if cls is m.PageScreenshot else {}),
         "ok": True,
         "context": {},
         "result": {

@@ -108,6 +108,9 @@ EXPECTED: dict[str, m.Message] = {
     "command_result.declined": m.CommandResult(
         command="request_approval", ok=False, reason="declined", request_id="r5", surface="panel"
     ),
+    "page_screenshot": m.PageScreenshot(
+        "https://shots.example/1.png", "/plans", "route_change", "0f3c", "2026-11-29T10:00:00.000Z"
+    ),
     "command_result": m.CommandResult(
         command="navigate", ok=False, reason="capability", request_id="r4", surface="panel"
     ),

@@ -70,6 +70,21 @@ async def test_after_closing_nothing_of_ours_is_attached_and_it_can_be_borrowed_
     await second.aclose()
 
 
+async def test_attributes_of_ours_are_removed_and_the_owners_stay(
+    stage: Stage, sink: RecordingSink
+) -> None:
+    lent, guest = await stage.join("user"), await stage.join("guest")
+    await polled(lambda: "user" in guest.remote_participants)
+    told = guest.remote_participants["user"]
+    await lent.local_participant.set_attributes({"mood": "good"})
+    room = BorrowedRoom(lent)
+    await room.connect(stage.access(), sink, new_writers()[2])
+    await room.set_attributes({"agent.context": "{}"})
+    await polled(lambda: told.attributes == {"mood": "good", "agent.context": "{}"})
+    await room.aclose()
+    await polled(lambda: told.attributes == {"mood": "good"})
+
+
 async def test_a_transcription_handler_of_the_owner_is_never_stolen(
     stage: Stage, sink: RecordingSink
 ) -> None:

@@ -8,10 +8,10 @@ import anyio
 import pytest
 from livekit import api, rtc
 
-from livelayer_bus.errors import BrokenError
-from livelayer_bus.rooms import PacketReceived, RoomEvent
+from livelayer_bus.errors import BrokenError, RefusedError
+from livelayer_bus.rooms import LiveKitRoom, PacketReceived, RoomEvent
 from livelayer_bus.testing import PATIENCE, polled, silence
-from tests.rooms.kit import ON_BEHALF, Joined, RecordingSink, Stage
+from tests.rooms.kit import ON_BEHALF, Joined, RecordingSink, Stage, new_writers
 
 pytestmark = pytest.mark.anyio
 
@@ -158,3 +158,28 @@ async def test_a_sink_that_raises_does_not_stop_the_room(
     await sink.saw("packet", b"next", "agent", None, True)
     assert "TypeError" in caplog.text
     assert "secret" not in caplog.text
+
+
+async def test_attributes_of_ours_reach_the_others_and_an_empty_one_is_removed(
+    stage: Stage, joined: Joined
+) -> None:
+    guest = await stage.join("guest")
+    await polled(lambda: "user" in guest.remote_participants)
+    told = guest.remote_participants["user"]
+    await joined.room.set_attributes({"agent.context": "{}", "mood": "good"})
+    await polled(lambda: told.attributes == {"agent.context": "{}", "mood": "good"})
+    await joined.room.set_attributes({"mood": ""})
+    await polled(lambda: told.attributes == {"agent.context": "{}"})
+
+
+async def test_a_token_that_does_not_allow_attributes_is_a_refusal(
+    stage: Stage, sink: RecordingSink
+) -> None:
+    room = LiveKitRoom()
+    access = stage.access(can_update_own_metadata=False)
+    await room.connect(access, sink, new_writers()[2])
+    with pytest.raises(RefusedError, match="canUpdateOwnMetadata"):
+        await room.set_attributes({"mood": "good"})
+    await room.aclose()
+    with pytest.raises(BrokenError):
+        await room.set_attributes({"mood": "good"})

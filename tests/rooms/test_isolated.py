@@ -63,6 +63,13 @@ async def joined(stage: Stage, sink: RecordingSink) -> AsyncIterator[Isolated]:
     await polled(lambda: THREAD not in {thread.name for thread in threading.enumerate()})
 
 
+async def test_attributes_are_set_through_the_thread(stage: Stage, joined: Isolated) -> None:
+    guest = await stage.join("guest")
+    await polled(lambda: "user" in guest.remote_participants)
+    await joined.room.set_attributes({"mood": "good"})
+    await polled(lambda: guest.remote_participants["user"].attributes == {"mood": "good"})
+
+
 async def test_data_agent_and_states_are_reported_in_order_at_home(
     stage: Stage, joined: Isolated, sink: RecordingSink
 ) -> None:

@@ -79,6 +79,7 @@ async def test_a_minted_token_lets_one_participant_into_one_room_and_nothing_els
         "canPublish": True,
         "canSubscribe": True,
         "canPublishData": True,
+        "canUpdateOwnMetadata": True,
     }
     assert set(claims) == {"video", "sub", "iss", "nbf", "exp"}
     assert claims["exp"] - claims["nbf"] == 60

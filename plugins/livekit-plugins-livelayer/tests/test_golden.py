@@ -35,6 +35,7 @@ from livelayer_bus.messages import (
     ModelUsage,
     Navigate,
     PageContext,
+    PageScreenshot,
     RawMessage,
     RequestApproval,
     RequestPageContext,
@@ -157,6 +158,13 @@ async def test_every_message_of_a_surface_is_understood() -> None:
         FormSubmitted("contact", "r1", "form_removed"),
         FormSubmitBlocked("contact", "validation", "r1", ("Name: is required",)),
         FormSubmitUncertain("contact", "spa_prevented", "r1"),
+        PageScreenshot(
+            "https://shots.example/1.png",
+            "/plans",
+            "step_change",
+            "0f3c5a7788990011",
+            "2026-11-29T10:00:00.000Z",
+        ),
         RawMessage("user_navigated", {"path": "/pricing"}),
         RawMessage("quiz_response", {"answer": 42, "nested": {"a": [1, None, True]}}),
     ]

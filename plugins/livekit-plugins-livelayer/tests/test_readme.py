@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -23,12 +24,11 @@ from livekit.plugins.livelayer.testing import (
     run_agent,
 )
 
-from livelayer_bus.testing import PATIENCE
+from livelayer_bus.testing import PATIENCE, polled
 
 README = Path(__file__).parents[1] / "README.md"
-CONNECT, EXTEND, ASK, FACE, TEST = re.findall(
-    r"^```python\n(.*?)^```$", README.read_text(), re.M | re.S
-)
+SNIPPETS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.M | re.S)
+CONNECT, EXTEND, FIELDS, ASK, FACE, TEST = SNIPPETS
 SECONDS = 5 * PATIENCE  # a bound for a program that hangs, not a measurement
 
 
@@ -101,7 +101,7 @@ async def test_the_second_snippet_adds_a_handler_a_command_and_a_form(
 
 
 @pytest.mark.anyio
-async def test_the_third_snippet_asks_a_person() -> None:
+async def test_the_fourth_snippet_asks_a_person() -> None:
     snippet = names(ASK)
 
     def order(prompt: Prompt) -> str | Call:
@@ -115,7 +115,25 @@ async def test_the_third_snippet_asks_a_person() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_fourth_snippet_shows_a_face() -> None:
+async def test_the_third_snippet_is_a_tool_that_knows_the_fields_of_the_page() -> None:
+    snippet = names(FIELDS)
+    fields = [
+        {"id": "name", "label": "Name", "value": "Ada", "required": True},
+        {"id": "mail", "label": "E-mail", "value": "", "required": True},
+        {"id": "more", "label": "More", "value": ""},
+    ]
+    async with run_agent(Agent(instructions="-"), lambda p: p.result or Call("missing")) as harness:
+        agent = Agent(instructions="-", tools=[snippet["missing_fields"](harness.bridge)])
+        harness.session.update_agent(agent)
+        page = {"agent.context": json.dumps({"elements": fields})}
+        await harness.surface.room.local_participant.set_attributes(page)
+        await polled(lambda: harness.bridge.agent_context() is not None)
+        await harness.surface.type("what is missing?")
+        assert await harness.surface.hear("E-mail") == "E-mail"
+
+
+@pytest.mark.anyio
+async def test_the_fifth_snippet_shows_a_face() -> None:
     snippet = names(FACE)
     session: AgentSession[Any] = AgentSession()
     surface = ScriptedSurface()
@@ -158,6 +176,5 @@ def test_the_last_snippet_is_a_test_that_passes(tmp_path: Path) -> None:
 
 
 def test_the_names_of_the_text_exist() -> None:
-    assert {"command", "statistics", "collect", "add_command", "on", "request_approval"} <= set(
-        dir(SurfaceBridge)
-    )
+    told = {"command", "statistics", "collect", "add_command", "on", "agent_context"}
+    assert told | {"request_approval"} <= set(dir(SurfaceBridge))

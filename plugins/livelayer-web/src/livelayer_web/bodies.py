@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from livelayer_bus.events import TranscriptEntry
+from livelayer_bus.messages import AgentContext
 
 from .pages import Reason
 from .session_view import Agent
@@ -30,6 +31,12 @@ class BeatBody(msgspec.Struct, frozen=True):
     wants: Wants | None = None
     used: bool = False
     page: PageInfo | None = None
+
+
+class PageBody(msgspec.Struct, frozen=True):
+    """`PUT viewers/me/page`."""
+
+    page: AgentContext | None
 
 
 class MessageBody(msgspec.Struct, frozen=True):

@@ -112,6 +112,12 @@ async def _beat(request: Request, view: SessionView, viewer: Viewer) -> None:
         view.use(viewer)
 
 
+async def _describe(request: Request, view: SessionView, viewer: Viewer) -> None:
+    body = await read_json(request, bodies.PageBody)
+    viewer.context = body.page
+    view.describe()
+
+
 async def _events(request: Request, view: SessionView, viewer: Viewer) -> ASGIApp:
     return view.stream(viewer, request.headers.get("last-event-id") or None)
 
@@ -239,6 +245,7 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/viewers", _join),
     ("DELETE", "/viewers/me", _of_page(_leave)),
     ("POST", "/viewers/me/beat", _of_page(_beat)),
+    ("PUT", "/viewers/me/page", _of_page(_describe, "talk")),
     ("GET", "/events", _of_page(_events, "watch")),
     ("POST", "/transcript", _of_page(_earlier, "watch")),
     ("POST", "/whep", _whep),

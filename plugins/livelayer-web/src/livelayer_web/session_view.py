@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import Final, TypeVar, final
@@ -14,6 +15,7 @@ import msgspec
 
 from livelayer_bus import ClosedError
 from livelayer_bus.clock import Clock
+from livelayer_bus.errors import NotSupportedError
 from livelayer_bus.surfaces import SurfaceSession
 
 from .http.server import server_is_shutting_down
@@ -222,6 +224,12 @@ class SessionView:
         if viewer.connection is not None:
             _apply(wants, viewer.connection)
 
+    def describe(self) -> None:
+        """Describe the page that commands go to, as `agent.context`, where the session can."""
+        active = self.viewers.active
+        with suppress(NotSupportedError, ClosedError):
+            self.session.describe_page(active.context if active is not None else None)
+
     # Event streams ------------------------------------------------------------------------------
 
     def stream(self, viewer: Viewer, after: str | None) -> EventStream:
@@ -320,6 +328,7 @@ class SessionView:
             stream.look()
 
     def _viewers_changed(self) -> None:
+        self.describe()
         self._look()
         self._changed()
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from livelayer_bus.clock import Clock
-from livelayer_bus.messages import ALL, Capability
+from livelayer_bus.messages import ALL, AgentContext, Capability
 from livelayer_bus.surfaces import last_used
 
 from .media import MediaConnection
@@ -82,6 +82,8 @@ class Viewer:
         self.last_seen = 0.0
         self.wants = Wants()
         self.page: PageInfo | None = None
+        self.context: AgentContext | None = None
+        """What it shows, as the agent may read it; None: it does not describe itself."""
         self.connection: MediaConnection | None = None
         self.streams = 0
         """Open event streams."""

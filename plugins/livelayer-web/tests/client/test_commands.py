@@ -539,6 +539,63 @@ async def test_livelayers_own_elements_are_not_touched(ask: Ask, live: Page) -> 
     assert await live.evaluate("window.muted") is None
 
 
+def updated(name: str, value: object, **more: str) -> dict[str, Any]:
+    field = {"fieldId": f"id-{name}", "fieldName": name, "value": value, "kind": "text"}
+    return {"type": "task_field_updated", "source": "agent", **field, **more}
+
+
+async def test_collected_values_are_painted_into_the_fields_of_their_form(
+    ask: Ask, live: Page
+) -> None:
+    await live.evaluate(FORM)
+    await live.evaluate("""() => document.querySelector("main").insertAdjacentHTML("beforeend",
+      `<form id="other"><input name="name"><input name="id-seats" type="number"></form>
+       <input name="lone"><div data-ll-private><input name="inside"></div>`)""")
+    of_contact = {"formId": "contact"}
+    for update in (
+        updated("name", "Ada", **of_contact),
+        updated("terms", True, **of_contact),
+        updated("plan", "Beta", **of_contact),
+        updated("also", ["x", "y"], **of_contact),
+        updated("seats", 3),  # by its id
+        updated("lone", {"amount": 5, "currency": "EUR"}),
+        updated("secret", "x", **of_contact),
+        updated("token", "x"),
+        updated("card", "5555"),
+        updated("inside", "x"),
+        updated("fixed", "x"),
+        updated("words", {"no": "text"}),
+        updated("nowhere", "x", formId="no such form"),
+        updated("email", "of the page", source="page"),
+    ):
+        result, _ = await ask(update)
+        assert result["ok"] is True, update
+    values = await live.evaluate("""() => [...document.querySelectorAll("[name]")]
+      .filter((field) => "value" in field && field.type !== "submit")
+      .map((field) => [field.form?.id ?? "", field.name,
+        ["radio", "checkbox"].includes(field.type) ? field.checked : field.value])""")
+    assert [tuple(one) for one in values] == [
+        *(("other", "name", ""), ("other", "id-seats", "3"), ("", "lone", "5"), ("", "inside", "")),
+        *(("contact", "name", "Ada"), ("contact", "email", ""), ("contact", "words", "")),
+        *(("contact", "secret", "hunter2"), ("contact", "token", "csrf")),
+        *(("contact", "card", "4111"), ("contact", "day", ""), ("contact", "fixed", "as it is")),
+        *(("contact", "team", "s"), ("contact", "plan", False), ("contact", "plan", True)),
+        *(("contact", "terms", True), ("contact", "also", True), ("contact", "also", True)),
+    ]
+    assert {"input:name", "change:name"} <= set(await live.evaluate("window.seen"))
+
+
+async def test_nothing_is_painted_without_the_capability_to_fill_forms(
+    ask: Ask, live: Page
+) -> None:
+    await live.evaluate(FORM)
+    await live.evaluate("session.setAttribute('capabilities', 'collect_data')")
+    result, _ = await ask(updated("name", "Ada"))
+    assert result["ok"] is True
+    found = "log.filter(([kind]) => kind === 'field').length"
+    assert await live.evaluate(f"[{found}, document.forms.contact.elements.name.value]") == [1, ""]
+
+
 async def test_collected_fields_are_events_and_the_application_may_step_in(
     ask: Ask, live: Page
 ) -> None:

@@ -1,4 +1,4 @@
-"""No private text and no value of a field leaves a page, whatever an agent asks for."""
+"""No private text leaves a page, and the value of a public field only as `agent.context`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
@@ -32,6 +33,10 @@ class Generated:
 
     dice: random.Random
     secrets: list[str] = field(default_factory=list[str])
+    values: list[str] = field(default_factory=list[str])
+    """What public fields hold: it is in `agent.context`, and in nothing else."""
+    written: list[str] = field(default_factory=list[str])
+    """What is written in place: a picture may show it, and it is in nothing else."""
     public: list[str] = field(default_factory=list[str])
     typed: dict[str, str] = field(default_factory=dict[str, str])
     """The values that a script gives to fields, by id."""
@@ -45,8 +50,11 @@ class Generated:
 
     def secret(self) -> str:
         """Digits, so that it can be the value of any field."""
-        self.secrets.append(str(self.dice.randrange(10**11, 10**12)))
-        return self.secrets[-1]
+        return self.number_of(self.secrets)
+
+    def number_of(self, kept: list[str]) -> str:
+        kept.append(str(self.dice.randrange(10**11, 10**12)))
+        return kept[-1]
 
     def word(self, public: bool) -> str:
         return self.shown() if public else f"x{self.secret()}"
@@ -61,7 +69,10 @@ class Generated:
         return f"<h1>{title}</h1>{''.join(blocks)}{self.form(True)}"
 
     def block(self, depth: int, public: bool) -> str:
-        kinds = (self.text, self.link, self.form, self.lone_field, self.editable, self.own)
+        kinds = (
+            *(self.text, self.link, self.form, self.lone_field, self.editable, self.own),
+            *(self.steps, self.control),
+        )
         if depth < 3 and self.dice.random() < 0.6:
             now = public and self.dice.random() < 0.7
             inner = "".join(self.block(depth + 1, now) for _ in range(self.dice.randint(1, 3)))
@@ -82,6 +93,25 @@ class Generated:
         word = self.word(public)
         return f'<a href="/go/{word}" title="{word}">{word}</a>'
 
+    def steps(self, public: bool) -> str:
+        """The step that the page shows, which may be marked as private by itself."""
+        hidden = self.dice.random() < 0.3
+        mark = f" {self.dice.choice(PRIVATE)}" if hidden else ""
+        word = self.word(public and not hidden)
+        if self.dice.random() < 0.5:
+            return f"<p{mark}>Step 2 of 3</p><h2{mark}>{word}</h2>"
+        return f"<ol><li>One</li><li aria-current=step{mark}>{word}</li><li>Three</li></ol>"
+
+    def control(self, public: bool) -> str:
+        verb, role = self.dice.choice(
+            (("Continue", "advance"), ("Back", "back"), ("Send", "submit"))
+        )
+        hidden = self.dice.random() < 0.3
+        mark = self.dice.choice(("", f"id=ll-{role}", f"data-ll-intent={role}"))
+        if hidden:
+            mark += f" {self.dice.choice(PRIVATE)}"
+        return f"<button type=button {mark}>{verb}: {self.word(public and not hidden)}</button>"
+
     def own(self, _public: bool) -> str:
         tag = self.dice.choice(("livelayer-avatar", "div data-livelayer=part"))
         end = tag.partition(" ")[0]
@@ -91,9 +121,8 @@ class Generated:
         kind = self.dice.choice(
             ("contenteditable", "contenteditable=plaintext-only", "role=textbox", "role=combobox")
         )
-        return (
-            f"<div {kind}>{self.word(False)} <b contenteditable=false>{self.word(False)}</b></div>"
-        )
+        words = [f"x{self.number_of(self.written)}" for _ in range(2)]
+        return f"<div {kind}>{words[0]} <b contenteditable=false>{words[1]}</b></div>"
 
     def form(self, public: bool) -> str:
         off = self.dice.random() < 0.2
@@ -123,7 +152,8 @@ class Generated:
                 attributes += f" type={self.dice.choice(('password', 'hidden', 'PASSWORD'))}"
         if guarded and form is not None:
             self.guarded[name] = form
-        value = self.secret()
+        held = self.secrets if guarded else self.values
+        value = self.number_of(held)
         label = self.shown() if not guarded else f"label{number}"
         match 3 if " type=" in attributes else self.dice.randrange(5):
             case 0:
@@ -136,11 +166,13 @@ class Generated:
                 )
             case 2:
                 control = f"<output {attributes}>{value}</output>"
+                if not guarded:  # the page's own words, but a value
+                    self.written.append(self.values.pop())
             case _:
                 kind = "" if " type=" in attributes else f"type={self.dice.choice(TYPES)}"
                 control = f"<input {kind} {attributes} {self.constraint()} value={value}>"
         if "<textarea" in control or "<input" in control:
-            self.typed[number_id] = self.secret()
+            self.typed[number_id] = self.number_of(held)
         if self.dice.random() < 0.5:
             return f"<label>{label} {control}</label>"
         return f"<label for={number_id}>{label}</label>{control}"
@@ -150,24 +182,67 @@ class Generated:
         return self.dice.choice(("required", "max=5", "step=7", "pattern=[a-z]", "maxlength=3", ""))
 
 
-SHOW = """([html, typed]) => {
+SHOW = """([seed, html, typed, guarded]) => {
   document.querySelector("main").innerHTML = html;
   for (const [id, value] of Object.entries(typed)) {
     const field = document.getElementById(id);
     if (field !== null && field.type !== "checkbox") field.value = value;
   }
+  window.unregister?.();
+  // A hidden input stands for a control of the application's own, which may be registered.
+  const fields = Object.keys(guarded).map((id) => document.querySelector(`[name=${id}]`));
+  window.unregister = session.registerFields(
+    fields.filter((one) => one !== null && one.type !== "hidden")
+      .map((one) => ({ id: one.name, label: "Registered" })));
+  document.title = `Page ${seed}.`;
+  history.replaceState(null, "", `/pages/${seed}`);
 }"""
 VALUES = """() => [...document.querySelectorAll("main input, main textarea, main select")]
   .map((field) => [field.name, field.value, field.checked ?? null])"""
+# A picture as html2canvas takes it: what is ignored is not drawn, nor anything in it.
+PICTURES = """() => {
+  session.screenshots = {
+    take: async ({ ignore }) => {
+      const canvas = new OffscreenCanvas(64, 64);
+      const context = canvas.getContext("2d");
+      context.fillStyle = `hsl(${location.pathname.length * 99 + taken.length * 40} 90% 50%)`;
+      context.fillRect(0, 0, 64, 64);
+      taken.push(1);
+      return canvas.convertToBlob();
+    },
+    upload: async (picture, { hash }) => `/shots/${hash}`,
+    interval: 0,
+  };
+}"""
+DRAWN = """async () => {
+  const { isPrivate } = await import("/livelayer/js/page/privacy.js");
+  const words = [];
+  const draw = (element) => {
+    if (isPrivate(element)) return;
+    if ("value" in element && element.matches("input, textarea")) words.push(element.value);
+    if (element.matches("select")) return;
+    for (const node of element.childNodes) {
+      if (node instanceof Text) words.push(node.data);
+      else if (node instanceof Element) draw(node);
+    }
+  };
+  draw(document.body);
+  return words.join("\\n");
+}"""
 
 
+@pytest.mark.timeout(600 + 10 * PAGES)  # a bound for a machine under load
 async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -> None:
     room = await web.connected()
     await until(live, "client.state.agent_active")
+    await live.evaluate("window.taken = []")
+    await live.evaluate(PICTURES)
     sent: list[str] = []
+    described: list[str] = []
 
     def note(request: Request) -> None:
-        sent.append(f"{request.url} {request.post_data or ''}")
+        kept = described if request.url.endswith("/viewers/me/page") else sent
+        kept.append(f"{request.url} {request.post_data or ''}")
 
     live.on("request", note)
 
@@ -180,29 +255,59 @@ async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -
                 if data["type"] == "command_result":
                     return data
 
-    shown: list[bool] = []
+    def describes(title: str) -> bool:
+        return title in room.attributes.get("agent.context", "")
+
+    told_of: list[bool] = []
+    values_told = flows = 0
+    everything: list[str] = []
     for seed in range(PAGES):
         page = Generated(random.Random(seed))
         html = page.build()
-        await live.evaluate(SHOW, [html, page.typed])
         sent.clear()
+        described.clear()
+        await live.evaluate(SHOW, [seed, html, page.typed, page.guarded])
         for kind in ("request_page_context", "request_routes"):
             assert (await ask({"type": kind}))["ok"] is True, seed
         told = "\n".join(sent)
-        leaked = [secret for secret in page.secrets if secret in told]
+        leaked = [one for one in page.secrets + page.values + page.written if one in told]
         assert not leaked, (seed, leaked, html, told)
-        shown.extend(word in told for word in page.public)
+        told_of.extend(word in told for word in page.public)
         assert page.public[0] in told, (seed, html, told)
+        flows += '"flow"' in told
+
+        title = f"Page {seed}."
+        with anyio.fail_after(PATIENCE):
+            await room.wait_until(partial(describes, title))
+        attribute = room.attributes["agent.context"]
+        for text in (attribute, *described):
+            leaked = [one for one in page.secrets + page.written if one in text]
+            assert not leaked, (seed, leaked, html, text)
+        assert "Registered" not in attribute, (seed, html, attribute)
+        values_told += sum(value in attribute for value in page.values)
+        drawn = await live.evaluate(DRAWN)
+        leaked = [one for one in page.secrets if one in drawn]
+        assert not leaked, (seed, leaked, html, drawn)
+        everything += page.secrets + page.values + page.written
 
         before = await live.evaluate(VALUES)
         for name, form in page.guarded.items():
             fill = {"type": "fill_form", "formId": form, "values": {name: "1"}}
             assert (await ask(fill))["ok"] is False, (seed, name, html)
+            field = {"fieldId": name, "fieldName": name, "value": "1", "kind": "text"}
+            where = {"formId": form, "source": "agent"}
+            await ask({"type": "task_field_updated", **field, **where})
             for act in ("click", "scroll_to"):
                 assert (await ask({"type": act, "selector": f"[name={name}]"}))["ok"] is False
         assert await live.evaluate(VALUES) == before, (seed, html)
     # Most of what is public is told: otherwise a page that tells nothing would pass.
-    assert sum(shown) > 0.7 * len(shown)
+    assert sum(told_of) > 0.7 * len(told_of)
+    assert values_told > PAGES / 2
+    assert flows > PAGES / 5
+    with anyio.fail_after(PATIENCE):
+        await room.wait_until(lambda: any(one.type == "page_screenshot" for one in room.sent))
+    shots = [one.data.decode() for one in room.sent if one.type == "page_screenshot"]
+    assert not [one for one in everything for shot in shots if one in shot]
 
 
 @pytest.mark.parametrize(

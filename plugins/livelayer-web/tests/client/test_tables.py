@@ -29,13 +29,18 @@ from livelayer_bus.events import (
 )
 from livelayer_bus.messages import (
     COMMANDS,
+    CONTEXT_BYTES,
     FROM_AGENT,
     MAX_ROUTES,
     TO_AGENT,
     AgentCaption,
+    AgentContext,
     AgentStateMessage,
+    ContextField,
+    ContextFieldKind,
     FormSubmitBlocked,
     FormSubmitted,
+    PageScreenshot,
     RequestApproval,
     ScrollDirection,
     WireMessage,
@@ -91,6 +96,10 @@ async def test_lists_of_words_are_the_same_on_both_sides(modules: Page) -> None:
     assert await table(modules, "page/scroll.js", "DIRECTIONS") == list(get_args(ScrollDirection))
     assert await table(modules, "client/peer.js", "SOURCES") == list(get_args(SourceKind))
     assert set(await table(modules, "page/events.js", "AGENT_EVENTS")) == events
+    assert await table(modules, "page/agent-context.js", "KINDS") == list(
+        get_args(ContextFieldKind)
+    )
+    assert await table(modules, "page/agent-context.js", "BYTES") == CONTEXT_BYTES
     assert set(await table(modules, "client/errors.js", "REFUSED")) == refused | {"host", "origin"}
 
 
@@ -119,6 +128,23 @@ def test_the_reasons_of_a_form_s_end_are_python_s(name: str, kind: type[WireMess
     found = re.search(rf"@typedef \{{([^}}]*)\}} {name}\b", source)
     assert found is not None
     assert re.findall(r'"(\w+)"', found[1]) == re.findall(r"'(\w+)'", str(reasons))
+
+
+def test_the_reasons_of_a_screenshot_are_python_s() -> None:
+    [reasons] = [f.type for f in msgspec.structs.fields(PageScreenshot) if f.name == "reason"]
+    source = (STATIC / "page" / "screenshots.js").read_text()
+    found = re.search(r"@typedef \{([^}]*)\} ScreenshotReason\b", source)
+    assert found is not None
+    assert re.findall(r'"(\w+)"', found[1]) == list(get_args(reasons))
+
+
+@pytest.mark.parametrize("record", [AgentContext, ContextField])
+def test_a_page_is_described_with_python_s_fields(record: type[msgspec.Struct]) -> None:
+    source = (STATIC / "page" / "agent-context.js").read_text()
+    found = re.search(rf"@typedef \{{object\}} {record.__name__}\b(.*?)\*/", source, re.DOTALL)
+    assert found is not None
+    names = [field.encode_name for field in msgspec.structs.fields(record)]
+    assert re.findall(r"@property \{.*\} \[?(\w+)", found[1]) == names
 
 
 @pytest.mark.parametrize("record", [SessionState, Joined, TranscriptEntry])

@@ -29,6 +29,7 @@ api_key = "devkey"
 api_secret = { env = "LIVEKIT_API_SECRET" }
 keys = { shop = { env = "SHOP_KEY" } }
 origins = ["https://shop.example.com"]
+own_attributes = true
 token_seconds = 120
 resume_window = 60
 address_rate = { per_minute = 30, burst = 5 }
@@ -57,6 +58,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
         api_key="devkey",
         api_secret=SECRET,
         origins=("https://shop.example.com", "http://localhost:3000"),
+        own_attributes=True,
         token_seconds=120,
         resume_window=60,
         address_rate=Rate(30, 5),

@@ -69,6 +69,16 @@ async def test_a_token_opens_one_room_for_minutes_and_administers_nothing(
     assert 0 < expires - time.time() <= 600
 
 
+async def test_participants_set_their_own_attributes_if_the_application_says_so(
+    make: Make, ask: Ask
+) -> None:
+    async with ask(make(own_attributes=True)) as client:
+        body = (await client.post(SESSION, json={"agentId": LUMI.id})).json()
+    video = claims(body["token"]).video
+    assert video.can_update_own_metadata is True
+    assert not video.room_admin
+
+
 async def test_the_agent_learns_whose_session_it_is(client: httpx.AsyncClient) -> None:
     body = (await client.post(SESSION, json={"agentId": LUMI.id, "plan": "gold"})).json()
     config = room_config(body["token"])

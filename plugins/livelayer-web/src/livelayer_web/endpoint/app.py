@@ -63,6 +63,9 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a token can be used to join."""
     resume_window: float = 300.0
     """Seconds that a room stays after the last person left, for people to return."""
+    own_attributes: bool = False
+    """Whether participants may set their own attributes, as `agent.context` needs. They can then
+    change their name and metadata, too, and the attributes that the token gave them."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of reverse proxies: the client's address is then the last one in
     their `X-Forwarded-For` that is not a proxy's."""
@@ -171,7 +174,11 @@ class _Endpoint:
         self._callers = http.RateLimiter(settings.caller_rate, clock)
         self._names = RoomNames(settings.api_secret)
         self._issuer = TokenIssuer(
-            settings.api_key, settings.api_secret, settings.token_seconds, settings.resume_window
+            settings.api_key,
+            settings.api_secret,
+            settings.token_seconds,
+            settings.resume_window,
+            own_attributes=settings.own_attributes,
         )
         self._dispatcher = Dispatcher(
             settings.api_url or settings.url, settings.api_key, settings.api_secret

@@ -13,6 +13,7 @@
     api_secret = { env = "LIVEKIT_API_SECRET" }
     keys = { shop = { env = "SHOP_KEY" } }     # who may ask; names are for the log
     origins = ["https://shop.example.com"]
+    own_attributes = true                      # for `agent.context`: see EndpointSettings
     trusted_proxies = ["10.0.0.0/8"]           # whose X-Forwarded-For is believed
     resume_window = 300.0
     address_rate = { per_minute = 120.0, burst = 60 }
@@ -59,6 +60,7 @@ class Limits(Table, frozen=True):
     """Arguments of `EndpointSettings` that a file may set; it checks them."""
 
     origins: tuple[str, ...] | UnsetType = UNSET
+    own_attributes: bool | UnsetType = UNSET
     trusted_proxies: tuple[str, ...] | UnsetType = UNSET
     token_seconds: float | UnsetType = UNSET
     resume_window: float | UnsetType = UNSET

@@ -41,15 +41,24 @@ class TokenIssuer:
     """Signs tokens; its repr shows no secret.
 
     A token lets one participant join one room, publish camera, microphone and screen, subscribe,
-    and send data. The participant can neither change its own metadata nor administer the room. The
-    token also configures the room if this participant creates it: its agent, and how long it stays
-    after the last person has left.
+    and send data. The participant cannot administer the room, and changes its own attributes and
+    metadata only with `own_attributes`. The token also configures the room if this participant
+    creates it: its agent, and how long it stays after the last person has left.
     """
 
-    def __init__(self, key: str, secret: str, ttl: float, resume_window: float) -> None:
+    def __init__(
+        self,
+        key: str,
+        secret: str,
+        ttl: float,
+        resume_window: float,
+        *,
+        own_attributes: bool = False,
+    ) -> None:
         self._key = key
         self._secret = secret
         self._ttl = timedelta(seconds=ttl)
+        self._own_attributes = own_attributes
         self._departure = max(1, round(resume_window))
 
     def sign(self, participant: Participant, agent: ServedAgent, job: DispatchMetadata) -> str:
@@ -65,7 +74,7 @@ class TokenIssuer:
             can_publish_sources=list(SOURCES),
             can_subscribe=True,
             can_publish_data=True,
-            can_update_own_metadata=False,
+            can_update_own_metadata=self._own_attributes,
         )
         attributes = {**participant.attributes, AGENT_ATTRIBUTE: agent.id}
         if job.resumed:

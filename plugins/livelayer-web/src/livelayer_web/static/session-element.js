@@ -4,24 +4,31 @@
 import { SessionClient } from "./client/client.js";
 import { PageCommands, isAllowed } from "./page/commands.js";
 import { SessionEvents } from "./page/events.js";
+import { PageFields } from "./page/page-fields.js";
+import { PageScreenshots } from "./page/screenshots.js";
+import { watchPage } from "./page/watch.js";
 import { upgrade } from "./view/dom.js";
 
 /** @import { TokenProvider } from "./client/link.js" */
 /** @import { Message } from "./client/types.js" */
+/** @import { RegisteredField } from "./page/agent-context.js" */
 /** @import { ContextProvider, RouteSource } from "./page/commands.js" */
+/** @import { Screenshots } from "./page/screenshots.js" */
+/** @typedef {{client: SessionClient, fields: PageFields, screenshots: PageScreenshots}} Parts */
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(":host { display: contents }");
-const PROPERTIES = ["tokenProvider", "contextProvider", "routes"];
+const PROPERTIES = ["tokenProvider", "contextProvider", "routes", "screenshots"];
 const GOES_ON = 300; // seconds without a server after which a conversation does not continue by itself
 
 /**
  * Attributes: `base` (where the surface is mounted, `/livelayer`), `agent-id` (a session of one's
  * own with this agent), `token` (a viewer token), `auto-connect` (connects when a surface is shown
  * for the first time), `capabilities` (what of the server's allow-list holds on this page),
- * `navigate-origins` (other sites an agent may send it to).
+ * `navigate-origins` (other sites an agent may send it to), `share-fields` (what of the page's fields
+ * goes into `agent.context`: `values`, `labels` or `none`).
  *
- * Properties: `client`, `tokenProvider`, `contextProvider`, `routes`.
+ * Properties: `client`, `tokenProvider`, `contextProvider`, `routes`, `screenshots`.
  *
  * Events, all bubbling: `navigate` and `agent-command` (cancelable; `detail.done(promise)`),
  * `agent-event`, `data-message`, `connection-change`, `agent-state`, `transcript`, `field`,
@@ -30,15 +37,17 @@ const GOES_ON = 300; // seconds without a server after which a conversation does
  * Guarantee: one connection while it is in the document, also when it is moved there.
  */
 export class LivelayerSession extends HTMLElement {
-  static observedAttributes = ["token", "auto-connect"];
+  static observedAttributes = ["token", "auto-connect", "capabilities", "share-fields"];
   /** Provides viewer tokens, if there is none or it was refused. @type {TokenProvider | null} */
   #tokenProvider = null;
   /** The page context, instead of ours. @type {ContextProvider | null} */
   contextProvider = null;
   /** The routes, instead of the page's links. @type {RouteSource | null} */
   routes = null;
-  /** @type {SessionClient | null} */
-  #client = null;
+  /** @type {Parts | null} */
+  #parts = null;
+  /** @type {(() => void) | null} */
+  #unwatch = null;
   /** The session that was connected automatically. @type {string | null} */
   #connected = null;
   /** Whether the link was live when it was last looked at. */
@@ -55,8 +64,13 @@ export class LivelayerSession extends HTMLElement {
 
   /** The session's client; it is made when it is first needed. @returns {SessionClient} */
   get client() {
-    this.#client ??= this.#make();
-    return this.#client;
+    return this.#made.client;
+  }
+
+  /** @returns {Parts} */
+  get #made() {
+    this.#parts ??= this.#make();
+    return this.#parts;
   }
 
   /** @returns {TokenProvider | null} */
@@ -66,13 +80,33 @@ export class LivelayerSession extends HTMLElement {
 
   set tokenProvider(provider) {
     this.#tokenProvider = provider;
-    if (this.#client !== null) this.#client.tokenProvider = provider;
+    if (this.#parts !== null) this.#parts.client.tokenProvider = provider;
+  }
+
+  /** How the application takes and stores pictures of the page; null: none are taken. @returns {Screenshots | null} */
+  get screenshots() {
+    return this.#made.screenshots.options;
+  }
+
+  set screenshots(options) {
+    this.#made.screenshots.options = options;
+  }
+
+  /**
+   * Describes fields to the agent; they win over those found on the page.
+   *
+   * @param {readonly RegisteredField[]} fields
+   * @returns {() => void} removes them
+   */
+  registerFields(fields) {
+    return this.#made.fields.register(fields);
   }
 
   connectedCallback() {
     upgrade(this, PROPERTIES);
     const { client } = this;
     client.open();
+    this.#unwatch ??= watchPage(() => this.#look());
     const options = { bubbles: true, composed: true, detail: { client } };
     this.dispatchEvent(new CustomEvent("livelayer-session-ready", options));
   }
@@ -80,15 +114,19 @@ export class LivelayerSession extends HTMLElement {
   disconnectedCallback() {
     // A moved element is back before the next task.
     setTimeout(() => {
-      if (!this.isConnected) this.#client?.close();
+      if (this.isConnected) return;
+      this.#unwatch?.();
+      this.#unwatch = null;
+      this.#parts?.client.close();
     });
   }
 
   /** @param {string} name @param {string | null} _before @param {string | null} value */
   attributeChangedCallback(name, _before, value) {
-    if (this.#client === null) return;
-    if (name === "token") this.#client.token = value;
-    else this.#connectOnce(this.#client);
+    if (this.#parts === null) return;
+    if (name === "token") this.#parts.client.token = value;
+    else if (name === "auto-connect") this.#connectOnce(this.#parts.client);
+    else this.#look();
   }
 
   /** Connects the session. */
@@ -116,6 +154,12 @@ export class LivelayerSession extends HTMLElement {
     return this.client.interrupt();
   }
 
+  /** The page may show something else now. */
+  #look() {
+    this.#parts?.fields.update();
+    this.#parts?.screenshots.look();
+  }
+
   #make() {
     const client = new SessionClient({
       base: this.getAttribute("base") ?? "/livelayer",
@@ -134,6 +178,10 @@ export class LivelayerSession extends HTMLElement {
     client.isAllowed = (capability) =>
       isAllowed(capability, client.joined?.capabilities ?? [], this.getAttribute("capabilities"));
     client.carryOut = (message) => commands.carryOut(message);
+    const mayRead = () => commands.allows("read_page") && client.joined?.grants.includes("talk") === true;
+    const fields = new PageFields(client, mayRead, () => this.getAttribute("share-fields"));
+    const screenshots = new PageScreenshots(client, mayRead);
+    for (const kind of ["link", "info"]) client.addEventListener(kind, () => this.#look());
     new SessionEvents(this, client).listen();
     for (const kind of ["state", "link", "surfaces"]) {
       client.addEventListener(kind, () => {
@@ -141,7 +189,7 @@ export class LivelayerSession extends HTMLElement {
         this.#connectOnce(client);
       });
     }
-    return client;
+    return { client, fields, screenshots };
   }
 
   /**

@@ -9,7 +9,7 @@
     command_requests, command_result     what a surface answers to a command
     approval                             what a person answers to a question
     capabilities                         which commands are allowed now
-    page_context                         what the model learns about the pages
+    page_context, agent_context          what the model learns about the pages
     data_collection, form_fields         fields filled by conversation
     data_channel, data_listeners         packets in and out, the application's handlers
     statistics, errors                   what is counted, what is raised

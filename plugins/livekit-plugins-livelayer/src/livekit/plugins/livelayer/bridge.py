@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Self, TypeVar, final, overload
 from uuid import uuid4
 
@@ -15,6 +15,7 @@ from livekit.agents.voice import room_io
 
 from livelayer_bus.errors import ClosedError, MisuseError, NotSupportedError
 from livelayer_bus.messages import (
+    AgentContext,
     ApprovalWithdrawn,
     Capability,
     Interrupt,
@@ -28,11 +29,12 @@ from livelayer_bus.messages import (
     encode,
     message_type,
 )
-from livelayer_bus.rooms import prepare_sdk
+from livelayer_bus.rooms import names, prepare_sdk
 from livelayer_bus.tasks import TaskOwner
 
 from .activity import ActivityReporter, ToolSharing
 from .approval import APPROVAL_SECONDS, Approval
+from .agent_context import read_context
 from .capabilities import GrantedCapabilities
 from .command_requests import CommandRequests, PendingCommand
 from .command_result import Answer, Outcome
@@ -155,6 +157,10 @@ class SurfaceBridge:
         self._give_tools()
         self._room.on("data_received", self._on_data)
         self._room.on("participant_disconnected", self._on_left)
+        self._room.on("participant_active", self._on_active)
+        self._room.on("participant_attributes_changed", self._on_attributes)
+        for participant in self._room.remote_participants.values():
+            self._on_active(participant)
         for work, name in (
             (self._sender.run, "bridge sender"),
             (self._text_input.run, "bridge text input"),
@@ -215,6 +221,25 @@ class SurfaceBridge:
             return handler
 
         return add
+
+    def agent_context(self, identity: str | None = None) -> AgentContext | None:
+        """What a page says of its fields now, in the participant attribute `agent.context`.
+
+        It is the page's word: check a value before it matters. The model's note about the page has
+        it, too.
+
+        Args:
+            identity: whose page; by default that of `asker`, or of the only person in the room.
+
+        Returns:
+            The context without what is not valid in it; None if there is none.
+        """
+        people = self._observer.people()
+        identity = identity or self.asker or (next(iter(people)) if len(people) == 1 else None)
+        if identity not in people:
+            return None
+        participant = self._room.remote_participants[identity]
+        return read_context(participant.attributes.get(names.AGENT_CONTEXT, ""))
 
     def text_input(self, session: AgentSession[Any], event: room_io.TextInputEvent) -> None:
         """Answer a line of `lk.chat` like a `user_message`.
@@ -409,6 +434,8 @@ class SurfaceBridge:
         self._state = "stopped"
         self._room.off("data_received", self._on_data)
         self._room.off("participant_disconnected", self._on_left)
+        self._room.off("participant_active", self._on_active)
+        self._room.off("participant_attributes_changed", self._on_attributes)
         self._announcement.stop()
         self._observer.stop()
         self._activity.stop()
@@ -473,6 +500,14 @@ class SurfaceBridge:
             self._session.interrupt()
         except RuntimeError:
             return  # it does not run, or what it says does not allow interruptions
+
+    def _on_active(self, participant: rtc.RemoteParticipant) -> None:
+        self._on_attributes(participant.attributes, participant)
+
+    def _on_attributes(self, changed: Mapping[str, str], participant: rtc.Participant) -> None:
+        if names.AGENT_CONTEXT in changed and participant.identity in self._observer.people():
+            context = read_context(participant.attributes.get(names.AGENT_CONTEXT, ""))
+            self._note.record_fields(context, participant.identity)
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         self._requests.left(participant.identity)

@@ -13,6 +13,7 @@ import msgspec
 from livekit.agents import AgentSession
 
 from livelayer_bus.messages import (
+    AgentContext,
     FormSubmitBlocked,
     FormSubmitted,
     FormSubmitUncertain,
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 class _Page(msgspec.Struct):
     context: str = ""
+    fields: str = ""
     routes: str = ""
     events: deque[str] = msgspec.field(default_factory=lambda: deque[str](maxlen=EVENTS_KEPT))
 
@@ -95,6 +97,14 @@ class PageContextNote:
                 return
         self.mark_stale()
 
+    def record_fields(self, context: AgentContext | None, sender: str) -> None:
+        """Remember what a page says of its fields; None: it says nothing any more."""
+        known = self._pages.get(sender)
+        text = "" if context is None else excerpt(msgspec.to_builtins(context), PAGE_CHARACTERS)
+        if text != (known.fields if known is not None else ""):
+            self._page(sender).fields = text
+            self.mark_stale()
+
     def forget(self, identity: str) -> None:
         """Forget a participant's page."""
         if self._pages.pop(identity, None) is not None:
@@ -135,6 +145,8 @@ class PageContextNote:
                 parts.append(f"Page of {_name(identity)}:")
             if page.context:
                 parts.append(f"It shows: {page.context}")
+            if page.fields:
+                parts.append(f"Its fields and their values now: {page.fields}")
             if page.routes:
                 parts.append(f"Where it can go: {page.routes}")
             if page.events:

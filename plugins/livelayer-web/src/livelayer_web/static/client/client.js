@@ -11,6 +11,7 @@ import { Link, whenLive } from "./link.js";
 import { LevelTicker } from "./audio-level.js";
 import { Media } from "./media.js";
 import { Outbox, uuid } from "./outbox.js";
+import { PageDescription } from "./page-description.js";
 import { SessionLocator } from "./session-locator.js";
 import { TabStorage, storageOf } from "./storage.js";
 import { Speaker } from "./speaker.js";
@@ -45,6 +46,7 @@ export class SessionClient extends EventTarget {
   #devices = new Devices((plugged) => this.#devicesChanged(plugged));
   #sources;
   #outbox;
+  #description;
   #commands;
   /** @type {AbortController | null} */
   #lifecycle = null;
@@ -95,6 +97,7 @@ export class SessionClient extends EventTarget {
     });
     const pending = () => this.#tell("pending");
     this.#outbox = new Outbox(http, this.#storage, pending, (error) => error.stranger && this.#link.lost());
+    this.#description = new PageDescription(http);
     this.#commands = new CommandReceiver(http, this.#storage, ({ type }, { ok, reason }) =>
       this.#tell("command", { command: type, ok, reason }),
     );
@@ -357,6 +360,16 @@ export class SessionClient extends EventTarget {
     if (this.info?.active !== true) this.#heartbeat.markUsed();
   }
 
+  /**
+   * Describes this page to the agent, in the participant attribute `agent.context`, while it is the
+   * page used last. `<livelayer-session>` does so by itself.
+   *
+   * @param {import("../page/agent-context.js").AgentContext | null} page null: it is not described
+   */
+  describePage(page) {
+    this.#description.set(page);
+  }
+
   /** @returns {Promise<RTCStatsReport> | null} of the media connection */
   statistics() {
     return this.#media.statistics();
@@ -376,6 +389,7 @@ export class SessionClient extends EventTarget {
     if (this.#known) this.#media.renew();
     this.#known = true;
     this.info = null;
+    this.#description.forget();
     this.#heartbeat.start(joined.beat_seconds);
     this.#update();
     this.#sources.suspend();
@@ -409,6 +423,7 @@ export class SessionClient extends EventTarget {
   }
 
   #linkChanged() {
+    if (this.link.phase === "live") void this.#description.send();
     if (this.#link.joined === null) {
       this.#heartbeat.stop();
       this.info = null;

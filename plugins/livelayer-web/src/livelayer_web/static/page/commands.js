@@ -2,7 +2,7 @@
 /** Carries out an agent's commands on this page, as far as its capabilities allow. */
 
 import { pageContext } from "./context.js";
-import { InvalidTarget, fieldsNamed, find, findForm, formId, isShown } from "./elements.js";
+import { InvalidTarget, fieldsNamed, find, findForm, findForms, formId, isShown } from "./elements.js";
 import { fill } from "./fill.js";
 import { findControl, heldBackBy, isUsable } from "./flow.js";
 import { MAX_ROUTES, linkedRoutes, safeUrl } from "./links.js";
@@ -57,8 +57,7 @@ export class PageCommands {
    */
   async carryOut(message) {
     const command = commandOf(message.type);
-    const served = this.rules.joined()?.capabilities ?? [];
-    if (command === null || !isAllowed(command.needs, served, this.rules.capabilities())) return no("capability");
+    if (command === null || !this.allows(command.needs)) return no("capability");
     const taken = await this.offer("agent-command", { command: message.type, message });
     if (taken !== null) return taken;
     try {
@@ -67,6 +66,11 @@ export class PageCommands {
       if (error instanceof InvalidTarget) return no("invalid");
       throw error;
     }
+  }
+
+  /** @param {string} capability @returns {boolean} whether both the server and the element grant it */
+  allows(capability) {
+    return isAllowed(capability, this.rules.joined()?.capabilities ?? [], this.rules.capabilities());
   }
 
   /**
@@ -262,9 +266,36 @@ async function replyRoutes({ requestId }, page) {
   return page.reply({ type: "routes", routes: routes.slice(0, MAX_ROUTES), ...more }, "routes", requestId);
 }
 
+/**
+ * Fills the fields that a collected value is about, in its form, else in the first form that has one.
+ *
+ * @param {{fieldId?: unknown, fieldName?: unknown, formId?: unknown, value?: unknown}} update
+ */
+function paint({ fieldId, fieldName: name, formId, value }) {
+  const text = asText(value);
+  const named = typeof formId === "string" && formId !== "";
+  const forms = named ? [findForm(formId)] : [...findForms(), document.body];
+  for (const wanted of [name, fieldId]) {
+    if (text === null || typeof wanted !== "string" || wanted === "") continue;
+    const fields = forms.map((form) => (form === null ? [] : fieldsNamed(form, wanted))).find((some) => some.length > 0);
+    if (fields !== undefined) return void fill(fields, text);
+  }
+}
+
+/** @param {unknown} value @returns {string | null} as `fill` takes it; null: it is not the value of a field */
+function asText(value) {
+  if (Array.isArray(value)) return value.every((one) => typeof one === "string") ? value.join(",") : null;
+  if (typeof value === "object" && value !== null) return "amount" in value ? asText(value.amount) : null;
+  return String(value ?? "");
+}
+
 /** @type {Command["run"]} */
 function collect({ type, ...detail }, page) {
   if (type === "task_completed") page.dispatch("collected", detail.result, false);
-  if (type === "task_field_updated") page.dispatch("field", detail, false);
+  if (type === "task_field_updated") {
+    page.dispatch("field", detail, false);
+    // What a person entered is in the page already.
+    if (detail.source !== "page" && page.allows("fill_forms")) paint(detail);
+  }
   return DONE;
 }

@@ -2,7 +2,7 @@
 /** The description of a page that an agent reads: what a person sees, and never a field's value. */
 
 import { jsonBytes } from "../client/text.js";
-import { fieldName, fieldsOf, findForms, formId, isShown, labelOf, mark } from "./elements.js";
+import { fieldName, fieldsOf, findForms, formId, formOf, isShown, labelOf, mark } from "./elements.js";
 import { flow } from "./flow.js";
 import { collapse, isPrivate, publicText } from "./privacy.js";
 
@@ -135,35 +135,34 @@ function forms() {
 }
 
 /** @param {HTMLElement} field */
-function isDescribed(field) {
+export function isDescribed(field) {
   return !(field instanceof HTMLOutputElement || field.matches("button, object, input:is([type=submit], [type=button], [type=reset], [type=image])"));
 }
 
 /**
- * Radio buttons, and checkboxes, of one name are one field.
+ * Radio buttons, and checkboxes, of one name and form are one field.
  *
  * @param {HTMLElement[]} fields
  * @returns {HTMLElement[][]}
  */
-function groups(fields) {
-  /** @type {Map<string, HTMLElement[]>} */
-  const choices = new Map();
+export function groups(fields) {
+  /** @type {HTMLElement[][]} */
   const result = [];
   for (const field of fields) {
-    const key = isChoice(field) ? `${field.type} ${fieldName(field)}` : "";
-    const group = key === "" ? undefined : choices.get(key);
+    const group = isChoice(field) && fieldName(field) !== "" ? result.find(([one]) => isAlike(one, field)) : undefined;
     if (group !== undefined) group.push(field);
-    else {
-      const group = [field];
-      if (key !== "") choices.set(key, group);
-      result.push(group);
-    }
+    else result.push([field]);
   }
   return result;
 }
 
+/** @param {HTMLElement} one @param {HTMLInputElement} choice */
+function isAlike(one, choice) {
+  return isChoice(one) && one.type === choice.type && fieldName(one) === fieldName(choice) && formOf(one) === formOf(choice);
+}
+
 /** @param {HTMLElement} field @returns {field is HTMLInputElement} */
-function isChoice(field) {
+export function isChoice(field) {
   return field instanceof HTMLInputElement && ["radio", "checkbox"].includes(field.type);
 }
 
@@ -180,21 +179,22 @@ function describe([field, ...more]) {
     const value = Number.parseInt(field.getAttribute(name) ?? "", 10);
     if (value >= 0) described[name] = value;
   }
-  if (field instanceof HTMLSelectElement) Object.assign(described, optionsOf(field));
-  else if (isChoice(field) && (more.length > 0 || field.type === "radio")) {
-    const boxes = /** @type {HTMLInputElement[]} */ ([field, ...more]);
-    described.options = boxes.slice(0, OPTIONS).map((box) => ({ value: box.value, label: labelOf(box) }));
-  }
+  Object.assign(described, optionsOf([field, ...more]));
   const problem = problemOf(field);
   if (problem !== null) described.validationMessage = problem;
   return described;
 }
 
 /**
- * @param {HTMLSelectElement} field
+ * @param {HTMLElement[]} group
  * @returns {Pick<Field, "options" | "placeholderOption" | "hasEmptyOption">}
  */
-function optionsOf(field) {
+export function optionsOf([field, ...more]) {
+  if (isChoice(field) && (more.length > 0 || field.type === "radio")) {
+    const boxes = /** @type {HTMLInputElement[]} */ ([field, ...more]);
+    return { options: boxes.slice(0, OPTIONS).map((box) => ({ value: box.value, label: labelOf(box) })) };
+  }
+  if (!(field instanceof HTMLSelectElement)) return {};
   const open = [...field.options].filter((option) => !isPrivate(option));
   const empty = open.find((option) => option.value === "");
   const options = open.filter((option) => option !== empty).slice(0, OPTIONS).map(({ value, label }) => ({ value, label }));
@@ -209,7 +209,7 @@ function typeOf(field) {
 }
 
 /** @param {HTMLElement} field @param {HTMLElement[]} more the others of its group */
-function nameOf(field, more) {
+export function nameOf(field, more) {
   if (more.length === 0) return labelOf(field);
   const group = field.closest("fieldset, [role=radiogroup], [role=group]");
   const legend = group?.querySelector("legend");

@@ -66,6 +66,18 @@ export function formId(form) {
 }
 
 /**
+ * The form of a field: the element around it that is marked as one, else its form.
+ *
+ * @param {HTMLElement} field
+ * @returns {HTMLElement | null} null: it has none, or a private one
+ */
+export function formOf(field) {
+  const marked = /** @type {HTMLElement | null} */ (field.closest("[data-ll-form], [data-livelayer-form]"));
+  const form = marked ?? ("form" in field && field.form instanceof HTMLFormElement ? field.form : field.closest("form"));
+  return form === null || isPrivate(form) ? null : form;
+}
+
+/**
  * The value of an author's mark.
  *
  * @param {Element} element

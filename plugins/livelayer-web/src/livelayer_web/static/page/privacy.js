@@ -25,7 +25,12 @@ const UNREAD = [
  * @returns {boolean}
  */
 export function isPrivate(element) {
-  return element.closest(`${OWN}, ${PRIVATE}`) !== null || isPrivateField(element);
+  return isMarkedPrivate(element) || isPrivateField(element);
+}
+
+/** @param {Element} element @returns {boolean} whether it belongs to the widget, or to a part that the author marked */
+export function isMarkedPrivate(element) {
+  return element.closest(`${OWN}, ${PRIVATE}`) !== null;
 }
 
 /** @param {Element} element @returns {boolean} whether it is inside of what a person writes or chooses */

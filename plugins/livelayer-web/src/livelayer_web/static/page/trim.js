@@ -46,8 +46,8 @@ function cut(value, characters, entries, depth) {
   return Object.fromEntries(pairs.slice(0, entries).map(([key, one]) => [key, cut(one, characters, entries, depth - 1)]));
 }
 
-/** @param {string} text @param {number} characters */
-function cutText(text, characters) {
+/** @param {string} text @param {number} characters @returns {string} valid text of at most so many */
+export function cutText(text, characters) {
   const short = text.length <= characters ? text : `${text.slice(0, characters - 1)}\u2026`;
   // A lone surrogate is not valid text elsewhere.
   return short.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "");

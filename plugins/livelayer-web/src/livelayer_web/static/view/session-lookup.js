@@ -9,7 +9,7 @@ import { readJson, storageOf, writeJson } from "../client/storage.js";
 
 const NAME = "livelayer-session";
 /** Attributes that a surface passes on to a session of its own. */
-const PASSED = ["agent-id", "base", "token", "capabilities", "navigate-origins"];
+const PASSED = ["agent-id", "base", "token", "capabilities", "navigate-origins", "share-fields"];
 
 /**
  * @param {HTMLElement} surface

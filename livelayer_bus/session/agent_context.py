@@ -1,0 +1,103 @@
+"""Publishes the participant attribute `agent.context`, for agents that read the page's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, final
+
+from ..clock import Clock
+from ..contract import Unsubscribe
+from ..errors import LivelayerError, describe
+from ..events import ConnectionStateChanged, HandlerFailed, Reconnected
+from ..messages import AgentContext, ContextField
+from ..rooms import names
+from ..surfaces import MountedSurface
+from ..surfaces.commands import last_used
+from ..tasks import RootTask, TaskOwner, Timer
+from .connection import Connection
+from .store import Store, take_next
+
+PAUSE: Final = 0.2  # seconds in which changes are collected
+
+
+@final
+class ContextPublisher:
+    """The page of the surface that a person used last, and the application's own fields.
+
+    A change is published after `PAUSE`, together with those that follow it until then; all of it
+    again in each room, and after a reconnect, in which a server may have forgotten it. What cannot
+    be published is one `HandlerFailed` for each reason, and tried again at the next change.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        connection: Connection,
+        mounted: Iterable[MountedSurface],
+        tasks: TaskOwner,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._connection = connection
+        self._mounted = mounted
+        self._tasks = tasks
+        self._timer = Timer(self._publish, "agent.context", tasks, clock)
+        self._fields: dict[str, ContextField] = {}
+        self._pages: dict[str, AgentContext] = {}
+        self._published: str | None = ""
+        self._problem = ""
+        self._watching: RootTask | None = None
+
+    def register(self, fields: Iterable[ContextField]) -> Unsubscribe:
+        """Add fields, by id; the result removes those that were not replaced meanwhile."""
+        added = {field.id: field for field in fields}
+        self._fields |= added
+        self._change()
+
+        def remove() -> None:
+            left = self._fields.items()
+            self._fields = {name: one for name, one in left if added.get(name) is not one}
+            self._change()
+
+        return remove
+
+    def describe(self, page: AgentContext | None, surface: str) -> None:
+        """Set what the page of a surface shows."""
+        if page is not None:
+            self._pages[surface] = page
+        elif self._pages.pop(surface, None) is None:
+            return
+        self._change()
+
+    async def _watch(self) -> None:
+        """Publish in each room that the session joins or comes back to, until the end."""
+        with self._store.bus.subscribe(ConnectionStateChanged, Reconnected) as turns:
+            while (await take_next(turns))[0] is not None:
+                self._published = self._problem = ""
+                self._change()
+
+    def _change(self) -> None:
+        if self._timer.running or self._store.bus.closed:
+            return
+        self._timer.start(PAUSE)
+        if self._watching is None:
+            self._watching = self._tasks.start(self._watch, "agent.context in each room")
+
+    def _text(self) -> str:
+        able = (one for one in self._mounted if "read_page" in one.capabilities)
+        used = last_used(one for one in able if one.key in self._pages)
+        page = self._pages[used.key] if used is not None else AgentContext()
+        return page.with_fields(tuple(self._fields.values())).to_attribute()
+
+    async def _publish(self) -> None:
+        port, text = self._connection.port, self._text()
+        if port is None or text == self._published:
+            return
+        self._published = text
+        try:
+            await port.set_attributes({names.AGENT_CONTEXT: text})
+        except LivelayerError as error:
+            self._published = None  # the server may have it, or not
+            if self._problem != (problem := describe(error)):
+                self._problem = problem
+                self._store.publish_late(HandlerFailed("agent.context", problem))
