@@ -33,8 +33,8 @@ from livelayer_bus.rooms import names, prepare_sdk
 from livelayer_bus.tasks import TaskOwner
 
 from .activity import ActivityReporter, ToolSharing
-from .approval import APPROVAL_SECONDS, Approval
 from .agent_context import read_context
+from .approval import APPROVAL_SECONDS, Approval
 from .capabilities import GrantedCapabilities
 from .command_requests import CommandRequests, PendingCommand
 from .command_result import Answer, Outcome
