@@ -340,6 +340,7 @@ async def test_a_private_field_is_not_changed_by_its_label(modules: Page) -> Non
     capabilities: () => null,
     origins: () => [],
     context: () => null,
+    extras: () => null,
     routes: () => null,
     pending: () => {},
   });

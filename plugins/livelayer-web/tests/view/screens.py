@@ -32,6 +32,16 @@ GROUPS = {
         "microphone-lost",
         "microphone-unplugged",
     ],
+    "options": [
+        "greeting",
+        "greeting-live",
+        "transforming",
+        "blurred",
+        "compact",
+        "chromeless",
+        "chromeless-idle",
+        "voice-only",
+    ],
 }
 """States side by side; `watching` and `debug` are shown in full."""
 FULL = {
@@ -42,6 +52,9 @@ FULL = {
     "arabic": "widget-arabic",
     "device-picker": "widget-devices",
     "device-picker-arabic": "widget-devices-arabic",
+    "widget-resized": "widget-resized",
+    "widget-contained": "widget-contained",
+    "widget-compact": "widget-compact",
 }
 
 

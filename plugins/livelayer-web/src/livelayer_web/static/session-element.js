@@ -2,17 +2,17 @@
 /** `<livelayer-session>`: the provider of a page's one session; whatever is inside shows it. */
 
 import { SessionClient } from "./client/client.js";
-import { PageCommands } from "./page/commands.js";
-import { SessionEvents } from "./page/events.js";
+import { bindPage } from "./page/bind.js";
 import { upgrade } from "./view/dom.js";
 
 /** @import { TokenProvider } from "./client/link.js" */
 /** @import { Message } from "./client/types.js" */
 /** @import { ContextProvider, RouteSource } from "./page/commands.js" */
+/** @import { Extras } from "./page/extras.js" */
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(":host { display: contents }");
-const PROPERTIES = ["tokenProvider", "contextProvider", "routes"];
+const PROPERTIES = ["tokenProvider", "contextProvider", "contextExtras", "routes"];
 const GOES_ON = 300; // seconds without a server after which a conversation does not continue by itself
 
 /**
@@ -21,7 +21,7 @@ const GOES_ON = 300; // seconds without a server after which a conversation does
  * for the first time), `capabilities` (what of the server's allow-list holds on this page),
  * `navigate-origins` (other sites an agent may send it to).
  *
- * Properties: `client`, `tokenProvider`, `contextProvider`, `routes`.
+ * Properties: `client`, `tokenProvider`, `contextProvider`, `contextExtras`, `routes`.
  *
  * Events, all bubbling: `navigate` and `agent-command` (cancelable; `detail.done(promise)`),
  * `agent-event`, `data-message`, `connection-change`, `agent-state`, `transcript`, `field`,
@@ -35,6 +35,8 @@ export class LivelayerSession extends HTMLElement {
   #tokenProvider = null;
   /** The page context, instead of ours. @type {ContextProvider | null} */
   contextProvider = null;
+  /** What our page context has in addition. @type {Extras} */
+  contextExtras = null;
   /** The routes, instead of the page's links. @type {RouteSource | null} */
   routes = null;
   /** @type {SessionClient | null} */
@@ -67,6 +69,16 @@ export class LivelayerSession extends HTMLElement {
   set tokenProvider(provider) {
     this.#tokenProvider = provider;
     if (this.#client !== null) this.#client.tokenProvider = provider;
+  }
+
+  /** What of the server's allow-list holds on this page; null: all of it. */
+  get capabilities() {
+    return this.getAttribute("capabilities");
+  }
+
+  /** Other origins that an agent may send this page to. */
+  get navigateOrigins() {
+    return this.getAttribute("navigate-origins") ?? "";
   }
 
   connectedCallback() {
@@ -118,16 +130,7 @@ export class LivelayerSession extends HTMLElement {
       agentId: this.getAttribute("agent-id"),
     });
     client.tokenProvider = this.#tokenProvider;
-    const commands = new PageCommands(this, {
-      joined: () => client.joined,
-      capabilities: () => this.getAttribute("capabilities"),
-      origins: () => (this.getAttribute("navigate-origins") ?? "").split(/[\s,]+/).filter(Boolean),
-      context: () => this.contextProvider,
-      routes: () => this.routes,
-      pending: (message) => void client.sendData(message).catch(() => {}),
-    });
-    client.carryOut = (message) => commands.carryOut(message);
-    new SessionEvents(this, client).listen();
+    bindPage(client, this, this);
     for (const kind of ["state", "link", "surfaces"]) {
       client.addEventListener(kind, () => {
         this.#follow(client);

@@ -54,11 +54,12 @@ export class TranscriptList {
 
   /** @param {Props} props */
   update(props) {
-    const { t, choices, entries, client } = props;
+    const { t, choices, entries, client, model } = props;
     this.#props = props;
     set(this.element, "aria-label", t("transcript"));
     this.element.classList.toggle("chosen", choices.transcript);
-    text(this.empty, t(client?.state?.continued === false ? "startsAfresh" : "transcriptEmpty"));
+    const hint = t(client?.state?.continued === false ? "startsAfresh" : "transcriptEmpty");
+    text(this.empty, model.greeting || hint);
     show(this.empty, entries.length === 0);
     show(this.list, entries.length > 0);
     if (entries !== this.#last) this.#follow(entries);

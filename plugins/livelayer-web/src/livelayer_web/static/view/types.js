@@ -28,9 +28,11 @@
  * @property {import("./model.js").Model} model
  * @property {readonly Entry[]} entries the conversation as far as the state has it
  * @property {import("./strings.js").Translate} t
- * @property {import("./preferences.js").Choices} choices what this person chose
+ * @property {import("./surface.js").SurfaceChoices} choices what this person chose
  * @property {boolean} awake whether it is visible: otherwise nothing moves or plays
  * @property {boolean} widget
+ * @property {import("./attributes.js").SurfaceOptions} options what the page chose
+ * @property {boolean} mobile the window is too small for a floating panel
  */
 
 /**
