@@ -94,7 +94,7 @@ export class Surface {
         this.choose({ size });
         const { width, height } = element.getBoundingClientRect();
         const words = { width: Math.round(width), height: Math.round(height) };
-        this.panel.announcer.say(this.host.settings().t("resizedTo", words));
+        this.panel.announcer.tell(this.host.settings().t("resizedTo", words));
       },
     });
     this.panel.hold(this.resize);
@@ -259,7 +259,7 @@ export class Surface {
       this.panel.focus("minimized");
     } else if (event.target === this.panel.bubble.element && this.drag.step(event.key)) {
       event.preventDefault();
-      this.panel.announcer.say(this.#whereabouts());
+      this.panel.announcer.tell(this.#whereabouts());
     }
   }
 
