@@ -161,6 +161,17 @@ VALUES = """() => [...document.querySelectorAll("main input, main textarea, main
   .map((field) => [field.name, field.value, field.checked ?? null])"""
 
 
+CARELESS = """() => {
+  session.contextExtras = () => {
+    const fields = [...document.querySelectorAll(
+      "main input:not([type=checkbox]), main textarea, main select")];
+    const values = Object.fromEntries(fields.map((field) => [field.name, `it: ${field.value}`]));
+    const texts = fields.map((field) => field.value);
+    return { build: "public-build", values, texts, numbers: texts.map(Number) };
+  };
+}"""
+
+
 async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -> None:
     room = await web.connected()
     await until(live, "client.state.agent_active")
@@ -180,6 +191,7 @@ async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -
                 if data["type"] == "command_result":
                     return data
 
+    await live.evaluate(CARELESS)
     shown: list[bool] = []
     for seed in range(PAGES):
         page = Generated(random.Random(seed))
@@ -193,6 +205,7 @@ async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -
         assert not leaked, (seed, leaked, html, told)
         shown.extend(word in told for word in page.public)
         assert page.public[0] in told, (seed, html, told)
+        assert '"extras": {"build": "public-build"' in told, (seed, told)
 
         before = await live.evaluate(VALUES)
         for name, form in page.guarded.items():

@@ -1,18 +1,18 @@
 // @ts-check
-/** What a page's script adds to its page context: cut to size, without what a person typed. */
+/** What a page's script adds to its page context: cut to size, without what its fields hold. */
 
-import { typedTexts } from "./privacy.js";
+import { collapse, isPrivate, typedTexts } from "./privacy.js";
 import { trimMessage } from "./trim.js";
 
 /** @typedef {Record<string, unknown>} Extra a JSON object */
 /** @typedef {Extra | (() => Extra | null | undefined) | null | undefined} Extras a function is asked for each context */
 
 const BYTES = 1024; // as JSON, of the 4 KB of a context
-const WORD = 4; // characters from which a text that only contains a typed one repeats it
+const WORD = 4; // characters from which a text that contains what a field holds repeats it
 
 /**
  * Guarantee: JSON of at most 1 KB, without functions and elements of the page. A text or number that
- * repeats what a field of the page holds, of any form, is left out with its name.
+ * repeats what a person typed into a field, or what a private field holds, is left out with its name.
  *
  * @param {Extras} given
  * @returns {{extras: Extra | null, truncated: boolean}} null: there is nothing, or it is not a JSON object
@@ -26,13 +26,23 @@ export function readExtras(given) {
     reportError(error); // the page's own fault: the context goes without
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return { extras: null, truncated: false };
-  const typed = typedTexts(document);
+  const held = heldTexts();
   const repeats = (/** @type {string} */ text) => {
-    const lower = text.toLowerCase();
-    return typed.some((one) => lower === one || (one.length >= WORD && lower.includes(one)));
+    const lower = collapse(text).toLowerCase();
+    return held.some((one) => lower === one || (one.length >= WORD && lower.includes(one)));
   };
   const { extras, truncated = false } = trimMessage({ type: "extras", extras: without(value, repeats) }, "extras", BYTES);
   return { extras: /** @type {Extra | null} */ (extras), truncated };
+}
+
+/** @returns {string[]} in lower case */
+function heldTexts() {
+  const guarded = [...document.querySelectorAll("input, select, output")].filter((field) => {
+    const chosen = field instanceof HTMLSelectElement ? [...field.selectedOptions] : [];
+    return isPrivate(field) || field instanceof HTMLOutputElement || chosen.some(isPrivate);
+  });
+  const texts = guarded.map((field) => collapse("value" in field ? String(field.value) : "").toLowerCase());
+  return [...typedTexts(document), ...texts.filter((text) => text !== "")];
 }
 
 /**
