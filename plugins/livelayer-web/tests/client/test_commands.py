@@ -452,8 +452,8 @@ async def test_a_page_s_script_adds_what_the_page_does_not_show(ask: Ask, live: 
       let asked = 0;
       const given = {
         plan: "team", seats: 24, tier: "professional", who: "GRACE  hopper, admiral", kind: "pro",
-        open: true, when: new Date(0), hunter2: 1, vote: "vote-a", list: ["a", "x hunter2", { "grace hopper": 1 }],
-        run: () => 1, at: document.body,
+        open: true, when: new Date(0), hunter2: 1, vote: "vote-a",
+        list: ["a", "x hunter2", { "grace hopper": 1 }], run: () => 1, at: document.body,
       };
       session.contextExtras = () => ({ ...given, asked: (asked += 1) });
     }""")
