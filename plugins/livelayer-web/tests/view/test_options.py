@@ -203,6 +203,21 @@ async def test_a_person_resizes_a_panel_by_its_free_corner_and_it_is_remembered(
     assert (await kept(page))["size"] is None
 
 
+@pytest.mark.parametrize("width", [300, 500, 719, 720, 760, 820, 1010])
+async def test_buttons_stay_on_the_picture_at_every_width(visit: Visit, width: int) -> None:
+    page = await visit(widget('display="expanded"'), scene="listening", reduced_motion="reduce")
+    size = {"width": width, "height": 500}
+    await page.evaluate(
+        "(size) => localStorage.setItem('ll-widget', JSON.stringify({display: 'expanded', size}))",
+        size,
+    )
+    await page.reload()
+    await page.wait_for_function("() => window.harness !== undefined")
+    stage, button = await box_of(page, ".stage"), await box_of(page, ".minimise")
+    assert stage["x"] <= button["x"]
+    assert button["x"] + button["width"] <= stage["x"] + stage["width"]
+
+
 async def test_a_pulled_corner_stays_under_the_pointer_wherever_the_panel_is(visit: Visit) -> None:
     page = await visit(widget('display="expanded"'), scene="listening", reduced_motion="reduce")
     await page.evaluate(
