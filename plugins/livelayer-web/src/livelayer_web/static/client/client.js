@@ -204,10 +204,11 @@ export class SessionClient extends EventTarget {
    * @returns {Promise<string>} its id, when the server has taken it
    * @throws {SessionError} not accepted (`message`, `size`, `full`), not allowed, or refused by the server
    */
-  async sendMessage(text) {
+  sendMessage(text) {
     this.markUsed();
     const { typing = true, grants } = this.#link.joined ?? {};
-    if (!typing) throw new SessionError(grants?.includes("talk") ? "not_allowed" : "grant", "this page may not type");
+    const code = grants?.includes("talk") ? "not_allowed" : "grant";
+    if (!typing) return Promise.reject(new SessionError(code, "this page may not type"));
     return this.#outbox.add(text, this.#link.joined?.max_message_bytes ?? MESSAGE);
   }
 
