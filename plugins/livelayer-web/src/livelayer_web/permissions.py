@@ -24,11 +24,10 @@ def check_permissions(allow: Iterable[Permission]) -> frozenset[Permission]:
     Raises:
         MisuseError: one of them does not exist, or it is a text instead of a list.
     """
-    given = (allow,) if isinstance(allow, str) else tuple(allow)
-    unknown = sorted(set(given) - PERMISSIONS)
-    if unknown or isinstance(allow, str):
+    given = frozenset(allow)
+    if isinstance(allow, str) or not given <= PERMISSIONS:
         raise MisuseError(f"allow is {allow!r}: give a list of {', '.join(sorted(PERMISSIONS))}")
-    return frozenset(given)
+    return given
 
 
 def require(permission: Permission, allowed: frozenset[Permission]) -> None:

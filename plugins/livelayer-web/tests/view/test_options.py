@@ -200,6 +200,16 @@ async def test_a_person_resizes_a_panel_by_its_free_corner_and_it_is_remembered(
     assert await page.evaluate(edges) == larger
     await page.locator(".grip").dblclick()
     assert await page.evaluate(edges) == [width, height, *corner]
+    # What happens in the conversation meanwhile does not let it go.
+    grip = await box_of(page, ".grip")
+    await page.mouse.move(grip["x"] + 22, grip["y"] + 22)
+    await page.mouse.down()
+    await page.mouse.move(grip["x"] + 22 + by[0], grip["y"] + 22 + by[1])
+    await page.evaluate("() => harness.play({state: {agent_state: 'speaking'}})")
+    await page.evaluate("() => harness.painted()")
+    assert await page.evaluate(edges) == larger
+    await page.mouse.move(grip["x"] + 22, grip["y"] + 22)
+    await page.mouse.up()
     assert (await kept(page))["size"] is None
 
 
@@ -296,6 +306,8 @@ async def test_below_the_mobile_breakpoint_a_widget_is_a_sheet(visit: Visit) -> 
     await expect(page.locator(".grip")).to_be_hidden()
     box = await box_of(page, ".panel")
     assert (box["x"], box["width"], box["y"] + box["height"]) == (0, 640, 700)
+    await drag(page, ".stage", (300, 10))
+    assert await box_of(page, ".panel") == box
     await page.evaluate("() => { harness.surface.position = 'top-end'; }")
     await page.evaluate("() => harness.painted()")
     assert (await box_of(page, ".panel"))["y"] == 0

@@ -137,10 +137,12 @@ export class Panel {
   /** @param {Omit<Props, "entries">} given @param {import("./preferences.js").Display} display */
   #grip({ widget, options, mobile, choices, t }, display) {
     if (!this.grip) return;
-    const { element, hint, corner } = this.grip;
+    const { element, hint } = this.grip;
     const resizable = widget && options.resizable && !mobile;
-    applySize(this.element, resizable ? choices.size : null);
+    if (!this.grip.pulled) applySize(this.element, resizable ? choices.size : null);
     for (const one of [element, hint]) show(one, resizable && display === "expanded");
+    if (element.hidden) return;
+    const { corner } = this.grip;
     set(element, "data-corner", `${corner.y < 0 ? "top" : "bottom"} ${corner.x < 0 ? "left" : "right"}`);
     set(element, "aria-label", t("resize"));
     text(hint, t("resizeHint"));

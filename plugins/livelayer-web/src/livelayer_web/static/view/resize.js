@@ -38,6 +38,11 @@ export class Resize {
     element.addEventListener("keydown", (event) => this.#key(event));
   }
 
+  /** Whether a pointer holds it now. */
+  get pulled() {
+    return this.#grip !== null;
+  }
+
   /**
    * Where the free corner is, away from the corner of the window that the widget is in.
    *

@@ -82,7 +82,7 @@ export class Surface {
       settle: (place) => this.choose({ place }),
       rtl,
       frame,
-      enabled: () => this.host.settings().widget,
+      enabled: () => this.host.settings().widget && !(this.mobile && this.choices.display === "expanded"),
     });
     for (const handle of [bubble.element, stage.element, head]) this.drag.by(handle);
     this.resize = new Resize({
@@ -114,8 +114,10 @@ export class Surface {
   get choices() {
     const { choices } = this.#preferences;
     if (choices.place !== null) return { ...choices, place: choices.place };
-    const rtl = getComputedStyle(this.panel.element).direction === "rtl";
-    return { ...choices, place: placeOf(this.host.settings().options.position, rtl) };
+    const { widget, options } = this.host.settings();
+    // Only of a widget: the style costs a computation.
+    const rtl = widget && getComputedStyle(this.panel.element).direction === "rtl";
+    return { ...choices, place: placeOf(options.position, rtl) };
   }
 
   start() {
@@ -295,7 +297,7 @@ export class Surface {
     const awake = shown && visible !== undefined;
     const given = { ...settings, asked: this.#asked, now: Date.now() };
     const model = describe(client, t, given);
-    const mobile = innerWidth <= options.mobileBreakpoint;
+    const { mobile } = this;
     this.panel.update({ client, model, t, choices: this.choices, awake, widget, options, mobile });
     if (client !== null) SoundEffects.of(client).want(this.#key, options.sounds && shown);
     this.#show(shown && !(widget && this.choices.display === "hidden"));
@@ -306,6 +308,11 @@ export class Surface {
       this.#begun = true;
       void this.act("connect");
     }
+  }
+
+  /** Whether the window is too small for a floating panel. */
+  get mobile() {
+    return innerWidth <= this.host.settings().options.mobileBreakpoint;
   }
 
   /** What a widget floats in: the window, or the element that it stands in. */
