@@ -17,7 +17,7 @@ from livelayer_bus.clock import Clock
 from livelayer_bus.surfaces import SurfaceSession
 
 from .http.server import server_is_shutting_down
-from .media import KINDS, Media, MediaConnection, MediaSettings
+from .media import KINDS, Media, MediaConnection, MediaSettings, SourceKind
 from .messages import MessageMemory, Messages
 from .pages import Pages
 from .permissions import Permission
@@ -269,7 +269,8 @@ class SessionView:
             MediaFullError, MediaUnavailableError: see `Media.connect`.
             Problem: the page has gone meanwhile.
         """
-        sources = [kind for kind in KINDS if kind in self.allowed(viewer)]
+        allowed = self.allowed(viewer)
+        sources: list[SourceKind] = [kind for kind in KINDS if kind in allowed]
         connection = await self.media.connect(offer, allow_sources=sources)
         if viewer.ended is not None:
             await connection.aclose()
