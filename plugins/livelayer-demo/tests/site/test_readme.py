@@ -40,13 +40,23 @@ def test_every_attribute_of_the_avatar_is_told() -> None:
     code = source("avatar-element.js")
     observed = re.search(r"observedAttributes = \[(.*?)\]", code, re.S)
     assert observed is not None
-    assert first_cells(section("`<livelayer-avatar>`")) == set(
-        re.findall(r'"([\w-]+)"', observed[1])
-    )
+    options = re.search(r"OPTIONS = \{(.*?)^\};", source("view/attributes.js"), re.M | re.S)
+    assert options is not None
+    named = re.findall(r'"([\w-]+)"', observed[1])
+    named += re.findall(r'^  "?([\w-]+)"?: ', options[1], re.M)
+    assert first_cells(section("`<livelayer-avatar>`")) == set(named)
+
+
+def test_every_export_of_the_module_without_elements_is_told() -> None:
+    exports = re.findall(r"^export \{ (.+?) \}", source("headless.js"), re.M)
+    names = {name for line in exports for name in line.split(", ")}
+    told = section("`<livelayer-session>`").split("### Without the elements")[1]
+    assert first_cells(told.split("###")[0]) == names
 
 
 def test_what_is_told_of_the_session_element_is_there() -> None:
     code = source("session-element.js") + source("page/commands.js") + source("page/events.js")
+    code += source("headless.js")
     for name in first_cells(section("`<livelayer-session>`")):
         assert re.search(rf"\b{re.escape(name)}\b", code), name
 

@@ -3,6 +3,7 @@
 from .http import GuardStatistics, PortTakenError, Rate
 from .media import MediaSettings, MediaStatistics, Quality
 from .network_policy import NetworkPolicy
+from .permissions import Permission
 from .session_pool import SessionPoolStatistics, SessionsOnDemand
 from .session_view import Agent
 from .statistics import (
@@ -26,7 +27,7 @@ from .viewers import PageInfo, ViewerInfo
 
 __all__ = [
     "WebSurface", "SessionsOnDemand", "Agent", "MediaSettings", "Quality", "NetworkPolicy", "Rate",
-    "ViewerTokens", "Grant", "Claims", "ViewerInfo", "PageInfo",
+    "ViewerTokens", "Grant", "Claims", "ViewerInfo", "PageInfo", "Permission",
     # Errors
     "PortTakenError", "ViewerTokenError", "TokenInvalidError", "TokenExpiredError",
     "TokenReplayedError", "TokenRevokedError",

@@ -100,6 +100,7 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
     grants: list[str]
     capabilities: list[str]
     sources: list[str]
+    typing: bool
     agents: list[Agent]
     max_message_bytes: int
 

@@ -19,11 +19,11 @@ from livelayer_bus.events import TranscriptEntry
 from . import bodies, problems
 from .assets import site_files, static_files
 from .http import Problem, answer_json, credential, json_app, read_body, read_json
-from .media import SourceKind
+from .media import KINDS, SourceKind
 from .network_policy import KEY_HEADER
+from .permissions import check_message, require
 from .session_pool import SessionPool
 from .session_view import SessionView
-from .sources import KINDS
 from .token_format import Grant
 from .tokens import ViewerTokens
 from .viewers import BEAT_SECONDS, SILENCE_SECONDS, Viewer
@@ -91,7 +91,8 @@ async def _join(request: Request, view: SessionView) -> Response:
         silence_seconds=SILENCE_SECONDS,
         grants=sorted(viewer.grants),
         capabilities=sorted(session.capabilities),
-        sources=list(KINDS) if "talk" in viewer.grants else [],
+        sources=[kind for kind in KINDS if kind in view.allowed(viewer)],
+        typing="typing" in view.allowed(viewer),
         agents=list(options.agents),
         max_message_bytes=options.max_message_bytes,
     )
@@ -165,7 +166,9 @@ async def _end_whep(request: Request, view: SessionView) -> Response:
 
 
 async def _take(request: Request, view: SessionView, viewer: Viewer) -> Response:
-    owner = await view.sources.take(viewer, _kind_of(request))
+    kind = _kind_of(request)
+    require(kind, view.options.allow)
+    owner = await view.sources.take(viewer, kind)
     view.use(viewer)
     return answer_json(bodies.Owner(owner))
 
@@ -191,12 +194,15 @@ def _kind_of(request: Request) -> SourceKind:
 
 async def _message(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, bodies.MessageBody, "message")
+    check_message(body.message, view.options.allow)
     view.use(viewer)
     await view.messages.send(body.id, body.message)
 
 
 async def _answer(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, bodies.AnswerBody)
+    for reply in body.replies:
+        check_message(reply, view.options.allow)
     number: int = request.path_params["number"]
     await view.pages.answer(viewer, number, body.ok, body.reason, body.replies)
 

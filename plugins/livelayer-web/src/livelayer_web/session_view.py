@@ -19,9 +19,10 @@ from livelayer_bus.errors import NotSupportedError
 from livelayer_bus.surfaces import SurfaceSession
 
 from .http.server import server_is_shutting_down
-from .media import Media, MediaConnection, MediaSettings
+from .media import KINDS, Media, MediaConnection, MediaSettings, SourceKind
 from .messages import MessageMemory, Messages
 from .pages import Pages
+from .permissions import Permission
 from .problems import full, no_token, unmounted
 from .resume_store import ResumeStore
 from .sources import Sources, Work
@@ -55,6 +56,7 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether media of other machines are ignored."""
     max_viewers: int
     max_message_bytes: int
+    allow: frozenset[Permission]
 
 
 @final
@@ -213,6 +215,10 @@ class SessionView:
         viewer.on_end(partial(self._viewer_ended, viewer))
         return viewer, fresh
 
+    def allowed(self, viewer: Viewer) -> frozenset[Permission]:
+        """What the page's person may send."""
+        return self.options.allow if "talk" in viewer.grants else frozenset()
+
     def use(self, viewer: Viewer) -> None:
         """A person used the page: commands go to this surface, and to this page."""
         self.viewers.use(viewer)
@@ -271,7 +277,9 @@ class SessionView:
             MediaFullError, MediaUnavailableError: see `Media.connect`.
             Problem: the page has gone meanwhile.
         """
-        connection = await self.media.connect(offer, allow_sources="talk" in viewer.grants)
+        allowed = self.allowed(viewer)
+        sources: list[SourceKind] = [kind for kind in KINDS if kind in allowed]
+        connection = await self.media.connect(offer, allow_sources=sources)
         if viewer.ended is not None:
             await connection.aclose()
             raise unmounted()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final, TypeAlias, final, get_args
+from typing import Any, Final, TypeAlias, final
 
 import anyio
 
@@ -19,7 +19,6 @@ from .problems import no_media
 from .viewers import Viewer
 
 logger = logging.getLogger(__name__)
-KINDS: Final[tuple[SourceKind, ...]] = get_args(SourceKind)
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 Start: TypeAlias = Callable[[Work], None]

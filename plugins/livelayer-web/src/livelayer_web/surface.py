@@ -21,6 +21,7 @@ from .assets import START
 from .http import Guard, serving
 from .media import MediaSettings
 from .network_policy import NetworkLimits, NetworkPolicy, check_reach
+from .permissions import PERMISSIONS, Permission, check_permissions
 from .problems import problem_of
 from .routes import site_app, surface_app
 from .session_pool import SessionPool, SessionsOnDemand
@@ -64,6 +65,7 @@ class WebSurface:
         media: how audio and video are served.
         max_viewers: pages at once, of each session.
         max_message_bytes: of one message's JSON to the agent; the session has its own limit, too.
+        allow: what people may send from its pages; what a page's attributes say can only be less.
         policy: limits of requests, and the reverse proxies in front.
         clock: for tests.
 
@@ -87,6 +89,7 @@ class WebSurface:
         media: MediaSettings | Mapping[str, Any] | None = None,
         max_viewers: int = MAX_VIEWERS,
         max_message_bytes: int = 15_360,
+        allow: Iterable[Permission] = PERMISSIONS,
         policy: NetworkPolicy | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -111,6 +114,7 @@ class WebSurface:
             local_only=local_only,
             max_viewers=max_viewers,
             max_message_bytes=max_message_bytes,
+            allow=check_permissions(allow),
         )
         on_demand = msgspec.structs.replace(self._options, name=None)
         self._pool = SessionPool(sessions, on_demand) if sessions is not None else None

@@ -442,6 +442,59 @@ async def test_a_large_context_is_cut_and_the_application_may_give_its_own(
     assert (result["ok"], result["reason"], replies) == (False, "failed", [])
 
 
+async def test_a_page_s_script_adds_what_the_page_does_not_show(ask: Ask, live: Page) -> None:
+    """As JSON, asked for anew each time, cut to its size, and without what people typed."""
+    await live.evaluate("""() => {
+      document.querySelector("main").insertAdjacentHTML("beforeend",
+        `<input value="Grace Hopper"><input value="pro"><input type="checkbox" value="24">
+        <input type="password" value="hunter2">
+        <div data-ll-private><input type="checkbox" value="vote-a"></div>`);
+      let asked = 0;
+      const given = {
+        plan: "team", seats: 24, tier: "professional", who: "GRACE  hopper, admiral", kind: "pro",
+        open: true, when: new Date(0), hunter2: 1, vote: "vote-a",
+        list: ["a", "x hunter2", { "grace hopper": 1 }], run: () => 1, at: document.body,
+      };
+      session.contextExtras = () => ({ ...given, asked: (asked += 1) });
+    }""")
+    kept = {
+        "plan": "team", "seats": 24, "tier": "professional", "open": True,
+        "when": "1970-01-01T00:00:00.000Z", "list": ["a", {}], "at": {},
+    }  # fmt: skip
+    for asked in (1, 2):
+        _, [reply] = await ask({"type": "request_page_context"})
+        assert reply["context"]["extras"] == kept | {"asked": asked}
+        assert "truncated" not in reply
+    await live.evaluate("void (session.contextExtras = { title: 'T', text: 'é'.repeat(5000) })")
+    _, [reply] = await ask({"type": "request_page_context"})
+    extras = reply["context"]["extras"]
+    assert (extras["title"], reply["truncated"]) == ("T", True)
+    assert 600 < len(json.dumps(extras, ensure_ascii=False).encode()) <= 1024
+    assert reply["context"]["title"] == "Home"
+
+
+async def test_extras_that_are_none_leave_the_context_as_it_is(ask: Ask, live: Page) -> None:
+    await live.evaluate("addEventListener('error', (event) => event.preventDefault())")
+    await live.evaluate("window.circle = {}; void (circle.self = circle)")
+    for none in ("null", "[1]", "'text'", "() => undefined", "() => { throw new Error() }"):
+        await live.evaluate(f"void (session.contextExtras = {none})")
+        result, [reply] = await ask({"type": "request_page_context"})
+        assert result["ok"], none
+        assert "extras" not in reply["context"], none
+    await live.evaluate("void (session.contextExtras = circle)")
+    _, [reply] = await ask({"type": "request_page_context"})
+    assert "extras" not in reply["context"]
+
+
+async def test_an_application_s_own_context_is_given_the_extras(ask: Ask, live: Page) -> None:
+    await live.evaluate(
+        "() => { session.contextExtras = { plan: 'team' };"
+        " session.contextProvider = (extras) => ({ title: 'own', extras }); }"
+    )
+    _, [reply] = await ask({"type": "request_page_context"})
+    assert reply["context"] == {"title": "own", "extras": {"plan": "team"}}
+
+
 async def test_a_slow_context_is_announced(ask: Ask, live: Page) -> None:
     await live.evaluate(
         "void (session.contextProvider = () => new Promise((resolve) => (window.give = resolve)))"

@@ -231,6 +231,17 @@ DRAWN = """async () => {
 }"""
 
 
+CARELESS = """() => {
+  session.contextExtras = () => {
+    const fields = [...document.querySelectorAll(
+      "main input:not([type=checkbox]), main textarea, main select")];
+    const values = Object.fromEntries(fields.map((field) => [field.name, `it: ${field.value}`]));
+    const texts = fields.map((field) => field.value);
+    return { build: "public-build", values, texts, numbers: texts.map(Number) };
+  };
+}"""
+
+
 @pytest.mark.timeout(600 + 10 * PAGES)  # a bound for a machine under load
 async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -> None:
     room = await web.connected()
@@ -261,6 +272,7 @@ async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -
     told_of: list[bool] = []
     values_told = flows = 0
     everything: list[str] = []
+    await live.evaluate(CARELESS)
     for seed in range(PAGES):
         page = Generated(random.Random(seed))
         html = page.build()
@@ -274,6 +286,7 @@ async def test_nothing_private_leaves_a_page(web: Any, live: Page, until: Any) -
         assert not leaked, (seed, leaked, html, told)
         told_of.extend(word in told for word in page.public)
         assert page.public[0] in told, (seed, html, told)
+        assert '"extras": {"build": "public-build"' in told, (seed, told)
         flows += '"flow"' in told
 
         title = f"Page {seed}."
@@ -445,6 +458,7 @@ async def test_a_private_field_is_not_changed_by_its_label(modules: Page) -> Non
     capabilities: () => null,
     origins: () => [],
     context: () => null,
+    extras: () => null,
     routes: () => null,
     pending: () => {},
   });

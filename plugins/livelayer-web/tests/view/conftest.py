@@ -110,13 +110,17 @@ async def play(page: Page, name: str) -> None:
     events = scene.pop("events", ())
     debug = scene.pop("debug", False)
     choices = scene.pop("choices", None)
+    attributes = scene.pop("attributes", {})
     await page.evaluate(
-        """async ([base, scene, events, debug, choices]) => {
+        """async ([base, scene, events, debug, choices, attributes]) => {
             harness.play(base);
             if (scene.link?.retryAt) scene.link.retryAt += Date.now();
             harness.play(scene);
             for (const surface of document.querySelectorAll("livelayer-avatar")) {
                 Object.assign(surface, choices ?? {});
+                for (const name of surface.staged ?? []) surface.removeAttribute(name);
+                surface.staged = Object.keys(attributes);
+                for (const name of surface.staged) surface.setAttribute(name, attributes[name]);
                 surface.toggleAttribute("debug", debug);
             }
             await harness.painted();
@@ -126,7 +130,7 @@ async def play(page: Page, name: str) -> None:
             }
             await harness.painted();
         }""",
-        [SCENES["base"], scene, list(events), debug, choices],
+        [SCENES["base"], scene, list(events), debug, choices, attributes],
     )
     await page.wait_for_function(
         """() => [...document.querySelectorAll("livelayer-avatar")].every((one) =>

@@ -33,6 +33,16 @@ GROUPS = {
         "microphone-lost",
         "microphone-unplugged",
     ],
+    "options": [
+        "greeting",
+        "greeting-live",
+        "transforming",
+        "blurred",
+        "compact",
+        "chromeless",
+        "chromeless-idle",
+        "voice-only",
+    ],
 }
 """States side by side; `watching` and `debug` are shown in full."""
 FULL = {
@@ -44,6 +54,9 @@ FULL = {
     "approval-arabic": "widget-approval-arabic",
     "device-picker": "widget-devices",
     "device-picker-arabic": "widget-devices-arabic",
+    "widget-resized": "widget-resized",
+    "widget-contained": "widget-contained",
+    "widget-compact": "widget-compact",
 }
 
 

@@ -96,6 +96,21 @@ WIDGETS: dict[str, tuple[str, dict[str, Any], str]] = {
     "german": ("microphone-denied", {"lang": "de"}, ".bubble"),
     "narrow": ("microphone-busy", {"viewport": {"width": 320, "height": 568}}, ".bubble"),
     "low": ("listening", {"viewport": {"width": 740, "height": 360}}, ".bubble"),
+    "compact": (
+        "listening",
+        {"attributes": "display=expanded compact-controls class=small"},
+        ".more-switch",
+    ),
+    "chromeless": ("speaking", {"attributes": "chromeless"}, ".bubble"),
+    "resized": ("transcript", {"size": {"width": 760, "height": 500}}, ".bubble"),
+    "resized-arabic": (
+        "listening",
+        {"size": {"width": 420, "height": 700}, "direction": "rtl", "lang": "ar"},
+        ".bubble",
+    ),
+    "top-start": ("speaking", {"attributes": "position=top-start"}, ".bubble"),
+    "contained": ("listening", {"attributes": "contained"}, ".bubble"),
+    "sheet": ("listening", {"viewport": {"width": 390, "height": 844}}, ".bubble"),
 }
 
 
@@ -104,8 +119,17 @@ async def test_a_widget_fits_the_window(visit: Callable[..., Awaitable[Page]], n
     scene, options, presses = WIDGETS[name]
     options = dict(options)
     lang = options.pop("lang", "en")
-    widget = f'<livelayer-avatar mode="widget" lang="{lang}"></livelayer-avatar>'
+    attributes = options.pop("attributes", "")
+    size = options.pop("size", None)
+    widget = f'<livelayer-avatar mode="widget" lang="{lang}" {attributes}></livelayer-avatar>'
+    if "contained" in attributes:
+        widget = f'<div class="stand">{widget}</div>'
     page = await visit(SESSION + widget, scene=scene, **options)
+    if size is not None:
+        await page.evaluate(
+            "(size) => localStorage.setItem('ll-widget', JSON.stringify({size}))", size
+        )
+        page = await visit(SESSION + widget, scene=scene, page=page, **options)
     for selector in filter(None, presses.split(", ")):
         await page.locator(selector).click()
     await page.mouse.move(1, 1)

@@ -3,12 +3,12 @@
 from .connection import ConnectionStatistics, MediaConnection
 from .hub import Media, MediaFullError, MediaSettings, MediaStatistics, MediaUnavailableError
 from .quality import LADDER, Quality
-from .sdp import OfferError, SourceKind
+from .sdp import KINDS, OfferError, SourceKind
 from .uplink import SourceStatistics
 
 __all__ = [
     "Media", "MediaConnection", "MediaSettings", "MediaStatistics", "ConnectionStatistics",
-    "SourceStatistics", "Quality", "LADDER", "SourceKind", "OfferError", "MediaFullError",
+    "SourceStatistics", "Quality", "LADDER", "SourceKind", "KINDS", "OfferError", "MediaFullError",
     "MediaUnavailableError",
 ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, TypeAlias, final
 
 import msgspec
@@ -158,7 +158,7 @@ class MediaConnection:
         """End it. Returns within `CLOSE_TIMEOUT` seconds; a second call waits for the same end."""
         await asyncio.wait([self.end()])
 
-    async def negotiate(self, offer: Offer, *, allow_sources: bool) -> None:
+    async def negotiate(self, offer: Offer, *, allow_sources: Collection[SourceKind]) -> None:
         """Make the answer. On any error, everything is closed.
 
         Raises:
@@ -172,7 +172,7 @@ class MediaConnection:
             await self.aclose()
             raise
 
-    async def _answer(self, offer: Offer, *, allow_sources: bool) -> None:
+    async def _answer(self, offer: Offer, *, allow_sources: Collection[SourceKind]) -> None:
         for section in offer.sections:
             direction = "sendonly"
             track: Any = section.kind
@@ -182,12 +182,12 @@ class MediaConnection:
             elif section.role == "video":
                 track, codecs = self._downlink.video, section.codecs[:1]
             else:
-                direction = "recvonly" if allow_sources else "inactive"
+                direction = "recvonly" if section.role in allow_sources else "inactive"
             transceiver = self._peer.addTransceiver(track, direction=direction)
             transceiver.setCodecPreferences(preferences(section.kind, codecs))
             if section.role == "video":
                 forward_reports(transceiver.sender, self._downlink)
-            elif section.role != "audio" and allow_sources:
+            elif section.role != "audio" and section.role in allow_sources:
                 self._sources[section.role] = Source(section.role, transceiver.receiver)
         try:
             await self._peer.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Final, final
 
 import msgspec
@@ -17,7 +18,7 @@ from .audio import AudioEncoding
 from .connection import MediaConnection
 from .downlink import Downlink
 from .quality import LADDER, Quality
-from .sdp import read_offer
+from .sdp import KINDS, SourceKind, read_offer
 from .statistics import AudioStatistics, VideoStatistics
 from .video import VideoEncodings
 
@@ -126,12 +127,14 @@ class Media:
             self._running = False
             await self._close_all()
 
-    async def connect(self, offer: str, *, allow_sources: bool = True) -> MediaConnection:
+    async def connect(
+        self, offer: str, *, allow_sources: Collection[SourceKind] = KINDS
+    ) -> MediaConnection:
         """Answer a page's offer. The connection is then established by itself, or ends.
 
         Args:
             offer: SDP, sections in the order of `docs/protocol.md`, or any WHEP player's.
-            allow_sources: whether the page may send microphone, camera and screen.
+            allow_sources: what the page may send.
 
         Raises:
             OfferError: the offer cannot be answered.

@@ -8,7 +8,7 @@ the server sends no packet to an address that a page only claims to have.
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability, RTCRtpCodecParameters
@@ -18,6 +18,7 @@ from aiortc.sdp import MediaDescription, SessionDescription
 from livelayer_bus.errors import MisuseError
 
 SourceKind: TypeAlias = Literal["microphone", "camera", "screen"]
+KINDS: Final[tuple[SourceKind, ...]] = get_args(SourceKind)
 SectionKind: TypeAlias = Literal["audio", "video"]
 Role: TypeAlias = Literal["audio", "video"] | SourceKind
 """What a section carries: the agent's audio or video to the page, or a source of the page."""

@@ -2,6 +2,7 @@
 /** `<livelayer-avatar>`: a surface of a session on a page; any number of them share one session. */
 
 import { isShown, parsePatterns, watchPath } from "./page/routes.js";
+import { OPTIONS, camel, defineOptions, readOptions } from "./view/attributes.js";
 import { takesText, upgrade } from "./view/dom.js";
 import "./view/languages/ar.js";
 import "./view/languages/de.js";
@@ -16,7 +17,10 @@ import { parseTeam } from "./view/team.js";
 
 export { setStrings };
 
-const PROPERTIES = ["client", "tokenProvider", "display", "showOn", "hideOn", "teamMembers", "captions", "transcript"];
+const PROPERTIES = [
+  "client", "tokenProvider", "contextExtras", "display", "showOn", "hideOn", "teamMembers", "captions", "transcript",
+  ...Object.keys(OPTIONS).map(camel),
+];
 
 /** @import { TokenProvider } from "./client/link.js" */
 /** @import { Message } from "./client/types.js" */
@@ -28,14 +32,15 @@ const PROPERTIES = ["client", "tokenProvider", "display", "showOn", "hideOn", "t
  * Attributes: `mode` ("widget", the default, or "embedded"), `persist-key` (empty: not remembered),
  * `display` (of a widget that remembers none), `show-on`, `hide-on`, `pathname`, `team-members`,
  * `session` (an element's id), `auto-connect`, `theme` ("light" or "dark"), `lang`, `debug`; alone:
- * `agent-id`, `base`, `capabilities`, `token`, and the property `tokenProvider`.
+ * `agent-id`, `base`, `capabilities`, `token`, and the properties `tokenProvider` and `contextExtras`.
+ * And those of `OPTIONS`, each with a property.
  *
  * Dispatches `display-change` with `{display}`; a session's own events come from its element.
  */
 export class LiveLayerAvatar extends HTMLElement {
   static observedAttributes = [
     "mode", "persist-key", "display", "show-on", "hide-on", "pathname", "team-members", "session",
-    "agent-id", "auto-connect", "theme", "lang", "dir", "debug", "token",
+    "agent-id", "auto-connect", "theme", "lang", "dir", "debug", "token", ...Object.keys(OPTIONS),
   ];
 
   #surface;
@@ -45,6 +50,8 @@ export class LiveLayerAvatar extends HTMLElement {
   #own = null;
   /** @type {TokenProvider | null} */
   #tokenProvider = null;
+  /** @type {import("./page/extras.js").Extras} */
+  #contextExtras = null;
   /** Ends everything that connecting began. @type {AbortController | null} */
   #life = null;
   /** @type {Patterns} */
@@ -95,6 +102,16 @@ export class LiveLayerAvatar extends HTMLElement {
   set tokenProvider(provider) {
     this.#tokenProvider = provider;
     if (this.#own !== null) this.#own.tokenProvider = provider;
+  }
+
+  /** What the page context of a session of its own has in addition. */
+  get contextExtras() {
+    return this.#contextExtras;
+  }
+
+  set contextExtras(extras) {
+    this.#contextExtras = extras;
+    if (this.#own !== null) this.#own.contextExtras = extras;
   }
 
   /** @returns {Display} an embedded surface is always expanded */
@@ -193,6 +210,7 @@ export class LiveLayerAvatar extends HTMLElement {
     const { signal } = this.#life;
     const renew = () => this.#surface.schedule();
     const ends = [watchSessions(() => this.#look()), watchPath(renew)];
+    addEventListener("resize", renew, { signal });
     const language = new MutationObserver(renew);
     language.observe(document.documentElement, { attributeFilter: ["lang", "dir"] });
     listeners.add(renew);
@@ -258,6 +276,7 @@ export class LiveLayerAvatar extends HTMLElement {
       team: this.#team,
       autoConnect: this.hasAttribute("auto-connect"),
       alone: this.#brings,
+      options: readOptions(this),
     };
   }
 
@@ -288,6 +307,7 @@ export class LiveLayerAvatar extends HTMLElement {
   #bring() {
     const element = bringSession(this);
     element.tokenProvider = this.#tokenProvider;
+    element.contextExtras = this.#contextExtras;
     this.#own = element; // before it says that it is ready
     document.body.append(element);
     this.#life?.signal.addEventListener("abort", () => {
@@ -298,5 +318,6 @@ export class LiveLayerAvatar extends HTMLElement {
 }
 
 if (!customElements.get("livelayer-avatar")) {
+  defineOptions(LiveLayerAvatar);
   customElements.define("livelayer-avatar", LiveLayerAvatar);
 }

@@ -2,10 +2,7 @@
 /** `<livelayer-session>`: the provider of a page's one session; whatever is inside shows it. */
 
 import { SessionClient } from "./client/client.js";
-import { PageCommands, isAllowed } from "./page/commands.js";
-import { SessionEvents } from "./page/events.js";
-import { PageFields } from "./page/page-fields.js";
-import { PageScreenshots } from "./page/screenshots.js";
+import { bindPage } from "./page/bind.js";
 import { watchPage } from "./page/watch.js";
 import { upgrade } from "./view/dom.js";
 
@@ -13,12 +10,14 @@ import { upgrade } from "./view/dom.js";
 /** @import { Message } from "./client/types.js" */
 /** @import { RegisteredField } from "./page/agent-context.js" */
 /** @import { ContextProvider, RouteSource } from "./page/commands.js" */
+/** @import { PageParts } from "./page/bind.js" */
+/** @import { Extras } from "./page/extras.js" */
 /** @import { Screenshots } from "./page/screenshots.js" */
-/** @typedef {{client: SessionClient, fields: PageFields, screenshots: PageScreenshots}} Parts */
+/** @typedef {PageParts & {client: SessionClient}} Parts */
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(":host { display: contents }");
-const PROPERTIES = ["tokenProvider", "contextProvider", "routes", "screenshots"];
+const PROPERTIES = ["tokenProvider", "contextProvider", "contextExtras", "routes", "screenshots"];
 const GOES_ON = 300; // seconds without a server after which a conversation does not continue by itself
 
 /**
@@ -28,7 +27,7 @@ const GOES_ON = 300; // seconds without a server after which a conversation does
  * `navigate-origins` (other sites an agent may send it to), `share-fields` (what of the page's fields
  * goes into `agent.context`: `values`, `labels` or `none`).
  *
- * Properties: `client`, `tokenProvider`, `contextProvider`, `routes`, `screenshots`.
+ * Properties: `client`, `tokenProvider`, `contextProvider`, `contextExtras`, `routes`, `screenshots`.
  *
  * Events, all bubbling: `navigate` and `agent-command` (cancelable; `detail.done(promise)`),
  * `agent-event`, `data-message`, `connection-change`, `agent-state`, `transcript`, `field`,
@@ -42,6 +41,8 @@ export class LivelayerSession extends HTMLElement {
   #tokenProvider = null;
   /** The page context, instead of ours. @type {ContextProvider | null} */
   contextProvider = null;
+  /** What our page context has in addition. @type {Extras} */
+  contextExtras = null;
   /** The routes, instead of the page's links. @type {RouteSource | null} */
   routes = null;
   /** @type {Parts | null} */
@@ -102,11 +103,26 @@ export class LivelayerSession extends HTMLElement {
     return this.#made.fields.register(fields);
   }
 
+  /** What of the server's allow-list holds on this page; null: all of it. */
+  get capabilities() {
+    return this.getAttribute("capabilities");
+  }
+
+  /** Other origins that an agent may send this page to. */
+  get navigateOrigins() {
+    return this.getAttribute("navigate-origins") ?? "";
+  }
+
+  /** What of the page's fields goes into `agent.context`. */
+  get shareFields() {
+    return this.getAttribute("share-fields");
+  }
+
   connectedCallback() {
     upgrade(this, PROPERTIES);
     const { client } = this;
     client.open();
-    this.#unwatch ??= watchPage(() => this.#look());
+    this.#unwatch ??= watchPage(() => this.#parts?.look());
     const options = { bubbles: true, composed: true, detail: { client } };
     this.dispatchEvent(new CustomEvent("livelayer-session-ready", options));
   }
@@ -126,7 +142,7 @@ export class LivelayerSession extends HTMLElement {
     if (this.#parts === null) return;
     if (name === "token") this.#parts.client.token = value;
     else if (name === "auto-connect") this.#connectOnce(this.#parts.client);
-    else this.#look();
+    else this.#parts.look();
   }
 
   /** Connects the session. */
@@ -154,12 +170,6 @@ export class LivelayerSession extends HTMLElement {
     return this.client.interrupt();
   }
 
-  /** The page may show something else now. */
-  #look() {
-    this.#parts?.fields.update();
-    this.#parts?.screenshots.look();
-  }
-
   #make() {
     const client = new SessionClient({
       base: this.getAttribute("base") ?? "/livelayer",
@@ -167,29 +177,14 @@ export class LivelayerSession extends HTMLElement {
       agentId: this.getAttribute("agent-id"),
     });
     client.tokenProvider = this.#tokenProvider;
-    const commands = new PageCommands(this, {
-      joined: () => client.joined,
-      capabilities: () => this.getAttribute("capabilities"),
-      origins: () => (this.getAttribute("navigate-origins") ?? "").split(/[\s,]+/).filter(Boolean),
-      context: () => this.contextProvider,
-      routes: () => this.routes,
-      pending: (message) => void client.sendData(message).catch(() => {}),
-    });
-    client.isAllowed = (capability) =>
-      isAllowed(capability, client.joined?.capabilities ?? [], this.getAttribute("capabilities"));
-    client.carryOut = (message) => commands.carryOut(message);
-    const mayRead = () => commands.allows("read_page") && client.joined?.grants.includes("talk") === true;
-    const fields = new PageFields(client, mayRead, () => this.getAttribute("share-fields"));
-    const screenshots = new PageScreenshots(client, mayRead);
-    for (const kind of ["link", "info"]) client.addEventListener(kind, () => this.#look());
-    new SessionEvents(this, client).listen();
+    const parts = bindPage(client, this, this);
     for (const kind of ["state", "link", "surfaces"]) {
       client.addEventListener(kind, () => {
         this.#follow(client);
         this.#connectOnce(client);
       });
     }
-    return { client, fields, screenshots };
+    return { client, ...parts };
   }
 
   /**

@@ -70,7 +70,7 @@ async def test_the_answer_lists_this_machines_addresses_only(media: Media, offer
 async def test_the_answers_sections_mirror_the_offers(media: Media, offer: str) -> None:
     connection = await media.connect(offer)
     assert directions(connection) == ["sendonly", "sendonly", "recvonly", "recvonly", "recvonly"]
-    watched = await media.connect(offer, allow_sources=False)
+    watched = await media.connect(offer, allow_sources=())
     assert directions(watched) == ["sendonly", "sendonly", "inactive", "inactive", "inactive"]
 
 

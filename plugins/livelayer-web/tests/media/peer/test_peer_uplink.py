@@ -191,7 +191,7 @@ async def test_a_feed_ends_with_its_connection(
 async def test_a_page_that_may_only_watch_has_no_sources(
     media: Media, offer: str, session: Session
 ) -> None:
-    connection = await media.connect(offer, allow_sources=False)
+    connection = await media.connect(offer, allow_sources=())
     async with session.microphone.acquire("test") as lease:
         with pytest.raises(ClosedError):
             await connection.feed("microphone", lease)

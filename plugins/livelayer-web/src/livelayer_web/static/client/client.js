@@ -4,6 +4,7 @@
 import { Devices } from "./devices.js";
 import { Heartbeat } from "./heartbeat.js";
 import { CommandReceiver } from "./command-receiver.js";
+import { SessionError } from "./errors.js";
 import { SessionStore } from "./session-store.js";
 import { Http } from "./http.js";
 import { watchLifecycle } from "./lifecycle.js";
@@ -230,10 +231,13 @@ export class SessionClient extends EventTarget {
    *
    * @param {string} text
    * @returns {Promise<string>} its id, when the server has taken it
-   * @throws {SessionError} not accepted (`message`, `size`, `full`), or refused by the server
+   * @throws {SessionError} not accepted (`message`, `size`, `full`), not allowed, or refused by the server
    */
   sendMessage(text) {
     this.markUsed();
+    const { typing = true, grants } = this.#link.joined ?? {};
+    const code = grants?.includes("talk") ? "not_allowed" : "grant";
+    if (!typing) return Promise.reject(new SessionError(code, "this page may not type"));
     return this.#outbox.add(text, this.#link.joined?.max_message_bytes ?? MESSAGE);
   }
 
@@ -316,7 +320,8 @@ export class SessionClient extends EventTarget {
   /** @param {SourceKind} kind asks the user, then the session; see `sources` */
   async take(kind) {
     this.markUsed();
-    await this.#sources.take(kind);
+    if (this.#link.joined?.sources.includes(kind) === false) this.#sources.refuse(kind);
+    else await this.#sources.take(kind);
   }
 
   /** @param {SourceKind} kind */

@@ -7,7 +7,7 @@ export const REFUSED = new Set(["token", "expired", "replayed", "revoked", "host
 /**
  * The server's problem, or the lack of an answer. `code` is one of protocol.md's words, or
  * `network` (no answer), `timeout` (none in time), `http` (an answer that is not the server's),
- * `closed` (by this page), `message`, `size` or `full` (refused here, before it was sent).
+ * `closed` (by this page), `grant` and `not_allowed` (by this page too, if it knows), `message`, `size` or `full` (refused here, before it was sent).
  */
 export class SessionError extends Error {
   /**

@@ -108,6 +108,11 @@ export class Sources {
     await this.#lease(kind, stream, false, turn);
   }
 
+  /** The server does not allow it: nobody is asked, and nothing captured. @param {SourceKind} kind */
+  refuse(kind) {
+    this.#set(kind, { ...OFF, phase: "unavailable", code: codeOf(kind, "NOT_ALLOWED") });
+  }
+
   /** @param {SourceKind} kind */
   async release(kind) {
     const { phase } = this.states[kind];

@@ -76,7 +76,8 @@
  * @property {number} silence_seconds
  * @property {readonly string[]} grants
  * @property {readonly string[]} capabilities
- * @property {readonly SourceKind[]} sources
+ * @property {readonly SourceKind[]} sources that people on this page may send
+ * @property {boolean} typing whether they may type
  * @property {readonly {id: string, name: string, role?: string, avatar_image_url?: string}[]} agents
  * @property {number} max_message_bytes
  */

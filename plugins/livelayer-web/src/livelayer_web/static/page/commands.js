@@ -3,6 +3,7 @@
 
 import { pageContext } from "./context.js";
 import { InvalidTarget, fieldsNamed, find, findForm, findForms, formId, isShown } from "./elements.js";
+import { readExtras } from "./extras.js";
 import { fill } from "./fill.js";
 import { findControl, heldBackBy, isUsable } from "./flow.js";
 import { MAX_ROUTES, linkedRoutes, safeUrl } from "./links.js";
@@ -12,9 +13,10 @@ import { blocked, submit } from "./submit.js";
 import { trimMessage } from "./trim.js";
 
 /** @import { Message, Outcome, Reason } from "../client/types.js" */
+/** @import { Extra, Extras } from "./extras.js" */
 /** @import { Role } from "./flow.js" */
 /** @import { Route } from "./links.js" */
-/** @typedef {() => unknown} ContextProvider the page's context as a JSON value, or a promise of it */
+/** @typedef {(extras: Extra | null) => unknown} ContextProvider the page's context as a JSON value, or a promise of it */
 /** @typedef {readonly Route[] | (() => readonly Route[] | Promise<readonly Route[]>)} RouteSource */
 
 /**
@@ -25,6 +27,7 @@ import { trimMessage } from "./trim.js";
  * @property {() => string | null} capabilities the element's own, null if it has none
  * @property {() => readonly string[]} origins other sites that an agent may send this page to
  * @property {() => ContextProvider | null} context
+ * @property {() => Extras} extras what the page's script adds to the context
  * @property {() => RouteSource | null} routes
  * @property {(message: Message) => void} pending tells the agent that an answer takes longer
  */
@@ -40,7 +43,7 @@ const no = (reason) => ({ ok: false, reason });
 
 export class PageCommands {
   /**
-   * @param {HTMLElement} element where events are dispatched
+   * @param {EventTarget} element where events are dispatched
    * @param {PageRules} rules
    */
   constructor(element, rules) {
@@ -245,13 +248,14 @@ async function submitForm({ formId, requestId }) {
 /** @type {Command["run"]} */
 async function replyContext({ requestId }, page) {
   const provider = page.rules.context();
+  const extras = page.rules.extras();
   if (provider === null) {
-    const { context, truncated } = pageContext();
+    const { context, truncated } = pageContext(extras);
     return page.reply({ type: "page_context", context, ...(truncated ? { truncated } : {}) }, "context", requestId);
   }
   const slow = setTimeout(() => page.rules.pending({ type: "page_context_pending" }), PENDING);
   try {
-    return page.reply({ type: "page_context", context: await provider() }, "context", requestId);
+    return page.reply({ type: "page_context", context: await provider(readExtras(extras).extras) }, "context", requestId);
   } finally {
     clearTimeout(slow);
   }

@@ -3,8 +3,9 @@
 
 import { jsonBytes } from "../client/text.js";
 import { fieldName, fieldsOf, findForms, formId, formOf, isShown, labelOf, mark } from "./elements.js";
+import { readExtras } from "./extras.js";
 import { flow } from "./flow.js";
-import { collapse, isPrivate, publicText } from "./privacy.js";
+import { collapse, isPrivate, publicText, typedTexts } from "./privacy.js";
 
 const BYTES = 4096; // of a context as JSON; what exceeds it is cut
 const TEXT = 4000; // characters of the page's text
@@ -16,6 +17,7 @@ const FORMS = 12;
 const OPTIONS = 20; // of a field
 const PROBLEM_FIELDS = 20; // that are named
 
+/** @import { Extra, Extras } from "./extras.js" */
 /** @import { Flow } from "./flow.js" */
 /** @typedef {{value: string, label: string}} Option */
 /**
@@ -48,16 +50,19 @@ const PROBLEM_FIELDS = 20; // that are named
  * @property {{label: string, type: string}[]} visibleFields
  * @property {{id: string, intent?: string, fields: Field[]}[]} forms
  * @property {Flow} [flow]
+ * @property {Extra} [extras] what the page's script adds
  */
 
 /**
  * Guarantee: nothing of it comes from a private part, a private field, the widget or the value of
  * any field. Where it is too long, `visibleFields`, then `visibleLinks`, then `visibleText` are cut.
  *
+ * @param {Extras} [given] what the page's script adds
  * @returns {{context: Context, truncated: boolean}}
  */
-export function pageContext() {
+export function pageContext(given) {
   const steps = flow();
+  const { extras, truncated } = readExtras(given);
   const context = {
     url: `${location.origin}${location.pathname}`,
     title: document.title,
@@ -68,8 +73,9 @@ export function pageContext() {
     visibleFields: visibleFields(),
     forms: forms(),
     ...(steps === null ? {} : { flow: steps }),
+    ...(extras === null ? {} : { extras }),
   };
-  return { context, truncated: shorten(context) };
+  return { context, truncated: shorten(context) || truncated };
 }
 
 /** @param {Context} context @returns {boolean} whether something was cut */
@@ -252,7 +258,7 @@ function problemOf(field) {
  * @returns {string[]}
  */
 export function invalidFields(form) {
-  const held = values(form);
+  const held = typedTexts(form);
   const tells = (/** @type {string} */ text) => held.some((value) => text.toLowerCase().includes(value));
   const found = [];
   for (const group of groups(fieldsOf(form).filter(isDescribed))) {
@@ -265,11 +271,4 @@ export function invalidFields(form) {
     found.push(`${label}: ${own && !tells(own) ? own : problemOf(wrong)}`);
   }
   return found.slice(0, PROBLEM_FIELDS);
-}
-
-/** @param {HTMLElement} form @returns {string[]} what its fields hold, private ones included, in lower case */
-function values(form) {
-  const fields = form.querySelectorAll("input:not([type=submit], [type=button], [type=reset], [type=image], [type=radio], [type=checkbox]), textarea, [contenteditable]");
-  const texts = [...fields].map((field) => collapse("value" in field ? String(field.value) : (field.textContent ?? "")).toLowerCase());
-  return texts.filter((text) => text !== "");
 }

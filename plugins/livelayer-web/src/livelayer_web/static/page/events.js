@@ -32,7 +32,7 @@ export class SessionEvents {
   /** @type {readonly TranscriptEntry[]} */
   #transcript = [];
 
-  /** @param {HTMLElement} element @param {SessionClient} client */
+  /** @param {EventTarget} element @param {SessionClient} client */
   constructor(element, client) {
     this.element = element;
     this.client = client;

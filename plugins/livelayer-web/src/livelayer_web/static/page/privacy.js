@@ -8,6 +8,8 @@ const PRIVATE_TYPES = ["password", "hidden", "file"];
 const NO_FIELD = "form, fieldset, label, button, option, object, input:is([type=submit], [type=button], [type=reset], [type=image])";
 /** Elements in which a person writes, or whose elements stand for a value. */
 const WRITTEN = "output, select, datalist, [contenteditable]:not([contenteditable=false]), [role=textbox]";
+/** Fields that hold what a person types. */
+const TYPED = "input:not([type=submit], [type=button], [type=reset], [type=image], [type=radio], [type=checkbox]), textarea, [contenteditable]";
 /** Elements whose content is a value that a person entered, or text that the page does not show. */
 const UNREAD = [
   OWN, PRIVATE,
@@ -99,6 +101,19 @@ export function publicText(root, limit = 200) {
 /** @param {Element} element */
 function isVisible(element) {
   return element.checkVisibility?.({ visibilityProperty: true }) ?? true;
+}
+
+/**
+ * What the fields in an element hold, private ones included: what a person typed, not what was chosen
+ * from a list.
+ *
+ * @param {ParentNode} root
+ * @returns {string[]} in lower case, none of them empty
+ */
+export function typedTexts(root) {
+  const fields = root.querySelectorAll(TYPED);
+  const texts = [...fields].map((field) => collapse("value" in field ? String(field.value) : (field.textContent ?? "")).toLowerCase());
+  return texts.filter((text) => text !== "");
 }
 
 /** @param {string} text */

@@ -20,6 +20,7 @@ export class Announcer {
   #next = "";
   #last = "";
   #timer = 0;
+  #aside = 0;
   #spoke = false;
   awake = false;
 
@@ -35,7 +36,7 @@ export class Announcer {
   }
 
   /** @param {Props} props */
-  update({ client, model, t, awake }) {
+  update({ client, model, t, awake, options }) {
     if (client !== this.#client) this.follow(client);
     this.awake = awake;
     const matters = model.notices.map((one) => one.spoken);
@@ -44,6 +45,7 @@ export class Announcer {
     const question = client?.approvals?.[0]?.question;
     const asked = question ? [`${t("approvalTitle", { name: model.name })}: ${question}`] : [];
     const lines = [...asked, model.title, ...(hint && !model.live ? [hint] : stay)];
+    if (options.transforming) lines.splice(0, lines.length, options.transformingLabel || t("transforming"));
     const speaks = client === null || this.leads;
     if (speaks) this.say(lines.filter(Boolean).join(". "));
     else if (this.#spoke) this.say(""); // another one speaks from now on
@@ -74,8 +76,15 @@ export class Announcer {
     }, SETTLED);
   }
 
+  /** Announces once what a person has just done, whatever the state says meanwhile. @param {string} message */
+  tell(message) {
+    clearTimeout(this.#aside);
+    this.#aside = setTimeout(() => text(this.status, message), SETTLED);
+  }
+
   close() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#aside);
     this.follow(null);
   }
 

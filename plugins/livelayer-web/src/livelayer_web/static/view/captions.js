@@ -1,7 +1,7 @@
 // @ts-check
 /** The latest line of each side over the picture; the announcer reads them to screen readers. */
 
-import { h, show, text } from "./dom.js";
+import { h, set, show, text } from "./dom.js";
 
 /** @import { Entry, Props } from "./types.js" */
 
@@ -15,15 +15,17 @@ export class Captions {
   /** @param {Props} props */
   update({ model, choices, entries: all }) {
     const entries = choices.captions && model.live ? all : [];
+    const greeting = choices.captions && model.live ? model.greeting : "";
+    set(this.element, "aria-hidden", greeting === "" ? "true" : null);
     const agent = entries.findLastIndex((entry) => entry.role === "agent" && entry.text);
     const user = entries.findLastIndex((entry) => entry.role === "user" && entry.text);
-    this.#line(this.agent, entries[agent]);
+    this.#line(this.agent, entries[agent] ?? (greeting === "" ? undefined : { text: greeting, final: true }));
     this.#line(this.user, entries[user]);
     // In the order in which they were said.
     this.element.classList.toggle("answered", user < agent);
   }
 
-  /** @param {HTMLElement} line @param {Entry | undefined} entry */
+  /** @param {HTMLElement} line @param {Pick<Entry, "text" | "final"> | undefined} entry */
   #line(line, entry) {
     show(line, Boolean(entry));
     line.classList.toggle("partial", Boolean(entry && !entry.final));

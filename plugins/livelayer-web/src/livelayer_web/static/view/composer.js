@@ -58,9 +58,10 @@ export class Composer {
   update(props) {
     this.#props = props;
     const { client, model, t } = props;
-    const writable = model.live && model.talk;
-    show(this.element, model.live || (client?.pending.length ?? 0) > 0);
-    show(this.form, model.live);
+    const writable = model.live && model.may.typing;
+    // Who only watches is told so; who may talk, but not type, needs no field.
+    show(this.form, model.live && (model.may.typing || !model.talk));
+    show(this.element, !this.form.hidden || (client?.pending.length ?? 0) > 0);
     set(this.field, "aria-label", t("composerLabel", { name: model.name }));
     set(this.button, "aria-label", t("send"));
     set(this.stop, "aria-label", t("interrupt", { name: model.name }));
@@ -86,7 +87,7 @@ export class Composer {
     set(this.field, "dir", size > EMPTY ? "auto" : null);
     this.limit.classList.toggle("over", left < 0);
     set(this.field, "aria-invalid", left < 0 ? "true" : null);
-    const ready = this.field.value.trim() !== "" && left >= 0 && model.live && model.talk;
+    const ready = this.field.value.trim() !== "" && left >= 0 && model.live && model.may.typing;
     // aria-disabled keeps the button focusable: sending empties the field under the focus.
     set(this.button, "aria-disabled", ready ? null : "true");
   }

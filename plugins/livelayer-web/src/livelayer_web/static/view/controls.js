@@ -49,6 +49,11 @@ export function smallButton(drawing, onclick) {
 export class Controls {
   /** @type {Client | null} */
   #client = null;
+  /** @type {Props | null} */
+  #props = null;
+  /** Whether a compact row shows the rarer buttons too. */
+  #unfolded = false;
+  #order = "";
 
   /** @param {PanelActions} actions */
   constructor(actions) {
@@ -71,22 +76,26 @@ export class Controls {
       actions.choose({ transcript: !shown });
     });
     this.end = button("hangUp", "end", () => actions.act("end"));
-    const sources = SOURCES.map((kind) => this.sources[kind]);
-    const buttons = [...sources, this.devices, this.speaker, this.transcript, this.end];
-    this.element = h("div", { class: "controls", part: "controls", role: "group" }, ...buttons);
+    const { camera, screen } = this.sources;
+    this.rare = h("div", { class: "rare" }, camera, screen, this.devices, this.speaker, this.transcript);
+    this.more = button("more", "more-switch", () => {
+      this.#unfolded = !this.#unfolded;
+      if (this.#props) this.update(this.#props);
+    });
+    this.element = h("div", { class: "controls", part: "controls", role: "group" });
   }
 
   /** @param {Props} props */
   update(props) {
-    const { client, model, t, choices, widget } = props;
+    const { client, model, t, choices, widget, options } = props;
+    this.#props = props;
     this.#client = client;
     show(this.element, model.live || model.early);
     set(this.element, "aria-label", t("controls"));
-    const offered = client?.joined?.sources ?? [];
     for (const kind of SOURCES) {
       const { element } = this.sources[kind];
       const wanted = model.live || kind === "microphone";
-      show(element, wanted && model.talk && offered.includes(kind) && supported(kind));
+      show(element, wanted && model.may[kind] && supported(kind));
       this.#source(kind, client?.sources?.[kind], t);
     }
     this.devices.update(props);
@@ -99,10 +108,33 @@ export class Controls {
     set(this.transcript.element, "aria-pressed", String(choices.transcript));
     label(this.end.element, t("end"));
     show(this.end.element, model.live && model.control);
-    // Away from the bubble: it opens the panel under the pointer.
-    const { element } = this.end;
-    const first = widget && choices.place.side === "end";
-    if (first !== (this.element.firstChild === element)) this.element[first ? "prepend" : "append"](element);
+    const compact = options.compactControls;
+    show(this.more.element, compact && model.live);
+    label(this.more.element, t("moreControls"));
+    set(this.more.element, "aria-expanded", String(this.#unfolded));
+    show(this.rare, !compact || this.#unfolded);
+    this.#arrange(compact, widget && choices.place.side === "end");
+  }
+
+  /**
+   * Puts the buttons into the order in which they are seen; End away from the bubble, which opens the
+   * panel under the pointer.
+   *
+   * @param {boolean} compact the rarer buttons are a row of their own, above
+   * @param {boolean} first whether End comes first
+   */
+  #arrange(compact, first) {
+    const order = `${compact} ${first}`;
+    if (order === this.#order) return;
+    this.#order = order;
+    const microphone = this.sources.microphone.element;
+    const { element: more } = this.more;
+    const row = compact ? [microphone, more] : [microphone, this.rare, more];
+    const end = this.end.element;
+    const focused = /** @type {HTMLElement | null} */ (this.element.querySelector(":focus"));
+    this.element.classList.toggle("compact", compact);
+    this.element.replaceChildren(...(compact ? [this.rare] : []), ...(first ? [end, ...row] : [...row, end]));
+    focused?.focus({ preventScroll: true });
   }
 
   /** Draws the level of the user's microphone around its button. */

@@ -29,9 +29,8 @@ export class DevicePicker {
   update({ client, model, t }) {
     this.#client = client;
     this.menu.name(t("devices"));
-    const offered = [...(model.talk ? (client?.joined?.sources ?? []) : []), "speaker"];
     const devices = client?.devices;
-    const kinds = DEVICES.filter((kind) => offered.includes(kind) && (devices?.[kind].list.length ?? 0) > 0);
+    const kinds = DEVICES.filter((kind) => (kind === "speaker" || model.may[kind]) && (devices?.[kind].list.length ?? 0) > 0);
     show(this.element, kinds.length > 0);
     if (kinds.length === 0) this.menu.toggle(false);
     const words = t("deviceDefault");

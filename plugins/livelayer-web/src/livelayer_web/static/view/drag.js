@@ -13,6 +13,7 @@ const STEP = 0.25; // of the way: one arrow key
  * @property {() => Place} place
  * @property {(place: Place) => void} settle
  * @property {() => boolean} rtl
+ * @property {() => DOMRectReadOnly} frame what it is in
  * @property {() => boolean} enabled
  */
 
@@ -92,9 +93,10 @@ export class Drag {
     // The click at the end of a drag does not open the widget.
     grip.handle.addEventListener("click", swallow, { capture: true, once: true });
     setTimeout(() => grip.handle.removeEventListener("click", swallow, { capture: true }));
-    const room = Math.max(1, innerHeight - box.height);
-    const at = Math.min(1, Math.max(0, box.top / room));
-    const left = box.left + box.width / 2 < innerWidth / 2;
+    const frame = this.carrier.frame();
+    const room = Math.max(1, frame.height - box.height);
+    const at = Math.min(1, Math.max(0, (box.top - frame.top) / room));
+    const left = box.left + box.width / 2 < frame.left + frame.width / 2;
     const snapped = at < SNAP ? 0 : at > 1 - SNAP ? 1 : Math.round(at * 1000) / 1000;
     this.#settle({ side: this.#side(left), at: snapped }, box);
   }

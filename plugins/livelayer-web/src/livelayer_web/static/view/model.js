@@ -29,12 +29,16 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  * @property {string} hint
  * @property {Action | null} action the one thing to do now
  * @property {boolean} interruptible the agent speaks, and can be told to stop
- * @property {boolean} talk this page may write and use its microphone
+ * @property {string} greeting what the page shows before the first word; empty: nothing, or it was said
+ * @property {boolean} talk this page may take part
+ * @property {Permissions} may what a person may send from here
  * @property {boolean} control this page may connect, end and switch
  * @property {readonly Member[]} team the agents to choose from; empty if there is no choice
  * @property {string | null} agent the session's agent
  * @property {readonly import("./notices.js").Notice[]} notices
  */
+
+/** @typedef {Record<import("./types.js").SourceKind | "typing", boolean>} Permissions */
 
 const CALM = new Set(["ready", "listening", "thinking", "speaking"]);
 
@@ -48,9 +52,10 @@ const CALM = new Set(["ready", "listening", "thinking", "speaking"]);
  * @param {readonly Member[] | null} [given.team] the page's agents; null: the server's
  * @param {number} [given.now] as `Date.now()` counts
  * @param {boolean} [given.alone] whether the view opens a session of its own
+ * @param {Partial<import("./attributes.js").SurfaceOptions>} [given.options] what the page chose
  * @returns {Model}
  */
-export function describe(client, t, { asked = false, team = null, now = 0, alone = false } = {}) {
+export function describe(client, t, { asked = false, team = null, now = 0, alone = false, options = {} } = {}) {
   const phase = client === null && alone ? "idle" : phaseOf(client, asked);
   const state = client?.state ?? null;
   const members = team ?? (client?.joined?.agents ?? []).map(offered);
@@ -60,33 +65,48 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
   const grants = client?.joined?.grants;
   const control = grants?.includes("control") ?? true;
   const calm = CALM.has(phase);
-  const talk = grants?.includes("talk") ?? true;
   const tool = phase === "thinking" ? state?.tools?.at(-1) : undefined;
+  const talk = grants?.includes("talk") ?? true;
+  const may = permissionsOf(client, options);
+  const quiet = !state?.transcript?.some((entry) => entry.text);
   return {
     phase,
     live: calm || (!["joining", "absent"].includes(phase) && state?.connection_state === "connected" && isOurs(client)),
-    early: (phase === "connecting" || phase === "joining") && canTalk(client),
+    early: (phase === "connecting" || phase === "joining") && may.microphone,
     calm,
     name,
     role: member?.role ?? "",
-    image: config?.avatarImageUrl || member?.image || null,
-    loop: config?.idleLoopUrl || null,
+    image: options.avatarImageUrl || config?.avatarImageUrl || member?.image || null,
+    loop: options.idleLoopUrl || config?.idleLoopUrl || null,
     title: tool ? t("toolRuns", { tool: readable(tool.name) }) : titleOf(phase, t),
-    hint: hintOf(phase, client, t, { name, control, now }),
+    hint: hintOf(phase, client, t, { name, control, now, may, options }),
     action: actionOf(phase, state, control),
+    greeting: (quiet && options.greeting) || "",
     interruptible: phase === "speaking" && talk && Boolean(state?.agent_confirms),
     talk,
+    may,
     control,
     team: members.length > 1 ? members : [],
     agent: state?.agent_id ?? null,
-    notices: client === null ? [] : noticesOf(client, phase, t, { name, now }),
+    notices: client === null ? [] : noticesOf(client, phase, t, { name, now, may }),
   };
 }
 
-/** Whether this page may turn its microphone on. @param {Client | null} client */
-function canTalk(client) {
-  const { grants, sources } = client?.joined ?? {};
-  return Boolean(grants?.includes("talk") && sources?.includes("microphone"));
+/**
+ * What the server allows, less what the page's options take away.
+ *
+ * @param {Client | null} client
+ * @param {Partial<import("./attributes.js").SurfaceOptions>} options
+ * @returns {Permissions}
+ */
+function permissionsOf(client, { allowMic = true, allowCamera = true, allowScreenShare = true, allowTyping = true }) {
+  const { sources = [], typing = true } = client?.joined ?? {};
+  return {
+    microphone: allowMic && sources.includes("microphone"),
+    camera: allowCamera && sources.includes("camera"),
+    screen: allowScreenShare && sources.includes("screen"),
+    typing: allowTyping && typing,
+  };
 }
 
 /** Whether the last known state of the session still applies to this page. @param {Client | null} client */
@@ -143,16 +163,18 @@ function actionOf(phase, state, control) {
  * @param {Phase} phase
  * @param {Client | null} client
  * @param {Translate} t
- * @param {{name: string, control: boolean, now: number}} given
+ * @param {{name: string, control: boolean, now: number, may: Permissions,
+ *   options: Partial<import("./attributes.js").SurfaceOptions>}} given
  * @returns {string}
  */
-function hintOf(phase, client, t, { name, control, now }) {
+function hintOf(phase, client, t, { name, control, now, may, options }) {
   const state = client?.state;
   switch (phase) {
     case "missing":
       return t("hintMissing");
     case "idle":
-      return t(control ? "hintIdle" : "hintIdleWatch");
+      // Before it has joined, a page does not know what the server allows.
+      return t(control ? idleHint(client?.joined ? may.microphone : options.allowMic !== false, may.typing) : "hintIdleWatch");
     case "connecting":
       return t(client?.link.phase === "live" ? "hintRoom" : "hintServer");
     case "joining":
@@ -174,6 +196,13 @@ function hintOf(phase, client, t, { name, control, now }) {
     default:
       return "";
   }
+}
+
+/** @param {boolean} talk @param {boolean} type */
+function idleHint(talk, type) {
+  if (talk && type) return "hintIdle";
+  if (talk) return "hintIdleTalk";
+  return type ? "hintIdleType" : "hintIdleWatch";
 }
 
 /** @param {Agent} agent @returns {Member} */

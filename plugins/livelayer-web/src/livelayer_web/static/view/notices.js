@@ -43,10 +43,10 @@ const PAGE = /^[^/]+\/v[0-9a-z]+$/i;
  * @param {Client} client
  * @param {import("./model.js").Phase} phase
  * @param {Translate} t
- * @param {{name: string, now: number}} given
+ * @param {{name: string, now: number, may: import("./model.js").Permissions}} given
  * @returns {Notice[]}
  */
-export function noticesOf(client, phase, t, { name, now }) {
+export function noticesOf(client, phase, t, { name, now, may }) {
   const { state, link } = client;
   /** @type {Notice[]} */
   const notices = [];
@@ -68,7 +68,7 @@ export function noticesOf(client, phase, t, { name, now }) {
   if (afresh) notices.push({ ...notice("afresh", "info", t("startsAfresh")), dismissable: true });
   const here = connected || state?.connection_state === "connecting";
   if (!here || link.phase === "refused" || link.phase === "ended") return notices;
-  for (const kind of SOURCES) notices.push(...sourceNotice(client, kind, t, name));
+  for (const kind of SOURCES) if (may[kind]) notices.push(...sourceNotice(client, kind, t, name));
   const { code, device } = client.speaker ?? {};
   if (code) {
     const words = code === "SPEAKER_UNPLUGGED" ? "speakerUnplugged" : "deviceFailed";

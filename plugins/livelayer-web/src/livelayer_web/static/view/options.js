@@ -28,7 +28,7 @@ export class Options {
   }
 
   /** @param {Props} props @param {boolean} debugging */
-  update({ client, t, choices, widget }, debugging) {
+  update({ client, t, choices, widget, options }, debugging) {
     this.#client = client;
     this.menu.name(t("options"));
     text(this.microphone.words, t("microphoneOff"));
@@ -38,7 +38,7 @@ export class Options {
     text(this.debug.words, t("debug"));
     set(this.debug.button, "aria-pressed", String(debugging));
     text(this.hide.words, t("hide"));
-    show(this.hide.element, widget);
+    show(this.hide.element, widget && options.showClose);
   }
 
   /** @param {import("./icons.js").IconName} drawing @param {() => void} press */

@@ -17,6 +17,7 @@ import { SessionLog } from "./session-log.js";
 import { NoticeBar } from "./notice-bar.js";
 import { Options } from "./options.js";
 import { Preview } from "./preview.js";
+import { applySize } from "./resize.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
 import { Team } from "./team.js";
@@ -34,6 +35,8 @@ const NEAR = 24; // px
 export class Panel {
   /** The press that opened it. @type {MouseEvent | null} */
   #opening = null;
+  /** @type {import("./resize.js").Resize | null} */
+  grip = null;
 
   /** @param {PanelActions} actions */
   constructor(actions) {
@@ -50,6 +53,7 @@ export class Panel {
     this.team = new Team(actions);
     this.options = new Options(actions);
     this.minimise = button("down", "minimise", () => actions.choose({ display: "minimized" }));
+    this.close = button("close", "close", () => actions.choose({ display: "hidden" }));
     this.transcript = new TranscriptList();
     this.fields = new FieldList();
     this.notices = new NoticeBar(actions);
@@ -58,8 +62,8 @@ export class Panel {
     this.question = new EndQuestion(actions);
     this.approval = new ApprovalCard();
     this.debug = new Debug(actions.toggleDebug);
-    const { stage, status, team, options, minimise, transcript, fields, notices, approval, composer, question, controls } = this;
-    this.head = h("div", { class: "head", part: "head" }, status, team, options, minimise);
+    const { stage, status, team, options, minimise, close, transcript, fields, notices, approval, composer, question, controls } = this;
+    this.head = h("div", { class: "head", part: "head" }, status, team, options, minimise, close);
     this.side = h("div", { class: "side", part: "side" }, transcript, fields, notices, approval, composer, question, controls);
     this.panel = h("div", { class: "panel", part: "panel" }, stage, this.head, this.side, this.debug);
     this.bubble = new Bubble((event) => {
@@ -83,15 +87,25 @@ export class Panel {
     );
   }
 
+  /** Adds the grip by which a person resizes it. @param {import("./resize.js").Resize} resize */
+  hold(resize) {
+    this.grip = resize;
+    this.panel.after(resize.element, resize.hint);
+  }
+
   /** @param {Omit<Props, "entries" | "activities">} given */
   update(given) {
-    const { client, model, t, choices, widget } = given;
+    const { client, model, t, choices, widget, options, mobile } = given;
     const display = widget ? choices.display : "expanded";
     const log = client ? SessionLog.of(client) : null;
     const activities = log?.activities.list(client?.state ?? null) ?? [];
     const props = { ...given, entries: this.#entries(client), activities };
     const root = this.element;
     root.classList.toggle("widget", widget);
+    root.classList.toggle("contained", widget && options.contained);
+    root.classList.toggle("mobile", widget && mobile);
+    this.panel.classList.toggle("chromeless", options.chromeless);
+    this.#grip(given, display);
     set(root, "data-display", widget ? display : null);
     set(root, "data-side", widget ? choices.place.side : null);
     set(root, "data-phase", model.phase);
@@ -104,8 +118,10 @@ export class Panel {
     this.panel.classList.toggle("live", model.live);
     this.panel.classList.toggle("writing", model.live || model.early || (client?.pending.length ?? 0) > 0);
     this.panel.classList.toggle("reading", model.live && choices.transcript);
-    show(this.minimise.element, widget);
+    show(this.minimise.element, widget && options.showMinimize);
     label(this.minimise.element, t("minimise"));
+    show(this.close.element, widget && options.showClose && options.chromeless); // else it is in the menu
+    label(this.close.element, t("hide"));
     show(this.hear, model.live && Boolean(client?.speaker.blocked) && !client?.speaker.muted);
     text(this.hearWords, t("hear", { name: model.name }));
     this.debug.follow(log);
@@ -121,6 +137,20 @@ export class Panel {
     this.bubble.update({ ...props, awake: props.awake && display === "minimized" });
     this.tab.update(props);
     this.announcer.update({ ...props, awake: props.awake && display !== "hidden" });
+  }
+
+  /** @param {Omit<Props, "entries" | "activities">} given @param {import("./preferences.js").Display} display */
+  #grip({ widget, options, mobile, choices, t }, display) {
+    if (!this.grip) return;
+    const { element, hint } = this.grip;
+    const resizable = widget && options.resizable && !mobile;
+    if (!this.grip.pulled) applySize(this.element, resizable ? choices.size : null);
+    for (const one of [element, hint]) show(one, resizable && display === "expanded");
+    if (element.hidden) return;
+    const { corner } = this.grip;
+    set(element, "data-corner", `${corner.y < 0 ? "top" : "bottom"} ${corner.x < 0 ? "left" : "right"}`);
+    set(element, "aria-label", t("resize"));
+    text(hint, t("resizeHint"));
   }
 
   /**

@@ -62,6 +62,7 @@ const REASONS = {
   timeout: "failedTimeout",
   rate: "failedRate",
   grant: "failedGrant",
+  not_allowed: "failedNotAllowed",
   not_connected: "failedOffline",
 };
 

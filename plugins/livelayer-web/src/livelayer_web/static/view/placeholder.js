@@ -18,10 +18,11 @@ export class Placeholder {
     this.badge = h("span", { class: "badge", "aria-hidden": "true", hidden: true }, this.sign);
     this.title = h("p", { class: "title", dir: "auto" });
     this.hint = h("p", { class: "hint", dir: "auto" });
+    this.greeting = h("p", { class: "greeting", dir: "auto" });
     this.progress = h("span", { class: "progress", "aria-hidden": "true", hidden: true }, h("i"));
     this.button = actionButton({ class: "primary", part: "action" }, actions);
-    const { badge, title, hint, progress, button } = this;
-    this.element = h("div", { class: "placeholder", part: "placeholder" }, badge, title, hint, progress, button);
+    const { badge, title, greeting, hint, progress, button } = this;
+    this.element = h("div", { class: "placeholder", part: "placeholder" }, badge, title, greeting, hint, progress, button);
   }
 
   /** @param {Props} props */
@@ -33,6 +34,9 @@ export class Placeholder {
     show(this.badge, Boolean(sign));
     if (sign) turn(this.sign, sign);
     text(this.title, phase === "idle" ? model.name : model.title);
+    const greets = phase === "idle" && model.greeting !== "";
+    show(this.greeting, greets);
+    text(this.greeting, greets ? model.greeting : "");
     text(this.hint, phase === "idle" && model.role ? `${model.role}. ${model.hint}` : model.hint);
     show(this.progress, BUSY.has(phase));
     show(this.button, action !== null);

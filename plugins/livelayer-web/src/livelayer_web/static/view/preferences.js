@@ -11,10 +11,13 @@ import { readJson, storageOf, writeJson } from "../client/storage.js";
  * @property {number} at 0 is the top, 1 the bottom
  */
 
+/** @typedef {{width: number, height: number}} Size of a widget's panel, in px */
+
 /**
  * @typedef {object} Choices
  * @property {Display} display
- * @property {Place} place
+ * @property {Place | null} place null: where the page puts it
+ * @property {Size | null} size null: as large as the page makes it
  * @property {boolean} captions
  * @property {boolean} transcript
  */
@@ -80,6 +83,8 @@ function read(key) {
   if (DISPLAYS.includes(kept.display)) choices.display = kept.display;
   const { side, at } = kept.place ?? {};
   if ((side === "start" || side === "end") && at >= 0 && at <= 1) choices.place = { side, at };
+  const { width, height } = kept.size ?? {};
+  if (width > 0 && height > 0 && width < Infinity && height < Infinity) choices.size = { width, height };
   if (typeof kept.captions === "boolean") choices.captions = kept.captions;
   if (typeof kept.transcript === "boolean") choices.transcript = kept.transcript;
   return choices;

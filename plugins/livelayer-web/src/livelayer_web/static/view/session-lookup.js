@@ -5,7 +5,8 @@ import { readJson, storageOf, writeJson } from "../client/storage.js";
 
 /** @import { TokenProvider } from "../client/link.js" */
 /** @import { Client } from "./types.js" */
-/** @typedef {HTMLElement & {client?: Client | null, tokenProvider?: TokenProvider | null}} SessionElement */
+/** @typedef {HTMLElement & {client?: Client | null, tokenProvider?: TokenProvider | null,
+ *   contextExtras?: import("../page/extras.js").Extras}} SessionElement */
 
 const NAME = "livelayer-session";
 /** Attributes that a surface passes on to a session of its own. */

@@ -6,9 +6,15 @@ import { h, set, show, text } from "./dom.js";
 /** @import { Child } from "./dom.js" */
 /** @import { Props } from "./types.js" */
 
+const BLUR = 5000; // ms
+
 export class Stage {
   #painted = false;
   #wanted = false;
+  /** Whether the picture is blurred until the agent speaks. */
+  #blurs = false;
+  #heard = false;
+  #timer = 0;
 
   /**
    * @param {Child} placeholder the text under the picture
@@ -27,6 +33,8 @@ export class Stage {
     const face = { class: "face", "aria-hidden": "true" };
     this.face = h("div", face, h("i", { class: "halo" }), this.letter, this.image);
     this.renewing = h("p", { class: "renewing", hidden: true });
+    this.transforming = h("p", { dir: "auto" });
+    this.cover = h("div", { class: "cover", part: "cover", hidden: true }, h("i", { "aria-hidden": "true" }), this.transforming);
     this.element = h(
       "div",
       { class: "stage", part: "stage" },
@@ -36,6 +44,7 @@ export class Stage {
       h("div", { class: "middle" }, this.face, placeholder),
       this.renewing,
       ...above,
+      this.cover,
     );
     this.live.addEventListener("loadeddata", () => {
       this.#painted = true;
@@ -44,16 +53,21 @@ export class Stage {
   }
 
   /** @param {Props} props */
-  update({ client, model, t, awake }) {
+  update({ client, model, t, awake, options, entries }) {
     const stream = client?.media.stream ?? null;
     // Without a new stream the last picture stays, so a renewed avatar does not flicker.
     if (stream !== null && this.live.srcObject !== stream) this.live.srcObject = stream;
     this.#wanted = model.live;
+    this.#blurs = options.blurUntilFirstSpeech;
+    this.#heard ||= model.phase === "speaking" || entries.some((entry) => entry.role === "agent" && entry.text);
     if (!model.live) this.#forget();
     const picture = this.#settle();
     set(this.element, "data-phase", model.phase);
     show(this.renewing, picture && client?.media.phase === "recovering");
     text(this.renewing, t("pictureRenewing"));
+    show(this.cover, options.transforming);
+    text(this.transforming, options.transformingLabel || t("transforming"));
+    set(this.element, "aria-busy", options.transforming ? "true" : null);
     text(this.letter, initial(model.name));
     source(this.image, model.image);
     source(this.loop, model.loop);
@@ -70,13 +84,25 @@ export class Stage {
   #forget() {
     this.live.srcObject = null;
     this.#painted = false;
+    this.#heard = false;
+    clearTimeout(this.#timer);
+    this.#timer = 0;
   }
 
   /** Shows the live picture as soon as there is a frame of it. */
   #settle() {
     const picture = this.#wanted && this.#painted;
     set(this.element, "data-picture", picture ? "live" : "still");
+    const blurred = picture && this.#blurs && !this.#heard;
+    set(this.element, "data-blurred", blurred);
+    if (blurred && this.#timer === 0) this.#timer = setTimeout(() => this.#clear(), BLUR);
     return picture;
+  }
+
+  /** An agent may wait for the person to begin: the picture is clear by then, too. */
+  #clear() {
+    this.#heard = true;
+    this.#settle();
   }
 }
 

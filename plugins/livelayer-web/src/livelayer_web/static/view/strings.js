@@ -46,6 +46,8 @@ export const ENGLISH = Object.freeze({
 
   hintMissing: "This page has no session for the assistant.",
   hintIdle: "Talk or type. Nothing is sent before you start.",
+  hintIdleTalk: "Just talk. Nothing is sent before you start.",
+  hintIdleType: "Just type. Nothing is sent before you start.",
   hintIdleWatch: "The conversation has not started yet.",
   hintServer: "Reaching the server…",
   hintRoom: "Opening the conversation…",
@@ -71,6 +73,7 @@ export const ENGLISH = Object.freeze({
   hintError: "The conversation could not go on.",
   agentError: "{name} has a problem: {reason}",
   pictureRenewing: "The picture is coming back",
+  transforming: "Transforming…",
 
   composerLabel: "Message {name}",
   composerReadOnly: "You are watching",
@@ -85,6 +88,7 @@ export const ENGLISH = Object.freeze({
   failedTimeout: "The agent did not take it.",
   failedRate: "Too many at once.",
   failedGrant: "You may only watch.",
+  failedNotAllowed: "Messages are not allowed here.",
   failedOffline: "The conversation is over.",
   outboxRetry: "Send again",
   outboxDiscard: "Discard",
@@ -140,6 +144,7 @@ export const ENGLISH = Object.freeze({
   startsAfresh: "The earlier conversation has ended. This is a new one.",
   lineFailed: "Not sent",
   team: "Talk to someone else",
+  moreControls: "More controls",
   options: "Options",
   debug: "Event log",
   dismiss: "Dismiss",
@@ -159,6 +164,9 @@ export const ENGLISH = Object.freeze({
   placeTop: "top",
   placeMiddle: "middle",
   placeBottom: "bottom",
+  resize: "Resize",
+  resizeHint: "Arrow keys change the size, Enter restores it.",
+  resizedTo: "Size: {width} by {height}",
 
   debugTitle: "Events",
   debugFilter: "Filter",

@@ -1,6 +1,7 @@
 // @ts-check
 /** One surface: follows a client, draws it, and carries out what a person asks for. */
 
+import { placeOf } from "./attributes.js";
 import { quietly } from "./controls.js";
 import { takesText } from "./dom.js";
 import { Drag } from "./drag.js";
@@ -9,10 +10,14 @@ import { LevelAnimation } from "./level-animation.js";
 import { Preferences } from "./preferences.js";
 import { describe } from "./model.js";
 import { Panel } from "./panel.js";
+import { Resize } from "./resize.js";
+import { SoundEffects } from "./sound-effects.js";
 import { Visibility } from "./visibility.js";
 
-/** @import { Choices, Display } from "./preferences.js" */
+/** @import { SurfaceOptions } from "./attributes.js" */
+/** @import { Choices, Display, Place } from "./preferences.js" */
 /** @import { Client, Member } from "./types.js" */
+/** @typedef {Choices & {place: Place}} SurfaceChoices */
 
 /**
  * @typedef {object} Settings what the page asks of a surface, read anew for each drawing
@@ -23,6 +28,7 @@ import { Visibility } from "./visibility.js";
  * @property {readonly Member[] | null} team
  * @property {boolean} autoConnect
  * @property {boolean} alone it opens a session of its own
+ * @property {SurfaceOptions} options
  */
 
 /**
@@ -67,16 +73,33 @@ export class Surface {
       toggleDebug: () => this.debug(!this.panel.debug.open),
     });
     const { element, stage, bubble, head, controls } = this.panel;
+    const rtl = () => getComputedStyle(element).direction === "rtl";
+    const place = () => this.choices.place;
+    const frame = () => this.#frame();
     this.level = new LevelAnimation(element, () => controls.showLevel());
     this.pictures = [stage.element, bubble.element].map((one) => new Visibility(one, () => this.draw()));
     this.drag = new Drag({
       element,
-      place: () => this.choices.place,
+      place,
       settle: (place) => this.choose({ place }),
-      rtl: () => getComputedStyle(element).direction === "rtl",
-      enabled: () => this.host.settings().widget,
+      rtl,
+      frame,
+      enabled: () => this.host.settings().widget && !(this.mobile && this.choices.display === "expanded"),
     });
     for (const handle of [bubble.element, stage.element, head]) this.drag.by(handle);
+    this.resize = new Resize({
+      element,
+      place,
+      frame,
+      rtl,
+      settle: (size) => {
+        this.choose({ size });
+        const { width, height } = element.getBoundingClientRect();
+        const words = { width: Math.round(width), height: Math.round(height) };
+        this.panel.announcer.tell(this.host.settings().t("resizedTo", words));
+      },
+    });
+    this.panel.hold(this.resize);
     element.addEventListener("keydown", (event) => this.#pressed(event));
     // A page's single-key shortcuts would take letters from what is typed here.
     for (const kind of ["keydown", "keypress", "keyup"]) {
@@ -89,9 +112,14 @@ export class Surface {
     return this.#client;
   }
 
-  /** @returns {Choices} */
+  /** @returns {SurfaceChoices} */
   get choices() {
-    return this.#preferences.choices;
+    const { choices } = this.#preferences;
+    if (choices.place !== null) return { ...choices, place: choices.place };
+    const { widget, options } = this.host.settings();
+    // Only of a widget: the style costs a computation.
+    const rtl = widget && getComputedStyle(this.panel.element).direction === "rtl";
+    return { ...choices, place: placeOf(options.position, rtl) };
   }
 
   start() {
@@ -128,6 +156,7 @@ export class Surface {
     this.#lowered = 0;
     this.#following?.abort();
     if (this.#held >= 0) this.#client?.releaseVideo(this.#key);
+    if (this.#client !== null) SoundEffects.of(this.#client).want(this.#key, false);
     this.#held = -1;
     this.#show(false);
     this.#client = client;
@@ -233,15 +262,16 @@ export class Surface {
       this.panel.approval.answer(false);
       return;
     }
-    const { widget } = this.host.settings();
+    const { widget, options } = this.host.settings();
     if (!widget) return;
     if (event.key === "Escape" && this.#display === "expanded") {
+      if (!options.showMinimize) return;
       event.stopPropagation();
       this.choose({ display: "minimized" });
       this.panel.focus("minimized");
     } else if (event.target === this.panel.bubble.element && this.drag.step(event.key)) {
       event.preventDefault();
-      this.panel.announcer.say(this.#whereabouts());
+      this.panel.announcer.tell(this.#whereabouts());
     }
   }
 
@@ -273,7 +303,7 @@ export class Surface {
   draw() {
     if (!this.#running) return;
     const settings = this.host.settings();
-    const { widget, shown, t, theme } = settings;
+    const { widget, shown, t, theme, options } = settings;
     const client = this.#client;
     this.host.element.toggleAttribute("data-away", !shown);
     const { element } = this.panel;
@@ -283,8 +313,10 @@ export class Surface {
     const awake = shown && visible !== undefined;
     const given = { ...settings, asked: this.#asked, now: Date.now() };
     const model = describe(client, t, given);
+    const { mobile } = this;
     const choices = { ...this.choices, display: this.#display };
-    this.panel.update({ client, model, t, choices, awake, widget });
+    this.panel.update({ client, model, t, choices, awake, widget, options, mobile });
+    if (client !== null) SoundEffects.of(client).want(this.#key, options.sounds && shown);
     this.#show(shown && !(widget && choices.display === "hidden"));
     this.#want(awake ? (visible?.height ?? 0) : -1);
     this.level.run(client, awake && model.live);
@@ -293,6 +325,20 @@ export class Surface {
       this.#begun = true;
       void this.act("connect");
     }
+  }
+
+  /** Whether the window is too small for a floating panel. */
+  get mobile() {
+    return innerWidth <= this.host.settings().options.mobileBreakpoint;
+  }
+
+  /** What a widget floats in: the window, or the element that it stands in. */
+  #frame() {
+    const { element } = this.host;
+    if (!this.host.settings().options.contained) return new DOMRect(0, 0, innerWidth, innerHeight);
+    const root = element.getRootNode();
+    const around = element.parentElement ?? (root instanceof ShadowRoot ? root.host : document.documentElement);
+    return around.getBoundingClientRect();
   }
 
   /** @param {boolean} shown whether a person can reach this surface: an automatic connect waits for one */
@@ -325,5 +371,5 @@ export class Surface {
 
 /** @param {Display} display @returns {Choices} */
 function first(display) {
-  return { display, place: { side: "end", at: 1 }, captions: true, transcript: false };
+  return { display, place: null, size: null, captions: true, transcript: false };
 }

@@ -55,11 +55,12 @@ export class TranscriptList {
 
   /** @param {Props} props */
   update(props) {
-    const { t, choices, entries, client, activities } = props;
+    const { t, choices, entries, client, model, activities } = props;
     this.#props = props;
     set(this.element, "aria-label", t("transcript"));
     this.element.classList.toggle("chosen", choices.transcript);
-    text(this.empty, t(client?.state?.continued === false ? "startsAfresh" : "transcriptEmpty"));
+    const hint = t(client?.state?.continued === false ? "startsAfresh" : "transcriptEmpty");
+    text(this.empty, model.greeting || hint);
     const said = entries.length + activities.length > 0;
     show(this.empty, !said);
     show(this.list, said);

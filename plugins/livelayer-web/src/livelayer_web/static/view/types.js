@@ -29,9 +29,11 @@
  * @property {readonly Entry[]} entries the conversation as far as the state has it
  * @property {readonly import("./activity.js").Activity[]} activities the agent's tool calls
  * @property {import("./strings.js").Translate} t
- * @property {import("./preferences.js").Choices} choices what this person chose
+ * @property {import("./surface.js").SurfaceChoices} choices what this person chose
  * @property {boolean} awake whether it is visible: otherwise nothing moves or plays
  * @property {boolean} widget
+ * @property {import("./attributes.js").SurfaceOptions} options what the page chose
+ * @property {boolean} mobile the window is too small for a floating panel
  */
 
 /**

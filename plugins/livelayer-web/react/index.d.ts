@@ -1,5 +1,3 @@
-/** The types of `LiveLayer.jsx`. */
-
 import type { ForwardRefExoticComponent, HTMLAttributes, RefAttributes } from "react";
 
 /** A message in LiveLayer's wire form. */
@@ -24,6 +22,43 @@ export interface TeamMember {
   role?: string;
   avatarImageUrl?: string;
   agentId?: string;
+}
+
+export interface SessionState {
+  id: string;
+  agent_id: string;
+  connection_state: "idle" | "connecting" | "connected" | "disconnected" | "error";
+  reconnecting: boolean;
+  joined: boolean;
+  agent_active: boolean;
+  agent_ready: boolean;
+  agent_state: "idle" | "listening" | "thinking" | "speaking";
+  agent_config: { name: string; avatarImageUrl: string | null; idleLoopUrl: string | null } | null;
+  transcript: readonly TranscriptEntry[];
+  can_resume: boolean;
+  error: string | null;
+  error_code: string | null;
+  [member: string]: unknown;
+}
+
+export interface LinkState {
+  phase: "idle" | "joining" | "live" | "recovering" | "refused" | "ended";
+  code?: string;
+  detail?: string;
+  retryAt?: number;
+}
+
+export type SourceKind = "microphone" | "camera" | "screen";
+
+/** The page's connection; the documentation of `SessionClient` has all of it. */
+export interface SessionClient extends EventTarget {
+  readonly state: SessionState | null;
+  readonly link: LinkState;
+  take(kind: SourceKind): Promise<void>;
+  release(kind: SourceKind): Promise<void>;
+  setSourceMuted(kind: SourceKind, muted: boolean): Promise<void>;
+  setSpeakerMuted(muted: boolean): void;
+  switchAgent(id: string): Promise<void>;
 }
 
 /** Takes the promise of a command that the page took over: the agent learns how it ended. */
@@ -84,12 +119,12 @@ export interface Screenshots {
 }
 
 export interface LiveLayerSessionElement extends Talks {
-  readonly client: EventTarget;
+  readonly client: SessionClient;
   registerFields(fields: readonly RegisteredField[]): () => void;
 }
 
-export interface LiveLayerAvatarElement extends Talks {
-  client: EventTarget | null;
+export interface LiveLayerAvatarElement extends Talks, SurfaceOptions {
+  client: SessionClient | null;
   display: Display;
   captions: boolean;
   transcript: boolean;
@@ -106,16 +141,43 @@ interface Source {
   shareFields?: "values" | "labels" | "none";
 }
 
+export type Corner = `${"top" | "bottom"}-${"start" | "end" | "left" | "right"}`;
+
+/** Of an avatar: each an attribute and a property. */
+export interface SurfaceOptions {
+  allowMic?: boolean;
+  allowCamera?: boolean;
+  allowScreenShare?: boolean;
+  allowTyping?: boolean;
+  showMinimize?: boolean;
+  showClose?: boolean;
+  resizable?: boolean;
+  position?: Corner;
+  mobileBreakpoint?: number | false;
+  contained?: boolean;
+  chromeless?: boolean;
+  compactControls?: boolean;
+  greeting?: string;
+  avatarImageUrl?: string;
+  idleLoopUrl?: string;
+  blurUntilFirstSpeech?: boolean;
+  transforming?: boolean;
+  transformingLabel?: string;
+  sounds?: boolean;
+}
+
+type Extras = Record<string, unknown>;
 type Html = Omit<HTMLAttributes<HTMLElement>, keyof SessionEvents>;
 
 export interface LiveLayerSessionProps extends Html, Source, SessionEvents {
   tokenProvider?: () => string | null | undefined | Promise<string | null | undefined>;
-  contextProvider?: () => unknown;
+  contextProvider?: (extras: Extras | null) => unknown;
+  contextExtras?: Extras | (() => Extras | null | undefined);
   routes?: readonly unknown[] | (() => unknown);
   screenshots?: Screenshots | null;
 }
 
-export interface LiveLayerAvatarProps extends Html, Source {
+export interface LiveLayerAvatarProps extends Html, Source, SurfaceOptions {
   mode?: "embedded" | "widget";
   display?: Display;
   persistKey?: string;
@@ -126,6 +188,8 @@ export interface LiveLayerAvatarProps extends Html, Source {
   session?: string;
   theme?: "light" | "dark";
   debug?: boolean;
+  tokenProvider?: LiveLayerSessionProps["tokenProvider"];
+  contextExtras?: LiveLayerSessionProps["contextExtras"];
   onDisplayChange?: Handler<{ display: Display }>;
 }
 
@@ -135,6 +199,16 @@ export const LiveLayerSession: ForwardRefExoticComponent<
 export const LiveLayerAvatar: ForwardRefExoticComponent<
   LiveLayerAvatarProps & RefAttributes<LiveLayerAvatarElement>
 >;
+
+export interface LiveLayer extends Pick<Talks, "connect" | "disconnect" | "sendMessage" | "sendData"> {
+  /** Null on a server, and until the elements are loaded; so are `state` and `link`. */
+  client: SessionClient | null;
+  state: SessionState | null;
+  link: LinkState | null;
+}
+
+/** The session of the `LiveLayerSession` around it; renders again when its state or link changes. */
+export function useLiveLayer(): LiveLayer;
 
 /** Loads the elements once, from the server whose sessions they show. Call it in an effect. */
 export function loadLiveLayer(base?: string): Promise<unknown>;

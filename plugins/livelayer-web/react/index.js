@@ -1,15 +1,16 @@
 "use client";
 /**
- * The two elements of livelayer-web as React components. React 18 or 19, also rendered on a server;
- * copy this file, and for TypeScript `LiveLayer.d.ts` beside it.
+ * The two elements of livelayer-web as React components, and `useLiveLayer()` below them. React 18 or
+ * 19, also rendered on a server.
  *
  *   <LiveLayerSession base="/livelayer" autoConnect onNavigate={(event) => { ... }}>
  *     <LiveLayerAvatar mode="embedded" />
  *     <LiveLayerAvatar mode="widget" persistKey="bubble" showOn={["/", "/docs/**"]} ref={bubble} />
  *   </LiveLayerSession>
  *
- * Strings, numbers and booleans become attributes, `persistKey` as `persist-key`; arrays, objects
- * and functions become properties. Callbacks get the DOM event: `event.detail` is what happened, and
+ * Strings, numbers and booleans become attributes, `persistKey` as `persist-key`, and what is on unless
+ * it is switched off, as `allowMic={false}`, `allow-mic="false"`; arrays, objects and functions become
+ * properties. Callbacks get the DOM event: `event.detail` is what happened, and
  * `event.preventDefault()` in `onNavigate` says that your router goes there instead, and
  * `event.detail.done(promise)` how that ends. A ref is the element itself, with `connect()`,
  * `disconnect()`, `sendMessage()` and `sendData()`. React's own events (`onClick`) stay React's.
@@ -17,7 +18,7 @@
  * Mount the session above your routes: the connection lives as long as that component does.
  */
 
-import { createElement, forwardRef, useEffect, useImperativeHandle, useLayoutEffect, useRef } from "react";
+import { createContext, createElement, forwardRef, useContext, useEffect, useImperativeHandle, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
 
 const EVENTS = {
   onNavigate: "navigate",
@@ -31,6 +32,7 @@ const EVENTS = {
   onCollected: "collected",
   onDisplayChange: "display-change", // the avatar's own
 };
+const ON = /^((allow|show)[A-Z].*|resizable|mobileBreakpoint|(aria|data)-.*)$/; // false is said, not left out
 const REACTS = /^(on[A-Z].*|style|suppressHydrationWarning)$/; // what React itself takes
 
 /** Effects run in browsers only; React 18 warns of a layout effect that is rendered on a server. */
@@ -41,10 +43,64 @@ export function loadLiveLayer(base = "/livelayer") {
   return import(/* webpackIgnore: true */ /* @vite-ignore */ `${base}/js/livelayer.js`);
 }
 
-export const LiveLayerSession = component("livelayer-session");
+const SessionContext = createContext(null);
+
+export const LiveLayerSession = component("livelayer-session", SessionContext);
 export const LiveLayerAvatar = component("livelayer-avatar");
 
-function component(tag) {
+/**
+ * The session of the `LiveLayerSession` around it: what it is at now, and what can be done with it.
+ * `client`, `state` and `link` are null on a server, and until the elements are loaded.
+ */
+export function useLiveLayer() {
+  const store = useContext(SessionContext);
+  if (store === null) throw new Error("useLiveLayer() needs a <LiveLayerSession> around it");
+  const now = useSyncExternalStore(store.subscribe, store.read, store.readOnServer);
+  return { ...now, ...store.calls };
+}
+
+const NOTHING = Object.freeze({ client: null, state: null, link: null });
+
+/** What a session's element is at, as React reads it. */
+function sessionStore() {
+  let element = null;
+  let now = NOTHING;
+  const readers = new Set();
+  const look = () => {
+    const client = element?.client ?? null;
+    const next = client === null ? NOTHING : { client, state: client.state, link: client.link };
+    if (Object.keys(next).every((name) => next[name] === now[name])) return;
+    now = next;
+    for (const reader of readers) reader();
+  };
+  const call = (name) => async (...given) => {
+    if (typeof element?.[name] !== "function") throw new Error("the elements are not loaded yet: call loadLiveLayer()");
+    return await element[name](...given);
+  };
+  return {
+    read: () => now,
+    readOnServer: () => NOTHING,
+    subscribe: (reader) => {
+      readers.add(reader);
+      return () => readers.delete(reader);
+    },
+    calls: Object.fromEntries(["connect", "disconnect", "sendMessage", "sendData"].map((name) => [name, call(name)])),
+    follow: (found) => {
+      element = found;
+      const life = new AbortController();
+      const { signal } = life;
+      const meet = () => {
+        for (const kind of ["state", "link"]) found.client?.addEventListener(kind, look, { signal });
+        look();
+      };
+      found.addEventListener("livelayer-session-ready", meet, { signal });
+      meet();
+      return () => life.abort();
+    },
+  };
+}
+
+function component(tag, context = null) {
   const Component = forwardRef(function LiveLayer({ children, ...props }, ref) {
     const element = useRef(null);
     const latest = useRef(props);
@@ -74,8 +130,12 @@ function component(tag) {
       return () => life.abort();
     }, []);
 
+    const [store] = useState(context && sessionStore);
+    useBeforePaint(() => store?.follow(element.current), [store]);
+
     // An element that is there before React may have marked itself: that is no mismatch.
-    return createElement(tag, { suppressHydrationWarning: true, ...attributesOf(props), ref: element }, children);
+    const made = createElement(tag, { suppressHydrationWarning: true, ...attributesOf(props), ref: element }, children);
+    return context === null ? made : createElement(context.Provider, { value: store }, made);
   });
   Component.displayName = tag;
   return Component;
@@ -93,9 +153,10 @@ function propertiesOf(props) {
 function attributesOf(props) {
   const found = {};
   for (const [name, value] of Object.entries(props)) {
-    if (name in EVENTS || isProperty(name, value) || value === false || value == null) continue;
+    if (name in EVENTS || isProperty(name, value) || value == null) continue;
     if (REACTS.test(name)) found[name] = value;
-    else found[attributeOf(name)] = value === true ? "" : value;
+    else if (value !== false) found[attributeOf(name)] = value === true ? "" : value;
+    else if (ON.test(name)) found[attributeOf(name)] = "false";
   }
   return found;
 }

@@ -1,0 +1,103 @@
+// @ts-check
+/** The options of a surface that are plain attributes: how each is read, and the property that it is. */
+
+/** @import { Place } from "./preferences.js" */
+/** @typedef {{row: "top" | "bottom", side: "start" | "end" | "left" | "right"}} Position a corner */
+
+const BREAKPOINT = 640; // px of the window's width
+
+/** On unless the attribute is "false". @param {string | null} value */
+const on = (value) => value !== "false";
+/** Off unless the attribute is there and not "false". @param {string | null} value */
+const off = (value) => value !== null && value !== "false";
+/** @param {string | null} value */
+const text = (value) => value ?? "";
+
+/** Each has a property of its name in camel case. */
+export const OPTIONS = {
+  "allow-mic": on,
+  "allow-camera": on,
+  "allow-screen-share": on,
+  "allow-typing": on,
+  "show-minimize": on,
+  "show-close": on,
+  resizable: on,
+  position: corner,
+  "mobile-breakpoint": breakpoint,
+  contained: off,
+  chromeless: off,
+  "compact-controls": off,
+  greeting: text,
+  "avatar-image-url": text,
+  "idle-loop-url": text,
+  "blur-until-first-speech": off,
+  transforming: off,
+  "transforming-label": text,
+  sounds: off,
+};
+
+/**
+ * @template {string} S
+ * @typedef {S extends `${infer A}-${infer B}` ? `${A}${Capitalize<Camel<B>>}` : S} Camel
+ */
+/** @typedef {{[Name in keyof typeof OPTIONS as Camel<Name>]: ReturnType<(typeof OPTIONS)[Name]>}} SurfaceOptions */
+
+/** @param {Element} element @returns {SurfaceOptions} */
+export function readOptions(element) {
+  const entries = Object.entries(OPTIONS).map(([name, read]) => [camel(name), read(element.getAttribute(name))]);
+  return Object.fromEntries(entries);
+}
+
+/**
+ * Defines the properties: each sets its attribute, and is what the attribute says.
+ *
+ * @param {CustomElementConstructor} element
+ */
+export function defineOptions({ prototype }) {
+  for (const [name, read] of Object.entries(OPTIONS)) {
+    const plain = typeof read(null) === "object" ? text : read;
+    Object.defineProperty(prototype, camel(name), {
+      configurable: true,
+      enumerable: true,
+      /** @this {Element} */
+      get() {
+        return plain(this.getAttribute(name));
+      },
+      /** @this {Element} @param {unknown} value */
+      set(value) {
+        if (value === null || value === undefined || value === read(null)) this.removeAttribute(name);
+        else this.setAttribute(name, value === true ? "" : String(value));
+      },
+    });
+  }
+}
+
+/** @param {string} name of an attribute */
+export function camel(name) {
+  return name.replaceAll(/-([a-z])/g, (_, letter) => letter.toUpperCase());
+}
+
+/**
+ * Where a corner is: `start` and `end` follow the direction of the text, `left` and `right` do not.
+ *
+ * @param {Position} position
+ * @param {boolean} rtl
+ * @returns {Place}
+ */
+export function placeOf({ row, side }, rtl) {
+  const end = side === "end" || side === (rtl ? "left" : "right");
+  return { side: end ? "end" : "start", at: row === "top" ? 0 : 1 };
+}
+
+/** @param {string | null} value @returns {Position} */
+function corner(value) {
+  const found = /^(top|bottom)-(start|end|left|right)$/.exec(value ?? "");
+  return /** @type {Position} */ (found ? { row: found[1], side: found[2] } : { row: "bottom", side: "end" });
+}
+
+/** @param {string | null} value @returns {number} px; 0: no window is that small */
+function breakpoint(value) {
+  if (value === "false") return 0;
+  const width = Number.parseInt(value ?? "", 10);
+  return width >= 0 ? width : BREAKPOINT;
+}
