@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, final
+from typing import Any, TypeVar, final
 from urllib.parse import quote
 
 import msgspec
@@ -25,7 +25,7 @@ from ..errors import (
     TokenSourceError,
 )
 from ..events import AgentConfig
-from .access import RoomAccess, TokenRequest, read_claims
+from .access import RoomAccess, TokenRequest, WidgetAgent, read_claims
 from .addresses import (
     HTTP_SCHEMES,
     ROOM_SCHEMES,
@@ -39,8 +39,11 @@ from .answers import HttpProblem, read_access
 
 SESSION_PATH = "/api/widget/session"
 AGENT_CONFIG_PATH = "/api/agents/{agent_id}/config"
+WIDGET_AGENT_PATH = "/api/widget/agent/{agent_id}"
 """Paths of LiveLayer's session endpoint, below its base address."""
 API_KEY_HEADER = "x-api-key"
+
+T = TypeVar("T")
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds an endpoint has for its whole answer."""
@@ -145,6 +148,8 @@ class SessionEndpoint(_Endpoint):
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         super().__init__(url, headers, body, timeout)
+        self.base_url: str | None = None
+        """The installation's address; None if only the endpoint's own is known."""
         if api_key is not None:
             check_header_value("SessionEndpoint.api_key", api_key)
             self._headers[API_KEY_HEADER] = api_key
@@ -165,7 +170,9 @@ class SessionEndpoint(_Endpoint):
             ConfigError: an argument cannot be used.
         """
         base = check_base("SessionEndpoint.base_url", base_url)
-        return cls(f"{base}{SESSION_PATH}", api_key, headers, body, timeout=timeout)
+        endpoint = cls(f"{base}{SESSION_PATH}", api_key, headers, body, timeout=timeout)
+        endpoint.base_url = base
+        return endpoint
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         """Access to a new room, or to the prior one while it still exists.
@@ -316,15 +323,30 @@ async def fetch_agent_config(
         RefusedError: the server answered 401 or 403.
         BrokenError: no answer, or none that can be used; `retryable` tells which.
     """
+    return await _fetch(AgentConfig, AGENT_CONFIG_PATH, base_url, agent_id, timeout)
+
+
+async def fetch_widget_agent(
+    base_url: str, agent_id: str, *, timeout: float = DEFAULT_TIMEOUT
+) -> WidgetAgent:
+    """What the LiveLayer installation at `base_url` publishes of an agent for widgets.
+
+    Raises:
+        ConfigError, RefusedError, BrokenError: as `fetch_agent_config`.
+    """
+    return await _fetch(WidgetAgent, WIDGET_AGENT_PATH, base_url, agent_id, timeout)
+
+
+async def _fetch(kind: type[T], path: str, base_url: str, agent_id: str, timeout: float) -> T:
     base = check_base("base_url", base_url)
     if agent_id in ("", ".", ".."):
         raise ConfigError("agent_id", f"{agent_id!r} names no agent")
-    url = base + AGENT_CONFIG_PATH.format(agent_id=quote(agent_id, safe=""))
+    url = base + path.format(agent_id=quote(agent_id, safe=""))
     from .http import request_json
 
     try:
         answer: dict[str, Any] = await request_json("GET", url, headers={}, timeout=timeout)
-        return msgspec.convert(answer, AgentConfig)
+        return msgspec.convert(answer, kind)
     except HttpProblem as exc:
         if exc.refused:
             raise RefusedError(f"{shown(url)} refused to tell: {exc.reason}") from exc
