@@ -15,14 +15,7 @@ from ..bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
 from ..errors import LivelayerError, MisuseError, SurfaceFailedError
-from ..events import (
-    AgentConfig,
-    AgentConfigChanged,
-    DataReceived,
-    EpochStarted,
-    Event,
-    TranscriptEntry,
-)
+from ..events import AgentConfigChanged, DataReceived, EpochStarted, Event, TranscriptEntry
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 from ..media.publishing import SOURCES, Publisher, SourceName
 from ..messages import CommandResult, Message, UserMessage, WireMessage
@@ -31,7 +24,7 @@ from ..state import SessionState
 from ..surfaces import MountedSurface, OnFault, Surface, SurfaceFunction
 from ..surfaces.supervision import Supervisor
 from ..tasks import TaskOwner, Timer
-from ..tokens import SessionEndpoint, TokenSource, fetch_widget_agent
+from ..tokens import WIDGET_AGENT_PATH, SessionEndpoint, TokenSource, fetch_agent_config
 from ..transcript import LIMIT
 from .commands import AgentCommands, CommandStream
 from .confirmations import Confirmations, DeliveryStatistics
@@ -205,9 +198,9 @@ class Session(ControlledSession):
         source, before = self._connection.target.tokens, self.state
         if isinstance(source, SessionEndpoint) and source.base_url is not None:
             with suppress(LivelayerError):  # what is wrong with the address, `connect` raises
-                agent = await fetch_widget_agent(source.base_url, before.agent_id)
+                base, path = source.base_url, WIDGET_AGENT_PATH
+                config = await fetch_agent_config(base, before.agent_id, path=path)
                 if (self.state.epoch, self.state.agent_config) == (before.epoch, None):
-                    config = AgentConfig(agent.name, agent.avatar_image_url, agent.idle_loop_url)
                     self._store.publish(AgentConfigChanged(config))
 
     async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:

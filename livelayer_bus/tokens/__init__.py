@@ -1,6 +1,6 @@
 """Where a session gets the address and the token of its room."""
 
-from .access import RoomAccess, TokenRequest, TokenSource, WidgetAgent
+from .access import RoomAccess, TokenRequest, TokenSource
 from .addresses import HTTP_SCHEMES, ROOM_SCHEMES, check_address
 from .dispatch import RESUMED_ATTRIBUTE, DispatchMetadata, read_dispatch_metadata
 from .sources import (
@@ -13,13 +13,11 @@ from .sources import (
     SessionEndpoint,
     TokenEndpoint,
     fetch_agent_config,
-    fetch_widget_agent,
 )
 
 __all__ = [
     "TokenSource", "TokenRequest", "RoomAccess", "LiteralToken", "SessionEndpoint",
-    "TokenEndpoint", "LocalKeys", "WidgetAgent", "fetch_agent_config", "fetch_widget_agent",
-    "DispatchMetadata", "read_dispatch_metadata", "HTTP_SCHEMES", "ROOM_SCHEMES", "check_address",
-    "SESSION_PATH", "AGENT_CONFIG_PATH", "WIDGET_AGENT_PATH", "API_KEY_HEADER",
-    "RESUMED_ATTRIBUTE",
+    "TokenEndpoint", "LocalKeys", "fetch_agent_config", "DispatchMetadata",
+    "read_dispatch_metadata", "HTTP_SCHEMES", "ROOM_SCHEMES", "check_address", "SESSION_PATH",
+    "AGENT_CONFIG_PATH", "WIDGET_AGENT_PATH", "API_KEY_HEADER", "RESUMED_ATTRIBUTE",
 ]  # fmt: skip

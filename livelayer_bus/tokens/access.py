@@ -26,19 +26,6 @@ class RoomAccess(msgspec.Struct, frozen=True):
         return [("url", shown(self.url)), ("room_name", self.room_name)]
 
 
-class WidgetAgent(AgentConfig, frozen=True, kw_only=True, rename="camel"):
-    """An agent as LiveLayer publishes it for widgets; on the wire in camelCase.
-
-    `capabilities` is what its owner suggests. It grants nothing: `Session.mount` does.
-    """
-
-    id: str
-    capabilities: tuple[str, ...] | None = None
-    auto_page_context: bool | None = None
-    hide_branding: bool | None = None
-    page_vision: Any = None
-
-
 class TokenRequest(msgspec.Struct, frozen=True):
     """What a token is asked for."""
 

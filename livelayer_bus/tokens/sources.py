@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypeVar, final
+from typing import Any, final
 from urllib.parse import quote
 
 import msgspec
@@ -25,7 +25,7 @@ from ..errors import (
     TokenSourceError,
 )
 from ..events import AgentConfig
-from .access import RoomAccess, TokenRequest, WidgetAgent, read_claims
+from .access import RoomAccess, TokenRequest, read_claims
 from .addresses import (
     HTTP_SCHEMES,
     ROOM_SCHEMES,
@@ -42,8 +42,6 @@ AGENT_CONFIG_PATH = "/api/agents/{agent_id}/config"
 WIDGET_AGENT_PATH = "/api/widget/agent/{agent_id}"
 """Paths of LiveLayer's session endpoint, below its base address."""
 API_KEY_HEADER = "x-api-key"
-
-T = TypeVar("T")
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds an endpoint has for its whole answer."""
@@ -314,30 +312,25 @@ class LocalKeys:
 
 
 async def fetch_agent_config(
-    base_url: str, agent_id: str, *, timeout: float = DEFAULT_TIMEOUT
+    base_url: str,
+    agent_id: str,
+    *,
+    path: str = AGENT_CONFIG_PATH,
+    timeout: float = DEFAULT_TIMEOUT,
 ) -> AgentConfig:
     """The published configuration of an agent of the LiveLayer installation at `base_url`.
+
+    Args:
+        base_url: the installation's address.
+        agent_id: the agent.
+        path: where to read it; with `WIDGET_AGENT_PATH`, what is published for widgets.
+        timeout: seconds for the whole answer.
 
     Raises:
         ConfigError: an argument cannot be used.
         RefusedError: the server answered 401 or 403.
         BrokenError: no answer, or none that can be used; `retryable` tells which.
     """
-    return await _fetch(AgentConfig, AGENT_CONFIG_PATH, base_url, agent_id, timeout)
-
-
-async def fetch_widget_agent(
-    base_url: str, agent_id: str, *, timeout: float = DEFAULT_TIMEOUT
-) -> WidgetAgent:
-    """What the LiveLayer installation at `base_url` publishes of an agent for widgets.
-
-    Raises:
-        ConfigError, RefusedError, BrokenError: as `fetch_agent_config`.
-    """
-    return await _fetch(WidgetAgent, WIDGET_AGENT_PATH, base_url, agent_id, timeout)
-
-
-async def _fetch(kind: type[T], path: str, base_url: str, agent_id: str, timeout: float) -> T:
     base = check_base("base_url", base_url)
     if agent_id in ("", ".", ".."):
         raise ConfigError("agent_id", f"{agent_id!r} names no agent")
@@ -346,7 +339,7 @@ async def _fetch(kind: type[T], path: str, base_url: str, agent_id: str, timeout
 
     try:
         answer: dict[str, Any] = await request_json("GET", url, headers={}, timeout=timeout)
-        return msgspec.convert(answer, kind)
+        return msgspec.convert(answer, AgentConfig)
     except HttpProblem as exc:
         if exc.refused:
             raise RefusedError(f"{shown(url)} refused to tell: {exc.reason}") from exc

@@ -23,14 +23,13 @@ from livelayer_bus.errors import (
 from livelayer_bus.events import AgentConfig
 from livelayer_bus.testing import PATIENCE, polled
 from livelayer_bus.tokens import (
+    WIDGET_AGENT_PATH,
     RoomAccess,
     SessionEndpoint,
     TokenEndpoint,
     TokenRequest,
     TokenSource,
-    WidgetAgent,
     fetch_agent_config,
-    fetch_widget_agent,
 )
 
 from .conftest import Answer, Endpoint
@@ -383,14 +382,8 @@ async def test_a_configuration_that_cannot_be_had_is_a_typed_error(
 async def test_what_is_published_for_widgets_is_fetched(endpoint: Endpoint) -> None:
     published = {"id": "agt/1", "name": "Ada", "avatarImageUrl": None, "idleLoopUrl": "/idle.mp4"}
     endpoint.answers({**published, "capabilities": ["click"], "pageVision": {"every": 2}})
-    agent = await fetch_widget_agent(endpoint.base, "agt/1")
-    assert agent == WidgetAgent(
-        id="agt/1",
-        name="Ada",
-        idle_loop_url="/idle.mp4",
-        capabilities=("click",),
-        page_vision={"every": 2},
-    )
+    agent = await fetch_agent_config(endpoint.base, "agt/1", path=WIDGET_AGENT_PATH)
+    assert agent == AgentConfig("Ada", idle_loop_url="/idle.mp4")
     assert endpoint.asked[0].path == "/api/widget/agent/agt%2F1"
 
 

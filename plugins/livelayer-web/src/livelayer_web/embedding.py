@@ -38,12 +38,14 @@ class Embedding:
 
     Args:
         origins: `scheme://host[:port]`, exactly.
+        base: the surface's path within its application.
 
     Raises:
         ConfigError: one of them is invalid.
     """
 
-    def __init__(self, origins: Iterable[str]) -> None:
+    def __init__(self, origins: Iterable[str], base: str) -> None:
+        self._modules = f"{base}/js/"
         self._origins = Origins(origins, "embed_origins")
         names = sorted(self._origins)
         self._policy = CONTENT_SECURITY_POLICY.replace(_OWN, " ".join([_OWN, *names]))
@@ -51,8 +53,9 @@ class Embedding:
 
     def may_load(self, scope: Scope, origin: str) -> bool:
         """Whether a page with this `Origin` may load what the request is for."""
-        is_file = scope["method"] in ("GET", "HEAD") and "/js/" in scope["path"]
-        return is_file and self._origins.allows(origin)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        is_module = scope["method"] in ("GET", "HEAD") and path.startswith(self._modules)
+        return is_module and self._origins.allows(origin)
 
     async def page(self, request: Request) -> Response:
         """The page of the frame."""

@@ -23,7 +23,7 @@ from .http import Guard, serving
 from .media import MediaSettings
 from .network_policy import NetworkLimits, NetworkPolicy, check_reach
 from .problems import problem_of
-from .routes import site_app, surface_app
+from .routes import BASE, site_app, surface_app
 from .session_pool import SessionPool, SessionsOnDemand
 from .session_view import Agent, SessionView, SurfaceMemory, ViewOptions
 from .statistics import WebStatistics, commands_of, messages_of, streams_of, viewers_of
@@ -117,7 +117,7 @@ class WebSurface:
         )
         on_demand = msgspec.structs.replace(self._options, name=None)
         self._pool = SessionPool(sessions, on_demand) if sessions is not None else None
-        embedding = Embedding(embed_origins)
+        embedding = Embedding(embed_origins, BASE if port is not None else "")
         app = surface_app(lambda: self._view, self._pool, self._tokens, embedding)
         if port is not None:
             app = site_app(app, Path(site) if site is not None else START)

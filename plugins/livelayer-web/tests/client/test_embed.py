@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 import anyio
 import pytest
-from livelayer_web import ViewerTokens
+from livelayer_web import SessionsOnDemand, ViewerTokens
 from playwright.async_api import Frame, Page, expect
 
-from livelayer_bus.testing import PATIENCE, polled
+from livelayer_bus import Session
+from livelayer_bus.testing import PATIENCE, ScriptedRooms, polled
 
 pytestmark = pytest.mark.anyio
 
@@ -320,6 +321,26 @@ async def test_the_script_narrows_what_the_server_allows(
     result = await ask({"type": "click", "selector": "#buy"})
     assert (result["ok"], result["reason"]) == (False, "capability")
     assert await page.evaluate("window.bought === undefined")
+
+
+async def test_with_an_agent_of_its_own_it_opens_a_session(
+    make_web: Any, site: Site, page: Page, scripted_rooms: ScriptedRooms
+) -> None:
+    def open_session(agent_id: str) -> Session:
+        return Session(agent_id, tokens=scripted_rooms.tokens, room=scripted_rooms)
+
+    wish = SessionsOnDemand(open_session, agents=["helper"], capabilities=["click"])
+    web = await make_web(embed_origins=[site.origin], sessions=wish)
+    site.pages["/"] = host_page(web.url, agent_id="helper", auto_connect="")
+    await page.goto(site.origin)
+    with anyio.fail_after(PATIENCE):
+        room = await scripted_rooms.next()
+        room.agent_joins()
+        room.agent_says({"type": "click", "selector": "#buy"})
+        result = json.loads((await room.next_sent("command_result")).data)
+    assert result["ok"] is True
+    assert await page.evaluate("window.bought")
+    assert web.surface.viewers() == ()  # of the session that the application mounted
 
 
 # Who may speak to it --------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 from livelayer_web import WebSurface
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from livelayer_bus import MisuseError
 
@@ -43,6 +45,7 @@ async def test_they_load_modules_and_ask_for_nothing(serve: Serve) -> None:
         assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
         for method, path in (
             ("GET", "/"),
+            ("GET", "/js/embed.js"),
             ("GET", "/livelayer/embed"),
             ("GET", "/livelayer/events"),
             ("POST", "/livelayer/viewers"),
@@ -54,6 +57,18 @@ async def test_they_load_modules_and_ask_for_nothing(serve: Serve) -> None:
             assert "access-control-allow-origin" not in refused.headers
         foreign = await client.get(JS, headers={"origin": "https://evil.example.com"})
         assert foreign.status_code == 403
+
+
+async def test_in_an_application_its_own_modules_are_meant() -> None:
+    surface = WebSurface(port=None, embed_origins=[SHOP])
+    app = Starlette(routes=[Mount("/agent", surface.asgi)])
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://localhost", headers={"origin": SHOP}
+    ) as client:
+        assert (await client.get("/agent/js/embed/host.js")).status_code == 200
+        assert (await client.get("/agent/embed")).status_code == 403
+        assert (await client.get("/agent/livelayer/js/embed.js")).status_code == 403
 
 
 async def test_without_them_nothing_leaves_the_origin(serve: Serve) -> None:

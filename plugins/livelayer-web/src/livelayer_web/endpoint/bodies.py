@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Meta
 
 from livelayer_bus.events import AgentConfig
-from livelayer_bus.tokens import WidgetAgent
 
 from .agents import ServedAgent
 
@@ -67,6 +66,16 @@ class TokenAnswer(msgspec.Struct, frozen=True):
 
     server_url: str
     participant_token: str
+
+
+class WidgetAgent(AgentConfig, frozen=True, kw_only=True, rename="camel"):
+    """An agent as it is published for widgets; `capabilities` suggests, and grants nothing."""
+
+    id: str
+    capabilities: tuple[str, ...] | None = None
+    auto_page_context: bool | None = None
+    hide_branding: bool | None = None
+    page_vision: bool | None = None
 
 
 def session_fields(body: Mapping[str, Any]) -> dict[str, Any]:

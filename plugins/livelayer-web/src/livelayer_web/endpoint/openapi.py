@@ -13,11 +13,10 @@ from livelayer_bus.tokens import (
     API_KEY_HEADER,
     SESSION_PATH,
     WIDGET_AGENT_PATH,
-    WidgetAgent,
 )
 
 from ..http import MEDIA_TYPE, ProblemBody
-from .bodies import SessionAnswer, SessionRequest, TokenAnswer, TokenBody
+from .bodies import SessionAnswer, SessionRequest, TokenAnswer, TokenBody, WidgetAgent
 
 TOKEN_PATH: Final = "/api/token"  # noqa: S105 - a path
 HEALTH_PATH: Final = "/health"
