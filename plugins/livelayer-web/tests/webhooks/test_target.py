@@ -63,7 +63,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
             kind = socket.SOCK_STREAM
             return [(socket.AF_INET, kind, 6, "", (address, port)) for address in known[host]]
 
-        monkeypatch.setattr(module.anyio, "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr("anyio.getaddrinfo", getaddrinfo)
         return asked
 
     return names

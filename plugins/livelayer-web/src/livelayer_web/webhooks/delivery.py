@@ -125,7 +125,8 @@ class Deliveries:
         self._peak = 0
         self._woken = anyio.Event()
         self._log: OrderedDict[str, DeliveryRecord] = OrderedDict()
-        self._counts = dict.fromkeys(("delivered", "failed", "dropped", "attempts"), 0)
+        counted = ("delivered", "failed", "dropped", "attempts")
+        self._counts: dict[str, int] = dict.fromkeys(counted, 0)
         self._gone = False
 
     def put(self, event_id: str, kind: str, when: str, body: bytes) -> None:

@@ -62,6 +62,7 @@ class Frame {
     for (const name of LiveLayerAvatar.observedAttributes) {
       if (Object.hasOwn(given, name) && !NOT_HERE.includes(name)) avatar.setAttribute(name, given[name]);
     }
+    document.documentElement.lang = given.lang ?? "en";
     if (!avatar.hasAttribute("theme")) avatar.setAttribute("theme", dark === true ? "dark" : "light");
     if (avatar.getAttribute("mode") === "embedded") document.documentElement.style.setProperty("--ll-height", "100%");
     this.#page(pathname);
