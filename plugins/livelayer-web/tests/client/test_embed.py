@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import anyio
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from livelayer_web import SessionsOnDemand, ViewerTokens
 from playwright.async_api import Frame, Page, expect
 
@@ -219,6 +220,24 @@ async def test_a_panel_takes_the_place_of_its_script(
     assert await framed("frame.title") == "Lumi"
     height = "document.querySelector('livelayer-avatar').clientHeight"
     assert await inner(page, web.url).evaluate(height) == 560
+
+
+async def test_axe_finds_nothing_around_the_frame_and_in_it(
+    web: Any, site: Site, page: Page, framed: Framed
+) -> None:
+    site.pages["/"] = host_page(web.url, lang="de")
+    await page.goto(site.origin)
+    await framed("frame.dataset.display", "minimized")
+    frame: Any = inner(page, web.url)
+    assert await frame.evaluate("document.documentElement.lang") == "de"
+    rules = {"runOnly": ["frame-title", "frame-title-unique", "frame-focusable-content"]}
+    found = (await Axe().run(page, options=rules)).response["violations"]
+    for display in ("minimized", "expanded", "hidden"):
+        await frame.evaluate(f"document.querySelector('livelayer-avatar').display = '{display}'")
+        await framed("frame.dataset.display", display)
+        tags = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+        found += (await Axe().run(frame, options=tags)).response["violations"]
+    assert [(one["id"], one["nodes"]) for one in found] == []
 
 
 async def test_it_may_use_the_microphone_and_cannot_take_the_page_away(
