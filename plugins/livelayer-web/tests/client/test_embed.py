@@ -410,35 +410,45 @@ async def test_a_frame_beside_it_is_ignored(
     assert await framed("frame.dataset.display") == "minimized"
 
 
-GREET = """([version, options]) => new Promise((resolve) => {
+GREET = """([number, hello]) => {
   const {port1, port2} = new MessageChannel();
-  port1.onmessage = ({data}) => resolve(data.type);
-  window.ports = [...(window.ports ?? []), port1];
-  const hello = {livelayer: version, type: "hello", attributes: {}, pathname: "/", ...options};
+  window.heard = window.heard ?? [];
+  port1.onmessage = ({data}) => window.heard.push([number, data.type]);
   document.querySelector("iframe").contentWindow.postMessage(hello, "*", [port2]);
-  const {port1: last, port2: first} = new MessageChannel();
-  last.onmessage = () => setTimeout(() => resolve("silence"), 200);
-  setTimeout(() => first.postMessage(""), 300);
+}"""
+SETTLED = """new Promise((resolve) => {
+  addEventListener("message", ({data}) => data === "the last" && resolve());
+  parent.postMessage("say the last", "*");
 })"""
+HOLDER = """<!doctype html><iframe src="{base}/livelayer/embed"></iframe><script>
+  addEventListener("message", ({{data, source}}) => {{
+    if (data === "say the last") source.postMessage("the last", "*");
+  }});
+</script>"""
 
 
 async def test_nothing_is_shown_before_a_greeting_of_its_version_and_one_counts(
     web: Any, site: Site, page: Page
 ) -> None:
-    site.pages["/"] = f'<!doctype html><iframe src="{web.url}/livelayer/embed"></iframe>'
+    site.pages["/"] = HOLDER.format(base=web.url)
     await page.goto(site.origin)
     frame = inner(page, web.url)
-    shown = "document.querySelector('livelayer-avatar') !== null"
-    silent: dict[str, object] = {}
-    assert await page.evaluate(GREET, [2, silent]) == "silence"
-    assert await page.evaluate(GREET, [1, {"type": "command"}]) == "silence"
-    await page.evaluate("document.querySelector('iframe').contentWindow.postMessage('x', '*')")
-    assert not await frame.evaluate(shown)
+    shown = "document.querySelectorAll('livelayer-avatar').length"
+    hello: dict[str, Any] = {"livelayer": 1, "type": "hello", "attributes": {}, "pathname": "/"}
+    unlike = [hello | {"livelayer": 2}, hello | {"livelayer": "1"}, hello | {"type": "command"}]
+    for number, message in enumerate([*unlike, "hello", None], 1):
+        await page.evaluate(GREET, [number, message])
+    await frame.evaluate(SETTLED)  # messages of one window arrive in order
+    assert await frame.evaluate(shown) == 0
     assert web.surface.viewers() == ()
-    assert await page.evaluate(GREET, [1, silent]) == "ready"
-    assert await frame.evaluate(shown)
-    assert await page.evaluate(GREET, [1, {"attributes": {"mode": "embedded"}}]) == "silence"
-    assert await frame.evaluate("document.querySelectorAll('livelayer-avatar').length") == 1
+
+    await page.evaluate(GREET, [10, hello])
+    await polled(lambda: page.evaluate("window.heard.length > 0"))
+    assert await page.evaluate("window.heard[0]") == [10, "ready"]
+    await page.evaluate(GREET, [11, hello | {"attributes": {"mode": "embedded"}}])
+    await frame.evaluate(SETTLED)
+    assert await frame.evaluate(shown) == 1
+    assert await page.evaluate("window.heard.every(([number]) => number === 10)")
 
 
 async def test_alone_in_a_window_it_shows_nothing(web: Any, page: Page) -> None:

@@ -131,7 +131,12 @@ def make(receiver: Receiver, secret: str, clock: ManualClock) -> Make:
     """Makes a surface that posts to the receiver, on manual time and without jitter."""
 
     def made(**options: Any) -> WebhookSurface:
-        given: dict[str, Any] = {"allow_private": LOOPBACK, "retries": EVEN, "clock": clock}
+        given: dict[str, Any] = {
+            "allow_private": LOOPBACK,
+            "retries": EVEN,
+            "clock": clock,
+            "close_timeout": PATIENCE / 2,
+        }
         return WebhookSurface(receiver.url, secret, **(given | options))
 
     return made
@@ -147,7 +152,8 @@ def opened() -> Open:
     @asynccontextmanager
     async def opening() -> AsyncGenerator[tuple[Session, ScriptedRooms]]:
         rooms = ScriptedRooms(agent="agent")
-        async with Session("agt_1", tokens=rooms.tokens, room=rooms) as session:
+        session = Session("agt_1", tokens=rooms.tokens, room=rooms, close_timeout=2 * PATIENCE)
+        async with session:
             yield session, rooms
 
     return opening
