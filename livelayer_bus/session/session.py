@@ -24,7 +24,13 @@ from ..state import SessionState
 from ..surfaces import MountedSurface, OnFault, Surface, SurfaceFunction
 from ..surfaces.supervision import Supervisor
 from ..tasks import TaskOwner, Timer
-from ..tokens import WIDGET_AGENT_PATH, SessionEndpoint, TokenSource, fetch_agent_config
+from ..tokens import (
+    SESSION_PATH,
+    WIDGET_AGENT_PATH,
+    SessionEndpoint,
+    TokenSource,
+    fetch_agent_config,
+)
 from ..transcript import LIMIT
 from .commands import AgentCommands, CommandStream
 from .confirmations import Confirmations, DeliveryStatistics
@@ -196,9 +202,9 @@ class Session(ControlledSession):
     async def _read_agent(self) -> None:
         """Publish what LiveLayer says of the agent, unless the session's answer comes first."""
         source, before = self._connection.target.tokens, self.state
-        if isinstance(source, SessionEndpoint) and source.base_url is not None:
+        if isinstance(source, SessionEndpoint) and source.url.endswith(SESSION_PATH):
+            base, path = source.url.removesuffix(SESSION_PATH), WIDGET_AGENT_PATH
             with suppress(LivelayerError):  # what is wrong with the address, `connect` raises
-                base, path = source.base_url, WIDGET_AGENT_PATH
                 config = await fetch_agent_config(base, before.agent_id, path=path)
                 if (self.state.epoch, self.state.agent_config) == (before.epoch, None):
                     self._store.publish(AgentConfigChanged(config))

@@ -146,8 +146,6 @@ class SessionEndpoint(_Endpoint):
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         super().__init__(url, headers, body, timeout)
-        self.base_url: str | None = None
-        """The installation's address; None if only the endpoint's own is known."""
         if api_key is not None:
             check_header_value("SessionEndpoint.api_key", api_key)
             self._headers[API_KEY_HEADER] = api_key
@@ -168,9 +166,7 @@ class SessionEndpoint(_Endpoint):
             ConfigError: an argument cannot be used.
         """
         base = check_base("SessionEndpoint.base_url", base_url)
-        endpoint = cls(f"{base}{SESSION_PATH}", api_key, headers, body, timeout=timeout)
-        endpoint.base_url = base
-        return endpoint
+        return cls(f"{base}{SESSION_PATH}", api_key, headers, body, timeout=timeout)
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         """Access to a new room, or to the prior one while it still exists.
