@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Self, TypedDict, final, overload
 from uuid import uuid4
@@ -13,8 +14,15 @@ from livekit import rtc
 from ..bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
-from ..errors import MisuseError, SurfaceFailedError
-from ..events import ApprovalOutcome, DataReceived, EpochStarted, Event, TranscriptEntry
+from ..errors import LivelayerError, MisuseError, SurfaceFailedError
+from ..events import (
+    AgentConfigChanged,
+    ApprovalOutcome,
+    DataReceived,
+    EpochStarted,
+    Event,
+    TranscriptEntry,
+)
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 from ..media.publishing import SOURCES, Publisher, SourceName
 from ..messages import AgentContext, CommandResult, ContextField, Message, UserMessage, WireMessage
@@ -23,7 +31,13 @@ from ..state import SessionState
 from ..surfaces import MountedSurface, OnFault, Surface, SurfaceFunction
 from ..surfaces.supervision import Supervisor
 from ..tasks import TaskOwner, Timer
-from ..tokens import SessionEndpoint, TokenSource
+from ..tokens import (
+    SESSION_PATH,
+    WIDGET_AGENT_PATH,
+    SessionEndpoint,
+    TokenSource,
+    fetch_agent_config,
+)
 from ..transcript import LIMIT
 from .agent_context import ContextPublisher
 from .commands import AgentCommands, CommandStream
@@ -193,7 +207,18 @@ class Session(ControlledSession):
 
         self._tasks.start(lambda: self._commands.report(send), "command results")
         self._tasks.start(self._outbox.watch, "unconfirmed messages")
+        self._tasks.start(self._read_agent, "agent configuration")
         return self
+
+    async def _read_agent(self) -> None:
+        """Publish what LiveLayer says of the agent, unless the session's answer comes first."""
+        source, before = self._connection.target.tokens, self.state
+        if isinstance(source, SessionEndpoint) and source.url.endswith(SESSION_PATH):
+            base, path = source.url.removesuffix(SESSION_PATH), WIDGET_AGENT_PATH
+            with suppress(LivelayerError):  # what is wrong with the address, `connect` raises
+                config = await fetch_agent_config(base, before.agent_id, path=path)
+                if (self.state.epoch, self.state.agent_config) == (before.epoch, None):
+                    self._store.publish(AgentConfigChanged(config))
 
     async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
         try:
@@ -364,6 +389,7 @@ class Session(ControlledSession):
         if tokens is None and base_url is not None:
             tokens = SessionEndpoint.at(base_url)
         self._commands.router.forget()
+        self._tasks.start(self._read_agent, "agent configuration")
         await self._connection.switch(
             Target(tokens or target.tokens, target.rooms),
             EpochStarted(state.epoch + 1, agent_id or state.agent_id, base_url or state.base_url),

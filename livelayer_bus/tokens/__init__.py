@@ -7,6 +7,7 @@ from .sources import (
     AGENT_CONFIG_PATH,
     API_KEY_HEADER,
     SESSION_PATH,
+    WIDGET_AGENT_PATH,
     LiteralToken,
     LocalKeys,
     SessionEndpoint,
@@ -18,5 +19,5 @@ __all__ = [
     "TokenSource", "TokenRequest", "RoomAccess", "LiteralToken", "SessionEndpoint",
     "TokenEndpoint", "LocalKeys", "fetch_agent_config", "DispatchMetadata",
     "read_dispatch_metadata", "HTTP_SCHEMES", "ROOM_SCHEMES", "check_address", "SESSION_PATH",
-    "AGENT_CONFIG_PATH", "API_KEY_HEADER", "RESUMED_ATTRIBUTE",
+    "AGENT_CONFIG_PATH", "WIDGET_AGENT_PATH", "API_KEY_HEADER", "RESUMED_ATTRIBUTE",
 ]  # fmt: skip

@@ -39,6 +39,7 @@ from .answers import HttpProblem, read_access
 
 SESSION_PATH = "/api/widget/session"
 AGENT_CONFIG_PATH = "/api/agents/{agent_id}/config"
+WIDGET_AGENT_PATH = "/api/widget/agent/{agent_id}"
 """Paths of LiveLayer's session endpoint, below its base address."""
 API_KEY_HEADER = "x-api-key"
 
@@ -308,9 +309,19 @@ class LocalKeys:
 
 
 async def fetch_agent_config(
-    base_url: str, agent_id: str, *, timeout: float = DEFAULT_TIMEOUT
+    base_url: str,
+    agent_id: str,
+    *,
+    path: str = AGENT_CONFIG_PATH,
+    timeout: float = DEFAULT_TIMEOUT,
 ) -> AgentConfig:
     """The published configuration of an agent of the LiveLayer installation at `base_url`.
+
+    Args:
+        base_url: the installation's address.
+        agent_id: the agent.
+        path: where to read it; with `WIDGET_AGENT_PATH`, what is published for widgets.
+        timeout: seconds for the whole answer.
 
     Raises:
         ConfigError: an argument cannot be used.
@@ -320,7 +331,7 @@ async def fetch_agent_config(
     base = check_base("base_url", base_url)
     if agent_id in ("", ".", ".."):
         raise ConfigError("agent_id", f"{agent_id!r} names no agent")
-    url = base + AGENT_CONFIG_PATH.format(agent_id=quote(agent_id, safe=""))
+    url = base + path.format(agent_id=quote(agent_id, safe=""))
     from .http import request_json
 
     try:

@@ -7,9 +7,11 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+import anyio
 import jwt
 import pytest
 
+from livelayer_bus import AgentConfigChanged, Session
 from livelayer_bus.errors import (
     BrokenError,
     ConfigError,
@@ -19,7 +21,9 @@ from livelayer_bus.errors import (
     TokenSourceError,
 )
 from livelayer_bus.events import AgentConfig
+from livelayer_bus.testing import PATIENCE, polled
 from livelayer_bus.tokens import (
+    WIDGET_AGENT_PATH,
     RoomAccess,
     SessionEndpoint,
     TokenEndpoint,
@@ -373,6 +377,40 @@ async def test_a_configuration_that_cannot_be_had_is_a_typed_error(
     endpoint.answers(body, status)
     with pytest.raises(error, match=words):
         await fetch_agent_config(endpoint.base, "agt_1")
+
+
+async def test_what_is_published_for_widgets_is_fetched(endpoint: Endpoint) -> None:
+    published = {"id": "agt/1", "name": "Ada", "avatarImageUrl": None, "idleLoopUrl": "/idle.mp4"}
+    endpoint.answers({**published, "capabilities": ["click"], "pageVision": {"every": 2}})
+    agent = await fetch_agent_config(endpoint.base, "agt/1", path=WIDGET_AGENT_PATH)
+    assert agent == AgentConfig("Ada", idle_loop_url="/idle.mp4")
+    assert endpoint.asked[0].path == "/api/widget/agent/agt%2F1"
+
+
+async def test_a_session_knows_its_agent_before_it_connects(endpoint: Endpoint) -> None:
+    endpoint.answers({"id": "agt_1", "name": "Ada", "avatarImageUrl": "https://x.example/a.png"})
+    async with Session("agt_1", base_url=endpoint.base) as session:
+        with session.subscribe(AgentConfigChanged) as changes, anyio.fail_after(PATIENCE):
+            changed = await anext(changes)
+            assert changed.config == AgentConfig("Ada", "https://x.example/a.png")
+            endpoint.answers({"id": "agt_2", "name": "Grace"})
+            await session.switch_agent("agt_2")
+            assert session.agent_config is None
+            assert (await anext(changes)).config == AgentConfig("Grace")
+        assert session.connection_state == "idle"
+    assert [asked.path for asked in endpoint.asked] == [
+        "/api/widget/agent/agt_1",
+        "/api/widget/agent/agt_2",
+    ]
+
+
+async def test_a_session_without_a_published_agent_goes_on(endpoint: Endpoint) -> None:
+    endpoint.answers({}, 404)
+    async with Session("agt_1", tokens=SessionEndpoint.at(endpoint.base)) as session:
+        await session.switch_agent("agt_2")
+        await polled(lambda: len(endpoint.asked) >= 1)
+        assert session.error is None
+        assert session.agent_config is None
 
 
 @pytest.mark.parametrize("agent_id", ["", ".", ".."])

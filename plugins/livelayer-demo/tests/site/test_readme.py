@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from livelayer_web import WebSurface
+from livelayer_web.webhooks import EVENTS, WebhookSurface
 
 PLUGIN = Path(__file__).parents[3] / "livelayer-web"
 STATIC = PLUGIN / "src" / "livelayer_web" / "static"
@@ -23,7 +24,7 @@ def section(title: str) -> str:
 def first_cells(table: str) -> set[str]:
     """Whatever is set in code in the first cells of a section's tables."""
     rows = re.findall(r"^\| (`[^|]*) \|", table, re.M)
-    return {name for row in rows for name in re.findall(r"`([\w-]+)[`(]", row)}
+    return {name for row in rows for name in re.findall(r"`([\w.-]+)[`(]", row)}
 
 
 def source(name: str) -> str:
@@ -34,6 +35,19 @@ def test_every_option_of_the_surface_is_told_and_no_other() -> None:
     told = first_cells(section("`WebSurface("))
     has = set(inspect.signature(WebSurface).parameters) - {"host", "clock"}
     assert told == has
+
+
+def test_every_option_of_the_webhooks_is_told_and_no_other() -> None:
+    told = first_cells(section("Webhooks"))
+    has = set(inspect.signature(WebhookSurface).parameters) - {"clock"}
+    assert told == has | set(EVENTS)
+
+
+def test_every_attribute_of_the_embedding_script_is_told() -> None:
+    own = re.search(r"OWN = \[(.*?)\]", source("embed/host.js"), re.S)
+    assert own is not None
+    told = first_cells(section("In a frame on another site")) - {"data-"}
+    assert told == {f"data-{name}" for name in re.findall(r'"([\w-]+)"', own[1])}
 
 
 def test_every_attribute_of_the_avatar_is_told() -> None:

@@ -18,6 +18,7 @@ from livelayer_bus.events import TranscriptEntry
 
 from . import bodies, problems
 from .assets import site_files, static_files
+from .embedding import Embedding
 from .http import Problem, answer_json, credential, json_app, read_body, read_json
 from .media import KINDS, SourceKind
 from .network_policy import KEY_HEADER
@@ -306,7 +307,10 @@ class _Endpoint:
 
 
 def surface_app(
-    view: Callable[[], SessionView | None], pool: SessionPool | None, tokens: ViewerTokens | None
+    view: Callable[[], SessionView | None],
+    pool: SessionPool | None,
+    tokens: ViewerTokens | None,
+    embedding: Embedding,
 ) -> Starlette:
     """Every route of docs/protocol.md, to be mounted at a base path.
 
@@ -314,6 +318,7 @@ def surface_app(
         view: returns the view of the mounted session; None while none is mounted.
         pool: the sessions on demand, if the application has them.
         tokens: verifies pages; None: every page may join.
+        embedding: the page that other sites show in a frame.
     """
 
     def mounted(request: Request) -> SessionView:
@@ -322,7 +327,11 @@ def surface_app(
             raise problems.unmounted()
         return found
 
-    routes: list[BaseRoute] = [*session_routes(mounted), Mount("/js", static_files())]
+    routes: list[BaseRoute] = [
+        *session_routes(mounted),
+        Route("/embed", embedding.page, methods=["GET"]),
+        Mount("/js", static_files()),
+    ]
     if pool is not None:
         routes += _pool_routes(pool, tokens)
     return json_app(routes, problems.problem_of)

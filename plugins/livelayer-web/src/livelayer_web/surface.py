@@ -18,12 +18,13 @@ from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.surfaces import SurfaceSession
 
 from .assets import START
+from .embedding import Embedding
 from .http import Guard, serving
 from .media import MediaSettings
 from .network_policy import NetworkLimits, NetworkPolicy, check_reach
 from .permissions import PERMISSIONS, Permission, check_permissions
 from .problems import problem_of
-from .routes import site_app, surface_app
+from .routes import BASE, site_app, surface_app
 from .session_pool import SessionPool, SessionsOnDemand
 from .session_view import Agent, SessionView, SurfaceMemory, ViewOptions
 from .statistics import WebStatistics, commands_of, messages_of, streams_of, viewers_of
@@ -55,6 +56,7 @@ class WebSurface:
         allow_origins: other origins whose pages may ask, as `https://shop.example.com`.
         allow_hosts: names of this server besides the loopback's, `host` and those of
             `allow_origins`.
+        embed_origins: sites that may show the widget in a frame, as `https://shop.example.com`.
         tokens: viewer tokens, without which pages cannot join; None: every page may join.
         secret: instead of `tokens`, for a configuration file: what tokens are signed with.
         name: the session's name in viewer tokens; None: its `id`.
@@ -80,6 +82,7 @@ class WebSurface:
         *,
         allow_origins: Iterable[str] = (),
         allow_hosts: Iterable[str] = (),
+        embed_origins: Iterable[str] = (),
         tokens: ViewerTokens | None = None,
         secret: str | bytes | None = None,
         name: str | None = None,
@@ -118,7 +121,8 @@ class WebSurface:
         )
         on_demand = msgspec.structs.replace(self._options, name=None)
         self._pool = SessionPool(sessions, on_demand) if sessions is not None else None
-        app = surface_app(lambda: self._view, self._pool, self._tokens)
+        embedding = Embedding(embed_origins, BASE if port is not None else "")
+        app = surface_app(lambda: self._view, self._pool, self._tokens, embedding)
         if port is not None:
             app = site_app(app, Path(site) if site is not None else START)
         policy = policy or NetworkPolicy()
@@ -127,6 +131,7 @@ class WebSurface:
             hosts=hosts,
             origins=origins,
             limits=NetworkLimits(policy, self._options.clock, self._is_viewer),
+            may_load=embedding.may_load if len(embedding) else None,
             max_body=policy.max_body,
             problem_of=problem_of,
             trusted_proxies=policy.trusted_proxies,

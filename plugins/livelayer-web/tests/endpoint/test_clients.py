@@ -12,7 +12,12 @@ from livelayer_web.http.server import serving
 from livelayer_bus import BrokenError, TokenRequest
 from livelayer_bus.errors import TokenRefusedError, TokenSourceError
 from livelayer_bus.testing import PATIENCE
-from livelayer_bus.tokens import SessionEndpoint, TokenEndpoint, fetch_agent_config
+from livelayer_bus.tokens import (
+    WIDGET_AGENT_PATH,
+    SessionEndpoint,
+    TokenEndpoint,
+    fetch_agent_config,
+)
 from livelayer_bus.tokens.access import read_claims
 
 from .conftest import KEY, LUMI, SESSION, Make
@@ -61,6 +66,7 @@ async def test_token_endpoint_gets_access_by_the_workers_name_or_the_agents_id(b
 async def test_the_published_configuration_is_found(base: str) -> None:
     assert await fetch_agent_config(base, LUMI.id) == LUMI.config
     assert (await fetch_agent_config(base, "agt/moss")).name == "Moss"
+    assert await fetch_agent_config(base, LUMI.id, path=WIDGET_AGENT_PATH) == LUMI.config
     with pytest.raises(BrokenError, match="404"):
         await fetch_agent_config(base, "agt_nobody")
 

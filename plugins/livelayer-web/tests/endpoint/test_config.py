@@ -22,6 +22,8 @@ metadata = { voice = "calm" }
 
 [agents.agt_moss]
 name = "Moss"
+capabilities = ["navigate", "scroll"]
+hide_branding = true
 
 [endpoint]
 url = "wss://rooms.example.com"
@@ -51,6 +53,8 @@ def test_everything_is_read(tmp_path: Path) -> None:
     )
     assert (lumi.id, lumi.worker, lumi.metadata) == ("agt_lumi", "lumi", {"voice": "calm"})
     assert (moss.id, moss.worker) == ("agt_moss", "agt_moss")
+    assert (moss.capabilities, moss.hide_branding) == (("navigate", "scroll"), True)
+    assert (lumi.capabilities, moss.page_vision) == (None, None)
     assert found.keys == {"shop": "shop-key"}
     settings = found.settings(origins=("http://localhost:3000",))
     assert settings == EndpointSettings(

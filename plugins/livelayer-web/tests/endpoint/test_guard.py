@@ -83,6 +83,12 @@ async def test_an_address_that_asks_too_often_has_to_wait(
         assert (await client.post(SESSION, json={"agentId": LUMI.id})).status_code == 200
 
 
+async def test_what_needs_no_key_counts_for_its_address_too(make: Make, ask: Ask) -> None:
+    async with ask(make(address_rate=Rate(per_minute=60, burst=1))) as client:
+        assert (await client.get("/api/widget/agent/agt_lumi")).status_code == 200
+        assert error_of(await client.get("/api/widget/agent/agt_lumi")) == (429, "rate")
+
+
 async def test_a_caller_that_asks_too_often_has_to_wait_and_others_need_not(
     make: Make, ask: Ask, clock: ManualClock
 ) -> None:

@@ -10,13 +10,14 @@ import httpx
 import pytest
 from livekit.protocol.room import RoomConfiguration
 from livelayer_web.endpoint import ApiKeys, Caller, anyone
+from msgspec import structs
 from starlette.requests import Request
 
 from livelayer_bus.errors import ConfigError
 from livelayer_bus.tokens import read_dispatch_metadata
 from livelayer_bus.tokens.access import read_claims
 
-from .conftest import KEY, LUMI, OTHER_KEY, SESSION, Ask, Make, claims, error_of
+from .conftest import KEY, LUMI, MOSS, OTHER_KEY, SESSION, Ask, Make, claims, error_of
 
 pytestmark = pytest.mark.anyio
 
@@ -112,6 +113,29 @@ async def test_the_published_configuration_needs_no_key(make: Make, ask: Ask, pa
         answer = await client.get(path, headers={"x-api-key": "wrong"})
     assert answer.status_code == 200
     assert answer.json()["name"] in ("Lumi", "Moss")
+
+
+async def test_what_widgets_show_needs_no_key_and_holds_no_secret(make: Make, ask: Ask) -> None:
+    moss = structs.replace(MOSS, hide_branding=True, capabilities=("navigate",), page_vision=False)
+    async with ask(make(agents=(LUMI, moss))) as client:
+        lumi = await client.get("/api/widget/agent/agt_lumi", headers={"x-api-key": "wrong"})
+        answer = await client.get("/api/widget/agent/agt%2Fmoss")
+    assert lumi.status_code == 200
+    assert lumi.json() == {
+        "id": "agt_lumi",
+        "name": "Lumi",
+        "avatarImageUrl": "https://example.com/lumi.png",
+        "idleLoopUrl": None,
+    }
+    assert answer.json() == {
+        "id": "agt/moss",
+        "name": "Moss",
+        "avatarImageUrl": None,
+        "idleLoopUrl": None,
+        "capabilities": ["navigate"],
+        "hideBranding": True,
+        "pageVision": False,
+    }
 
 
 async def test_health_and_description_are_there(client: httpx.AsyncClient) -> None:
@@ -307,6 +331,7 @@ async def test_an_unknown_agent_is_not_found(client: httpx.AsyncClient) -> None:
     for answer in (
         await client.post(SESSION, json={"agentId": "agt_nobody"}),
         await client.get("/api/agents/agt_nobody/config"),
+        await client.get("/api/widget/agent/agt_nobody"),
     ):
         assert error_of(answer) == (404, "agent")
 

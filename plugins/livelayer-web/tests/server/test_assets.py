@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from livelayer_web.assets import site_files
-from livelayer_web.routes import site_app, surface_app
+from livelayer_web.embedding import Embedding
+from livelayer_web.routes import BASE, site_app, surface_app
 
 from livelayer_bus import MisuseError
 
@@ -43,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def http(folder: Path) -> AsyncGenerator[httpx.AsyncClient]:
-    app = site_app(surface_app(lambda: None, None, None), folder)
+    app = site_app(surface_app(lambda: None, None, None, Embedding((), BASE)), folder)
     async with client_of(app, "http://localhost") as client:
         yield client
 

@@ -8,6 +8,7 @@ import msgspec
 
 from livelayer_bus.errors import ConfigError
 from livelayer_bus.events import AgentConfig
+from livelayer_bus.messages import ALL
 
 MAX_ID: Final = 256  # characters of an agent's id
 MAX_METADATA: Final = 1024  # bytes of an agent's metadata as JSON: tokens travel in headers
@@ -25,6 +26,11 @@ class ServedAgent(msgspec.Struct, frozen=True, kw_only=True):
     """The `agent_name` that its worker registers with; None: the id. Empty: workers without a
     name, which join every new room."""
     metadata: dict[str, Any] = {}
+    # Published for widgets, which grant nothing by it:
+    capabilities: tuple[str, ...] | None = None
+    auto_page_context: bool | None = None
+    hide_branding: bool | None = None
+    page_vision: bool | None = None
 
     @property
     def worker(self) -> str:
@@ -56,6 +62,9 @@ class AgentDirectory:
             if len(msgspec.json.encode(agent.metadata)) > MAX_METADATA:
                 problem = f"it is longer than {MAX_METADATA} bytes of JSON: shorten it"
                 raise ConfigError(f"agents.{agent.id}.metadata", problem)
+            if unknown := set(agent.capabilities or ()) - set(ALL):
+                problem = f"there is no {min(unknown)!r}: choose of {', '.join(sorted(ALL))}"
+                raise ConfigError(f"agents.{agent.id}.capabilities", problem)
             self._by_id[agent.id] = agent
             self._by_worker.setdefault(agent.worker, agent)
 

@@ -21,6 +21,7 @@ from livelayer_bus.tokens import (
     HTTP_SCHEMES,
     ROOM_SCHEMES,
     SESSION_PATH,
+    WIDGET_AGENT_PATH,
     DispatchMetadata,
     check_address,
 )
@@ -36,6 +37,7 @@ from .bodies import (
     TokenBody,
     config_body,
     session_fields,
+    widget_body,
 )
 from .dispatch import Dispatcher
 from .openapi import DESCRIPTION_PATH, HEALTH_PATH, TOKEN_PATH, openapi
@@ -45,6 +47,7 @@ from .tokens import RESERVED, Participant, TokenIssuer
 logger = logging.getLogger(__package__)
 
 CONFIG_ROUTE: Final = AGENT_CONFIG_PATH.replace("{agent_id}", "{agent_id:path}")
+WIDGET_ROUTE: Final = WIDGET_AGENT_PATH.replace("{agent_id}", "{agent_id:path}")
 
 
 class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +106,8 @@ def create_app(
     """The endpoint: run it with an ASGI server, or mount it in an application of your own.
 
     It serves `POST /api/widget/session` (LiveLayer's), `POST /api/token` (LiveKit's standard),
-    `GET /api/agents/{id}/config`, `GET /health` and `GET /openapi.json`.
+    `GET /api/agents/{id}/config`, `GET /api/widget/agent/{id}`, `GET /health` and
+    `GET /openapi.json`.
 
     Guarantee: it keeps no sessions, so any number of processes with the same LiveKit secret serve
     as one. All its memory is bounded. Only the caller that a prior room was made for can return to
@@ -128,6 +132,7 @@ def create_app(
             Route(SESSION_PATH, endpoint.session, methods=["POST"]),
             Route(TOKEN_PATH, endpoint.token, methods=["POST"]),
             Route(CONFIG_ROUTE, endpoint.config, methods=["GET"]),
+            Route(WIDGET_ROUTE, endpoint.widget, methods=["GET"]),
             Route(HEALTH_PATH, _health, methods=["GET"]),
             Route(DESCRIPTION_PATH, _describe, methods=["GET"]),
         ]
@@ -186,11 +191,18 @@ class _Endpoint:
 
     async def config(self, request: Request) -> Response:
         """An agent's published configuration. It needs no key: the page that shows it is public."""
+        return http.answer_json(config_body(self._published(request).config))
+
+    async def widget(self, request: Request) -> Response:
+        """What is published of an agent for widgets; it needs no key either."""
+        return http.answer_json(widget_body(self._published(request)))
+
+    def _published(self, request: Request) -> ServedAgent:
         agent = self._agents.get(request.path_params["agent_id"])
         if agent is None:
             raise _unknown_agent()
         http.request_line(request.scope).agent = agent.id
-        return http.answer_json(config_body(agent.config))
+        return agent
 
     async def session(self, request: Request) -> Response:
         """LiveLayer's request for a session."""

@@ -10,6 +10,8 @@ from msgspec import Meta
 
 from livelayer_bus.events import AgentConfig
 
+from .agents import ServedAgent
+
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
 Name = Annotated[str, Meta(max_length=256)]
 Attributes = dict[
@@ -66,6 +68,16 @@ class TokenAnswer(msgspec.Struct, frozen=True):
     participant_token: str
 
 
+class WidgetAgent(AgentConfig, frozen=True, kw_only=True, rename="camel"):
+    """An agent as it is published for widgets; `capabilities` suggests, and grants nothing."""
+
+    id: str
+    capabilities: tuple[str, ...] | None = None
+    auto_page_context: bool | None = None
+    hide_branding: bool | None = None
+    page_vision: bool | None = None
+
+
 def session_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of LiveLayer's request besides its own."""
     own = {field.encode_name for field in msgspec.structs.fields(SessionRequest)}
@@ -76,3 +88,20 @@ def config_body(config: AgentConfig) -> dict[str, str]:
     """The published configuration without the fields that are not set."""
     fields: dict[str, str | None] = msgspec.to_builtins(config)
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def widget_body(agent: ServedAgent) -> dict[str, Any]:
+    """What is published of an agent for widgets; the options that are not set are left out."""
+    published = WidgetAgent(
+        id=agent.id,
+        name=agent.config.name,
+        avatar_image_url=agent.config.avatar_image_url,
+        idle_loop_url=agent.config.idle_loop_url,
+        capabilities=agent.capabilities,
+        auto_page_context=agent.auto_page_context,
+        hide_branding=agent.hide_branding,
+        page_vision=agent.page_vision,
+    )
+    fields: dict[str, Any] = msgspec.to_builtins(published)
+    always = {"id", "name", "avatarImageUrl", "idleLoopUrl"}
+    return {name: value for name, value in fields.items() if name in always or value is not None}

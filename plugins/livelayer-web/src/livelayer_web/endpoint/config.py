@@ -6,6 +6,8 @@
     idle_loop_url = "https://example.com/lumi.mp4"
     dispatch = "lumi"                          # the worker's agent_name; the id, if not given
     metadata = { voice = "calm" }              # for the worker; visitors can read it, too
+    hide_branding = true                       # for widgets, as capabilities, auto_page_context and
+                                               # page_vision
 
     [endpoint]
     url = "wss://rooms.example.com"            # not given: a server of its own, on this machine
@@ -54,6 +56,10 @@ class AgentTable(Table, frozen=True):
     idle_loop_url: str | None = None
     dispatch: str | None = None
     metadata: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    capabilities: tuple[str, ...] | None = None
+    auto_page_context: bool | None = None
+    hide_branding: bool | None = None
+    page_vision: bool | None = None
 
 
 class Limits(Table, frozen=True):
@@ -160,7 +166,9 @@ def load_endpoint_config(
 
 def _agent(name: str, entry: AgentTable) -> ServedAgent:
     config = AgentConfig(entry.name, entry.avatar_image_url, entry.idle_loop_url)
-    return ServedAgent(id=name, config=config, dispatch=entry.dispatch, metadata=entry.metadata)
+    given = {field: getattr(entry, field) for field in entry.__struct_fields__}
+    rest = {field: given[field] for field in ServedAgent.__struct_fields__ if field in given}
+    return ServedAgent(id=name, config=config, **rest)
 
 
 def _limits(table: Limits) -> dict[str, Any]:

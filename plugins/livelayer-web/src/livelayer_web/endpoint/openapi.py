@@ -8,10 +8,15 @@ from typing import Any, Final
 import msgspec
 
 from livelayer_bus.events import AgentConfig
-from livelayer_bus.tokens import AGENT_CONFIG_PATH, API_KEY_HEADER, SESSION_PATH
+from livelayer_bus.tokens import (
+    AGENT_CONFIG_PATH,
+    API_KEY_HEADER,
+    SESSION_PATH,
+    WIDGET_AGENT_PATH,
+)
 
 from ..http import MEDIA_TYPE, ProblemBody
-from .bodies import SessionAnswer, SessionRequest, TokenAnswer, TokenBody
+from .bodies import SessionAnswer, SessionRequest, TokenAnswer, TokenBody, WidgetAgent
 
 TOKEN_PATH: Final = "/api/token"  # noqa: S105 - a path
 HEALTH_PATH: Final = "/health"
@@ -19,7 +24,15 @@ DESCRIPTION_PATH: Final = "/openapi.json"
 
 VERSION: Final = "1"
 _REF: Final = "#/components/schemas/{name}"
-_KINDS: Final = (SessionRequest, SessionAnswer, TokenBody, TokenAnswer, AgentConfig, ProblemBody)
+_KINDS: Final = (
+    SessionRequest,
+    SessionAnswer,
+    TokenBody,
+    TokenAnswer,
+    AgentConfig,
+    WidgetAgent,
+    ProblemBody,
+)
 
 _PROBLEMS: Final = {
     "400": "The body is invalid.",
@@ -61,7 +74,12 @@ def openapi() -> dict[str, Any]:
                     "TokenAnswer",
                 )
             },
-            AGENT_CONFIG_PATH: {"get": _config()},
+            AGENT_CONFIG_PATH: {
+                "get": _agent("getAgentConfig", "An agent's published configuration", "AgentConfig")
+            },
+            WIDGET_AGENT_PATH: {
+                "get": _agent("getWidgetAgent", "An agent as widgets show it", "WidgetAgent")
+            },
             HEALTH_PATH: {"get": _plain("health", "Whether the process serves")},
             DESCRIPTION_PATH: {"get": _plain("describe", "This description")},
         },
@@ -88,14 +106,14 @@ def _post(operation: str, summary: str, request: str, answer: str) -> dict[str, 
     }
 
 
-def _config() -> dict[str, Any]:
+def _agent(operation: str, summary: str, answer: str) -> dict[str, Any]:
     agent = {"name": "agent_id", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
-        "operationId": "getAgentConfig",
-        "summary": "An agent's published configuration",
+        "operationId": operation,
+        "summary": summary,
         "parameters": [agent],
         "responses": {
-            "200": {"description": "The configuration.", "content": _content("AgentConfig")},
+            "200": {"description": "What is published.", "content": _content(answer)},
             **_problems("403", "404", "429"),
         },
     }

@@ -1,7 +1,7 @@
 """HTTP for the web surface and the endpoint: a server, a guard, rates, problems, bodies."""
 
 from .bodies import answer_json, credential, read_body, read_json
-from .guard import Guard, GuardStatistics, RequestLine, request_line
+from .guard import CONTENT_SECURITY_POLICY, Guard, GuardStatistics, RequestLine, request_line
 from .origins import Hosts, Origins
 from .problems import MEDIA_TYPE, Problem, ProblemBody, json_app, problem_of
 from .rates import Rate, RateLimiter, bucket_of, client_bucket
@@ -11,5 +11,5 @@ __all__ = [
     "serving", "ABORT", "PortTakenError", "Guard", "GuardStatistics", "RequestLine",
     "request_line", "Hosts", "Origins", "Rate", "RateLimiter", "bucket_of", "client_bucket",
     "json_app", "Problem", "ProblemBody", "MEDIA_TYPE", "problem_of", "credential", "read_body",
-    "read_json", "answer_json",
+    "read_json", "answer_json", "CONTENT_SECURITY_POLICY",
 ]  # fmt: skip

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from ipaddress import ip_network
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol, final
 
 import anyio
@@ -18,10 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from livelayer_bus.clock import now_ns
-from livelayer_bus.errors import ConfigError
 from livelayer_bus.jsonl import utc
 
-from .origins import Hosts, Origins, check_list, parse_host, parse_origin, same_origin
+from .origins import Hosts, Origins, check_networks, parse_host, parse_origin, same_origin
 from .problems import (
     CODE,
     Problem,
@@ -139,14 +137,16 @@ class Guard:
     Guarantee: a request reaches `app` only if its `Host` is a name of this server, its `Origin`,
     if there is one, is this server's or allowed, and its rate is within the limits. The app reads
     at most `max_body` bytes of it. Every answer, an error's included, carries the security
-    headers, and an exception of the app becomes a problem that quotes nothing. Answers are passed
-    on as they are written. A connection whose request was answered before its body was read is
+    headers, unless the app sets others of the same name, and an exception of the app becomes a
+    problem that quotes nothing. Answers are passed on as they are written. A connection whose
+    request was answered before its body was read is
     closed. WebSockets are refused.
 
     Args:
         app: the application; `Guard.app` afterwards.
         origins: the origins whose pages may ask.
         limits: the rates.
+        may_load: whether a page of another origin may load a public file; None: none may.
         hosts: the names of this server; None: any, and then no page counts as this server's own.
         max_body: bytes of a request.
         problem_of: turns exceptions of the app into problems.
@@ -164,6 +164,7 @@ class Guard:
         *,
         origins: Origins,
         limits: RateLimits,
+        may_load: Callable[[Scope, str], bool] | None = None,
         hosts: Hosts | None = None,
         max_body: int = 65_536,
         problem_of: ProblemOf = problem_of,
@@ -174,16 +175,17 @@ class Guard:
         self._hosts = hosts
         self._origins = origins
         self._limits = limits
+        self._may_load = may_load or (lambda _scope, _origin: False)
         self._max_body = max_body
         self._problem_of = problem_of
         self._access_log = access_log
         # An image or script element sends no Origin that could be checked.
-        resources = "cross-origin" if len(origins) else "same-origin"
+        resources = "cross-origin" if len(origins) or may_load is not None else "same-origin"
         self._headers = _HEADERS | {"cross-origin-resource-policy": resources}
         self._requests = 0
         self._refused: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
-        proxies = _check_proxies(trusted_proxies)
+        proxies = [str(network) for network in check_networks("trusted_proxies", trusted_proxies)]
         http: Any = self._http
         self._serve: Any = ProxyHeadersMiddleware(http, proxies) if proxies else http
 
@@ -249,7 +251,9 @@ class Guard:
             raise Problem(403, "host", detail)
         if origins := headers.getlist("origin"):
             origin = parse_origin(origins[0])
-            if len(origins) == 1 and self._origins.allows(origins[0]):
+            if len(origins) == 1 and (
+                self._origins.allows(origins[0]) or self._may_load(scope, origins[0])
+            ):
                 answer.origin = origins[0]
             elif (
                 self._hosts is None
@@ -291,8 +295,8 @@ class _Answer:
             self._line.status = message["status"]
             message = {**message, "headers": list(message.get("headers", ()))}
             headers = MutableHeaders(scope=message)
-            headers.update(self.headers)
-            headers.setdefault("cache-control", "no-store")
+            for name, value in {**self.headers, "cache-control": "no-store"}.items():
+                headers.setdefault(name, value)
             headers.add_vary_header("Origin")
             if self.origin is not None:
                 headers["access-control-allow-origin"] = self.origin
@@ -367,17 +371,6 @@ class _Body:
         self._read += len(message.get("body", b""))
         self._more = message.get("more_body", False)
         return message
-
-
-def _check_proxies(given: Iterable[str]) -> list[str]:
-    proxies = list(check_list("trusted_proxies", given))
-    for text in proxies:
-        try:
-            ip_network(text)
-        except ValueError as exc:
-            problem = f"{text[:80]!r}: give addresses or networks, as 10.0.0.1 or 10.0.0.0/8"
-            raise ConfigError("trusted_proxies", problem) from exc
-    return proxies
 
 
 def _is_preflight(scope: Scope) -> bool:

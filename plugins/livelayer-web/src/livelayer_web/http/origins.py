@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from collections.abc import Iterable, Iterator
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Final, final
 
 import msgspec
@@ -38,12 +45,17 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """The origin of a page."""
+    """The origin of a page; as text, it is what a browser calls it."""
 
     scheme: str
     name: str
     port: int | None
     """None only for schemes without a default port."""
+
+    def __str__(self) -> str:
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        port = "" if self.port in (None, _PORTS.get(self.scheme)) else f":{self.port}"
+        return f"{self.scheme}://{name}{port}"
 
 
 def parse_host(text: str) -> Host | None:
@@ -135,6 +147,9 @@ class Origins:
         """Whether pages with this `Origin` header may ask."""
         return self._every or parse_origin(header) in self._origins
 
+    def __iter__(self) -> Iterator[str]:
+        return map(str, self._origins)
+
     def __len__(self) -> int:
         return len(self._origins) + self._every
 
@@ -163,3 +178,19 @@ def check_list(where: str, given: Iterable[str]) -> Iterable[str]:
     if isinstance(given, str):
         raise ConfigError(where, f"got the text {given!r}: give a list, as in [{given!r}]")
     return given
+
+
+def check_networks(where: str, given: Iterable[str]) -> list[IPv4Network | IPv6Network]:
+    """The networks; an address is one of its own.
+
+    Raises:
+        ConfigError: one of them is invalid.
+    """
+    networks: list[IPv4Network | IPv6Network] = []
+    for text in check_list(where, given):
+        try:
+            networks.append(ip_network(text))
+        except ValueError as exc:
+            problem = f"{text[:_SHOWN]!r}: give addresses or networks, as 10.0.0.1 or 10.0.0.0/8"
+            raise ConfigError(where, problem) from exc
+    return networks

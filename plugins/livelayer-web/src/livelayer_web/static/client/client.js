@@ -152,8 +152,12 @@ export class SessionClient extends EventTarget {
     if (provider !== null && this.link.phase === "refused") this.#link.open();
   }
 
-  /** Carries out the agent's commands on this page. */
-  set carryOut(/** @type {import("./command-receiver.js").CarryOut | null} */ carryOut) {
+  /** Carries out the agent's commands on this page. @returns {import("./command-receiver.js").CarryOut | null} */
+  get carryOut() {
+    return this.#commands.carryOut;
+  }
+
+  set carryOut(carryOut) {
     this.#commands.carryOut = carryOut;
   }
 

@@ -85,11 +85,19 @@ export class Heartbeat {
   }
 }
 
+/** The page around the frame that this one is in. @type {ReturnType<typeof pageInfo> | null} */
+let around = null;
+
+/** Reports another page than this one. @param {string} url */
+export function setPage(url) {
+  around = { url: url.slice(0, 2000), title: "" };
+}
+
 /**
  * What the server learns of a page: no query and no fragment, where secrets may be.
  *
  * @returns {{url: string, title: string}}
  */
 export function pageInfo() {
-  return { url: `${location.origin}${location.pathname}`.slice(0, 2000), title: document.title.slice(0, 200) };
+  return around ?? { url: `${location.origin}${location.pathname}`.slice(0, 2000), title: document.title.slice(0, 200) };
 }
