@@ -124,6 +124,8 @@ def outcome_text(send: Send, outcome: Outcome) -> str:
             return "The page took the form, but it did not show whether it was sent."
         case Outcome.SILENCE:
             return "The page did not answer, so I do not know whether that worked."
+        case Outcome.DECLINED:
+            return f"I did not {send.goal}: you said no."
         case Outcome.GONE:
             return f"I could not {send.goal}: your page is not connected any more."
 
@@ -156,7 +158,7 @@ def page_outcome_text(outcome: Outcome) -> str:
             return "I may not do that here: this page does not allow me to read the page."
         case Outcome.DONE | Outcome.SILENCE | Outcome.UNCERTAIN | Outcome.TIMEOUT:
             return "I asked the page, but I got no answer in time."
-        case Outcome.INVALID | Outcome.FAILED | Outcome.BLOCKED | Outcome.GONE:
+        case Outcome.INVALID | Outcome.FAILED | Outcome.BLOCKED | Outcome.DECLINED | Outcome.GONE:
             return "I asked the page, but it could not say what it shows."
 
 

@@ -58,6 +58,7 @@ class Embed {
       capabilities: () => this.#given("capabilities"),
       origins: () => (this.#given("navigate-origins") ?? "").split(/[\s,]+/).filter(Boolean),
       context: () => null,
+      extras: () => null,
       routes: () => null,
       pending: () => {},
     });
