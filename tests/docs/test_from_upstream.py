@@ -27,8 +27,11 @@ def test_there_are_rows() -> None:
 def test_a_row_names_a_test(row: list[str]) -> None:
     path, _, name = row[-1].strip("`").partition("::")
     tree = ast.parse((ROOT / path).read_text())
-    functions = ast.FunctionDef | ast.AsyncFunctionDef
-    assert name in {node.name for node in ast.walk(tree) if isinstance(node, functions)}
+    assert name in {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
 
 def test_every_command_has_its_row() -> None:
