@@ -64,7 +64,7 @@ async def test_a_page_of_its_own_shows_types_and_is_driven(
     room.agent_says({"type": "navigate", "href": "/pricing"})
     result, _ = await reply(room)
     assert result["ok"]
-    assert page.url == f"{web.url}/pricing"
+    await expect(page).to_have_url(f"{web.url}/pricing")
     kinds = {kind for kind, _ in await page.evaluate("log")}
     assert {"navigate", "agent-command", "agent-state", "transcript", "connection-change"} == kinds
 

@@ -30,6 +30,7 @@ def panel(attributes: str = "") -> str:
 
 
 async def box_of(page: Page, selector: str) -> Any:
+    await expect(page.locator(selector)).to_be_visible()  # its style sheet may still be on its way
     box = await page.locator(selector).bounding_box()
     assert box is not None
     return box
@@ -191,12 +192,13 @@ async def test_a_person_resizes_a_panel_by_its_free_corner_and_it_is_remembered(
     edges = """() => { const at = harness.surface.shadowRoot.querySelector(".panel")
         .getBoundingClientRect(); return [at.width, at.height, at[FIXED0], at[FIXED1]]; }"""
     edges = edges.replace("FIXED0", repr(fixed[0])).replace("FIXED1", repr(fixed[1]))
+    await expect(page.locator(".panel")).to_be_visible()
     width, height, *corner = await page.evaluate(edges)
     await pull(page, by)
     larger = [width + 100, height + 60, *corner]
     assert await page.evaluate(edges) == larger
     await page.reload()
-    await page.wait_for_function("() => window.harness !== undefined")
+    await expect(page.locator(".panel")).to_be_visible()
     assert await page.evaluate(edges) == larger
     await page.locator(".grip").dblclick()
     assert await page.evaluate(edges) == [width, height, *corner]
@@ -222,7 +224,6 @@ async def test_buttons_stay_on_the_picture_at_every_width(visit: Visit, width: i
         size,
     )
     await page.reload()
-    await page.wait_for_function("() => window.harness !== undefined")
     stage, button = await box_of(page, ".stage"), await box_of(page, ".minimise")
     assert stage["x"] <= button["x"]
     assert button["x"] + button["width"] <= stage["x"] + stage["width"]
