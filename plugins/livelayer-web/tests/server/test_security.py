@@ -196,6 +196,7 @@ async def test_revoking_a_token_ends_its_pages_and_their_places(
         (["watch"], "POST", "messages"),
         (["watch"], "POST", "commands/1"),
         (["watch"], "PUT", "sources/microphone"),
+        (["watch"], "PUT", "viewers/me/page"),
         (["watch", "control"], "PATCH", "sources/microphone"),
         (["watch", "talk"], "POST", "control/connect"),
         (["watch", "talk"], "POST", "control/disconnect"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,6 +47,38 @@ async def test_who_joins_learns_what_it_may_do(web: Web) -> None:
     [info] = web.surface.viewers()
     assert info.page is not None
     assert (info.id, info.page.title) == (joined["viewer"], "Shop")
+
+
+async def test_the_page_used_last_is_described_until_it_falls_silent(web: Web) -> None:
+    room = await web.connect()
+
+    async def described() -> str | None:
+        await web.clock.elapse(0.2)
+        return room.attributes.get("agent.context")
+
+    def page(route: str) -> dict[str, Any]:
+        return {"page": {"route": route, "elements": []}}
+
+    first, other = await web.page(), await web.page()
+    for viewer, route in ((first, "/first"), (other, "/other")):
+        assert (await viewer.ask("PUT", "viewers/me/page", page(route))).status_code == 204
+    assert await described() == '{"route":"/first"}'
+    await other.beat(used=True)
+    assert await described() == '{"route":"/other"}'
+    wrong = {"page": {"route": 5}}
+    assert code_of(await other.ask("PUT", "viewers/me/page", wrong)) == (400, "body")
+    assert code_of(await other.ask("PUT", "viewers/me/page", {})) == (400, "body")
+    assert await described() == '{"route":"/other"}'
+    await web.clock.elapse(SILENCE_SECONDS - 1)
+    await first.beat()
+    await web.clock.elapse(1)
+    assert await described() == '{"route":"/first"}'
+    await first.ask("PUT", "viewers/me/page", {"page": None})
+    assert await described() is None
+    await first.ask("PUT", "viewers/me/page", page("/again"))
+    assert await described() == '{"route":"/again"}'
+    await web.mounted.unmount()
+    assert await described() is None
 
 
 async def test_a_page_that_falls_silent_is_gone_five_seconds_after_it_was_heard(web: Web) -> None:

@@ -1,7 +1,7 @@
 // @ts-check
 /** What an agent neither reads nor changes on a page, whatever capabilities it has. */
 
-const OWN = "livelayer-avatar, [data-livelayer]";
+export const OWN = "livelayer-avatar, [data-livelayer]";
 const PRIVATE = "[data-ll-private], [data-ll-skip], [data-livelayer-private], [data-livelayer-skip]";
 const PRIVATE_TYPES = ["password", "hidden", "file"];
 /** Elements with a form that hold no value of their own. */

@@ -146,7 +146,7 @@ export async function visualHash(picture) {
   const bitmap = await createImageBitmap(picture, { resizeWidth: SIDE, resizeHeight: SIDE, resizeQuality: "high" });
   const canvas = new OffscreenCanvas(SIDE, SIDE);
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.drawImage(bitmap, 0, 0);
+  context.drawImage(bitmap, 0, 0, SIDE, SIDE);
   bitmap.close();
   const { data } = context.getImageData(0, 0, SIDE, SIDE);
   // FNV-1a, twice: 64 bits.

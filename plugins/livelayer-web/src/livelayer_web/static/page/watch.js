@@ -1,6 +1,7 @@
 // @ts-check
 /** Reports that a page may show something else: its elements, what a person entered, or its path. */
 
+import { OWN } from "./privacy.js";
 import { watchPath } from "./routes.js";
 
 const QUIET = 200; // milliseconds without a change, until it is reported
@@ -24,7 +25,7 @@ export function watchPage(changed) {
     clearTimeout(timer);
     timer = setTimeout(report, Math.max(0, Math.min(QUIET, first + LATEST - now)));
   };
-  const observer = new MutationObserver(soon);
+  const observer = new MutationObserver((records) => records.some(({ target }) => !isOwn(target)) && soon());
   observer.observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
   const end = new AbortController();
   for (const kind of ["input", "change", "reset", "toggle", "resize"]) {
@@ -38,4 +39,9 @@ export function watchPage(changed) {
     end.abort();
     stop();
   };
+}
+
+/** @param {Node} node @returns {boolean} whether it belongs to the widget, which changes often */
+function isOwn(node) {
+  return node instanceof Element && node.closest(OWN) !== null;
 }
