@@ -114,7 +114,9 @@ def test_a_header_that_is_missing_or_malformed_is_refused(name: str, value: str 
 
 
 @pytest.mark.parametrize(
-    "secret", ["", "whsec_", "hunter2", "whsec_aGk=", f"{SECRET}x", SECRET[6:]]
+    "secret",
+    ["", "whsec_", "hunter2", "whsec_aGk=", f"{SECRET}x", SECRET[6:]],
+    ids=["empty", "prefix alone", "no prefix", "too short", "not base64", "without its prefix"],
 )
 def test_a_secret_that_is_invalid_is_refused_and_not_quoted(secret: str) -> None:
     with pytest.raises(ConfigError) as refused:
