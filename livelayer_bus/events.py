@@ -303,6 +303,14 @@ class ScreenChanged(Event, frozen=True):
     muted: bool = False
 
 
+class RecordingChanged(Event, frozen=True):
+    """A surface began to record the session, or stopped; `error` says why it cannot go on."""
+
+    surface: str
+    active: bool
+    error: str | None = None
+
+
 class SurfaceMounted(Event, frozen=True):
     """A surface was attached."""
 
@@ -347,7 +355,8 @@ AnyEvent: TypeAlias = (
     | AgentConfigChanged | TranscriptUpdated | TranscriptCleared | ConversationResumed
     | DataReceived | DataSent | MalformedMessage | CommandReceived | CommandFinished
     | CommandRefused | TrackChanged | MicrophoneChanged | CameraChanged | ScreenChanged
-    | SurfaceMounted | SurfaceUnmounted | SurfaceFailed | SurfaceDidNotStop | HandlerFailed
+    | RecordingChanged | SurfaceMounted | SurfaceUnmounted | SurfaceFailed | SurfaceDidNotStop
+    | HandlerFailed
 )  # fmt: skip
 
 _Carries = TypeVar("_Carries", DataReceived, CommandReceived)

@@ -15,7 +15,11 @@ from ..surfaces import Surface, SurfaceFunction
 SURFACES: Final = "livelayer_bus.surfaces"
 """The entry point group of surface factories."""
 
-DISTRIBUTIONS: Final = {"console": "livelayer-terminal", "web": "livelayer-web"}
+DISTRIBUTIONS: Final = {
+    "console": "livelayer-terminal",
+    "recorder": "livelayer-recorder",
+    "web": "livelayer-web",
+}
 """Known surfaces that a distribution of their own brings; errors name it."""
 
 SurfaceFactory: TypeAlias = Callable[..., Surface | SurfaceFunction]

@@ -11,7 +11,14 @@ from typing import Any, Final, Generic, Protocol, Self, TypeAlias, cast, final, 
 from ..bus import Subscription
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
 from ..errors import Lagged, MisuseError, NotSupportedError
-from ..events import CommandReceived, DataReceived, Event, RefusalReason, TranscriptEntry
+from ..events import (
+    CommandReceived,
+    DataReceived,
+    Event,
+    RecordingChanged,
+    RefusalReason,
+    TranscriptEntry,
+)
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from ..media.publishing import F, Lease, MediaSource
 from ..messages import Command, Message, RawMessage, UserMessage, WireMessage, is_command
@@ -169,8 +176,10 @@ class SurfaceSession(ControlledSession):
         key: str,
         capabilities: frozenset[Capability],
         router: CommandRouter[Any] | None,
+        publish: Callable[[Event], None] = lambda _: None,
     ) -> None:
         """`router`: gives the surface its commands; None: the session routes none."""
+        self._publish = publish
         self._session = session
         self.key: Final = key
         self.capabilities: Final = capabilities
@@ -250,6 +259,10 @@ class SurfaceSession(ControlledSession):
         """A person used this surface: commands go to it first from now on."""
         if self._router is not None:
             self.last_used = self._router.next_use()
+
+    def report_recording(self, active: bool, error: str | None = None) -> None:
+        """Publish that the surface records the session from now on, or not any more."""
+        self._publish(RecordingChanged(self.key, active, error))
 
     async def connect(self) -> None:
         await self._session.connect()
