@@ -60,18 +60,19 @@ class MediaReader:
 
     def read(self, until: float) -> list[Timed]:
         """What comes next, at least until a time of the recording; nothing at the end."""
-        wanted = until - self._starts + AHEAD_SECONDS
-        while not self._is_ended and self._complete_until() < wanted:
-            frame = next(self._frames, None)
-            if frame is None:
-                self._is_ended = True
-            elif frame.time is not None:
-                self._take(frame)
-        limit = wanted if self._is_ended else self._complete_until()
+        wanted = until - self._starts
         found: list[Timed] = []
-        for ready in self._ready.values():
-            while ready and ready[0][0] <= limit:
-                found.append(ready.popleft())
+        while not found and not self.is_ended:
+            wanted += AHEAD_SECONDS
+            while not self._is_ended and self._complete_until() < wanted:
+                frame = next(self._frames, None)
+                if frame is None:
+                    self._is_ended = True
+                elif frame.time is not None:
+                    self._take(frame)
+            for ready in self._ready.values():
+                while ready and ready[0][0] <= wanted:
+                    found.append(ready.popleft())
         found.sort(key=lambda one: one[0])
         return [(self._starts + at, frame) for at, frame in found]
 

@@ -296,11 +296,9 @@ class _ReplayPort:
             starts = recording.manifest.media_start
             self._reader = await anyio.to_thread.run_sync(MediaReader, path, starts)
         self._room.begin(self)
-        position = self._room.position
         self._next = recording.joined_at()
-        if position > 0:
-            await self._go_to(position)
-        else:
+        self._is_sought = self._room.position > 0
+        if not self._is_sought:
             self._tell(recording.first)
             self._tracks = self._first_tracks()
         self._task = start(self._play, "replay")
@@ -423,10 +421,10 @@ class _ReplayPort:
         state = recording.state_at(seconds)
         self._next = max(recording.joined_at(), recording.index_after(seconds))
         self._report(EventReplayed(TranscriptCleared()))
-        if self._task is not None or state.connection_state != "connected":
-            moved = ConnectionStateChanged(state.connection_state, state.error, state.can_resume)
-            if self._next > recording.joined_at() or self._task is not None:
-                self._report(EventReplayed(moved))
+        is_joined = self._next > recording.joined_at() or recording.first.joined
+        connection = state.connection_state if is_joined else "connected"
+        moved = ConnectionStateChanged(connection, state.error, state.can_resume)
+        self._report(EventReplayed(moved))
         self._tell(state)
         tracks = self._first_tracks()
         for moment in recording.moments[: self._next]:

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Final, final
 
 import anyio
-import anyio.to_thread
 
-from livelayer_bus import MisuseError, SurfaceSession
+from livelayer_bus import Event, MisuseError, Subscription, SurfaceSession
 from livelayer_bus.clock import now_ns
+from livelayer_bus.state import SessionState
+from livelayer_bus.surfaces import BackgroundWriter
 
 from .errors import RecordingBrokenError
 from .manifest import MANIFEST, Manifest
 from .media_file import FORMATS, MediaFormat, MediaOptions
 from .redaction import Redact
-from .session_writer import RecordingOptions, SessionWriter, problem_of
+from .session_writer import FLUSH_SECONDS, RecordingOptions, SessionWriter, problem_of
 
 
 @final
@@ -110,33 +111,62 @@ class RecorderSurface:
     async def run(self, session: SurfaceSession) -> None:
         """Record until unmounted, until the session is closed, or until it cannot be written."""
         self.problem = None
-        # Attached before the first wait: every event from here on is in the recording.
+        problem: Exception | None = None
+        begun: list[SessionWriter] = []
+        # Attached before the first wait: every event from here on is in the recording, also if it
+        # is unmounted before there is a folder.
         with session.subscribe() as events:
-            start_ns = now_ns()
+            beginning = BackgroundWriter[int](
+                lambda start_ns: begun.append(self._begin(session, events, start_ns))
+            )
             try:
-                self.directory = await anyio.to_thread.run_sync(_create, self._wanted)
-                writer = SessionWriter(self.directory, self._options, session, events, start_ns)
-            except OSError as exc:
-                self.problem = str(RecordingBrokenError(self._wanted, problem_of(exc)))
-                session.report_recording(active=False, error=self.problem)
-                return
-            self.manifest = writer.manifest
-            session.report_recording(active=True)
-            try:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(writer.take_pictures)
-                    tasks.start_soon(writer.take_sound)
-                    tasks.start_soon(writer.encode)
-                    tasks.start_soon(writer.tell_agent)
-                    await writer.write_events()
-                    tasks.cancel_scope.cancel()
-            except* RecordingBrokenError as group:
-                writer.problem = str(group.exceptions[0])
+                await beginning.put(now_ns())
+                await self._record(begun[0], session)
+            except* (OSError, RecordingBrokenError) as group:
+                problem = group.exceptions[0]
             finally:
                 with anyio.CancelScope(shield=True):
-                    await writer.finish()
-                self.problem, self.manifest = writer.problem, writer.manifest
+                    if not begun and problem is None:
+                        problem = await _settled(beginning)
+                    self.problem = None if problem is None else self._words(problem)
+                    for writer in begun:
+                        writer.problem = self.problem
+                        await writer.finish()
+                        self.problem, self.manifest = writer.problem, writer.manifest
                 session.report_recording(active=False, error=self.problem)
+
+    async def _record(self, writer: SessionWriter, session: SurfaceSession) -> None:
+        self.manifest = writer.manifest
+        session.report_recording(active=True)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(writer.take_pictures)
+            tasks.start_soon(writer.take_sound)
+            tasks.start_soon(writer.encode)
+            tasks.start_soon(writer.tell_agent)
+            await writer.write_events()
+            tasks.cancel_scope.cancel()
+
+    def _words(self, problem: Exception) -> str:
+        if isinstance(problem, RecordingBrokenError):
+            return str(problem)
+        return str(RecordingBrokenError(self._wanted, problem_of(problem)))
+
+    def _begin(
+        self, session: SurfaceSession, events: Subscription[Event, SessionState], start_ns: int
+    ) -> SessionWriter:
+        """In a thread: make the folder and its first lines."""
+        self.directory = _create(self._wanted)
+        return SessionWriter(self.directory, self._options, session, events, start_ns)
+
+
+async def _settled(beginning: BackgroundWriter[int]) -> Exception | None:
+    """Wait for a folder that is being made; what went wrong, if it is not there in time."""
+    try:
+        if await beginning.aclose(FLUSH_SECONDS):
+            return None
+    except OSError as exc:
+        return exc
+    return TimeoutError(f"there was no folder within {FLUSH_SECONDS:g} s")
 
 
 def _create(wanted: Path) -> Path:
