@@ -264,7 +264,7 @@ class MediaFile:
                 self._audio = container.add_stream(
                     "aac" if is_mp4 else "libopus", rate=48_000, layout="mono"
                 )
-                self._audio.bit_rate = 96_000
+                self._audio.bit_rate = 64_000  # a voice
         except BaseException:
             file.close()
             raise

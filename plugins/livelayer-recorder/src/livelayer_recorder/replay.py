@@ -341,7 +341,8 @@ class _ReplayPort:
             item = await self._head()
             if self._is_sought:
                 continue
-            seconds = self._room.duration if item is None else _seconds(item)
+            end = self._room.duration
+            seconds = end if item is None else min(_seconds(item), end)
             if self._room.paused or seconds - self._room.position > SOON:
                 await self._room.sleep_until(seconds)
                 continue
@@ -490,11 +491,10 @@ def _seconds(item: _Item) -> float:
 
 
 def _received_now(frame: VideoFrame) -> VideoFrame:
+    """The picture as one that came just now; it shares the memory of `frame`."""
     data = frame.data.obj
-    is_whole = isinstance(data, bytearray | bytes)
-    return VideoFrame(
-        data if is_whole else frame.data, frame.width, frame.height, received_ns=now_ns()
-    )
+    whole = data if isinstance(data, bytes | bytearray) else frame.data
+    return VideoFrame(whole, frame.width, frame.height, received_ns=now_ns())
 
 
 def _check_speed(speed: float) -> None:

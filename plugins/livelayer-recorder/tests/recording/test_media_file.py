@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from livelayer_recorder.media_file import MediaFile, MediaFormat, MediaOptions
 
+from livelayer_bus import AudioFrame, VideoFrame
+
 from .media_kit import (
     MS,
     SECOND,
@@ -24,7 +26,7 @@ from .media_kit import (
 
 SYNC = 0.040  # seconds that a beep and its flash may be apart
 FPS = 10
-Course = list[tuple[int, Callable[[MediaFile], None]]]
+Course = list[tuple[int, VideoFrame | AudioFrame]]
 
 
 def write(
@@ -33,11 +35,14 @@ def write(
     """Write what was received, in its order, as an encoder does that looks ten times a second."""
     media = MediaFile(path, START_NS, options or MediaOptions())
     looked = START_NS
-    for at_ns, add in sorted(course, key=lambda one: one[0]):
+    for at_ns, frame in sorted(course, key=lambda one: one[0]):
         while at_ns - looked > 100 * MS:
             looked += 100 * MS
             media.advance(looked)
-        add(media)
+        if isinstance(frame, VideoFrame):
+            media.add_picture(frame)
+        else:
+            media.add_sound(frame)
     while end_ns - looked > 100 * MS:
         looked += 100 * MS
         media.advance(looked)
@@ -61,12 +66,12 @@ def flash_and_beep(
         at_ns = START_NS + number * SECOND // FPS
         bright = number % FPS < 1
         shown = picture(at_ns, bright=bright, size=size, rotation=rotation)
-        course.append((at_ns, lambda media, shown=shown: media.add_picture(shown)))
+        course.append((at_ns, shown))
     for number in range(begin * 100, end * 100):
         # A frame is whole ten milliseconds after it began, and comes a little later.
         at_ns = START_NS + (number + 1) * 10 * MS + lag_ns()
         heard = sound(at_ns, loud=number % 100 < 10, rate=rate, channels=channels)
-        course.append((at_ns, lambda media, heard=heard: media.add_sound(heard)))
+        course.append((at_ns, heard))
     return course
 
 
@@ -133,7 +138,7 @@ def test_a_blocked_reader_is_not_a_gap(tmp_path: Path) -> None:
         whole_ns = START_NS + (number + 1) * 10 * MS
         at_ns = end if begin < whole_ns < end else whole_ns
         heard = sound(at_ns, loud=number % 100 < 10)
-        late.append((at_ns, lambda media, heard=heard: media.add_sound(heard)))
+        late.append((at_ns, heard))
     pictures = course[: 6 * FPS]
     path = tmp_path / "media.mp4"
     media = write(path, [*pictures, *late], START_NS + 6 * SECOND)

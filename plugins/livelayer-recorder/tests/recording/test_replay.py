@@ -33,7 +33,7 @@ from livelayer_bus import (
     TranscriptUpdated,
 )
 from livelayer_bus.clock import Backoff
-from livelayer_bus.events import RecordingChanged
+from livelayer_bus.events import RecordingChanged, Role
 from livelayer_bus.messages import AgentCaption, AgentError, AgentStateMessage, BotReady, Navigate
 from livelayer_bus.surfaces.jsonl import JsonlSurface
 from livelayer_bus.testing import (
@@ -128,7 +128,7 @@ class Course:
                 room.packet(Navigate("/away"), sender="mallory")
             case "grows":
                 if not self.streams or dice.random() < 0.5:
-                    role = dice.choice(["agent", "user"])
+                    role: Role = dice.choice(["agent", "user"])
                     self.streams.append(room.open_stream(str(dice.randrange(9)), role))
                 self.streams[-1].write(f"word{number} ")
             case "closes" if self.streams:
@@ -141,7 +141,7 @@ class Course:
                 message = {"type": "user_message", "text": f"typed {number}"}
                 self.begin(partial(session.send_data, message))
             case "video" | "audio":
-                room.track_starts(name)  # type: ignore[arg-type]  # one of the two
+                room.track_starts(name)
             case "stops":
                 room.track_stops(dice.choice(["video", "audio"]))
             case "drops":
@@ -276,7 +276,7 @@ async def made(folder: Path) -> Path:
     with (folder / "events.jsonl").open("ab") as file:
         for number in range(1, 11):
             entry = TranscriptEntry(str(number), "agent", f"line {number}", True, number, number)
-            event = TranscriptUpdated(entry)
+            event: Event = TranscriptUpdated(entry)
             time_ns = manifest["start_ns"] + number * 1_000_000_000
             record_ = Record(last["sequence"] + number, time_ns, event)
             file.write(event_log.event_line(manifest["session_id"], record_, event))
