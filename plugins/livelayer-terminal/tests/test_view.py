@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from livelayer_terminal.plain import plain_line
 from livelayer_terminal.view import (
     TIMES,
     AudioFacts,
@@ -15,10 +16,12 @@ from livelayer_terminal.view import (
     clean,
     decibels,
 )
+from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
 
 from livelayer_bus import SessionState, TranscriptEntry
+from livelayer_bus.events import RecordingChanged
 
 STATE = SessionState(
     id="0123456789abcdef",
@@ -75,6 +78,16 @@ def test_everything_that_matters_is_there() -> None:
         "event 12 · 01:15",
     ):
         assert words in shown
+
+
+def test_a_session_that_is_recorded_says_so() -> None:
+    assert "recording" not in picture(VIEW)
+    recorded = replace(VIEW, state=replace(STATE, recording=("recorder",)))
+    assert "● recording" in picture(recorded)
+    said = plain_line(RecordingChanged("recorder", active=True))
+    assert said == "record   recorder records the session"
+    said = plain_line(RecordingChanged("recorder", active=False, error="no space"))
+    assert said == "record   recorder: no space"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])

@@ -563,3 +563,14 @@ async def test_a_conversation_that_starts_afresh_says_so(visit: Visit) -> None:
     await expect(page.locator(".notice p")).to_have_text(words)
     await page.evaluate(SAID, [0, 5, 0])
     await expect(page.locator(".notice")).to_have_count(0)
+
+
+async def test_a_session_that_is_recorded_says_so(visit: Visit) -> None:
+    page = await visit(SESSION + PANEL, scene="listening")
+    await expect(page.locator(".recording")).to_be_hidden()
+    await page.evaluate("() => harness.play({state: {recording: ['recorder']}})")
+    await expect(page.locator(".recording")).to_have_text("Recording")
+    await expect(page.locator(".notice p")).to_have_text("This conversation is being recorded.")
+    await page.evaluate("() => harness.play({state: {recording: []}})")
+    await expect(page.locator(".recording")).to_be_hidden()
+    await expect(page.locator(".notice")).to_have_count(0)

@@ -27,6 +27,7 @@ export class Stage {
     const face = { class: "face", "aria-hidden": "true" };
     this.face = h("div", face, h("i", { class: "halo" }), this.letter, this.image);
     this.renewing = h("p", { class: "renewing", hidden: true });
+    this.recording = h("p", { class: "recording", hidden: true }, h("span", { "aria-hidden": "true" }), h("span"));
     this.element = h(
       "div",
       { class: "stage", part: "stage" },
@@ -35,6 +36,7 @@ export class Stage {
       h("div", { class: "aura", "aria-hidden": "true" }),
       h("div", { class: "middle" }, this.face, placeholder),
       this.renewing,
+      this.recording,
       ...above,
     );
     this.live.addEventListener("loadeddata", () => {
@@ -54,6 +56,8 @@ export class Stage {
     set(this.element, "data-phase", model.phase);
     show(this.renewing, picture && client?.media.phase === "recovering");
     text(this.renewing, t("pictureRenewing"));
+    show(this.recording, Boolean(client?.state?.recording?.length));
+    text(/** @type {Element} */ (this.recording.lastElementChild), t("recording"));
     text(this.letter, initial(model.name));
     source(this.image, model.image);
     source(this.loop, model.loop);

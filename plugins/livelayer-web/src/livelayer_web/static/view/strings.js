@@ -63,6 +63,7 @@ export const ENGLISH = Object.freeze({
   hintError: "The conversation could not go on.",
   agentError: "{name} has a problem: {reason}",
   pictureRenewing: "The picture is coming back",
+  recording: "Recording",
 
   composerLabel: "Message {name}",
   composerReadOnly: "You are watching",
@@ -130,6 +131,7 @@ export const ENGLISH = Object.freeze({
   transcript: "Transcript",
   transcriptEmpty: "What is said appears here.",
   startsAfresh: "The earlier conversation has ended. This is a new one.",
+  isRecorded: "This conversation is being recorded.",
   lineFailed: "Not sent",
   team: "Talk to someone else",
   options: "Options",
