@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, final
 
 import av
-import av.error
 import msgspec
 import numpy as np
 from av.audio.resampler import AudioResampler
+from av.container import OutputContainer
 from av.video.frame import PictureType
 
 from livelayer_bus import AudioFrame, VideoFrame
@@ -105,7 +105,7 @@ class MediaFile:
         self.start_ns: Final = start_ns
         self._options = options
         self._timeline = AudioTimeline(start_ns)
-        self._container: av.container.OutputContainer | None = None
+        self._container: OutputContainer | None = None
         self._file: _GrowingFile | None = None
         self._is_over = False  # closed, or it cannot be written any more
         self._was_opened = False
@@ -276,7 +276,7 @@ class MediaFile:
         waiting, self._waiting, self._waiting_ns = self._waiting, [], 0
         self._write_sound(waiting)
 
-    def _video_stream(self, container: av.container.OutputContainer) -> Any:
+    def _video_stream(self, container: OutputContainer) -> Any:
         options = self._options
         stream: Any
         if options.format == "mp4":

@@ -79,7 +79,7 @@ def durations(path: Path) -> dict[str, float]:
     ends: dict[str, float] = {}
     with av.open(str(path)) as container:
         for packet in container.demux():
-            if packet.pts is not None and packet.time_base is not None:
+            if packet.pts is not None:
                 end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 kind = packet.stream.type
                 ends[kind] = max(ends.get(kind, 0.0), end)

@@ -278,7 +278,7 @@ async def made(folder: Path) -> Path:
             entry = TranscriptEntry(str(number), "agent", f"line {number}", True, number, number)
             event: Event = TranscriptUpdated(entry)
             time_ns = manifest["start_ns"] + number * 1_000_000_000
-            record_ = Record(last["sequence"] + number, time_ns, event)
+            record_: Record[Event] = Record(last["sequence"] + number, time_ns, event)
             file.write(event_log.event_line(manifest["session_id"], record_, event))
     manifest["seconds"] = 11.0
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
