@@ -96,9 +96,8 @@ def _picture(number: int, width: int, height: int) -> bytes:
     y, x = np.mgrid[0:height, 0:width]
     ground = 90 + 40 * np.sin(x / 97 + number / PICTURES) + 30 * np.cos(y / 71)
     angle = 2 * np.pi * number / PICTURES
-    far = np.hypot(
-        x - width * (0.5 + 0.2 * np.cos(angle)), y - height * (0.5 + 0.2 * np.sin(angle))
-    )
+    left, top = width * (0.5 + 0.2 * np.cos(angle)), height * (0.5 + 0.2 * np.sin(angle))
+    far = np.hypot(x - left, y - top)
     luma = np.where(far < height / 4, 200 - far / 4 + 10 * np.sin(x / 5), ground)
     chroma = np.full((height // 2, width // 2), 128) + np.clip(ground[::2, ::2] - 90, -40, 40)
     planes = (luma.ravel(), chroma.ravel(), 255 - chroma.ravel())
@@ -113,7 +112,7 @@ async def measure(job: Job) -> Answer:
         used = harness.cpu_seconds()
         late = await rival.recorded(source, Path(folder))
         used = harness.cpu_seconds() - used
-    p99 = harness.percentile(sorted(late), 99) if late else 0.0
+    p99 = harness.percentile(sorted(late), 0.99)
     return Answer(cpu=round(1000 * used / job.seconds, 2), p99=round(p99, 3))
 
 
