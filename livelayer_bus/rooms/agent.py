@@ -38,6 +38,11 @@ class AgentWatch:
         """The agent's identity, as it was reported."""
         return self._presence.identity
 
+    @property
+    def active(self) -> str | None:
+        """The agent's identity once it is active."""
+        return self._presence.identity if self._presence.active else None
+
     def look(self) -> None:
         """Compare the room's participants with what was reported, and report the difference."""
         agent = self._choose()

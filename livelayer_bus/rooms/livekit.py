@@ -34,6 +34,8 @@ class RoomStatistics(msgspec.Struct, frozen=True):
     """Transcription streams being read now."""
     transcriptions_abandoned: int
     """Streams given up because too many were open, or one grew too long; their text stays."""
+    microphone_dropped: int
+    """Frames of the microphone that no agent heard: it came more than 10 s later."""
 
 
 class _SdkRoom(ABC):
@@ -72,6 +74,7 @@ class _SdkRoom(ABC):
         return RoomStatistics(
             transcriptions_open=room_events.transcriptions.open if room_events else 0,
             transcriptions_abandoned=room_events.transcriptions.abandoned if room_events else 0,
+            microphone_dropped=self._publications.dropped,
         )
 
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
@@ -91,7 +94,7 @@ class _SdkRoom(ABC):
             raise MisuseError("a room is connected once: create another one")
         self._used = True
         room = self._borrowed or rtc.Room()
-        room_events = RoomEvents(room, sink, media, self._tasks, self._pausing)
+        room_events = RoomEvents(room, sink, media, self._tasks, self._pausing, self._publications)
         joined = False
         try:
             room_events.attach(self._on_disconnected, transcripts=self._transcripts)

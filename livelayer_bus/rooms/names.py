@@ -10,6 +10,9 @@ RESERVED_PREFIX: Final = "lk."
 CHAT_TOPIC: Final = "lk.chat"  # typed text, for an agent without the LiveLayer plugin
 TRANSCRIPTION_TOPIC: Final = "lk.transcription"
 
+# Topic of byte streams
+PRE_CONNECT_AUDIO_TOPIC: Final = "lk.agent.pre-connect-audio-buffer"  # said before the agent came
+
 # Attributes of a transcription's text stream
 SEGMENT_ID: Final = "lk.segment_id"
 TRANSCRIPTION_FINAL: Final = "lk.transcription_final"  # "true" in the trailer of a final one

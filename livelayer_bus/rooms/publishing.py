@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import deque
+from functools import partial
 from typing import Final, Generic, cast, final
 
 from livekit import rtc
@@ -13,11 +15,13 @@ from ..media import AudioFrame, FrameMetadata, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
 from .errors import broken, report
+from .names import PRE_CONNECT_AUDIO_TOPIC
 
 QUEUE_MS: Final = 200  # of sound the SDK holds before `push` waits
 MAX_FPS: Final = 60  # pictures a second; `push` waits so that no burst reaches the encoder
 ANSWER_SECONDS: Final = 10.0  # for the room to take a track, or to let it go; some never answer
 CLOSE_SECONDS: Final = 1.0  # likewise, when the whole room is closed
+KEPT_SECONDS: Final = 10.0  # of sound that is kept for an agent that is not there yet
 
 _FEATURES: Final = (
     rtc.FrameMetadataFeature.FMF_USER_TIMESTAMP,
@@ -42,7 +46,9 @@ class LiveKitTrack(ABC, Generic[F]):
         self._options = options
         self._room: rtc.Room | None = None
         self._publication: rtc.LocalTrackPublication | None = None
-        self._closed = False
+        self.closed = False
+        self.dropped = 0
+        """Frames that were kept for an agent, until they were too old."""
 
     @abstractmethod
     async def push(self, frame: F) -> None:
@@ -73,9 +79,9 @@ class LiveKitTrack(ABC, Generic[F]):
         Raises:
             BrokenError: the room did not confirm it.
         """
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         room, publication = self._room, self._publication
         try:
             if room is not None and publication is not None and room.isconnected():
@@ -89,19 +95,34 @@ class LiveKitTrack(ABC, Generic[F]):
             await self._sdk_source.aclose()
 
     def _check(self) -> None:
-        if self._closed:
+        if self.closed:
             raise ClosedError(f"the {self.name}", "open it again")
 
 
 @final
 class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
-    """One published audio track, until it is closed."""
+    """One published audio track, until it is closed.
 
-    def __init__(self, sample_rate: int, num_channels: int) -> None:
+    Published before there is an agent, it keeps the last 10 s of sound for the agent that comes,
+    as LiveKit's pre-connect buffer: an agent hears that first, then the track.
+    """
+
+    def __init__(self, sample_rate: int, num_channels: int, agent: str | None) -> None:
         self._source = rtc.AudioSource(sample_rate, num_channels, queue_size_ms=QUEUE_MS)
         track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_MICROPHONE, preconnect_buffer=agent is None
+        )
         super().__init__("microphone", self._source, track, options)
+        self._agent = agent
+        self._muted = False
+        self._kept: deque[bytes] = deque()
+        self._kept_bytes = 0
+
+    def set_muted(self, muted: bool) -> None:
+        """Send silence, or sound again; what is pushed meanwhile is not kept either."""
+        super().set_muted(muted)
+        self._muted = muted
 
     async def push(self, frame: AudioFrame) -> None:
         """Return when the frame is taken; waits while 200 ms of sound are waiting to be sent.
@@ -125,6 +146,50 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
             await source.capture_frame(sound)
         except Exception as exc:
             raise broken("the microphone did not take the frame", exc) from exc
+        if self._agent is None and not self._muted:
+            self._keep(bytes(frame.data))
+
+    async def hand_over(self, agent: str | None) -> None:
+        """Send the agent that became active what was kept for it; None: it left.
+
+        An agent waits for it if the track says that there is a buffer, so one is sent even when it
+        is empty. See livekit-agents' `PreConnectAudioHandler` for the stream's attributes.
+        """
+        if agent == self._agent:
+            return
+        self._agent = agent
+        room, publication = self._room, self._publication
+        kept = b"".join(self._kept)
+        self._kept.clear()
+        self._kept_bytes = 0
+        if agent is None or self.closed or not self._options.preconnect_buffer:
+            return
+        if room is None or publication is None:
+            return
+        rate, channels = self._source.sample_rate, self._source.num_channels
+        async with asyncio.timeout(ANSWER_SECONDS):
+            stream = await room.local_participant.stream_bytes(
+                "pre-connect audio",
+                total_size=len(kept),
+                mime_type="audio/pcm",
+                attributes={
+                    "trackId": publication.sid,
+                    "sampleRate": str(rate),
+                    "channels": str(channels),
+                },
+                destination_identities=[agent],
+                topic=PRE_CONNECT_AUDIO_TOPIC,
+            )
+            await stream.write(kept)
+            await stream.aclose()
+
+    def _keep(self, sound: bytes) -> None:
+        self._kept.append(sound)
+        self._kept_bytes += len(sound)
+        most = KEPT_SECONDS * self._source.sample_rate * self._source.num_channels * 2
+        while self._kept_bytes > most:
+            self._kept_bytes -= len(self._kept.popleft())
+            self.dropped += 1
 
 
 @final
@@ -186,7 +251,24 @@ class Publications:
         self._tasks = TaskOwner()
         self._attempts: list[RootTask] = []
         self._open: list[LiveKitMicrophone | LiveKitVideoTrack] = []
+        self._agent: str | None = None
+        self._dropped = 0  # of tracks that are closed
         self._closed = False
+
+    @property
+    def dropped(self) -> int:
+        """Frames of sound that no agent heard: it came more than 10 s later."""
+        return self._dropped + sum(one.dropped for one in self._open)
+
+    def agent_changed(self, agent: str | None) -> None:
+        """Hand the active agent what was said before it came; None: there is none (any more)."""
+        if agent == self._agent:
+            return
+        self._agent = agent
+        self._prune()
+        for track in self._open:
+            if isinstance(track, LiveKitMicrophone):
+                self._tasks.start(partial(self._hand_over, track, agent), "the pre-connect audio")
 
     async def open(self, room: rtc.Room, source: SourceName, frame: F) -> PublishedTrack[F]:
         """Publish a track that takes frames like `frame`; cancelled, it is unpublished again.
@@ -197,12 +279,15 @@ class Publications:
         """
         track: LiveKitMicrophone | LiveKitVideoTrack
         if isinstance(frame, AudioFrame):
-            track = LiveKitMicrophone(frame.sample_rate, frame.num_channels)
+            track = LiveKitMicrophone(frame.sample_rate, frame.num_channels, self._agent)
         else:
             stamped = frame.metadata is not None
             track = LiveKitVideoTrack(source, frame.width, frame.height, stamped)
         await self._publish(room, track)
+        self._prune()
         self._open.append(track)
+        if isinstance(track, LiveKitMicrophone):
+            await self._hand_over(track, self._agent)  # it may have come meanwhile
         return cast("PublishedTrack[F]", track)
 
     async def aclose(self) -> None:
@@ -219,6 +304,16 @@ class Publications:
         for attempt in self._attempts:
             await attempt.wait(CLOSE_SECONDS)
         await self._tasks.aclose(CLOSE_SECONDS)
+
+    def _prune(self) -> None:
+        self._dropped += sum(one.dropped for one in self._open if one.closed)
+        self._open = [one for one in self._open if not one.closed]
+
+    async def _hand_over(self, track: LiveKitMicrophone, agent: str | None) -> None:
+        try:
+            await track.hand_over(agent)
+        except Exception as error:  # noqa: BLE001 - the agent hears the track all the same
+            report("sending what was said before the agent came", error)
 
     async def _publish(self, room: rtc.Room, track: LiveKitMicrophone | LiveKitVideoTrack) -> None:
         given_up = False

@@ -14,6 +14,7 @@ from .agent import AgentWatch
 from .errors import report
 from .media import AgentMedia
 from .port import ConnectionInterrupted, ConnectionRestored, MediaWriters, PacketReceived, RoomSink
+from .publishing import Publications
 from .track_readers import Pausing
 from .transcription import Transcriptions
 
@@ -63,8 +64,10 @@ class RoomEvents:
         media: MediaWriters,
         tasks: TaskOwner,
         pausing: Pausing,
+        publications: Publications,
     ) -> None:
         self._sink = sink
+        self._publications = publications
         self._agent = AgentWatch(room, sink)
         self._media = AgentMedia(room, sink, media, self._agent, tasks, pausing)
         self._listeners = _Listeners(room)
@@ -100,6 +103,7 @@ class RoomEvents:
     def look(self) -> None:
         """Report what is in the room and was not reported yet."""
         self._agent.look()
+        self._publications.agent_changed(self._agent.active)
         self._media.look()
 
     def end_media(self) -> None:

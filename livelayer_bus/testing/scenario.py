@@ -20,7 +20,12 @@ Faults: TypeAlias = Subscription[Event, SessionState]
 COMMANDS: Final[dict[Capability, tuple[messages.Command, ...]]] = {
     "navigate": (messages.Navigate("/pricing"),),
     "scroll": (messages.ScrollTo("#price"), messages.ScrollPage("down")),
-    "click": (messages.Click("#buy"),),
+    "click": (
+        messages.Click("#buy"),
+        messages.AdvanceStep(),
+        messages.GoBack(),
+        messages.SubmitFlow(),
+    ),
     "fill_forms": (
         messages.FillForm("order", {"name": "Ada"}),
         messages.FocusField("order", "name"),
@@ -86,6 +91,10 @@ async def _transcript(scenario: Scenario) -> None:
     scenario.room.transcribes("two", "How much?", "user")  # replayed
     scenario.room.open_stream("three").write("a trailer that is lost")
     first.close()
+    scenario.room.agent_says(messages.AgentCaption("Good day", id="one"))  # in the other dialect
+    scenario.room.agent_says(messages.AgentCaption("Anything", id="four", final=False))
+    scenario.room.agent_says(messages.AgentCaption("Anything else?", id="four"))
+    scenario.room.agent_says(messages.AgentCaption("Good-bye"))
 
 
 async def _strange_messages(scenario: Scenario) -> None:

@@ -17,7 +17,7 @@ from livelayer_bus.rooms import LiveKitRoom, RoomFactory
 from livelayer_bus.testing import PATIENCE, no_leaked_tasks
 from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import RoomAccess, TokenRequest
-from tests.rooms.kit import Speaker, Stage
+from tests.rooms.kit import Speaker, Stage, end_track
 from tests.support import every
 
 WIDTH, HEIGHT = 320, 192  # blocks of ten pixels carry the picture's number through the codec
@@ -91,7 +91,7 @@ async def showing(room: rtc.Room, fps: int = FPS) -> AsyncGenerator[Shown]:
         painting.cancel()
         await asyncio.wait([painting])
         if room.isconnected():
-            await room.local_participant.unpublish_track(publication.sid)
+            await end_track(room, publication.sid)
         await source.aclose()
 
 

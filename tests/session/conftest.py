@@ -1,9 +1,8 @@
-"""Sessions on scripted rooms and a manual clock; a hanging test ends the run with a traceback."""
+"""Sessions on scripted rooms and a manual clock."""
 
 from __future__ import annotations
 
-import faulthandler
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from typing import Protocol, Unpack
 
 import pytest
@@ -12,19 +11,11 @@ from livelayer_bus.clock import Backoff
 from livelayer_bus.session import Session, SessionOptions
 from livelayer_bus.testing import ManualClock, ScriptedRooms
 
-HANGING = 60.0  # seconds
 PAUSES = Backoff(initial=1.0, maximum=1.0, jitter=0.0, attempts=3)
 
 
 class MakeSession(Protocol):
     def __call__(self, **options: Unpack[SessionOptions]) -> Session: ...
-
-
-@pytest.fixture(autouse=True)
-def bounded() -> Iterator[None]:
-    faulthandler.dump_traceback_later(HANGING, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)

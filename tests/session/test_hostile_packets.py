@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import os
 import random
@@ -31,9 +30,10 @@ from livelayer_bus.surfaces.surface import SurfaceSession
 from livelayer_bus.testing import PATIENCE, ScriptedRoom, ScriptedRooms, settle
 from tests.session.conftest import MakeSession
 
-pytestmark = pytest.mark.anyio
-
 COUNT = int(os.environ.get("LIVELAYER_FUZZ", "20000"))
+# A run of a million packets takes longer than one test may.
+pytestmark = [pytest.mark.anyio, *([pytest.mark.timeout(0)] if COUNT > 20_000 else [])]
+
 BATCH = 500  # packets between two looks: fewer than a session holds while it joins
 DEEP = 101
 
@@ -106,13 +106,6 @@ def packets(seed: int) -> Iterator[bytes]:
                 broken[rng.randrange(len(broken))] = rng.randrange(256)
             data = bytes(broken[: rng.randint(0, len(broken))] if rng.random() < 0.5 else broken)
         yield data
-
-
-@pytest.fixture(autouse=True)
-def unbounded(bounded: None) -> None:
-    """A run of a million packets takes longer than one test may."""
-    if COUNT > 20_000:
-        faulthandler.cancel_dump_traceback_later()
 
 
 def without_payload(event: Event) -> Event:

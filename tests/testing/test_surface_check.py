@@ -11,8 +11,10 @@ import pytest
 
 from livelayer_bus.errors import Lagged
 from livelayer_bus.messages import ALL
+from livelayer_bus.messages import COMMANDS as KNOWN
 from livelayer_bus.surfaces import SurfaceFunction, SurfaceSession
 from livelayer_bus.testing import PATIENCE, CheckFailedError, check_surface
+from livelayer_bus.testing.scenario import COMMANDS
 
 pytestmark = pytest.mark.anyio
 
@@ -203,3 +205,10 @@ async def test_a_check_that_is_cancelled_ends_its_surface() -> None:
         group.cancel_scope.cancel()
     with anyio.fail_after(PATIENCE):
         assert await anyio.to_thread.run_sync(ended.wait, PATIENCE)
+
+
+def test_the_scenario_has_every_command_under_its_capability() -> None:
+    played = {type(one) for commands in COMMANDS.values() for one in commands}
+    assert played == set(KNOWN)
+    for capability, commands in COMMANDS.items():
+        assert {one.capability for one in commands} == {capability}

@@ -192,7 +192,7 @@ def show() -> Show:
                 acting = Puppet()
                 await acting.join(server.url, token)
                 stack.push_async_callback(acting.leave)
-            opened = Session("demo", tokens=tokens, **(session or {}))
+            opened = Session("demo", **{"tokens": tokens, **(session or {})})
             await stack.enter_async_context(opened)
             chosen: dict[str, Any] = {"port": 0, "site": PAGES, **options}
             surface = WebSurface(**chosen)

@@ -11,7 +11,7 @@ from livekit import rtc
 from livelayer_demo import demo_agent_token
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from livelayer_bus import MicrophoneChanged
+from livelayer_bus import MicrophoneChanged, RoomAccess, TokenRequest
 from livelayer_bus.testing import PATIENCE, polled
 
 from .conftest import Puppet
@@ -319,31 +319,46 @@ async def test_a_choice_lasts_as_long_as_the_page_where_storage_is_denied(
     await until(page, f"{LABEL.format(kind='microphone')} === {SECOND['microphone']!r}")
 
 
-async def test_a_microphone_pressed_early_waits_for_the_agent(
+async def test_a_microphone_pressed_early_waits_for_the_room_and_speaks_before_the_agent_comes(
     person: BrowserContext, show: Any, until: Any
 ) -> None:
-    async with show(agent=None) as stage:
-        await stage.session.connect()
+    allowed = anyio.Event()
+
+    async def tokens(_request: TokenRequest) -> RoomAccess:
+        await allowed.wait()
+        token = shown.server.token("person", shown.room)
+        return RoomAccess(shown.server.url, token, shown.room)
+
+    async with (
+        show(agent=None, session={"tokens": tokens}) as shown,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(shown.session.connect)
         page = await person.new_page()
-        await page.goto(stage.url)
+        await page.goto(shown.url)
         await button(page, "Turn microphone on").click()
 
         await expect(told(page, "hears you as soon as")).to_be_visible()
         await expect(button(page, "Turn microphone off")).to_have_attribute("aria-busy", "true")
         assert await page.evaluate("asked") == 1  # allowed in the gesture that asked for it
-        assert stage.session.state.microphone is None
+        assert shown.session.state.microphone is None
         await button(page, "Turn microphone off").click()
         await until(page, "client.sources.microphone.phase === 'off'")
         await button(page, "Turn microphone on").click()
         await until(page, "client.sources.microphone.phase === 'waiting'")
 
+        allowed.set()
+        await shown.until(lambda: shown.session.state.microphone is not None)
+        await until(page, "client.sources.microphone.phase === 'on'")
+        await polled(lambda: shown.published() == ["microphone"])
+        await expect(told(page, "hears you as soon as")).to_be_visible()
+        assert await page.evaluate("asked") == 2
+
         agent = Puppet()
-        server = stage.server
-        await agent.join(server.url, demo_agent_token(server.key, server.secret, stage.room))
+        server = shown.server
+        await agent.join(server.url, demo_agent_token(server.key, server.secret, shown.room))
         try:
-            await stage.until(lambda: stage.session.state.microphone is not None)
-            await until(page, "client.sources.microphone.phase === 'on'")
-            await polled(lambda: stage.published() == ["microphone"])
-            assert await page.evaluate("asked") == 2
+            await expect(told(page, "hears you as soon as")).to_be_hidden()
+            assert shown.published() == ["microphone"]
         finally:
             await agent.leave()

@@ -39,7 +39,7 @@ const FAILURES = new Map([
  * Guarantee: nothing is captured before `take`, nothing is sent before this page has the session's
  * lease, and a device is released as soon as it is not used. A source that was on is taken again
  * when the server has forgotten this page, but not after a reload. A change of the device keeps the
- * lease. A microphone that is taken before the agent is there waits for it.
+ * lease. A microphone that is taken before the session is in its room waits for it.
  */
 export class Sources {
   /** @type {Record<SourceKind, SourceState>} */
@@ -51,7 +51,7 @@ export class Sources {
   #turns = { microphone: 0, camera: 0, screen: 0 };
   /** When each was taken last. @type {Record<SourceKind, number>} */
   #taken = { microphone: 0, camera: 0, screen: 0 };
-  /** Whether the agent is there. */
+  /** Whether the session is in its room. */
   #ready = false;
 
   /**
@@ -191,9 +191,9 @@ export class Sources {
   }
 
   /** @param {SessionState} state */
-  #gate({ connection_state: phase, agent_active: active }) {
+  #gate({ connection_state: phase }) {
     const before = this.#ready;
-    this.#ready = phase === "connected" && active;
+    this.#ready = phase === "connected";
     const { phase: mine, stream } = this.states.microphone;
     if (mine !== "waiting" || stream === null) return;
     if (phase === "disconnected" || phase === "error") void this.release("microphone");

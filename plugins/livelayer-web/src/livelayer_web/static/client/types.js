@@ -98,7 +98,7 @@
 /**
  * @typedef {object} SourceState
  * @property {"off" | "asking" | "waiting" | "on" | "busy" | "denied" | "unavailable"} phase "waiting": it is
- *   captured, and sent once the agent is there
+ *   captured, and sent once the session is in its room
  * @property {boolean} muted
  * @property {string | null} owner who has it, in this session
  * @property {MediaStream | null} stream this page's own

@@ -100,9 +100,12 @@ function sourceNotice(client, kind, t, name) {
     case "asking":
       return [notice(kind, "info", t(`${kind}Asking`))];
     case "waiting":
-      return [...changed(kind, source, t), notice(`${kind}-waiting`, "info", t("microphoneWaiting", { name }))];
-    case "on":
-      return changed(kind, source, t);
+    case "on": {
+      const notices = changed(kind, source, t);
+      const early = kind === "microphone" && !source.muted && !client.state?.agent_active;
+      if (early) notices.push(notice("microphone-waiting", "info", t("microphoneWaiting", { name })));
+      return notices;
+    }
     case "denied":
     case "unavailable":
       return [{ ...dismissable(kind, "error", t(failed(kind, source))), action: kind === "screen" ? null : `${kind}On` }];
