@@ -98,7 +98,9 @@ def record(
                         await mounted.wait()
                     tasks.cancel_scope.cancel()
         finally:
-            print(f"\nrecorded into {recorder.directory}", file=sys.stderr)
+            if recorder.manifest is not None:
+                end = "\r\x1b[K" if sys.stderr.isatty() else ""
+                print(f"{end}recorded into {recorder.directory}", file=sys.stderr)
         if recorder.problem is not None:
             complain(recorder.problem)
             return FAILED

@@ -38,6 +38,7 @@ def livelayer(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 @pytest.mark.anyio
 async def test_the_fixture_is_a_session_that_replays(welcome: Replayed) -> None:
     lines: dict[str, str] = {}

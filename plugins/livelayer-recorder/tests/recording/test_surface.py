@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -17,7 +19,7 @@ from livelayer_recorder.event_log import read_events
 from livelayer_recorder.manifest import read_manifest
 from livelayer_recorder.session_writer import MAX_WAITING_BYTES
 
-from livelayer_bus import DataReceived, MisuseError, Session, TranscriptUpdated
+from livelayer_bus import DataReceived, MisuseError, Session, TranscriptEntry, TranscriptUpdated
 from livelayer_bus.clock import now_ns
 from livelayer_bus.config import load_surface
 from livelayer_bus.events import RecordingChanged
@@ -36,6 +38,7 @@ def events_of(folder: Path) -> list[object]:
     ]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_it_keeps_the_contract_of_surfaces(tmp_path: Path) -> None:
     await check_surface(lambda: RecorderSurface(tmp_path / "recording"))
 
@@ -274,6 +277,17 @@ async def test_a_full_disk_is_an_event_and_what_is_written_can_be_played(tmp_pat
     assert durations(folder / "media.mp4")["video"] > 0
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 200_000
     assert json.loads((folder / "manifest.json").read_text())["status"] == "broken"
+
+
+def test_the_example_of_the_readme_leaves_out_what_it_says() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    [block] = [one for one in re.findall(r"```python\n(.*?)```", text, re.S) if "def redact" in one]
+    names: dict[str, Any] = {}
+    exec(block, names)  # noqa: S102 - our own example
+    said = TranscriptUpdated(TranscriptEntry("1", "user", "hello", True))
+    answered = TranscriptUpdated(TranscriptEntry("2", "agent", "hello", True))
+    assert names["redact"](said) is None
+    assert names["redact"](answered) is answered
 
 
 def test_options_are_checked(tmp_path: Path) -> None:
