@@ -34,6 +34,9 @@ class ReplayingRoom:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.room, name)
 
+    def factory(self) -> Any:
+        return self
+
     def replay(self, event: Any) -> None:
         self.room._report(EventReplayed(event))
 
@@ -57,7 +60,7 @@ async def test_a_replayed_event_is_published_as_it_is_and_leads_to_no_other() ->
         TranscriptCleared(),
         TranscriptUpdated(TranscriptEntry("2", "agent", "again", True, 99, 99, "ada")),
     ]
-    async with Session("agt", tokens=ScriptedRooms().tokens, room=lambda: room) as session:
+    async with Session("agt", tokens=ScriptedRooms().tokens, room=room.factory) as session:
         await session.connect()
         with session.subscribe() as events:
             for event in course:
@@ -77,7 +80,7 @@ async def test_a_replayed_event_is_published_as_it_is_and_leads_to_no_other() ->
 async def test_a_replay_waits_for_its_agent_without_a_limit() -> None:
     clock, room = ManualClock(), ReplayingRoom()
     async with Session(
-        "agt", tokens=ScriptedRooms().tokens, room=lambda: room, clock=clock, agent_timeout=5.0
+        "agt", tokens=ScriptedRooms().tokens, room=room.factory, clock=clock, agent_timeout=5.0
     ) as session:
         await session.connect()
         with session.subscribe(AgentTimedOut) as timeouts:

@@ -55,6 +55,7 @@ from livelayer_bus.tasks import RootTask, start
 
 from .media_reader import MediaReader, Timed
 from .recording import Moment, Recording
+from .tempo import FASTEST, SLOWEST, Tempo
 
 SOON: Final = 1e-6  # seconds: what is due then is due now
 BREATH: Final = 16  # items handed over before other tasks run
@@ -106,7 +107,8 @@ class ReplayRoom:
 
         Args:
             directory: the folder that `RecorderSurface` wrote.
-            speed: seconds of the recording in a second; sound is left out unless it is 1.
+            speed: seconds of the recording in a second. Sound keeps its pitch; below 0.5 and
+                above 4 there is none.
             start: where to begin, in seconds of the recording.
             loop: begin anew at the end.
             paused: begin when `resume()` is called.
@@ -275,6 +277,7 @@ class _ReplayPort:
         self._frames: deque[Timed] = deque()
         self._tracks: dict[TrackKind, bool] = {}
         self._room_name: str | None = None
+        self._tempo: tuple[float, Tempo] | None = None
 
     # RoomPort ---------------------------------------------------------------------------------
 
@@ -390,9 +393,17 @@ class _ReplayPort:
             return
         if isinstance(frame, VideoFrame):
             media.video.push(_received_now(frame))
-        elif self._room.speed == 1.0:
+            return
+        speed = self._room.speed
+        if speed == 1.0:
+            self._tempo = None
             data, samples = frame.data.cast("B"), frame.samples_per_channel
             media.audio.push(AudioFrame(data, frame.sample_rate, frame.num_channels, samples))
+        elif SLOWEST <= speed <= FASTEST:
+            if self._tempo is None or self._tempo[0] != speed:
+                self._tempo = speed, Tempo(speed)
+            for part in self._tempo[1].change(frame):
+                media.audio.push(part)
 
     # Events -----------------------------------------------------------------------------------
 
