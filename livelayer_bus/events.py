@@ -366,6 +366,14 @@ class ScreenChanged(Event, frozen=True):
     muted: bool = False
 
 
+class RecordingChanged(Event, frozen=True):
+    """A surface began to record the session, or stopped; `error` says why it cannot go on."""
+
+    surface: str
+    active: bool
+    error: str | None = None
+
+
 class SurfaceMounted(Event, frozen=True):
     """A surface was attached."""
 
@@ -411,7 +419,7 @@ AnyEvent: TypeAlias = (
     | DataReceived | DataSent | MalformedMessage | CommandReceived | CommandFinished
     | CommandRefused | ToolCallChanged | TurnEnded | FalseInterruption | UsageUpdated
     | ApprovalRequested | ApprovalSettled
-    | TrackChanged | MicrophoneChanged | CameraChanged | ScreenChanged
+    | TrackChanged | MicrophoneChanged | CameraChanged | ScreenChanged | RecordingChanged
     | SurfaceMounted | SurfaceUnmounted | SurfaceFailed | SurfaceDidNotStop | HandlerFailed
 )  # fmt: skip
 

@@ -69,6 +69,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     screen: LeaseState | None = None
     surfaces: tuple[str, ...] = ()
     """The keys of the mounted surfaces, in mount order."""
+    recording: tuple[str, ...] = ()
+    """The keys of those that record the session."""
 
     def as_of(self, sequence: int) -> SessionState:
         """Return the same state with this `sequence`."""
@@ -118,6 +120,7 @@ def _epoch(state: SessionState, event: events.EpochStarted) -> SessionState:
         camera=state.camera,
         screen=state.screen,
         surfaces=state.surfaces,
+        recording=state.recording,
     )
 
 
@@ -157,7 +160,17 @@ def _settled(state: SessionState, event: events.ApprovalSettled) -> SessionState
 
 
 def _unmounted(state: SessionState, event: events.SurfaceUnmounted) -> SessionState:
-    return replace(state, surfaces=tuple(key for key in state.surfaces if key != event.key))
+    surfaces = tuple(key for key in state.surfaces if key != event.key)
+    return replace(state, surfaces=surfaces, recording=_less(state, event.key))
+
+
+def _less(state: SessionState, key: str) -> tuple[str, ...]:
+    return tuple(one for one in state.recording if one != key)
+
+
+def _recording(state: SessionState, event: events.RecordingChanged) -> SessionState:
+    key = (event.surface,) if event.active else ()
+    return replace(state, recording=(*_less(state, event.surface), *key))
 
 
 def _without_agent(state: SessionState) -> SessionState:
@@ -202,6 +215,7 @@ REDUCERS: Final[dict[type[Event], Reducer]] = {
     events.MicrophoneChanged: lambda state, event: replace(state, microphone=_lease(event)),
     events.CameraChanged: lambda state, event: replace(state, camera=_lease(event)),
     events.ScreenChanged: lambda state, event: replace(state, screen=_lease(event)),
+    events.RecordingChanged: _recording,
     events.SurfaceMounted: lambda state, event: replace(
         state, surfaces=(*state.surfaces, event.key)
     ),

@@ -15,6 +15,7 @@ from livelayer_benchmarks.workloads import (
     data,
     delivery,
     frames,
+    record,
     session,
     stalls,
     startup,
@@ -48,6 +49,15 @@ def shown(tmp_path: Path, capsys: pytest.CaptureFixture[str], read_result: Any) 
 
 def goals(result: Result[Any, Any]) -> set[str]:
     return {goal.name for goal in result.goals}
+
+
+def test_a_recorded_session_beside_one_that_is_not_and_encoders_alone(shown: Any) -> None:
+    result = record.AREA.measure(record.Plan(WIDTH, HEIGHT, seconds=0.5, repetitions=1))
+
+    assert {case.rival for case in result.cases} == {record.RECORDED, record.ALONE, record.ENCODER}
+    assert all(case.cpu > 0 for case in result.cases)
+    assert len(goals(result)) == 2
+    assert "FFmpeg alone" in shown(record.AREA, result)
 
 
 @pytest.mark.slow

@@ -25,8 +25,8 @@ def command(
 
     livelayer.toml names a surface (plugin = "console") by the name shown here. Installing a
     distribution that declares an entry point in the group livelayer_bus.surfaces adds to the list,
-    as livelayer-surface-minimal does, the template. On a terminal, the surfaces that livelayer-web
-    and livelayer-terminal would add are listed with what to install.
+    as livelayer-surface-minimal does, the template. On a terminal, the surfaces that livelayer-web,
+    livelayer-terminal and livelayer-recorder would add are listed with what to install.
 
     Examples:
 

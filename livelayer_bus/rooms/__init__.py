@@ -11,6 +11,7 @@ from .port import (
     AgentStateReported,
     ConnectionInterrupted,
     ConnectionRestored,
+    EventReplayed,
     FrameTarget,
     MediaWriters,
     PacketReceived,
@@ -32,7 +33,7 @@ __all__ = [
     "RoomPort", "RoomFactory", "RoomSink", "MediaWriters", "FrameTarget", "PublishedTrack",
     "SourceName", "TrackKind", "RoomEvent", "ConnectionInterrupted", "ConnectionRestored",
     "RoomLost", "AgentPresence", "AgentStateReported", "PacketReceived", "UtteranceHeard",
-    "TrackReported",
+    "TrackReported", "EventReplayed",
 ]  # fmt: skip
 
 for _public in (LiveKitRoom, BorrowedRoom, IsolatedRoom):

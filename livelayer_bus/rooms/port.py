@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from ..events import TranscriptEntry
+from ..events import Event, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..tokens import RoomAccess
@@ -94,6 +94,16 @@ class TrackReported(msgspec.Struct, frozen=True):
     participant: str | None = None
 
 
+class EventReplayed(msgspec.Struct, frozen=True):
+    """An event of a recorded session, which the session publishes as it is, and nothing else.
+
+    An adapter that replays has an attribute `replays`, which is true: its session waits for an
+    agent without a limit.
+    """
+
+    event: Event
+
+
 RoomEvent: TypeAlias = (
     ConnectionInterrupted
     | ConnectionRestored
@@ -103,6 +113,7 @@ RoomEvent: TypeAlias = (
     | PacketReceived
     | UtteranceHeard
     | TrackReported
+    | EventReplayed
 )
 
 
@@ -193,3 +204,5 @@ class RoomPort(Protocol):
 
 
 RoomFactory: TypeAlias = Callable[[], RoomPort]
+"""Makes a room for each connection. If it has an attribute `tokens`, a session that is given no
+token source takes that one."""

@@ -333,7 +333,12 @@ class Connection:
 
     def _watch_agent(self) -> None:
         """Count the time without an active agent."""
-        if self._joined is None or self._store.state.agent_active:
+        joined = self._joined
+        if (
+            joined is None
+            or self._store.state.agent_active
+            or getattr(joined.port, "replays", False)
+        ):
             self._agent_timer.stop()
         elif self._agent_timeout is not None and not self._agent_timer.running:
             self._agent_timer.start(self._agent_timeout)

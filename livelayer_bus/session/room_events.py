@@ -140,6 +140,8 @@ class RoomEventHandler:
                 self._transcript.hear(entry, after=self._last, replayed=replayed)
             case port.TrackReported():
                 self._track(event)
+            case port.EventReplayed(recorded):
+                self._transcript.repeat(recorded)
 
     def _agent(self, agent: port.AgentPresence) -> None:
         before = self._store.state.agent_identity

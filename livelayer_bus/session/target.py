@@ -34,6 +34,7 @@ def target_of(
         )
     if isinstance(room, rtc.Room):
         return Target(tokens or _no_token, lambda: BorrowedRoom(room), borrowed=True)
+    tokens = tokens or getattr(room, "tokens", None)
     if tokens is None:
         if base_url is None:
             raise MisuseError(

@@ -19,6 +19,7 @@ from ..errors import SendTimeoutError
 from ..events import (
     ConversationResumed,
     Delivery,
+    Event,
     TranscriptCleared,
     TranscriptEntry,
     TranscriptUpdated,
@@ -157,7 +158,18 @@ class TranscriptWriter:
                 return line
         return None
 
+    def repeat(self, event: Event) -> None:
+        """Publish an event of a recorded session, and follow what it makes of the transcript."""
+        match event:
+            case TranscriptUpdated(entry):
+                self._publish(entry)
+            case TranscriptCleared():
+                self._clear()
+            case _:
+                self._store.publish(event)
+
     def _publish(self, entry: TranscriptEntry) -> None:
+        self.last = max(self.last, entry.opened, entry.stream)
         self._store.publish(TranscriptUpdated(entry))
         key = key_of(entry)
         known = self._kept.get(key)

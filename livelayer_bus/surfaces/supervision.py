@@ -190,7 +190,7 @@ class Supervisor:
         function = surface_function(surface)
         allowed = check_capabilities(capabilities)
         self.publish(SurfaceMounted(key))
-        view = SurfaceSession(self._session, key, allowed, self._router)
+        view = SurfaceSession(self._session, key, allowed, self._router, self.publish)
         mounted = self._mounted[key] = MountedSurface(function, view, on_fault, self)
         return mounted
 

@@ -11,7 +11,14 @@ from typing import Any, Final, Generic, Protocol, Self, TypeAlias, cast, final, 
 from ..bus import Subscription
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
 from ..errors import Lagged, MisuseError, NotSupportedError, RefusedError
-from ..events import CommandReceived, DataReceived, Event, RefusalReason, TranscriptEntry
+from ..events import (
+    CommandReceived,
+    DataReceived,
+    Event,
+    RecordingChanged,
+    RefusalReason,
+    TranscriptEntry,
+)
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from ..media.publishing import F, Lease, MediaSource
 from ..messages import (
@@ -177,8 +184,10 @@ class SurfaceSession(ControlledSession):
         key: str,
         capabilities: frozenset[Capability],
         router: CommandRouter[Any] | None,
+        publish: Callable[[Event], None] = lambda _: None,
     ) -> None:
         """`router`: gives the surface its commands; None: the session routes none."""
+        self._publish = publish
         self._session = session
         self.key: Final = key
         self.capabilities: Final = capabilities
@@ -261,6 +270,10 @@ class SurfaceSession(ControlledSession):
             self.last_used = self._router.next_use()
         if self._page is not None:
             self.describe_page(self._page)  # another surface's page may be described now
+
+    def report_recording(self, active: bool, error: str | None = None) -> None:
+        """Publish that the surface records the session from now on, or not any more."""
+        self._publish(RecordingChanged(self.key, active, error))
 
     async def connect(self) -> None:
         await self._session.connect()

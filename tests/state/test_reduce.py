@@ -125,4 +125,10 @@ def test_the_microphone_and_the_surfaces_come_and_go() -> None:
     two = reduce(freed, e.SurfaceMounted("bubble"))
     assert two.surfaces == ("panel", "bubble")
     assert reduce(two, e.SurfaceUnmounted("panel")).surfaces == ("bubble",)
+    recorded = reduce(two, e.RecordingChanged("panel", active=True))
+    assert recorded.recording == ("panel",)
+    assert reduce(recorded, e.RecordingChanged("panel", active=True)).recording == ("panel",)
+    assert reduce(recorded, e.EpochStarted(2, "other")).recording == ("panel",)
+    assert reduce(recorded, e.RecordingChanged("panel", active=False)).recording == ()
+    assert reduce(recorded, e.SurfaceUnmounted("panel")).recording == ()
     assert reduce(two, e.SurfaceUnmounted("never there")).surfaces == two.surfaces

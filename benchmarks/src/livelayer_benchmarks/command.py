@@ -24,6 +24,7 @@ AREAS: Final[Mapping[str, str]] = {
     "audio": "audio to many surfaces, beside an AudioStream each",
     "data": "data messages to an agent and back, beside the bare SDK",
     "session": "several widgets on one session, and many sessions in one process",
+    "record": "recording a session, beside FFmpeg's encoders alone",
     "stalls": "surfaces that sleep, and a blocked event loop",
     "web": "web pages of one session, beside an encode for each page",
     "glass": "how old a frame is when Chromium shows it",

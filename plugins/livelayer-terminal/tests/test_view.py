@@ -6,6 +6,7 @@ import io
 
 import msgspec
 import pytest
+from livelayer_terminal.plain import plain_line
 from livelayer_terminal.view import (
     QUESTION_ROWS,
     TIMES,
@@ -17,11 +18,12 @@ from livelayer_terminal.view import (
     clean,
     decibels,
 )
+from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
 
 from livelayer_bus import SessionState, TranscriptEntry
-from livelayer_bus.events import ApprovalRequested, ToolCallChanged
+from livelayer_bus.events import ApprovalRequested, RecordingChanged, ToolCallChanged
 
 STATE = SessionState(
     id="0123456789abcdef",
@@ -78,6 +80,16 @@ def test_everything_that_matters_is_there() -> None:
         "event 12 · 01:15",
     ):
         assert words in shown
+
+
+def test_a_session_that_is_recorded_says_so() -> None:
+    assert "recording" not in picture(VIEW)
+    recorded = replace(VIEW, state=replace(STATE, recording=("recorder",)))
+    assert "● recording" in picture(recorded)
+    said = plain_line(RecordingChanged("recorder", active=True))
+    assert said == "record   recorder records the session"
+    said = plain_line(RecordingChanged("recorder", active=False, error="no space"))
+    assert said == "record   recorder: no space"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])

@@ -35,6 +35,10 @@ def command(
         Path | None,
         typer.Option("--recording", "-o", help="The file for the events.", metavar="FILE.jsonl"),
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Record the session into this folder.", metavar="DIR"),
+    ] = None,
     port: Annotated[
         int | None,
         typer.Option(
@@ -65,6 +69,7 @@ def command(
     \b
       livelayer demo
       livelayer demo --seconds 15
+      livelayer demo --record monday
       livelayer demo --url ws://127.0.0.1:7880 --seconds 30 -o demo.jsonl
     """
     print("livelayer demo is starting: a room, an agent and a site on this machine", flush=True)
@@ -87,6 +92,7 @@ def command(
         secret=secret,
         seconds=seconds,
         recording=recording,
+        record=record,
         interactive=interactive,
         port=port,
     )

@@ -15,6 +15,7 @@ import msgspec
 from livelayer_embedded import EmbeddedServer
 from livelayer_terminal import ConsoleSurface
 
+from livelayer_bus.config import load_surface
 from livelayer_bus.control import serve_control
 from livelayer_bus.errors import ControlError, Lagged, MisuseError, NotSupportedError
 from livelayer_bus.events import AgentStateChanged, DataSent, TranscriptUpdated
@@ -54,6 +55,8 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How long the conversation may take; None: no limit."""
     recording: Path | None = None
     """The file for the events; None: a new one in the temporary directory."""
+    record: Path | None = None
+    """The folder for a recording with picture and sound; None: there is none."""
     interactive: bool = False
     """A person types instead of the script."""
     port: int | None = None
@@ -145,6 +148,8 @@ class _Demo:
             await group.start(self._observer.run)
             console = session.mount(self._console, key="console")
             recorder = session.mount(self._recorder, key="jsonl")
+            if self._options.record is not None:
+                session.mount(load_surface("recorder")(self._options.record), key="recorder")
             # Before the site: the printed page gets the commands until a person uses the site.
             session.mount(self._page.run, key="page", capabilities=PAGE_CAPABILITIES)
             site = await mount_site(session, self._options.port)

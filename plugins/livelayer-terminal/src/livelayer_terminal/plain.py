@@ -62,6 +62,9 @@ def plain_line(event: Event) -> str | None:
             return _line("session", f"switched to {event.agent_id}")
         case events.MicrophoneChanged():
             return _line("mic", f"held by {event.owner}" if event.owner else "free")
+        case events.RecordingChanged(surface, active, error):
+            words = "records the session" if active else "records it no more"
+            return _line("record", f"{surface}: {error}" if error else f"{surface} {words}")
         case events.SurfaceMounted():
             return _line("surface", f"{event.key} mounted")
         case events.SurfaceUnmounted():

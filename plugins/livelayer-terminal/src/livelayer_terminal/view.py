@@ -200,6 +200,8 @@ class _Painter:
         else:
             line.append("no agent", "dim")
         surfaces = f"{len(state.surfaces)} surface{'s' if len(state.surfaces) != 1 else ''}"
+        if state.recording:
+            line.append(f"   {bullet} recording", "red")
         if self._narrow:
             return self._cut(line)
         grid = Table.grid(expand=True)

@@ -76,6 +76,7 @@ def random_event(dice: random.Random) -> Event:
         lambda: e.MicrophoneChanged(owner, flag),
         lambda: e.CameraChanged(owner, flag),
         lambda: e.ScreenChanged(owner, flag),
+        lambda: e.RecordingChanged(key, flag, error),
         lambda: e.SurfaceMounted(key),
         lambda: e.SurfaceUnmounted(key),
         lambda: e.SurfaceFailed(key, "fault"),

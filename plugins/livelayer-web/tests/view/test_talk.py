@@ -677,3 +677,14 @@ async def test_a_question_opens_a_widget_until_it_is_settled(
     more = "{number: 2, question: 'And this?', details: null, seconds: 60}"
     await page.evaluate(f"() => harness.client.set({{state: {{approvals: [{more}]}}}})")
     await expect(dialog).to_be_visible()
+
+
+async def test_a_session_that_is_recorded_says_so(visit: Visit) -> None:
+    page = await visit(SESSION + PANEL, scene="listening")
+    await expect(page.locator(".recording")).to_be_hidden()
+    await page.evaluate("() => harness.play({state: {recording: ['recorder']}})")
+    await expect(page.locator(".recording")).to_have_text("Recording")
+    await expect(page.locator(".notice p")).to_have_text("This conversation is being recorded.")
+    await page.evaluate("() => harness.play({state: {recording: []}})")
+    await expect(page.locator(".recording")).to_be_hidden()
+    await expect(page.locator(".notice")).to_have_count(0)

@@ -103,9 +103,14 @@ const CHANGES = {
   MicrophoneChanged: (event) => ({ microphone: lease(event) }),
   CameraChanged: (event) => ({ camera: lease(event) }),
   ScreenChanged: (event) => ({ screen: lease(event) }),
+  RecordingChanged(event, state) {
+    const others = state.recording.filter((key) => key !== event.surface);
+    return { recording: event.active ? [...others, event.surface] : others };
+  },
   SurfaceMounted: (event, state) => ({ surfaces: [...state.surfaces, event.key] }),
   SurfaceUnmounted: (event, state) => ({
     surfaces: state.surfaces.filter((key) => key !== event.key),
+    recording: state.recording.filter((key) => key !== event.key),
   }),
 };
 

@@ -53,6 +53,7 @@
  * @property {LeaseState | null} camera
  * @property {LeaseState | null} screen
  * @property {readonly string[]} surfaces
+ * @property {readonly string[]} recording
  */
 
 /**

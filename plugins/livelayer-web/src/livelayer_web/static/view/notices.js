@@ -66,6 +66,9 @@ export function noticesOf(client, phase, t, { name, now, may }) {
   }
   const afresh = connected && state?.continued === false && state.transcript.length < GREETING;
   if (afresh) notices.push({ ...notice("afresh", "info", t("startsAfresh")), dismissable: true });
+  if (connected && state.recording?.length) {
+    notices.push({ ...notice("recording", "info", t("isRecorded")), dismissable: true });
+  }
   const here = connected || state?.connection_state === "connecting";
   if (!here || link.phase === "refused" || link.phase === "ended") return notices;
   for (const kind of SOURCES) if (may[kind]) notices.push(...sourceNotice(client, kind, t, name));

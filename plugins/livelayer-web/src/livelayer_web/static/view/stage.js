@@ -35,6 +35,7 @@ export class Stage {
     this.renewing = h("p", { class: "renewing", hidden: true });
     this.transforming = h("p", { dir: "auto" });
     this.cover = h("div", { class: "cover", part: "cover", hidden: true }, h("i", { "aria-hidden": "true" }), this.transforming);
+    this.recording = h("p", { class: "recording", hidden: true }, h("span", { "aria-hidden": "true" }), h("span"));
     this.element = h(
       "div",
       { class: "stage", part: "stage" },
@@ -43,6 +44,7 @@ export class Stage {
       h("div", { class: "aura", "aria-hidden": "true" }),
       h("div", { class: "middle" }, this.face, placeholder),
       this.renewing,
+      this.recording,
       ...above,
       this.cover,
     );
@@ -68,6 +70,8 @@ export class Stage {
     show(this.cover, options.transforming);
     text(this.transforming, options.transformingLabel || t("transforming"));
     set(this.element, "aria-busy", options.transforming ? "true" : null);
+    show(this.recording, Boolean(client?.state?.recording?.length));
+    text(/** @type {Element} */ (this.recording.lastElementChild), t("recording"));
     text(this.letter, initial(model.name));
     source(this.image, model.image);
     source(this.loop, model.loop);

@@ -74,6 +74,7 @@ export const ENGLISH = Object.freeze({
   agentError: "{name} has a problem: {reason}",
   pictureRenewing: "The picture is coming back",
   transforming: "Transforming…",
+  recording: "Recording",
 
   composerLabel: "Message {name}",
   composerReadOnly: "You are watching",
@@ -142,6 +143,7 @@ export const ENGLISH = Object.freeze({
   transcript: "Transcript",
   transcriptEmpty: "What is said appears here.",
   startsAfresh: "The earlier conversation has ended. This is a new one.",
+  isRecorded: "This conversation is being recorded.",
   lineFailed: "Not sent",
   team: "Talk to someone else",
   moreControls: "More controls",
