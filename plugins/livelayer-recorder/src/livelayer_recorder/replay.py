@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from typing import Any, Final, TypeAlias, final
@@ -37,7 +37,7 @@ from livelayer_bus import (
 )
 from livelayer_bus.clock import Clock, SystemClock, now_ns
 from livelayer_bus.events import RecordingChanged, TranscriptCleared
-from livelayer_bus.messages import is_command
+from livelayer_bus.messages import Message, RequestApproval, is_command
 from livelayer_bus.rooms import (
     EventReplayed,
     MediaWriters,
@@ -71,6 +71,7 @@ _OF_THE_SESSION_ITSELF: Final = (
     CommandFinished,
 )
 """Events about surfaces: a replay has surfaces of its own."""
+_APPROVAL: Final = RequestApproval.wire_type()
 
 
 @final
@@ -314,6 +315,10 @@ class _ReplayPort:
         """Take a text; the recording goes on as it was."""
         await anyio.lowlevel.checkpoint()
 
+    async def set_attributes(self, attributes: Mapping[str, str]) -> None:
+        """Take attributes that nobody sees."""
+        await anyio.lowlevel.checkpoint()
+
     async def open_track(self, source: SourceName, frame: Any) -> PublishedTrack[Any]:
         """Take a microphone or a camera that is not heard or seen anywhere."""
         await anyio.lowlevel.checkpoint()
@@ -412,11 +417,11 @@ class _ReplayPort:
             case TrackChanged(kind, available, sid, participant):
                 self._tracks[kind] = available
                 self._report(TrackReported(kind, available, sid, participant))
-            case DataReceived(from_agent=True) if is_command(event.message):
+            case DataReceived(from_agent=True) if _is_routed(event.message):
                 # It is routed to the surfaces that are mounted now.
                 packet = PacketReceived(event.data, event.sender, event.topic, from_agent=True)
                 self._report(packet)
-            case CommandRefused(reason="capability"):
+            case CommandRefused(reason="capability") if event.command != _APPROVAL:
                 pass
             case _ if not isinstance(event, _OF_THE_SESSION_ITSELF):
                 self._report(EventReplayed(event))
@@ -469,6 +474,7 @@ class _ReplayPort:
         if state.raw_agent_state is not None:
             told.append(AgentStateChanged(state.agent_state, state.raw_agent_state, state.error))
         told += map(TranscriptUpdated, state.transcript)
+        told += [*state.tools, *state.approvals]
         for event in told:
             self._report(EventReplayed(event))
 
@@ -481,6 +487,11 @@ class _ReplayPort:
         kinds: dict[TrackKind, bool] = {"audio": self._reader is not None}
         kinds["video"] = self._reader is not None and self._reader.has_pictures
         return {kind: changes.get(kind, there) for kind, there in kinds.items()}
+
+
+def _is_routed(message: Message | None) -> bool:
+    """Whether it goes to a surface; what a person was asked is settled as it was then."""
+    return is_command(message) and not isinstance(message, RequestApproval)
 
 
 @final

@@ -34,7 +34,16 @@ from livelayer_bus import (
 )
 from livelayer_bus.clock import Backoff
 from livelayer_bus.events import RecordingChanged, Role
-from livelayer_bus.messages import AgentCaption, AgentError, AgentStateMessage, BotReady, Navigate
+from livelayer_bus.messages import (
+    AgentCaption,
+    AgentError,
+    AgentStateMessage,
+    AgentToolCall,
+    BotReady,
+    Navigate,
+    RequestApproval,
+    ToolStatus,
+)
 from livelayer_bus.surfaces.jsonl import JsonlSurface
 from livelayer_bus.testing import (
     PATIENCE,
@@ -51,7 +60,7 @@ pytestmark = pytest.mark.anyio
 ACTIONS = (
     "joins", "leaves", "activates", "state", "failed", "says", "caption", "ready", "error", "raw",
     "malformed", "stranger", "grows", "closes", "user", "types", "video", "audio", "stops",
-    "drops", "restores", "lost", "disconnects", "connects", "switches", "time",
+    "drops", "restores", "lost", "disconnects", "connects", "switches", "time", "asks", "uses",
 )  # fmt: skip
 
 
@@ -117,6 +126,11 @@ class Course:
                 )
             case "ready":
                 room.agent_says(BotReady())
+            case "asks":
+                room.agent_says(RequestApproval("Go?", request_id=f"q{number}"))
+            case "uses":
+                status: ToolStatus = dice.choice(["started", "done"])
+                room.agent_says(AgentToolCall(call_id="c", name="look_up", status=status))
             case "error":
                 room.agent_says(AgentError("it broke"))
             case "raw":
@@ -172,7 +186,8 @@ async def record(folder: Path, seed: int, names: list[str], mount_at: int) -> li
             with session.subscribe() as reader:
                 for number, name in enumerate(["connects", *names]):
                     if number == mount_at:
-                        mounted = session.mount(recorder, key="recorder")
+                        asked = ["ask_approval"] if seed % 2 else []
+                        mounted = session.mount(recorder, key="recorder", capabilities=asked)
                         await settle()
                         while reader.lag:
                             await anext(reader)
