@@ -442,6 +442,8 @@ class _ReplayPort:
         connection = state.connection_state if is_joined else "connected"
         moved = ConnectionStateChanged(connection, state.error, state.can_resume)
         self._report(EventReplayed(moved))
+        # Without an agent there are no tools and no questions of another time.
+        self._report(EventReplayed(AgentAvailabilityChanged(False, False)))
         self._tell(state)
         tracks = self._first_tracks()
         for moment in recording.moments[: self._next]:

@@ -33,7 +33,7 @@ from livelayer_bus import (
     TranscriptUpdated,
 )
 from livelayer_bus.clock import Backoff
-from livelayer_bus.events import RecordingChanged, Role
+from livelayer_bus.events import ApprovalRequested, RecordingChanged, Role, ToolCallChanged
 from livelayer_bus.messages import (
     AgentCaption,
     AgentError,
@@ -282,26 +282,44 @@ def test_a_recording_that_began_later_replays_from_what_was_known_then(
     anyio.run(check)
 
 
-async def made(folder: Path) -> Path:
-    """A recording of a short conversation, with an utterance each second of its ten."""
+async def made(folder: Path, *more: Event) -> Path:
+    """A recording of a short conversation, with an utterance each second of its ten, and more."""
     await record(folder, 1, ["joins", "ready", "video"], 0)
     lines = (folder / "events.jsonl").read_bytes().splitlines()
     last = msgspec.json.decode(lines[-1])
     manifest = msgspec.json.decode((folder / "manifest.json").read_bytes())
     with (folder / "events.jsonl").open("ab") as file:
-        for number in range(1, 11):
-            entry = TranscriptEntry(str(number), "agent", f"line {number}", True, number, number)
-            event: Event = TranscriptUpdated(entry)
+        entries = [
+            TranscriptEntry(str(number), "agent", f"line {number}", True, number, number)
+            for number in range(1, 11)
+        ]
+        for number, event in enumerate([*map(TranscriptUpdated, entries), *more], 1):
             time_ns = manifest["start_ns"] + number * 1_000_000_000
             record_: Record[Event] = Record(last["sequence"] + number, time_ns, event)
             file.write(event_log.event_line(manifest["session_id"], record_, event))
-    manifest["seconds"] = 11.0
+    manifest["seconds"] = 11.0 + len(more)
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     return folder
 
 
 def said(session: Session) -> list[str]:
     return [entry.text for entry in session.transcript]
+
+
+async def test_what_runs_and_waits_is_that_of_the_time_that_is_shown(tmp_path: Path) -> None:
+    clock = ManualClock()
+    tool = ToolCallChanged("c", "look_up", "started")
+    asked = ApprovalRequested(1, "Go?", None, 60.0, "q")
+    room = ReplayRoom(await made(tmp_path / "r", tool, asked), clock=clock)
+    async with Session("agt", room=room, clock=clock) as session:
+        await session.connect()
+        room.seek(room.duration)
+        await settle()
+        assert (session.state.tools, session.state.approvals) == ((tool,), (asked,))
+        room.seek(1.5)
+        await settle()
+        assert (session.state.tools, session.state.approvals) == ((), ())
+        assert session.state.agent_active
 
 
 async def test_it_plays_at_its_speed_pauses_and_seeks(tmp_path: Path) -> None:
@@ -358,7 +376,7 @@ async def test_a_command_goes_to_the_surface_that_is_mounted_now(tmp_path: Path)
         room.agent_joins()
         room.agent_says(Navigate("/pricing"))
         await settle()
-    replayed = ReplayRoom(folder)
+    replayed = ReplayRoom(folder, paused=True)  # it lasts milliseconds
     hrefs: list[object] = []
     came = anyio.Event()
 
@@ -370,6 +388,7 @@ async def test_a_command_goes_to_the_surface_that_is_mounted_now(tmp_path: Path)
     async with Session("agt", room=replayed) as session:
         session.mount(browser, key="browser", capabilities=["navigate"])
         await session.connect()
+        replayed.resume()
         with anyio.fail_after(PATIENCE):
             await came.wait()
     assert hrefs == [Navigate("/pricing")]
