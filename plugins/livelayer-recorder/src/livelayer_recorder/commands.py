@@ -20,6 +20,7 @@ from livelayer_bus.errors import ConfigError, MisuseError
 if TYPE_CHECKING:  # imported when it is needed: `--help` needs no media library
     from .recording import Recording
 
+URL_SECONDS: Final = 10.0  # for a surface that serves pages to say where
 _TIME: Final = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
 
 
@@ -116,6 +117,9 @@ def replay(
         str, typer.Option("--from", help="Where to begin.", metavar="[[H:]M:]SECONDS")
     ] = "0",
     loop: Annotated[bool, typer.Option("--loop", help="Begin anew at the end.")] = False,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Stand still at the end until Ctrl-C.")
+    ] = False,
     config: Annotated[
         Path | None,
         typer.Option("--config", "-c", help="A file whose surfaces show it.", metavar="FILE"),
@@ -134,7 +138,7 @@ def replay(
     \b
       livelayer replay recordings/monday
       livelayer replay recordings/monday --speed 2 --from 1:30
-      livelayer replay recordings/monday --surface web --loop
+      livelayer replay recordings/monday --surface web --hold
     """
     from livelayer_bus import Session
     from livelayer_bus.config import load_config, load_surface
@@ -151,11 +155,17 @@ def replay(
     async def main() -> int:
         async with Session(room.agent_id, room=room) as session:
             for name in names:
-                session.mount(load_surface(name)(), key=name)
+                surface = load_surface(name)()
+                session.mount(surface, key=name)
+                if (wait_url := getattr(surface, "wait_url", None)) is not None:
+                    with anyio.move_on_after(URL_SECONDS):
+                        print(f"{name}: {await wait_url()}", file=sys.stderr)
             if settings is not None:
                 settings.mount_surfaces(session)
             await session.connect()
             await room.wait_finished()
+            if hold:
+                await anyio.sleep_forever()
         return OK
 
     run_async(main)

@@ -36,7 +36,7 @@ from livelayer_bus import (
     VideoFrame,
 )
 from livelayer_bus.clock import Clock, SystemClock, now_ns
-from livelayer_bus.events import RecordingChanged, TranscriptCleared
+from livelayer_bus.events import ConnectionState, RecordingChanged, TranscriptCleared
 from livelayer_bus.messages import Message, RequestApproval, is_command
 from livelayer_bus.rooms import (
     EventReplayed,
@@ -278,6 +278,7 @@ class _ReplayPort:
         self._frames: deque[Timed] = deque()
         self._tracks: dict[TrackKind, bool] = {}
         self._room_name: str | None = None
+        self._connection: ConnectionState = "connected"
         self._tempo: tuple[float, Tempo] | None = None
 
     # RoomPort ---------------------------------------------------------------------------------
@@ -413,6 +414,8 @@ class _ReplayPort:
     # Events -----------------------------------------------------------------------------------
 
     def _repeat(self, event: Event) -> None:
+        if isinstance(event, ConnectionStateChanged):
+            self._connection = event.state
         match event:
             case TrackChanged(kind, available, sid, participant):
                 self._tracks[kind] = available
@@ -440,10 +443,12 @@ class _ReplayPort:
         self._report(EventReplayed(TranscriptCleared()))
         is_joined = self._next > recording.joined_at() or recording.first.joined
         connection = state.connection_state if is_joined else "connected"
-        moved = ConnectionStateChanged(connection, state.error, state.can_resume)
-        self._report(EventReplayed(moved))
+        if connection != self._connection:
+            self._connection = connection
+            moved = ConnectionStateChanged(connection, state.error, state.can_resume)
+            self._report(EventReplayed(moved))
         # Without an agent there are no tools and no questions of another time.
-        self._report(EventReplayed(AgentAvailabilityChanged(False, False)))
+        self._report(EventReplayed(AgentAvailabilityChanged(active=False, ready=False)))
         self._tell(state)
         tracks = self._first_tracks()
         for moment in recording.moments[: self._next]:

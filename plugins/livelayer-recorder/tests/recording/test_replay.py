@@ -344,6 +344,14 @@ async def test_it_plays_at_its_speed_pauses_and_seeks(tmp_path: Path) -> None:
         room.seek(1.5)
         await settle()
         assert said(session) == ["line 1"]
+        room.pause()
+        room.seek(0.0)
+        await settle()
+        assert said(session) == []
+        state = session.state
+        assert not state.agent_active
+        assert state.connection_state == "connected"
+        room.resume()
         room.speed = 1.0
         await clock.elapse(20.0)
         assert said(session) == [f"line {number}" for number in range(1, 11)]

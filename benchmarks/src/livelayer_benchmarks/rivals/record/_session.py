@@ -7,10 +7,10 @@ from livelayer_bus.clock import now_ns
 from livelayer_bus.surfaces import Surface
 from livelayer_bus.testing import ScriptedRooms
 
-from ...workloads.record import Source
+from ...workloads.record import Shown, Source
 
 
-async def shown(source: Source, recorder: Surface | None) -> list[float]:
+async def shown(source: Source, recorder: Surface | None) -> Shown:
     """Show a source on one surface, beside a recorder if there is one."""
     rooms = ScriptedRooms(agent="agent")
     late: list[float] = []
@@ -30,4 +30,4 @@ async def shown(source: Source, recorder: Surface | None) -> list[float]:
         room.track_starts("video")
         room.track_starts("audio")
         await source.play(room.push_video, room.push_audio)
-    return late
+    return Shown(len(late), late)

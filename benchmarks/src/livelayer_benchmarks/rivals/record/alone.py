@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...workloads.record import Source
+from ...workloads.record import Shown, Source
 from ._session import shown
 
 NAME = "livelayer-bus, not recorded"
 
 
-async def recorded(source: Source, folder: Path) -> list[float]:
+async def recorded(source: Source, folder: Path) -> Shown:
     del folder
     return await shown(source, None)

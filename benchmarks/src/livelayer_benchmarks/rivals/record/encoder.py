@@ -11,13 +11,13 @@ import numpy as np
 
 from livelayer_bus import AudioFrame, VideoFrame
 
-from ...workloads.record import FPS, PRESET, QUALITY, Source
+from ...workloads.record import FPS, PRESET, QUALITY, Shown, Source
 
 NAME = "FFmpeg alone"
 REQUIRES = ("av",)
 
 
-async def recorded(source: Source, folder: Path) -> list[float]:
+async def recorded(source: Source, folder: Path) -> Shown:
     container: Any = av.open(str(folder / "media.mp4"), "w")
     options = {"preset": PRESET, "crf": str(QUALITY), "tune": "zerolatency", "bf": "0"}
     video = container.add_stream("libx264", rate=FPS, options=options)
@@ -50,4 +50,4 @@ async def recorded(source: Source, folder: Path) -> list[float]:
     for stream in (video, audio):
         container.mux(stream.encode(None))
     container.close()
-    return []
+    return Shown(count, [])
