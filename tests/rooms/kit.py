@@ -24,6 +24,7 @@ from livelayer_bus.rooms import (
     AgentStateReported,
     ConnectionInterrupted,
     ConnectionRestored,
+    EventReplayed,
     LiveKitRoom,
     MediaWriters,
     PacketReceived,
@@ -167,6 +168,8 @@ class RecordingSink:
                 if self.writers is not None:  # as a session does
                     self.writers[kind == "audio"].set_available(available)
                 self.calls.append(("track", kind, available, participant))
+            case EventReplayed(recorded):
+                self.calls.append(("replayed", recorded))
         self._signal.notify()
 
     def named(self, name: str) -> list[tuple[Any, ...]]:
