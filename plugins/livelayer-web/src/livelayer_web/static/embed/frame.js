@@ -13,8 +13,8 @@ import { FORWARDED, PROPERTIES, message, read, texts } from "./protocol.js";
 
 const WAIT = 10_000; // milliseconds that a command may take, as at the server
 const MARGIN = 10; // px around the widget; see view/avatar.css
-/** Attributes that do not mean the same in a frame. */
-const NOT_HERE = ["session", "pathname"];
+/** Attributes that do not mean the same in a frame, whose window is as large as the widget. */
+const NOT_HERE = ["session", "pathname", "position", "contained", "resizable", "mobile-breakpoint"];
 const REASONS = ["capability", "invalid", "failed"];
 
 /**
@@ -62,6 +62,7 @@ class Frame {
     for (const name of LiveLayerAvatar.observedAttributes) {
       if (Object.hasOwn(given, name) && !NOT_HERE.includes(name)) avatar.setAttribute(name, given[name]);
     }
+    for (const name of ["resizable", "mobile-breakpoint"]) avatar.setAttribute(name, "false");
     document.documentElement.lang = given.lang ?? "en";
     if (!avatar.hasAttribute("theme")) avatar.setAttribute("theme", dark === true ? "dark" : "light");
     if (avatar.getAttribute("mode") === "embedded") document.documentElement.style.setProperty("--ll-height", "100%");
