@@ -261,7 +261,7 @@ class Publications:
         return self._dropped + sum(one.dropped for one in self._open)
 
     def agent_changed(self, agent: str | None) -> None:
-        """Hand the active agent what was said before it came; None: there is none (any more)."""
+        """Send the agent that became active what was said before; None: the agent left."""
         if agent == self._agent:
             return
         self._agent = agent

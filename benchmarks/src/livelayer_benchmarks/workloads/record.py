@@ -126,7 +126,7 @@ async def measure(job: Job) -> Answer:
 
 
 def run(plan: Plan, url: str | None, rivals: list[harness.Rival]) -> harness.Measured:
-    """Measure the ways side by side, each in a fresh process; there is no server."""
+    """Measure the cases side by side, each in a fresh process, without a server."""
     del url
     rows: list[harness.Row[Answer]] = harness.rows(rivals)
 

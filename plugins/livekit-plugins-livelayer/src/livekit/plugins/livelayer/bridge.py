@@ -232,7 +232,7 @@ class SurfaceBridge:
             identity: whose page; by default that of `asker`, or of the only person in the room.
 
         Returns:
-            The context without what is not valid in it; None if there is none.
+            The valid part of the context; None if the participant has not published one.
         """
         people = self._observer.people()
         identity = identity or self.asker or (next(iter(people)) if len(people) == 1 else None)
@@ -298,7 +298,7 @@ class SurfaceBridge:
 
         Args:
             message: A typed command, or any message of the application's own.
-            to: A participant's identity; by default `asker`, and all if there is none.
+            to: A participant's identity; by default `asker`, or all participants without one.
             reply: The type of the application's own message that answers it.
             timeout: Seconds to wait; by default `command_timeout`.
 
@@ -349,7 +349,7 @@ class SurfaceBridge:
         Args:
             question: What they are asked, in their language.
             details: More about it, in smaller print.
-            to: A participant's identity; by default `asker`, and all if there is none.
+            to: A participant's identity; by default `asker`, or all participants without one.
             timeout: Seconds that they have, at most 600.
 
         Raises:
