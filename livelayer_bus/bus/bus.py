@@ -37,7 +37,7 @@ class BusStatistics(msgspec.Struct, frozen=True):
     peak_bytes: int
     """The most they ever weighed together."""
     evicted_by_count: int
-    """Events overwritten because `capacity` newer ones came."""
+    """Events overwritten because `capacity` newer ones came, or passed over by `restart`."""
     evicted_by_bytes: int
     """Events overwritten because newer ones needed their bytes."""
     readers: int
@@ -136,6 +136,18 @@ class Bus(Generic[B, S]):
     def closed(self) -> bool:
         """Whether `close()` was called."""
         return self._ring.closed
+
+    def restart(self, sequence: int, state: S) -> None:
+        """Drop what is kept, and go on after `sequence` with `state`: a copy of another bus.
+
+        The next event is `sequence + 1`. Open readers get `Lagged` with what they have not taken and
+        what this bus never had; with a filter, all of that counts.
+
+        Raises:
+            MisuseError: `sequence` is behind the bus.
+            WrongLoopError, ClosedError, ForkedError: as `publish`.
+        """
+        self._ring.restart(sequence, state)
 
     def publish_from_thread(self, event: B) -> None:
         """Hand an event to the bus's event loop, from any thread, and return at once.

@@ -207,6 +207,25 @@ class Ring:
             wake(self.parked, sequence)
         return sequence
 
+    def restart(self, sequence: int, state: object) -> None:
+        """Drop what is kept and go on after `sequence`; see `Bus.restart`."""
+        self.check_thread("restart()")
+        if sequence < self.published:
+            raise MisuseError(f"restart({sequence}): the bus has published {self.published} events")
+        passed = sequence - self.published
+        self._peak_kept = self.peak_kept
+        self.events[:] = [None] * self.capacity
+        self._weights[:] = [0] * self.capacity
+        self.bytes = 0
+        self._batches.clear()
+        for group in self.filtered.values():
+            group.dropped += len(group.positions) + passed
+            group.positions.clear()
+        self._version = state, sequence
+        self.published = self.tail = sequence
+        for parked in (self.parked, *(group.parked for group in self.filtered.values())):
+            wake(parked, sequence)
+
     def check_thread(self, what: str) -> None:
         """Return if the call comes from the bus's own thread and the bus is open.
 

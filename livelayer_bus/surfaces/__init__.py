@@ -5,7 +5,7 @@
 
 from ..media.publishing import Lease, LeaseStatistics, MediaSource, Publisher
 from .commands import COMMAND_TIMEOUT, CommandRouter, RoutedCommand, Target, last_used
-from .supervision import MountedSurface, OnFault, SurfaceStatus, mount
+from .supervision import MountedSurface, OnFault, Supervisor, SurfaceStatus, mount
 from .surface import Surface, SurfaceCommands, SurfaceFunction, SurfacePublisher, SurfaceSession
 from .writing import BackgroundWriter
 
@@ -14,7 +14,7 @@ __all__ = [
     "Surface", "SurfaceFunction", "SurfaceSession", "SurfaceCommands", "SurfacePublisher",
     "BackgroundWriter",
     # Mounting one
-    "mount", "MountedSurface", "SurfaceStatus", "OnFault",
+    "mount", "MountedSurface", "Supervisor", "SurfaceStatus", "OnFault",
     # Commands
     "CommandRouter", "RoutedCommand", "Target", "last_used", "COMMAND_TIMEOUT",
     # Leases

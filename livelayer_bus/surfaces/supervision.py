@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
+from ..bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession
 from ..errors import DuplicateSurfaceError, MisuseError, SurfaceFailedError, describe, place_of
@@ -122,8 +123,10 @@ class MountedSurface:
                 pauses = RESTARTS.pauses()
             # A fault while it was being cancelled has used the cancellation up.
             restarts = self._on_fault == "restart" and not self._stopping
-            # A BaseException that is not an Exception asks for an end, not for another run.
-            pause = next(pauses, None) if restarts and isinstance(fault, Exception) else None
+            # A BaseException that is not an Exception asks for an end, not for another run; a
+            # BrokenError that is not retryable says that another run will not help.
+            restarts = restarts and isinstance(fault, Exception) and getattr(fault, "retryable", True)
+            pause = next(pauses, None) if restarts else None
             self._error = fault if self.raises else None
             self._status = "failed" if pause is None else "restarting"
             self._view.fail_commands()
@@ -154,6 +157,7 @@ class Supervisor:
         session: ControlledSession,
         *,
         publish: Callable[[Event], None],
+        subscribe: Callable[..., Subscription[Event, Any]] | None = None,
         mounted: dict[str, MountedSurface] | None = None,
         router: CommandRouter[Any] | None = None,
         on_ended: Callable[[MountedSurface], None] | None = None,
@@ -165,6 +169,7 @@ class Supervisor:
         self.close_timeout: Final = close_timeout
         self._session = session
         self._router = router
+        self._subscribe = subscribe
         self._on_ended = on_ended
         self._mounted: Final = {} if mounted is None else mounted
         self._faults: list[MountedSurface] = []
@@ -190,7 +195,9 @@ class Supervisor:
         function = surface_function(surface)
         allowed = check_capabilities(capabilities)
         self.publish(SurfaceMounted(key))
-        view = SurfaceSession(self._session, key, allowed, self._router, self.publish)
+        view = SurfaceSession(
+            self._session, key, allowed, self._router, self.publish, self._subscribe
+        )
         mounted = self._mounted[key] = MountedSurface(function, view, on_fault, self)
         return mounted
 

@@ -15,6 +15,7 @@ from ..events import (
     CommandReceived,
     DataReceived,
     Event,
+    HandlerFailed,
     RecordingChanged,
     RefusalReason,
     TranscriptEntry,
@@ -185,8 +186,12 @@ class SurfaceSession(ControlledSession):
         capabilities: frozenset[Capability],
         router: CommandRouter[Any] | None,
         publish: Callable[[Event], None] = lambda _: None,
+        subscribe: Callable[..., Subscription[Event, Any]] | None = None,
     ) -> None:
-        """`router`: gives the surface its commands; None: the session routes none."""
+        """`router`: gives the surface its commands; None: the session routes none.
+
+        They are read from `subscribe`, by default the session's.
+        """
         self._publish = publish
         self._session = session
         self.key: Final = key
@@ -195,7 +200,7 @@ class SurfaceSession(ControlledSession):
         self._sources: dict[str, SurfacePublisher[Any]] = {}
         # Opened at mount: a command that comes before `commands()` is called is not lost.
         self._inbox: Subscription[Event, SessionState] | None = (
-            session.subscribe(CommandReceived, DataReceived).__enter__()
+            (subscribe or session.subscribe)(CommandReceived, DataReceived).__enter__()
             if router is not None
             else None
         )
@@ -274,6 +279,10 @@ class SurfaceSession(ControlledSession):
     def report_recording(self, active: bool, error: str | None = None) -> None:
         """Publish that the surface records the session from now on, or not any more."""
         self._publish(RecordingChanged(self.key, active, error))
+
+    def report_problem(self, problem: str) -> None:
+        """Publish a `HandlerFailed` of the surface, which goes on."""
+        self._publish(HandlerFailed(self.key, problem))
 
     async def connect(self) -> None:
         await self._session.connect()

@@ -33,6 +33,10 @@ class SubA(A):
     pass
 
 
+class Passed(A, B):
+    """An event that a restart passes over: it counts for every filter."""
+
+
 KINDS: tuple[type[Event], ...] = (A, B, SubA)
 FILTERS: tuple[tuple[type, ...], ...] = ((), (A,), (B,), (SubA,), (A, B), (Event,))
 
@@ -43,6 +47,11 @@ class Model:
     max_bytes: int
     events: list[Event] = field(default_factory=list[Event])
     tail: int = 0
+
+    def restart(self, passed: int) -> None:
+        """Pass over events that no reader will ever get, and whose types nobody knows."""
+        self.events += [Passed(len(self.events) + n, 0) for n in range(passed)]
+        self.tail = len(self.events)
 
     def publish(self, event: Event, weight: int) -> None:
         self.events.append(event)
@@ -64,7 +73,7 @@ class Reader:
     owed: int = 0
 
     def wants(self, event: Event) -> bool:
-        return isinstance(event, self.types) if self.types else True
+        return isinstance(event, (Passed, *self.types)) if self.types else True
 
     @property
     def lost(self) -> int:
@@ -84,6 +93,7 @@ OPERATIONS = st.one_of(
         st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from([0, 0, 0, 9, 300])), max_size=9),
     ),
     st.tuples(st.just("attach"), st.sampled_from(FILTERS), st.none() | st.integers(0, 12)),
+    st.tuples(st.just("restart"), st.sampled_from([0, 1, 5])),
     st.tuples(
         st.sampled_from(["item", "item", "record", "batch", "resync", "detach"]),
         st.integers(0, 3),
@@ -115,6 +125,9 @@ async def play(model: Model, operations: list[tuple[Any, ...]]) -> None:
                 event = kind(len(model.events), nbytes)
                 model.publish(event, BASE_WEIGHT)
                 assert bus.publish(event) == len(model.events)
+        elif operation == "restart":
+            model.restart(values[0])
+            bus.restart(len(model.events), len(model.events))
         elif operation == "attach":
             attach(bus, model, readers, *values)
         elif values[0] < len(readers):

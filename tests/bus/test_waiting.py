@@ -12,6 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from livelayer_bus.bus import Bus
+from livelayer_bus.errors import Lagged, MisuseError
 from livelayer_bus.testing import PATIENCE
 
 pytestmark = pytest.mark.anyio
@@ -234,3 +235,28 @@ async def test_ten_thousand_attaches_under_load_have_no_gap_and_no_duplicate() -
                 await anyio.lowlevel.checkpoint()
     assert checked == attaches
     assert bus.statistics().readers == 0
+
+
+@pytest.mark.parametrize("types", [(), (int,)])
+async def test_a_restart_wakes_the_readers_that_wait(types: tuple[type, ...], idle: Idle) -> None:
+    bus: Bus[int, str] = Bus(state="old", reducers={})
+    seen: list[object] = []
+
+    async def read() -> None:
+        with bus.subscribe(*types) as events:
+            with pytest.raises(Lagged) as lagged:
+                await anext(events)
+            seen.append(lagged.value.missed)
+            seen.append(await anext(events))
+            seen.append(events.sequence)
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await idle(bus, 1)
+            bus.restart(7, "new")
+            bus.publish(8)
+    assert seen == [7, 8, 8]
+    assert (bus.state, bus.sequence) == ("new", 8)
+    with pytest.raises(MisuseError, match="has published 8"):
+        bus.restart(7, "older")

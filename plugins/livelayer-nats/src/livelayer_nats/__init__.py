@@ -1,0 +1,16 @@
+"""Sessions on other machines: their events through NATS JetStream."""
+
+from .bridge import BridgeStatistics, NatsBridge
+from .connection import NatsOptions
+from .errors import NatsError, NoOwnerError, NoSuchSessionError, OwnershipLostError
+from .ownership import OwnedElsewhereError
+from .remote import RemoteSession, RemoteStatistics
+from .store import Limits
+from .wire import UnknownEvent
+
+__all__ = [
+    "NatsBridge", "BridgeStatistics", "NatsOptions", "Limits",
+    "RemoteSession", "RemoteStatistics", "UnknownEvent",
+    # Errors
+    "NatsError", "NoOwnerError", "NoSuchSessionError", "OwnershipLostError", "OwnedElsewhereError",
+]  # fmt: skip
