@@ -18,7 +18,7 @@ from livelayer_bus.events import Event
 from livelayer_bus.messages import decode, encode
 from livelayer_bus.state import SessionState
 
-from .connection import NatsOptions, Servers, cancellable, cause_of, connected
+from .connection import NatsOptions, Persistence, Servers, cancellable, cause_of, connected
 from .log import HistoryLostError, LogWriter
 from .ownership import Lease
 from .remote_commands import RemoteCommands
@@ -154,7 +154,6 @@ class NatsBridge:
         Raises:
             OwnershipLostError: another process owns the session now.
             OwnedElsewhereError: another process owns it, and renews its lease.
-            NatsError: NATS refuses this user, or the stream has another form.
         """
         check_name("the session's id", session.id)
         await cancellable(partial(self._bridge, session))
@@ -165,9 +164,10 @@ class NatsBridge:
             name = f"livelayer owner {session.id}"
             async with connected(self._servers, self._options, name, None) as link:
                 store = SessionStore(link, self._subjects)
-                await store.ensure(self._limits)
+                persist = Persistence(link, partial(self._report, session))
+                await persist(lambda: store.ensure(self._limits))
                 lease = Lease(store, session.id, self._ttl)
-                await lease.take(wait=False)
+                await persist(lambda: lease.take(wait=False))
                 try:
                     await self._publish(session, events, store, lease)
                 finally:
@@ -181,9 +181,8 @@ class NatsBridge:
         store: SessionStore,
         lease: Lease,
     ) -> None:
-        writer = LogWriter(
-            store, session.id, lease.record.owner, lease.record.term, partial(self._report, session)
-        )
+        writer = LogWriter(store, session.id, lease, partial(self._report, session))
+
         run = self._run = _Run(session, events, writer, self._limits, self._every)
         commands = self._commands = RemoteCommands(session, store, lease.record.owner)
         server = RequestServer(

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, TypeVar, final
 
 import anyio
 import msgspec
@@ -15,7 +15,7 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
-from livelayer_bus import ClosedError, MisuseError
+from livelayer_bus import Backoff, ClosedError, MisuseError
 from livelayer_bus.errors import describe, without_tokens
 
 from .errors import NatsError
@@ -23,6 +23,11 @@ from .errors import NatsError
 Servers: TypeAlias = str | Sequence[str] | Client
 """An address, several of one cluster, or a connection that the application has."""
 
+T = TypeVar("T")
+Report: TypeAlias = Callable[[str | None], None]
+"""Told what is wrong when it begins, and None when it is over."""
+
+RETRY: Final = Backoff(initial=0.05, maximum=2.0, attempts=None)
 CALL_SECONDS: Final = 2.0  # for one answer of NATS
 NO_ROOM: Final = (10023, 10047, 10077, 10122)  # no resources, no memory, or a limit of the stream
 
@@ -182,15 +187,54 @@ async def _close(client: Client) -> None:
             return
 
 
+@final
+class Persistence:
+    """Tries until NATS has answered; what is wrong meanwhile is reported once."""
+
+    def __init__(self, link: Link, report: Report) -> None:
+        self._link = link
+        self._report = report
+
+    async def __call__(self, call: Callable[[], Awaitable[T]], *final_errors: type[NatsError]) -> T:
+        """The first answer.
+
+        Raises:
+            NatsError: one of `final_errors`.
+            LivelayerError: any other error than a `NatsError`.
+        """
+        reported = False
+        for pause in RETRY.pauses():
+            try:
+                if not self._link.client.is_connected:
+                    raise NatsError("sending", "there is no connection to it at the moment")
+                answer = await call()
+            except final_errors:
+                raise
+            except NatsError as exc:
+                if not reported:
+                    reported = True
+                    self._report(str(exc))
+            else:
+                if reported:
+                    self._report(None)
+                return answer
+            await asyncio.sleep(pause)
+        raise AssertionError  # the pauses never end
+
+
 async def cancellable(work: Callable[[], Awaitable[None]]) -> None:
     """Do `work` in a task of its own, and see that it ends when this one is cancelled.
 
     nats-py swallows a cancellation that comes while it flushes; a task group's cancellation comes
     again until its tasks have ended.
     """
+
+    async def run() -> None:
+        await work()
+
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(work)
+            tasks.start_soon(run)
     except BaseExceptionGroup as group:
         raise cause_of(group) from None
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, TypeAlias, TypeVar, final
+from typing import Final, final
 
 import nats.errors
 import nats.js.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from livelayer_bus import Backoff, Record
+from livelayer_bus import Record
 from livelayer_bus.errors import MalformedMessageError
 from livelayer_bus.events import Event
 from livelayer_bus.state import SessionState
 
-from .connection import CALL_SECONDS
+from .connection import CALL_SECONDS, RETRY, Persistence, Report
 from .errors import NatsError, NoSuchSessionError, OwnershipLostError
+from .ownership import Lease
 from .store import EXPECTED, WRONG_LAST, Limits, SessionStore, Stored, live
 from .wire import (
     HEAD_ROOM,
@@ -35,15 +36,10 @@ from .wire import (
     split,
 )
 
-RETRY: Final = Backoff(initial=0.05, maximum=2.0, attempts=None)
 QUIET: Final = 5.0  # seconds without a message, after which a reader asks whether it missed one
 LOOK: Final = 0.25  # seconds between two looks at the connection
 MAX_LIVE: Final = 4096  # live messages that wait for a slow reader; it reads the others again
 MAX_LIVE_BYTES: Final = 16 * 1024 * 1024
-
-T = TypeVar("T")
-Report: TypeAlias = Callable[[str | None], None]
-"""Told what is wrong when it begins, and None when it is over."""
 
 
 class HistoryLostError(NatsError):
@@ -77,14 +73,19 @@ class LogWriter:
     """
 
     def __init__(
-        self, store: SessionStore, session_id: str, owner: str, term: int, report: Report
+        self,
+        store: SessionStore,
+        session_id: str,
+        lease: Lease,
+        report: Report,
     ) -> None:
         self._store = store
         self._session_id: Final = session_id
         self._subject: Final = store.subjects.events(session_id)
-        self._owner: Final = owner
-        self._term: Final = term
-        self._report = report
+        self._owner: Final = lease.record.owner
+        self._term: Final = lease.record.term
+        self._rival: Final = lease.rival
+        self._persist = Persistence(store.link, report)
         self._last = 0
         self.claiming = False
         """What an earlier owner still writes is an error: it has to be read first."""
@@ -97,13 +98,13 @@ class LogWriter:
         Only its owner may do so. A snapshot has to be written next.
         """
         if last is None:
-            stored = await self._until_answered(self._read_last)
+            stored = await self._persist(self._read_last)
             last = 0 if stored is None else stored.seq
         self._last, self.snapshot = last, 0
 
     async def make_stream(self, limits: Limits) -> None:
         """Make the stream again."""
-        await self._until_answered(lambda: self._store.ensure(limits))
+        await self._persist(lambda: self._store.ensure(limits))
 
     async def write_events(self, records: Sequence[Record[Event]], offset_ns: int) -> bool:
         """Append events; False if one of them is too large for a message.
@@ -161,7 +162,9 @@ class LogWriter:
             OwnershipLostError: another owner has written.
             HistoryLostError: the stream is empty, or there is a new one.
         """
-        self._last = await self._until_answered(lambda: self._try_append(data))
+        self._last = await self._persist(
+            lambda: self._try_append(data), HistoryLostError, NotCaughtUpError
+        )
 
     async def _try_append(self, data: bytes) -> int:
         headers = {EXPECTED: str(self._last)}
@@ -185,8 +188,9 @@ class LogWriter:
         if stored.data == data and stored.seq > self._last:
             return stored.seq  # an earlier attempt arrived, but its acknowledgement did not
         head = _head_of(stored)
-        if head is not None and head.owner != self._owner and head.term >= self._term:
-            raise OwnershipLostError(self._session_id, head.owner)
+        foreign = head is not None and head.owner != self._owner and head.term >= self._term
+        if foreign and (rival := await self._rival()) is not None:
+            raise OwnershipLostError(self._session_id, rival)
         if self.claiming:
             raise NotCaughtUpError(self._session_id)
         self._last = stored.seq
@@ -204,26 +208,6 @@ class LogWriter:
             except nats.js.errors.NotFoundError:
                 return None
         return Stored(found.seq or 0, 0, found.data or b"")
-
-    async def _until_answered(self, call: Callable[[], Awaitable[T]]) -> T:
-        """The first answer; what is wrong meanwhile is reported once."""
-        reported: str | None = None
-        for pause in RETRY.pauses():
-            await self._store.link.wait_connected()
-            try:
-                answer = await call()
-            except (OwnershipLostError, HistoryLostError, NotCaughtUpError):
-                raise
-            except NatsError as exc:
-                if str(exc) != reported:
-                    reported = str(exc)
-                    self._report(reported)
-            else:
-                if reported is not None:
-                    self._report(None)
-                return answer
-            await asyncio.sleep(pause)
-        raise AssertionError  # the pauses never end
 
 
 @final

@@ -175,6 +175,17 @@ class Lease:
             raise NatsError("renewing the lease", "the record changes at the same time")
         return new
 
+    async def rival(self) -> str | None:
+        """Who has the lease instead; None: it is still this owner's.
+
+        Raises:
+            NatsError: there is no answer.
+        """
+        _, value = await self._store.owned(self._session_id)
+        known = read_ownership(value)
+        ours = known is None or known.owner in ("", self.record.owner)
+        return None if known is None or ours else known.name
+
     async def give_up(self) -> None:
         """Let the next owner take the session at once; errors do not matter."""
         record = msgspec.structs.replace(self.record, owner="", beat=self.record.beat + 1)

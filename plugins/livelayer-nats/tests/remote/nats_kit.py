@@ -7,18 +7,20 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import anyio
 import nats
 from livelayer_nats import NatsBridge
 from nats.aio.client import Client
 
-from livelayer_bus import Session
+from livelayer_bus import ControlledSession, Event, Lagged, Session, Subscription
 from livelayer_bus.testing import PATIENCE, ScriptedRoom, ScriptedRooms, polled
+
+E = TypeVar("E", bound=Event)
 
 
 def nats_server() -> str:
@@ -38,6 +40,8 @@ class NatsServer:
             self.port: int = probe.getsockname()[1]
         self.folder = folder
         self.configuration = configuration
+        self.limits = ""
+        """Of JetStream, in the form of its configuration."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +54,9 @@ class NatsServer:
         lines = (
             'host: "127.0.0.1"',
             f"port: {self.port}",
-            f'jetstream {{ store_dir: "{self.folder}/jetstream" }}',
+            f'jetstream {{ store_dir: "{self.folder}/jetstream"',
+            self.limits,
+            "}",
             *self.configuration,
         )
         config.write_text("\n".join(lines) + "\n")
@@ -70,7 +76,10 @@ class NatsServer:
     async def ready(self) -> Self:
         """Wait until it takes connections."""
 
-        await polled(lambda: anyio.to_thread.run_sync(self._greets))
+        async def greets() -> bool:
+            return await anyio.to_thread.run_sync(self._greets)
+
+        await polled(greets)
         return self
 
     def _greets(self) -> bool:
@@ -92,12 +101,16 @@ class NatsServer:
 
 @asynccontextmanager
 async def owned(
-    server: NatsServer, bridge: NatsBridge | None = None, **mounting: object
+    server: NatsServer,
+    bridge: NatsBridge | None = None,
+    *,
+    capabilities: Iterable[str] = (),
+    capacity: int = 4096,
 ) -> AsyncGenerator[tuple[Session, ScriptedRooms]]:
     """A session with a bridge."""
     rooms = ScriptedRooms(agent="agent")
-    async with Session("agt_1", tokens=rooms.tokens, room=rooms) as session:
-        session.mount(bridge or NatsBridge(server.url), key="nats", **mounting)  # type: ignore[arg-type]
+    async with Session("agt_1", tokens=rooms.tokens, room=rooms, capacity=capacity) as session:
+        session.mount(bridge or NatsBridge(server.url), key="nats", capabilities=capabilities)
         yield session, rooms
 
 
@@ -107,12 +120,21 @@ async def joined(session: Session, rooms: ScriptedRooms) -> ScriptedRoom:
     return await rooms.next()
 
 
-async def caught_up(remote: object, sequence: int) -> None:
+async def caught_up(remote: ControlledSession, sequence: int) -> None:
     """Wait until a remote has the event with this sequence."""
+    with anyio.fail_after(PATIENCE), remote.subscribe() as events:
+        state = events.snapshot
+        while state.sequence < sequence:
+            with suppress(Lagged):
+                await anext(events)
+            state = remote.state
+
+
+async def event_of(events: Subscription[E, Any], matches: Callable[[E], bool]) -> E:
+    """Wait for an event."""
     with anyio.fail_after(PATIENCE):
-        with remote.subscribe() as events:  # type: ignore[attr-defined]
-            if events.sequence >= sequence:
-                return
-            async for record in events.records():
-                if record.sequence >= sequence:
-                    return
+        while True:
+            with suppress(Lagged):
+                event = await anext(events)
+                if matches(event):
+                    return event
