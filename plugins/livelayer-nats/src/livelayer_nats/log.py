@@ -38,6 +38,7 @@ from .wire import (
 
 QUIET: Final = 5.0  # seconds without a message, after which a reader asks whether it missed one
 LOOK: Final = 0.25  # seconds between two looks at the connection
+TRIES: Final = 6  # to read a live message's predecessor; then the message is ignored
 MAX_LIVE: Final = 4096  # live messages that wait for a slow reader; it reads the others again
 MAX_LIVE_BYTES: Final = 16 * 1024 * 1024
 
@@ -123,7 +124,9 @@ class LogWriter:
                 records[middle:], offset_ns
             )
         first = records[0].sequence
-        head = Batch(VERSION, self._term, self._owner, self.snapshot, first, zipped)
+        head = Batch(
+            VERSION, self._session_id, self._term, self._owner, self.snapshot, first, zipped
+        )
         await self._append(join(head, body))
         return True
 
@@ -135,6 +138,7 @@ class LogWriter:
         for number, part in enumerate(parts):
             head = Snapshot(
                 VERSION,
+                self._session_id,
                 self._term,
                 self._owner,
                 self.snapshot,
@@ -149,7 +153,9 @@ class LogWriter:
 
     async def write_end(self, sequence: int) -> None:
         """Append that the session was closed."""
-        await self._append(join(End(VERSION, self._term, self._owner, self.snapshot, sequence)))
+        await self._append(
+            join(End(VERSION, self._session_id, self._term, self._owner, self.snapshot, sequence))
+        )
 
     @property
     def _room(self) -> int:
@@ -187,7 +193,7 @@ class LogWriter:
             raise HistoryLostError(self._session_id)
         if stored.data == data and stored.seq > self._last:
             return stored.seq  # an earlier attempt arrived, but its acknowledgement did not
-        head = _head_of(stored)
+        head = _head_of(stored, self._session_id)
         foreign = head is not None and head.owner != self._owner and head.term >= self._term
         if foreign and (rival := await self._rival()) is not None:
             raise OwnershipLostError(self._session_id, rival)
@@ -260,7 +266,7 @@ class LogReader:
         self.position = start.seq - 1
 
     async def _snapshot_before(self, newest: Stored) -> Stored | None:
-        head = _head_of(newest)
+        head = _head_of(newest, self._session_id)
         if isinstance(head, Snapshot) and head.part == head.parts - 1:
             return newest if head.part == 0 else await self._store.at(head.start)
         return await self._store.at(head.snapshot) if head is not None and head.snapshot else None
@@ -312,6 +318,7 @@ class LogReader:
         return False
 
     async def _catch_up(self) -> None:
+        tries = 0
         for pause in RETRY.pauses():
             await self._store.link.wait_connected()
             try:
@@ -326,6 +333,11 @@ class LogReader:
             self._read.extend(found)
             if found or not self._live or self._live[0].last == self.position:
                 return
+            tries += 1
+            if tries == TRIES:
+                self._take_live()
+                self.ignored += 1
+                return
             await asyncio.sleep(pause)  # a replica that has not stored it yet
 
     async def _has_restarted(self) -> bool:
@@ -337,7 +349,7 @@ class LogReader:
         return True
 
     async def _take(self, message: Msg) -> None:
-        stored = live(message)
+        stored = live(message, self._store.subjects.events(self._session_id))
         if stored is None:
             self.ignored += 1
         elif len(self._live) < MAX_LIVE and self._waiting + len(stored.data) <= MAX_LIVE_BYTES:
@@ -354,8 +366,8 @@ class LogReader:
                 await self._subscription.unsubscribe()
 
 
-def _head_of(stored: Stored) -> Head | None:
+def _head_of(stored: Stored, session_id: str) -> Head | None:
     try:
-        return split(stored.data)[0]
+        return split(stored.data, session_id)[0]
     except MalformedMessageError:
         return None

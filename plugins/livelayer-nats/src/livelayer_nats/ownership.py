@@ -109,8 +109,10 @@ class Lease:
                 renewed = seen not in (-1, revision)
                 if revision != seen:
                     seen, since = revision, began
-                free = known is None or not known.owner or known.owner == self.record.owner
-                if free or (known is not None and self._clock.now() - since >= known.ttl):
+                # What cannot be read may be anybody's: its owner has the time to write it again.
+                free = not revision if known is None else known.owner in ("", self.record.owner)
+                ttl = self.record.ttl if known is None else known.ttl
+                if free or self._clock.now() - since >= ttl:
                     if await self._claim(revision, known):
                         return known
                     continue

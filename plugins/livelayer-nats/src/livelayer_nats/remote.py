@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, Final, Self, final, overload
@@ -239,10 +239,6 @@ class RemoteSession(ControlledSession):
             await self._open()
             if self._bus.closed:
                 raise ClosedError(f"session {self._session_id}", "its owner has closed it")
-            subject = self._subjects.remote(self._remote_id)
-            with link.translated("subscribing to commands"):
-                commands = await link.client.subscribe(subject, cb=self._command)
-            self._stack.push_async_callback(_unsubscribe, commands.unsubscribe)
         except BaseException:
             await self.aclose()
             raise
@@ -347,7 +343,7 @@ class RemoteSession(ControlledSession):
     async def _take(self, stored: Stored) -> None:
         """Take in one message of the stream."""
         try:
-            head, body = split(stored.data)
+            head, body = split(stored.data, self._session_id)
             match head:
                 case Batch():
                     await self._take_events(head, body)
@@ -603,11 +599,18 @@ class RemoteSession(ControlledSession):
             if self._mounted:
                 await self._announce_once()
 
+    async def _subscribe_to_commands(self) -> None:
+        subject = self._subjects.remote(self._remote_id)
+        with suppress(nats.errors.Error):
+            await self._store.client.subscribe(subject, cb=self._command)
+
     async def _announce_once(self) -> None:
         surfaces = tuple(self._mounted.values())
         capabilities = {name for surface in surfaces for name in surface.capabilities}
         if capabilities:
-            self._has_announced = True
+            if not self._has_announced:
+                self._has_announced = True
+                await self._subscribe_to_commands()
             uses = max(surface.last_used for surface in surfaces)
             await self._tell(Announce(tuple(sorted(capabilities)), uses))
 
@@ -648,11 +651,6 @@ class RemoteSession(ControlledSession):
                 await self._client.call(Finish(number, ok, reason), "command result", SHORT)
 
         self._tasks.start(tell, "command result")
-
-
-async def _unsubscribe(unsubscribe: Callable[[], Awaitable[None]]) -> None:
-    with suppress(nats.errors.Error):
-        await unsubscribe()
 
 
 def _is_unknown_message(event: Event) -> bool:

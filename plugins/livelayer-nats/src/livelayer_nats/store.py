@@ -204,9 +204,11 @@ def _stored(answer: Msg) -> Stored | None:
         raise NatsError("reading the stream", reason.strip(), retryable=retryable) from None
 
 
-def live(message: Msg) -> Stored | None:
-    """A message that the server republished; None: it comes from somewhere else."""
+def live(message: Msg, subject: str) -> Stored | None:
+    """A message of `subject` that the server republished; None: it comes from somewhere else."""
     headers: dict[str, Any] = message.headers or {}
+    if headers.get("Nats-Subject") != subject:
+        return None
     try:
         return Stored(
             int(headers["Nats-Sequence"]), int(headers["Nats-Last-Sequence"]), message.data

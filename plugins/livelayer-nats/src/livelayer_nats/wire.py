@@ -40,6 +40,7 @@ class Batch(msgspec.Struct, frozen=True, tag="batch"):
     """The head of consecutive events."""
 
     v: int
+    session: str
     term: int
     """Of the owner that wrote it; grows with each takeover."""
     owner: str
@@ -54,6 +55,7 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
     """The head of one part of a session's state as of `sequence`."""
 
     v: int
+    session: str
     term: int
     owner: str
     snapshot: int
@@ -68,6 +70,7 @@ class End(msgspec.Struct, frozen=True, tag="end"):
     """The session was closed: nothing follows."""
 
     v: int
+    session: str
     term: int
     owner: str
     snapshot: int
@@ -134,11 +137,11 @@ def join(head: Head, body: bytes = b"") -> bytes:
     return _encoder.encode(head) + b"\n" + body
 
 
-def split(data: bytes) -> tuple[Head, bytes]:
+def split(data: bytes, session_id: str) -> tuple[Head, bytes]:
     """The head and the body of a message.
 
     Raises:
-        MalformedMessageError: it is no message of this version.
+        MalformedMessageError: it is no message of this version and this session.
     """
     head, _, body = data.partition(b"\n")
     try:
@@ -147,6 +150,8 @@ def split(data: bytes) -> tuple[Head, bytes]:
         raise MalformedMessageError("session event", "it has no head of a known form") from exc
     if decoded.v != VERSION:
         raise MalformedMessageError("session event", f"it has version {decoded.v}, not {VERSION}")
+    if decoded.session != session_id:
+        raise MalformedMessageError("session event", "it is another session's")
     return decoded, body
 
 

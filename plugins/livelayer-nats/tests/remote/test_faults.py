@@ -16,7 +16,7 @@ from livelayer_nats.log import LogReader, LogWriter
 from livelayer_nats.ownership import Lease, Ownership
 from livelayer_nats.requests import Answer
 from livelayer_nats.store import Limits, SessionStore
-from livelayer_nats.wire import VERSION, Batch, Subjects, join
+from livelayer_nats.wire import VERSION, Batch, End, Subjects, join
 
 from livelayer_bus import (
     Event,
@@ -213,16 +213,32 @@ async def test_a_bridge_that_lost_its_session_ends(server: NatsServer) -> None:
 # Messages that are none ---------------------------------------------------------------------------
 
 
-HOSTILE = {
-    "no record": b"\xff\x00 nonsense",
-    "no head": b"{}\n[]",
-    "another version": join(Batch(99, 1, "o", 0, 1)),
-    "no events": join(Batch(VERSION, 1, "o", 0, 5), b"[]"),
-    "no zlib": join(Batch(VERSION, 1, "o", 0, 5, True), b"x"),
-    "a bomb": join(Batch(VERSION, 1, "o", 0, 5, True), zlib.compress(bytes(128 * 1024 * 1024), 9)),
-    "deep": join(Batch(VERSION, 1, "o", 0, 5), b"[" * 100_000),
-    "empty": b"",
-}
+def hostile(what: str, session_id: str) -> bytes:
+    """Bytes that are no message of this session, or one whose body is not what its head says."""
+
+    def batch(
+        body: bytes = b"", *, v: int = VERSION, s: str = session_id, z: bool = False
+    ) -> bytes:
+        return join(Batch(v, s, 1, "o", 0, 5, z), body)
+
+    return {
+        "no record": b"\xff\x00 nonsense",
+        "no head": b"{}\n[]",
+        "another version": batch(v=99),
+        "another session": batch(s="another"),
+        "an end of another session": join(End(VERSION, "another", 1, "o", 0, 9)),
+        "no events": batch(b"[]"),
+        "no zlib": batch(b"x", z=True),
+        "a bomb": batch(zlib.compress(bytes(128 * 1024 * 1024), 9), z=True),
+        "deep": batch(b"[" * 100_000),
+        "empty": b"",
+    }[what]
+
+
+HOSTILE = (
+    "no record", "no head", "another version", "another session", "an end of another session",
+    "no events", "no zlib", "a bomb", "deep", "empty",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("what", HOSTILE)
@@ -230,17 +246,17 @@ async def test_a_hostile_message_is_counted_and_skipped(server: NatsServer, what
     async with owned(server) as (session, rooms), opened(server, session) as remote:
         room = await joined(session, rooms)
         await caught_up(remote, session.state.sequence)
-        subjects = Subjects("LIVELAYER")
+        subjects, data = Subjects("LIVELAYER"), hostile(what, session.id)
         with remote.local_events(HandlerFailed) as problems:
             async with server.client() as client:
-                await client.publish(subjects.live(session.id), HOSTILE[what])
-                await client.jetstream().publish(subjects.events(session.id), HOSTILE[what])
+                await client.publish(subjects.live(session.id), data)
+                await client.jetstream().publish(subjects.events(session.id), data)
                 problem = await event_of(problems, lambda event: event.handler == "nats")
                 assert "skipped" in problem.error
                 says(room, 0, 5)
                 await polled(lambda: remote.state == session.state)
                 assert remote.statistics().malformed == 1
-                answer = await client.request(subjects.requests(session.id), HOSTILE[what])
+                answer = await client.request(subjects.requests(session.id), data)
         decoded = msgspec.json.decode(answer.data, type=Answer)
         assert decoded.error is not None
         assert decoded.error.kind == "misuse"
