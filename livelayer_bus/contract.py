@@ -85,6 +85,11 @@ class ControlledSession(ABC):
     def error(self) -> str | None:
         return self.state.error
 
+    @property
+    def room_name(self) -> str | None:
+        """The room that it is in, or can return to; None where that is not known."""
+        return None
+
     # Media ----------------------------------------------------------------------------------
 
     @property

@@ -140,8 +140,8 @@ class Bus(Generic[B, S]):
     def restart(self, sequence: int, state: S) -> None:
         """Drop what is kept, and go on after `sequence` with `state`: a copy of another bus.
 
-        The next event is `sequence + 1`. Open readers get `Lagged` with what they have not taken and
-        what this bus never had; with a filter, all of that counts.
+        The next event is `sequence + 1`. Open readers get `Lagged` with what they have not taken
+        and what this bus never had; with a filter, all of that counts.
 
         Raises:
             MisuseError: `sequence` is behind the bus.

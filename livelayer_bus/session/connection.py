@@ -89,6 +89,12 @@ class Connection:
         return self._joined.port if self._joined else None
 
     @property
+    def room_name(self) -> str | None:
+        """The room that the session is in, or can return to."""
+        joined = self._joined
+        return (joined.port.room_name or joined.access.room_name) if joined else self._prior_room
+
+    @property
     def visit(self) -> object:
         """Equal only as long as the agent can have kept what it was sent."""
         return self._joined and (self._joined.handler, self._joined.handler.visit)
@@ -272,8 +278,7 @@ class Connection:
         self, joined: _Joined, news: events.ConnectionStateChanged | events.Reconnected
     ) -> None:
         self._joined = joined
-        room_name = joined.port.room_name or joined.access.room_name
-        is_same = room_name is not None and room_name == self._prior_room
+        is_same = self.room_name is not None and self.room_name == self._prior_room
         self._transcript.returned(same_room=is_same)
         self._store.publish(news)
         config = joined.access.agent_config
@@ -299,11 +304,23 @@ class Connection:
             self._forget_room()
             self._ended("disconnected", loss.reason)
         elif loss.rejoin and self._reconnect is not None:
-            self._store.publish(events.Reconnecting(loss.reason, attempt=1))
-            backoff = self._reconnect
-            self._attempt = self._tasks.start(lambda: self._rejoin(backoff), "rejoin")
+            self._begin_rejoin(loss.reason, self._reconnect)
         else:
             self._fail(loss.reason, retryable=loss.rejoin)
+
+    def take_over(self, room_name: str | None) -> None:
+        """Join the room that another process was in, if it was in one, as after a loss."""
+        self._prior_room = room_name
+        self._resume_until = self._clock.now() + self._resume_window
+        reason = "another process has taken the session over"
+        if self._store.state.connection_state == "connected":
+            self._begin_rejoin(reason, self._reconnect or Backoff(attempts=1))
+        elif self._store.state.connection_state == "connecting":
+            self._ended("disconnected", reason)
+
+    def _begin_rejoin(self, reason: str, backoff: Backoff) -> None:
+        self._store.publish(events.Reconnecting(reason, attempt=1))
+        self._attempt = self._tasks.start(lambda: self._rejoin(backoff), "rejoin")
 
     async def _rejoin(self, backoff: Backoff) -> None:
         error: LivelayerError = BrokenError("no attempt was made")

@@ -21,6 +21,7 @@ from ..events import (
     DataReceived,
     EpochStarted,
     Event,
+    SurfaceUnmounted,
     TranscriptEntry,
 )
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
@@ -71,6 +72,8 @@ class SessionOptions(TypedDict, total=False):
     max_message_bytes: int
     transcript_limit: int
     clock: Clock | None
+    continues: SessionState | None
+    prior_room_name: str | None
 
 
 @final
@@ -99,6 +102,9 @@ class Session(ControlledSession):
         transcript_limit: utterances in the state and in its snapshots, the newest ones; of the
             earlier ones `earlier_transcript` has 20,000.
         clock: what these windows, limits and pauses are measured on; for tests.
+        continues: the state of a session whose process is gone. This one goes on with its id, its
+            sequence and its transcript, and joins again if that one was connected.
+        prior_room_name: the room that it was in, its `room_name`.
 
     Raises:
         MisuseError: there is no way to get a token, or a value is out of range.
@@ -121,6 +127,8 @@ class Session(ControlledSession):
         max_message_bytes: int = 15_360,
         transcript_limit: int = LIMIT,
         clock: Clock | None = None,
+        continues: SessionState | None = None,
+        prior_room_name: str | None = None,
     ) -> None:
         _check_range(1, transcript_limit=transcript_limit)
         _check_range(
@@ -135,7 +143,7 @@ class Session(ControlledSession):
         self._clock: Final[Clock] = clock or SystemClock()
         self._close_timeout: Final = close_timeout
         self._tasks: Final = TaskOwner()
-        state = SessionState(
+        state = continues or SessionState(
             id=uuid4().hex,
             agent_id=agent_id,
             base_url=base_url,
@@ -158,7 +166,9 @@ class Session(ControlledSession):
             clock=self._clock,
             close_timeout=close_timeout,
         )
-        self._confirmations: Final = Confirmations(state.id)
+        # Not the id: a bridge that knows it takes no number twice, and this counts from 1.
+        self._confirmations: Final = Confirmations(uuid4().hex if continues else state.id)
+        self._prior_room_name: Final = prior_room_name
         media = SessionWriters(self._video, self._audio)
         confirm = self._confirmations.confirm
         self._connection: Final = Connection(
@@ -200,7 +210,10 @@ class Session(ControlledSession):
 
     async def __aenter__(self) -> Self:
         self._lifetime.open()
-        self._store.publish(EpochStarted(1, self.agent_id, self.base_url))
+        if self.state.epoch:
+            self._take_over(self.state)
+        else:
+            self._store.publish(EpochStarted(1, self.agent_id, self.base_url))
 
         async def send(result: CommandResult) -> None:
             await self._outbox.send(result, RESULT_TIMEOUT)
@@ -209,6 +222,16 @@ class Session(ControlledSession):
         self._tasks.start(self._outbox.watch, "unconfirmed messages")
         self._tasks.start(self._read_agent, "agent configuration")
         return self
+
+    def _take_over(self, left: SessionState) -> None:
+        """Go on where another process was: nothing is mounted or leased here yet."""
+        for key in left.surfaces:
+            self._store.publish(SurfaceUnmounted(key))
+        for name, source in SOURCES.items():
+            if getattr(left, name) is not None:
+                self._store.publish(source(None))
+        self._transcript.adopt(left.transcript)
+        self._connection.take_over(self._prior_room_name)
 
     async def _read_agent(self) -> None:
         """Publish what LiveLayer says of the agent, unless the session's answer comes first."""
@@ -279,6 +302,11 @@ class Session(ControlledSession):
         """The SDK's room while connected, for what this package does not wrap."""
         native = self._connection.port.native if self._connection.port else None
         return native if isinstance(native, rtc.Room) else None
+
+    @property
+    def room_name(self) -> str | None:
+        """The room that it is in, or was in last and can return to."""
+        return self._connection.room_name
 
     @property
     def microphone(self) -> Publisher[AudioFrame]:

@@ -24,6 +24,7 @@ class Store:
         self.bus: Final[Bus[Event, SessionState]] = Bus(
             capacity, max_bytes, state=state, reducers=REDUCERS, as_of=SessionState.as_of
         )
+        self.bus.restart(state.sequence, state)
         self.publish: Final = cast("Callable[[Event], None]", self.bus.publish)
         """Reduce an event into the state and append it to the bus; on error neither happens."""
 

@@ -168,9 +168,17 @@ class TranscriptWriter:
             case _:
                 self._store.publish(event)
 
+    def adopt(self, entries: tuple[TranscriptEntry, ...]) -> None:
+        """Take in what the state has already: this session continues another process's."""
+        for entry in entries:
+            self._keep(entry)
+
     def _publish(self, entry: TranscriptEntry) -> None:
-        self.last = max(self.last, entry.opened, entry.stream)
         self._store.publish(TranscriptUpdated(entry))
+        self._keep(entry)
+
+    def _keep(self, entry: TranscriptEntry) -> None:
+        self.last = max(self.last, entry.opened, entry.stream)
         key = key_of(entry)
         known = self._kept.get(key)
         self._kept[key] = entry = entry if known is None else join(known, entry)

@@ -125,7 +125,9 @@ class MountedSurface:
             restarts = self._on_fault == "restart" and not self._stopping
             # A BaseException that is not an Exception asks for an end, not for another run; a
             # BrokenError that is not retryable says that another run will not help.
-            restarts = restarts and isinstance(fault, Exception) and getattr(fault, "retryable", True)
+            restarts = (
+                restarts and isinstance(fault, Exception) and getattr(fault, "retryable", True)
+            )
             pause = next(pauses, None) if restarts else None
             self._error = fault if self.raises else None
             self._status = "failed" if pause is None else "restarting"

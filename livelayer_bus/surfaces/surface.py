@@ -227,6 +227,10 @@ class SurfaceSession(ControlledSession):
         return self._session.subscribe(*types, after=after)
 
     @property
+    def room_name(self) -> str | None:
+        return self._session.room_name
+
+    @property
     def video(self) -> VideoChannel:
         channel = self._session.video
         if self._video is None or self._video[0] is not channel:

@@ -6,11 +6,13 @@ from .errors import NatsError, NoOwnerError, NoSuchSessionError, OwnershipLostEr
 from .ownership import OwnedElsewhereError
 from .remote import RemoteSession, RemoteStatistics
 from .store import Limits
+from .takeover import Takeover, take_over
 from .wire import UnknownEvent
 
 __all__ = [
     "NatsBridge", "BridgeStatistics", "NatsOptions", "Limits",
     "RemoteSession", "RemoteStatistics", "UnknownEvent",
+    "take_over", "Takeover",
     # Errors
     "NatsError", "NoOwnerError", "NoSuchSessionError", "OwnershipLostError", "OwnedElsewhereError",
 ]  # fmt: skip

@@ -49,6 +49,14 @@ REFRESH: Final = 600.0  # seconds after which an idle session's snapshot is writ
 _WALL_NS: Final = time.time_ns() - now_ns()
 
 
+class Claimed(msgspec.Struct, frozen=True):
+    """A snapshot that was written before the session was made that goes on with it."""
+
+    sequence: int
+    snapshot: int
+    """Its stream sequence."""
+
+
 class BridgeStatistics(msgspec.Struct, frozen=True):
     """What a bridge has written and answered, over all its mounts."""
 
@@ -114,8 +122,8 @@ class NatsBridge:
         if snapshot_every < 1 or not lease_seconds > 0:
             raise MisuseError("snapshot_every must be at least 1, lease_seconds more than 0")
         self._servers = nats
-        self._subjects: Final = Subjects(stream)
-        self._options: Final = NatsOptions(
+        self.subjects: Final = Subjects(stream)
+        self.options: Final = NatsOptions(
             credentials=credentials,
             tls_ca=tls_ca,
             tls_cert=tls_cert,
@@ -124,9 +132,13 @@ class NatsBridge:
             more=options or {},
         )
         self._every: Final = snapshot_every
-        self._ttl: Final = lease_seconds
+        self.lease_seconds: Final = lease_seconds
         self._allowed: Final = allowed
-        self._limits: Final = Limits(max_age, max_bytes, replicas)
+        self.limits: Final = Limits(max_age, max_bytes, replicas)
+        self.lease: Lease | None = None
+        """One that this process has already; see `take_over`."""
+        self.claimed: Claimed | None = None
+        """Where the stream is then."""
         self.problem: str | None = None
         """What NATS cannot do at the moment; None while all is well."""
         self._events = self._messages = self._snapshots = self._lost = self._requests = 0
@@ -134,7 +146,7 @@ class NatsBridge:
         self._commands: RemoteCommands | None = None
 
     def __repr__(self) -> str:
-        return f"NatsBridge(stream={self._subjects.stream!r})"
+        return f"NatsBridge(stream={self.subjects.stream!r})"
 
     def statistics(self) -> BridgeStatistics:
         """What it has written and answered so far, in numbers."""
@@ -160,16 +172,17 @@ class NatsBridge:
 
     async def _bridge(self, session: SurfaceSession) -> None:
         # Attached before the first wait: every event from here on is in the stream.
-        with session.subscribe() as events:
+        claimed, self.claimed = self.claimed, None
+        with session.subscribe(after=claimed and claimed.sequence) as events:
             name = f"livelayer owner {session.id}"
-            async with connected(self._servers, self._options, name, None) as link:
-                store = SessionStore(link, self._subjects)
+            async with connected(self._servers, self.options, name, None) as link:
+                store = SessionStore(link, self.subjects)
                 persist = Persistence(link, partial(self._report, session))
-                await persist(lambda: store.ensure(self._limits))
-                lease = Lease(store, session.id, self._ttl)
+                await persist(lambda: store.ensure(self.limits))
+                lease = self.lease or Lease(store, session.id, self.lease_seconds)
                 await persist(lambda: lease.take(wait=False))
                 try:
-                    await self._publish(session, events, store, lease)
+                    await self._publish(session, events, store, lease, claimed)
                 finally:
                     with anyio.move_on_after(FLUSH_SECONDS, shield=True):
                         await lease.give_up()
@@ -180,10 +193,11 @@ class NatsBridge:
         events: Subscription[Event, SessionState],
         store: SessionStore,
         lease: Lease,
+        claimed: Claimed | None,
     ) -> None:
         writer = LogWriter(store, session.id, lease, partial(self._report, session))
 
-        run = self._run = _Run(session, events, writer, self._limits, self._every)
+        run = self._run = _Run(session, events, writer, self.limits, self._every)
         commands = self._commands = RemoteCommands(session, store, lease.record.owner)
         server = RequestServer(
             store,
@@ -195,12 +209,12 @@ class NatsBridge:
         )
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(lease.keep)
+                tasks.start_soon(lease.keep, lambda: session.room_name)
                 tasks.start_soon(server.serve)
                 tasks.start_soon(commands.route)
                 tasks.start_soon(run.refresh)
                 try:
-                    await run.write()
+                    await run.write(claimed)
                 except anyio.get_cancelled_exc_class():
                     with anyio.move_on_after(FLUSH_SECONDS, shield=True):
                         await run.flush()
@@ -299,11 +313,14 @@ class _Run:
         """Write a snapshot soon."""
         self._wanted.set()
 
-    async def write(self) -> None:
+    async def write(self, claimed: Claimed | None) -> None:
         """Write everything until the session is closed."""
         async with self._turn:
             await self._writer.open()
-            await self._write_snapshot(self._reader.snapshot)
+            if claimed is None:
+                await self._write_snapshot(self._reader.snapshot)
+            else:
+                self._written, self._writer.snapshot = claimed.sequence, claimed.snapshot
         while True:
             behind = await self._collect()
             if not self._pending and not behind:

@@ -99,7 +99,7 @@ class LogWriter:
         Only its owner may do so. A snapshot has to be written next.
         """
         if last is None:
-            stored = await self._persist(self._read_last)
+            stored = await self._persist(self.read_last)
             last = 0 if stored is None else stored.seq
         self._last, self.snapshot = last, 0
 
@@ -183,12 +183,12 @@ class LogWriter:
                 if exc.err_code not in WRONG_LAST:
                     raise
             except nats.js.errors.NoStreamResponseError as exc:
-                if await self._read_last() is None and self._last:
+                if await self.read_last() is None and self._last:
                     raise HistoryLostError(self._session_id) from exc
                 raise
             else:
                 return ack.seq
-        stored = await self._read_last()
+        stored = await self.read_last()
         if stored is None:
             raise HistoryLostError(self._session_id)
         if stored.data == data and stored.seq > self._last:
@@ -204,7 +204,7 @@ class LogWriter:
             return await self._try_append(data)  # an earlier write, given up before its answer
         raise NatsError("writing the session", "something else was written in between")
 
-    async def _read_last(self) -> Stored | None:
+    async def read_last(self) -> Stored | None:
         """The session's last message, as the stream's leader has it."""
         with self._store.link.translated("reading the session"):
             try:

@@ -37,8 +37,7 @@ class Ownership(msgspec.Struct, frozen=True):
     ttl: float
     """Seconds until an owner that does not renew has lost the session."""
     room: str | None = None
-    identity: str | None = None
-    """Where the owner is in LiveKit: a standby joins there under the same name."""
+    """Where the owner is in LiveKit; a standby joins there."""
     beat: int = 0
 
 
@@ -127,31 +126,26 @@ class Lease:
     async def _claim(self, revision: int, known: Ownership | None) -> bool:
         began = self._clock.now()
         term = 1 if known is None else known.term + 1
-        record = msgspec.structs.replace(self.record, term=term)
+        room = None if known is None else known.room
+        record = msgspec.structs.replace(self.record, term=term, room=room)
         new = await self._store.own(self._session_id, _encode(record), revision)
         if new is None:
             return False
         self.record, self._revision, self._held_until = record, new, began + record.ttl
         return True
 
-    async def keep(self, where: Callable[[], tuple[str | None, str | None]] | None = None) -> None:
+    async def keep(self, room: Callable[[], str | None]) -> None:
         """Renew the lease until cancelled.
 
         Args:
-            where: the room and the identity in it, as of now.
+            room: the one that the session is in, as of now.
 
         Raises:
             OwnershipLostError: another owner has it.
         """
         while True:
             await self._clock.sleep(self.record.ttl / 3)
-            room, identity = (None, None) if where is None else where()
-            record = msgspec.structs.replace(
-                self.record,
-                beat=self.record.beat + 1,
-                room=room or self.record.room,
-                identity=identity or self.record.identity,
-            )
+            record = msgspec.structs.replace(self.record, beat=self.record.beat + 1, room=room())
             began = self._clock.now()
             try:
                 new = await self._store.own(self._session_id, _encode(record), self._revision)

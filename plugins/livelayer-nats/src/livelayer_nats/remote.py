@@ -330,6 +330,11 @@ class RemoteSession(ControlledSession):
         """What it has read so far, in numbers."""
         return RemoteStatistics(self._events, self._lost, self._malformed, self._delay)
 
+    async def reached(self, seq: int) -> None:
+        """Return when it has taken in the message with this stream sequence."""
+        while self._reader.position < seq and not self._bus.closed:
+            await self._changed.wait()
+
     # Following the owner ------------------------------------------------------------------------
 
     async def _follow(self) -> None:

@@ -1,0 +1,199 @@
+"""Owners that die, stand still or end, and the processes that go on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from livelayer_nats import OwnedElsewhereError, OwnershipLostError, RemoteSession, take_over
+from livelayer_nats.connection import Link
+from livelayer_nats.ownership import Lease
+from livelayer_nats.store import Limits, SessionStore
+from livelayer_nats.wire import Subjects
+
+from livelayer_bus import Session
+from livelayer_bus.state import reduce
+from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRooms, polled
+
+from .nats_kit import NatsServer
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+PROGRAM = Path(__file__).with_name("owner_program.py")
+TRIALS = 3
+
+
+class Owner:
+    """A child process that owns a session, or waits to."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    async def line(self) -> str:
+        """Wait for the next line that it prints."""
+        assert self.process.stdout is not None
+        with anyio.fail_after(PATIENCE):
+            line = await anyio.to_thread.run_sync(self.process.stdout.readline)
+        return line.decode().strip()
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+
+@contextmanager
+def owner(server: NatsServer, session_id: str) -> Generator[Owner]:
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, str(PROGRAM), server.url, session_id], stdout=subprocess.PIPE
+    ) as process:
+        try:
+            yield Owner(process)
+        finally:
+            process.kill()
+
+
+async def test_a_killed_owner_is_followed_by_its_standby(server: NatsServer) -> None:
+    with ExitStack() as owners:
+        current = owners.enter_context(owner(server, "desk"))
+        assert await current.line() == "owns room-1"
+        async with (
+            RemoteSession(server.url, "desk", connect_timeout=PATIENCE) as remote,
+            RemoteSession(server.url, "desk", connect_timeout=PATIENCE) as other,
+        ):
+            with remote.subscribe() as events, other.subscribe() as others:
+                state, sequences = events.snapshot, [events.sequence]
+                for _ in range(TRIALS):
+                    standby = owners.enter_context(owner(server, "desk"))
+                    await more(remote, 200)
+                    current.send(signal.SIGKILL)
+                    current = standby
+                    assert await current.line() == "owns room-1"
+                await more(remote, 200)
+                await polled(lambda: other.state.sequence >= remote.state.sequence)
+                while events.lag:
+                    state = reduce(state, await anext(events))
+                    sequences.append(events.sequence)
+                assert sequences == list(range(sequences[0], sequences[-1] + 1))
+                again = others.snapshot
+                while again.sequence < state.sequence:
+                    again = reduce(again, await anext(others))
+                assert again == state
+            assert (remote.statistics().lost, remote.statistics().malformed) == (0, 0)
+
+
+async def more(remote: RemoteSession, events: int) -> None:
+    """Wait for that many more events."""
+    target = remote.state.sequence + events
+    await polled(lambda: remote.state.sequence >= target)
+
+
+async def test_an_owner_that_stood_still_writes_nothing_more(server: NatsServer) -> None:
+    with owner(server, "desk") as first:
+        assert await first.line() == "owns room-1"
+        async with RemoteSession(server.url, "desk", connect_timeout=PATIENCE) as remote:
+            await more(remote, 50)
+            first.send(signal.SIGSTOP)
+            with owner(server, "desk") as second:
+                assert await second.line() == "owns room-1"
+                first.send(signal.SIGCONT)
+                assert await first.line() == "ended: failed"
+                await more(remote, 50)
+                assert remote.statistics().lost == remote.statistics().malformed == 0
+
+
+async def test_an_owner_that_ends_hands_over_at_once(server: NatsServer) -> None:
+    rooms = ScriptedRooms(agent="agent")
+    async with (
+        take_over(server.url, "desk", "agt_1", lease_seconds=1000.0) as taken,
+        Session("agt_1", tokens=rooms.tokens, room=rooms, continues=taken.state) as session,
+    ):
+        mounted = session.mount(taken.bridge, key="nats")
+        await session.connect()
+        room = await rooms.next()
+        room.transcribes("one", "hello")
+        async with RemoteSession(server.url, "desk", connect_timeout=PATIENCE) as remote:
+            await polled(lambda: remote.state == session.state)
+        await mounted.unmount()
+        with anyio.fail_after(PATIENCE):
+            async with take_over(server.url, "desk", "agt_1", lease_seconds=1000.0) as next_one:
+                assert next_one.state.sequence >= taken.state.sequence
+                assert next_one.state.transcript == session.transcript
+
+
+# The lease, on a clock of its own -----------------------------------------------------------------
+
+
+async def test_a_lease_is_over_when_it_was_not_renewed_for_its_time(server: NatsServer) -> None:
+    clock = ManualClock()
+    async with server.client() as client:
+        store = SessionStore(Link(client), Subjects("LIVELAYER"))
+        await store.ensure(Limits())
+        first = Lease(store, "s", 9.0, clock)
+        assert await first.take(wait=False) is None
+        second = Lease(store, "s", 9.0, clock)
+        async with anyio.create_task_group() as tasks:
+            taken = anyio.Event()
+
+            async def wait() -> None:
+                await second.take(wait=True)
+                taken.set()
+
+            tasks.start_soon(wait)
+            for _ in range(8):
+                await clock.elapse(1.0)
+            assert not taken.is_set()
+            while not taken.is_set():
+                await clock.elapse(1.0)
+        assert (second.record.term, first.record.term) == (2, 1)
+        assert clock.now() >= 9.0
+        assert not first.is_certain
+        assert await first.rival() is not None
+
+        async def keep() -> None:
+            with pytest.raises(OwnershipLostError):
+                await first.keep(lambda: None)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(keep)
+            await clock.elapse(4.0)
+
+
+async def test_a_renewed_lease_is_refused_to_others(server: NatsServer) -> None:
+    clock = ManualClock()
+    async with server.client() as client:
+        store = SessionStore(Link(client), Subjects("LIVELAYER"))
+        await store.ensure(Limits())
+        first = Lease(store, "s", 9.0, clock)
+        await first.take(wait=False)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(first.keep, lambda: "a-room")
+
+            async def take() -> None:
+                with pytest.raises(OwnedElsewhereError, match="owns it"):
+                    await Lease(store, "s", 9.0, clock).take(wait=False)
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(take)
+            while not tasks.cancel_scope.cancel_called:
+                await clock.elapse(0.5)
+        assert first.record.room == "a-room"
+
+
+async def test_no_answer_is_no_lost_lease(server: NatsServer) -> None:
+    async with server.client(reconnect_time_wait=0.1, max_reconnect_attempts=-1) as client:
+        store = SessionStore(Link(client), Subjects("LIVELAYER"))
+        await store.ensure(Limits())
+        lease = Lease(store, "s", 0.3)
+        await lease.take(wait=False)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lease.keep, lambda: None)
+            server.kill()
+            await polled(lambda: not lease.is_certain)
+            await server.start().ready()
+            await polled(lambda: lease.is_certain)
+            assert await lease.rival() is None
+            tasks.cancel_scope.cancel()
