@@ -16,7 +16,13 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-WITHOUT_AGENTS = ["livelayer-embedded", "livelayer-recorder", "livelayer-terminal", "livelayer-web"]
+WITHOUT_AGENTS = [
+    "livelayer-embedded",
+    "livelayer-nats",
+    "livelayer-recorder",
+    "livelayer-terminal",
+    "livelayer-web",
+]
 WITH_AGENTS = [*WITHOUT_AGENTS, "livekit-plugins-livelayer", "livelayer-demo"]
 AGENT_PACKAGE = "livekit.plugins.livelayer"
 TOOLS = [

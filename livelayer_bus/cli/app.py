@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "livelayer-web",
     ),
     "run": ("Run a session from livelayer.toml until Ctrl-C.", "livelayer-bus"),
+    "standby": ("Own a named session, or wait until its owner is gone.", "livelayer-nats"),
     "record": ("Run a session from livelayer.toml and record it.", "livelayer-recorder"),
     "replay": ("Play a recording into surfaces.", "livelayer-recorder"),
     "recordings": ("List recordings, export and delete them.", "livelayer-recorder"),

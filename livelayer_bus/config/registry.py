@@ -17,6 +17,7 @@ SURFACES: Final = "livelayer_bus.surfaces"
 
 DISTRIBUTIONS: Final = {
     "console": "livelayer-terminal",
+    "nats": "livelayer-nats",
     "recorder": "livelayer-recorder",
     "web": "livelayer-web",
     "webhook": "livelayer-web",

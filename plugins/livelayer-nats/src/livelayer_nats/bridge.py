@@ -121,7 +121,7 @@ class NatsBridge:
             raise MisuseError(f"allow: {sorted(unknown)} are none of {', '.join(PERMISSIONS)}")
         if snapshot_every < 1 or not lease_seconds > 0:
             raise MisuseError("snapshot_every must be at least 1, lease_seconds more than 0")
-        self._servers = nats
+        self.servers = nats
         self.subjects: Final = Subjects(stream)
         self.options: Final = NatsOptions(
             credentials=credentials,
@@ -173,9 +173,9 @@ class NatsBridge:
     async def _bridge(self, session: SurfaceSession) -> None:
         # Attached before the first wait: every event from here on is in the stream.
         claimed, self.claimed = self.claimed, None
-        with session.subscribe(after=claimed and claimed.sequence) as events:
+        with session.subscribe(after=None if claimed is None else claimed.sequence) as events:
             name = f"livelayer owner {session.id}"
-            async with connected(self._servers, self.options, name, None) as link:
+            async with connected(self.servers, self.options, name, None) as link:
                 store = SessionStore(link, self.subjects)
                 persist = Persistence(link, partial(self._report, session))
                 await persist(lambda: store.ensure(self.limits))

@@ -45,6 +45,7 @@ from livelayer_bus.errors import (
 )
 from livelayer_bus.events import carrying
 from livelayer_bus.messages import (
+    Capability,
     Command,
     Message,
     RefusalReason,
@@ -611,7 +612,9 @@ class RemoteSession(ControlledSession):
 
     async def _announce_once(self) -> None:
         surfaces = tuple(self._mounted.values())
-        capabilities = {name for surface in surfaces for name in surface.capabilities}
+        capabilities: set[Capability] = set()
+        for surface in surfaces:
+            capabilities |= surface.capabilities
         if capabilities:
             if not self._has_announced:
                 self._has_announced = True

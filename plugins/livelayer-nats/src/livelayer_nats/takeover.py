@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final, final
+from typing import Final, final
 
 from livelayer_bus import ClosedError, MisuseError, SessionState
 
 from .bridge import Claimed, NatsBridge
-from .connection import Link, Persistence, Servers, connected
+from .connection import Persistence, connected
 from .errors import NoSuchSessionError
 from .log import LogWriter, NotCaughtUpError
 from .ownership import Lease, Ownership
@@ -32,18 +32,16 @@ class Takeover:
 
 
 @asynccontextmanager
-async def take_over(
-    nats: Servers, session_id: str, agent_id: str, **options: Any
-) -> AsyncGenerator[Takeover]:
+async def take_over(bridge: NatsBridge, session_id: str, agent_id: str) -> AsyncGenerator[Takeover]:
     """Wait until nobody owns the session, and own it: the way to start one that may outlive us.
 
-        async with take_over(url, "front-desk", "agt_1") as taken:
+        async with take_over(NatsBridge(url), "front-desk", "agt_1") as taken:
             async with Session(
                 "agt_1", tokens=..., continues=taken.state, prior_room_name=taken.room_name
             ) as session:
-                bridge = session.mount(taken.bridge, key="nats")
+                mounted = session.mount(taken.bridge, key="nats")
                 await session.connect()
-                await bridge.wait()  # it ends when the session is another's
+                await mounted.wait()  # it ends when the session is another's
 
     The first process begins the session, every other one waits here. When the owner has not renewed
     its lease for `lease_seconds`, one of them goes on with its id, sequence, transcript and room.
@@ -51,25 +49,22 @@ async def take_over(
     removes a former owner that is still in the room.
 
     Args:
-        nats: as for `NatsBridge`.
+        bridge: says where NATS is; mount it on the session.
         session_id: the session's name: letters, digits, `_` and `-`.
         agent_id: its agent, if it begins here.
-        options: those of `NatsBridge`.
 
     Raises:
         NatsError: NATS refuses this user.
     """
     check_name("the session's id", session_id)
-    template = NatsBridge(nats, **options)
     name = f"livelayer standby {session_id}"
-    async with connected(nats, template.options, name, None) as link:
-        store = SessionStore(link, template.subjects)
+    async with connected(bridge.servers, bridge.options, name, None) as link:
+        store = SessionStore(link, bridge.subjects)
         persist = Persistence(link, lambda _: None)
-        await persist(lambda: store.ensure(template.limits))
-        lease = Lease(store, session_id, template.lease_seconds)
+        await persist(lambda: store.ensure(bridge.limits))
+        lease = Lease(store, session_id, bridge.lease_seconds)
         left = await lease.take(wait=True)
-        state, snapshot = await _claim(store, persist, lease, session_id, agent_id, template)
-        bridge = NatsBridge(link.client, **options)
+        state, snapshot = await _claim(store, persist, lease, session_id, agent_id)
         bridge.lease, bridge.claimed = lease, Claimed(state.sequence, snapshot)
         yield Takeover(state, _room_of(left), bridge)
 
@@ -79,12 +74,7 @@ def _room_of(left: Ownership | None) -> str | None:
 
 
 async def _claim(
-    store: SessionStore,
-    persist: Persistence,
-    lease: Lease,
-    session_id: str,
-    agent_id: str,
-    template: NatsBridge,
+    store: SessionStore, persist: Persistence, lease: Lease, session_id: str, agent_id: str
 ) -> tuple[SessionState, int]:
     """Read everything that was written, and write behind it: no former owner can any more."""
     writer = LogWriter(store, session_id, lease, lambda _: None)
@@ -93,7 +83,7 @@ async def _claim(
         newest = await persist(writer.read_last)
         state = SessionState(id=session_id, agent_id=agent_id)
         if newest is not None:
-            state = await _read(store.link, newest, session_id, agent_id, template)
+            state = await _read(store, newest, session_id, agent_id)
         await writer.open(0 if newest is None else newest.seq)
         try:
             await writer.write_snapshot(state)
@@ -103,16 +93,14 @@ async def _claim(
 
 
 async def _read(
-    link: Link, newest: Stored, session_id: str, agent_id: str, template: NatsBridge
+    store: SessionStore, newest: Stored, session_id: str, agent_id: str
 ) -> SessionState:
     """The session's state as of its newest message."""
     try:
         head, _ = split(newest.data, session_id)
         if isinstance(head, End):
             return SessionState(id=session_id, agent_id=agent_id, sequence=head.sequence)
-        async with RemoteSession(
-            link.client, session_id, stream=template.subjects.stream
-        ) as remote:
+        async with RemoteSession(store.client, session_id, stream=store.subjects.stream) as remote:
             await remote.reached(newest.seq)
             return remote.state
     except (MisuseError, NoSuchSessionError, ClosedError):

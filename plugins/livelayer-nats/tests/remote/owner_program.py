@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 
 import anyio
-from livelayer_nats import take_over
+from livelayer_nats import NatsBridge, take_over
 
 from livelayer_bus import Session
 from livelayer_bus.testing import ScriptedRooms
 
 
 async def main(url: str, session_id: str, rate: float) -> None:
-    async with take_over(url, session_id, "agt_1", lease_seconds=2.0) as taken:
+    async with take_over(NatsBridge(url, lease_seconds=2.0), session_id, "agt_1") as taken:
         rooms = ScriptedRooms(agent="agent")
         async with Session(
             "agt_1",

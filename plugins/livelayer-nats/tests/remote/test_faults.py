@@ -37,8 +37,8 @@ from .nats_kit import NatsServer, caught_up, event_of, joined, owned
 pytestmark = pytest.mark.anyio
 
 
-def opened(server: NatsServer, session: Session, **options: int) -> RemoteSession:
-    return RemoteSession(server.url, session.id, connect_timeout=PATIENCE, **options)
+def opened(server: NatsServer, session: Session) -> RemoteSession:
+    return RemoteSession(server.url, session.id, connect_timeout=PATIENCE)
 
 
 def says(room: ScriptedRoom, first: int, count: int) -> None:
@@ -140,7 +140,7 @@ async def test_a_full_disk_is_reported_and_recovered_from(tmp_path: Path) -> Non
 # One writer at a time -----------------------------------------------------------------------------
 
 
-def events_from(first: int, count: int) -> list[Record[TurnEnded]]:
+def events_from(first: int, count: int) -> list[Record[Event]]:
     return [Record(number, number, TurnEnded("agent")) for number in range(first, first + count)]
 
 

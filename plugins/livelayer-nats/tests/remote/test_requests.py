@@ -41,7 +41,7 @@ async def test_what_a_remote_sends_reaches_the_agent(server: NatsServer) -> None
         before = remote.transcript[-1]
         assert (await remote.earlier_transcript(before))[-1].text == "hello"
         await remote.disconnect()
-        assert remote.connection_state == "disconnected"
+        assert remote.state.connection_state == "disconnected"
 
 
 async def test_a_question_to_the_agent_has_its_answer(server: NatsServer) -> None:
@@ -57,8 +57,8 @@ async def test_a_question_to_the_agent_has_its_answer(server: NatsServer) -> Non
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(answer)
             reply = await remote.request({"type": "ask_price"}, reply="price", timeout=PATIENCE)
-        assert isinstance(reply, RawMessage)
-        assert reply.fields["euros"] == 7
+            assert isinstance(reply, RawMessage)
+            assert reply.fields["euros"] == 7
 
 
 async def test_a_repeated_request_is_carried_out_once(server: NatsServer) -> None:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncGenerator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -153,6 +154,7 @@ async def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["credentials", "tls_ca", "tls_cert"])
 async def test_a_file_that_is_not_there_is_named(server: NatsServer, option: str) -> None:
+    options: dict[str, Any] = {option: "nowhere.pem"}
     with pytest.raises(MisuseError, match=r"nowhere\.pem"):
-        async with RemoteSession(server.url, "s", **{option: "nowhere.pem"}):
+        async with RemoteSession(server.url, "s", **options):
             pass

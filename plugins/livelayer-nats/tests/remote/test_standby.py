@@ -11,7 +11,13 @@ from pathlib import Path
 
 import anyio
 import pytest
-from livelayer_nats import OwnedElsewhereError, OwnershipLostError, RemoteSession, take_over
+from livelayer_nats import (
+    NatsBridge,
+    OwnedElsewhereError,
+    OwnershipLostError,
+    RemoteSession,
+    take_over,
+)
 from livelayer_nats.connection import Link
 from livelayer_nats.ownership import Lease
 from livelayer_nats.store import Limits, SessionStore
@@ -105,10 +111,14 @@ async def test_an_owner_that_stood_still_writes_nothing_more(server: NatsServer)
                 assert remote.statistics().lost == remote.statistics().malformed == 0
 
 
+def patient(server: NatsServer) -> NatsBridge:
+    return NatsBridge(server.url, lease_seconds=1000.0)
+
+
 async def test_an_owner_that_ends_hands_over_at_once(server: NatsServer) -> None:
     rooms = ScriptedRooms(agent="agent")
     async with (
-        take_over(server.url, "desk", "agt_1", lease_seconds=1000.0) as taken,
+        take_over(patient(server), "desk", "agt_1") as taken,
         Session("agt_1", tokens=rooms.tokens, room=rooms, continues=taken.state) as session,
     ):
         mounted = session.mount(taken.bridge, key="nats")
@@ -119,7 +129,7 @@ async def test_an_owner_that_ends_hands_over_at_once(server: NatsServer) -> None
             await polled(lambda: remote.state == session.state)
         await mounted.unmount()
         with anyio.fail_after(PATIENCE):
-            async with take_over(server.url, "desk", "agt_1", lease_seconds=1000.0) as next_one:
+            async with take_over(patient(server), "desk", "agt_1") as next_one:
                 assert next_one.state.sequence >= taken.state.sequence
                 assert next_one.state.transcript == session.transcript
 
@@ -197,3 +207,34 @@ async def test_no_answer_is_no_lost_lease(server: NatsServer) -> None:
             await polled(lambda: lease.is_certain)
             assert await lease.rival() is None
             tasks.cancel_scope.cancel()
+
+
+# The command --------------------------------------------------------------------------------------
+
+
+async def test_the_command_owns_a_session_of_the_configuration(
+    server: NatsServer, tmp_path: Path
+) -> None:
+    config = tmp_path / "livelayer.toml"
+    config.write_text(
+        f"""
+        agent_id = "agt_1"
+        control = false
+        [session]
+        reconnect = {{ attempts = 1 }}
+        [tokens]
+        kind = "literal"
+        url = "ws://127.0.0.1:1"
+        token = "a-token"
+        [surfaces.nats]
+        options = {{ nats = "{server.url}", lease_seconds = 2.0 }}
+        """
+    )
+    livelayer = Path(sys.executable).with_name("livelayer")
+    command = [str(livelayer), "standby", "desk", "--config", str(config)]
+    done = await anyio.run_process(command, check=False)
+    assert b"cannot join the room at ws://127.0.0.1:1" in done.stderr
+    async with server.client() as client:
+        newest = await SessionStore(Link(client), Subjects("LIVELAYER")).newest("desk")
+    assert newest is not None
+    assert b'"end"' in newest.data.partition(b"\n")[0]
