@@ -237,6 +237,8 @@ class LogReader:
         self._reconnects = 0
         self.position = 0
         """The stream sequence of the last message that was handed out."""
+        self.catch_ups = 0
+        """Times that it asked the stream for what it may have missed."""
         self.ignored = 0
         """Messages on the live subject that the server did not republish."""
 
@@ -280,11 +282,14 @@ class LogReader:
         while True:
             if self._read:
                 return self._hand_out(self._read.popleft())
-            while self._live and self._live[0].seq <= self.position and self._live[0].last:
-                self._take_live()
-            if self._live and self._live[0].last == self.position:
+            anew = False
+            while self._live and self._live[0].seq <= self.position:
+                anew |= not self._take_live().last  # the first of a stream: perhaps a new one
+            if anew:
+                await self._catch_up()
+            elif self._live and self._live[0].last == self.position:
                 return self._hand_out(self._take_live())
-            if self._live or not await self._wait():
+            elif self._live or not await self._wait():
                 await self._catch_up()
 
     def _take_live(self) -> Stored:
@@ -318,6 +323,7 @@ class LogReader:
         return False
 
     async def _catch_up(self) -> None:
+        self.catch_ups += 1
         tries = 0
         for pause in RETRY.pauses():
             await self._store.link.wait_connected()

@@ -111,6 +111,8 @@ class RemoteStatistics(msgspec.Struct, frozen=True):
     """Events that it never got: they fell out of the owner's ring, or out of the stream."""
     malformed: int
     """Messages that it could not read."""
+    catch_ups: int
+    """Times that it asked the stream for what it may have missed; now and then without need."""
     delay: float
     """Seconds from the owner's publishing of the newest event to its arrival here, by the clocks
     of both machines."""
@@ -329,7 +331,13 @@ class RemoteSession(ControlledSession):
 
     def statistics(self) -> RemoteStatistics:
         """What it has read so far, in numbers."""
-        return RemoteStatistics(self._events, self._lost, self._malformed, self._delay)
+        return RemoteStatistics(
+            events=self._events,
+            lost=self._lost,
+            malformed=self._malformed,
+            catch_ups=self._reader.catch_ups,
+            delay=self._delay,
+        )
 
     async def reached(self, seq: int) -> None:
         """Return when it has taken in the message with this stream sequence."""

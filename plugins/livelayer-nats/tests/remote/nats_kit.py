@@ -18,7 +18,7 @@ from livelayer_nats import NatsBridge
 from nats.aio.client import Client
 
 from livelayer_bus import ControlledSession, Event, Lagged, Session, Subscription
-from livelayer_bus.testing import PATIENCE, ScriptedRoom, ScriptedRooms
+from livelayer_bus.testing import PATIENCE, ScriptedRoom, ScriptedRooms, polled
 
 E = TypeVar("E", bound=Event)
 
@@ -75,13 +75,7 @@ class NatsServer:
 
     async def ready(self) -> Self:
         """Wait until it takes connections."""
-
-        async def greets() -> bool:
-            return await anyio.to_thread.run_sync(self._greets)
-
-        with anyio.fail_after(PATIENCE):
-            while not await greets():
-                await anyio.sleep(0.02)  # another process's port has no event
+        await polled(self._greets)
         return self
 
     def _greets(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import anyio
 import anyio.lowlevel
@@ -21,8 +22,9 @@ from livelayer_nats.wire import (
     split,
 )
 
+from livelayer_bus.errors import MalformedMessageError
 from livelayer_bus.events import Event
-from livelayer_bus.messages import Navigate, UserMessage
+from livelayer_bus.messages import Navigate
 from livelayer_bus.state import SessionState, reduce
 from livelayer_bus.testing import PATIENCE, ScriptedRoom, polled
 
@@ -34,7 +36,7 @@ STEPS = 150
 
 def does_something(room: ScriptedRoom, chance: random.Random) -> None:
     number = chance.randrange(5)
-    acts = [
+    acts: list[Callable[[], object]] = [
         lambda: room.agent_joins("agent"),
         room.agent_leaves,
         room.reconnecting,
@@ -99,8 +101,6 @@ async def test_an_unknown_event_keeps_its_place(server: NatsServer) -> None:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.binary(max_size=300))
 def test_any_bytes_are_a_message_or_malformed(data: bytes) -> None:
-    from livelayer_bus.errors import MalformedMessageError
-
     for made in (data, join(Batch(VERSION, "s", 1, "o", 0, 1), data)):
         try:
             head, body = split(made, "s")
@@ -115,4 +115,3 @@ def test_any_bytes_are_a_message_or_malformed(data: bytes) -> None:
 def test_a_state_travels_whole() -> None:
     state = SessionState(id="s", agent_id="a", sequence=7)
     assert decode_state(encode_state(state)) == state
-    assert UserMessage("x").text == "x"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import anyio.lowlevel
@@ -17,10 +17,6 @@ from livelayer_bus.testing import PATIENCE, check_controlled_session
 from .nats_kit import NatsServer, caught_up, joined, owned
 
 pytestmark = pytest.mark.anyio
-
-
-async def remote_of(server: NatsServer, session: ControlledSession) -> RemoteSession:
-    return RemoteSession(server.url, session.id)
 
 
 async def test_a_remote_has_the_owners_state_at_every_sequence(server: NatsServer) -> None:
@@ -52,6 +48,44 @@ async def test_a_remote_has_the_owners_state_at_every_sequence(server: NatsServe
                         assert state == states[state.sequence]
                     assert state == remote.state == session.state
             tasks.cancel_scope.cancel()
+
+
+async def test_a_remote_that_keeps_up_reads_nothing_twice(server: NatsServer) -> None:
+    async with (
+        owned(server) as (session, rooms),
+        RemoteSession(server.url, session.id, connect_timeout=PATIENCE) as remote,
+    ):
+        room = await joined(session, rooms)
+        for number in range(100):
+            room.transcribes(f"line-{number}", "words")
+            await caught_up(remote, session.state.sequence)
+        # Those of opening it, and one for each five seconds without a message.
+        assert remote.statistics().catch_ups < 50
+
+
+async def test_nothing_goes_on_after_the_owner_closed_the_session(server: NatsServer) -> None:
+    async with owned(server) as (session, _):
+        remote = RemoteSession(server.url, session.id, connect_timeout=PATIENCE)
+        await remote.__aenter__()
+    with anyio.fail_after(PATIENCE):
+        with suppress(ClosedError), remote.subscribe(after=0) as events:
+            async for _ in events:
+                pass
+    with pytest.raises(ClosedError):
+        await remote.connect()
+    await remote.aclose()
+    with pytest.raises(ClosedError):
+        async with RemoteSession(server.url, session.id, connect_timeout=PATIENCE):
+            pass
+
+
+async def test_a_session_that_nobody_knows(server: NatsServer) -> None:
+    with pytest.raises((NoSuchSessionError, NatsError)) as unknown:
+        async with RemoteSession(server.url, "nobody", connect_timeout=0.5):
+            pass
+    assert unknown.value.retryable
+    with pytest.raises(MisuseError, match="1 to 128"):
+        RemoteSession(server.url, "a.b")
 
 
 @asynccontextmanager
