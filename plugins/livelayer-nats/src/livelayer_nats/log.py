@@ -13,7 +13,7 @@ import nats.js.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from livelayer_bus import Record
+from livelayer_bus import ClosedError, Record
 from livelayer_bus.errors import MalformedMessageError
 from livelayer_bus.events import Event
 from livelayer_bus.state import SessionState
@@ -247,6 +247,7 @@ class LogReader:
 
         Raises:
             NoSuchSessionError: there is none.
+            ClosedError: the session has ended.
             NatsError: there is no answer.
         """
         subject = self._store.subjects.live(self._session_id)
@@ -260,6 +261,8 @@ class LogReader:
     async def rewind(self) -> None:
         """Go on at the newest whole snapshot; see `open`."""
         newest = await self._store.newest(self._session_id)
+        if newest is not None and isinstance(_head_of(newest, self._session_id), End):
+            raise ClosedError(f"session {self._session_id}", "its owner has closed it")
         start = None if newest is None else await self._snapshot_before(newest)
         if start is None:
             raise NoSuchSessionError(self._session_id, self._store.subjects.stream)

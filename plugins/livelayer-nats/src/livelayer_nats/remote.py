@@ -420,6 +420,8 @@ class RemoteSession(ControlledSession):
         while True:
             try:
                 return await self._reader.rewind()
+            except ClosedError:
+                return self._bus.close()
             except (NatsError, NoSuchSessionError):
                 await anyio.sleep(ANNOUNCE)
 

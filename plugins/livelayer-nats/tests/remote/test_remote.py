@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, suppress
 import anyio
 import anyio.lowlevel
 import pytest
-from livelayer_nats import RemoteSession
+from livelayer_nats import NatsError, NoSuchSessionError, RemoteSession
 
-from livelayer_bus import ControlledSession
+from livelayer_bus import ClosedError, ControlledSession, MisuseError
 from livelayer_bus.state import reduce
 from livelayer_bus.testing import PATIENCE, check_controlled_session
 
