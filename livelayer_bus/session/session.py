@@ -13,7 +13,7 @@ from livekit import rtc
 
 from ..bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
-from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
+from ..contract import ControlledSession, DataHandler, E, Outgoing, Playback, Unsubscribe
 from ..errors import LivelayerError, MisuseError, SurfaceFailedError
 from ..events import (
     AgentConfigChanged,
@@ -254,6 +254,8 @@ class Session(ControlledSession):
                 finally:
                     self._video.close()
                     self._audio.close()
+                    for source in self._sources.values():
+                        source.close()
                     self._store.bus.close()
         self._supervisor.raise_faults()
 
@@ -279,6 +281,11 @@ class Session(ControlledSession):
         """The SDK's room while connected, for what this package does not wrap."""
         native = self._connection.port.native if self._connection.port else None
         return native if isinstance(native, rtc.Room) else None
+
+    @property
+    def playback(self) -> Playback | None:
+        """The controls, while it plays a recording; None: it is live."""
+        return self._connection.port.playback if self._connection.port else None
 
     @property
     def microphone(self) -> Publisher[AudioFrame]:

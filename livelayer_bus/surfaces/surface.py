@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Generic, Protocol, Self, TypeAlias, cast, final, overload
 
 from ..bus import Subscription
-from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
+from ..contract import ControlledSession, DataHandler, E, Outgoing, Playback, Unsubscribe
 from ..errors import Lagged, MisuseError, NotSupportedError, RefusedError
 from ..events import (
     CommandReceived,
@@ -69,6 +69,11 @@ class SurfacePublisher(Generic[F]):
     @property
     def muted(self) -> bool:
         return self._publisher.muted
+
+    @property
+    def sent(self) -> VideoChannel | AudioChannel:
+        """What the room takes from it, whichever surface holds it; for one that records."""
+        return self._publisher.sent
 
     @asynccontextmanager
     async def acquire(self, owner: str | None = None) -> AsyncGenerator[Lease[F], None]:
@@ -220,6 +225,10 @@ class SurfaceSession(ControlledSession):
         self, *types: type[Any], after: int | str | None = None
     ) -> Subscription[Any, SessionState]:
         return self._session.subscribe(*types, after=after)
+
+    @property
+    def playback(self) -> Playback | None:
+        return self._session.playback
 
     @property
     def video(self) -> VideoChannel:

@@ -92,8 +92,6 @@ class ReplayRoom:
     where it left.
     """
 
-    replays: Final = True
-
     def __init__(
         self,
         directory: str | PathLike[str],
@@ -261,10 +259,8 @@ _Item: TypeAlias = Moment | tuple[float, VideoFrame | AudioFrame]
 
 
 @final
-class _ReplayPort:
+class _ReplayPort(RoomPort):
     """One connection of a session to a recording."""
-
-    replays: Final = True
 
     def __init__(self, room: ReplayRoom) -> None:
         self._room = room
@@ -291,6 +287,11 @@ class _ReplayPort:
     @property
     def room_name(self) -> str | None:
         return self._room_name
+
+    @property
+    def playback(self) -> ReplayRoom:
+        """What pauses, seeks and changes the speed."""
+        return self._room
 
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
         self._room_name = access.room_name
