@@ -57,6 +57,11 @@ def settled() -> Problem:
     return Problem(409, "settled", "this was answered, or is not asked any more")
 
 
+def no_replay() -> Problem:
+    """The session is live."""
+    return Problem(409, "no_replay", "no recording is played here")
+
+
 def no_media() -> Problem:
     """The page has no media connection to send audio or video over."""
     return Problem(409, "no_media", "there is no media connection that offers it: connect first")

@@ -294,12 +294,22 @@ class ShownQuality(msgspec.Struct, frozen=True):
     """bit/s"""
 
 
+class Replay(msgspec.Struct, frozen=True):
+    """A recording that is played, and where it is; times are seconds of it."""
+
+    duration: float
+    position: float
+    speed: float
+    paused: bool
+
+
 class Info(msgspec.Struct, frozen=True):
-    """The number of pages, whether this one is active, and its quality."""
+    """The number of pages, whether this one is active, its quality, and a recording's position."""
 
     viewers: int
     active: bool
     quality: ShownQuality | None
+    replay: Replay | None = None
 
 
 def snapshot_frame(state: SessionState, resumed_after: str | None = None) -> bytes:

@@ -83,7 +83,9 @@
  * @property {number} max_message_bytes
  */
 
-/** @typedef {{viewers: number, active: boolean, quality: {height: number, bitrate: number} | null}} Info */
+/** @typedef {{duration: number, position: number, speed: number, paused: boolean}} Replay a recording that is played; seconds of it */
+/** @typedef {{position?: number, speed?: number, paused?: boolean}} ReplayBody what a person changes */
+/** @typedef {{viewers: number, active: boolean, quality: {height: number, bitrate: number} | null, replay: Replay | null}} Info */
 /** @typedef {{type: string, [member: string]: any}} Message a message in LiveLayer's wire form */
 /** @typedef {"capability" | "invalid" | "failed"} Reason why a command was not carried out */
 
