@@ -41,6 +41,10 @@ def record(
     media_format: Annotated[
         str, typer.Option("--format", help="mp4 (H.264, AAC) or mkv (VP8, Opus).")
     ] = "mp4",
+    microphone: Annotated[
+        bool, typer.Option("--microphone", help="Record what people say, too.")
+    ] = False,
+    camera: Annotated[bool, typer.Option("--camera", help="Record people's camera, too.")] = False,
     field_values: Annotated[
         bool, typer.Option("--field-values", help="Record the values of form fields, too.")
     ] = False,
@@ -70,6 +74,8 @@ def record(
     recorder = RecorderSurface(
         folder,
         format=media_format,  # type: ignore[arg-type]  # checked there
+        microphone=microphone,
+        camera=camera,
         field_values=field_values,
         delete_after_days=delete_after,
     )

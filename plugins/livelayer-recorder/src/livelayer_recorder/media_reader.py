@@ -17,6 +17,8 @@ from av.bitstream import BitStreamFilterContext
 
 from livelayer_bus import AudioFrame, VideoFrame
 
+from .tracks import SOURCES
+
 _KEY_UNIT: Final = re.compile(rb"\x00\x00\x01[\x05\x25\x45\x65]")
 """An instantaneous decoder refresh of H.264: what a decoder can begin with."""
 
@@ -58,12 +60,12 @@ class MediaReader:
         self._starts = starts
         self._encoded = encoded
         self._container = av.open(str(path))
-        streams = self._container.streams
-        self._streams: list[Any] = [*streams.video[:1], *streams.audio[:1]]
-        for stream in streams.video[:1]:
+        videos, audios = agents(self._container, "video"), agents(self._container, "audio")
+        self._streams: list[Any] = [*videos, *audios]
+        for stream in videos:
             stream.thread_type = "AUTO"
-        self.has_pictures: Final = bool(streams.video)
-        self._filter = _start_codes(streams.video[0]) if encoded and streams.video else None
+        self.has_pictures: Final = bool(videos)
+        self._filter = _start_codes(videos[0]) if encoded and videos else None
         self._frames = self._decode()
         self._ready: dict[str, deque[Timed]] = {one.type: deque() for one in self._streams}
         self._resampler = AudioResampler(format="s16", layout="mono", rate=48_000)
@@ -166,6 +168,18 @@ def _start_codes(stream: Any) -> BitStreamFilterContext | None:
     return BitStreamFilterContext("h264_mp4toannexb", stream) if is_h264 else None
 
 
+def agents(container: Any, kind: str) -> list[Any]:
+    """The agent's track of a kind, if there is one."""
+    streams = [one for one in container.streams if one.type == kind and not _is_persons(one)]
+    return streams[:1]
+
+
+def _is_persons(stream: Any) -> bool:
+    """Whether it is the track of the session's own microphone or camera."""
+    names = stream.metadata.get("handler_name"), stream.metadata.get("title")
+    return any(source in names for source in SOURCES if source != "agent")
+
+
 def picture_format(path: Path) -> tuple[str, int, int] | None:
     """The codec, the width and the height of a file's pictures; None: it has none.
 
@@ -173,7 +187,7 @@ def picture_format(path: Path) -> tuple[str, int, int] | None:
         OSError: it cannot be read.
     """
     with av.open(str(path)) as container:
-        for stream in container.streams.video[:1]:
+        for stream in agents(container, "video"):
             return stream.codec_context.name, stream.width, stream.height
     return None
 
