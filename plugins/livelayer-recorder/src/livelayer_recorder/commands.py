@@ -217,20 +217,21 @@ async def _publish(
     config = room.recording.manifest.agent_config
     token = agent_token(key, secret, name, room.agent_id, config.name if config else None)
     agent = ReplayAgent(room)
-    print(f"in the room {name}, waiting for somebody to join", file=sys.stderr)
+
+    async def show() -> None:
+        await agent.joined.wait()
+        print(f"in the room {name}, waiting for somebody to join", file=sys.stderr)
+        await agent.playing.wait()
+        async with _progress(room, shown=True):
+            await anyio.sleep_forever()
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_show_progress_from, agent.playing, room)
+        tasks.start_soon(show)
         await agent.run(url, token)
         tasks.cancel_scope.cancel()
     if agent.dropped:
         print(f"{agent.dropped} packets and pictures were not sent in time", file=sys.stderr)
     return OK
-
-
-async def _show_progress_from(begin: anyio.Event, room: ReplayRoom) -> None:
-    await begin.wait()
-    async with _progress(room, shown=True):
-        await anyio.sleep_forever()
 
 
 @asynccontextmanager

@@ -81,7 +81,9 @@ class ReplayAgent:
         """`replay`: what to play; its controls work meanwhile."""
         self._replay: Final = replay
         self.dropped = 0
-        """Packets, words, states and pictures that the network did not take in time."""
+        """Packets, words, states, pictures and sound that were not taken in time."""
+        self.joined: Final = anyio.Event()
+        """Set when it is in the room."""
         self.playing: Final = anyio.Event()
         """Set when a participant is there and it begins."""
 
@@ -105,10 +107,9 @@ class ReplayAgent:
             sdk = room.native
             if sdk is None:
                 raise BrokenError("the room was lost at once")
-            async with anyio.create_task_group() as tasks:
-                watch.scope = tasks.cancel_scope
+            self.joined.set()
+            with anyio.CancelScope() as watch.scope:
                 await self._play(room, sdk)
-                tasks.cancel_scope.cancel()
             if watch.loss is not None:
                 raise BrokenError(f"the room was lost: {watch.loss.reason}")
         finally:
@@ -124,13 +125,13 @@ class ReplayAgent:
             if recording.media is not None:
                 form = await anyio.to_thread.run_sync(picture_format, recording.media)
             await stage.publish(form)
+            stage.listener = await _first_listener(sdk)
+            await stage.wait_heard()
+            self.playing.set()
+            await port.connect(RoomAccess("replay:", ""), stage, stage.media)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(stage.send)
                 tasks.start_soon(stage.speak)
-                stage.listener = await _first_listener(sdk)
-                await stage.wait_heard()
-                self.playing.set()
-                await port.connect(RoomAccess("replay:", ""), stage, stage.media)
+                tasks.start_soon(stage.send)
                 await self._replay.wait_finished()
                 await stage.sent()
                 tasks.cancel_scope.cancel()
@@ -282,7 +283,10 @@ class _Stage:
                 # Without a queue of its own the SDK takes 10 ms at a time.
                 while len(waiting) >= PART_BYTES:
                     part, waiting = bytes(waiting[:PART_BYTES]), waiting[PART_BYTES:]
-                    await self._audio.capture_frame(rtc.AudioFrame(part, RATE, 1, RATE // 100))
+                    try:
+                        await self._audio.capture_frame(rtc.AudioFrame(part, RATE, 1, RATE // 100))
+                    except Exception:  # noqa: BLE001 - what the SDK raises for a full or lost track
+                        self._agent.dropped += 1
 
     async def send(self) -> None:
         """Send packets, words and states in their order, until `sent`."""

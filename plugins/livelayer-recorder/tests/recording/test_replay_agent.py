@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from livelayer_recorder.media_reader import MediaReader
 
 from livelayer_bus import (
     AgentStateChanged,
+    AudioFrame,
     DataReceived,
     LiteralToken,
     Session,
@@ -30,6 +33,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 WELCOME = Path(__file__).parent.parent / "recordings" / "welcome"
 ROOM = "replayed"
+PROGRAM = [sys.executable, "-c", "from livelayer_bus.cli import main; main()"]
 ALIKE = 4.0  # of 255: two pictures of which one was sent
 
 
@@ -156,3 +160,50 @@ async def test_it_ends_with_the_recording_and_leaves(keys: tuple[str, str, str])
                 while session.state.agent_identity is not None:
                     await anext(events)
     assert agent.dropped == 0
+
+
+CONFIG = """
+agent_id = "agt"
+control = false
+
+[tokens]
+kind = "local-keys"
+url = "{url}"
+api_key = {{ env = "LIVEKIT_API_KEY" }}
+api_secret = {{ env = "LIVEKIT_API_SECRET" }}
+room_name = "{room}"
+"""
+
+
+async def test_the_commands_publish_a_recording_and_record_it_again(
+    keys: tuple[str, str, str], tmp_path: Path
+) -> None:
+    url, key, secret = keys
+    room = f"{ROOM}-again-{os.getpid()}"
+    config, folder = tmp_path / "livelayer.toml", tmp_path / "again"
+    config.write_text(CONFIG.format(url=url, room=room))
+    environment = os.environ | {"LIVEKIT_API_KEY": key, "LIVEKIT_API_SECRET": secret}
+    publish = ["replay", str(WELCOME), "--publish", url, "--room", room]
+    record = ["record", "--config", str(config), "-o", str(folder)]
+    with anyio.fail_after(2 * PATIENCE):
+        async with (
+            await anyio.open_process([*PROGRAM, *record], env=environment) as recorder,
+            await anyio.open_process([*PROGRAM, *publish], env=environment) as publisher,
+        ):
+            assert await publisher.wait() == 0
+            recorder.send_signal(signal.SIGINT)
+            assert await recorder.wait() in (0, -signal.SIGINT, 128 + signal.SIGINT)
+    again, first = Recording(folder), Recording(WELCOME)
+    assert again.manifest.status == "finished"
+    said = {entry.text for entry in first.state_at(first.seconds).transcript if entry.final}
+    events = [moment.event for moment in again.moments]
+    assert said <= {one.entry.text for one in events if isinstance(one, TranscriptUpdated)}
+    assert again.media is not None
+    assert again.manifest.pictures > 0
+    reader = MediaReader(again.media, 0.0)
+    frames = [frame for _, frame in reader.read(1e9)]
+    reader.close()
+    assert any(isinstance(frame, VideoFrame) and is_recorded(frame) for frame in frames)
+    assert any(
+        isinstance(frame, AudioFrame) and np.abs(frame.to_ndarray()).max() > 500 for frame in frames
+    )
