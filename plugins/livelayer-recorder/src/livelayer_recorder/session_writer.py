@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Final, final
 
 import anyio
-import anyio.to_thread
 import av.error
 import msgspec
 from msgspec.structs import replace
@@ -42,6 +40,7 @@ from livelayer_bus.surfaces import BackgroundWriter
 
 from . import event_log
 from .captions import HEADER, Captions, Cue, document, encode_cue
+from .encoder_thread import EncoderThread
 from .errors import RecordingBrokenError
 from .event_log import LineFile
 from .manifest import (
@@ -133,7 +132,6 @@ class SessionWriter:
         self._drops = Drops()
         self._media: MediaFile | None = None
         self._captions = Captions()
-        self._encoding = threading.Lock()  # a cancelled task cannot stop the thread it started
         self._is_closed = False
         self._lines: list[bytes] = []
         self._new_cues: list[Cue] = []
@@ -157,6 +155,7 @@ class SessionWriter:
         self._cues.write(HEADER.encode())
         for entry in first.transcript:
             self._hear(TranscriptUpdated(entry), start_ns)
+        self._thread = EncoderThread()
 
     # Events ---------------------------------------------------------------------------------
 
@@ -209,7 +208,8 @@ class SessionWriter:
 
     def _hear(self, event: Event, time_ns: int) -> None:
         """Take in what is said, what the agent looks like, and that the camera is off."""
-        if isinstance(event, CameraChanged) and (event.owner is None or event.muted):
+        is_off = isinstance(event, CameraChanged) and (event.owner is None or event.muted)
+        if is_off and self._media is not None:
             self._items.append(_Item("camera", time_ns, None))
         if isinstance(event, AgentConfigChanged):
             self.manifest = replace(self.manifest, agent_config=event.config)
@@ -298,23 +298,22 @@ class SessionWriter:
 
     def _drain(self, at_ns: int) -> None:
         """In a thread: encode what had been handed over at `at_ns`."""
-        with self._encoding:
-            media = self._media
-            if media is None or self._is_closed:
-                return
-            for _ in range(len(self._items)):
-                item = self._items.popleft()
-                frame = item.frame
-                if isinstance(frame, VideoFrame):
-                    self._waiting_bytes -= frame.nbytes
-                    media.add_picture(frame, item.source)
-                    media.advance(item.received_ns)  # an encoder that is behind writes sound, too
-                elif isinstance(frame, AudioFrame):
-                    self._waiting_sound -= 1
-                    media.add_sound(frame, item.source)
-                else:
-                    media.blank(item.source, item.received_ns)
-            media.advance(at_ns)
+        media = self._media
+        if media is None or self._is_closed:
+            return
+        for _ in range(len(self._items)):
+            item = self._items.popleft()
+            frame = item.frame
+            if isinstance(frame, VideoFrame):
+                self._waiting_bytes -= frame.nbytes
+                media.add_picture(frame, item.source)
+                media.advance(item.received_ns)  # an encoder that is behind writes sound, too
+            elif isinstance(frame, AudioFrame):
+                self._waiting_sound -= 1
+                media.add_sound(frame, item.source)
+            else:
+                media.blank(item.source, item.received_ns)
+        media.advance(at_ns)
 
     # The agent knows ------------------------------------------------------------------------
 
@@ -364,6 +363,7 @@ class SessionWriter:
                 await self._in_thread("", partial(self._close, end_ns, problem))
             except RecordingBrokenError as exc:
                 problem = problem or str(exc)
+        self._thread.close()
         if scope.cancelled_caught:
             self._update_manifest(end_ns)
             problem = problem or f"the files were not finished within {FLUSH_SECONDS:g} s"
@@ -392,10 +392,9 @@ class SessionWriter:
             raise faults[0]
 
     def _close_media(self, end_ns: int) -> None:
-        with self._encoding:
-            self._is_closed = True
-            if self._media is not None:
-                self._media.close(end_ns)
+        self._is_closed = True
+        if self._media is not None:
+            self._media.close(end_ns)
 
     def _rewrite_captions(self) -> None:
         """In order, and as long as the media; until now they stood as they were finished."""
@@ -439,7 +438,7 @@ class SessionWriter:
 
     async def _in_thread(self, name: str, work: Callable[[], None]) -> None:
         try:
-            await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+            await self._thread.run(work)
         except _FAULTS as exc:
             raise RecordingBrokenError(self._folder / name, problem_of(exc)) from exc
 
