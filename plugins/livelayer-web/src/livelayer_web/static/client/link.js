@@ -5,6 +5,7 @@ import { Backoff, pause } from "./backoff.js";
 import { SessionError, asSessionError } from "./errors.js";
 import { EventStream } from "./event-stream.js";
 import { pageInfo } from "./heartbeat.js";
+import { deferred } from "./older.js";
 
 /** @import { Joined, LinkState } from "./types.js" */
 /** @typedef {() => string | null | undefined | Promise<string | null | undefined>} TokenProvider */
@@ -124,7 +125,7 @@ export class Link {
         this.#set({ phase: "recovering", code, detail, retryAt: Date.now() + seconds * 1000 });
         if (signal.aborted) return;
         this.#sleep = new AbortController();
-        if (seconds > 0) await pause(seconds, AbortSignal.any([this.#sleep.signal, signal]));
+        if (seconds > 0) await pause(seconds, this.#sleep.signal, signal);
       }
     }
   }
@@ -262,8 +263,8 @@ function farewell(reason) {
  * @throws {SessionError} it was refused, has ended, or is not back in time
  */
 export function whenLive(client) {
-  /** @type {PromiseWithResolvers<void>} */
-  const { promise, resolve, reject } = Promise.withResolvers();
+  /** @type {ReturnType<typeof deferred<void>>} */
+  const { promise, resolve, reject } = deferred();
   const look = () => {
     const { phase, code = "closed", detail = "this page has left the server" } = client.link;
     if (phase === "live") resolve();

@@ -129,7 +129,7 @@ export class Media {
       await peer.connect(signal);
     } catch {
       this.#rest = new AbortController();
-      return await pause(this.#backoff.next(), AbortSignal.any([signal, this.#rest.signal]));
+      return await pause(this.#backoff.next(), signal, this.#rest.signal);
     }
     if (signal.aborted) return peer.close();
     // A source may have been taken meanwhile.
@@ -208,7 +208,7 @@ async function firstPicture(track, signal) {
   const seen = new AbortController();
   video.addEventListener("loadeddata", () => seen.abort(), { once: true });
   video.play().catch(() => {});
-  await pause(PICTURE, AbortSignal.any([signal, seen.signal]));
+  await pause(PICTURE, signal, seen.signal);
   video.pause();
   video.srcObject = null;
 }

@@ -2,6 +2,7 @@
 /** One media connection: an RTCPeerConnection as protocol.md describes it, negotiated by WHEP. */
 
 import { SessionError } from "./errors.js";
+import { deferred } from "./older.js";
 
 /** @import { SourceKind } from "./types.js" */
 
@@ -102,8 +103,8 @@ export class Peer {
     const connection = this.#connection;
     const end = new AbortController();
     const until = { signal: end.signal };
-    /** @type {PromiseWithResolvers<void>} */
-    const { promise, resolve, reject } = Promise.withResolvers();
+    /** @type {ReturnType<typeof deferred<void>>} */
+    const { promise, resolve, reject } = deferred();
     /** @param {string} code @param {string} detail */
     const fail = (code, detail) => reject(new SessionError(code, detail));
     const look = () => {

@@ -1,6 +1,7 @@
 // @ts-check
 /** A panel: its parts, what each is given to draw, and what they ask for. */
 
+import { isVisible } from "../client/older.js";
 import { ApprovalCard } from "./approval.js";
 import { Bubble, Tab } from "./bubble.js";
 import { Captions } from "./captions.js";
@@ -187,7 +188,7 @@ export class Panel {
     else if (display === "hidden") this.tab.element.focus();
     else {
       const places = [this.composer.field, this.placeholder.button, this.minimise.element];
-      places.find((one) => one.checkVisibility())?.focus({ preventScroll: true });
+      places.find(isVisible)?.focus({ preventScroll: true });
     }
   }
 

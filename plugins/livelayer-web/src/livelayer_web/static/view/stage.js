@@ -1,6 +1,7 @@
 // @ts-check
 /** The picture: live video, idle loop, portrait or a drawn one, with the state's animation around it. */
 
+import { parseUrl } from "../client/older.js";
 import { h, set, show, text } from "./dom.js";
 
 /** @import { Child } from "./dom.js" */
@@ -156,7 +157,7 @@ export function play(element, wanted) {
  * @param {string} address
  */
 function picturable(address) {
-  const url = URL.parse(address, document.baseURI);
+  const url = parseUrl(address, document.baseURI);
   return url !== null && ["http:", "https:", "data:", "blob:"].includes(url.protocol);
 }
 
