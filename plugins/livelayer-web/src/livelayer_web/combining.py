@@ -1,7 +1,7 @@
 """Serves each module of the browser's half with everything that it imports, as one file.
 
-A page would otherwise ask for some ninety files, one round trip after another. Nothing is built: the
-files are combined when they are first asked for, and again when one of them has changed.
+A page would otherwise ask for some ninety files, one round trip after another. Nothing is built:
+the files are combined when they are first asked for, and again when one of them has changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _IMPORT: Final = re.compile(
 _GIVES: Final = re.compile(
     r'^export (?:\{(?P<names>[^}]*)\}|(?P<all>\*))(?: from "(?P<path>\.[^"]+)")?;$', re.M
 )
-_EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:const|class|function\*?) (?P<name>\w+))", re.M)
+_EXPORT: Final = re.compile(
+    r"^export (?=(?:async )?(?:const|class|function\*?) (?P<name>\w+))", re.M
+)
 _REST: Final = re.compile(r"^(?:import|export)\b.*", re.M)
 
 
@@ -85,11 +87,11 @@ class Modules:
         file = _File(path, self._text)
         names = ", ".join(file.names[path])
         head = (
-            "// Modules of livelayer-web, as in their files but for comments. A page evaluates each\n"
-            "// once, whichever of its files bring it.\n"
+            "// Modules of livelayer-web, as in their files but for comments. A page evaluates\n"
+            "// each once, whichever of its files bring it.\n"
             f'const $ = (globalThis[Symbol.for("livelayer-web {self._release}")] ??= {{}});\n'
         )
-        tail = f"export const {{ {names} }} = $[{json.dumps(path)}];\n" if names else "export {};\n"
+        tail = f"export const {{ {names} }} = $[{json.dumps(path)}];\n" if names else ""
         plain = "".join([head, *file.parts, tail]).encode()
         # The same bytes at any time, and so the same tag.
         packed = gzip.compress(plain, 9, mtime=0)

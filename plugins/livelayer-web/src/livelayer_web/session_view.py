@@ -19,7 +19,14 @@ from livelayer_bus.errors import NotSupportedError
 from livelayer_bus.surfaces import SurfaceSession
 
 from .http.server import server_is_shutting_down
-from .media import KINDS, Media, MediaConnection, MediaSettings, SourceKind
+from .media import (
+    KINDS,
+    Media,
+    MediaConnection,
+    MediaPortsTakenError,
+    MediaSettings,
+    SourceKind,
+)
 from .messages import MessageMemory, Messages
 from .pages import Pages
 from .permissions import Permission
@@ -274,12 +281,18 @@ class SessionView:
 
         Raises:
             OfferError: the offer cannot be answered.
-            MediaFullError, MediaUnavailableError: see `Media.connect`.
+            MediaFullError, MediaPortsTakenError, MediaUnavailableError: see `Media.connect`.
             Problem: the page has gone meanwhile.
         """
         allowed = self.allowed(viewer)
         sources: list[SourceKind] = [kind for kind in KINDS if kind in allowed]
-        connection = await self.media.connect(offer, allow_sources=sources)
+        try:
+            connection = await self.media.connect(offer, allow_sources=sources)
+        except MediaPortsTakenError:
+            if viewer.connection is None:
+                raise
+            await viewer.connection.aclose()  # its port is free then
+            connection = await self.media.connect(offer, allow_sources=sources)
         if viewer.ended is not None:
             await connection.aclose()
             raise unmounted()

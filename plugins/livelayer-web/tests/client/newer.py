@@ -3,9 +3,9 @@
     npm pack @mdn/browser-compat-data && tar xzf mdn-browser-compat-data-*.tgz
     python plugins/livelayer-web/tests/client/newer.py package/data.json
 
-Each line names an interface, or a global object, and its members that a browser of `OLDEST` lacks and
-another browser has, or `itself`. `_static` marks a static member, `!` a name
-that no interface has in those browsers. The lines that begin with `css` have what style sheets may use.
+Each line names an interface, or a global object, and its members that a browser of `OLDEST` lacks
+and another browser has, or `itself`. `_static` marks a static member, `!` a name that no interface
+has in those browsers. The lines that begin with `css` have what style sheets may use.
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ def _made(data: dict[str, Any]) -> Iterator[str]:
         found = {
             name
             for name, node in data["css"][kind].items()
-            if "__compat" in node
-            and _is_newer(node["__compat"])
-            and _is_anywhere(node["__compat"])
+            if "__compat" in node and _is_newer(node["__compat"]) and _is_anywhere(node["__compat"])
         }
         if kind == "types":
             found |= {

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.anyio
 
 LOADED = """async (path) => {
   await import(path);
-  const known = Object.getOwnPropertySymbols(globalThis).find(({ description }) => description.startsWith("livelayer-web "));
+  const symbols = Object.getOwnPropertySymbols(globalThis);
+  const known = symbols.find(({ description }) => description.startsWith("livelayer-web "));
   return Object.keys(globalThis[known]);
 }"""
 

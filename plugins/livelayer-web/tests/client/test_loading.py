@@ -126,7 +126,9 @@ LOAD: Final = """async (paths) => {
   const loaded = [];
   for (const path of paths) loaded.push(await import(`/${path}`));
   const plain = (value) => typeof value === "function" ? value.name : value;
-  const shown = loaded.map((one) => Object.fromEntries(Object.entries(one).map(([name, value]) => [name, plain(value)])));
+  const shown = loaded.map((one) =>
+    Object.fromEntries(Object.entries(one).map(([name, value]) => [name, plain(value)])),
+  );
   return [shown, globalThis.evaluated ?? 0];
 }"""
 

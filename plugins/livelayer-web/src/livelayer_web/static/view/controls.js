@@ -140,7 +140,7 @@ export class Controls {
   /** Draws the level of the user's microphone around its button. */
   showLevel() {
     const source = this.#client?.sources?.microphone;
-    const level = source?.phase === "on" && !source.muted ? (source.level ?? 0) : 0;
+    const level = source?.phase === "on" && !source.muted && !source.silenced ? (source.level ?? 0) : 0;
     this.level.style.setProperty("--_own", Math.sqrt(Math.min(1, level)).toFixed(2));
   }
 
@@ -153,15 +153,16 @@ export class Controls {
     const { element, icon: svg } = this.sources[kind];
     const waits = source?.phase === "waiting";
     const held = source?.phase === "on";
-    const on = waits || (held && !source.muted);
+    const wanted = waits || (held && !source.muted);
+    const on = wanted && !source?.silenced;
     set(element, "aria-pressed", String(on));
     set(element, "aria-busy", waits || source?.phase === "asking" ? "true" : null);
     set(element, "data-source", source?.phase ?? "off");
     if (kind === "microphone") {
-      label(element, t(waits ? "microphoneOff" : !held ? "microphoneOn" : on ? "microphoneMute" : "microphoneUnmute"));
+      label(element, t(waits ? "microphoneOff" : !held ? "microphoneOn" : wanted ? "microphoneMute" : "microphoneUnmute"));
       turn(svg, on ? "microphone" : "microphoneOff");
     } else {
-      label(element, t(on ? `${kind}Off` : `${kind}On`));
+      label(element, t(wanted ? `${kind}Off` : `${kind}On`));
       if (kind === "camera") turn(svg, on ? "camera" : "cameraOff");
     }
   }
