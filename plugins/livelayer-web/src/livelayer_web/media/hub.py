@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection
 from typing import Final, final
 
 import msgspec
 
-from livelayer_bus.clock import Clock, SystemClock, now_ns
+from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import BrokenError, BusyError, MisuseError
 from livelayer_bus.surfaces import SurfaceSession
 
@@ -191,7 +192,7 @@ class Media:
 
     def servers_for(self, viewer: str) -> list[PageIceServer]:
         """The STUN and TURN servers that a page is told."""
-        return [server.for_page(viewer, now_ns() / 1e9) for server in self._servers]
+        return [server.for_page(viewer, time.time()) for server in self._servers]
 
     def statistics(self) -> MediaStatistics:
         return MediaStatistics(
