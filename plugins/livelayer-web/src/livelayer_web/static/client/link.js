@@ -12,6 +12,8 @@ import { pageInfo } from "./heartbeat.js";
 
 const LIVE = 10; // seconds that `whenLive` waits
 const MET = 16; // instances remembered
+const LASTS = 5; // seconds after which several processes are not the end of one and the start of another
+const APART = 60; // seconds between two answers of other processes that have nothing to do with each other
 
 /**
  * @typedef {object} LinkHooks
@@ -50,6 +52,8 @@ export class Link {
   #gone = false;
   /** The instances of the surface that answered, oldest first: none comes back. @type {string[]} */
   #instances = [];
+  /** When another process answered than this page's. */
+  #workers = { first: Number.NEGATIVE_INFINITY, last: Number.NEGATIVE_INFINITY };
   /** Whether it ever joined. */
   #met = false;
 
@@ -140,13 +144,22 @@ export class Link {
   /** @param {SessionError} problem */
   #isFinal({ code, detail, status, refused }) {
     const closed = code === "closed";
-    if (!closed && !refused && status !== 403 && !SETUP.has(code)) return false;
-    if (SETUP.has(code)) console.error(`livelayer: ${detail}`);
+    const setup = SETUP.has(code) && (code !== "workers" || this.#lasts());
+    if (!closed && !refused && status !== 403 && !setup) return false;
+    if (setup) console.error(`livelayer: ${detail}`);
     this.#halt();
     this.#forget();
     this.previous = null;
     this.#set({ phase: closed ? "ended" : "refused", code, detail });
     return true;
+  }
+
+  /** A server that is replaced has two processes for a moment; this is for good. */
+  #lasts() {
+    const now = performance.now();
+    const { first, last } = this.#workers;
+    this.#workers = { first: now - last > APART * 1000 ? now : first, last: now };
+    return now - this.#workers.first >= LASTS * 1000;
   }
 
   /** @param {AbortSignal} signal */
