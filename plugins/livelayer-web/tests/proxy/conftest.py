@@ -204,7 +204,8 @@ PAGE: Final = Path(__file__).parents[4] / "docs" / "deployment.md"
 USER, PASSWORD = "ada", "engine"
 
 
-def _blocks(language: str) -> list[str]:
+def blocks(language: str) -> list[str]:
+    """What docs/deployment.md shows in this language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
 
 
@@ -214,7 +215,7 @@ def documented(tmp_path: Path, certificate: Certificate) -> Callable[[str, str, 
 
     The one block that has the marker, for this test's certificate, port and upstream (`host:port`).
     """
-    common, *_ = _blocks("nginx")
+    common, *_ = blocks("nginx")
     snippet = tmp_path / "livelayer.conf"
     snippet.write_text(common)
     users = tmp_path / "users"
@@ -232,7 +233,7 @@ def documented(tmp_path: Path, certificate: Certificate) -> Callable[[str, str, 
     }
 
     def block(name: str, marker: str, upstream: str) -> str:
-        servers = [text for text in _blocks(name) if "{" in text and marker in text]
+        servers = [text for text in blocks(name) if "{" in text and marker in text]
         assert servers, f"{PAGE.name} has no block of {name} with {marker}"
         text = servers[0]
         for documented, here in {**at, "127.0.0.1:8080": upstream}.items():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import livelayer_web
 import pytest
 from livelayer_web import NetworkPolicy, SessionsOnDemand, WebSurface
 from playwright.async_api import Browser, Page
@@ -15,7 +17,7 @@ from playwright.async_api import Browser, Page
 from livelayer_bus import Session
 from livelayer_bus.testing import ScriptedRooms, polled
 
-from .conftest import PASSWORD, USER, RunProxy
+from .conftest import PASSWORD, USER, RunProxy, blocks
 
 pytestmark = pytest.mark.anyio
 
@@ -170,6 +172,13 @@ async def test_a_site_behind_basic_auth(
         assert len(site.surface.viewers()) == 1
         await page.goto("about:blank")  # the page leaves with a request that outlives it
         await polled(lambda: not site.surface.viewers())
+
+
+def test_the_server_of_the_page_is_a_server() -> None:
+    program = next(text for text in blocks("python") if "port=8080" in text)
+    given = {"secret": secrets.token_urlsafe(32), **vars(livelayer_web)}
+    exec(program, given)  # noqa: S102 - our own page
+    assert "not serving" in repr(given["surface"])
 
 
 async def test_a_cookie_login_that_runs_out_is_told(
