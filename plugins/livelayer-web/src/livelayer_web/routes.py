@@ -356,7 +356,10 @@ def below(root_path: str, app: ASGIApp) -> ASGIApp:
     """The application at a path that a proxy adds, whether the proxy strips it again or not."""
 
     async def rooted(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, "root_path": root_path}, receive, send)
+        path: str = scope["path"]
+        if path != root_path and not path.startswith(f"{root_path}/"):
+            path = root_path + path  # ASGI: the path has the root path in it
+        await app({**scope, "root_path": root_path, "path": path}, receive, send)
 
     return rooted if root_path else app
 

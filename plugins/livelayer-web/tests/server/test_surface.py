@@ -65,6 +65,31 @@ def test_a_root_path_is_a_path_that_is_not_its_own(wrong: str) -> None:
         WebSurface(port=0, root_path=wrong)
 
 
+FILES = ["/livelayer/js/livelayer.js", "/livelayer/embed"]
+
+
+@pytest.mark.parametrize("prefix", ["", "/assistant"], ids=["stripped", "passed on"])
+async def test_a_proxy_may_strip_its_prefix_or_pass_it_on(serve: Serve, prefix: str) -> None:
+    async with serve(root_path="/assistant", embed_origins=["https://shop.example"]) as web:
+        base = f"{web.surface.url}{prefix}"
+        async with httpx.AsyncClient(base_url=f"{base}/livelayer/") as http:
+            for file in ["/", *FILES]:
+                assert (await http.get(f"{base}{file}")).status_code == 200
+            shop = {"origin": "https://shop.example"}
+            assert (await http.get("js/embed.js", headers=shop)).status_code == 200
+            assert (await http.get("embed", headers=shop)).status_code == 403
+            page = Page(http, (await http.post("viewers", json={})).json())
+            assert (await page.beat()).status_code == 204
+
+
+async def test_an_applications_root_path_counts() -> None:
+    app = Starlette(routes=[Mount("/livelayer", WebSurface(port=None).asgi)])
+    transport = httpx.ASGITransport(app, root_path="/assistant")
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        for file in FILES:
+            assert (await http.get(f"/assistant{file}")).status_code == 200
+
+
 def test_in_an_application_the_root_path_is_the_applications() -> None:
     with pytest.raises(MisuseError, match="root_path"):
         WebSurface(port=None, root_path="/assistant")
