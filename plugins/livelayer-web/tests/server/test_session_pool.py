@@ -12,6 +12,8 @@ import anyio
 import httpx
 import pytest
 from livelayer_web import SessionsOnDemand, ViewerTokens, WebSurface
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from livelayer_bus import MisuseError, Session
@@ -239,6 +241,77 @@ async def test_beside_a_session_of_the_applications_own(agency: Agency) -> None:
         assert agency.open == []
         refused = await http.post("/sessions", json={"agent_id": "lumi"})
         assert code_of(refused) == (503, "unmounted")
+
+
+async def test_mounted_into_an_application_it_needs_nothing_else(agency: Agency) -> None:
+    """Nothing runs the surface: no lifespan, no `serve`, no mounted session."""
+    surface = agency.surface()
+    app = Starlette(routes=[Mount("/agent", surface.asgi)])
+    async with no_leaked_tasks(PATIENCE), client_of(app) as http:
+        opened = await http.post("/agent/sessions", json={"agent_id": "lumi"})
+        assert opened.status_code == 201
+        base = f"/agent/{opened.json()['base']}"
+        page = await join(http, base)
+        assert page.joined["session"] == agency.open[0].id
+        with anyio.fail_after(PATIENCE):
+            await surface.aclose()
+        assert agency.open == []
+        assert code_of(await http.post(f"{base}/viewers", json={})) == (404, "session")
+        refused = await http.post("/agent/sessions", json={"agent_id": "lumi"})
+        assert code_of(refused) == (503, "unmounted")
+        await surface.aclose()
+
+
+async def test_the_request_that_opens_a_session_may_go_away(agency: Agency) -> None:
+    surface = agency.surface()
+    async with no_leaked_tasks(PATIENCE), client_of(surface.asgi) as http:
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(join, http, await open_session(http))
+                await polled(lambda: agency.open)
+                scope.cancel()
+        await join(http, await open_session(http))
+        assert len(agency.open) == 2
+        await surface.aclose()
+
+
+async def test_sessions_that_pages_opened_before_it_was_mounted_go_on_until_it_is_unmounted(
+    agency: Agency,
+) -> None:
+    surface = agency.surface()
+    rooms = ScriptedRooms(agent="agent")
+    async with (
+        no_leaked_tasks(PATIENCE),
+        client_of(surface.asgi) as http,
+        Session("agt", tokens=rooms.tokens, room=rooms, clock=agency.clock) as session,
+    ):
+        page = await join(http, base := await open_session(http))
+        mounted = session.mount(surface, key="web")
+        await settle()
+        beat = await http.post(f"{base}/viewers/me/beat", headers=page.headers, json={})
+        assert beat.status_code == 204
+        await mounted.unmount()
+        assert agency.open == []
+
+
+async def test_as_a_servers_only_application_it_ends_with_its_lifespan(agency: Agency) -> None:
+    surface = agency.surface()
+    asked, answers = asyncio.Queue[dict[str, Any]](), asyncio.Queue[Any]()
+    async with no_leaked_tasks(PATIENCE), client_of(surface.asgi) as http:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+        server = asyncio.ensure_future(surface.asgi(scope, asked.get, answers.put))
+        await asked.put({"type": "lifespan.startup"})
+        assert (await answers.get())["type"] == "lifespan.startup.complete"
+        await open_session(http)
+        await asked.put({"type": "lifespan.shutdown"})
+        assert (await answers.get())["type"] == "lifespan.shutdown.complete"
+        await server
+        assert agency.open == []
+
+
+async def open_session(http: httpx.AsyncClient) -> str:
+    base: str = (await http.post("/sessions", json={"agent_id": "lumi"})).json()["base"]
+    return base
 
 
 async def test_there_must_be_something_to_serve(clock: ManualClock, agency: Agency) -> None:

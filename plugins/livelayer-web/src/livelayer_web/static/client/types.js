@@ -70,7 +70,7 @@
  * @typedef {object} Joined
  * @property {string} key the viewer's bearer; never shown, never logged
  * @property {string} viewer
- * @property {string} instance
+ * @property {string} instance of the surface: another one after it was mounted again
  * @property {string} session
  * @property {string} cursor
  * @property {number} beat_seconds
