@@ -113,6 +113,7 @@
  *   `NOT_FOUND`, `IN_USE`, `UNPLUGGED` or `FAILED`; or the server's. With phase "on", another device is used
  * @property {string | null} device the name of the device that `code` is about, if it is known
  * @property {number} [level] 0 to 1; of the microphone
+ * @property {boolean} [interrupted] the system has muted it, as a phone call does
  */
 
 /** @typedef {{id: string, text: string, failed?: string}} PendingMessage `failed`: the server's code */
