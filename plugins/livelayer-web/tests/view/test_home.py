@@ -1,4 +1,4 @@
-"""What people meet before the first word, what they may do there, and what never gets in the way."""
+"""What people meet before the first word, what they may do, and what never gets in the way."""
 
 from __future__ import annotations
 
@@ -176,11 +176,9 @@ async def test_a_small_widget_shows_what_is_sent(visit: Visit, enact: Enact, dis
     await enact(page, "listening")  # the camera is still on
     await expect(small.locator(".sending .icon:not(.off)")).to_have_count(3)
     await expect(small).to_have_accessible_name(
-        (
-            "Open conversation with Ada. Listening. Microphone on. Camera on. Screen shared"
-            if display == "minimized"
-            else "Show Ada. Microphone on. Camera on. Screen shared"
-        )
+        "Open conversation with Ada. Listening. Microphone on. Camera on. Screen shared"
+        if display == "minimized"
+        else "Show Ada. Microphone on. Camera on. Screen shared"
     )
     await enact(page, "microphone-muted")
     await expect(small.locator(".sending .icon:not(.off)")).to_have_count(2)
@@ -371,7 +369,7 @@ AROUND = [
 async def test_nothing_around_a_widget_cuts_it(visit: Visit, style: str) -> None:
     session, avatar = widget().split("<livelayer-avatar", 1)
     body = f'{session}<div style="{style}"><livelayer-avatar{avatar}</div>'
-    page = await visit("", scene=None)
+    page = await visit("", reduced_motion="reduce")
     await page.evaluate(
         """([style, body]) => {
             document.body.insertAdjacentHTML("beforeend", body);

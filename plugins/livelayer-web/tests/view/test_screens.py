@@ -24,7 +24,8 @@ OVERFLOWS = """() => {
     const out = [];
     const scrolls = ".transcript, .fields, .outbox, .events, .menu, .captions, .status, .asked";
     const home = root.querySelector(".home");
-    if (home?.checkVisibility() && home.scrollHeight - home.clientHeight > 1) out.push("the home scrolls");
+    const above = home?.checkVisibility() ? home.scrollHeight - home.clientHeight : 0;
+    if (above > 1) out.push("the home scrolls");
     for (const one of root.querySelectorAll("button, textarea, input, p, .status, .placeholder")) {
         if (!one.checkVisibility() || one.closest(".unseen")) continue;
         if (one.parentElement.closest(scrolls)) continue;

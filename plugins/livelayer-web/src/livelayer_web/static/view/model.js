@@ -24,6 +24,7 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  * @property {string} name
  * @property {string} role the agent's role in the team
  * @property {string | null} image
+ * @property {Known | null} known
  * @property {string | null} loop
  * @property {string} title
  * @property {string} hint
@@ -71,7 +72,10 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
   const { agentName, avatarImageUrl, greeting = "", suggestions = [] } = options;
   // A server that has just started does not know the agent before the next conversation.
   const before = known !== null && (state === null || state.agent_id === known.agent) ? known : null;
-  const name = agentName || config?.name || member?.name || before?.name || t("assistant");
+  const found = config?.name || member?.name;
+  const image = config?.avatarImageUrl || member?.image || null;
+  const met = state !== null && found ? { agent: state.agent_id, name: found, image } : before;
+  const name = agentName || met?.name || t("assistant");
   const grants = client?.joined?.grants;
   const control = grants?.includes("control") ?? true;
   const calm = CALM.has(phase);
@@ -88,7 +92,8 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
     calm,
     name,
     role: member?.role ?? "",
-    image: avatarImageUrl || config?.avatarImageUrl || member?.image || before?.image || null,
+    image: avatarImageUrl || image || met?.image || null,
+    known: met,
     loop: options.idleLoopUrl || config?.idleLoopUrl || null,
     title: tool ? t("toolRuns", { tool: readable(tool.name) }) : titleOf(phase, t),
     hint: hintOf(phase, client, t, { name, control, now, may, options }),

@@ -341,9 +341,7 @@ export class Surface {
     const awake = shown && visible !== undefined;
     const given = { ...settings, asked: this.#asked, now: Date.now(), known: this.#known };
     const model = describe(client, t, given);
-    if (model.agent !== null && model.name !== t("assistant")) {
-      this.#known = { agent: model.agent, name: model.name, image: model.image };
-    }
+    this.#known = model.known ?? this.#known;
     const { mobile } = this;
     const choices = { ...this.choices, display: this.#display };
     this.panel.update({ client, model, t, choices, awake, widget, options, mobile });
