@@ -223,6 +223,23 @@ async def test_a_portrait_stands_for_the_orb(visit: Visit, enact: Enact) -> None
     await expect(page.locator(".face .orb")).to_be_visible()
 
 
+async def test_a_portrait_and_a_live_picture_lie_above_the_bubbles_orb(visit: Visit) -> None:
+    page = await visit(widget('persist-key=""'), scene="home-portrait")
+    top = """() => {
+        const root = harness.surface.shadowRoot;
+        for (const one of root.querySelectorAll(".bubble *")) one.style.pointerEvents = "auto";
+        for (const one of root.querySelectorAll(".ring, .chip")) one.style.display = "none";
+        const at = root.querySelector(".disc").getBoundingClientRect();
+        const found = root.elementsFromPoint(at.left + at.width / 2, at.top + at.height / 2);
+        const drawn = found.filter((one) => getComputedStyle(one).opacity !== "0");
+        return drawn[0].getAttribute("class");
+    }"""
+    assert await page.evaluate(top) == "portrait"
+    page = await visit(widget('persist-key=""'), scene="speaking", page=page)
+    await expect(page.locator(".bubble")).to_have_attribute("data-painted", "")
+    assert await page.evaluate(top) == "live"
+
+
 async def test_an_orb_moves_with_the_voice_and_only_while_somebody_looks(visit: Visit) -> None:
     page = await visit(panel(), scene="speaking-voice-only")
     scale = "() => Number(getComputedStyle(harness.surface.shadowRoot.querySelector('.orb')).scale)"

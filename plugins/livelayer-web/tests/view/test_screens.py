@@ -157,7 +157,7 @@ async def test_a_widget_fits_the_window(visit: Callable[..., Awaitable[Page]], n
     outside = await page.evaluate(
         """() => [...harness.surface.shadowRoot.querySelectorAll("*")]
             .filter((one) => one.checkVisibility()
-                && !one.closest(".unseen, .captions, .menu li, .asked, .home, .orb"))
+                && !one.closest(".unseen, .captions, .menu li, .asked, .home, .orb, .suggestions"))
             .map((one) => [one.className, one.getBoundingClientRect()])
             .filter(([, at]) => at.left < -1 || at.top < -1 || at.right > innerWidth + 1
                 || at.bottom > innerHeight + 1).map(([name]) => String(name))"""

@@ -5,6 +5,7 @@ import { SOURCES } from "../client/peer.js";
 import { DevicePicker } from "./device-picker.js";
 import { h, label, set, show, text } from "./dom.js";
 import { icon, turn } from "./icons.js";
+import { isHeld } from "./model.js";
 
 /** @import { Client, PanelActions, Props, Source, SourceKind } from "./types.js" */
 /** @typedef {{element: HTMLButtonElement, icon: SVGSVGElement}} Button */
@@ -92,13 +93,13 @@ export class Controls {
     const { client, model, t, choices, widget, options } = props;
     this.#props = props;
     this.#client = client;
-    const held = ["asking", "waiting", "on"].includes(client?.sources?.microphone?.phase ?? "");
-    show(this.element, model.live || model.early || held);
+    show(this.element, model.live || model.early);
     set(this.element, "aria-label", t("controls"));
     for (const kind of SOURCES) {
       const { element } = this.sources[kind];
       const wanted = model.live || kind === "microphone";
-      show(element, wanted && model.may[kind] && supported(kind));
+      const held = kind === "microphone" && isHeld(client); // while the server is gone, too
+      show(element, wanted && (model.may[kind] || held) && supported(kind));
       this.#source(kind, client?.sources?.[kind], t);
     }
     this.#microphone(client?.sources?.microphone, model.name, t);

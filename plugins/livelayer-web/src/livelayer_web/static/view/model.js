@@ -19,7 +19,7 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  * @typedef {object} Model
  * @property {Phase} phase
  * @property {boolean} live there is a conversation, even if it is interrupted
- * @property {boolean} early the agent is about to come: the microphone may be turned on already
+ * @property {boolean} early the microphone is on, or may be turned on: the agent is about to come
  * @property {boolean} calm nothing needs the person's attention
  * @property {string} name
  * @property {string} role the agent's role in the team
@@ -88,7 +88,7 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
   return {
     phase,
     live,
-    early: (phase === "connecting" || phase === "joining") && may.microphone,
+    early: ((phase === "connecting" || phase === "joining") && may.microphone) || isHeld(client),
     calm,
     name,
     role: member?.role ?? "",
@@ -127,6 +127,11 @@ function permissionsOf(client, { allowMic = true, allowCamera = true, allowScree
     screen: allowScreenShare && sources.includes("screen"),
     typing: allowTyping && typing,
   };
+}
+
+/** Whether this page has the microphone, or asks for it. @param {Client | null} client */
+export function isHeld(client) {
+  return ["asking", "waiting", "on"].includes(client?.sources?.microphone?.phase ?? "off");
 }
 
 /** Whether the last known state of the session still applies to this page. @param {Client | null} client */

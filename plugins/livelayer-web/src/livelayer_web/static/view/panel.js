@@ -118,8 +118,7 @@ export class Panel {
     show(this.bubble.hint, display === "minimized");
     show(this.tab.element, display === "hidden");
     this.panel.classList.toggle("live", model.live);
-    const held = ["asking", "waiting", "on"].includes(client?.sources?.microphone?.phase ?? "");
-    const writing = model.live || model.early || model.writes || held || (client?.pending.length ?? 0) > 0;
+    const writing = model.live || model.early || model.writes || (client?.pending.length ?? 0) > 0;
     this.panel.classList.toggle("writing", writing);
     root.classList.toggle("awake", props.awake);
     this.panel.classList.toggle("reading", model.live && choices.transcript);
