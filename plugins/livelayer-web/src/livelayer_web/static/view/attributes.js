@@ -16,7 +16,7 @@ const text = (value) => value ?? "";
 const MOST = 3; // suggestions: more would be a menu
 
 /** A JSON array of texts, or texts separated by `|`. @param {string | null} value @returns {readonly string[]} */
-function suggestions(value) {
+function list(value) {
   /** @type {unknown} */
   let given = value?.split("|") ?? [];
   try {
@@ -43,7 +43,7 @@ export const OPTIONS = {
   chromeless: off,
   "compact-controls": off,
   greeting: text,
-  suggestions,
+  suggestions: list,
   "agent-name": text,
   "avatar-image-url": text,
   "idle-loop-url": text,
