@@ -17,6 +17,7 @@ from livelayer_bus.surfaces import last_used
 from .media import MediaConnection
 from .resume_store import ResumeRecord, ResumeStore, digest_of
 from .token_format import GRANTS, Grant
+from .workers import stamp
 
 BEAT_SECONDS: Final = 1.5
 """How often a page sends a heartbeat."""
@@ -153,6 +154,8 @@ class Viewers:
         """Pages that ever joined, including those that came back."""
         self.resumed = 0
         self.fell_silent = 0
+        self.last_end = ""
+        """Why the page that ended last has ended."""
         self.peak = 0
 
     def __len__(self) -> int:
@@ -231,6 +234,7 @@ class Viewers:
         del self._by_key[digest]
         if not viewer.silent and why != "revoked":
             self._resume_store.remember(digest, self._record(viewer))
+        self.last_end = why
         viewer.end(why)
         self._tell_changed()
 
@@ -265,7 +269,7 @@ class Viewers:
         )
 
     def _add(self, viewer: Viewer) -> tuple[Viewer, str]:
-        key = secrets.token_urlsafe(32)
+        key = stamp(secrets.token_urlsafe(32))
         viewer.last_seen = self._clock.now()
         digest = digest_of(key)
         self._by_key[digest] = viewer
