@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, final
+from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast, final
 
 import anyio
 import msgspec
@@ -177,11 +177,10 @@ class Publisher(Generic[F]):
         self._format: tuple[int, int] | None = None
         self._reserved_for: str | None = None
         self._opening = anyio.Lock()
-        self._sent: Any = AudioWriter() if name == "microphone" else VideoWriter()
+        self._sent = AudioWriter() if name == "microphone" else VideoWriter()
 
     @property
     def owner(self) -> str | None:
-        """Who holds the lease; None when it is free."""
         return self._lease.owner if self._lease else None
 
     @property
@@ -191,8 +190,7 @@ class Publisher(Generic[F]):
     @property
     def sent(self) -> VideoChannel | AudioChannel:
         """Every frame that the room took and that was not muted; empty without a reader."""
-        channel: VideoChannel | AudioChannel = self._sent.channel
-        return channel
+        return self._sent.channel
 
     def close(self) -> None:
         """End `sent`, with the session."""
@@ -245,7 +243,7 @@ class Publisher(Generic[F]):
         track = await self._open(lease, frame)
         await track.push(frame)
         if self._sent.demand and not lease.muted:
-            self._sent.push(frame)
+            cast(Any, self._sent).push(frame)
         return True
 
     def check(self, lease: Lease[F]) -> None:

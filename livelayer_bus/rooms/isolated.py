@@ -79,7 +79,6 @@ class IsolatedRoom(RoomPort):
 
     @property
     def room_name(self) -> str | None:
-        """The room's name, once it is known."""
         return self._room.room_name if self._room is not None else None
 
     def statistics(self) -> IsolationStatistics:

@@ -62,12 +62,10 @@ class _SdkRoom(RoomPort):
 
     @property
     def native(self) -> rtc.Room | None:
-        """The SDK's room object while connected, for what this package does not wrap."""
         return self._room
 
     @property
     def room_name(self) -> str | None:
-        """The room's name, once it is known."""
         return self._room_name
 
     def statistics(self) -> RoomStatistics:

@@ -268,12 +268,10 @@ class Session(ControlledSession):
 
     @property
     def video(self) -> VideoChannel:
-        """The agent's picture: there before a track is, and while an avatar is renewed."""
         return self._video.channel
 
     @property
     def audio(self) -> AudioChannel:
-        """The agent's voice: there before a track is."""
         return self._audio.channel
 
     @property
@@ -284,22 +282,18 @@ class Session(ControlledSession):
 
     @property
     def playback(self) -> Playback | None:
-        """The controls, while it plays a recording; None: it is live."""
         return self._connection.port.playback if self._connection.port else None
 
     @property
     def microphone(self) -> Publisher[AudioFrame]:
-        """The session's one microphone; nothing is published before it is acquired."""
         return self._sources["microphone"]
 
     @property
     def camera(self) -> Publisher[VideoFrame]:
-        """The session's one camera, leased as the microphone is."""
         return self._sources["camera"]
 
     @property
     def screen(self) -> Publisher[VideoFrame]:
-        """The session's one shared screen, leased as the microphone is."""
         return self._sources["screen"]
 
     @overload

@@ -82,11 +82,11 @@ class MediaFile:
         self._file: _GrowingFile | None = None
         self._is_over = False  # closed, or it cannot be written any more
         self._was_opened = False
-        self._pictures = {
+        self._pictures: dict[Source, PictureTrack] = {
             source: PictureTrack(start_ns, options, source, self._mux)
             for source in options.picture_sources
         }
-        self._sounds = {
+        self._sounds: dict[Source, SoundTrack] = {
             source: SoundTrack(start_ns, options, source, self._mux)
             for source in options.sound_sources
         }
