@@ -10,6 +10,7 @@ from msgspec import Meta
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.messages import AgentContext
 
+from .media import PageIceServer
 from .pages import Reason
 from .session_view import Agent
 from .viewers import PageInfo, Wants
@@ -105,6 +106,8 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
     typing: bool
     agents: list[Agent]
     max_message_bytes: int
+    ice_servers: list[PageIceServer]
+    """For the page's media connection."""
 
     def __repr__(self) -> str:
         return f"Joined(viewer={self.viewer!r})"

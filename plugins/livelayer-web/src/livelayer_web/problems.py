@@ -17,7 +17,7 @@ from livelayer_bus.errors import (
 
 from . import http
 from .http.problems import CHALLENGE, SOON, Problem
-from .media import MediaFullError, MediaUnavailableError, OfferError
+from .media import MediaFullError, MediaPortsTakenError, MediaUnavailableError, OfferError
 from .token_format import ViewerTokenError
 from .workers import INSTANCE_HEADER
 
@@ -75,6 +75,7 @@ _OF_SESSION: Final[tuple[tuple[type[LivelayerError], int, str], ...]] = (
     (MessageTooLargeError, 413, "size"),
     (NotSupportedError, 501, "unsupported"),
     (MediaFullError, 503, "media"),
+    (MediaPortsTakenError, 503, "media_ports"),
     (MediaUnavailableError, 503, "media"),
     (BusyError, 503, "full"),
     (BrokenError, 503, "timeout"),

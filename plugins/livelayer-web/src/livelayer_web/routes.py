@@ -103,6 +103,7 @@ async def _join(request: Request, view: SessionView) -> Response:
         typing="typing" in view.allowed(viewer),
         agents=list(options.agents),
         max_message_bytes=options.max_message_bytes,
+        ice_servers=view.media.servers_for(viewer.id) if "watch" in viewer.grants else [],
     )
     return answer_json(joined, 201)
 

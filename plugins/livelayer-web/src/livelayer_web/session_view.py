@@ -19,12 +19,19 @@ from livelayer_bus.errors import NotSupportedError
 from livelayer_bus.surfaces import SurfaceSession
 
 from .http.server import server_is_shutting_down
-from .media import KINDS, Media, MediaConnection, MediaSettings, SourceKind
+from .media import (
+    KINDS,
+    Media,
+    MediaConnection,
+    MediaPortsTakenError,
+    MediaSettings,
+    SourceKind,
+)
 from .messages import MessageMemory, Messages
 from .pages import Pages
 from .permissions import Permission
 from .problems import full, no_token, unmounted
-from .resume_store import ResumeStore
+from .resume_store import RESUME_SECONDS, ResumeStore
 from .sources import Sources, Work
 from .stream import Bye, EventStream, Info, ShownQuality
 from .token_format import GRANTS, Grant
@@ -64,8 +71,8 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
 class SurfaceMemory:
     """What outlives a restart of the surface; all of it bounded."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.resume_store: Final = ResumeStore(clock)
+    def __init__(self, clock: Clock, resume_seconds: float = RESUME_SECONDS) -> None:
+        self.resume_store: Final = ResumeStore(clock, resume_seconds)
         self.messages: Final = MessageMemory()
         self.numbers: Final = count(1)
         """Numbers of commands on the wire."""
@@ -275,12 +282,18 @@ class SessionView:
 
         Raises:
             OfferError: the offer cannot be answered.
-            MediaFullError, MediaUnavailableError: see `Media.connect`.
+            MediaFullError, MediaPortsTakenError, MediaUnavailableError: see `Media.connect`.
             Problem: the page has gone meanwhile.
         """
         allowed = self.allowed(viewer)
         sources: list[SourceKind] = [kind for kind in KINDS if kind in allowed]
-        connection = await self.media.connect(offer, allow_sources=sources)
+        try:
+            connection = await self.media.connect(offer, allow_sources=sources)
+        except MediaPortsTakenError:
+            if viewer.connection is None:
+                raise
+            await viewer.connection.aclose()  # its port is free then
+            connection = await self.media.connect(offer, allow_sources=sources)
         if viewer.ended is not None:
             await connection.aclose()
             raise unmounted()

@@ -89,6 +89,7 @@ export class SessionClient extends EventTarget {
       source: (kind) => this.#sources.track(kind),
       renewed: () => void this.#sources.renew(),
       watched: () => this.#wants.video,
+      servers: () => /** @type {readonly RTCIceServer[]} */ (this.joined?.ice_servers ?? []),
     });
     this.#sources = new Sources(http, this.#devices, {
       changed: () => this.#sourcesChanged(),

@@ -5,6 +5,7 @@ import { Backoff, pause } from "./backoff.js";
 import { SETUP, SessionError, asSessionError } from "./errors.js";
 import { EventStream } from "./event-stream.js";
 import { pageInfo } from "./heartbeat.js";
+import { deferred } from "./older.js";
 
 /** @import { Place } from "./session-locator.js" */
 /** @import { Joined, LinkState } from "./types.js" */
@@ -136,7 +137,7 @@ export class Link {
         this.#set({ phase: "recovering", code, detail, retryAt: Date.now() + seconds * 1000 });
         if (signal.aborted) return;
         this.#sleep = new AbortController();
-        if (seconds > 0) await pause(seconds, AbortSignal.any([this.#sleep.signal, signal]));
+        if (seconds > 0) await pause(seconds, this.#sleep.signal, signal);
       }
     }
   }
@@ -306,8 +307,8 @@ function farewell(reason) {
  * @throws {SessionError} it was refused, has ended, or is not back in time
  */
 export function whenLive(client) {
-  /** @type {PromiseWithResolvers<void>} */
-  const { promise, resolve, reject } = Promise.withResolvers();
+  /** @type {ReturnType<typeof deferred<void>>} */
+  const { promise, resolve, reject } = deferred();
   const look = () => {
     const { phase, code = "closed", detail = "this page has left the server" } = client.link;
     if (phase === "live") resolve();

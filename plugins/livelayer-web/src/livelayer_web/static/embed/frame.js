@@ -4,6 +4,7 @@
 import { LiveLayerAvatar } from "../avatar-element.js";
 import { setPage } from "../client/heartbeat.js";
 import "../session-element.js";
+import sheet from "./frame.css" with { type: "css" };
 import { FORWARDED, PROPERTIES, message, read, texts } from "./protocol.js";
 
 /** @import { SessionClient } from "../client/client.js" */
@@ -190,4 +191,5 @@ function greeted({ source, origin, data, ports }) {
   new Frame(ports[0], origin, hello);
 }
 
+document.adoptedStyleSheets = [sheet];
 if (parent !== window) addEventListener("message", greeted);
