@@ -19,7 +19,7 @@ from livelayer_bus.events import TranscriptEntry
 from . import bodies, problems
 from .assets import site_files, static_files
 from .embedding import Embedding
-from .http import Problem, answer_json, credential, json_app, read_body, read_json
+from .http import Problem, answer_json, credential, json_app, read_body, read_json, read_query
 from .media import KINDS, SourceKind
 from .network_policy import KEY_HEADER
 from .permissions import check_message, require
@@ -96,6 +96,7 @@ async def _join(request: Request, view: SessionView) -> Response:
         typing="typing" in view.allowed(viewer),
         agents=list(options.agents),
         max_message_bytes=options.max_message_bytes,
+        share=view.share(viewer),
     )
     return answer_json(joined, 201)
 
@@ -121,7 +122,10 @@ async def _describe(request: Request, view: SessionView, viewer: Viewer) -> None
 
 
 async def _events(request: Request, view: SessionView, viewer: Viewer) -> ASGIApp:
-    return view.stream(viewer, request.headers.get("last-event-id") or None)
+    query = read_query(request, bodies.EventsQuery)
+    return view.stream(
+        viewer, request.headers.get("last-event-id") or None, query.wait, query.carrier
+    )
 
 
 async def _earlier(request: Request, view: SessionView, _: Viewer) -> Response:
