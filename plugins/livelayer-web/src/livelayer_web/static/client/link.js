@@ -3,8 +3,9 @@
 
 import { Backoff, pause } from "./backoff.js";
 import { SessionError, asSessionError } from "./errors.js";
-import { EventStream } from "./event-stream.js";
+import { Polling } from "./event-stream.js";
 import { pageInfo } from "./heartbeat.js";
+import { SharedStream } from "./shared-stream.js";
 
 /** @import { Joined, LinkState } from "./types.js" */
 /** @typedef {() => string | null | undefined | Promise<string | null | undefined>} TokenProvider */
@@ -17,6 +18,7 @@ const LIVE = 10; // seconds that `whenLive` waits
  * @property {(joined: Joined) => void} joined after every join; events follow
  * @property {(kind: string, data: any) => void} event `snapshot`, `event`, `lagged`, `command`, `info`
  * @property {() => string | null} cursor where to go on
+ * @property {() => void} polling whether events come by long polls has changed
  * @property {(signal: AbortSignal, anew: boolean, bearer: () => Promise<string | null>) => Promise<string | null>} place
  *   finds the session's base (`anew`: the last one is gone), and perhaps a token for it
  */
@@ -40,7 +42,7 @@ export class Link {
   #run = null;
   /** @type {AbortController} */
   #sleep = new AbortController();
-  /** @type {EventStream | null} */
+  /** @type {SharedStream | null} */
   #stream = null;
   /** @type {string | null} */
   #refused = null;
@@ -50,6 +52,7 @@ export class Link {
   constructor(http, hooks) {
     this.http = http;
     this.hooks = hooks;
+    this.polling = new Polling(hooks.polling);
   }
 
   /** Joins; ends a wait and tries at once. */
@@ -213,11 +216,11 @@ export class Link {
 
   /** @param {Backoff} backoff */
   async #follow(backoff) {
-    const stream = new EventStream(this.http, this.hooks.cursor(), ({ event, data }) => {
-      const value = JSON.parse(data);
-      if (event === "bye") return stream.stop(farewell(value.reason));
-      this.hooks.event(event, value);
-      if (event !== "snapshot") return;
+    if (this.joined === null) return;
+    const stream = new SharedStream(this.http, this.joined, this.polling, this.hooks.cursor, (kind, value) => {
+      if (kind === "bye") return stream.stop(farewell(value.reason));
+      this.hooks.event(kind, value);
+      if (kind !== "snapshot") return;
       backoff.reset();
       this.#set({ phase: "live" });
     });

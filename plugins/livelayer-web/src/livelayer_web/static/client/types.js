@@ -81,6 +81,7 @@
  * @property {boolean} typing whether they may type
  * @property {readonly {id: string, name: string, role?: string, avatar_image_url?: string}[]} agents
  * @property {number} max_message_bytes
+ * @property {string} share pages that have the same one may share an event stream
  */
 
 /** @typedef {{viewers: number, active: boolean, quality: {height: number, bitrate: number} | null}} Info */
