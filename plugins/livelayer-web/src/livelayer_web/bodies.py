@@ -22,6 +22,8 @@ class JoinBody(msgspec.Struct, frozen=True):
     """`POST viewers`."""
 
     previous: _Key | None = None
+    instances: Annotated[list[_Key], Meta(max_length=16)] = []
+    """Those that the page met at this address, oldest first."""
     page: PageInfo | None = None
 
 

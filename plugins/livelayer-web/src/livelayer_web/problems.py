@@ -19,17 +19,19 @@ from . import http
 from .http.problems import CHALLENGE, SOON, Problem
 from .media import MediaFullError, MediaUnavailableError, OfferError
 from .token_format import ViewerTokenError
+from .workers import INSTANCE_HEADER
 
 
 def no_token() -> Problem:
     """Joining needs a viewer token, and the request has none."""
-    detail = "joining needs a viewer token: send it as Authorization: Bearer"
+    detail = "joining needs a viewer token: send it in X-LiveLayer-Key, or as Authorization: Bearer"
     return Problem(401, "token", detail, CHALLENGE)
 
 
-def unknown_viewer() -> Problem:
-    """The key is not a viewer's."""
-    return Problem(401, "viewer", "this key is not a viewer's: join again", CHALLENGE)
+def unknown_viewer(instance: str) -> Problem:
+    """The key is not a viewer's of this instance of the surface."""
+    headers = CHALLENGE | {INSTANCE_HEADER: instance}
+    return Problem(401, "viewer", "this key is not a viewer's: join again", headers)
 
 
 def not_granted(grant: str) -> Problem:

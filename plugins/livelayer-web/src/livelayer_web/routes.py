@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -28,6 +29,7 @@ from .session_view import SessionView
 from .token_format import Grant
 from .tokens import ViewerTokens
 from .viewers import BEAT_SECONDS, SILENCE_SECONDS, Viewer
+from .workers import check_process, check_turns
 
 ViewOf: TypeAlias = Callable[[Request], SessionView]
 """Finds the session view of a request; raises a problem if there is none."""
@@ -49,12 +51,14 @@ def viewer_of(request: Request, view: SessionView, grant: Grant | None = None) -
     """The page that asks. This counts as a sign of life.
 
     Raises:
-        Problem: the key is not a page's, or the page was not granted `grant`.
+        Problem: the key is not a page's, or a sibling process's, or the page was not granted
+            `grant`.
     """
     key = key_of(request)
     viewer = view.viewers.by_key(key) if key is not None else None
     if viewer is None:
-        raise problems.unknown_viewer()
+        check_process([key])
+        raise problems.unknown_viewer(view.instance)
     if grant is not None and grant not in viewer.grants:
         raise problems.not_granted(grant)
     return viewer
@@ -78,7 +82,10 @@ def _of_page(handler: PageHandler, grant: Grant | None = None, status: int = 204
 
 async def _join(request: Request, view: SessionView) -> Response:
     body = await read_json(request, bodies.JoinBody)
-    viewer, key = view.join(key_of(request), body.previous)
+    bearer = key_of(request)
+    check_process([body.previous, bearer])
+    check_turns(body.instances, view.instance)
+    viewer, key = view.join(bearer, body.previous)
     if body.page is not None:
         viewer.page = body.page
     options, session = view.options, view.session
@@ -144,7 +151,8 @@ async def _whep(request: Request, view: SessionView) -> Response:
     plain = viewer is None
     if viewer is None:
         if key is not None and view.options.tokens is None:
-            raise problems.unknown_viewer()
+            check_process([key])
+            raise problems.unknown_viewer(view.instance)
         viewer, _ = view.join(key, None, silent=True)
     try:
         if "watch" not in viewer.grants:
@@ -338,7 +346,23 @@ def surface_app(
     ]
     if pool is not None:
         routes += _pool_routes(pool, tokens)
-    return json_app(routes, problems.problem_of)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:
+        yield
+        if pool is not None:
+            await pool.aclose()
+
+    return json_app(routes, problems.problem_of, lifespan)
+
+
+def below(root_path: str, app: ASGIApp) -> ASGIApp:
+    """The application at a path that a proxy adds, whether the proxy strips it again or not."""
+
+    async def rooted(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "root_path": root_path}, receive, send)
+
+    return rooted if root_path else app
 
 
 def site_app(surface: Starlette, site: Path) -> Starlette:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -20,8 +22,11 @@ from livelayer_bus.surfaces import SurfaceSession
 from .http import Problem
 from .problems import full, not_connecting, unknown_agent, unmounted
 from .session_view import SessionView, SurfaceMemory, ViewOptions
+from .workers import check_process, stamp
 
 logger = logging.getLogger(__name__)
+CLOSE_SECONDS: Final = 10.0
+"""How long closing all sessions may take."""
 KEY: Final = "web"
 """The surface's key in each of these sessions."""
 
@@ -81,7 +86,7 @@ class _PooledSession:
     """One session that a page opened."""
 
     def __init__(self, agent_id: str, token_id: str | None, now: float) -> None:
-        self.id: Final = secrets.token_urlsafe(16)
+        self.id: Final = stamp(secrets.token_urlsafe(16))
         self.agent_id: Final = agent_id
         self.token_id: Final = token_id
         self.view: SessionView | None = None
@@ -99,30 +104,65 @@ class SessionPool:
     Guarantee: a session is closed `linger` seconds after its last page has gone (or after it was
     opened, if no page joins), with the surface, and when the token that opened it is revoked. Its
     pages' streams end with `closed`. With the surface they end with `unmounted`: a page then opens
-    another session as soon as the surface is mounted again.
+    another session as soon as the surface is mounted again. One task owns them all: `run`, `aclose`
+    or the end of its event loop ends it and them.
 
     Args:
         wish: which sessions may be opened.
         options: options of their views.
+        automatic: open sessions before `run`, too.
     """
 
-    def __init__(self, wish: SessionsOnDemand, options: ViewOptions) -> None:
+    def __init__(
+        self, wish: SessionsOnDemand, options: ViewOptions, *, automatic: bool = False
+    ) -> None:
         self._wish = wish
         self._options = options
+        self._automatic = automatic
+        self._task: asyncio.Task[None] | None = None
         self._clock: Clock = options.clock
         self._opened: dict[str, _PooledSession] = {}
         self._group: anyio.abc.TaskGroup | None = None
+        self._ready = anyio.Event()
         self._ending = False
         self._total = 0
         self._failed = 0
 
     async def run(self) -> None:
         """Open sessions when asked, until cancelled; then close them all."""
+        self._start()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all sessions, in bounded time, and open none until `run`. Idempotent."""
+        self._automatic = False
+        task, self._task = self._task, None
+        if task is None or task.done():
+            return
+        task.cancel()
+        _, pending = await asyncio.wait({task}, timeout=CLOSE_SECONDS)
+        if pending:
+            logger.error("sessions on demand did not close within %g s", CLOSE_SECONDS)
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._ready = anyio.Event()
+            # Not in a task group: whatever asks first, a request or `run`, must not end it.
+            self._task = asyncio.get_running_loop().create_task(
+                self._own(), name="livelayer sessions on demand", context=contextvars.Context()
+            )
+
+    async def _own(self) -> None:
         tokens = self._options.tokens
         forget = tokens.on_revoke(self._revoke) if tokens is not None else None
         self._ending = False
         try:
             async with anyio.create_task_group() as self._group:
+                self._ready.set()
                 try:
                     await anyio.sleep_forever()
                 finally:
@@ -143,7 +183,7 @@ class SessionPool:
         """
         if agent_id not in self._wish.agents:
             raise unknown_agent()
-        if self._group is None:
+        if not self._automatic and (self._task is None or self._task.done()):
             raise unmounted()
         if len(self._opened) >= self._wish.limit:
             raise full("session")
@@ -154,6 +194,10 @@ class SessionPool:
         Raises:
             Problem: there is no such agent, the limit is reached, or opening it failed.
         """
+        self.check(agent_id)
+        if self._automatic:
+            self._start()
+        await self._ready.wait()
         self.check(agent_id)
         group = self._group
         if group is None:
@@ -172,10 +216,11 @@ class SessionPool:
         """The view of the session with this name.
 
         Raises:
-            Problem: there is no such session, or it is closed.
+            Problem: there is no such session, it is closed, or a sibling process has it.
         """
         opened = self._opened.get(name)
         if opened is None or opened.view is None:
+            check_process([name])
             raise Problem(404, "session", "this session is closed: open another")
         return opened.view
 

@@ -30,6 +30,7 @@ from .stream import Bye, EventStream
 from .token_format import GRANTS, Grant
 from .tokens import ViewerTokens
 from .viewers import BEAT_SECONDS, Info, ShownQuality, Viewer, ViewerInfo, Viewers, Wants
+from .workers import leave
 
 T = TypeVar("T")
 
@@ -365,7 +366,8 @@ class SessionView:
     async def _beat(self) -> None:
         while True:
             await self.options.clock.sleep(BEAT_SECONDS)
-            shutting_down = server_is_shutting_down()
+            if shutting_down := server_is_shutting_down():
+                leave()
             for stream in tuple(self._streams.values()):
                 if shutting_down:
                     stream.end("unmounted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -24,7 +25,7 @@ from .media import MediaSettings
 from .network_policy import NetworkLimits, NetworkPolicy, check_reach
 from .permissions import PERMISSIONS, Permission, check_permissions
 from .problems import problem_of
-from .routes import BASE, site_app, surface_app
+from .routes import BASE, below, site_app, surface_app
 from .session_pool import SessionPool, SessionsOnDemand
 from .session_view import Agent, SessionView, SurfaceMemory, ViewOptions
 from .statistics import WebStatistics, commands_of, messages_of, streams_of, viewers_of
@@ -37,6 +38,7 @@ T = TypeVar("T")
 CLOSE_SECONDS: Final = 1
 """How long requests may take after unmounting; the session view has ended them before."""
 MAX_VIEWERS: Final = 256
+_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
 @final
@@ -60,6 +62,8 @@ class WebSurface:
         tokens: viewer tokens, without which pages cannot join; None: every page may join.
         secret: instead of `tokens`, for a configuration file: what tokens are signed with.
         name: the session's name in viewer tokens; None: its `id`.
+        root_path: the path at which a reverse proxy serves this server, as `/assistant`, whether
+            or not the proxy strips it from requests.
         site: a folder of pages to serve at `/`, beside `/livelayer`; None: one page that shows the
             agent.
         agents: the agents that pages may switch the session to.
@@ -86,6 +90,7 @@ class WebSurface:
         tokens: ViewerTokens | None = None,
         secret: str | bytes | None = None,
         name: str | None = None,
+        root_path: str = "",
         site: str | os.PathLike[str] | None = None,
         agents: Iterable[Agent | Mapping[str, Any]] = (),
         sessions: SessionsOnDemand | None = None,
@@ -102,6 +107,7 @@ class WebSurface:
             raise MisuseError("max_viewers and max_message_bytes must be at least 1")
         if port is None and site is not None:
             raise MisuseError("site needs a server: give a port, or serve it by your application")
+        self._root_path = _check_root_path(root_path, port)
         self._tokens = ViewerTokens(secret) if secret is not None else tokens
         self._host = host
         self._port = port
@@ -120,7 +126,9 @@ class WebSurface:
             allow=check_permissions(allow),
         )
         on_demand = msgspec.structs.replace(self._options, name=None)
-        self._pool = SessionPool(sessions, on_demand) if sessions is not None else None
+        self._pool: SessionPool | None = None
+        if sessions is not None:
+            self._pool = SessionPool(sessions, on_demand, automatic=port is None)
         embedding = Embedding(embed_origins, BASE if port is not None else "")
         app = surface_app(lambda: self._view, self._pool, self._tokens, embedding)
         if port is not None:
@@ -158,7 +166,10 @@ class WebSurface:
         await self._run(session)
 
     async def serve(self) -> None:
-        """Serve the sessions that pages open, without a mounted session.
+        """Serve the sessions that pages open, without a mounted session, until cancelled.
+
+        In an application (`port=None`) they are served without it, from the first request on; then
+        `aclose` closes them, or the end of the event loop.
 
         Raises:
             MisuseError: it was made without `sessions`.
@@ -168,6 +179,15 @@ class WebSurface:
         if self._pool is None:
             raise MisuseError("there is nothing to serve: give WebSurface sessions, or mount it")
         await self._run(None)
+
+    async def aclose(self) -> None:
+        """Close the sessions that pages opened, in at most 10 s; no others are opened.
+
+        For the shutdown of an application that neither mounts the surface nor runs `serve`: both
+        do it themselves, and so does the lifespan of `asgi` where a server runs that. Idempotent.
+        """
+        if self._pool is not None:
+            await self._pool.aclose()
 
     @property
     def asgi(self) -> ASGIApp:
@@ -259,7 +279,10 @@ class WebSurface:
                 url: str | None = None
                 if self._port is not None:
                     own = serving(
-                        self._guard, host=self._host, port=self._port, close_seconds=CLOSE_SECONDS
+                        below(self._root_path, self._guard),
+                        host=self._host,
+                        port=self._port,
+                        close_seconds=CLOSE_SECONDS,
                     )
                     url = await stack.enter_async_context(own)
                     self._port = urlsplit(url).port
@@ -306,6 +329,18 @@ def _record(value: T | Mapping[str, Any], kind: type[T], where: str) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as exc:
         raise MisuseError(f"{where}: {exc}") from exc
+
+
+def _check_root_path(root_path: str, port: int | None) -> str:
+    if not root_path:
+        return root_path
+    if port is None:
+        raise MisuseError("root_path is for a server of its own: an application's has its own")
+    if not _PATH.fullmatch(root_path):
+        raise MisuseError(f'root_path is {root_path[:80]!r}: give a path as "/assistant"')
+    if f"{root_path}/".startswith(f"{BASE}/"):
+        raise MisuseError(f"root_path is {root_path!r}: choose a path that is not below {BASE}")
+    return root_path
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

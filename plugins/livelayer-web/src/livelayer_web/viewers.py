@@ -18,6 +18,7 @@ from livelayer_bus.surfaces import last_used
 from .media import MediaConnection
 from .resume_store import ResumeRecord, ResumeStore, digest_of
 from .token_format import GRANTS, Grant
+from .workers import stamp
 
 BEAT_SECONDS: Final = 1.5
 """How often a page sends a heartbeat."""
@@ -315,7 +316,7 @@ class Viewers:
         )
 
     def _add(self, viewer: Viewer) -> tuple[Viewer, str]:
-        key = secrets.token_urlsafe(32)
+        key = stamp(secrets.token_urlsafe(32))
         viewer.last_seen = self._clock.now()
         digest = digest_of(key)
         self._by_key[digest] = viewer

@@ -6,7 +6,7 @@ import { Heartbeat } from "./heartbeat.js";
 import { CommandReceiver } from "./command-receiver.js";
 import { SessionError } from "./errors.js";
 import { SessionStore } from "./session-store.js";
-import { Http } from "./http.js";
+import { Http, ownBase } from "./http.js";
 import { watchLifecycle } from "./lifecycle.js";
 import { Link, whenLive } from "./link.js";
 import { LevelTicker } from "./audio-level.js";
@@ -65,10 +65,10 @@ export class SessionClient extends EventTarget {
 
   /**
    * @param {{base?: string, token?: string | null, agentId?: string | null, storage?: Storage | null}} [options]
-   *   `base`: where the surface is mounted; `token`: a viewer token; `agentId`: open a
+   *   `base`: where the surface is mounted (by default, where these modules are from); `token`: a viewer token; `agentId`: open a
    *   session of this page's own with this agent; `storage`: survives a reload (the tab's session storage)
    */
-  constructor({ base = "/livelayer", token = null, agentId = null, storage = storageOf("sessionStorage") } = {}) {
+  constructor({ base = ownBase(), token = null, agentId = null, storage = storageOf("sessionStorage") } = {}) {
     super();
     const http = new Http(base);
     this.#http = http;

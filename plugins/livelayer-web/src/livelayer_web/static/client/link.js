@@ -2,15 +2,17 @@
 /** Keeps a page joined to its server and reading its events, across network failures. */
 
 import { Backoff, pause } from "./backoff.js";
-import { SessionError, asSessionError } from "./errors.js";
+import { SETUP, SessionError, asSessionError } from "./errors.js";
 import { Polling } from "./event-stream.js";
 import { pageInfo } from "./heartbeat.js";
 import { SharedStream } from "./shared-stream.js";
 
+/** @import { Place } from "./session-locator.js" */
 /** @import { Joined, LinkState } from "./types.js" */
 /** @typedef {() => string | null | undefined | Promise<string | null | undefined>} TokenProvider */
 
 const LIVE = 10; // seconds that `whenLive` waits
+const MET = 16; // instances remembered
 
 /**
  * @typedef {object} LinkHooks
@@ -19,13 +21,14 @@ const LIVE = 10; // seconds that `whenLive` waits
  * @property {(kind: string, data: any) => void} event `snapshot`, `event`, `lagged`, `command`, `info`
  * @property {() => string | null} cursor where to go on
  * @property {() => void} polling whether events come by long polls has changed
- * @property {(signal: AbortSignal, anew: boolean, bearer: () => Promise<string | null>) => Promise<string | null>} place
- *   finds the session's base (`anew`: the last one is gone), and perhaps a token for it
+ * @property {(signal: AbortSignal, anew: boolean, bearer: () => Promise<string | null>) => Promise<Place>} place
+ *   finds the session's base (`anew`: the last one is gone)
  */
 
 /**
  * Guarantee: while open, it is joined, or tries to join at most five seconds after the last attempt.
- * After an unknown key it joins again; a refused token is final until there is another one.
+ * After an unknown key it joins again; a refused token is final until there is another one. A session
+ * that was just opened and is not there, and a surface that never was, are final: no other is opened.
  */
 export class Link {
   /** @type {LinkState} */
@@ -47,6 +50,10 @@ export class Link {
   /** @type {string | null} */
   #refused = null;
   #gone = false;
+  /** The instances of the surface that answered, oldest first: none comes back. @type {string[]} */
+  #instances = [];
+  /** Whether it ever joined. */
+  #met = false;
 
   /** @param {import("./http.js").Http} http @param {LinkHooks} hooks */
   constructor(http, hooks) {
@@ -112,6 +119,7 @@ export class Link {
       } catch (error) {
         if (signal.aborted) return;
         const problem = asSessionError(error);
+        this.#note(problem.instance);
         const strange = problem.stranger || problem.code === "unmounted";
         if (strange) this.#forget();
         const given = this.token !== token || this.tokenProvider !== tokenProvider;
@@ -135,7 +143,8 @@ export class Link {
   /** @param {SessionError} problem */
   #isFinal({ code, detail, status, refused }) {
     const closed = code === "closed";
-    if (!closed && !refused && status !== 403) return false;
+    if (!closed && !refused && status !== 403 && !SETUP.has(code)) return false;
+    if (SETUP.has(code)) console.error(`livelayer: ${detail}`);
     this.#halt();
     this.#forget();
     this.previous = null;
@@ -145,17 +154,21 @@ export class Link {
 
   /** @param {AbortSignal} signal */
   async #join(signal) {
-    const token = await this.hooks.place(signal, this.#gone, () => this.#bearer());
+    const { token, opened } = await this.hooks.place(signal, this.#gone, () => this.#bearer());
     this.#gone = false;
     try {
       const joined = await this.#enter(token, signal);
       if (signal.aborted) return;
       this.joined = joined;
+      this.#note(joined.instance);
       this.http.key = joined.key;
       this.previous = null;
+      this.#met = true;
       this.hooks.joined(joined);
     } catch (error) {
-      this.#gone = error instanceof SessionError && error.status === 404;
+      const { code, status } = asSessionError(error);
+      this.#gone = status === 404;
+      if (this.#gone && (opened || (!this.#met && code !== "session"))) throw misrouted(this.http.base, opened);
       throw error;
     }
   }
@@ -172,6 +185,7 @@ export class Link {
         return await this.#ask(previous, previous, signal);
       } catch (error) {
         if (!(error instanceof SessionError) || error.status !== 401) throw error;
+        this.#note(error.instance);
         this.previous = null;
       }
     }
@@ -210,8 +224,18 @@ export class Link {
    * @returns {Promise<Joined>}
    */
   #ask(bearer, previous, signal) {
-    const json = { ...(previous === null ? {} : { previous }), page: pageInfo() };
-    return this.http.json("POST", "viewers", { json, bearer: bearer ?? "", signal });
+    const met = this.#instances;
+    const json = {
+      ...(previous === null ? {} : { previous }),
+      ...(met.length > 1 ? { instances: met } : {}),
+      page: pageInfo(),
+    };
+    return this.http.json("POST", "viewers", { json, key: bearer ?? "", signal });
+  }
+
+  /** @param {string | null} instance of the surface that answered */
+  #note(instance) {
+    if (instance !== null && instance !== this.#instances.at(-1)) this.#instances = [...this.#instances, instance].slice(-MET);
   }
 
   /** @param {Backoff} backoff */
@@ -250,6 +274,13 @@ export class Link {
     this.state = state;
     this.hooks.phase(state);
   }
+}
+
+/** @param {string} base @param {boolean} opened @returns {SessionError} */
+function misrouted(base, opened) {
+  const what = opened ? "the session that was opened is not found" : "no web surface answers";
+  const todo = "set base to the surface's address; a proxy in front must pass on every path below it, to one process";
+  return new SessionError("misrouted", `${what} at ${base}: ${todo}`, { status: 404 });
 }
 
 /** @param {string} reason @returns {SessionError} */

@@ -67,11 +67,9 @@ class Frame {
     if (!avatar.hasAttribute("theme")) avatar.setAttribute("theme", dark === true ? "dark" : "light");
     if (avatar.getAttribute("mode") === "embedded") document.documentElement.style.setProperty("--ll-height", "100%");
     this.#page(pathname);
-    const base = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
     const alone = avatar.hasAttribute("agent-id");
     const session = /** @type {LivelayerSession} */ (document.createElement("livelayer-session"));
     const owner = alone ? avatar : session;
-    owner.setAttribute("base", base);
     if (typeof token === "string") owner.setAttribute("token", token);
     if (tokens === true) owner.tokenProvider = () => this.#token();
     if (Object.hasOwn(given, "auto-connect")) owner.setAttribute("auto-connect", "");

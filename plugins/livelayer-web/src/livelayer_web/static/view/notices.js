@@ -27,6 +27,10 @@ const REFUSALS = new Map([
   ["origin", "refusedOrigin"],
   ["host", "refusedHost"],
   ["grant", "refusedGrant"],
+  ["login", "refusedLogin"],
+  ["agent", "refusedSetup"],
+  ["misrouted", "refusedSetup"],
+  ["workers", "refusedSetup"],
 ]);
 
 /** @type {ReadonlyMap<string | undefined, Key>} */

@@ -66,6 +66,8 @@ export const ENGLISH = Object.freeze({
   refusedOrigin: "The assistant may not be used from this website.",
   refusedHost: "The assistant cannot be reached at this address.",
   refusedGrant: "You may not take part in this conversation.",
+  refusedLogin: "Your login on this website has run out. Log in again, and reload the page.",
+  refusedSetup: "The assistant is not set up correctly on this website. Please tell its operator.",
   waitFull: "There is no room for another page at the moment.",
   waitRate: "There were too many requests.",
   waitUnmounted: "The assistant is away at the moment.",

@@ -64,6 +64,8 @@ setStrings("de", {
   refusedOrigin: "Von dieser Website aus darf der Assistent nicht benutzt werden.",
   refusedHost: "Unter dieser Adresse ist der Assistent nicht zu erreichen.",
   refusedGrant: "Sie dürfen an diesem Gespräch nicht teilnehmen.",
+  refusedLogin: "Ihre Anmeldung auf dieser Website ist abgelaufen. Melden Sie sich neu an, und laden Sie die Seite neu.",
+  refusedSetup: "Der Assistent ist auf dieser Website nicht richtig eingerichtet. Bitte sagen Sie es dem Betreiber.",
   waitFull: "Im Moment ist kein Platz für eine weitere Seite.",
   waitRate: "Das waren zu viele Anfragen.",
   waitUnmounted: "Der Assistent ist im Moment nicht da.",
