@@ -135,6 +135,10 @@ async def _events(request: Request, view: SessionView, viewer: Viewer) -> ASGIAp
     )
 
 
+async def _doubt(request: Request, view: SessionView, viewer: Viewer) -> None:
+    view.viewers.doubt(viewer, request.path_params["viewer"])
+
+
 async def _earlier(request: Request, view: SessionView, _: Viewer) -> Response:
     body = await read_json(request, bodies.EarlierBody)
     before = TranscriptEntry(body.id, "user", "", True, body.opened, sender=body.sender)
@@ -266,6 +270,7 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/viewers/me/beat", _of_page(_beat)),
     ("PUT", "/viewers/me/page", _of_page(_describe, "talk")),
     ("GET", "/events", _of_page(_events, "watch")),
+    ("DELETE", "/events/{viewer}", _of_page(_doubt, "watch")),
     ("POST", "/transcript", _of_page(_earlier, "watch")),
     ("POST", "/whep", _whep),
     ("DELETE", "/whep/{connection}", _end_whep),

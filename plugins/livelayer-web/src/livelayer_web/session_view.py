@@ -302,7 +302,8 @@ class SessionView:
     @property
     def shared(self) -> int:
         """Pages that get their events by another page's stream."""
-        return sum(viewer.streaming and not viewer.streams for viewer in self.viewers)
+        carriers = (viewer.carrier for viewer in self.viewers)
+        return sum(carrier is not None and carrier.ended is None for carrier in carriers)
 
     @property
     def events_missed(self) -> int:
@@ -424,7 +425,7 @@ class SessionView:
             return
         del self._streams[stream.viewer]
         for viewer in (stream.viewer, *stream.viewer.carried):
-            self.viewers.seen(viewer)
+            self.viewers.stream_closed(viewer)
             if self._ready_stream_of(viewer) is None:
                 self.pages.stream_closed(viewer)
 

@@ -43,7 +43,8 @@ class StreamStatistics(msgspec.Struct, frozen=True):
     shared: int
     """Pages that get their events by the stream of another page of their browser."""
     polls: int
-    """Long polls answered: pages whose proxy holds event streams back."""
+    """Long polls answered. A page sends one when it begins to share a stream, and many if a proxy
+    holds event streams back."""
 
 
 class MessageStatistics(msgspec.Struct, frozen=True):

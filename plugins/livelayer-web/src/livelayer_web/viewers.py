@@ -6,6 +6,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
+from math import inf
 from typing import Annotated, Final, final
 
 import msgspec
@@ -101,6 +102,11 @@ class Viewer:
         self.capabilities: Final = ALL if "talk" in grants and not silent else NONE
         """What the agent may do on this page; at most what it may do on the surface."""
         self.last_seen = 0.0
+        """When it last sent a request."""
+        self.last_streamed = 0.0
+        """When an event stream with its frames last closed."""
+        self.doubted = False
+        """Whether its browser reports that it has ended."""
         self.wants = Wants()
         self.page: PageInfo | None = None
         self.context: AgentContext | None = None
@@ -261,8 +267,18 @@ class Viewers:
         return next((viewer for viewer in self if viewer.id == name), None)
 
     def seen(self, viewer: Viewer) -> None:
-        """Note a sign of life."""
+        """Note a request of the page."""
         viewer.last_seen = self._clock.now()
+        viewer.doubted = False
+
+    def stream_closed(self, viewer: Viewer) -> None:
+        """An event stream with the page's frames closed: it may open another one."""
+        viewer.last_streamed = self._clock.now()
+
+    def doubt(self, carrier: Viewer, name: str) -> None:
+        """A page reports that one that it carries has ended: that one's silence counts."""
+        for viewer in carrier.carried:
+            viewer.doubted |= viewer.id == name
 
     def has_key(self, key: str) -> bool:
         """Whether it is a page's key. This does not count as a sign of life."""
@@ -339,4 +355,8 @@ class Viewers:
 
 def _due(viewer: Viewer) -> float:
     """When it counts as gone, unless there is a sign of life before."""
-    return viewer.last_seen + (STREAM_SECONDS if viewer.streaming else SILENCE_SECONDS)
+    if viewer.doubted:
+        return viewer.last_seen + SILENCE_SECONDS
+    last = max(viewer.last_seen, viewer.last_streamed)
+    due = inf if viewer.streaming else last + SILENCE_SECONDS
+    return min(due, viewer.last_seen + STREAM_SECONDS)

@@ -310,3 +310,20 @@ async def test_a_frozen_page_is_not_kept_by_its_stream_for_ever(web: Web) -> Non
         await web.clock.elapse(STREAM_SECONDS + SILENCE_SECONDS)
         assert web.surface.viewers() == ()
         await events.rest()
+
+
+async def test_a_carried_page_that_its_carrier_reports_gone_falls_silent_unless_it_asks(
+    web: Web,
+) -> None:
+    page, dead, alive = [await web.page() for _ in range(3)]
+    async with page.events() as events:
+        await events.next("info")
+        for carried in (dead, alive):
+            await carried.poll(carrier=page.id)
+            answer = await page.ask("DELETE", f"events/{carried.id}")
+            assert answer.status_code == 204
+        await dead.ask("DELETE", f"events/{page.id}")  # it carries no other page
+        await web.clock.elapse(SILENCE_SECONDS - 1)
+        await alive.beat()
+        await web.clock.elapse(SILENCE_SECONDS)
+        assert [info.id for info in web.surface.viewers()] == [page.id, alive.id]

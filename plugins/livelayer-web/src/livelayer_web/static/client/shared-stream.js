@@ -26,14 +26,17 @@ const ANSWER = 2; // seconds until a page that reads answers, at least
  * one, which holds a lock, reads the stream, and the server puts the frames for the others into it.
  * Each other page gets a snapshot of its own, then what is passed on. If something between is
  * missing, or another page reads from now on, it asks the server for what it missed. A reading page
- * that ends, or falls silent for six seconds because it is frozen, is replaced. Where the browser
- * has no locks or no channel (not a secure context), each page reads a stream of its own.
+ * that ends, or is frozen and falls silent, is replaced; of the others, it reports those that end.
+ * Where the browser has no locks (not a secure context), each page reads a stream of its own.
  */
 export class SharedStream {
   /** @type {BroadcastChannel | null} */
   #channel = null;
   /** Ends the wait for the lock. */
   #wait = new AbortController();
+  #over = new AbortController();
+  /** The pages whose end it would notice. @type {Set<string>} */
+  #watched = new Set();
   /** This page's own reading, or its last question. @type {EventStream | null} */
   #own = null;
   /** The name of this page's reading; empty while another page reads. */
@@ -76,7 +79,6 @@ export class SharedStream {
   run() {
     const channel = (this.#channel = this.shares ? channelOf(this.name) : null);
     if (channel === null) return this.#read();
-    channel.onmessage = ({ data }) => this.#hear(data);
     const timer = setInterval(() => this.look(), 1000);
     /** @type {Promise<void>} */
     const ended = new Promise((resolve, reject) => {
@@ -84,10 +86,16 @@ export class SharedStream {
       this.#reject = reject;
     });
     this.#claim(false);
-    channel.postMessage("who reads?");
+    // By the end of this lock, the page that reads notices the end of this page.
+    this.#lock(this.viewer, () => {
+      channel.onmessage = ({ data }) => this.#hear(data);
+      this.#greet();
+      return ended;
+    });
     return ended.finally(() => {
       clearInterval(timer);
       this.#wait.abort();
+      this.#over.abort();
       channel.close();
       this.#channel = null;
       this.#own?.stop(new SessionError("closed", "this page reads no more"));
@@ -106,7 +114,7 @@ export class SharedStream {
     } else {
       this.#asked = true;
       this.#limit = seconds(ANSWER);
-      this.#channel?.postMessage("who reads?");
+      this.#greet();
     }
   }
 
@@ -157,12 +165,33 @@ export class SharedStream {
     return Number(/:(\d+)$/.exec(this.cursor() ?? "")?.[1] ?? -1);
   }
 
-  /** @param {Passed | "who reads?"} message */
+  /** @param {string} viewer whose lock it is @param {() => unknown} held */
+  #lock(viewer, held) {
+    navigator.locks.request(`${this.name}:${viewer}`, { signal: this.#over.signal }, held).catch(() => {});
+  }
+
+  /** Says that this page is there; the page that reads answers. */
+  #greet() {
+    this.#channel?.postMessage(this.viewer);
+  }
+
+  /** Reports a page that is there once it has ended; its browser may have no time to. @param {string} viewer */
+  #watch(viewer) {
+    if (this.#watched.has(viewer)) return;
+    this.#watched.add(viewer);
+    this.#lock(viewer, () => {
+      this.#watched.delete(viewer);
+      return this.http.send("DELETE", `events/${viewer}`).catch(() => {});
+    });
+  }
+
+  /** @param {Passed | string} message of the page that reads, or a viewer that is there */
   #hear(message) {
     if (this.#channel === null) return;
     if (typeof message === "string") {
-      if (this.#leading !== "" && this.#position >= 0) this.#pass({});
-      return;
+      if (this.#leading === "") return;
+      if (this.#position >= 0) this.#pass({});
+      return this.#watch(message);
     }
     const { leader, viewer, position, kind, value, to } = message;
     if (this.#leading !== "" || leader === this.#former) return;
@@ -173,6 +202,7 @@ export class SharedStream {
     else if (leader !== this.#leader) {
       this.#former = this.#leader;
       this.#leader = leader;
+      this.#greet();
       void this.#ask(viewer);
     } else if (to !== undefined && to !== this.viewer) return;
     else if (kind === "bye") this.take(kind, value);
