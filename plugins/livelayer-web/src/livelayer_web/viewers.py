@@ -27,7 +27,7 @@ SILENCE_SECONDS: Final = 5.0
 """How long a page without an event stream may be silent until it counts as gone."""
 STREAM_SECONDS: Final = 90.0
 """How long a page with one may send no request: a hidden page's timers run once a minute, and other
-streams may use all of its browser's connections. A frozen page keeps its stream open."""
+streams may use all of its browser's connections. A suspended phone keeps its stream open."""
 MAX_TOLD: Final = 256  # commands; as many as a session has under way at most
 
 NONE: Final[frozenset[Capability]] = frozenset()

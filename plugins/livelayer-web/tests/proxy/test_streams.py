@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,11 +17,11 @@ from livelayer_bus import Session
 from livelayer_bus.messages import ALL
 from livelayer_bus.testing import PATIENCE, ScriptedRoom, ScriptedRooms, polled
 
-from ..client.conftest import PAGES
 from .conftest import RunProxy
 
 pytestmark = pytest.mark.anyio
 
+PAGES: Final = Path(__file__).parents[1] / "client" / "pages"
 TABS: Final = 9  # a browser has six connections to a server of HTTP/1.1
 LINES: Final = 20
 

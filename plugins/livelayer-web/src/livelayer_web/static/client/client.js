@@ -487,7 +487,10 @@ export class SessionClient extends EventTarget {
     const wake = () => this.#wake();
     return watchLifecycle({
       leave: () => this.#leave(),
-      remember: () => this.#remember(),
+      freeze: () => {
+        this.#remember();
+        this.#link.freeze();
+      },
       resume: () => {
         this.#storage.take();
         wake();

@@ -95,6 +95,11 @@ export class Link {
     this.#sleep.abort();
   }
 
+  /** The page is frozen until `wake`: another one may read the stream. */
+  freeze() {
+    this.#stream?.stop(new SessionError("network", "the page is frozen"));
+  }
+
   /** The server does not know this viewer: join again. */
   lost() {
     this.#stream?.stop(new SessionError("viewer", "the server does not know this viewer", { status: 401 }));
