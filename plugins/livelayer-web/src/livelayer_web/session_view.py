@@ -31,7 +31,7 @@ from .messages import MessageMemory, Messages
 from .pages import Pages
 from .permissions import Permission
 from .problems import full, no_token, unmounted
-from .resume_store import ResumeStore
+from .resume_store import RESUME_SECONDS, ResumeStore
 from .sources import Sources, Work
 from .stream import Bye, EventStream, Info, ShownQuality
 from .token_format import GRANTS, Grant
@@ -71,8 +71,8 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
 class SurfaceMemory:
     """What outlives a restart of the surface; all of it bounded."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.resume_store: Final = ResumeStore(clock)
+    def __init__(self, clock: Clock, resume_seconds: float = RESUME_SECONDS) -> None:
+        self.resume_store: Final = ResumeStore(clock, resume_seconds)
         self.messages: Final = MessageMemory()
         self.numbers: Final = count(1)
         """Numbers of commands on the wire."""

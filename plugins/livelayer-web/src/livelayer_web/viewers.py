@@ -154,6 +154,8 @@ class Viewers:
         """Pages that ever joined, including those that came back."""
         self.resumed = 0
         self.fell_silent = 0
+        self.last_end = ""
+        """Why the page that ended last has ended."""
         self.peak = 0
 
     def __len__(self) -> int:
@@ -232,6 +234,7 @@ class Viewers:
         del self._by_key[digest]
         if not viewer.silent and why != "revoked":
             self._resume_store.remember(digest, self._record(viewer))
+        self.last_end = why
         viewer.end(why)
         self._tell_changed()
 

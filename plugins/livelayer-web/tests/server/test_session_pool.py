@@ -12,6 +12,7 @@ import anyio
 import httpx
 import pytest
 from livelayer_web import SessionsOnDemand, ViewerTokens, WebSurface
+from livelayer_web.viewers import SILENCE_SECONDS
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
@@ -148,6 +149,44 @@ async def test_it_is_closed_a_while_after_its_last_page_has_gone(agency: Agency)
         statistics = surface.statistics().sessions
         assert statistics is not None
         assert (statistics.open, statistics.opened, statistics.failed) == (0, 1, 0)
+
+
+async def test_it_waits_longer_for_a_page_that_fell_silent_as_a_phones_does(agency: Agency) -> None:
+    async with served(agency.surface(wish={"linger_silent": 900.0})) as http:
+        base = (await http.post("/sessions", json={"agent_id": "lumi"})).json()["base"]
+        page = await join(http, base)
+        await agency.clock.elapse(SILENCE_SECONDS + 890.0)
+        (session,) = agency.open
+        # What the page had is there again, and so is the page.
+        again = await http.post(f"{base}/viewers", json={"previous": page.key})
+        assert again.json()["viewer"] == page.id
+        assert again.json()["session"] == session.id
+        await agency.clock.elapse(SILENCE_SECONDS + 899.0)
+        assert agency.open == [session]
+        await agency.clock.elapse(2.0)
+        await polled(lambda: not agency.open)
+
+
+async def test_one_that_waits_for_a_silent_page_makes_room_and_no_other_does(
+    agency: Agency,
+) -> None:
+    async with served(agency.surface(wish={"limit": 2})) as http:
+        bases = [
+            (await http.post("/sessions", json={"agent_id": "lumi"})).json()["base"]
+            for _ in range(2)
+        ]
+        first, second = [await join(http, base) for base in bases]
+        full = await http.post("/sessions", json={"agent_id": "moss"})
+        assert code_of(full) == (503, "full")  # their pages are there
+        await agency.clock.elapse(SILENCE_SECONDS - 1)
+        await http.post(f"{bases[1]}/viewers/me/beat", headers=second.headers, json={})
+        await agency.clock.elapse(SILENCE_SECONDS - 2)
+        silent, other = agency.open
+        assert (await http.post("/sessions", json={"agent_id": "moss"})).status_code == 201
+        assert silent not in agency.open
+        assert other in agency.open
+        gone = await http.post(f"{bases[0]}/viewers", json={"previous": first.key})
+        assert code_of(gone) == (404, "session")
 
 
 async def test_it_is_closed_after_a_night_in_which_the_machine_was_suspended(
@@ -322,6 +361,7 @@ async def test_there_must_be_something_to_serve(clock: ManualClock, agency: Agen
         {"agents": "lumi"},
         {"agents": ["lumi"], "limit": 0},
         {"agents": ["lumi"], "linger": -1},
+        {"agents": ["lumi"], "linger_silent": -1},
         {"agents": ["lumi"], "capabilities": ["everything"]},
     ]
     for options in wrong:

@@ -13,6 +13,21 @@ const off = (value) => value !== null && value !== "false";
 /** @param {string | null} value */
 const text = (value) => value ?? "";
 
+const MOST = 3; // suggestions: more would be a menu
+
+/** A JSON array of texts, or texts separated by `|`. @param {string | null} value @returns {readonly string[]} */
+function suggestions(value) {
+  /** @type {unknown} */
+  let given = value?.split("|") ?? [];
+  try {
+    if (value?.trimStart().startsWith("[")) given = JSON.parse(value);
+  } catch {
+    // Not JSON: texts that begin with a bracket.
+  }
+  const texts = Array.isArray(given) ? given.filter((one) => typeof one === "string") : [];
+  return texts.map((one) => one.trim()).filter(Boolean).slice(0, MOST);
+}
+
 /** Each has a property of its name in camel case. */
 export const OPTIONS = {
   "allow-mic": on,
@@ -28,12 +43,15 @@ export const OPTIONS = {
   chromeless: off,
   "compact-controls": off,
   greeting: text,
+  suggestions,
+  "agent-name": text,
   "avatar-image-url": text,
   "idle-loop-url": text,
   "blur-until-first-speech": off,
   transforming: off,
   "transforming-label": text,
   sounds: off,
+  "event-log": off,
 };
 
 /**
@@ -66,6 +84,7 @@ export function defineOptions({ prototype }) {
       /** @this {Element} @param {unknown} value */
       set(value) {
         if (value === null || value === undefined || value === read(null)) this.removeAttribute(name);
+        else if (Array.isArray(value)) this.setAttribute(name, JSON.stringify(value));
         else this.setAttribute(name, value === true ? "" : String(value));
       },
     });
