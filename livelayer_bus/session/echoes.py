@@ -16,7 +16,13 @@ from ..transcript import Key, key_of
 
 ECHO_SECONDS: Final = 30.0  # from an utterance to its echo
 MAX_LINES: Final = 256  # of one way that an echo is compared with
-_WORD: Final = re.compile(r"""[^\s.,;:!?'"\u2018-\u201f\u2026()-]+""")
+_MARKS: Final = (
+    r"""\s.,;:!?'"()\u00a1\u00bf\u060c\u061b\u061f\u0964\u2013\u2014\u2018-\u201f\u2026"""
+    r"""\u3001\u3002\u3008-\u3011\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f-"""
+)
+_UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
+"""Thai, Lao, Burmese, Khmer, kana and Han have no spaces: each character counts as a word."""
+_WORD: Final = re.compile(f"[{_UNSPACED}]|[^{_UNSPACED}{_MARKS}]+")
 
 
 class _Line(msgspec.Struct):
@@ -34,6 +40,16 @@ class _Line(msgspec.Struct):
     """More of it may come its own way."""
     is_reworded: bool = False
     """It is shown as its echo has it."""
+    words: str = ""
+    """`words_of` its text."""
+
+    def __post_init__(self) -> None:
+        self.say(self.entry)
+
+    def say(self, entry: TranscriptEntry) -> TranscriptEntry:
+        """Show it like this."""
+        self.entry, self.words = entry, words_of(entry.text)
+        return entry
 
 
 _Lines: TypeAlias = OrderedDict[Key, _Line]
@@ -73,8 +89,8 @@ class Echoes:
             is_known: it is shown under its own id.
             is_caption: it came as a caption, and not as a transcription.
         """
-        if not (entry.text or entry.final or is_known):
-            return  # there is nothing to compare yet
+        if not (entry.text or is_known):
+            return  # there is nothing to show
         if entry.role == "user":
             yield from self._compare(entry, self._typed, is_known=is_known, in_parts=False)
             return
@@ -93,7 +109,7 @@ class Echoes:
         line.until = self._clock.now() + ECHO_SECONDS
         line.is_open = not entry.final
         if entry.final or not line.entry.final:
-            line.entry = entry
+            line.say(entry)
         while len(lines) > MAX_LINES:
             lines.popitem(last=False)
         return entry
@@ -117,11 +133,12 @@ class Echoes:
             if key in line.parts:
                 return
         current = [] if is_known else [line for line in lines.values() if line.until >= now]
+        words = words_of(entry.text) if current else ""
         for at, line in enumerate(current):
-            if _is_whole(line, entry):
+            if _is_whole(line, words, entry.final):
                 yield from self._finish(line, entry)
                 return
-            if in_parts and (run := _run(current[at:], entry)):
+            if in_parts and (run := _run(current, at, words, entry.final)):
                 yield from self._divide(run, entry)
                 return
         yield entry
@@ -129,14 +146,14 @@ class Echoes:
     def _finish(self, line: _Line, entry: TranscriptEntry) -> Iterator[TranscriptEntry]:
         """Let an echo of the whole line finish it."""
         if entry.final:
-            line.echo, line.echoed = key_of(entry), len(words_of(entry.text))
-            if not line.entry.final or words_of(line.entry.text) != words_of(entry.text):
+            words = words_of(entry.text)
+            line.echo, line.echoed = key_of(entry), len(words)
+            if not line.entry.final or line.words != words:
                 yield self._reword(line, entry.text)
 
     def _reword(self, line: _Line, text: str) -> TranscriptEntry:
         line.is_reworded, number = True, self._next_number()  # newer than what is shown
-        line.entry = replace(line.entry, text=text, final=True, opened=number, stream=number)
-        return line.entry
+        return line.say(replace(line.entry, text=text, final=True, opened=number, stream=number))
 
     def _divide(self, run: list[_Line], entry: TranscriptEntry) -> Iterator[TranscriptEntry]:
         """Give what an utterance says after these lines, whose words it has in part or whole."""
@@ -144,8 +161,7 @@ class Echoes:
             return  # the rest of it decides
         begin, words = 0, words_of(entry.text)
         for line in run:
-            begin_of_last, whole = begin, words_of(line.entry.text)
-            heard = line.echoed
+            begin_of_last, whole, heard = begin, line.words, line.echoed
             begin += len(whole[heard:].strip()) + 1
             line.parts.add(key_of(entry))
             line.echoed = len(whole) - max(0, begin - 1 - len(words))
@@ -154,7 +170,7 @@ class Echoes:
         if line.is_open:
             text = _split(line.entry.text, heard)[0] + _split(entry.text, begin_of_last)[1]
             yield self._reword(line, text)
-            line.echoed = len(words_of(text))
+            line.echoed = len(line.words)
         else:
             yield replace(entry, text=_split(entry.text, begin - 1)[1])
 
@@ -167,11 +183,10 @@ class Echoes:
         """
         line.is_open = not entry.final
         head, rest = _split(entry.text, line.echoed)
-        said = words_of(line.entry.text)[: line.echoed]
+        said = line.words[: line.echoed]
         if not rest or not words_of(entry.text).startswith(said):
             if not line.is_reworded:
-                line.entry = entry
-                yield entry
+                yield line.say(entry)
             return
         ending = replace(entry, text=rest)
         has_new = False
@@ -181,39 +196,42 @@ class Echoes:
                 continue
             has_new = True
             if not line.is_reworded:
-                line.entry = replace(entry, text=head + one.text)
-                yield line.entry
+                yield line.say(replace(entry, text=head + one.text))
             elif entry.final:
                 yield self._reword(line, head + one.text)
         if entry.final and not has_new and not line.is_reworded:
             yield self._reword(line, head.rstrip())
 
 
-def _is_whole(line: _Line, entry: TranscriptEntry) -> bool:
-    """Whether the utterance has the words of the line, as far as it goes."""
+def _is_whole(line: _Line, words: str, final: bool) -> bool:
+    """Whether an utterance of these words has those of the line, as far as it goes."""
     if line.echo is not None or line.parts:
         return False
-    words, said = words_of(entry.text), words_of(line.entry.text)
+    said = line.words
     return (
         words == said
-        or (not entry.final and said.startswith(words))  # the rest of it decides
+        or (not final and said.startswith(words))  # the rest of it decides
         or (said != "" and not line.entry.final and words.startswith(said))
     )
 
 
-def _run(lines: list[_Line], entry: TranscriptEntry) -> list[_Line]:
-    """Return the lines whose words, from what had no echo yet, the utterance begins with."""
-    words, shown, run = words_of(entry.text), "", list[_Line]()
-    for line in lines:
-        if run and line.echoed:
+def _run(lines: list[_Line], at: int, words: str, final: bool) -> list[_Line]:
+    """Return the lines from this one on whose words, from what had no echo yet, begin these."""
+    run, begin = list[_Line](), 0
+    while at < len(lines):
+        line = lines[at]
+        said = line.words[line.echoed :].strip()
+        if not said or (run and line.echoed):
             break
-        said = words_of(line.entry.text)[line.echoed :].strip()
-        shown = f"{shown} {said}" if run else said
-        if said and f"{shown} ".startswith(f"{words} " if entry.final else words):
+        left = len(words) - begin
+        if f"{said} ".startswith(f"{words[begin:]} " if final else words[begin:]):
             return [*run, line]
-        if not said or not words.startswith(shown if line.is_open else f"{shown} "):
+        if left <= len(said) or not words.startswith(said if line.is_open else f"{said} ", begin):
             break
         run.append(line)
+        begin, at = begin + len(said) + 1, at + 1
+        if words[begin - 1] != " ":
+            break  # in the middle of a word
     return run
 
 

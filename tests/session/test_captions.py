@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.messages import AgentCaption
-from livelayer_bus.session import Session
-from livelayer_bus.session.echoes import ECHO_SECONDS
+from livelayer_bus.session import Session, echoes
+from livelayer_bus.session.echoes import ECHO_SECONDS, MAX_LINES
 from livelayer_bus.session.store import Store
 from livelayer_bus.session.transcript import TranscriptWriter
 from livelayer_bus.state import SessionState
@@ -97,6 +97,64 @@ async def test_a_caption_and_a_stream_of_one_id_are_one_entry(
     stream.write(" day to you.")
     stream.close()
     assert said(session) == [("agent", "Good day to you.", True)]
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ("你好。", "我叫小明，很高兴认识你！"),
+        ("はい。", "もう一度お願いします。"),
+        ("مرحباً،", "كيف حالك؟"),
+        ("สวัสดี", "คุณเป็นอย่างไรบ้าง"),
+        ("¿Qué tal?", "¡Muy bien — gracias!"),
+    ],
+)
+@pytest.mark.anyio
+async def test_a_language_of_its_own_punctuation_or_without_spaces_shows_each_word_once(
+    session: Session, scripted_rooms: ScriptedRooms, sentences: tuple[str, str]
+) -> None:
+    room = await joined(session, scripted_rooms)
+    for sentence in sentences:
+        room.agent_says(AgentCaption(sentence))
+    stream = room.open_stream("S1")
+    stream.write(sentences[0].rstrip("。،"))
+    stream.write(sentences[1] if sentences[0].isascii() else f" {sentences[1]}")
+    stream.close()
+    assert [text for _, text, _ in said(session)] == list(sentences)
+
+
+@pytest.mark.anyio
+async def test_a_caption_without_words_is_no_line(
+    session: Session, scripted_rooms: ScriptedRooms
+) -> None:
+    room = await joined(session, scripted_rooms)
+    room.agent_says(AgentCaption("", "c1"))
+    room.agent_says({"type": "agent_caption", "text": ""})
+    assert not session.transcript
+    room.agent_says(AgentCaption("Hi", "c1", final=False))
+    room.agent_says(AgentCaption("", "c1"))
+    assert said(session) == [("agent", "", True)]
+
+
+@pytest.mark.anyio
+async def test_an_utterance_is_compared_with_as_many_lines_as_are_kept_at_little_cost(
+    session: Session, scripted_rooms: ScriptedRooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The words of each text are found once, however many lines it is compared with."""
+    room = await joined(session, scripted_rooms)
+    for number in range(MAX_LINES):
+        room.agent_says(AgentCaption(f"Line {number}."))
+    counted = 0
+
+    def words_of(text: str) -> str:
+        nonlocal counted
+        counted += 1
+        return original(text)
+
+    original = echoes.words_of
+    monkeypatch.setattr(echoes, "words_of", words_of)
+    room.transcribes("S1", "Something else.")
+    assert counted < 10
 
 
 # Any interleaving ----------------------------------------------------------------------------
