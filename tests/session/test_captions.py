@@ -102,7 +102,7 @@ async def test_a_caption_and_a_stream_of_one_id_are_one_entry(
 @pytest.mark.parametrize(
     "sentences",
     [
-        ("你好。", "我叫小明，很高兴认识你！"),
+        ("你好。", "我叫小明。"),
         ("はい。", "もう一度お願いします。"),
         ("مرحباً،", "كيف حالك؟"),
         ("สวัสดี", "คุณเป็นอย่างไรบ้าง"),

@@ -74,7 +74,7 @@ class Frame {
     owner.setAttribute("base", base);
     if (typeof token === "string") owner.setAttribute("token", token);
     if (tokens === true) owner.tokenProvider = () => this.#token();
-    if (Object.hasOwn(given, "auto-connect")) owner.setAttribute("auto-connect", "");
+    if (Object.hasOwn(given, "auto-connect")) owner.setAttribute("auto-connect", given["auto-connect"]);
     document.addEventListener("livelayer-session-ready", (event) => this.#follow(/** @type {CustomEvent} */ (event)));
     this.#probe.id = "open";
     if (alone) document.body.append(avatar, this.#probe);
