@@ -15,7 +15,7 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 TARGET = HERE.parents[1] / "docs" / "screens"
-PALETTE = ((96, Image.Quantize.MEDIANCUT), (48, Image.Quantize.MAXCOVERAGE))
+PALETTE = ((192, Image.Quantize.MEDIANCUT), (64, Image.Quantize.MAXCOVERAGE))
 GAP = 12  # px between the pictures of a sheet
 GROUND = "#d5d9e2"
 
