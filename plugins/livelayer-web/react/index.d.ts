@@ -158,12 +158,15 @@ export interface SurfaceOptions {
   chromeless?: boolean;
   compactControls?: boolean;
   greeting?: string;
+  suggestions?: string | readonly string[];
+  agentName?: string;
   avatarImageUrl?: string;
   idleLoopUrl?: string;
   blurUntilFirstSpeech?: boolean;
   transforming?: boolean;
   transformingLabel?: string;
   sounds?: boolean;
+  eventLog?: boolean;
 }
 
 type Extras = Record<string, unknown>;

@@ -155,10 +155,11 @@ async () => {
   return [seen, history.pushState === push];
 }""")
     assert seen == [["/one", "/two", "/blank"], True]
+    await modules.reload()  # a page evaluates a module once
     slow = await modules.evaluate("""
 async () => {
   Object.defineProperty(window, "navigation", { value: undefined });
-  const { watchPath } = await import("/livelayer/js/page/routes.js?without");
+  const { watchPath } = await import("/livelayer/js/page/routes.js");
   return await new Promise((resolve) => {
     const stop = watchPath((path) => resolve([path, stop()]));
     history.pushState({}, "", "/four");

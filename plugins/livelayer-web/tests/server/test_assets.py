@@ -134,6 +134,23 @@ async def test_the_browser_half_is_served_with_its_types(
     assert answer.headers["cache-control"] == "no-cache"
 
 
+async def test_a_module_is_compressed_where_that_is_understood(http: httpx.AsyncClient) -> None:
+    tags = set()
+    for accepted, encoding in (("br, gzip", "gzip"), ("identity", None)):
+        ask = {"accept-encoding": accepted}
+        answer = await http.get("/livelayer/js/livelayer.js", headers=ask)
+        assert answer.headers.get("content-encoding") == encoding
+        assert "accept-encoding" in answer.headers["vary"].lower()
+        assert "customElements.define" in answer.text
+        head = await http.head("/livelayer/js/livelayer.js", headers=ask)
+        assert (head.content, head.headers["etag"]) == (b"", answer.headers["etag"])
+        assert head.headers["content-length"] == answer.headers["content-length"]
+        tags.add(tag := answer.headers["etag"])
+        again = await http.get("/livelayer/js/livelayer.js", headers=ask | {"if-none-match": tag})
+        assert (again.status_code, again.content) == (304, b"")
+    assert len(tags) == 2
+
+
 def test_a_site_that_is_not_there_is_misuse(tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match="not a folder"):
         site_files(tmp_path / "missing")

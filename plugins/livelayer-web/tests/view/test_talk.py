@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from .conftest import SCENES
+
 pytestmark = pytest.mark.anyio
 
 Visit = Callable[..., Awaitable[Page]]
@@ -265,7 +267,9 @@ async def test_text_of_a_transcript_is_text(visit: Visit) -> None:
 
 
 async def test_a_line_is_said_once_when_it_is_final(visit: Visit) -> None:
-    page = await visit(scene="listening")
+    page = await visit()
+    await page.evaluate("(base) => harness.play(base)", SCENES["base"])
+    await expect(page.locator(".status .word")).to_have_text("Listening")
     said = page.locator(".unseen[role=log] p")
     await expect(said).to_have_count(0)  # what was there before is history
     add = """(entry) => {

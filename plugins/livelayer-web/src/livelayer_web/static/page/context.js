@@ -1,6 +1,7 @@
 // @ts-check
 /** The description of a page that an agent reads: what a person sees, and never a field's value. */
 
+import { parseUrl } from "../client/older.js";
 import { jsonBytes } from "../client/text.js";
 import { fieldName, fieldsOf, findForms, formId, formOf, isShown, labelOf, mark } from "./elements.js";
 import { readExtras } from "./extras.js";
@@ -114,7 +115,7 @@ function visibleLinks() {
   for (const link of document.querySelectorAll("a[href]")) {
     if (isPrivate(link) || !isShown(link)) continue;
     const { href } = /** @type {HTMLAnchorElement} */ (link);
-    const url = URL.canParse(href) ? new URL(href) : null;
+    const url = parseUrl(href);
     const text = publicText(link, 80) || collapse(link.getAttribute("aria-label") ?? "");
     if (url === null || text === "" || !/^https?:$/.test(url.protocol) || url.username !== "") continue;
     found.push({ href: hrefOf(url), text });

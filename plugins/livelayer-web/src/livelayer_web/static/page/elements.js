@@ -1,6 +1,7 @@
 // @ts-check
 /** Finds the elements that an agent names, except what is private or belongs to the widget. */
 
+import { isVisible } from "../client/older.js";
 import { collapse, isDescribed, isPrivate, isWritten, publicText } from "./privacy.js";
 
 /** A selector, or the name of a form or field, that cannot be used. */
@@ -35,7 +36,7 @@ export function find(selector) {
 /** @param {Element} element @returns {boolean} whether it is laid out and not hidden */
 export function isShown(element) {
   if (element.getClientRects().length === 0) return false;
-  return element.checkVisibility?.({ visibilityProperty: true, opacityProperty: false }) ?? true;
+  return isVisible(element);
 }
 
 /**

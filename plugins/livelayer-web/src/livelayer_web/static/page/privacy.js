@@ -1,6 +1,8 @@
 // @ts-check
 /** What an agent neither reads nor changes on a page, whatever capabilities it has. */
 
+import { isVisible, parseUrl } from "../client/older.js";
+
 export const OWN = "livelayer-avatar, [data-livelayer]";
 const PRIVATE = "[data-ll-private], [data-ll-skip], [data-livelayer-private], [data-livelayer-skip]";
 const PRIVATE_TYPES = ["password", "hidden", "file"];
@@ -81,7 +83,7 @@ export function isDescribed(element, attributes) {
   if (element.parentElement?.closest(UNREAD)) return false;
   if (element.matches(UNREAD) && attributes.some((one) => one !== "aria-label")) return false;
   if (!attributes.includes("href")) return true;
-  const url = URL.parse(element.getAttribute("href") ?? "", document.baseURI);
+  const url = parseUrl(element.getAttribute("href") ?? "", document.baseURI);
   return url !== null && /^(?:https?|mailto|tel):$/.test(url.protocol) && url.username === "" && url.password === "";
 }
 
@@ -155,11 +157,6 @@ export function publicText(root, limit = 200) {
     if (piece !== "") text += text === "" ? piece : ` ${piece}`;
   }
   return text.slice(0, limit);
-}
-
-/** @param {Element} element */
-function isVisible(element) {
-  return element.checkVisibility?.({ visibilityProperty: true }) ?? true;
 }
 
 /**

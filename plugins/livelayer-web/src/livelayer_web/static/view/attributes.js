@@ -17,6 +17,21 @@ export const isSet = (value) => value !== null && !isNo(value);
 /** @param {string | null} value */
 const text = (value) => value ?? "";
 
+const MOST = 3; // suggestions: more would be a menu
+
+/** A JSON array of texts, or texts separated by `|`. @param {string | null} value @returns {readonly string[]} */
+function list(value) {
+  /** @type {unknown} */
+  let given = value?.split("|") ?? [];
+  try {
+    if (value?.trimStart().startsWith("[")) given = JSON.parse(value);
+  } catch {
+    // Not JSON: texts that begin with a bracket.
+  }
+  const texts = Array.isArray(given) ? given.filter((one) => typeof one === "string") : [];
+  return texts.map((one) => one.trim()).filter(Boolean).slice(0, MOST);
+}
+
 /** Each has a property of its name in camel case. */
 export const OPTIONS = {
   "allow-mic": on,
@@ -32,12 +47,15 @@ export const OPTIONS = {
   chromeless: isSet,
   "compact-controls": isSet,
   greeting: text,
+  suggestions: list,
+  "agent-name": text,
   "avatar-image-url": text,
   "idle-loop-url": text,
   "blur-until-first-speech": isSet,
   transforming: isSet,
   "transforming-label": text,
   sounds: isSet,
+  "event-log": isSet,
 };
 
 /**
@@ -70,6 +88,7 @@ export function defineOptions({ prototype }) {
       /** @this {Element} @param {unknown} value */
       set(value) {
         if (value === null || value === undefined || value === read(null)) this.removeAttribute(name);
+        else if (Array.isArray(value)) this.setAttribute(name, JSON.stringify(value));
         else this.setAttribute(name, value === true ? "" : String(value));
       },
     });

@@ -42,6 +42,7 @@ export class TranscriptList {
     this.element.addEventListener("scroll", () => {
       const { scrollHeight, scrollTop, clientHeight } = this.element;
       this.#sticks = scrollHeight - scrollTop - clientHeight < NEAR;
+      this.element.classList.toggle("cut", scrollTop > 0);
       if (scrollTop < NEAR && scrollHeight > clientHeight) this.#more();
     });
     // It may be opened or resized while nothing is said.

@@ -39,6 +39,7 @@
 /**
  * @typedef {object} PanelActions what a part may ask of its panel
  * @property {(action: import("./model.js").Action) => void} act
+ * @property {(text: string) => void} say as typed; connects first if necessary
  * @property {(choices: Partial<import("./preferences.js").Choices>) => void} choose
  * @property {(id: string) => void} pickMember
  * @property {() => void} toggleDebug
