@@ -16,6 +16,7 @@ from ..transcript import Key, key_of
 
 ECHO_SECONDS: Final = 30.0  # from an utterance to its echo
 MAX_LINES: Final = 256  # of one way that an echo is compared with
+MAX_RUNS: Final = 8  # of such lines, of which the longest counts
 _MARKS: Final = (
     r"""\s.,;:!?'"()\u00a1\u00bf\u060c\u061b\u061f\u0964\u2013\u2014\u2018-\u201f\u2026"""
     r"""\u3001\u3002\u3008-\u3011\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f-"""
@@ -40,6 +41,8 @@ class _Line(msgspec.Struct):
     """More of it may come its own way."""
     is_reworded: bool = False
     """It is shown as its echo has it."""
+    is_passed: bool = False
+    """Something later had an echo: perhaps it was never said, and others come first."""
     words: str = ""
     """`words_of` its text."""
 
@@ -103,6 +106,8 @@ class Echoes:
             return
         for new in self._compare(entry, others, is_known=is_known):
             yield self._show(own, new) if key_of(new) == key_of(entry) else new
+        if key_of(entry) not in own:
+            _pass_by(own)  # it is said after them
 
     def _show(self, lines: _Lines, entry: TranscriptEntry) -> TranscriptEntry:
         line = lines.setdefault(key_of(entry), _Line(entry, 0.0))
@@ -133,15 +138,25 @@ class Echoes:
             if key in line.parts:
                 return
         current = [] if is_known else [line for line in lines.values() if line.until >= now]
+        current.sort(key=lambda line: line.is_passed)
         words = words_of(entry.text) if current else ""
+        most, best, runs = 0, list[_Line](), 0
         for at, line in enumerate(current):
             if _is_whole(line, words, entry.final):
+                _pass_by(lines, line)
                 yield from self._finish(line, entry)
                 return
-            if in_parts and (run := _run(current, at, words, entry.final)):
-                yield from self._divide(run, entry)
-                return
-        yield entry
+            run = _run(current, at, words, entry.final) if in_parts else []
+            runs += bool(run)
+            if (said := sum(len(one.words[one.echoed :].strip()) + 1 for one in run)) > most:
+                most, best = said, run
+            if run and (most > len(words) or not entry.final or runs == MAX_RUNS):
+                break  # it has all of it, or the rest of it decides
+        if best:
+            _pass_by(lines, best[0])
+            yield from self._divide(best, entry)
+        else:
+            yield entry
 
     def _finish(self, line: _Line, entry: TranscriptEntry) -> Iterator[TranscriptEntry]:
         """Let an echo of the whole line finish it."""
@@ -201,6 +216,13 @@ class Echoes:
                 yield self._reword(line, head + one.text)
         if entry.final and not has_new and not line.is_reworded:
             yield self._reword(line, head.rstrip())
+
+
+def _pass_by(lines: _Lines, until: _Line | None = None) -> None:
+    for line in lines.values():
+        if line is until:
+            return
+        line.is_passed |= not (line.echoed or line.is_open)
 
 
 def _is_whole(line: _Line, words: str, final: bool) -> bool:
