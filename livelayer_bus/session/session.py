@@ -596,7 +596,8 @@ class Session(ControlledSession):
             await self.disconnect()
 
 
-def _check_range(least: int, **values: float | None) -> None:
+def _check_range(least: int, **values: object) -> None:
     for name, value in values.items():
-        if value is not None and not value >= least:
-            raise MisuseError(f"Session: {name} must be at least {least}, got {value}")
+        if value is not None and not (isinstance(value, int | float) and value >= least):
+            problem = f"must be a number of at least {least}, got {value!r}"
+            raise MisuseError(f"Session: {name} {problem}")

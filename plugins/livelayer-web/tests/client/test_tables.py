@@ -14,8 +14,7 @@ from livelayer_web import ViewerTokenError
 from livelayer_web.bodies import Joined, ReplayBody
 from livelayer_web.media import SourceKind
 from livelayer_web.pages import Reason
-from livelayer_web.stream import Replay
-from livelayer_web.viewers import Wants
+from livelayer_web.viewers import Replay, Wants
 from playwright.async_api import Page
 
 from livelayer_bus.events import (

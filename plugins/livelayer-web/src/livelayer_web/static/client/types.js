@@ -82,6 +82,7 @@
  * @property {readonly {id: string, name: string, role?: string, avatar_image_url?: string}[]} agents
  * @property {number} max_message_bytes
  * @property {readonly {urls: string[], username?: string, credential?: string}[]} ice_servers never logged
+ * @property {string} share pages that have the same one may share an event stream
  */
 
 /** @typedef {{duration: number, position: number, speed: number, paused: boolean}} Replay a recording that is played; seconds of it */
