@@ -14,8 +14,9 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
-NICE: Final = 10
-"""How much less processor time it gets than other threads, where there is not enough for all."""
+NICE: Final = 3
+"""It gets about half the processor time of other threads where there is not enough for all. With
+less, other programs would cost the recording its pictures."""
 
 
 @final
