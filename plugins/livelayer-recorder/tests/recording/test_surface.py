@@ -248,7 +248,9 @@ async def test_a_disk_that_stands_still_drops_pictures_and_slows_nothing(tmp_pat
     recorder = RecorderSurface(folder)
     try:
         async with Session("agt", tokens=rooms.tokens, room=rooms) as session:
-            mounted = session.mount(recorder, key="recorder")
+            with session.subscribe(RecordingChanged) as changes, anyio.fail_after(PATIENCE):
+                mounted = session.mount(recorder, key="recorder")
+                await anext(changes)
             await session.connect()
             room = await rooms.next()
             room.track_starts("video")
