@@ -6,7 +6,6 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
-from math import inf
 from typing import Annotated, Final, final
 
 import msgspec
@@ -357,6 +356,6 @@ def _due(viewer: Viewer) -> float:
     """When it counts as gone, unless there is a sign of life before."""
     if viewer.doubted:
         return viewer.last_seen + SILENCE_SECONDS
-    last = max(viewer.last_seen, viewer.last_streamed)
-    due = inf if viewer.streaming else last + SILENCE_SECONDS
-    return min(due, viewer.last_seen + STREAM_SECONDS)
+    if viewer.streaming:
+        return viewer.last_seen + STREAM_SECONDS
+    return max(viewer.last_seen, viewer.last_streamed) + SILENCE_SECONDS
