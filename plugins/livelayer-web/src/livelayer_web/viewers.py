@@ -57,12 +57,22 @@ class ShownQuality(msgspec.Struct, frozen=True):
     """bit/s"""
 
 
+class Replay(msgspec.Struct, frozen=True):
+    """A recording that is played, and where it is; times are seconds of it."""
+
+    duration: float
+    position: float
+    speed: float
+    paused: bool
+
+
 class Info(msgspec.Struct, frozen=True):
     """The number of pages, whether this one is active, and its quality."""
 
     viewers: int
     active: bool
     quality: ShownQuality | None
+    replay: Replay | None = None
 
 
 class ViewerInfo(msgspec.Struct, frozen=True):

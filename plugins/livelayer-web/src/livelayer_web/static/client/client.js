@@ -241,6 +241,16 @@ export class SessionClient extends EventTarget {
   }
 
   /**
+   * Controls the recording of `info.replay`, for everybody.
+   *
+   * @param {import("./types.js").ReplayBody} change
+   * @throws {SessionError} `no_replay`: the session is live
+   */
+  async controlReplay(change) {
+    await this.#ask("control/replay", change);
+  }
+
+  /**
    * Sends a typed message, now or as soon as possible; it survives network failures and reloads.
    *
    * @param {string} text
