@@ -10,6 +10,7 @@ from msgspec import Meta
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.messages import AgentContext
 
+from .media import PageIceServer
 from .pages import Reason
 from .session_view import Agent
 from .viewers import PageInfo, Wants
@@ -96,6 +97,14 @@ class ApprovalBody(msgspec.Struct, frozen=True):
     approved: bool
 
 
+class ReplayBody(msgspec.Struct, frozen=True):
+    """`POST control/replay`: what to change."""
+
+    position: Annotated[float, Meta(ge=0)] | None = None
+    speed: Annotated[float, Meta(gt=0, le=100)] | None = None
+    paused: bool | None = None
+
+
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `POST viewers`."""
 
@@ -112,6 +121,8 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
     typing: bool
     agents: list[Agent]
     max_message_bytes: int
+    ice_servers: list[PageIceServer]
+    """For the page's media connection."""
     share: str
 
     def __repr__(self) -> str:

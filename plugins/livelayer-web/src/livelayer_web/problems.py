@@ -17,7 +17,7 @@ from livelayer_bus.errors import (
 
 from . import http
 from .http.problems import CHALLENGE, SOON, Problem
-from .media import MediaFullError, MediaUnavailableError, OfferError
+from .media import MediaFullError, MediaPortsTakenError, MediaUnavailableError, OfferError
 from .token_format import ViewerTokenError
 from .workers import INSTANCE_HEADER
 
@@ -59,6 +59,11 @@ def settled() -> Problem:
     return Problem(409, "settled", "this was answered, or is not asked any more")
 
 
+def no_replay() -> Problem:
+    """The session is live."""
+    return Problem(409, "no_replay", "no recording is played here")
+
+
 def not_carrying() -> Problem:
     """The page's event stream is not one that the viewer may share."""
     return Problem(409, "carrier", "this page's events cannot come by that page's stream")
@@ -80,6 +85,7 @@ _OF_SESSION: Final[tuple[tuple[type[LivelayerError], int, str], ...]] = (
     (MessageTooLargeError, 413, "size"),
     (NotSupportedError, 501, "unsupported"),
     (MediaFullError, 503, "media"),
+    (MediaPortsTakenError, 503, "media_ports"),
     (MediaUnavailableError, 503, "media"),
     (BusyError, 503, "full"),
     (BrokenError, 503, "timeout"),

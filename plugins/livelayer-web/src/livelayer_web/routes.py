@@ -103,6 +103,7 @@ async def _join(request: Request, view: SessionView) -> Response:
         typing="typing" in view.allowed(viewer),
         agents=list(options.agents),
         max_message_bytes=options.max_message_bytes,
+        ice_servers=view.media.servers_for(viewer.id) if "watch" in viewer.grants else [],
         share=view.share(viewer),
     )
     return answer_json(joined, 201)
@@ -262,6 +263,11 @@ async def _switch(request: Request, view: SessionView, viewer: Viewer) -> None:
         raise problems.not_connecting(exc) from exc
 
 
+async def _control_replay(request: Request, view: SessionView, viewer: Viewer) -> None:
+    body = await read_json(request, bodies.ReplayBody)
+    view.control_replay(body.position, body.speed, body.paused)
+
+
 # The table --------------------------------------------------------------------------------------
 
 _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
@@ -284,6 +290,7 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/control/connect", _of_page(_connect, "control", _ACCEPTED)),
     ("POST", "/control/disconnect", _of_page(_disconnect, "control", _ACCEPTED)),
     ("POST", "/control/agent", _of_page(_switch, "control", _ACCEPTED)),
+    ("POST", "/control/replay", _of_page(_control_replay, "control")),
 )
 
 
@@ -365,7 +372,10 @@ def below(root_path: str, app: ASGIApp) -> ASGIApp:
     """The application at a path that a proxy adds, whether the proxy strips it again or not."""
 
     async def rooted(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, "root_path": root_path}, receive, send)
+        path: str = scope["path"]
+        if path != root_path and not path.startswith(f"{root_path}/"):
+            path = root_path + path  # ASGI: the path has the root path in it
+        await app({**scope, "root_path": root_path, "path": path}, receive, send)
 
     return rooted if root_path else app
 

@@ -21,6 +21,7 @@ from livelayer_bus.surfaces import SurfaceSession
 
 from .http import Problem
 from .problems import full, not_connecting, unknown_agent, unmounted
+from .resume_store import RESUME_SECONDS
 from .session_view import SessionView, SurfaceMemory, ViewOptions
 from .workers import check_process, stamp
 
@@ -53,6 +54,10 @@ class SessionsOnDemand:
         capabilities: what the agents may do on the page; nothing by default.
         limit: sessions at once.
         linger: seconds from when its last page has gone until a session is closed.
+        linger_silent: the same, if that page fell silent without leaving: a phone suspends the
+            pages behind the one it shows, and a page that is shown again continues its
+            conversation. A session that waits for such a page makes room when the limit is
+            reached, the one that has waited longest first.
 
     Raises:
         MisuseError: there are no agents, a capability does not exist, or a number is out of range.
@@ -66,6 +71,7 @@ class SessionsOnDemand:
         capabilities: Iterable[str] = (),
         limit: int = 16,
         linger: float = 10.0,
+        linger_silent: float = RESUME_SECONDS,
     ) -> None:
         if isinstance(agents, str):
             raise MisuseError(f"agents is the text {agents!r}: give a list, as in [{agents!r}]")
@@ -74,10 +80,11 @@ class SessionsOnDemand:
         self.capabilities: Final[frozenset[Capability]] = check_capabilities(capabilities)
         self.limit: Final = limit
         self.linger: Final = linger
-        if not self.agents or limit < 1 or not linger >= 0:
+        self.linger_silent: Final = linger_silent
+        if not self.agents or limit < 1 or not linger >= 0 or not linger_silent >= 0:
             raise MisuseError(
-                "sessions on demand need at least one agent, a limit of at least 1 and a linger "
-                "that is not negative"
+                "sessions on demand need at least one agent, a limit of at least 1, and a linger "
+                "and linger_silent that are not negative"
             )
 
 
@@ -91,6 +98,11 @@ class _PooledSession:
         self.token_id: Final = token_id
         self.view: SessionView | None = None
         self.idle_since: float | None = now
+        self.left = anyio.Event()
+        """Set when its last page has gone; another one while it has pages."""
+        self.silent = False
+        """Its last page fell silent: it may be suspended, and come back."""
+        self.closed: Final = anyio.Event()
         self.settled: Final = anyio.Event()
         """Set when its view is open, or opening it failed."""
         self.error: Exception | None = None
@@ -101,8 +113,9 @@ class _PooledSession:
 class SessionPool:
     """The open sessions of one surface's pages.
 
-    Guarantee: a session is closed `linger` seconds after its last page has gone (or after it was
-    opened, if no page joins), with the surface, and when the token that opened it is revoked. Its
+    Guarantee: a session is closed `linger` seconds after its last page has left (or after it was
+    opened, if no page joins), `linger_silent` seconds after it fell silent, earlier only to make
+    room for another session, with the surface, and when the token that opened it is revoked. Its
     pages' streams end with `closed`. With the surface they end with `unmounted`: a page then opens
     another session as soon as the surface is mounted again. One task owns them all: `run`, `aclose`
     or the end of its event loop ends it and them.
@@ -185,8 +198,17 @@ class SessionPool:
             raise unknown_agent()
         if not self._automatic and (self._task is None or self._task.done()):
             raise unmounted()
-        if len(self._opened) >= self._wish.limit:
+        if self._full and self._longest_silent() is None:
             raise full("session")
+
+    @property
+    def _full(self) -> bool:
+        return len(self._opened) >= self._wish.limit
+
+    def _longest_silent(self) -> _PooledSession | None:
+        """The session that has waited longest for a page that fell silent."""
+        silent = [o for o in self._opened.values() if o.silent and o.idle_since is not None]
+        return min(silent, key=lambda o: o.idle_since or 0.0, default=None)
 
     async def open(self, agent_id: str, token_id: str | None) -> tuple[str, str]:
         """Open a session with the agent; returns its name in addresses, and its id.
@@ -198,6 +220,9 @@ class SessionPool:
         if self._automatic:
             self._start()
         await self._ready.wait()
+        while self._full and (waiting := self._longest_silent()) is not None:
+            waiting.scope.cancel()
+            await waiting.closed.wait()
         self.check(agent_id)
         group = self._group
         if group is None:
@@ -251,9 +276,11 @@ class SessionPool:
         finally:
             del self._opened[opened.id]
             opened.settled.set()
+            opened.closed.set()
 
     async def _show(self, opened: _PooledSession, session: Session) -> None:
-        memory = SurfaceMemory(self._clock)
+        # As long as the session waits for it, a page may return to it.
+        memory = SurfaceMemory(self._clock, max(RESUME_SECONDS, self._wish.linger_silent))
 
         async def surface(surface_session: SurfaceSession) -> None:
             view = SessionView(
@@ -284,17 +311,23 @@ class SessionPool:
     def _look(self, opened: _PooledSession) -> None:
         view = opened.view
         if view is None or len(view.viewers):
+            if opened.left.is_set():
+                opened.left = anyio.Event()
             opened.idle_since = None
+            opened.silent = False
         elif opened.idle_since is None:
             opened.idle_since = self._clock.now()
+            opened.silent = view.viewers.last_end == "silent"
+            opened.left.set()
 
     async def _until_left(self, opened: _PooledSession) -> None:
-        linger = self._wish.linger
         while True:
-            # If the last page leaves during this sleep, the session is due after it.
             since = opened.idle_since
-            due = linger if since is None else since + linger - self._clock.now()
-            await self._clock.sleep(max(0.0, due))
-            since = opened.idle_since
-            if since is not None and self._clock.now() >= since + linger:
+            if since is None:
+                await opened.left.wait()
+                continue
+            linger = self._wish.linger_silent if opened.silent else self._wish.linger
+            due = since + linger - self._clock.now()
+            if due <= 0:
                 return
+            await self._clock.sleep(due)

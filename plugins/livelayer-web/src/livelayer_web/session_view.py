@@ -16,20 +16,28 @@ import msgspec
 from livelayer_bus import ClosedError
 from livelayer_bus.clock import Clock
 from livelayer_bus.errors import NotSupportedError
+from livelayer_bus.rooms import Playback
 from livelayer_bus.surfaces import SurfaceSession
 
 from .http.server import server_is_shutting_down
-from .media import KINDS, Media, MediaConnection, MediaSettings, SourceKind
+from .media import (
+    KINDS,
+    Media,
+    MediaConnection,
+    MediaPortsTakenError,
+    MediaSettings,
+    SourceKind,
+)
 from .messages import MessageMemory, Messages
 from .pages import Pages
 from .permissions import Permission
-from .problems import full, no_token, not_carrying, unmounted
-from .resume_store import ResumeStore
+from .problems import full, no_replay, no_token, not_carrying, unmounted
+from .resume_store import RESUME_SECONDS, ResumeStore
 from .sources import Sources, Work
 from .stream import Bye, EventStream
 from .token_format import GRANTS, Grant
 from .tokens import ViewerTokens
-from .viewers import BEAT_SECONDS, Info, ShownQuality, Viewer, ViewerInfo, Viewers, Wants
+from .viewers import BEAT_SECONDS, Info, Replay, ShownQuality, Viewer, ViewerInfo, Viewers, Wants
 from .workers import leave
 
 T = TypeVar("T")
@@ -64,8 +72,8 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
 class SurfaceMemory:
     """What outlives a restart of the surface; all of it bounded."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.resume_store: Final = ResumeStore(clock)
+    def __init__(self, clock: Clock, resume_seconds: float = RESUME_SECONDS) -> None:
+        self.resume_store: Final = ResumeStore(clock, resume_seconds)
         self.messages: Final = MessageMemory()
         self.numbers: Final = count(1)
         """Numbers of commands on the wire."""
@@ -240,6 +248,25 @@ class SessionView:
         with suppress(NotSupportedError, ClosedError):
             self.session.describe_page(active.context if active is not None else None)
 
+    def control_replay(
+        self, position: float | None, speed: float | None, paused: bool | None
+    ) -> None:
+        """Seek, play or pause; every page is told.
+
+        Raises:
+            Problem: no recording is played.
+        """
+        playback = self.session.playback
+        if playback is None:
+            raise no_replay()
+        if speed is not None:
+            playback.speed = speed
+        if position is not None:
+            playback.seek(position)
+        if paused is not None:
+            (playback.pause if paused else playback.resume)()
+        self._look()
+
     # Event streams ------------------------------------------------------------------------------
 
     def share(self, viewer: Viewer) -> str:
@@ -317,12 +344,18 @@ class SessionView:
 
         Raises:
             OfferError: the offer cannot be answered.
-            MediaFullError, MediaUnavailableError: see `Media.connect`.
+            MediaFullError, MediaPortsTakenError, MediaUnavailableError: see `Media.connect`.
             Problem: the page has gone meanwhile.
         """
         allowed = self.allowed(viewer)
         sources: list[SourceKind] = [kind for kind in KINDS if kind in allowed]
-        connection = await self.media.connect(offer, allow_sources=sources)
+        try:
+            connection = await self.media.connect(offer, allow_sources=sources)
+        except MediaPortsTakenError:
+            if viewer.connection is None:
+                raise
+            await viewer.connection.aclose()  # its port is free then
+            connection = await self.media.connect(offer, allow_sources=sources)
         if viewer.ended is not None:
             await connection.aclose()
             raise unmounted()
@@ -432,7 +465,17 @@ class SessionView:
     def _info(self, viewer: Viewer) -> Info:
         quality = viewer.connection.quality if viewer.connection is not None else None
         shown = ShownQuality(quality.height, quality.bitrate) if quality is not None else None
-        return Info(len(self.viewers), self.viewers.active is viewer, shown)
+        return Info(
+            len(self.viewers), self.viewers.active is viewer, shown, _replay(self.session.playback)
+        )
+
+
+def _replay(playback: Playback | None) -> Replay | None:
+    """Written anew at each beat, as the position moves."""
+    if playback is None:
+        return None
+    position = round(playback.position, 2)
+    return Replay(playback.duration, position, playback.speed, playback.paused)
 
 
 def _apply(wants: Wants, connection: MediaConnection) -> None:

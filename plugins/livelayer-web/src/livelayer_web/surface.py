@@ -21,7 +21,7 @@ from livelayer_bus.surfaces import SurfaceSession
 from .assets import START
 from .embedding import Embedding
 from .http import Guard, serving
-from .media import MediaSettings
+from .media import IceServer, MediaSettings, Ports
 from .network_policy import NetworkLimits, NetworkPolicy, check_reach
 from .permissions import PERMISSIONS, Permission, check_permissions
 from .problems import problem_of
@@ -70,6 +70,11 @@ class WebSurface:
         agents: the agents that pages may switch the session to.
         sessions: sessions that pages may open for themselves; None: none.
         media: how audio and video are served.
+        media_ports: the UDP ports of media, one for each page: a port, `(first, last)` or
+            `"first-last"`; None: any free ones.
+        media_address: the IP address that pages are told for media, if it is not this machine's
+            own: that of a router or of a container's host.
+        ice_servers: STUN and TURN servers for pages, addresses or `IceServer` records.
         max_viewers: pages at once, of each session.
         max_message_bytes: of one message's JSON to the agent; the session has its own limit, too.
         allow: what people may send from its pages; what a page's attributes say can only be less.
@@ -96,6 +101,9 @@ class WebSurface:
         agents: Iterable[Agent | Mapping[str, Any]] = (),
         sessions: SessionsOnDemand | None = None,
         media: MediaSettings | Mapping[str, Any] | None = None,
+        media_ports: Ports | None = None,
+        media_address: str | None = None,
+        ice_servers: Iterable[str | IceServer | Mapping[str, Any]] = (),
         max_viewers: int = MAX_VIEWERS,
         max_message_bytes: int = 15_360,
         allow: Iterable[Permission] = PERMISSIONS,
@@ -120,7 +128,7 @@ class WebSurface:
             tokens=self._tokens,
             name=name,
             agents=tuple(_record(agent, Agent, "agents") for agent in agents),
-            media=_record(media or MediaSettings(), MediaSettings, "media"),
+            media=_media(media, media_ports, media_address, ice_servers),
             local_only=local_only,
             max_viewers=max_viewers,
             max_message_bytes=max_message_bytes,
@@ -330,6 +338,25 @@ def _record(value: T | Mapping[str, Any], kind: type[T], where: str) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as exc:
         raise MisuseError(f"{where}: {exc}") from exc
+
+
+def _media(
+    media: MediaSettings | Mapping[str, Any] | None,
+    ports: Ports | None,
+    address: str | None,
+    servers: Iterable[str | IceServer | Mapping[str, Any]],
+) -> MediaSettings:
+    """The settings, and what was given beside them."""
+    chosen = _record(media or MediaSettings(), MediaSettings, "media")
+    listed = tuple(
+        one if isinstance(one, str) else _record(one, IceServer, "ice_servers") for one in servers
+    )
+    return msgspec.structs.replace(
+        chosen,
+        ports=chosen.ports if ports is None else ports,
+        address=chosen.address if address is None else address,
+        ice_servers=chosen.ice_servers + listed,
+    )
 
 
 def _check_root_path(root_path: str, port: int | None) -> str:

@@ -56,12 +56,22 @@ class ShownQuality(msgspec.Struct, frozen=True):
     """bit/s"""
 
 
+class Replay(msgspec.Struct, frozen=True):
+    """A recording that is played, and where it is; times are seconds of it."""
+
+    duration: float
+    position: float
+    speed: float
+    paused: bool
+
+
 class Info(msgspec.Struct, frozen=True):
     """The number of pages, whether this one is active, and its quality."""
 
     viewers: int
     active: bool
     quality: ShownQuality | None
+    replay: Replay | None = None
 
 
 class ViewerInfo(msgspec.Struct, frozen=True):
@@ -201,6 +211,8 @@ class Viewers:
         """Pages that ever joined, including those that came back."""
         self.resumed = 0
         self.fell_silent = 0
+        self.last_end = ""
+        """Why the page that ended last has ended."""
         self.peak = 0
 
     def __len__(self) -> int:
@@ -297,6 +309,7 @@ class Viewers:
         del self._by_key[digest]
         if not viewer.silent and why != "revoked":
             self._resume_store.remember(digest, self._record(viewer))
+        self.last_end = why
         viewer.end(why)
         self._tell_changed()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import socket
 import subprocess
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -68,7 +69,7 @@ class Proxy:
     logged: Path
 
     def log(self) -> str:
-        """What it wrote so far: every request, and what it had to say."""
+        """What it wrote so far."""
         return self.logged.read_text(errors="replace")
 
 
@@ -197,3 +198,46 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
         )
     )
     return found
+
+
+PAGE: Final = Path(__file__).parents[4] / "docs" / "deployment.md"
+USER, PASSWORD = "ada", "engine"
+
+
+def blocks(language: str) -> list[str]:
+    """What docs/deployment.md shows in this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+
+
+@pytest.fixture
+def documented(tmp_path: Path, certificate: Certificate) -> Callable[[str, str, str], str]:
+    """A configuration of docs/deployment.md: `documented(language, marker, upstream)`.
+
+    The one block that has the marker, for this test's certificate, port and upstream (`host:port`).
+    """
+    common, *_ = blocks("nginx")
+    snippet = tmp_path / "livelayer.conf"
+    snippet.write_text(common)
+    users = tmp_path / "users"
+    users.write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
+    at = {
+        "/etc/nginx/livelayer.conf": str(snippet),
+        "/etc/nginx/shop.users": str(users),
+        "/etc/ssl/shop.pem": str(certificate.certificate),
+        "/etc/ssl/shop.key": str(certificate.key),
+        "listen 443": f"listen 127.0.0.1:{PORT}",
+        "server_name shop.example.com": "server_name localhost",
+        "shop.example.com {": (
+            f"https://localhost:{PORT} {{\n    tls {certificate.certificate} {certificate.key}"
+        ),
+    }
+
+    def block(name: str, marker: str, upstream: str) -> str:
+        servers = [text for text in blocks(name) if "{" in text and marker in text]
+        assert servers, f"{PAGE.name} has no block of {name} with {marker}"
+        text = servers[0]
+        for documented, here in {**at, "127.0.0.1:8080": upstream}.items():
+            text = text.replace(documented, here)
+        return text
+
+    return block

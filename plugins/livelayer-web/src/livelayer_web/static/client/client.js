@@ -93,6 +93,7 @@ export class SessionClient extends EventTarget {
       source: (kind) => this.#sources.track(kind),
       renewed: () => void this.#sources.renew(),
       watched: () => this.#wants.video,
+      servers: () => /** @type {readonly RTCIceServer[]} */ (this.joined?.ice_servers ?? []),
     });
     this.#sources = new Sources(http, this.#devices, {
       changed: () => this.#sourcesChanged(),
@@ -237,6 +238,16 @@ export class SessionClient extends EventTarget {
    */
   async answerApproval(number, approved) {
     await this.#ask(`approvals/${number}`, { approved });
+  }
+
+  /**
+   * Controls the recording of `info.replay`, for everybody.
+   *
+   * @param {import("./types.js").ReplayBody} change
+   * @throws {SessionError} `no_replay`: the session is live
+   */
+  async controlReplay(change) {
+    await this.#ask("control/replay", change);
   }
 
   /**

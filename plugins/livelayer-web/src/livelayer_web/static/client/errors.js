@@ -48,7 +48,8 @@ export class SessionError extends Error {
 /** @param {SessionError} error */
 function isPassing({ status, code }) {
   // 501: not with this session, however often.
-  return (status >= 500 && status !== 501) || status === 429 || status === 408 || code === "viewer" || code === "not_connected";
+  if (["viewer", "not_connected", "workers"].includes(code)) return true;
+  return (status >= 500 && status !== 501) || status === 429 || status === 408;
 }
 
 /** @param {unknown} error @returns {SessionError} */

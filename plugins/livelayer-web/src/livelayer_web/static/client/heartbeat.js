@@ -85,7 +85,8 @@ export class Heartbeat {
     } catch (error) {
       this.#used ||= used;
       // The event stream notices every other error.
-      if (asSessionError(error).stranger && this.http.key === key) this.lost();
+      const { stranger, code } = asSessionError(error);
+      if ((stranger || code === "workers") && this.http.key === key) this.lost();
     } finally {
       this.#flying = false;
     }

@@ -84,8 +84,14 @@ export class Http {
    */
   async ask(method, path, request, read) {
     const { limit = LIMIT, keepalive = false, signal } = request;
-    const time = new AbortController();
-    const timer = setTimeout(() => time.abort(), limit * 1000);
+    const end = new AbortController();
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      end.abort();
+    }, limit * 1000);
+    if (signal?.aborted) end.abort();
+    signal?.addEventListener("abort", () => end.abort(), { once: true, signal: end.signal });
     try {
       const answer = await fetch(`${this.base}/${path}`, {
         method,
@@ -95,7 +101,7 @@ export class Http {
         credentials: "same-origin", // for the login of a proxy in front; no route of ours reads them
         redirect: "manual",
         referrerPolicy: "no-referrer",
-        signal: signal ? AbortSignal.any([signal, time.signal]) : time.signal,
+        signal: end.signal,
       });
       if (answer.type === "opaqueredirect") throw login("a redirect");
       if (!answer.ok) throw await problem(answer);
@@ -103,7 +109,7 @@ export class Http {
     } catch (error) {
       if (error instanceof SessionError) throw error;
       if (signal?.aborted) throw new SessionError("closed", "the page ended this request");
-      if (time.signal.aborted) throw new SessionError("timeout", "the server does not answer");
+      if (late) throw new SessionError("timeout", "the server does not answer");
       throw new SessionError("network", "the server cannot be reached");
     } finally {
       clearTimeout(timer); // the caller's signal still aborts a body that is being read

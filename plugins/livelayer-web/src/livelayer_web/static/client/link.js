@@ -5,6 +5,7 @@ import { Backoff, pause } from "./backoff.js";
 import { SETUP, SessionError, asSessionError } from "./errors.js";
 import { Polling } from "./event-stream.js";
 import { pageInfo } from "./heartbeat.js";
+import { deferred } from "./older.js";
 import { SharedStream } from "./shared-stream.js";
 
 /** @import { Place } from "./session-locator.js" */
@@ -13,6 +14,8 @@ import { SharedStream } from "./shared-stream.js";
 
 const LIVE = 10; // seconds that `whenLive` waits
 const MET = 16; // instances remembered
+const LASTS = 5; // seconds after which several processes are not the end of one and the start of another
+const APART = 60; // seconds between two answers of other processes that have nothing to do with each other
 
 /**
  * @typedef {object} LinkHooks
@@ -53,6 +56,8 @@ export class Link {
   #gone = false;
   /** The instances of the surface that answered, oldest first: none comes back. @type {string[]} */
   #instances = [];
+  /** When another process answered than this page's. */
+  #workers = { first: Number.NEGATIVE_INFINITY, last: Number.NEGATIVE_INFINITY };
   /** Whether it ever joined. */
   #met = false;
 
@@ -141,7 +146,7 @@ export class Link {
         this.#set({ phase: "recovering", code, detail, retryAt: Date.now() + seconds * 1000 });
         if (signal.aborted) return;
         this.#sleep = new AbortController();
-        if (seconds > 0) await pause(seconds, AbortSignal.any([this.#sleep.signal, signal]));
+        if (seconds > 0) await pause(seconds, this.#sleep.signal, signal);
       }
     }
   }
@@ -149,13 +154,22 @@ export class Link {
   /** @param {SessionError} problem */
   #isFinal({ code, detail, status, refused }) {
     const closed = code === "closed";
-    if (!closed && !refused && status !== 403 && !SETUP.has(code)) return false;
-    if (SETUP.has(code)) console.error(`livelayer: ${detail}`);
+    const setup = SETUP.has(code) && (code !== "workers" || this.#lasts());
+    if (!closed && !refused && status !== 403 && !setup) return false;
+    if (setup) console.error(`livelayer: ${detail}`);
     this.#halt();
     this.#forget();
     this.previous = null;
     this.#set({ phase: closed ? "ended" : "refused", code, detail });
     return true;
+  }
+
+  /** A server that is replaced has two processes for a moment; this is for good. */
+  #lasts() {
+    const now = performance.now();
+    const { first, last } = this.#workers;
+    this.#workers = { first: now - last > APART * 1000 ? now : first, last: now };
+    return now - this.#workers.first >= LASTS * 1000;
   }
 
   /** @param {AbortSignal} signal */
@@ -304,8 +318,8 @@ function farewell(reason) {
  * @throws {SessionError} it was refused, has ended, or is not back in time
  */
 export function whenLive(client) {
-  /** @type {PromiseWithResolvers<void>} */
-  const { promise, resolve, reject } = Promise.withResolvers();
+  /** @type {ReturnType<typeof deferred<void>>} */
+  const { promise, resolve, reject } = deferred();
   const look = () => {
     const { phase, code = "closed", detail = "this page has left the server" } = client.link;
     if (phase === "live") resolve();
