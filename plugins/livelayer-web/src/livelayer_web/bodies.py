@@ -97,6 +97,14 @@ class ApprovalBody(msgspec.Struct, frozen=True):
     approved: bool
 
 
+class ReplayBody(msgspec.Struct, frozen=True):
+    """`POST control/replay`: what to change."""
+
+    position: Annotated[float, Meta(ge=0)] | None = None
+    speed: Annotated[float, Meta(gt=0, le=100)] | None = None
+    paused: bool | None = None
+
+
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `POST viewers`."""
 

@@ -263,6 +263,11 @@ async def _switch(request: Request, view: SessionView, viewer: Viewer) -> None:
         raise problems.not_connecting(exc) from exc
 
 
+async def _control_replay(request: Request, view: SessionView, viewer: Viewer) -> None:
+    body = await read_json(request, bodies.ReplayBody)
+    view.control_replay(body.position, body.speed, body.paused)
+
+
 # The table --------------------------------------------------------------------------------------
 
 _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
@@ -285,6 +290,7 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/control/connect", _of_page(_connect, "control", _ACCEPTED)),
     ("POST", "/control/disconnect", _of_page(_disconnect, "control", _ACCEPTED)),
     ("POST", "/control/agent", _of_page(_switch, "control", _ACCEPTED)),
+    ("POST", "/control/replay", _of_page(_control_replay, "control")),
 )
 
 

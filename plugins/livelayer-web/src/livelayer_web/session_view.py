@@ -16,6 +16,7 @@ import msgspec
 from livelayer_bus import ClosedError
 from livelayer_bus.clock import Clock
 from livelayer_bus.errors import NotSupportedError
+from livelayer_bus.rooms import Playback
 from livelayer_bus.surfaces import SurfaceSession
 
 from .http.server import server_is_shutting_down
@@ -30,13 +31,13 @@ from .media import (
 from .messages import MessageMemory, Messages
 from .pages import Pages
 from .permissions import Permission
-from .problems import full, no_token, not_carrying, unmounted
+from .problems import full, no_replay, no_token, not_carrying, unmounted
 from .resume_store import RESUME_SECONDS, ResumeStore
 from .sources import Sources, Work
 from .stream import Bye, EventStream
 from .token_format import GRANTS, Grant
 from .tokens import ViewerTokens
-from .viewers import BEAT_SECONDS, Info, ShownQuality, Viewer, ViewerInfo, Viewers, Wants
+from .viewers import BEAT_SECONDS, Info, Replay, ShownQuality, Viewer, ViewerInfo, Viewers, Wants
 from .workers import leave
 
 T = TypeVar("T")
@@ -247,6 +248,25 @@ class SessionView:
         with suppress(NotSupportedError, ClosedError):
             self.session.describe_page(active.context if active is not None else None)
 
+    def control_replay(
+        self, position: float | None, speed: float | None, paused: bool | None
+    ) -> None:
+        """Seek, play or pause; every page is told.
+
+        Raises:
+            Problem: no recording is played.
+        """
+        playback = self.session.playback
+        if playback is None:
+            raise no_replay()
+        if speed is not None:
+            playback.speed = speed
+        if position is not None:
+            playback.seek(position)
+        if paused is not None:
+            (playback.pause if paused else playback.resume)()
+        self._look()
+
     # Event streams ------------------------------------------------------------------------------
 
     def share(self, viewer: Viewer) -> str:
@@ -445,7 +465,17 @@ class SessionView:
     def _info(self, viewer: Viewer) -> Info:
         quality = viewer.connection.quality if viewer.connection is not None else None
         shown = ShownQuality(quality.height, quality.bitrate) if quality is not None else None
-        return Info(len(self.viewers), self.viewers.active is viewer, shown)
+        return Info(
+            len(self.viewers), self.viewers.active is viewer, shown, _replay(self.session.playback)
+        )
+
+
+def _replay(playback: Playback | None) -> Replay | None:
+    """Written anew at each beat, as the position moves."""
+    if playback is None:
+        return None
+    position = round(playback.position, 2)
+    return Replay(playback.duration, position, playback.speed, playback.paused)
 
 
 def _apply(wants: Wants, connection: MediaConnection) -> None:

@@ -25,9 +25,9 @@ BEAT_SECONDS: Final = 1.5
 """How often a page sends a heartbeat."""
 SILENCE_SECONDS: Final = 5.0
 """How long a page without an event stream may be silent until it counts as gone."""
-STREAM_SECONDS: Final = 90.0
-"""How long a page with one may send no request: a hidden page's timers run once a minute, and other
-streams may use all of its browser's connections. A suspended phone keeps its stream open."""
+STREAM_SECONDS: Final = 30.0
+"""How long a page with one may send no request: others may use all of its browser's connections. A
+suspended phone, or a proxy in front of a page that vanished, keeps its stream open."""
 MAX_TOLD: Final = 256  # commands; as many as a session has under way at most
 
 NONE: Final[frozenset[Capability]] = frozenset()
@@ -57,12 +57,22 @@ class ShownQuality(msgspec.Struct, frozen=True):
     """bit/s"""
 
 
+class Replay(msgspec.Struct, frozen=True):
+    """A recording that is played, and where it is; times are seconds of it."""
+
+    duration: float
+    position: float
+    speed: float
+    paused: bool
+
+
 class Info(msgspec.Struct, frozen=True):
     """The number of pages, whether this one is active, and its quality."""
 
     viewers: int
     active: bool
     quality: ShownQuality | None
+    replay: Replay | None = None
 
 
 class ViewerInfo(msgspec.Struct, frozen=True):

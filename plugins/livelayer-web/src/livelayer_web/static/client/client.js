@@ -79,6 +79,7 @@ export class SessionClient extends EventTarget {
       joined: (joined) => this.#joined(joined),
       event: (kind, data) => this.#take(kind, data),
       cursor: () => this.#store.cursor,
+      heard: () => this.#heartbeat.pulse(),
       polling: () => this.#pollingChanged(),
       place: (signal, anew, bearer) => locator.find(signal, anew, bearer),
     });
@@ -237,6 +238,16 @@ export class SessionClient extends EventTarget {
    */
   async answerApproval(number, approved) {
     await this.#ask(`approvals/${number}`, { approved });
+  }
+
+  /**
+   * Controls the recording of `info.replay`, for everybody.
+   *
+   * @param {import("./types.js").ReplayBody} change
+   * @throws {SessionError} `no_replay`: the session is live
+   */
+  async controlReplay(change) {
+    await this.#ask("control/replay", change);
   }
 
   /**

@@ -85,7 +85,9 @@
  * @property {string} share pages that have the same one may share an event stream
  */
 
-/** @typedef {{viewers: number, active: boolean, quality: {height: number, bitrate: number} | null}} Info */
+/** @typedef {{duration: number, position: number, speed: number, paused: boolean}} Replay a recording that is played; seconds of it */
+/** @typedef {{position?: number, speed?: number, paused?: boolean}} ReplayBody what a person changes */
+/** @typedef {{viewers: number, active: boolean, quality: {height: number, bitrate: number} | null, replay: Replay | null}} Info */
 /** @typedef {{type: string, [member: string]: any}} Message a message in LiveLayer's wire form */
 /** @typedef {"capability" | "invalid" | "failed"} Reason why a command was not carried out */
 
