@@ -1,6 +1,6 @@
 """Install the programs that tests need, where that is possible: bounded in time, never an error.
 
-`make test` runs it once for each environment. Without a browser or a proxy its tests are skipped,
+`make test` runs it once for each environment. Without a browser or a server its tests are skipped,
 and the run's last line says so.
 """
 
@@ -18,7 +18,8 @@ from playwright.sync_api import sync_playwright
 
 SECONDS: Final = 300.0  # for each attempt
 ANSWER_SECONDS: Final = 30.0  # for a browser to say its version: without its libraries it cannot
-PROXIES: Final = ("nginx", "caddy")
+PACKAGES: Final = {"nginx": "nginx", "caddy": "caddy", "turnserver": "coturn"}
+"""Servers that tests start, and the packages that bring them."""
 _PACKAGE: Final = ("apt-get", "install", "-y", "-qq", "--no-install-recommends")
 _SYSTEM_PROGRAMS: Final = "/usr/sbin"
 """Where a system keeps servers, often outside of a user's PATH."""
@@ -32,14 +33,14 @@ def program(name: str) -> str | None:
 def main() -> None:
     """Try Playwright's own browser, then the system's packages."""
     _install_browser()
-    missing = [name for name in PROXIES if program(name) is None]
+    missing = [name for name in PACKAGES if program(name) is None]
     if missing and _has_packages():
         print(f"no {' or '.join(missing)} yet; apt-get install", flush=True)
         _runs(("apt-get", "update", "-qq"), SECONDS)
         for name in missing:  # a system may have one of them only
             # A package starts its server, which nobody asked for: the tests start their own.
-            _runs(("env", "RUNLEVEL=1", *_PACKAGE, name), SECONDS)
-    if missing := [name for name in PROXIES if program(name) is None]:
+            _runs(("env", "RUNLEVEL=1", *_PACKAGE, PACKAGES[name]), SECONDS)
+    if missing := [name for name in PACKAGES if program(name) is None]:
         print(f"no {' or '.join(missing)} could be installed: tests that need it will be skipped")
 
 

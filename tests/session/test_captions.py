@@ -124,6 +124,24 @@ async def test_a_language_of_its_own_punctuation_or_without_spaces_shows_each_wo
 
 
 @pytest.mark.anyio
+async def test_captions_of_what_an_interrupted_agent_did_not_say_take_no_later_words(
+    session: Session, scripted_rooms: ScriptedRooms
+) -> None:
+    room = await joined(session, scripted_rooms)
+    captions = ["Let us go on.", "I can help you.", "I can help you.", "Great, let us go."]
+    for text in captions[:2]:
+        room.agent_says(AgentCaption(text))
+    room.transcribes("S1", "Let")
+    for text in captions[2:]:
+        room.agent_says(AgentCaption(text))
+    room.transcribes("S2", "I can help you. Great, let")
+    assert [text for _, text, _ in said(session)] == captions
+    room.transcribes("S3", "Okay.")
+    room.agent_says(AgentCaption("Okay."))
+    assert [text for _, text, _ in said(session)] == [*captions, "Okay."]
+
+
+@pytest.mark.anyio
 async def test_a_caption_without_words_is_no_line(
     session: Session, scripted_rooms: ScriptedRooms
 ) -> None:

@@ -47,7 +47,7 @@ class WebSurface:
 
     Guarantee: pages are served while it is mounted; otherwise requests are answered with
     `503 unmounted`. A page that vanishes is detected five seconds after its event stream broke, and
-    90 s after its last request at the latest. A page that reloads misses no event and sends no
+    30 s after its last request at the latest. A page that reloads misses no event and sends no
     message twice. No page can block another one. Unmounting ends every stream, connection and lease
     in bounded time, and frees the port. Asyncio only.
 

@@ -6,7 +6,6 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
-from math import inf
 from typing import Annotated, Final, final
 
 import msgspec
@@ -25,9 +24,9 @@ BEAT_SECONDS: Final = 1.5
 """How often a page sends a heartbeat."""
 SILENCE_SECONDS: Final = 5.0
 """How long a page without an event stream may be silent until it counts as gone."""
-STREAM_SECONDS: Final = 90.0
-"""How long a page with one may send no request: a hidden page's timers run once a minute, and other
-streams may use all of its browser's connections. A suspended phone keeps its stream open."""
+STREAM_SECONDS: Final = 30.0
+"""How long a page with one may send no request: others may use all of its browser's connections. A
+suspended phone, or a proxy in front of a page that vanished, keeps its stream open."""
 MAX_TOLD: Final = 256  # commands; as many as a session has under way at most
 
 NONE: Final[frozenset[Capability]] = frozenset()
@@ -370,6 +369,6 @@ def _due(viewer: Viewer) -> float:
     """When it counts as gone, unless there is a sign of life before."""
     if viewer.doubted:
         return viewer.last_seen + SILENCE_SECONDS
-    last = max(viewer.last_seen, viewer.last_streamed)
-    due = inf if viewer.streaming else last + SILENCE_SECONDS
-    return min(due, viewer.last_seen + STREAM_SECONDS)
+    if viewer.streaming:
+        return viewer.last_seen + STREAM_SECONDS
+    return max(viewer.last_seen, viewer.last_streamed) + SILENCE_SECONDS

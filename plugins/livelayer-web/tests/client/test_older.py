@@ -42,6 +42,7 @@ MAY_LOOK: Final = {
     "types light-dark": "split by hand without it (view/stylesheet.js)",
     "selectors has": "room for what else is shown; without it, they overlap by some pixels",
     "selectors dir": "the same, from right to left",
+    "properties accent-color": "the range of a replay has the system's colour",
     "properties backdrop-filter": "what is behind it is less blurred",
     "properties field-sizing": "the field for text does not grow",
     "properties forced-color-adjust": "only where colours are forced",

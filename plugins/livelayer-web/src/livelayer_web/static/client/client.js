@@ -79,6 +79,7 @@ export class SessionClient extends EventTarget {
       joined: (joined) => this.#joined(joined),
       event: (kind, data) => this.#take(kind, data),
       cursor: () => this.#store.cursor,
+      heard: () => this.#heartbeat.pulse(),
       polling: () => this.#pollingChanged(),
       place: (signal, anew, bearer) => locator.find(signal, anew, bearer),
     });

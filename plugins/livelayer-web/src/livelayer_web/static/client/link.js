@@ -23,6 +23,7 @@ const APART = 60; // seconds between two answers of other processes that have no
  * @property {(joined: Joined) => void} joined after every join; events follow
  * @property {(kind: string, data: any) => void} event `snapshot`, `event`, `lagged`, `command`, `info`
  * @property {() => string | null} cursor where to go on
+ * @property {() => void} heard something came from the server
  * @property {() => void} polling whether events come by long polls has changed
  * @property {(signal: AbortSignal, anew: boolean, bearer: () => Promise<string | null>) => Promise<Place>} place
  *   finds the session's base (`anew`: the last one is gone)
@@ -260,13 +261,15 @@ export class Link {
   /** @param {Backoff} backoff */
   async #follow(backoff) {
     if (this.joined === null) return;
-    const stream = new SharedStream(this.http, this.joined, this.polling, this.hooks.cursor, (kind, value) => {
+    const take = (/** @type {string} */ kind, /** @type {any} */ value) => {
       if (kind === "bye") return stream.stop(farewell(value.reason));
       this.hooks.event(kind, value);
       if (kind !== "snapshot") return;
       backoff.reset();
       this.#set({ phase: "live" });
-    });
+    };
+    const { cursor, heard } = this.hooks;
+    const stream = new SharedStream(this.http, this.joined, this.polling, cursor, take, heard);
     this.#stream = stream;
     try {
       await stream.run();

@@ -61,8 +61,9 @@ export class SharedStream {
    * @param {import("./event-stream.js").Polling} polling
    * @param {() => string | null} cursor where to go on
    * @param {(kind: string, value: any) => void} take
+   * @param {() => void} heard called whenever something comes
    */
-  constructor(http, joined, polling, cursor, take) {
+  constructor(http, joined, polling, cursor, take, heard) {
     this.http = http;
     this.viewer = joined.viewer;
     this.name = `livelayer:${VERSION}:${joined.share}`;
@@ -70,6 +71,7 @@ export class SharedStream {
     this.polling = polling;
     this.cursor = cursor;
     this.take = take;
+    this.heard = heard;
   }
 
   /**
@@ -150,7 +152,11 @@ export class SharedStream {
       // The end is everybody's, but for a page whose token was revoked.
       if (kind === "event" || (kind === "bye" && value.reason !== "revoked")) this.#pass({ kind, value });
     };
-    this.#own = new EventStream(this.http, this.polling, this.cursor, take, () => this.#pass({}));
+    const heard = () => {
+      this.#pass({});
+      this.heard();
+    };
+    this.#own = new EventStream(this.http, this.polling, this.cursor, take, heard);
     return this.#own.run();
   }
 
@@ -198,6 +204,7 @@ export class SharedStream {
     this.#heard = performance.now();
     this.#limit = SILENCE * 1000;
     this.#asked = false;
+    this.heard();
     if (this.#asking) this.#waiting.push(message);
     else if (leader !== this.#leader) {
       this.#former = this.#leader;
