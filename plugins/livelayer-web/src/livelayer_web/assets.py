@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import stat
 from mimetypes import guess_type
@@ -47,11 +48,13 @@ _TYPES: Final = {
     ".webp": "image/webp",
     ".woff2": "font/woff2",
 }
+logger = logging.getLogger(__name__)
+
 _FOREIGN: Final = frozenset("\\:\0")
 """Characters with a special meaning in some file systems."""
 
 
-def static_files() -> ASGIApp:
+def static_files(folder: Path = MODULES) -> ASGIApp:
     """Serve the browser's half, for a mount at `js`.
 
     Guarantee: a module is one file with all that it imports, compressed where the browser takes
@@ -59,7 +62,7 @@ def static_files() -> ASGIApp:
     so an upgrade takes effect at the next load. Modules are `text/javascript`, style sheets
     `text/css`, whatever this machine's MIME tables say.
     """
-    return _Modules(MODULES)
+    return _Modules(folder)
 
 
 def site_files(folder: Path) -> ASGIApp:
@@ -147,7 +150,12 @@ class _Modules(_Files):
         self._modules = Modules(folder)
 
     def _file(self, full: str, found: os.stat_result, scope: Scope, status: int = 200) -> Response:
-        combined = self._modules.combined(Path(full).relative_to(self._folder.resolve()).as_posix())
+        path = Path(full).relative_to(self._folder.resolve()).as_posix()
+        try:
+            combined = self._modules.combined(path)
+        except ValueError as exc:  # while somebody writes a module
+            logger.error("%s", exc)
+            return Problem(500, "module", str(exc)).response()
         if combined is None:
             return super()._file(full, found, scope, status)
         packs = "gzip" in Headers(scope=scope).get("accept-encoding", "")

@@ -1,4 +1,4 @@
-"""Bodies of the routes' requests and answers; docs/protocol.md describes them."""
+"""Bodies of the routes' requests and answers, and a query; docs/protocol.md describes them."""
 
 from __future__ import annotations
 
@@ -40,6 +40,13 @@ class PageBody(msgspec.Struct, frozen=True):
     """`PUT viewers/me/page`."""
 
     page: AgentContext | None
+
+
+class EventsQuery(msgspec.Struct, frozen=True):
+    """The query of `GET events`."""
+
+    wait: Annotated[int, Meta(ge=0, le=20)] | None = None
+    carrier: _Id | None = None
 
 
 class MessageBody(msgspec.Struct, frozen=True):
@@ -90,6 +97,14 @@ class ApprovalBody(msgspec.Struct, frozen=True):
     approved: bool
 
 
+class ReplayBody(msgspec.Struct, frozen=True):
+    """`POST control/replay`: what to change."""
+
+    position: Annotated[float, Meta(ge=0)] | None = None
+    speed: Annotated[float, Meta(gt=0, le=100)] | None = None
+    paused: bool | None = None
+
+
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `POST viewers`."""
 
@@ -108,6 +123,7 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
     max_message_bytes: int
     ice_servers: list[PageIceServer]
     """For the page's media connection."""
+    share: str
 
     def __repr__(self) -> str:
         return f"Joined(viewer={self.viewer!r})"

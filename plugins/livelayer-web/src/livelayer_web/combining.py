@@ -134,7 +134,10 @@ class _File:
 
         def brought(found: re.Match[str]) -> str:
             other = normpath(join(dirname(path), found["path"]))
-            self._add(other)
+            try:
+                self._add(other)
+            except OSError as exc:
+                raise ValueError(f"{path} imports {other}, which cannot be read") from exc
             return other
 
         def imported(found: re.Match[str]) -> str:

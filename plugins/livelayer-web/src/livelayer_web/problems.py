@@ -59,6 +59,16 @@ def settled() -> Problem:
     return Problem(409, "settled", "this was answered, or is not asked any more")
 
 
+def no_replay() -> Problem:
+    """The session is live."""
+    return Problem(409, "no_replay", "no recording is played here")
+
+
+def not_carrying() -> Problem:
+    """The page's event stream is not one that the viewer may share."""
+    return Problem(409, "carrier", "this page's events cannot come by that page's stream")
+
+
 def no_media() -> Problem:
     """The page has no media connection to send audio or video over."""
     return Problem(409, "no_media", "there is no media connection that offers it: connect first")

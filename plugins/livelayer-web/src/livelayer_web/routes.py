@@ -20,7 +20,7 @@ from livelayer_bus.events import TranscriptEntry
 from . import bodies, problems
 from .assets import site_files, static_files
 from .embedding import Embedding
-from .http import Problem, answer_json, credential, json_app, read_body, read_json
+from .http import Problem, answer_json, credential, json_app, read_body, read_json, read_query
 from .media import KINDS, SourceKind
 from .network_policy import KEY_HEADER
 from .permissions import check_message, require
@@ -104,6 +104,7 @@ async def _join(request: Request, view: SessionView) -> Response:
         agents=list(options.agents),
         max_message_bytes=options.max_message_bytes,
         ice_servers=view.media.servers_for(viewer.id) if "watch" in viewer.grants else [],
+        share=view.share(viewer),
     )
     return answer_json(joined, 201)
 
@@ -129,7 +130,14 @@ async def _describe(request: Request, view: SessionView, viewer: Viewer) -> None
 
 
 async def _events(request: Request, view: SessionView, viewer: Viewer) -> ASGIApp:
-    return view.stream(viewer, request.headers.get("last-event-id") or None)
+    query = read_query(request, bodies.EventsQuery)
+    return view.stream(
+        viewer, request.headers.get("last-event-id") or None, query.wait, query.carrier
+    )
+
+
+async def _doubt(request: Request, view: SessionView, viewer: Viewer) -> None:
+    view.viewers.doubt(viewer, request.path_params["viewer"])
 
 
 async def _earlier(request: Request, view: SessionView, _: Viewer) -> Response:
@@ -255,6 +263,11 @@ async def _switch(request: Request, view: SessionView, viewer: Viewer) -> None:
         raise problems.not_connecting(exc) from exc
 
 
+async def _control_replay(request: Request, view: SessionView, viewer: Viewer) -> None:
+    body = await read_json(request, bodies.ReplayBody)
+    view.control_replay(body.position, body.speed, body.paused)
+
+
 # The table --------------------------------------------------------------------------------------
 
 _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
@@ -263,6 +276,7 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/viewers/me/beat", _of_page(_beat)),
     ("PUT", "/viewers/me/page", _of_page(_describe, "talk")),
     ("GET", "/events", _of_page(_events, "watch")),
+    ("DELETE", "/events/{viewer}", _of_page(_doubt, "watch")),
     ("POST", "/transcript", _of_page(_earlier, "watch")),
     ("POST", "/whep", _whep),
     ("DELETE", "/whep/{connection}", _end_whep),
@@ -276,6 +290,7 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/control/connect", _of_page(_connect, "control", _ACCEPTED)),
     ("POST", "/control/disconnect", _of_page(_disconnect, "control", _ACCEPTED)),
     ("POST", "/control/agent", _of_page(_switch, "control", _ACCEPTED)),
+    ("POST", "/control/replay", _of_page(_control_replay, "control")),
 )
 
 

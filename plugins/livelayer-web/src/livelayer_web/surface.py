@@ -46,9 +46,10 @@ class WebSurface:
     """Shows a session on web pages: `session.mount(WebSurface(port=8080), key="web")`.
 
     Guarantee: pages are served while it is mounted; otherwise requests are answered with
-    `503 unmounted`. A page that vanishes is detected within five seconds. A page that reloads
-    misses no event and sends no message twice. No page can block another one. Unmounting ends every
-    stream, connection and lease in bounded time, and frees the port. Asyncio only.
+    `503 unmounted`. A page that vanishes is detected five seconds after its event stream broke, and
+    30 s after its last request at the latest. A page that reloads misses no event and sends no
+    message twice. No page can block another one. Unmounting ends every stream, connection and lease
+    in bounded time, and frees the port. Asyncio only.
 
     Args:
         host: the address to listen on. Any but this machine's loopback needs `allow_origins` and

@@ -8,6 +8,8 @@ import secrets
 import socket
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import cache
 from itertools import groupby
 from typing import Final, final
 
@@ -28,9 +30,14 @@ _TURNS: Final = (
 
 
 def several(detail: str) -> Problem:
-    """The problem that several processes answer at one address. It is logged, too."""
-    logger.error("%s; docs/deployment.md says more", detail)
+    """The problem that several processes answer at one address. It is logged, too, once."""
+    _log_once(detail)
     return Problem(409, "workers", detail)
+
+
+@cache
+def _log_once(detail: str) -> None:
+    logger.error("%s; docs/deployment.md says more", detail)
 
 
 def check_process(stamped: Iterable[str | None]) -> None:
@@ -89,19 +96,20 @@ class _Process:
         if not self._name:
             self._name = secrets.token_hex(6)
             if sys.platform == "linux":
-                self._held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-                self._held.bind(_address(self._name))
+                with suppress(OSError):  # a sandbox may allow none: then it is not found
+                    self._held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                    self._held.bind(_address(self._name))
         return self._name
 
     def has_sibling(self, name: str) -> bool:
         """Whether another child of this process's parent has the name now."""
         if sys.platform != "linux" or name == self._name or not name.isalnum():
             return False
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
                 probe.connect(_address(name))
-            except OSError:
-                return False
+        except OSError:
+            return False
         return True
 
     def leave(self) -> None:

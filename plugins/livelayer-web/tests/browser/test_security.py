@@ -261,7 +261,7 @@ async def test_secrets_stay_out_of_addresses_logs_and_the_console(
     assert first != second
     logged = [record.getMessage() for record in caplog.records]
     everything = "\n".join([*addresses, *told, *logged, page.url, repr(locked.surface)])
-    assert len(addresses) > 20
+    assert len(addresses) > 10
     for secret in (SECRET, token, first, second):
         assert secret not in everything
 

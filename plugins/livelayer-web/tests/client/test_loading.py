@@ -200,6 +200,7 @@ def test_what_cannot_be_combined_is_named(folder: Path) -> None:
         ("import * as all from './second.js';", "first.js is written in a way"),
         ("export default 1;", "export default 1;"),
         ('import { a } from "./third.js";', "first.js -> third.js -> first.js"),
+        ('import { a } from "./fourth.js";', "first.js imports fourth.js, which cannot be read"),
     ):
         (folder / "first.js").write_text(text)
         (folder / "third.js").write_text('import "./first.js";\nexport const a = 1;\n')

@@ -24,6 +24,7 @@ MAY: Final = {
     "enumerateDevices": "in Firefox 115 without speakers",
     "getDisplayMedia": "asked for: phones cannot share their screens",
     "playsInline": "set: for phones",
+    "showPopover": "asked for: without it, a widget may lie below a page's own layers",
     "setSinkId": "asked for: a speaker can be chosen only where it exists",
     "sinkId": "asked for, as setSinkId",
     "userActivation": "asked for",
@@ -35,6 +36,8 @@ OURS: Final = frozenset(
     | {"share", "side", "states", "take", "turn"}
 )
 """Members of our own objects, whose names newer interfaces have, too."""
+MAY_MATCH: Final = {"popover-open": "asked only where there are popovers"}
+"""Newer pseudo-classes that modules may look for."""
 MAY_LOOK: Final = {
     "types light-dark": "split by hand without it (view/stylesheet.js)",
     "selectors has": "room for what else is shown; without it, they overlap by some pixels",
@@ -42,6 +45,7 @@ MAY_LOOK: Final = {
     "properties backdrop-filter": "what is behind it is less blurred",
     "properties field-sizing": "the field for text does not grow",
     "properties forced-color-adjust": "only where colours are forced",
+    "properties mask-image": "a cut text ends without a fade",
     "properties overscroll-behavior": "the page scrolls on where a list ends",
     "properties resize": "taken away: phones have none",
     "properties scrollbar-color": "the system's colours",
@@ -62,6 +66,8 @@ def code() -> Iterator[tuple[str, str]]:
 def test_no_module_uses_what_the_oldest_browsers_lack() -> None:
     found: set[str] = set()
     for path, text in code():
+        for name in set(re.findall(r"(?<!\?):([a-z-]+)", text)) & NEWER.css["selectors"]:
+            assert name in MAY_MATCH, f"{path} looks for :{name}, at which older browsers raise"
         for name in set(re.findall(r"\.([a-zA-Z]\w+)", text)) & NEWER.unique - OURS:
             assert name in MAY, f"{path} uses {name}, which the oldest supported browsers lack"
             found.add(name)
@@ -163,10 +169,11 @@ async def test_a_conversation_survives_a_cut_in_an_old_browser(
 @pytest.mark.parametrize("theme", [None, "light", "dark"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_colours_are_the_same_without_light_dark(
-    web: Any, page: Page, scheme: Any, theme: str | None
+    web: Any, page: Page, until: Any, scheme: Any, theme: str | None
 ) -> None:
     await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     await page.goto(f"{web.url}/old")
+    await until(page, "document.querySelector('livelayer-session').client.link.phase === 'live'")
     await page.evaluate(
         """async (theme) => {
           if (theme) document.querySelector("livelayer-avatar").setAttribute("theme", theme);

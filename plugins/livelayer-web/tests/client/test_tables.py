@@ -11,10 +11,10 @@ import livelayer_web
 import msgspec
 import pytest
 from livelayer_web import ViewerTokenError
-from livelayer_web.bodies import Joined
+from livelayer_web.bodies import Joined, ReplayBody
 from livelayer_web.media import SourceKind
 from livelayer_web.pages import Reason
-from livelayer_web.viewers import Wants
+from livelayer_web.viewers import Replay, Wants
 from playwright.async_api import Page
 
 from livelayer_bus.events import (
@@ -164,6 +164,8 @@ def test_a_record_of_types_js_has_python_s_fields(record: type[msgspec.Struct]) 
         (Wants, "heartbeat.js"),
         (ToolCallChanged, "types.js"),
         (ApprovalRequested, "types.js"),
+        (Replay, "types.js"),
+        (ReplayBody, "types.js"),
     ],
 )
 def test_a_short_record_has_python_s_fields(record: type[msgspec.Struct], file: str) -> None:

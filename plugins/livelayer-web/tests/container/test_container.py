@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,12 +133,16 @@ class Published(asyncio.DatagramProtocol):
             (await way).close()
 
 
+def _same(one: Published) -> Published:
+    return one
+
+
 @pytest.fixture
 async def published(namespace: str) -> AsyncGenerator[list[Published]]:
     loop = asyncio.get_running_loop()
     made = [Published(port) for port in PORTS]
     for one in made:
-        await loop.create_datagram_endpoint(lambda one=one: one, local_addr=(HOST, one.port))
+        await loop.create_datagram_endpoint(partial(_same, one), local_addr=(HOST, one.port))
     yield made
     for one in made:
         await one.close()
@@ -223,7 +228,7 @@ def _free_port() -> int:
 
 
 async def _listens(host: str, port: int) -> None:
-    async def look() -> bool:
+    async def look() -> Any:
         try:
             _, writer = await asyncio.open_connection(host, port)
         except OSError:
@@ -260,9 +265,8 @@ PLAY: Final = f"""async () => {{
 
 
 async def play(page: Page) -> list[Any]:
-    async def live() -> bool:
-        found: bool = await page.evaluate(f"{CLIENT}?.media.phase === 'live'")
-        return found
+    async def live() -> Any:
+        return await page.evaluate(f"{CLIENT}?.media.phase === 'live'")
 
     await polled(live)
     way: list[Any] = await page.evaluate(PLAY)

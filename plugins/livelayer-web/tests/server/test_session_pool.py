@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 import anyio
 import httpx
 import pytest
-from livelayer_web import SessionsOnDemand, ViewerTokens, WebSurface
+from livelayer_web import SessionsOnDemand, ViewerTokens, WebSurface, session_pool
 from livelayer_web.viewers import SILENCE_SECONDS
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -346,6 +346,33 @@ async def test_as_a_servers_only_application_it_ends_with_its_lifespan(agency: A
         assert (await answers.get())["type"] == "lifespan.shutdown.complete"
         await server
         assert agency.open == []
+
+
+async def test_closing_gives_up_a_session_that_does_not_end(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = anyio.Event()
+
+    @asynccontextmanager
+    async def stuck(agent_id: str) -> AsyncGenerator[Session]:
+        async with agency.session(agent_id) as session:
+            try:
+                yield session
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await release.wait()
+
+    surface = WebSurface(
+        port=None, sessions=SessionsOnDemand(stuck, agents=["lumi"]), clock=agency.clock
+    )
+    async with no_leaked_tasks(PATIENCE), client_of(surface.asgi) as http:
+        await open_session(http)
+        monkeypatch.setattr(session_pool, "CLOSE_SECONDS", 0.0)
+        with anyio.fail_after(PATIENCE):
+            await surface.aclose()
+        assert "did not close" in caplog.text
+        release.set()
+        await polled(lambda: not agency.open)
 
 
 async def open_session(http: httpx.AsyncClient) -> str:

@@ -197,10 +197,10 @@ def _range(ports: Ports) -> range:
         if not (first.strip().isdecimal() and (last or first).strip().isdecimal()):
             raise MisuseError(f"media_ports is {ports!r}: give a port or a range, {_WAY}")
         ports = int(first), int(last or first)
-    given = (ports, ports) if isinstance(ports, int) else tuple(ports)
-    if len(given) != 2 or not all(isinstance(one, int) for one in given):
+    given: tuple[object, ...] = (ports, ports) if isinstance(ports, int) else tuple(ports)
+    first_port, last_port = given if len(given) == 2 else (None, None)
+    if not (isinstance(first_port, int) and isinstance(last_port, int)):
         raise MisuseError(f"media_ports is {given!r}: give a port or a range, {_WAY}")
-    first_port, last_port = given
     if not 1024 <= first_port <= last_port <= 65_535:
         raise MisuseError(
             f"media_ports is {first_port} to {last_port}: give ports from 1024 to 65535, {_WAY}"

@@ -4,6 +4,7 @@
 import { SessionClient } from "./client/client.js";
 import { bindPage } from "./page/bind.js";
 import { watchPage } from "./page/watch.js";
+import { isSet } from "./view/attributes.js";
 import { upgrade } from "./view/dom.js";
 
 /** @import { TokenProvider } from "./client/link.js" */
@@ -215,7 +216,7 @@ export class LivelayerSession extends HTMLElement {
    */
   #connectOnce(client) {
     const { state, joined, link, surfaces } = client;
-    const wanted = this.hasAttribute("auto-connect") || this.#goesOn();
+    const wanted = isSet(this.getAttribute("auto-connect")) || this.#goesOn();
     if (!wanted || link.phase !== "live" || surfaces.size === 0) return;
     if (state?.connection_state !== "idle" || this.#connected === state.id) return;
     if (!joined?.grants.includes("control")) return;

@@ -3,9 +3,10 @@
 
 import { Backoff, pause } from "./backoff.js";
 import { SETUP, SessionError, asSessionError } from "./errors.js";
-import { EventStream } from "./event-stream.js";
+import { Polling } from "./event-stream.js";
 import { pageInfo } from "./heartbeat.js";
 import { deferred } from "./older.js";
+import { SharedStream } from "./shared-stream.js";
 
 /** @import { Place } from "./session-locator.js" */
 /** @import { Joined, LinkState } from "./types.js" */
@@ -22,6 +23,8 @@ const APART = 60; // seconds between two answers of other processes that have no
  * @property {(joined: Joined) => void} joined after every join; events follow
  * @property {(kind: string, data: any) => void} event `snapshot`, `event`, `lagged`, `command`, `info`
  * @property {() => string | null} cursor where to go on
+ * @property {() => void} heard something came from the server
+ * @property {() => void} polling whether events come by long polls has changed
  * @property {(signal: AbortSignal, anew: boolean, bearer: () => Promise<string | null>) => Promise<Place>} place
  *   finds the session's base (`anew`: the last one is gone)
  */
@@ -46,7 +49,7 @@ export class Link {
   #run = null;
   /** @type {AbortController} */
   #sleep = new AbortController();
-  /** @type {EventStream | null} */
+  /** @type {SharedStream | null} */
   #stream = null;
   /** @type {string | null} */
   #refused = null;
@@ -62,6 +65,7 @@ export class Link {
   constructor(http, hooks) {
     this.http = http;
     this.hooks = hooks;
+    this.polling = new Polling(hooks.polling);
   }
 
   /** Joins; ends a wait and tries at once. */
@@ -95,6 +99,11 @@ export class Link {
   wake() {
     this.#stream?.look();
     this.#sleep.abort();
+  }
+
+  /** The page is frozen until `wake`: another one may read the stream. */
+  freeze() {
+    this.#stream?.stop(new SessionError("network", "the page is frozen"));
   }
 
   /** The server does not know this viewer: join again. */
@@ -251,14 +260,16 @@ export class Link {
 
   /** @param {Backoff} backoff */
   async #follow(backoff) {
-    const stream = new EventStream(this.http, this.hooks.cursor(), ({ event, data }) => {
-      const value = JSON.parse(data);
-      if (event === "bye") return stream.stop(farewell(value.reason));
-      this.hooks.event(event, value);
-      if (event !== "snapshot") return;
+    if (this.joined === null) return;
+    const take = (/** @type {string} */ kind, /** @type {any} */ value) => {
+      if (kind === "bye") return stream.stop(farewell(value.reason));
+      this.hooks.event(kind, value);
+      if (kind !== "snapshot") return;
       backoff.reset();
       this.#set({ phase: "live" });
-    });
+    };
+    const { cursor, heard } = this.hooks;
+    const stream = new SharedStream(this.http, this.joined, this.polling, cursor, take, heard);
     this.#stream = stream;
     try {
       await stream.run();

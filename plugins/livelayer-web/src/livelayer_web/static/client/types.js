@@ -82,9 +82,12 @@
  * @property {readonly {id: string, name: string, role?: string, avatar_image_url?: string}[]} agents
  * @property {number} max_message_bytes
  * @property {readonly {urls: string[], username?: string, credential?: string}[]} ice_servers never logged
+ * @property {string} share pages that have the same one may share an event stream
  */
 
-/** @typedef {{viewers: number, active: boolean, quality: {height: number, bitrate: number} | null}} Info */
+/** @typedef {{duration: number, position: number, speed: number, paused: boolean}} Replay a recording that is played; seconds of it */
+/** @typedef {{position?: number, speed?: number, paused?: boolean}} ReplayBody what a person changes */
+/** @typedef {{viewers: number, active: boolean, quality: {height: number, bitrate: number} | null, replay: Replay | null}} Info */
 /** @typedef {{type: string, [member: string]: any}} Message a message in LiveLayer's wire form */
 /** @typedef {"capability" | "invalid" | "failed"} Reason why a command was not carried out */
 

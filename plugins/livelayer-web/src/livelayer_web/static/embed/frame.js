@@ -73,7 +73,7 @@ class Frame {
     const owner = alone ? avatar : session;
     if (typeof token === "string") owner.setAttribute("token", token);
     if (tokens === true) owner.tokenProvider = () => this.#token();
-    if (Object.hasOwn(given, "auto-connect")) owner.setAttribute("auto-connect", "");
+    if (Object.hasOwn(given, "auto-connect")) owner.setAttribute("auto-connect", given["auto-connect"]);
     document.addEventListener("livelayer-session-ready", (event) => this.#follow(/** @type {CustomEvent} */ (event)));
     this.#probe.id = "open";
     if (alone) document.body.append(avatar, this.#probe);

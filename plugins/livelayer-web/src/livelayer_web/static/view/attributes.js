@@ -6,10 +6,14 @@
 
 const BREAKPOINT = 640; // px of the window's width
 
-/** On unless the attribute is "false". @param {string | null} value */
-const on = (value) => value !== "false";
-/** Off unless the attribute is there and not "false". @param {string | null} value */
-const off = (value) => value !== null && value !== "false";
+const NO = ["false", "0", "off", "no", "none"];
+
+/** @param {string | null} value of an attribute */
+const isNo = (value) => NO.includes(value?.trim().toLowerCase() ?? "");
+/** On unless the attribute says no. @param {string | null} value */
+const on = (value) => !isNo(value);
+/** Off unless the attribute is there and does not say no. @param {string | null} value */
+export const isSet = (value) => value !== null && !isNo(value);
 /** @param {string | null} value */
 const text = (value) => value ?? "";
 
@@ -39,19 +43,19 @@ export const OPTIONS = {
   resizable: on,
   position: corner,
   "mobile-breakpoint": breakpoint,
-  contained: off,
-  chromeless: off,
-  "compact-controls": off,
+  contained: isSet,
+  chromeless: isSet,
+  "compact-controls": isSet,
   greeting: text,
   suggestions: list,
   "agent-name": text,
   "avatar-image-url": text,
   "idle-loop-url": text,
-  "blur-until-first-speech": off,
-  transforming: off,
+  "blur-until-first-speech": isSet,
+  transforming: isSet,
   "transforming-label": text,
-  sounds: off,
-  "event-log": off,
+  sounds: isSet,
+  "event-log": isSet,
 };
 
 /**
@@ -116,7 +120,7 @@ function corner(value) {
 
 /** @param {string | null} value @returns {number} px; 0: no window is that small */
 function breakpoint(value) {
-  if (value === "false") return 0;
+  if (isNo(value)) return 0;
   const width = Number.parseInt(value ?? "", 10);
   return width >= 0 ? width : BREAKPOINT;
 }

@@ -22,7 +22,7 @@ class Sending {
   update(client, t) {
     const on = SOURCES.filter((kind) => {
       const source = client?.sources?.[kind];
-      return source?.phase === "waiting" || (source?.phase === "on" && !source.muted);
+      return source?.phase === "waiting" || (source?.phase === "on" && !source.muted && !source.silenced);
     });
     for (const kind of SOURCES) this.icons[kind].classList.toggle("off", !on.includes(kind));
     show(this.element, on.length > 0);

@@ -98,7 +98,8 @@ export class Controls {
     for (const kind of SOURCES) {
       const { element } = this.sources[kind];
       const wanted = model.live || kind === "microphone";
-      const held = kind === "microphone" && isHeld(client); // while the server is gone, too
+      // While the server is gone, what it allows is not known.
+      const held = kind === "microphone" && !client?.joined && isHeld(client);
       show(element, wanted && (model.may[kind] || held) && supported(kind));
       this.#source(kind, client?.sources?.[kind], t);
     }

@@ -18,6 +18,7 @@ import { SessionLog } from "./session-log.js";
 import { NoticeBar } from "./notice-bar.js";
 import { Options } from "./options.js";
 import { Preview } from "./preview.js";
+import { ReplayBar } from "./replay-bar.js";
 import { applySize } from "./resize.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
@@ -62,12 +63,13 @@ export class Panel {
     this.notices = new NoticeBar(actions);
     this.controls = new Controls(actions);
     this.composer = new Composer(actions);
+    this.replay = new ReplayBar();
     this.question = new EndQuestion(actions);
     this.approval = new ApprovalCard();
     this.debug = new Debug(actions.toggleDebug);
-    const { stage, status, team, options, minimise, close, transcript, fields, notices, approval, composer, question, controls, captions, hear, suggestions } = this;
+    const { stage, status, team, options, minimise, close, transcript, fields, notices, approval, composer, question, controls, captions, hear, suggestions, replay } = this;
     this.head = h("div", { class: "head", part: "head" }, status, team, options, minimise, close);
-    this.side = h("div", { class: "side", part: "side" }, hear, transcript, suggestions, fields, notices, approval, composer, question, controls);
+    this.side = h("div", { class: "side", part: "side" }, hear, transcript, suggestions, fields, notices, approval, composer, question, controls, replay);
     this.panel = h("div", { class: "panel", part: "panel" }, stage, captions, this.head, this.side, this.debug);
     this.bubble = new Bubble((event) => {
       this.#opening = event;
@@ -132,8 +134,8 @@ export class Panel {
     this.debug.follow(log);
     const looking = { ...props, awake: props.awake && display === "expanded" };
     for (const part of [this.stage, this.preview]) part.update(looking);
-    const { captions, placeholder, status, team, notices, transcript, controls, composer, question, approval, debug } = this;
-    const parts = [captions, placeholder, status, team, notices, transcript, controls, composer, question, approval, debug];
+    const { captions, placeholder, status, team, notices, transcript, controls, composer, question, approval, debug, replay } = this;
+    const parts = [captions, placeholder, status, team, notices, transcript, controls, composer, question, approval, debug, replay];
     for (const part of parts) {
       part.update(props);
     }
@@ -224,6 +226,7 @@ export class Panel {
     this.preview.release();
     this.bubble.release();
     this.approval.release();
+    this.replay.release();
     this.debug.follow(null);
     this.announcer.close();
   }

@@ -17,7 +17,8 @@
  *   | "level" | "speaker" | "sources" | "devices" | "chooseDevice" | "pending" | "retainVideo" | "releaseVideo" | "retainSurface"
  *   | "releaseSurface" | "open" | "close" | "connect" | "disconnect" | "switchAgent" | "sendMessage" | "sendData" | "take"
  *   | "release" | "setSourceMuted" | "setSpeakerMuted" | "unblockSound" | "markUsed" | "retryMessage"
- *   | "discardMessage" | "earlierTranscript" | "interrupt" | "approvals" | "answerApproval">} Client
+ *   | "discardMessage" | "earlierTranscript" | "interrupt" | "approvals" | "answerApproval"
+ *   | "controlReplay">} Client
  */
 
 /** @typedef {{id: string, name: string, role: string, image: string | null, agent: string}} Member */
