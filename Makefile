@@ -24,12 +24,12 @@ setup: .venv/ready
 demo: setup
 	$(BIN)/livelayer demo $(DEMO_ARGS)
 
-test: setup .venv/browser
+test: setup .venv/programs
 	$(BIN)/python -m pytest $(TEST_ARGS)
 
-# Tried once for each environment; tests that need a browser skip where there is none.
-.venv/browser: .venv/ready
-	@$(BIN)/python -m tests.browser
+# Tried once for each environment; tests that need a browser or a proxy skip where there is none.
+.venv/programs: .venv/ready
+	@$(BIN)/python -m tests.programs
 	@touch $@
 
 # The oldest dependencies that are allowed, and the newest, in environments of their own.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from .bus import Subscription
 from .errors import NoAgentError, NotSupportedError, not_connected
@@ -21,6 +21,27 @@ Outgoing: TypeAlias = Message | RawMessage | Mapping[str, object]
 
 DataHandler: TypeAlias = Callable[[DataReceived], Awaitable[None] | None]
 Unsubscribe: TypeAlias = Callable[[], None]
+
+
+class Playback(Protocol):
+    """The controls of a recording that is played; times are seconds of the recording."""
+
+    @property
+    def duration(self) -> float: ...
+    @property
+    def position(self) -> float: ...
+    @property
+    def paused(self) -> bool: ...
+    @property
+    def speed(self) -> float:
+        """Seconds of the recording in a second."""
+        ...
+
+    @speed.setter
+    def speed(self, speed: float) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def seek(self, seconds: float) -> None: ...
 
 
 class ControlledSession(ABC):
@@ -88,6 +109,11 @@ class ControlledSession(ABC):
     @property
     def room_name(self) -> str | None:
         """The room that it is in, or can return to; None where that is not known."""
+        return None
+
+    @property
+    def playback(self) -> Playback | None:
+        """The controls, while the session plays a recording; None: it is live."""
         return None
 
     # Media ----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar, final
+from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast, final
 
 import anyio
 import msgspec
@@ -13,7 +13,7 @@ from ..errors import ClosedError, MicrophoneBusyError, MisuseError, SourceBusyEr
 from ..events import CameraChanged, Event, MicrophoneChanged, ScreenChanged
 from ..state import SessionState
 from ..tasks import TaskOwner
-from . import AudioFrame, VideoFrame
+from . import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 
 F = TypeVar("F", AudioFrame, VideoFrame)
 SourceName: TypeAlias = Literal["microphone", "camera", "screen"]
@@ -63,6 +63,11 @@ class MediaSource(Protocol[F]):
 
     @property
     def muted(self) -> bool: ...
+
+    @property
+    def sent(self) -> VideoChannel | AudioChannel:
+        """What the room takes from it, for surfaces that record or show it."""
+        ...
 
     def acquire(self, owner: str) -> AbstractAsyncContextManager[Lease[F]]:
         """Hold it for a block; raises `SourceBusyError` while another owner does."""
@@ -172,15 +177,24 @@ class Publisher(Generic[F]):
         self._format: tuple[int, int] | None = None
         self._reserved_for: str | None = None
         self._opening = anyio.Lock()
+        self._sent = AudioWriter() if name == "microphone" else VideoWriter()
 
     @property
     def owner(self) -> str | None:
-        """Who holds the lease; None when it is free."""
         return self._lease.owner if self._lease else None
 
     @property
     def muted(self) -> bool:
         return self._lease.muted if self._lease else False
+
+    @property
+    def sent(self) -> VideoChannel | AudioChannel:
+        """Every frame that the room took and that was not muted; empty without a reader."""
+        return self._sent.channel
+
+    def close(self) -> None:
+        """End `sent`, with the session."""
+        self._sent.close()
 
     @asynccontextmanager
     async def acquire(self, owner: str) -> AsyncGenerator[Lease[F], None]:
@@ -228,6 +242,8 @@ class Publisher(Generic[F]):
             return False
         track = await self._open(lease, frame)
         await track.push(frame)
+        if self._sent.demand and not lease.muted:
+            cast(Any, self._sent).push(frame)
         return True
 
     def check(self, lease: Lease[F]) -> None:

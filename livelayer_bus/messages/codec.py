@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from types import ModuleType
 from typing import Any, Final, TypeAlias, TypeGuard, TypeVar, get_args
@@ -100,7 +101,7 @@ def encode(message: Message | Mapping[str, object]) -> bytes:
     if nests_too_deeply(text):
         raise MalformedMessageError(name[:_NAME], _TOO_DEEP)
     if isinstance(message, WireMessage):
-        _decode_known(name, text)
+        _decode_known(name, text, strict=True)
     return data
 
 
@@ -108,14 +109,14 @@ def read(data: bytes) -> Decoded:
     """What these bytes hold, decoded once; whatever they are, it never raises.
 
     A message of an unknown type is a `RawMessage`. Fields that a known message does not have are
-    ignored.
+    ignored; null means that an optional one is not set, and a whole number is taken as an id.
     """
     try:
         text = _text(data)
         head = _head(text)
     except MalformedMessageError as error:
         return Decoded(None, message_type(data), problem=error.problem)
-    request = head.request_id if isinstance(head.request_id, str) else None
+    request = _id_text(head.request_id)
     try:
         return Decoded(_message(head.type, text), head.type, request)
     except MalformedMessageError as error:
@@ -157,7 +158,7 @@ def request_id(message: Message | Mapping[str, object]) -> str | None:
         if isinstance(message, Mapping)
         else getattr(message, "request_id", None)
     )
-    return value if isinstance(value, str) else None
+    return _id_text(value)
 
 
 def by_type(name: str) -> type[FromAgent | ToAgent] | None:
@@ -272,11 +273,32 @@ def _message(name: str, text: str) -> Message:
     return RawMessage(name, fields)
 
 
-def _decode_known(name: str, text: str) -> FromAgent | ToAgent:
+def _decode_known(name: str, text: str, *, strict: bool = False) -> FromAgent | ToAgent:
     try:
         return _decoders[name].decode(text)
     except msgspec.DecodeError as exc:
-        raise MalformedMessageError(name[:_NAME], _problem(exc, _CLASSES[name])) from exc
+        kind = _CLASSES[name]
+        # A second `type` stays an error: readers would differ on which one counts.
+        if not (strict or "`$.type`" in str(exc)) and isinstance(exc, msgspec.ValidationError):
+            with suppress(msgspec.DecodeError):
+                return msgspec.convert(_tolerated(kind, _object_decoder.decode(text)), kind)
+        raise MalformedMessageError(name[:_NAME], _problem(exc, kind)) from exc
+
+
+def _tolerated(kind: type[WireMessage], fields: dict[str, Any]) -> dict[str, Any]:
+    for field in msgspec.structs.fields(kind):
+        name = field.encode_name
+        value = fields.get(name)
+        if value is None and not field.required:
+            fields.pop(name, None)
+        elif name.endswith(("id", "Id")):
+            fields[name] = _id_text(value) or value
+    return fields
+
+
+def _id_text(value: object) -> str | None:
+    """The text of an id, which some agents count: 7 is "7"; None if it is none."""
+    return value if isinstance(value, str) else str(value) if type(value) is int else None
 
 
 def _problem(exc: msgspec.DecodeError, cls: type[msgspec.Struct] | None) -> str:

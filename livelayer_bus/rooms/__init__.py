@@ -1,5 +1,6 @@
 """Room adapters: what joins a room and reports it to a session, and the port to write another."""
 
+from ..contract import Playback
 from ..media.publishing import PublishedTrack, SourceName
 from . import names
 from .errors import join_error
@@ -17,6 +18,7 @@ from .port import (
     PacketReceived,
     RoomEvent,
     RoomFactory,
+    RoomFactoryWithTokens,
     RoomLost,
     RoomPort,
     RoomSink,
@@ -33,7 +35,7 @@ __all__ = [
     "RoomPort", "RoomFactory", "RoomSink", "MediaWriters", "FrameTarget", "PublishedTrack",
     "SourceName", "TrackKind", "RoomEvent", "ConnectionInterrupted", "ConnectionRestored",
     "RoomLost", "AgentPresence", "AgentStateReported", "PacketReceived", "UtteranceHeard",
-    "TrackReported", "EventReplayed",
+    "TrackReported", "EventReplayed", "RoomFactoryWithTokens", "Playback",
 ]  # fmt: skip
 
 for _public in (LiveKitRoom, BorrowedRoom, IsolatedRoom):

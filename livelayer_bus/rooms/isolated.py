@@ -26,7 +26,7 @@ from ..media.publishing import F, PublishedTrack, SourceName
 from ..tokens import RoomAccess
 from .errors import report
 from .livekit import LiveKitRoom
-from .port import FrameTarget, MediaWriters, PacketReceived, RoomEvent, RoomSink
+from .port import FrameTarget, MediaWriters, PacketReceived, RoomEvent, RoomPort, RoomSink
 from .track_readers import PAUSE_AFTER
 
 MAX_PACKETS: Final = 4096  # data packets that wait for a loop which does not run
@@ -51,7 +51,7 @@ class IsolationStatistics(msgspec.Struct, frozen=True):
 
 
 @final
-class IsolatedRoom:
+class IsolatedRoom(RoomPort):
     """A `RoomPort` like `LiveKitRoom`, used once: `Session(..., room=IsolatedRoom)`.
 
     Events arrive in order; of pictures that come while the session's loop does not run, it gets
@@ -79,7 +79,6 @@ class IsolatedRoom:
 
     @property
     def room_name(self) -> str | None:
-        """The room's name, once it is known."""
         return self._room.room_name if self._room is not None else None
 
     def statistics(self) -> IsolationStatistics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, final
@@ -19,7 +19,7 @@ from ..tokens import RoomAccess
 from ..tokens.addresses import shown
 from .errors import broken, room_loss
 from .joining import LEAVE_SECONDS, Joining, leaving
-from .port import MediaWriters, RoomLost, RoomSink
+from .port import MediaWriters, RoomLost, RoomPort, RoomSink
 from .publishing import Publications
 from .room_events import RoomEvents
 from .sdk_private import keep
@@ -39,7 +39,7 @@ class RoomStatistics(msgspec.Struct, frozen=True):
     """Frames of the microphone that no agent heard: it came more than 10 s later."""
 
 
-class _SdkRoom(ABC):
+class _SdkRoom(RoomPort):
     """What an own room and a borrowed one have in common: all but joining and leaving."""
 
     def __init__(
@@ -62,12 +62,10 @@ class _SdkRoom(ABC):
 
     @property
     def native(self) -> rtc.Room | None:
-        """The SDK's room object while connected, for what this package does not wrap."""
         return self._room
 
     @property
     def room_name(self) -> str | None:
-        """The room's name, once it is known."""
         return self._room_name
 
     def statistics(self) -> RoomStatistics:

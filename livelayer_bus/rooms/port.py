@@ -9,14 +9,15 @@ LiveKit's adapters (`LiveKitRoom`, `BorrowedRoom`, `IsolatedRoom`) and a scripte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 
+from ..contract import Playback
 from ..events import Event, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
-from ..tokens import RoomAccess
+from ..tokens import RoomAccess, TokenSource
 
 F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True)
 
@@ -95,11 +96,7 @@ class TrackReported(msgspec.Struct, frozen=True):
 
 
 class EventReplayed(msgspec.Struct, frozen=True):
-    """An event of a recorded session, which the session publishes as it is, and nothing else.
-
-    An adapter that replays has an attribute `replays`, which is true: its session waits for an
-    agent without a limit.
-    """
+    """An event of a recorded session, which the session publishes as it is, and nothing else."""
 
     event: Event
 
@@ -156,7 +153,12 @@ class MediaWriters(msgspec.Struct, frozen=True):
 
 
 class RoomPort(Protocol):
-    """One connection to one room. Connected once, closed once, never used again."""
+    """One connection to one room: a base class. Connected once, closed once, never used again."""
+
+    @property
+    def playback(self) -> Playback | None:
+        """The controls, if it plays a recording: its session waits for an agent without a limit."""
+        return None
 
     @property
     def native(self) -> object | None:
@@ -204,5 +206,13 @@ class RoomPort(Protocol):
 
 
 RoomFactory: TypeAlias = Callable[[], RoomPort]
-"""Makes a room for each connection. If it has an attribute `tokens`, a session that is given no
-token source takes that one."""
+"""Makes a room for each connection."""
+
+
+@runtime_checkable
+class RoomFactoryWithTokens(Protocol):
+    """A `RoomFactory` that brings the token source of a session that is given none."""
+
+    @property
+    def tokens(self) -> TokenSource: ...
+    def __call__(self) -> RoomPort: ...

@@ -351,11 +351,7 @@ class Connection:
     def _watch_agent(self) -> None:
         """Count the time without an active agent."""
         joined = self._joined
-        if (
-            joined is None
-            or self._store.state.agent_active
-            or getattr(joined.port, "replays", False)
-        ):
+        if joined is None or self._store.state.agent_active or joined.port.playback is not None:
             self._agent_timer.stop()
         elif self._agent_timeout is not None and not self._agent_timer.running:
             self._agent_timer.start(self._agent_timeout)

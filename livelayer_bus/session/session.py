@@ -13,7 +13,7 @@ from livekit import rtc
 
 from ..bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
-from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
+from ..contract import ControlledSession, DataHandler, E, Outgoing, Playback, Unsubscribe
 from ..errors import LivelayerError, MisuseError, SurfaceFailedError
 from ..events import (
     AgentConfigChanged,
@@ -277,6 +277,8 @@ class Session(ControlledSession):
                 finally:
                     self._video.close()
                     self._audio.close()
+                    for source in self._sources.values():
+                        source.close()
                     self._store.bus.close()
         self._supervisor.raise_faults()
 
@@ -289,12 +291,10 @@ class Session(ControlledSession):
 
     @property
     def video(self) -> VideoChannel:
-        """The agent's picture: there before a track is, and while an avatar is renewed."""
         return self._video.channel
 
     @property
     def audio(self) -> AudioChannel:
-        """The agent's voice: there before a track is."""
         return self._audio.channel
 
     @property
@@ -309,18 +309,19 @@ class Session(ControlledSession):
         return self._connection.room_name
 
     @property
+    def playback(self) -> Playback | None:
+        return self._connection.port.playback if self._connection.port else None
+
+    @property
     def microphone(self) -> Publisher[AudioFrame]:
-        """The session's one microphone; nothing is published before it is acquired."""
         return self._sources["microphone"]
 
     @property
     def camera(self) -> Publisher[VideoFrame]:
-        """The session's one camera, leased as the microphone is."""
         return self._sources["camera"]
 
     @property
     def screen(self) -> Publisher[VideoFrame]:
-        """The session's one shared screen, leased as the microphone is."""
         return self._sources["screen"]
 
     @overload
@@ -623,7 +624,8 @@ class Session(ControlledSession):
             await self.disconnect()
 
 
-def _check_range(least: int, **values: float | None) -> None:
+def _check_range(least: int, **values: object) -> None:
     for name, value in values.items():
-        if value is not None and not value >= least:
-            raise MisuseError(f"Session: {name} must be at least {least}, got {value}")
+        if value is not None and not (isinstance(value, int | float) and value >= least):
+            problem = f"must be a number of at least {least}, got {value!r}"
+            raise MisuseError(f"Session: {name} {problem}")

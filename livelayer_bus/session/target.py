@@ -6,7 +6,7 @@ import msgspec
 from livekit import rtc
 
 from ..errors import MisuseError
-from ..rooms import BorrowedRoom, LiveKitRoom, RoomFactory
+from ..rooms import BorrowedRoom, LiveKitRoom, RoomFactory, RoomFactoryWithTokens
 from ..tokens import RoomAccess, SessionEndpoint, TokenRequest, TokenSource
 
 
@@ -34,7 +34,8 @@ def target_of(
         )
     if isinstance(room, rtc.Room):
         return Target(tokens or _no_token, lambda: BorrowedRoom(room), borrowed=True)
-    tokens = tokens or getattr(room, "tokens", None)
+    if tokens is None and isinstance(room, RoomFactoryWithTokens):
+        tokens = room.tokens
     if tokens is None:
         if base_url is None:
             raise MisuseError(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Final, TypeAlias, final
+from typing import Final, final
 from uuid import uuid4
 
 import msgspec
@@ -26,29 +25,15 @@ from ..events import (
 )
 from ..messages import AgentCaption, RawMessage, UserMessage
 from ..transcript import Key, join, key_of, place
+from .echoes import Echoes, words_of
 from .store import Store
 
 KEPT_LINES: Final = 20_000  # utterances that can be read again, those of the state included
 KEPT_CHARS: Final = 8 * 1024 * 1024  # of them together
 TAIL: Final = 20  # utterances that come back with a resumed conversation
-ECHO_SECONDS: Final = 30.0  # from an utterance to its echo: see `_Lines`
-MAX_LINES: Final = 256  # of one way that an echo is compared with
-_WORD: Final = re.compile(r"""[^\s.,;:!?'"\u2018-\u201f\u2026()-]+""")
 GAP: Final = 2**24
 """From the number of one stream to that of the next: a line that is typed meanwhile takes one
 between. A browser counts exactly to 2**53."""
-
-
-class _Line(msgspec.Struct):
-    """An utterance that came one way, and the one that came another way with the same words."""
-
-    entry: TranscriptEntry
-    until: float
-    echo: Key | None = None
-
-
-_Lines: TypeAlias = OrderedDict[Key, _Line]
-"""The newest utterances that came one way: typed, as an agent's captions, or as its streams."""
 
 
 class _Tail(msgspec.Struct):
@@ -65,18 +50,16 @@ class TranscriptWriter:
     """Publishes every change of the transcript.
 
     Guarantee: a line that a person types is an entry of the user from the moment it is sent. An
-    agent that repeats it as a transcription, within `ECHO_SECONDS`, does not make a second one; nor
-    does one that sends its own words both as captions and as a transcription, in whatever order.
-    What came first is shown; the other finishes it if need be.
+    agent that repeats it as a transcription does not make a second one; nor does one that sends its
+    own words both as captions and as a transcription (see `Echoes`).
     """
 
     def __init__(self, store: Store, clock: Clock, limit: int) -> None:
         self._store = store
-        self._clock = clock
         self._limit = max(KEPT_LINES, limit)
         self._kept: OrderedDict[Key, TranscriptEntry] = OrderedDict()
         self._chars = 0
-        self._typed, self._captions, self._streams = _Lines(), _Lines(), _Lines()
+        self._echoes = Echoes(clock, self._next)
         self.agent: str | None = None
         """The identity of the conversation's agent, also when it has left."""
         self._tail: _Tail | None = None
@@ -103,10 +86,7 @@ class TranscriptWriter:
             elif self._is_restored(entry):
                 return  # the conversation has gone on: what was brought back stays in its place
         entry = replace(entry, opened=opened, stream=stream)
-        if entry.role == "user":
-            self._hear(entry, self._typed, None)
-        else:
-            self._hear(entry, self._captions, self._streams)
+        self._hear(entry)
 
     def caption(self, caption: AgentCaption, sender: str | None) -> None:
         """Take in an utterance that the session's agent sends as a data message."""
@@ -114,49 +94,20 @@ class TranscriptWriter:
         entry = TranscriptEntry(
             name, "agent", caption.text, caption.final, number, number, sender=sender
         )
-        self._hear(entry, self._streams, self._captions)
+        self._hear(entry, is_caption=True)
 
     def _is_restored(self, entry: TranscriptEntry) -> bool:
-        words = _words(entry.text)
+        words = words_of(entry.text)
         known = (self._kept.get(key) for key in self._restored)
         return any(
-            one is not None and one.role == entry.role and _words(one.text) == words
+            one is not None and one.role == entry.role and words_of(one.text) == words
             for one in known
         )
 
-    def _hear(self, entry: TranscriptEntry, others: _Lines, own: _Lines | None) -> None:
-        """Publish an utterance, unless it is the echo of one among `others`."""
-        first = self._first(entry, others)
-        if first is None:
-            if own is not None:
-                self._expect_echo(own, entry)
-            self._publish(entry)
-        elif entry.final:
-            first.echo, known = key_of(entry), first.entry
-            if not known.final or _words(known.text) != _words(entry.text):
-                number = self._next()  # newer than what is shown
-                text = entry.text
-                first.entry = replace(known, text=text, final=True, opened=number, stream=number)
-                self._publish(first.entry)
-
-    def _first(self, entry: TranscriptEntry, others: _Lines) -> _Line | None:
-        """Return the line among `others` that has the words of `entry`, as far as it goes."""
-        key = key_of(entry)
-        known = others.get(key) or next((one for one in others.values() if one.echo == key), None)
-        if known is not None or not others or key in self._kept:
-            return known
-        words, now = _words(entry.text), self._clock.now()
-        for line in others.values():
-            if line.echo is not None or line.until < now:
-                continue
-            said = _words(line.entry.text)
-            if (
-                words == said
-                or (not entry.final and said.startswith(words))  # the rest of it decides
-                or (not line.entry.final and words.startswith(said))
-            ):
-                return line
-        return None
+    def _hear(self, entry: TranscriptEntry, *, is_caption: bool = False) -> None:
+        is_known = key_of(entry) in self._kept
+        for new in self._echoes.hear(entry, is_known=is_known, is_caption=is_caption):
+            self._publish(new)
 
     def repeat(self, event: Event) -> None:
         """Publish an event of a recorded session, and follow what it makes of the transcript."""
@@ -241,20 +192,12 @@ class TranscriptWriter:
         number = self._next()  # newer than what was known of it
         entry = TranscriptEntry(line_id, "user", text, True, number, number, delivery=delivery)
         if delivery == "pending":
-            self._expect_echo(self._typed, entry)
+            self._echoes.type(entry)
         self._publish(entry)
 
     def _next(self) -> int:
         self.last += 1
         return self.last
-
-    def _expect_echo(self, lines: _Lines, entry: TranscriptEntry) -> None:
-        line = lines.setdefault(key_of(entry), _Line(entry, 0.0))
-        line.until = self._clock.now() + ECHO_SECONDS
-        if entry.final or not line.entry.final:
-            line.entry = entry
-        while len(lines) > MAX_LINES:
-            lines.popitem(last=False)
 
     # What was said earlier ------------------------------------------------------------------
 
@@ -267,8 +210,7 @@ class TranscriptWriter:
     def forget(self) -> None:
         """Another agent's conversation begins: its state has no transcript yet."""
         self._kept.clear()
-        for lines in (self._typed, self._captions, self._streams):
-            lines.clear()
+        self._echoes.forget()
         self._chars = 0
         self._restored = frozenset()
 
@@ -306,9 +248,4 @@ class TranscriptWriter:
             for entry in tail.entries:
                 self._publish(entry)
                 if entry.delivery is not None:
-                    self._expect_echo(self._typed, entry)
-
-
-def _words(text: str) -> str:
-    """The text, for a comparison: case, white space and punctuation do not matter."""
-    return " ".join(_WORD.findall(text.casefold()))
+                    self._echoes.type(entry)

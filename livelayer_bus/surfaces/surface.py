@@ -6,10 +6,10 @@ import inspect
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final, Generic, Protocol, Self, TypeAlias, cast, final, overload
+from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
 
 from ..bus import Subscription
-from ..contract import ControlledSession, DataHandler, E, Outgoing, Unsubscribe
+from ..contract import ControlledSession, DataHandler, E, Outgoing, Playback, Unsubscribe
 from ..errors import Lagged, MisuseError, NotSupportedError, RefusedError
 from ..events import (
     CommandReceived,
@@ -34,6 +34,8 @@ from ..messages import (
 from ..messages.capabilities import Capability
 from ..state import SessionState
 from .commands import CommandRouter, RoutedCommand
+
+C = TypeVar("C", VideoChannel, AudioChannel)
 
 
 class Surface(Protocol):
@@ -64,12 +66,15 @@ class SurfacePublisher(Generic[F]):
 
     @property
     def owner(self) -> str | None:
-        """Who holds the lease; None when it is free."""
         return self._publisher.owner
 
     @property
     def muted(self) -> bool:
         return self._publisher.muted
+
+    @property
+    def sent(self) -> VideoChannel | AudioChannel:
+        return self._publisher.sent
 
     @asynccontextmanager
     async def acquire(self, owner: str | None = None) -> AsyncGenerator[Lease[F], None]:
@@ -204,9 +209,8 @@ class SurfaceSession(ControlledSession):
             if router is not None
             else None
         )
-        # The session's channel, and the same one under this surface's key.
-        self._video: tuple[VideoChannel, VideoChannel] | None = None
-        self._audio: tuple[AudioChannel, AudioChannel] | None = None
+        # A channel of the session, and the same one under this surface's key.
+        self._channels: dict[type, tuple[object, object]] = {}
         self._taken: Taken = {}
         self._page: AgentContext | None = None
         self.last_used = 0
@@ -231,32 +235,32 @@ class SurfaceSession(ControlledSession):
         return self._session.room_name
 
     @property
+    def playback(self) -> Playback | None:
+        return self._session.playback
+
+    @property
     def video(self) -> VideoChannel:
-        channel = self._session.video
-        if self._video is None or self._video[0] is not channel:
-            self._video = channel, channel.with_label(self.key)
-        return self._video[1]
+        return self._labelled(self._session.video)
 
     @property
     def audio(self) -> AudioChannel:
-        channel = self._session.audio
-        if self._audio is None or self._audio[0] is not channel:
-            self._audio = channel, channel.with_label(self.key)
-        return self._audio[1]
+        return self._labelled(self._session.audio)
+
+    def _labelled(self, channel: C) -> C:
+        if self._channels.get(type(channel), (None,))[0] is not channel:
+            self._channels[type(channel)] = channel, channel.with_label(self.key)
+        return cast("C", self._channels[type(channel)][1])
 
     @property
     def microphone(self) -> SurfacePublisher[AudioFrame]:
-        """The microphone; nothing is published before it is acquired and a frame is pushed."""
         return self._source("microphone", self._session.microphone)
 
     @property
     def camera(self) -> SurfacePublisher[VideoFrame]:
-        """The camera, leased as the microphone is."""
         return self._source("camera", self._session.camera)
 
     @property
     def screen(self) -> SurfacePublisher[VideoFrame]:
-        """The shared screen, leased as the microphone is."""
         return self._source("screen", self._session.screen)
 
     def commands(self, *, auto: bool = True) -> SurfaceCommands:

@@ -56,7 +56,7 @@ class ScriptedStream:
 
 
 @final
-class ScriptedRoom:
+class ScriptedRoom(port.RoomPort):
     """A `RoomPort` that the test controls.
 
     Calls of the session pass gates (`joining`, `sending`, `publishing`, `closing`), which the test

@@ -146,8 +146,46 @@ def test_two_hundred_routes_are_allowed() -> None:
     assert m.decode(m.encode(routes)) == routes
 
 
-def test_null_in_an_optional_field_is_the_same_as_leaving_it_out() -> None:
-    assert m.decode(b'{"type":"submit_form","formId":"f","requestId":null}') == m.SubmitForm("f")
+@pytest.mark.parametrize("cls", KNOWN)
+@given(data=st.data())
+@quick
+def test_null_in_an_optional_field_is_the_same_as_leaving_it_out(
+    cls: type[Any], data: st.DataObject
+) -> None:
+    message = data.draw(st.from_type(cls))
+    wire = json.loads(m.encode(message))
+    optional = [one.encode_name for one in msgspec.structs.fields(cls) if not one.required]
+    nulls = {name: None for name in optional if name not in wire}
+    assert m.decode(json.dumps({**nulls, **wire}).encode()) == message
+
+
+@pytest.mark.parametrize(
+    ("wire", "message"),
+    [
+        ({"type": "agent_caption", "id": 5, "text": "Hi"}, m.AgentCaption("Hi", "5")),
+        ({"type": "submit_form", "formId": 1, "requestId": 0}, m.SubmitForm("1", "0")),
+        ({"type": "form_submitted", "formId": "f", "requestId": 7}, m.FormSubmitted("f", "7")),
+    ],
+)
+def test_an_id_may_be_a_number(wire: dict[str, Any], message: m.Message) -> None:
+    data = json.dumps(wire).encode()
+    assert m.decode(data) == message
+    known = wire.get("requestId")
+    assert m.read(data).request_id == (None if known is None else str(known))
+
+
+@pytest.mark.parametrize("wrong", [True, 1.5, [], {}])
+def test_an_id_is_nothing_else(wrong: Any) -> None:
+    data = json.dumps({"type": "submit_form", "formId": "f", "requestId": wrong}).encode()
+    with pytest.raises(MalformedMessageError):
+        m.decode(data)
+
+
+def test_what_is_sent_has_its_form_exactly() -> None:
+    with pytest.raises(MalformedMessageError):
+        m.encode(m.SubmitForm("f", 7))  # type: ignore[arg-type]
+    with pytest.raises(MalformedMessageError):
+        m.encode(m.AgentCaption("Hi", final=None))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +293,8 @@ def test_the_type_can_be_read_alone(data: bytes, name: str | None) -> None:
         (m.RequestRoutes(), None),
         (m.UserMessage("hello"), None),
         (m.RawMessage("ask", {"requestId": "r2"}), "r2"),
-        (m.RawMessage("ask", {"requestId": 5}), None),
+        (m.RawMessage("ask", {"requestId": 5}), "5"),
+        (m.RawMessage("ask", {"requestId": True}), None),
         ({"type": "ask", "requestId": "r3"}, "r3"),
     ],
 )

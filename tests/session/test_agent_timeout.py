@@ -150,5 +150,5 @@ async def test_the_limit_is_an_option(
         await joined(quick, scripted_rooms)
         await manual_clock.elapse(5)
         assert quick.error == "no agent came within 5 s"
-    with pytest.raises(MisuseError, match="agent_timeout must be at least 0, got -1"):
+    with pytest.raises(MisuseError, match="agent_timeout must be a number of at least 0, got -1"):
         make_session(agent_timeout=-1)

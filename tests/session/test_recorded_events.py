@@ -24,9 +24,9 @@ pytestmark = pytest.mark.anyio
 
 
 class ReplayingRoom:
-    """A scripted room that says of itself that it replays."""
+    """A scripted room that has the controls of a recording."""
 
-    replays = True
+    playback = object()
 
     def __init__(self) -> None:
         self.room = ScriptedRoom()

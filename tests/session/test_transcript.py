@@ -10,7 +10,7 @@ from livelayer_bus.events import ConversationResumed, TranscriptEntry, Transcrip
 from livelayer_bus.messages import BotReady, UserMessage
 from livelayer_bus.session import Session
 from livelayer_bus.session import transcript as module
-from livelayer_bus.session.transcript import ECHO_SECONDS
+from livelayer_bus.session.echoes import ECHO_SECONDS
 from livelayer_bus.state import SessionState, reduce
 from livelayer_bus.testing import ManualClock, ScriptedRoom, ScriptedRooms, settle
 from livelayer_bus.tokens import RoomAccess, TokenRequest

@@ -139,6 +139,24 @@ async def test_a_form_that_is_blocked_is_not_called_sent() -> None:
         assert "E-mail: is required" in await surface.hear("missing or not valid")
 
 
+@pytest.mark.parametrize("command", ["advance_step", "submit_flow"])
+async def test_a_step_that_a_form_holds_back_names_the_wrong_field(command: str) -> None:
+    surface = ScriptedSurface(
+        replies={
+            command: lambda _: {
+                "type": "form_submit_blocked",
+                "formId": "contact",
+                "reason": "validation",
+                "invalidFields": ["E-mail: is required"],
+            }
+        }
+    )
+    async with run_agent(agent(), guide, surface=surface) as harness:
+        await surface.type(command)
+        assert "E-mail: is required" in await surface.hear("missing or not valid")
+        assert harness.bridge.statistics().forged == 0
+
+
 async def test_a_form_that_the_page_says_nothing_about_is_not_called_sent() -> None:
     surface = ScriptedSurface(
         replies={

@@ -158,12 +158,15 @@ export interface SurfaceOptions {
   chromeless?: boolean;
   compactControls?: boolean;
   greeting?: string;
+  suggestions?: string | readonly string[];
+  agentName?: string;
   avatarImageUrl?: string;
   idleLoopUrl?: string;
   blurUntilFirstSpeech?: boolean;
   transforming?: boolean;
   transformingLabel?: string;
   sounds?: boolean;
+  eventLog?: boolean;
 }
 
 type Extras = Record<string, unknown>;
@@ -210,5 +213,5 @@ export interface LiveLayer extends Pick<Talks, "connect" | "disconnect" | "sendM
 /** The session of the `LiveLayerSession` around it; renders again when its state or link changes. */
 export function useLiveLayer(): LiveLayer;
 
-/** Loads the elements once, from the server whose sessions they show. Call it in an effect. */
+/** Loads the elements once, from the server whose sessions they show; tries twice, and then rejects with what to do. Call it in an effect. */
 export function loadLiveLayer(base?: string): Promise<unknown>;

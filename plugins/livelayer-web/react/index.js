@@ -38,9 +38,20 @@ const REACTS = /^(on[A-Z].*|style|suppressHydrationWarning)$/; // what React its
 /** Effects run in browsers only; React 18 warns of a layout effect that is rendered on a server. */
 const useBeforePaint = typeof document === "undefined" ? useEffect : useLayoutEffect;
 
-/** Loads the elements once, from the server whose sessions they show. Call it in an effect. */
-export function loadLiveLayer(base = "/livelayer") {
-  return import(/* webpackIgnore: true */ /* @vite-ignore */ `${base}/js/livelayer.js`);
+/** Loads the elements once, from the server whose sessions they show; tries twice. Call it in an effect. */
+export async function loadLiveLayer(base = "/livelayer") {
+  const address = `${base}/js/livelayer.js`;
+  const load = (address) => import(/* webpackIgnore: true */ /* @vite-ignore */ address);
+  try {
+    return await load(address);
+  } catch {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  try {
+    return await load(`${address}?again`); // browsers may keep the first address's failure
+  } catch (cause) {
+    throw new Error(`livelayer: ${address} cannot be loaded, twice; is the server's base path ${base}?`, { cause });
+  }
 }
 
 const SessionContext = createContext(null);

@@ -275,3 +275,34 @@ async def test_standalone_keeps_the_microphone_for_its_surface(
         with pytest.raises(MicrophoneBusyError, match="standalone"):
             async with session.microphone.acquire(owner="somebody"):
                 pass
+
+
+async def test_a_surface_reads_what_another_one_publishes_unless_it_is_muted(
+    session: Session, room: ScriptedRoom
+) -> None:
+    spoken = [silence() for _ in range(3)]
+    heard: list[AudioFrame] = []
+
+    async def record(surface: SurfaceSession) -> None:
+        with surface.microphone.sent.subscribe() as frames:
+            async for frame in frames:
+                assert isinstance(frame, AudioFrame)
+                heard.append(frame)
+
+    session.mount(record, key="recorder")
+    await settle()
+    async with session.microphone.acquire("panel") as lease:
+        for frame in spoken:
+            (lease.mute if frame is spoken[1] else lease.unmute)()
+            await lease.push(frame)
+            await settle()
+    assert heard == [spoken[0], spoken[2]]
+
+
+async def test_what_is_published_ends_with_the_session(
+    session: Session, room: ScriptedRoom
+) -> None:
+    with session.camera.sent.subscribe() as pictures:
+        await session.aclose()
+        with anyio.fail_after(PATIENCE):
+            assert [picture async for picture in pictures] == []

@@ -157,6 +157,8 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     site_commands: tuple[str, ...]
     """Types of the commands that a browser carried out."""
     recording: Path
+    media: Path | None = None
+    """The folder with picture and sound; another one than asked for if that held a recording."""
     asked: int
     """Lines of the script that were typed."""
     answered: int
@@ -257,6 +259,8 @@ def print_report(report: DemoReport, recording: Recording) -> None:
         console.print(Text(f"site     {report.site}"))
     kept = f"{recording.events} events after {recording.snapshots} snapshots"
     console.print(Text(f"events   {report.recording} ({kept})"))
+    if report.media is not None:
+        console.print(Text(f"media    {report.media}"))
 
 
 def _heading(console: Console, words: str) -> None:

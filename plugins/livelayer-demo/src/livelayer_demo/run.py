@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 from uuid import uuid4
 
 import anyio
@@ -141,6 +141,7 @@ class _Demo:
         self._asked = 0
         self._answered = 0
         self._site: str | None = None
+        self._media: Any = None
 
     async def play(self, stop: anyio.Event, talking: anyio.Event) -> None:
         session = self._session
@@ -149,7 +150,8 @@ class _Demo:
             console = session.mount(self._console, key="console")
             recorder = session.mount(self._recorder, key="jsonl")
             if self._options.record is not None:
-                session.mount(load_surface("recorder")(self._options.record), key="recorder")
+                self._media = load_surface("recorder")(self._options.record)
+                session.mount(self._media, key="recorder")
             # Before the site: the printed page gets the commands until a person uses the site.
             session.mount(self._page.run, key="page", capabilities=PAGE_CAPABILITIES)
             site = await mount_site(session, self._options.port)
@@ -184,6 +186,7 @@ class _Demo:
             site=self._site,
             site_commands=tuple(self._observer.carried_out.get(WEB, ())),
             recording=self._path,
+            media=None if self._media is None else self._media.directory,
             asked=self._asked,
             answered=self._answered,
             offline=offline,

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 from livelayer_demo import SCRIPT
-from livelayer_demo.report import DemoReport, check_recording
+from livelayer_demo.report import DemoReport, check_recording, print_report
 from livelayer_demo.run import DemoOptions, run_demo
 from playwright.async_api import Page, Response
 
@@ -114,3 +114,19 @@ async def test_the_script_is_played_to_its_end(
     assert report.asked == len(lines)
     assert report.commands == ("navigate",)
     assert report.site_commands == ()
+
+
+async def test_it_says_where_it_recorded_when_the_folder_holds_a_recording(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "monday"
+    folder.mkdir()
+    (folder / "manifest.json").write_text("{}")
+    events = tmp_path / "events.jsonl"
+    options = DemoOptions(port=0, recording=events, record=folder, interactive=False, seconds=0.5)
+    with anyio.fail_after(PATIENCE):
+        report = await run_demo(options, lambda _: None)
+    print_report(report, check_recording(events, report.session_id))
+    printed = capsys.readouterr().out.replace("\n", "")
+    assert f"media    {folder}-2" in printed
+    assert (tmp_path / "monday-2" / "manifest.json").exists()

@@ -6,7 +6,8 @@ import os
 import re
 import shutil
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -19,7 +20,9 @@ from livelayer_bus.errors import ConfigError, MisuseError
 
 if TYPE_CHECKING:  # imported when it is needed: `--help` needs no media library
     from .recording import Recording
+    from .replay import ReplayRoom
 
+PROGRESS_SECONDS: Final = 0.2
 URL_SECONDS: Final = 10.0  # for a surface that serves pages to say where
 _TIME: Final = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
 
@@ -38,6 +41,10 @@ def record(
     media_format: Annotated[
         str, typer.Option("--format", help="mp4 (H.264, AAC) or mkv (VP8, Opus).")
     ] = "mp4",
+    microphone: Annotated[
+        bool, typer.Option("--microphone", help="Record what people say, too.")
+    ] = False,
+    camera: Annotated[bool, typer.Option("--camera", help="Record people's camera, too.")] = False,
     field_values: Annotated[
         bool, typer.Option("--field-values", help="Record the values of form fields, too.")
     ] = False,
@@ -67,6 +74,8 @@ def record(
     recorder = RecorderSurface(
         folder,
         format=media_format,  # type: ignore[arg-type]  # checked there
+        microphone=microphone,
+        camera=camera,
         field_values=field_values,
         delete_after_days=delete_after,
     )
@@ -128,10 +137,28 @@ def replay(
         list[str] | None,
         typer.Option("--surface", "-s", help="A surface that shows it; may be repeated."),
     ] = None,
+    publish: Annotated[
+        str | None,
+        typer.Option(help="Play it in a room of this server, as an agent.", metavar="URL"),
+    ] = None,
+    room_name: Annotated[
+        str | None, typer.Option("--room", "-r", help="The room to publish into.", metavar="NAME")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="API key, to publish.", envvar="LIVEKIT_API_KEY")
+    ] = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            help="API secret, to publish.", envvar="LIVEKIT_API_SECRET", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Play a recording into surfaces, as if its session ran now: nothing is connected.
 
-    Without --surface and --config the terminal shows it.
+    Without --surface and --config the terminal shows it. With --publish it is played in a LiveKit
+    room, as the agent did, once somebody is there; key and secret come from LIVEKIT_API_KEY and
+    LIVEKIT_API_SECRET.
 
     Examples:
 
@@ -139,6 +166,7 @@ def replay(
       livelayer replay recordings/monday
       livelayer replay recordings/monday --speed 2 --from 1:30
       livelayer replay recordings/monday --surface web --hold
+      livelayer replay recordings/monday --publish ws://127.0.0.1:7880 --room kitchen
     """
     from livelayer_bus import Session
     from livelayer_bus.config import load_config, load_surface
@@ -149,6 +177,11 @@ def replay(
     if room.position >= room.duration:
         where = f"--from {start}"
         raise MisuseError(f"{where} is behind the end: the recording has {_clock(room.duration)}")
+    if publish is not None:
+        if surfaces or config is not None:
+            raise MisuseError("--publish plays into a room: surfaces show it from there")
+        run_async(lambda: _publish(room, publish, room_name, key, secret))
+        return
     settings = None if config is None else load_config(config)
     names = list(surfaces or ([] if settings is not None else ["console"]))
 
@@ -163,12 +196,69 @@ def replay(
             if settings is not None:
                 settings.mount_surfaces(session)
             await session.connect()
-            await room.wait_finished()
-            if hold:
-                await anyio.sleep_forever()
+            async with _progress(room, shown="console" not in session.state.surfaces):
+                await room.wait_finished()
+                if hold:
+                    await anyio.sleep_forever()
         return OK
 
     run_async(main)
+
+
+async def _publish(
+    room: ReplayRoom, url: str, name: str | None, key: str | None, secret: str | None
+) -> int:
+    """Play in a LiveKit room."""
+    from .replay_agent import ReplayAgent
+
+    if not (key and secret):
+        raise ConfigError("--publish", "needs LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
+    name = name or f"replay-{room.recording.directory.resolve().name}"
+    config = room.recording.manifest.agent_config
+    token = agent_token(key, secret, name, room.agent_id, config.name if config else None)
+    agent = ReplayAgent(room)
+
+    async def show() -> None:
+        await agent.joined.wait()
+        print(f"in the room {name}, waiting for somebody to join", file=sys.stderr)
+        await agent.playing.wait()
+        async with _progress(room, shown=True):
+            await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(show)
+        await agent.run(url, token)
+        tasks.cancel_scope.cancel()
+    if agent.dropped:
+        print(f"{agent.dropped} packets and pictures were not sent in time", file=sys.stderr)
+    return OK
+
+
+@asynccontextmanager
+async def _progress(room: ReplayRoom, *, shown: bool) -> AsyncGenerator[None]:
+    """Show where a replay is, on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    if not (shown and console.is_terminal):
+        yield
+        return
+    columns = TextColumn("{task.description}"), BarColumn(None)
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=room.duration)
+
+        async def follow() -> None:
+            while True:
+                where = f"{_clock(room.position)} / {_clock(room.duration)}"
+                pace = "paused" if room.paused else "" if room.speed == 1 else f"{room.speed:g}x"
+                progress.update(task, completed=room.position, description=f"{where} {pace}")
+                await anyio.sleep(PROGRESS_SECONDS)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            yield
+            tasks.cancel_scope.cancel()
 
 
 def recordings(
@@ -255,6 +345,15 @@ def find_recordings(directory: Path) -> list[Recording]:
         except NotARecordingError as exc:
             complain(str(exc))
     return sorted(found, key=lambda one: one.manifest.started)
+
+
+def agent_token(key: str, secret: str, room: str, identity: str, name: str | None) -> str:
+    """A token to join a room as an agent."""
+    from livekit import api
+
+    grants = api.VideoGrants(room_join=True, room=room, agent=True, can_update_own_metadata=True)
+    token = api.AccessToken(key, secret).with_identity(identity).with_grants(grants)
+    return token.with_kind("agent").with_name(name or identity).to_jwt()
 
 
 def seconds_of(text: str) -> float:

@@ -13,6 +13,7 @@ from livelayer_bus import AgentConfig
 
 from .audio_timeline import Gap
 from .errors import NotARecordingError
+from .tracks import Source
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -26,6 +27,8 @@ class Track(msgspec.Struct, frozen=True, kw_only=True):
     """One track of the media file."""
 
     kind: Literal["video", "audio"]
+    source: Source = "agent"
+    """Whose it is: the agent's, or of the session's own microphone or camera."""
     codec: str
     width: int | None = None
     height: int | None = None

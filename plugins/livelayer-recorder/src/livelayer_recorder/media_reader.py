@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final, TypeAlias, final
 
 import av
 import av.error
+import msgspec
 import numpy as np
 from av.audio.resampler import AudioResampler
+from av.bitstream import BitStreamFilterContext
 
 from livelayer_bus import AudioFrame, VideoFrame
 
-Timed: TypeAlias = tuple[float, VideoFrame | AudioFrame]
+from .tracks import SOURCES
+
+_KEY_UNIT: Final = re.compile(rb"\x00\x00\x01[\x05\x25\x45\x65]")
+"""An instantaneous decoder refresh of H.264: what a decoder can begin with."""
+
+
+class EncodedPicture(msgspec.Struct, frozen=True):
+    """One picture as it was encoded: H.264 with start codes, or VP8."""
+
+    data: bytes
+    width: int
+    height: int
+    is_key: bool
+
+
+Timed: TypeAlias = tuple[float, VideoFrame | AudioFrame | EncodedPicture]
 
 AHEAD_SECONDS: Final = 0.25
 """How much is decoded at once."""
@@ -26,19 +45,27 @@ class MediaReader:
     A file whose process died is read as far as it goes.
     """
 
-    def __init__(self, path: Path, starts: float) -> None:
-        """Open the file; `starts` is when it begins, in seconds of the recording.
+    def __init__(self, path: Path, starts: float, *, encoded: bool = False) -> None:
+        """Open the file.
+
+        Args:
+            path: the file.
+            starts: when it begins, in seconds of the recording.
+            encoded: give pictures as they are in the file. After a seek the first ones are those
+                from the key frame before it on.
 
         Raises:
             OSError: it cannot be read.
         """
         self._starts = starts
+        self._encoded = encoded
         self._container = av.open(str(path))
-        streams = self._container.streams
-        self._streams: list[Any] = [*streams.video[:1], *streams.audio[:1]]
-        for stream in streams.video[:1]:
+        videos, audios = agents(self._container, "video"), agents(self._container, "audio")
+        self._streams: list[Any] = [*videos, *audios]
+        for stream in videos:
             stream.thread_type = "AUTO"
-        self.has_pictures: Final = bool(streams.video)
+        self.has_pictures: Final = bool(videos)
+        self._filter = _start_codes(videos[0]) if encoded and videos else None
         self._frames = self._decode()
         self._ready: dict[str, deque[Timed]] = {one.type: deque() for one in self._streams}
         self._resampler = AudioResampler(format="s16", layout="mono", rate=48_000)
@@ -55,6 +82,8 @@ class MediaReader:
         self._frames = self._decode()
         for ready in self._ready.values():
             ready.clear()
+        if self._filter is not None:
+            self._filter.flush()
         self._resampler = AudioResampler(format="s16", layout="mono", rate=48_000)
         self._from, self._is_ended = target, False
 
@@ -68,7 +97,7 @@ class MediaReader:
                 frame = next(self._frames, None)
                 if frame is None:
                     self._is_ended = True
-                elif frame.time is not None:
+                elif frame.pts is not None:
                     self._take(frame)
             for ready in self._ready.values():
                 while ready and ready[0][0] <= wanted:
@@ -88,13 +117,24 @@ class MediaReader:
         """Until when every stream was read: the file stores them in steps of half a second."""
         return min((ready[-1][0] if ready else -1.0 for ready in self._ready.values()), default=0.0)
 
-    def _decode(self) -> Any:
+    def _decode(self) -> Generator[Any]:
         try:
-            yield from self._container.decode(*self._streams)
+            if not self._encoded:
+                yield from self._container.decode(*self._streams)
+                return
+            for packet in self._container.demux(*self._streams):
+                if packet.stream.type == "audio":
+                    yield from packet.decode()
+                elif packet.size:
+                    yield packet
         except (av.error.EOFError, av.error.InvalidDataError):
             return  # the process died while it wrote this
 
     def _take(self, frame: Any) -> None:
+        if isinstance(frame, av.Packet):
+            at = max(float((frame.pts or 0) * frame.time_base), self._from)
+            self._ready["video"] += [(at, picture) for picture in self._encoded_pictures(frame)]
+            return
         if isinstance(frame, av.VideoFrame):
             ready, at = self._ready["video"], float(frame.time or 0.0)
             if at < self._from:
@@ -108,6 +148,48 @@ class MediaReader:
                 sound = AudioFrame(samples.tobytes(), 48_000, 1, part.samples)
                 self._ready["audio"].append((at, sound))
             at += part.samples / 48_000
+
+    def _encoded_pictures(self, packet: Any) -> list[EncodedPicture]:
+        stream = packet.stream
+        is_key = packet.is_keyframe
+        parts = [packet] if self._filter is None else self._filter.filter(packet)
+        pictures = []
+        for part in parts:
+            data = bytes(part)
+            if self._filter is not None:
+                is_key = _KEY_UNIT.search(data) is not None
+            pictures.append(EncodedPicture(data, stream.width, stream.height, is_key))
+        return pictures
+
+
+def _start_codes(stream: Any) -> BitStreamFilterContext | None:
+    """What makes H.264 of a file into that of a network; None: the codec has one form only."""
+    is_h264 = stream.codec_context.name == "h264"
+    return BitStreamFilterContext("h264_mp4toannexb", stream) if is_h264 else None
+
+
+def agents(container: Any, kind: str) -> list[Any]:
+    """The agent's track of a kind, if there is one."""
+    streams = [one for one in container.streams if one.type == kind and not _is_persons(one)]
+    return streams[:1]
+
+
+def _is_persons(stream: Any) -> bool:
+    """Whether it is the track of the session's own microphone or camera."""
+    names = stream.metadata.get("handler_name"), stream.metadata.get("title")
+    return any(source in names for source in SOURCES if source != "agent")
+
+
+def picture_format(path: Path) -> tuple[str, int, int] | None:
+    """The codec, the width and the height of a file's pictures; None: it has none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with av.open(str(path)) as container:
+        for stream in agents(container, "video"):
+            return stream.codec_context.name, stream.width, stream.height
+    return None
 
 
 def picture_of(frame: av.VideoFrame) -> VideoFrame:

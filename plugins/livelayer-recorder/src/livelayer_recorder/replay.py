@@ -53,7 +53,7 @@ from livelayer_bus.rooms import (
 from livelayer_bus.state import SessionState
 from livelayer_bus.tasks import RootTask, start
 
-from .media_reader import MediaReader, Timed
+from .media_reader import EncodedPicture, MediaReader, Timed
 from .recording import Moment, Recording
 from .tempo import FASTEST, SLOWEST, Tempo
 
@@ -92,8 +92,6 @@ class ReplayRoom:
     where it left.
     """
 
-    replays: Final = True
-
     def __init__(
         self,
         directory: str | PathLike[str],
@@ -130,7 +128,7 @@ class ReplayRoom:
         self._paused = paused
         self._position = min(start, self.recording.seconds)
         self._since: float | None = None  # on the clock; None while it stands still
-        self._port: _ReplayPort | None = None
+        self._port: ReplayPort | None = None
         self._finished = anyio.Event()
         self._wake: Callable[[], None] | None = None
 
@@ -138,7 +136,7 @@ class ReplayRoom:
 
     def __call__(self) -> RoomPort:
         """A connection that goes on where the last one was left."""
-        return _ReplayPort(self)
+        return ReplayPort(self)
 
     async def tokens(self, request: TokenRequest, /) -> RoomAccess:
         """The token source of a session that has no other: there is nothing to be allowed."""
@@ -214,14 +212,14 @@ class ReplayRoom:
 
     # For its port -----------------------------------------------------------------------------
 
-    def begin(self, port: _ReplayPort) -> None:
+    def begin(self, port: ReplayPort) -> None:
         """A session has joined."""
         if self._port is not None:
             raise MisuseError("a ReplayRoom plays for one session at a time: create another one")
         self._port = port
         self._anchor(self.position)
 
-    def end(self, port: _ReplayPort) -> None:
+    def end(self, port: ReplayPort) -> None:
         """The session has left."""
         if self._port is port:
             self._anchor(self.position)
@@ -257,17 +255,17 @@ class ReplayRoom:
             self._wake()
 
 
-_Item: TypeAlias = Moment | tuple[float, VideoFrame | AudioFrame]
+_Item: TypeAlias = Moment | Timed
 
 
 @final
-class _ReplayPort:
+class ReplayPort(RoomPort):
     """One connection of a session to a recording."""
 
-    replays: Final = True
-
-    def __init__(self, room: ReplayRoom) -> None:
+    def __init__(self, room: ReplayRoom, *, encoded: bool = False) -> None:
+        """`encoded`: the target of pictures takes an `EncodedPicture` in their place."""
         self._room = room
+        self._encoded = encoded
         self._recording = room.recording
         self._sink: RoomSink | None = None
         self._media: MediaWriters | None = None
@@ -292,6 +290,11 @@ class _ReplayPort:
     def room_name(self) -> str | None:
         return self._room_name
 
+    @property
+    def playback(self) -> ReplayRoom:
+        """What pauses, seeks and changes the speed."""
+        return self._room
+
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
         self._room_name = access.room_name
         self._sink, self._media = sink, media
@@ -299,7 +302,8 @@ class _ReplayPort:
         path = recording.media
         if path is not None:
             starts = recording.manifest.media_start
-            self._reader = await anyio.to_thread.run_sync(MediaReader, path, starts)
+            open_reader = partial(MediaReader, path, starts, encoded=self._encoded)
+            self._reader = await anyio.to_thread.run_sync(open_reader)
         self._room.begin(self)
         self._next = recording.joined_at()
         self._is_sought = self._room.position > 0
@@ -390,15 +394,16 @@ class _ReplayPort:
         else:
             self._show(*self._frames.popleft())
 
-    def _show(self, seconds: float, frame: VideoFrame | AudioFrame) -> None:
+    def _show(self, seconds: float, frame: VideoFrame | AudioFrame | EncodedPicture) -> None:
         media = self._media
         if media is None:
             return
-        kind: TrackKind = "video" if isinstance(frame, VideoFrame) else "audio"
+        kind: TrackKind = "audio" if isinstance(frame, AudioFrame) else "video"
         if not self._tracks.get(kind):
             return
-        if isinstance(frame, VideoFrame):
-            media.video.push(_received_now(frame))
+        if not isinstance(frame, AudioFrame):
+            pictures: Any = media.video
+            pictures.push(_received_now(frame) if isinstance(frame, VideoFrame) else frame)
             return
         speed = self._room.speed
         if speed == 1.0:

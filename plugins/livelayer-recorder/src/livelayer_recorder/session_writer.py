@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 import anyio
-import anyio.to_thread
 import av.error
 import msgspec
 from msgspec.structs import replace
@@ -20,6 +18,7 @@ from msgspec.structs import replace
 from livelayer_bus import (
     AgentAvailabilityChanged,
     AgentConfigChanged,
+    AudioChannel,
     AudioFrame,
     ConnectionStateChanged,
     EpochStarted,
@@ -29,16 +28,19 @@ from livelayer_bus import (
     Subscription,
     SurfaceSession,
     TranscriptUpdated,
+    VideoChannel,
     VideoFrame,
 )
 from livelayer_bus.clock import now_ns
 from livelayer_bus.errors import NotSupportedError
+from livelayer_bus.events import CameraChanged
 from livelayer_bus.jsonl import utc
 from livelayer_bus.state import SessionState
 from livelayer_bus.surfaces import BackgroundWriter
 
 from . import event_log
 from .captions import HEADER, Captions, Cue, document, encode_cue
+from .encoder_thread import EncoderThread
 from .errors import RecordingBrokenError
 from .event_log import LineFile
 from .manifest import (
@@ -52,8 +54,9 @@ from .manifest import (
     versions,
     write_manifest,
 )
-from .media_file import MediaFile, MediaOptions
+from .media_file import MediaFile
 from .redaction import Redact, redacted_state, without_field_values
+from .tracks import SOURCES, MediaOptions, Source
 
 TICK_SECONDS: Final = 0.1
 """From one look of the encoder at what has come to the next."""
@@ -77,7 +80,12 @@ RECORDING_STATE: Final = "recording_state"
 _TURNS: Final = (AgentAvailabilityChanged, ConnectionStateChanged, EpochStarted)
 _FAULTS: Final = (OSError, av.error.FFmpegError)
 
-_Item: TypeAlias = VideoFrame | AudioFrame
+
+class _Item(msgspec.Struct, frozen=True):
+    source: Source
+    received_ns: int
+    frame: VideoFrame | AudioFrame | None
+    """None: it has no picture any more."""
 
 
 class RecordingOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +132,6 @@ class SessionWriter:
         self._drops = Drops()
         self._media: MediaFile | None = None
         self._captions = Captions()
-        self._encoding = threading.Lock()  # a cancelled task cannot stop the thread it started
         self._is_closed = False
         self._lines: list[bytes] = []
         self._new_cues: list[Cue] = []
@@ -148,6 +155,7 @@ class SessionWriter:
         self._cues.write(HEADER.encode())
         for entry in first.transcript:
             self._hear(TranscriptUpdated(entry), start_ns)
+        self._thread = EncoderThread()
 
     # Events ---------------------------------------------------------------------------------
 
@@ -199,7 +207,10 @@ class SessionWriter:
         return event if redact is None else redact(event)
 
     def _hear(self, event: Event, time_ns: int) -> None:
-        """Take in what is said, and what the agent looks like."""
+        """Take in what is said, what the agent looks like, and that the camera is off."""
+        is_off = isinstance(event, CameraChanged) and (event.owner is None or event.muted)
+        if is_off and self._media is not None:
+            self._items.append(_Item("camera", time_ns, None))
         if isinstance(event, AgentConfigChanged):
             self.manifest = replace(self.manifest, agent_config=event.config)
         if isinstance(event, TranscriptUpdated):
@@ -216,36 +227,42 @@ class SessionWriter:
 
     # Media ----------------------------------------------------------------------------------
 
-    async def take_pictures(self) -> None:
-        """Hand the agent's pictures over to the encoder, until cancelled."""
-        if not self._options.media.video:
+    async def take_pictures(self, source: Source) -> None:
+        """Hand a source's pictures over to the encoder, until cancelled."""
+        if source not in self._options.media.picture_sources:
             return
         try:
-            channel = self._session.video
+            is_agent = source == "agent"
+            channel = self._session.video if is_agent else self._session.camera.sent
         except NotSupportedError:
+            return
+        if not isinstance(channel, VideoChannel):
             return
         with channel.subscribe(max_fps=self._options.max_fps) as pictures:
             async for picture in pictures:
                 behind_ns = picture.received_ns - self._oldest_ns()
                 if self._waiting_bytes < MAX_WAITING_BYTES and behind_ns < MAX_WAITING_NS:
                     self._waiting_bytes += picture.nbytes
-                    self._hand_over(picture, picture.received_ns)
+                    self._hand_over(source, picture, picture.received_ns)
                 else:
                     self._drops = replace(self._drops, pictures=self._drops.pictures + 1)
 
-    async def take_sound(self) -> None:
-        """Hand the agent's voice over to the encoder, until cancelled."""
-        if not self._options.media.audio:
+    async def take_sound(self, source: Source) -> None:
+        """Hand a source's sound over to the encoder, until cancelled."""
+        if source not in self._options.media.sound_sources:
             return
         try:
-            channel = self._session.audio
+            is_agent = source == "agent"
+            channel = self._session.audio if is_agent else self._session.microphone.sent
         except NotSupportedError:
+            return
+        if not isinstance(channel, AudioChannel):
             return
         with channel.subscribe(max_delay_ms=MAX_DELAY_MS) as sound:
             async for frame in sound:
                 if self._waiting_sound < MAX_WAITING_SOUND:
                     self._waiting_sound += 1
-                    self._hand_over(frame, frame.received_ns - frame.duration_ns)
+                    self._hand_over(source, frame, frame.received_ns - frame.duration_ns)
                 else:
                     self._drops = replace(self._drops, sound_frames=self._drops.sound_frames + 1)
 
@@ -255,12 +272,12 @@ class SessionWriter:
         except IndexError:  # the encoder took it just now
             return now_ns()
 
-    def _hand_over(self, item: _Item, starts_ns: int) -> None:
+    def _hand_over(self, source: Source, frame: VideoFrame | AudioFrame, starts_ns: int) -> None:
         if self._media is None:
             path = self._folder / f"media.{self._options.media.format}"
             # Not before the recording: a reader gets the picture that is there at once.
             self._media = MediaFile(path, max(starts_ns, self._start_ns), self._options.media)
-        self._items.append(item)
+        self._items.append(_Item(source, frame.received_ns, frame))
 
     async def encode(self) -> None:
         """Encode what was handed over, until cancelled.
@@ -281,20 +298,22 @@ class SessionWriter:
 
     def _drain(self, at_ns: int) -> None:
         """In a thread: encode what had been handed over at `at_ns`."""
-        with self._encoding:
-            media = self._media
-            if media is None or self._is_closed:
-                return
-            for _ in range(len(self._items)):
-                item = self._items.popleft()
-                if isinstance(item, VideoFrame):
-                    self._waiting_bytes -= item.nbytes
-                    media.add_picture(item)
-                    media.advance(item.received_ns)  # an encoder that is behind writes sound, too
-                else:
-                    self._waiting_sound -= 1
-                    media.add_sound(item)
-            media.advance(at_ns)
+        media = self._media
+        if media is None or self._is_closed:
+            return
+        for _ in range(len(self._items)):
+            item = self._items.popleft()
+            frame = item.frame
+            if isinstance(frame, VideoFrame):
+                self._waiting_bytes -= frame.nbytes
+                media.add_picture(frame, item.source)
+                media.advance(item.received_ns)  # an encoder that is behind writes sound, too
+            elif isinstance(frame, AudioFrame):
+                self._waiting_sound -= 1
+                media.add_sound(frame, item.source)
+            else:
+                media.blank(item.source, item.received_ns)
+        media.advance(at_ns)
 
     # The agent knows ------------------------------------------------------------------------
 
@@ -344,6 +363,7 @@ class SessionWriter:
                 await self._in_thread("", partial(self._close, end_ns, problem))
             except RecordingBrokenError as exc:
                 problem = problem or str(exc)
+        self._thread.close()
         if scope.cancelled_caught:
             self._update_manifest(end_ns)
             problem = problem or f"the files were not finished within {FLUSH_SECONDS:g} s"
@@ -372,10 +392,9 @@ class SessionWriter:
             raise faults[0]
 
     def _close_media(self, end_ns: int) -> None:
-        with self._encoding:
-            self._is_closed = True
-            if self._media is not None:
-                self._media.close(end_ns)
+        self._is_closed = True
+        if self._media is not None:
+            self._media.close(end_ns)
 
     def _rewrite_captions(self) -> None:
         """In order, and as long as the media; until now they stood as they were finished."""
@@ -398,10 +417,13 @@ class SessionWriter:
         video_codec, audio_codec = ("h264", "aac") if options.format == "mp4" else ("vp8", "opus")
         width, height = media.size
         tracks: list[Track] = []
-        if options.video:
-            tracks.append(Track(kind="video", codec=video_codec, width=width, height=height))
-        if options.audio:
-            tracks.append(Track(kind="audio", codec=audio_codec, sample_rate=48_000))
+        for source in SOURCES:
+            if source in options.picture_sources:
+                picture = Track(kind="video", codec=video_codec, width=width, height=height)
+                tracks.append(replace(picture, source=source))
+            if source in options.sound_sources:
+                sound = Track(kind="audio", codec=audio_codec, sample_rate=48_000)
+                tracks.append(replace(sound, source=source))
         pictures = self._drops.pictures + counts.late
         self.manifest = replace(
             self.manifest,
@@ -416,7 +438,7 @@ class SessionWriter:
 
     async def _in_thread(self, name: str, work: Callable[[], None]) -> None:
         try:
-            await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+            await self._thread.run(work)
         except _FAULTS as exc:
             raise RecordingBrokenError(self._folder / name, problem_of(exc)) from exc
 

@@ -16,9 +16,9 @@ from livelayer_bus.surfaces import BackgroundWriter
 
 from .errors import RecordingBrokenError
 from .manifest import MANIFEST, Manifest
-from .media_file import FORMATS, MediaFormat, MediaOptions
 from .redaction import Redact
 from .session_writer import FLUSH_SECONDS, RecordingOptions, SessionWriter, problem_of
+from .tracks import FORMATS, SOURCES, MediaFormat, MediaOptions
 
 
 @final
@@ -43,6 +43,8 @@ class RecorderSurface:
         format: MediaFormat = "mp4",  # noqa: A002 - the option's name in livelayer.toml
         video: bool = True,
         audio: bool = True,
+        microphone: bool = False,
+        camera: bool = False,
         size: Sequence[int] | None = None,
         max_fps: float | None = None,
         preset: str = "veryfast",
@@ -61,6 +63,9 @@ class RecorderSurface:
             format: `mp4` (H.264 and AAC), or `mkv` (VP8 and Opus).
             video: record the agent's picture.
             audio: record the agent's voice.
+            microphone: record what the session publishes from its microphone, in a track of its
+                own.
+            camera: record its camera likewise, fitted into `size`.
             size: width and height of the file's picture; None: those of the first one. Pictures of
                 other sizes are fitted into it.
             max_fps: at most that many pictures a second; None: all.
@@ -93,6 +98,8 @@ class RecorderSurface:
                 format=format,
                 video=video,
                 audio=audio,
+                microphone=microphone,
+                camera=camera,
                 size=None if size is None else (size[0], size[1]),
                 preset=preset,
                 quality=quality,
@@ -139,8 +146,9 @@ class RecorderSurface:
         self.manifest = writer.manifest
         session.report_recording(active=True)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(writer.take_pictures)
-            tasks.start_soon(writer.take_sound)
+            for source in SOURCES:
+                tasks.start_soon(writer.take_pictures, source)
+                tasks.start_soon(writer.take_sound, source)
             tasks.start_soon(writer.encode)
             tasks.start_soon(writer.tell_agent)
             await writer.write_events()

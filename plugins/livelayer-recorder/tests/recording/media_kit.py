@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from livelayer_bus import AudioFrame, VideoFrame
+from livelayer_bus.media import FrameMetadata
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -18,13 +19,21 @@ START_NS = 5_000 * SECOND
 
 
 def picture(
-    at_ns: int, *, bright: bool = False, size: tuple[int, int] = (64, 48), rotation: int = 0
+    at_ns: int,
+    *,
+    bright: bool = False,
+    size: tuple[int, int] = (64, 48),
+    rotation: int = 0,
+    capture_us: int | None = None,
 ) -> VideoFrame:
     """A black or a white picture that was received at a time."""
+    metadata = None if capture_us is None else FrameMetadata(capture_us=capture_us)
     width, height = size
     luma = bytes([235 if bright else 16]) * (width * height)
     chroma = bytes([128]) * (2 * ((width + 1) // 2) * ((height + 1) // 2))
-    return VideoFrame(luma + chroma, width, height, rotation=rotation, received_ns=at_ns)
+    return VideoFrame(
+        luma + chroma, width, height, rotation=rotation, received_ns=at_ns, metadata=metadata
+    )
 
 
 def sound(
@@ -37,16 +46,16 @@ def sound(
     return AudioFrame(samples.tobytes(), rate, channels, count, received_ns=at_ns)
 
 
-def frames(path: Path, kind: str) -> Iterator[Any]:
+def frames(path: Path, kind: str, track: int = 0) -> Iterator[Any]:
     with av.open(str(path)) as container:
-        yield from container.decode(**{kind: 0})
+        yield from container.decode(**{kind: track})
 
 
-def flashes(path: Path) -> list[float]:
+def flashes(path: Path, track: int = 0) -> list[float]:
     """The times at which the picture becomes bright."""
     found: list[float] = []
     was_bright = False
-    for frame in frames(path, "video"):
+    for frame in frames(path, "video", track):
         image = frame.to_ndarray(format="gray")
         rows, columns = image.shape
         middle = image[rows // 2 - 2 : rows // 2 + 2, columns // 2 - 2 : columns // 2 + 2]
@@ -57,11 +66,11 @@ def flashes(path: Path) -> list[float]:
     return found
 
 
-def beeps(path: Path) -> list[float]:
+def beeps(path: Path, track: int = 0) -> list[float]:
     """The times at which a tone begins: half a second of quiet lies between two."""
     found: list[float] = []
     last = -1.0
-    for frame in frames(path, "audio"):
+    for frame in frames(path, "audio", track):
         samples = frame.to_ndarray().reshape(-1).astype(np.float64)
         if frame.format.name.startswith("s16"):
             samples /= 32_768

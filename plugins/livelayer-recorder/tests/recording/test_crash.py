@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from livelayer_recorder.event_log import read_events
-from livelayer_recorder.media_file import MediaFormat
+from livelayer_recorder.tracks import MediaFormat
 
 from livelayer_bus.jsonl import EventLine
 from livelayer_bus.testing import PATIENCE
@@ -29,7 +29,8 @@ import msgspec
 import numpy as np
 from livelayer_bus import AudioFrame, Record, TranscriptEntry, TranscriptUpdated, VideoFrame
 from livelayer_recorder.event_log import LineFile, event_line
-from livelayer_recorder.media_file import MediaFile, MediaOptions
+from livelayer_recorder.media_file import MediaFile
+from livelayer_recorder.tracks import MediaOptions
 
 MS, START = 1_000_000, 5_000_000_000_000
 WIDTH, HEIGHT, STEP = 320, 240, 50

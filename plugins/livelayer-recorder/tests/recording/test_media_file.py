@@ -7,8 +7,12 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
-from livelayer_recorder.media_file import MediaFile, MediaFormat, MediaOptions
+from livelayer_recorder.capture_clock import CaptureClock
+from livelayer_recorder.media_file import MediaFile
+from livelayer_recorder.media_reader import agents
+from livelayer_recorder.tracks import MediaFormat, MediaOptions
 
 from livelayer_bus import AudioFrame, VideoFrame
 
@@ -20,6 +24,7 @@ from .media_kit import (
     decoding_times,
     durations,
     flashes,
+    frames,
     picture,
     sound,
 )
@@ -30,19 +35,35 @@ Course = list[tuple[int, VideoFrame | AudioFrame]]
 
 
 def write(
-    path: Path, course: Course, end_ns: int, options: MediaOptions | None = None
+    path: Path,
+    course: Course,
+    end_ns: int,
+    options: MediaOptions | None = None,
+    own: Course | None = None,
 ) -> MediaFile:
-    """Write what was received, in its order, as an encoder does that looks ten times a second."""
+    """Write what was received, in its order, as an encoder does that looks ten times a second.
+
+    Args:
+        path: the file.
+        course: the agent's pictures and sound.
+        end_ns: when it ends.
+        options: how it is encoded.
+        own: the session's own camera and microphone.
+    """
     media = MediaFile(path, START_NS, options or MediaOptions())
     looked = START_NS
-    for at_ns, frame in sorted(course, key=lambda one: one[0]):
+    both: list[tuple[int, VideoFrame | AudioFrame, bool]] = [
+        *((at_ns, frame, False) for at_ns, frame in course),
+        *((at_ns, frame, True) for at_ns, frame in own or []),
+    ]
+    for at_ns, frame, is_own in sorted(both, key=lambda one: one[0]):
         while at_ns - looked > 100 * MS:
             looked += 100 * MS
             media.advance(looked)
         if isinstance(frame, VideoFrame):
-            media.add_picture(frame)
+            media.add_picture(frame, "camera" if is_own else "agent")
         else:
-            media.add_sound(frame)
+            media.add_sound(frame, "microphone" if is_own else "agent")
     while end_ns - looked > 100 * MS:
         looked += 100 * MS
         media.advance(looked)
@@ -164,6 +185,70 @@ def test_a_picture_without_sound_has_silence(tmp_path: Path) -> None:
     assert beeps(path) == []
     assert len(flashes(path)) == 3
     assert abs(durations(path)["video"] - durations(path)["audio"]) < 0.1
+
+
+@pytest.mark.parametrize("form", ["mp4", "mkv"])
+def test_a_person_s_own_tracks_are_in_step_with_the_agent_s(
+    tmp_path: Path, form: MediaFormat
+) -> None:
+    options = MediaOptions(format=form, microphone=True, camera=True)
+    path = tmp_path / f"media.{form}"
+    course = flash_and_beep(0, 8)
+    # The person speaks and is seen for three seconds, in another format.
+    own = flash_and_beep(3, 6, size=(48, 64), rate=16_000)
+    write(path, course, START_NS + 8 * SECOND, options, own)
+    assert_in_step(path, list(range(8)))
+    for found in (flashes(path, 1), beeps(path, 1)):
+        assert [round(at, 1) for at in found] == [3, 4, 5]
+    with av.open(str(path)) as container:
+        kinds = [stream.type for stream in container.streams]
+        assert kinds == ["video", "audio", "audio", "video"]
+        assert [one.type for one in agents(container, "video") + agents(container, "audio")] == [
+            "video", "audio",
+        ]  # fmt: skip
+        assert [stream.index for stream in agents(container, "audio")] == [1]
+    ends = durations(path)
+    assert abs(ends["video"] - ends["audio"]) < 0.1
+
+
+def test_a_camera_that_is_turned_off_is_black(tmp_path: Path) -> None:
+    path = tmp_path / "media.mp4"
+    media = MediaFile(path, START_NS, MediaOptions(video=False, audio=False, camera=True))
+    media.add_picture(picture(START_NS, bright=True), "camera")
+    media.blank("camera", START_NS + SECOND)
+    media.add_picture(picture(START_NS + 2 * SECOND, bright=True), "camera")
+    media.close(START_NS + 3 * SECOND)
+    assert [round(at, 1) for at in flashes(path)] == [0, 2]
+
+
+def test_pictures_are_as_far_apart_as_they_were_captured(tmp_path: Path) -> None:
+    dice = random.Random(14)
+    day_us = 86_400_000_000  # the sender's clock is another one
+    course: Course = []
+    for number in range(60):
+        captured_ns = number * SECOND // 30
+        at_ns = START_NS + captured_ns + (0 if number == 20 else dice.randrange(5, 30)) * MS
+        shown = picture(at_ns, capture_us=day_us + captured_ns // 1000)
+        course.append((at_ns, shown))
+    path = tmp_path / "media.mp4"
+    media = write(path, course, START_NS + 2 * SECOND)
+    assert media.counts().late == 0
+    times = [float(frame.time) for frame in frames(path, "video")]
+    # From the fastest one on, its way is known.
+    steps = [after - before for before, after in pairwise(times[22:-2])]
+    assert len(steps) > 30
+    assert all(abs(step - 1 / 30) < 0.001 for step in steps)
+
+
+def test_capture_times_that_mean_nothing_are_not_followed() -> None:
+    clock = CaptureClock()
+    still = [clock.time_of(picture(START_NS + at * MS, capture_us=7)) for at in (0, 33, 66)]
+    assert still == [START_NS, START_NS + 33 * MS, START_NS + 66 * MS]
+    # A sender that sleeps for a minute, and one that begins anew.
+    for at, capture_us in ((100, 1_000_000), (60_100, 1_033_000), (60_133, 5_000)):
+        received_ns = START_NS + at * MS
+        assert clock.time_of(picture(received_ns, capture_us=capture_us)) == received_ns
+    assert clock.time_of(picture(START_NS)) == START_NS
 
 
 def test_a_session_without_media_has_no_file(tmp_path: Path) -> None:

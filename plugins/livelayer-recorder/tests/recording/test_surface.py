@@ -13,13 +13,23 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import numpy as np
 import pytest
 from livelayer_recorder import RecorderSurface
 from livelayer_recorder.event_log import read_events
 from livelayer_recorder.manifest import read_manifest
+from livelayer_recorder.media_reader import MediaReader
 from livelayer_recorder.session_writer import MAX_WAITING_BYTES
 
-from livelayer_bus import DataReceived, MisuseError, Session, TranscriptEntry, TranscriptUpdated
+from livelayer_bus import (
+    AudioFrame,
+    DataReceived,
+    MisuseError,
+    Session,
+    TranscriptEntry,
+    TranscriptUpdated,
+    VideoFrame,
+)
 from livelayer_bus.clock import now_ns
 from livelayer_bus.config import load_surface
 from livelayer_bus.events import RecordingChanged
@@ -27,7 +37,7 @@ from livelayer_bus.jsonl import EventLine, SnapshotLine
 from livelayer_bus.messages import FillForm
 from livelayer_bus.testing import PATIENCE, ScriptedRooms, check_surface, settle
 
-from .media_kit import durations, picture, sound
+from .media_kit import beeps, durations, flashes, frames, picture, sound
 
 pytestmark = pytest.mark.anyio
 
@@ -91,6 +101,51 @@ async def test_a_session_becomes_a_folder(tmp_path: Path) -> None:
     minutes, seconds = last.split(":")[1:]
     assert abs(ends["video"] - ends["audio"]) < 0.1
     assert abs(int(minutes) * 60 + float(seconds) - ends["audio"]) < 0.1
+
+
+async def test_own_microphone_and_camera_are_tracks_of_their_own(tmp_path: Path) -> None:
+    folder = tmp_path / "recording"
+    rooms = ScriptedRooms(agent="agent")
+    recorder = RecorderSurface(folder, microphone=True, camera=True)
+    async with Session("agt", tokens=rooms.tokens, room=rooms) as session:
+        mounted = session.mount(recorder, key="recorder")
+        with session.subscribe(RecordingChanged) as changes, anyio.fail_after(PATIENCE):
+            await anext(changes)
+        await session.connect()
+        room = await rooms.next()
+        room.track_starts("video")
+        room.push_video(picture(now_ns()))
+        await settle()
+        async with (
+            session.microphone.acquire("p") as microphone,
+            session.camera.acquire("p") as camera,
+        ):
+            await microphone.push(sound(now_ns(), loud=True))
+            await camera.push(picture(now_ns(), bright=True))
+            await settle()
+        await mounted.unmount()
+    manifest = read_manifest(folder)
+    assert [(track.kind, track.source) for track in manifest.tracks] == [
+        ("video", "agent"),
+        ("audio", "agent"),
+        ("audio", "microphone"),
+        ("video", "camera"),
+    ]
+    assert len(beeps(folder / "media.mp4", 1)) == 1
+    [flash] = flashes(folder / "media.mp4", 1)
+    bright = [
+        bool(frame.to_ndarray(format="gray").mean() > 128)
+        for frame in frames(folder / "media.mp4", "video", 1)
+        if frame.time >= flash
+    ]
+    assert not bright[-1]  # the camera is off again
+    reader = MediaReader(folder / "media.mp4", 0.0)
+    kept = [frame for _, frame in reader.read(1e9)]
+    reader.close()
+    pictures = [frame for frame in kept if isinstance(frame, VideoFrame)]
+    heard = [frame for frame in kept if isinstance(frame, AudioFrame)]
+    assert all(one.to_ndarray("gray").mean() < 128 for one in pictures)
+    assert not np.concatenate([one.to_ndarray() for one in heard]).any()
 
 
 async def test_another_mount_gets_another_folder(tmp_path: Path) -> None:
@@ -193,7 +248,9 @@ async def test_a_disk_that_stands_still_drops_pictures_and_slows_nothing(tmp_pat
     recorder = RecorderSurface(folder)
     try:
         async with Session("agt", tokens=rooms.tokens, room=rooms) as session:
-            mounted = session.mount(recorder, key="recorder")
+            with session.subscribe(RecordingChanged) as changes, anyio.fail_after(PATIENCE):
+                mounted = session.mount(recorder, key="recorder")
+                await anext(changes)
             await session.connect()
             room = await rooms.next()
             room.track_starts("video")

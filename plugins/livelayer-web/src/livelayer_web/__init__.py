@@ -1,7 +1,7 @@
 """A session on web pages: a panel here, a bubble there, any number of viewers, one encode."""
 
 from .http import GuardStatistics, PortTakenError, Rate
-from .media import MediaSettings, MediaStatistics, Quality
+from .media import IceServer, MediaSettings, MediaStatistics, Quality
 from .network_policy import NetworkPolicy
 from .permissions import Permission
 from .session_pool import SessionPoolStatistics, SessionsOnDemand
@@ -26,8 +26,9 @@ from .tokens import Claims, TokenStatistics, ViewerTokens
 from .viewers import PageInfo, ViewerInfo
 
 __all__ = [
-    "WebSurface", "SessionsOnDemand", "Agent", "MediaSettings", "Quality", "NetworkPolicy", "Rate",
-    "ViewerTokens", "Grant", "Claims", "ViewerInfo", "PageInfo", "Permission",
+    "WebSurface", "SessionsOnDemand", "Agent", "MediaSettings", "IceServer", "Quality",
+    "NetworkPolicy", "Rate", "ViewerTokens", "Grant", "Claims", "ViewerInfo", "PageInfo",
+    "Permission",
     # Errors
     "PortTakenError", "ViewerTokenError", "TokenInvalidError", "TokenExpiredError",
     "TokenReplayedError", "TokenRevokedError",

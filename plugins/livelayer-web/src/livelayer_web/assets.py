@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import stat
 from mimetypes import guess_type
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Scope
 
 from livelayer_bus import MisuseError
 
+from .combining import Modules
 from .http import Problem
 
 MODULES: Final = Path(__file__).parent / "static"
@@ -46,18 +48,21 @@ _TYPES: Final = {
     ".webp": "image/webp",
     ".woff2": "font/woff2",
 }
+logger = logging.getLogger(__name__)
+
 _FOREIGN: Final = frozenset("\\:\0")
 """Characters with a special meaning in some file systems."""
 
 
-def static_files() -> ASGIApp:
+def static_files(folder: Path = MODULES) -> ASGIApp:
     """Serve the browser's half, for a mount at `js`.
 
-    Guarantee: a browser revalidates at each load and is answered 304 unless the file has changed,
+    Guarantee: a module is one file with all that it imports, compressed where the browser takes
+    that. A browser revalidates at each load and is answered 304 unless a file has changed,
     so an upgrade takes effect at the next load. Modules are `text/javascript`, style sheets
     `text/css`, whatever this machine's MIME tables say.
     """
-    return _Files(MODULES)
+    return _Modules(folder)
 
 
 def site_files(folder: Path) -> ASGIApp:
@@ -134,6 +139,38 @@ class _Files(StaticFiles):
         return "if-none-match" in request_headers and super().is_not_modified(
             response_headers, request_headers
         )
+
+
+@final
+class _Modules(_Files):
+    """The browser's half."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._modules = Modules(folder)
+
+    def _file(self, full: str, found: os.stat_result, scope: Scope, status: int = 200) -> Response:
+        path = Path(full).relative_to(self._folder.resolve()).as_posix()
+        try:
+            combined = self._modules.combined(path)
+        except ValueError as exc:  # while somebody writes a module
+            logger.error("%s", exc)
+            return Problem(500, "module", str(exc)).response()
+        if combined is None:
+            return super()._file(full, found, scope, status)
+        packs = "gzip" in Headers(scope=scope).get("accept-encoding", "")
+        body = combined.packed if packs else combined.plain
+        headers = {
+            "etag": f'"{combined.tag}{"-gzip" if packs else ""}"',
+            "cache-control": "no-cache",
+            "content-length": str(len(body)),
+            "vary": "Accept-Encoding",
+        } | ({"content-encoding": "gzip"} if packs else {})
+        content = body if scope["method"] == "GET" else b""
+        response = Response(content, 200, headers, _TYPES[".js"])
+        if self.is_not_modified(response.headers, Headers(scope=scope)):
+            return NotModifiedResponse(response.headers)
+        return response
 
 
 @final

@@ -1,4 +1,4 @@
-"""Bodies of the routes' requests and answers; docs/protocol.md describes them."""
+"""Bodies of the routes' requests and answers, and a query; docs/protocol.md describes them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec import Meta
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.messages import AgentContext
 
+from .media import PageIceServer
 from .pages import Reason
 from .session_view import Agent
 from .viewers import PageInfo, Wants
@@ -22,6 +23,8 @@ class JoinBody(msgspec.Struct, frozen=True):
     """`POST viewers`."""
 
     previous: _Key | None = None
+    instances: Annotated[list[_Key], Meta(max_length=16)] = []
+    """Those that the page met at this address, oldest first."""
     page: PageInfo | None = None
 
 
@@ -37,6 +40,13 @@ class PageBody(msgspec.Struct, frozen=True):
     """`PUT viewers/me/page`."""
 
     page: AgentContext | None
+
+
+class EventsQuery(msgspec.Struct, frozen=True):
+    """The query of `GET events`."""
+
+    wait: Annotated[int, Meta(ge=0, le=20)] | None = None
+    carrier: _Id | None = None
 
 
 class MessageBody(msgspec.Struct, frozen=True):
@@ -87,6 +97,14 @@ class ApprovalBody(msgspec.Struct, frozen=True):
     approved: bool
 
 
+class ReplayBody(msgspec.Struct, frozen=True):
+    """`POST control/replay`: what to change."""
+
+    position: Annotated[float, Meta(ge=0)] | None = None
+    speed: Annotated[float, Meta(gt=0, le=100)] | None = None
+    paused: bool | None = None
+
+
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `POST viewers`."""
 
@@ -103,6 +121,9 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
     typing: bool
     agents: list[Agent]
     max_message_bytes: int
+    ice_servers: list[PageIceServer]
+    """For the page's media connection."""
+    share: str
 
     def __repr__(self) -> str:
         return f"Joined(viewer={self.viewer!r})"

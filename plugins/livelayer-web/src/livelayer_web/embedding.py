@@ -19,7 +19,6 @@ _PAGE: Final = """<!doctype html>
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>livelayer</title>
     <link rel="icon" href="data:,">
-    <link rel="stylesheet" href="js/embed/frame.css">
     <script type="module" src="js/embed/frame.js"></script>
   </head>
   <body></body>

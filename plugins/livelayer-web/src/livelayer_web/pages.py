@@ -14,7 +14,7 @@ from livelayer_bus.surfaces import CommandRouter, RoutedCommand, SurfaceCommands
 from livelayer_bus.tasks import TaskOwner
 
 from .http import Problem
-from .stream import EventStream, command_frame
+from .stream import EventStream
 from .viewers import Viewer, Viewers
 
 PATIENCE: Final = 2.0
@@ -86,9 +86,9 @@ class Pages:
             self._router.forget()
             await self._tasks.aclose(END_SECONDS)
 
-    def stream_opened(self, stream: EventStream) -> None:
+    def stream_opened(self, viewer: Viewer) -> None:
         """A page accepts commands: those that were given to it, or wait for it, are written."""
-        self._router.target_ready(stream.viewer)
+        self._router.target_ready(viewer)
 
     def stream_closed(self, viewer: Viewer) -> None:
         """A page no longer accepts commands. It may come back."""
@@ -132,7 +132,7 @@ class Pages:
         stream = self._stream_of(viewer)
         if stream is None:
             return False
-        stream.command(command_frame(routed.number, routed.payload))
+        stream.command(viewer, routed.number, routed.payload)
         return True
 
     def _settled(self, routed: RoutedCommand, ok: bool, reason: RefusalReason | None) -> None:

@@ -17,19 +17,21 @@ from livelayer_bus.errors import (
 
 from . import http
 from .http.problems import CHALLENGE, SOON, Problem
-from .media import MediaFullError, MediaUnavailableError, OfferError
+from .media import MediaFullError, MediaPortsTakenError, MediaUnavailableError, OfferError
 from .token_format import ViewerTokenError
+from .workers import INSTANCE_HEADER
 
 
 def no_token() -> Problem:
     """Joining needs a viewer token, and the request has none."""
-    detail = "joining needs a viewer token: send it as Authorization: Bearer"
+    detail = "joining needs a viewer token: send it in X-LiveLayer-Key, or as Authorization: Bearer"
     return Problem(401, "token", detail, CHALLENGE)
 
 
-def unknown_viewer() -> Problem:
-    """The key is not a viewer's."""
-    return Problem(401, "viewer", "this key is not a viewer's: join again", CHALLENGE)
+def unknown_viewer(instance: str) -> Problem:
+    """The key is not a viewer's of this instance of the surface."""
+    headers = CHALLENGE | {INSTANCE_HEADER: instance}
+    return Problem(401, "viewer", "this key is not a viewer's: join again", headers)
 
 
 def not_granted(grant: str) -> Problem:
@@ -57,6 +59,16 @@ def settled() -> Problem:
     return Problem(409, "settled", "this was answered, or is not asked any more")
 
 
+def no_replay() -> Problem:
+    """The session is live."""
+    return Problem(409, "no_replay", "no recording is played here")
+
+
+def not_carrying() -> Problem:
+    """The page's event stream is not one that the viewer may share."""
+    return Problem(409, "carrier", "this page's events cannot come by that page's stream")
+
+
 def no_media() -> Problem:
     """The page has no media connection to send audio or video over."""
     return Problem(409, "no_media", "there is no media connection that offers it: connect first")
@@ -73,6 +85,7 @@ _OF_SESSION: Final[tuple[tuple[type[LivelayerError], int, str], ...]] = (
     (MessageTooLargeError, 413, "size"),
     (NotSupportedError, 501, "unsupported"),
     (MediaFullError, 503, "media"),
+    (MediaPortsTakenError, 503, "media_ports"),
     (MediaUnavailableError, 503, "media"),
     (BusyError, 503, "full"),
     (BrokenError, 503, "timeout"),

@@ -40,20 +40,22 @@ class ResumeStore:
 
     Args:
         clock: measures how long a record is kept.
+        seconds: how long that is.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, seconds: float = RESUME_SECONDS) -> None:
         self._clock = clock
+        self._seconds = seconds
         self._records: OrderedDict[bytes, tuple[float, ResumeRecord]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._records)
 
     def remember(self, digest: bytes, record: ResumeRecord) -> None:
-        """Keep the record for `RESUME_SECONDS` from now."""
+        """Keep the record for the store's time from now."""
         now = self._clock.now()
         self._records.pop(digest, None)
-        self._records[digest] = now + RESUME_SECONDS, record
+        self._records[digest] = now + self._seconds, record
         while self._records:
             until, _ = next(iter(self._records.values()))
             if until > now and len(self._records) <= CAPACITY:

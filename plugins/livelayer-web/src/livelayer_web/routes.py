@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -19,7 +20,7 @@ from livelayer_bus.events import TranscriptEntry
 from . import bodies, problems
 from .assets import site_files, static_files
 from .embedding import Embedding
-from .http import Problem, answer_json, credential, json_app, read_body, read_json
+from .http import Problem, answer_json, credential, json_app, read_body, read_json, read_query
 from .media import KINDS, SourceKind
 from .network_policy import KEY_HEADER
 from .permissions import check_message, require
@@ -28,6 +29,7 @@ from .session_view import SessionView
 from .token_format import Grant
 from .tokens import ViewerTokens
 from .viewers import BEAT_SECONDS, SILENCE_SECONDS, Viewer
+from .workers import check_process, check_turns
 
 ViewOf: TypeAlias = Callable[[Request], SessionView]
 """Finds the session view of a request; raises a problem if there is none."""
@@ -49,12 +51,14 @@ def viewer_of(request: Request, view: SessionView, grant: Grant | None = None) -
     """The page that asks. This counts as a sign of life.
 
     Raises:
-        Problem: the key is not a page's, or the page was not granted `grant`.
+        Problem: the key is not a page's, or a sibling process's, or the page was not granted
+            `grant`.
     """
     key = key_of(request)
     viewer = view.viewers.by_key(key) if key is not None else None
     if viewer is None:
-        raise problems.unknown_viewer()
+        check_process([key])
+        raise problems.unknown_viewer(view.instance)
     if grant is not None and grant not in viewer.grants:
         raise problems.not_granted(grant)
     return viewer
@@ -78,7 +82,10 @@ def _of_page(handler: PageHandler, grant: Grant | None = None, status: int = 204
 
 async def _join(request: Request, view: SessionView) -> Response:
     body = await read_json(request, bodies.JoinBody)
-    viewer, key = view.join(key_of(request), body.previous)
+    bearer = key_of(request)
+    check_process([body.previous, bearer])
+    check_turns(body.instances, view.instance)
+    viewer, key = view.join(bearer, body.previous)
     if body.page is not None:
         viewer.page = body.page
     options, session = view.options, view.session
@@ -96,6 +103,8 @@ async def _join(request: Request, view: SessionView) -> Response:
         typing="typing" in view.allowed(viewer),
         agents=list(options.agents),
         max_message_bytes=options.max_message_bytes,
+        ice_servers=view.media.servers_for(viewer.id) if "watch" in viewer.grants else [],
+        share=view.share(viewer),
     )
     return answer_json(joined, 201)
 
@@ -121,7 +130,14 @@ async def _describe(request: Request, view: SessionView, viewer: Viewer) -> None
 
 
 async def _events(request: Request, view: SessionView, viewer: Viewer) -> ASGIApp:
-    return view.stream(viewer, request.headers.get("last-event-id") or None)
+    query = read_query(request, bodies.EventsQuery)
+    return view.stream(
+        viewer, request.headers.get("last-event-id") or None, query.wait, query.carrier
+    )
+
+
+async def _doubt(request: Request, view: SessionView, viewer: Viewer) -> None:
+    view.viewers.doubt(viewer, request.path_params["viewer"])
 
 
 async def _earlier(request: Request, view: SessionView, _: Viewer) -> Response:
@@ -140,7 +156,8 @@ async def _whep(request: Request, view: SessionView) -> Response:
     plain = viewer is None
     if viewer is None:
         if key is not None and view.options.tokens is None:
-            raise problems.unknown_viewer()
+            check_process([key])
+            raise problems.unknown_viewer(view.instance)
         viewer, _ = view.join(key, None, silent=True)
     try:
         if "watch" not in viewer.grants:
@@ -246,6 +263,11 @@ async def _switch(request: Request, view: SessionView, viewer: Viewer) -> None:
         raise problems.not_connecting(exc) from exc
 
 
+async def _control_replay(request: Request, view: SessionView, viewer: Viewer) -> None:
+    body = await read_json(request, bodies.ReplayBody)
+    view.control_replay(body.position, body.speed, body.paused)
+
+
 # The table --------------------------------------------------------------------------------------
 
 _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
@@ -254,6 +276,7 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/viewers/me/beat", _of_page(_beat)),
     ("PUT", "/viewers/me/page", _of_page(_describe, "talk")),
     ("GET", "/events", _of_page(_events, "watch")),
+    ("DELETE", "/events/{viewer}", _of_page(_doubt, "watch")),
     ("POST", "/transcript", _of_page(_earlier, "watch")),
     ("POST", "/whep", _whep),
     ("DELETE", "/whep/{connection}", _end_whep),
@@ -267,6 +290,7 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/control/connect", _of_page(_connect, "control", _ACCEPTED)),
     ("POST", "/control/disconnect", _of_page(_disconnect, "control", _ACCEPTED)),
     ("POST", "/control/agent", _of_page(_switch, "control", _ACCEPTED)),
+    ("POST", "/control/replay", _of_page(_control_replay, "control")),
 )
 
 
@@ -334,7 +358,26 @@ def surface_app(
     ]
     if pool is not None:
         routes += _pool_routes(pool, tokens)
-    return json_app(routes, problems.problem_of)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:
+        yield
+        if pool is not None:
+            await pool.aclose()
+
+    return json_app(routes, problems.problem_of, lifespan)
+
+
+def below(root_path: str, app: ASGIApp) -> ASGIApp:
+    """The application at a path that a proxy adds, whether the proxy strips it again or not."""
+
+    async def rooted(scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path != root_path and not path.startswith(f"{root_path}/"):
+            path = root_path + path  # ASGI: the path has the root path in it
+        await app({**scope, "root_path": root_path, "path": path}, receive, send)
+
+    return rooted if root_path else app
 
 
 def site_app(surface: Starlette, site: Path) -> Starlette:

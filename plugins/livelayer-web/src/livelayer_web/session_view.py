@@ -16,20 +16,29 @@ import msgspec
 from livelayer_bus import ClosedError
 from livelayer_bus.clock import Clock
 from livelayer_bus.errors import NotSupportedError
+from livelayer_bus.rooms import Playback
 from livelayer_bus.surfaces import SurfaceSession
 
 from .http.server import server_is_shutting_down
-from .media import KINDS, Media, MediaConnection, MediaSettings, SourceKind
+from .media import (
+    KINDS,
+    Media,
+    MediaConnection,
+    MediaPortsTakenError,
+    MediaSettings,
+    SourceKind,
+)
 from .messages import MessageMemory, Messages
 from .pages import Pages
 from .permissions import Permission
-from .problems import full, no_token, unmounted
-from .resume_store import ResumeStore
+from .problems import full, no_replay, no_token, not_carrying, unmounted
+from .resume_store import RESUME_SECONDS, ResumeStore
 from .sources import Sources, Work
-from .stream import Bye, EventStream, Info, ShownQuality
+from .stream import Bye, EventStream
 from .token_format import GRANTS, Grant
 from .tokens import ViewerTokens
-from .viewers import BEAT_SECONDS, Viewer, ViewerInfo, Viewers, Wants
+from .viewers import BEAT_SECONDS, Info, Replay, ShownQuality, Viewer, ViewerInfo, Viewers, Wants
+from .workers import leave
 
 T = TypeVar("T")
 
@@ -63,8 +72,8 @@ class ViewOptions(msgspec.Struct, frozen=True, kw_only=True):
 class SurfaceMemory:
     """What outlives a restart of the surface; all of it bounded."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.resume_store: Final = ResumeStore(clock)
+    def __init__(self, clock: Clock, resume_seconds: float = RESUME_SECONDS) -> None:
+        self.resume_store: Final = ResumeStore(clock, resume_seconds)
         self.messages: Final = MessageMemory()
         self.numbers: Final = count(1)
         """Numbers of commands on the wire."""
@@ -125,6 +134,9 @@ class SessionView:
         self._group: anyio.abc.TaskGroup | None = None
         self._events_written = 0
         self._events_missed = 0
+        self.polls = 0
+        """Long polls that were answered."""
+        self._share: Final[dict[frozenset[Grant], str]] = {}
 
     @property
     def open(self) -> bool:
@@ -236,17 +248,69 @@ class SessionView:
         with suppress(NotSupportedError, ClosedError):
             self.session.describe_page(active.context if active is not None else None)
 
+    def control_replay(
+        self, position: float | None, speed: float | None, paused: bool | None
+    ) -> None:
+        """Seek, play or pause; every page is told.
+
+        Raises:
+            Problem: no recording is played.
+        """
+        playback = self.session.playback
+        if playback is None:
+            raise no_replay()
+        if speed is not None:
+            playback.speed = speed
+        if position is not None:
+            playback.seek(position)
+        if paused is not None:
+            (playback.pause if paused else playback.resume)()
+        self._look()
+
     # Event streams ------------------------------------------------------------------------------
 
-    def stream(self, viewer: Viewer, after: str | None) -> EventStream:
-        """A page's event stream, to be run. An earlier stream of the page ends."""
+    def share(self, viewer: Viewer) -> str:
+        """The secret name under which pages of one browser share an event stream.
+
+        Pages with other grants have another one, pages of another session as well.
+        """
+        return self._share.setdefault(viewer.grants, secrets.token_urlsafe(16))
+
+    def stream(
+        self,
+        viewer: Viewer,
+        after: str | None,
+        wait: float | None = None,
+        carrier: str | None = None,
+    ) -> EventStream:
+        """A page's event stream, to be run. An earlier stream of the page ends.
+
+        Args:
+            viewer: the page.
+            after: the cursor to resume; None: from now on.
+            wait: see `EventStream`.
+            carrier: the page whose event stream has this one's frames from then on.
+
+        Raises:
+            Problem: that page does not carry others, or has other grants.
+        """
+        other = self.viewers.by_id(carrier) if carrier is not None else None
+        if carrier is not None and (
+            other in (None, viewer)
+            or other.carrier is not None
+            or other.silent
+            or self.share(other) != self.share(viewer)
+        ):
+            raise not_carrying()
+        viewer.share(other)
         if (earlier := self._streams.get(viewer)) is not None:
             earlier.end()
         stream = self._streams[viewer] = EventStream(
             self.session,
             viewer,
             after,
-            info=partial(self._info, viewer),
+            wait,
+            info=self._info,
             opened=self._stream_opened,
             closed=self._stream_closed,
         )
@@ -263,6 +327,12 @@ class SessionView:
         return self._events_written + sum(s.written for s in self._streams.values())
 
     @property
+    def shared(self) -> int:
+        """Pages that get their events by another page's stream."""
+        carriers = (viewer.carrier for viewer in self.viewers)
+        return sum(carrier is not None and carrier.ended is None for carrier in carriers)
+
+    @property
     def events_missed(self) -> int:
         """Events that streams lost because their pages read too slowly."""
         return self._events_missed + sum(s.missed for s in self._streams.values())
@@ -274,12 +344,18 @@ class SessionView:
 
         Raises:
             OfferError: the offer cannot be answered.
-            MediaFullError, MediaUnavailableError: see `Media.connect`.
+            MediaFullError, MediaPortsTakenError, MediaUnavailableError: see `Media.connect`.
             Problem: the page has gone meanwhile.
         """
         allowed = self.allowed(viewer)
         sources: list[SourceKind] = [kind for kind in KINDS if kind in allowed]
-        connection = await self.media.connect(offer, allow_sources=sources)
+        try:
+            connection = await self.media.connect(offer, allow_sources=sources)
+        except MediaPortsTakenError:
+            if viewer.connection is None:
+                raise
+            await viewer.connection.aclose()  # its port is free then
+            connection = await self.media.connect(offer, allow_sources=sources)
         if viewer.ended is not None:
             await connection.aclose()
             raise unmounted()
@@ -308,7 +384,7 @@ class SessionView:
                 grants=viewer.grants,
                 page=viewer.page,
                 active=viewer is active,
-                streaming=viewer in self._streams,
+                streaming=viewer.streaming,
                 connected=viewer.connection is not None,
             )
             for viewer in self.viewers
@@ -324,7 +400,8 @@ class SessionView:
     async def _beat(self) -> None:
         while True:
             await self.options.clock.sleep(BEAT_SECONDS)
-            shutting_down = server_is_shutting_down()
+            if shutting_down := server_is_shutting_down():
+                leave()
             for stream in tuple(self._streams.values()):
                 if shutting_down:
                     stream.end("unmounted")
@@ -341,10 +418,13 @@ class SessionView:
         self._changed()
 
     def _viewer_ended(self, viewer: Viewer) -> None:
-        stream = self._streams.get(viewer)
-        if stream is not None:
-            words: dict[str | None, Bye] = {"revoked": "revoked", "closed": self._last_word()}
-            stream.end(words.get(viewer.ended))
+        words: dict[str | None, Bye] = {"revoked": "revoked", "closed": self._last_word()}
+        word = words.get(viewer.ended)
+        if (stream := self._streams.get(viewer)) is not None:
+            stream.end(word)
+        elif word is not None and (carrying := self._ready_stream_of(viewer)) is not None:
+            carrying.bye(viewer, word)
+        viewer.share(None)
         self.sources.end(viewer)
         if viewer.connection is not None and self._group is not None:
             self._group.start_soon(viewer.connection.aclose)
@@ -359,24 +439,43 @@ class SessionView:
             self._look()
 
     def _ready_stream_of(self, viewer: Viewer) -> EventStream | None:
-        stream = self._streams.get(viewer)
-        return stream if stream is not None and stream.ready else None
+        for page in (viewer, viewer.carrier):
+            stream = self._streams.get(page) if page is not None else None
+            if stream is not None and stream.ready:
+                return stream
+        return None
 
     def _stream_opened(self, stream: EventStream) -> None:
         if self._streams.get(stream.viewer) is stream:
-            self.pages.stream_opened(stream)
+            for viewer in (stream.viewer, *stream.viewer.carried):
+                self.pages.stream_opened(viewer)
 
     def _stream_closed(self, stream: EventStream) -> None:
         self._events_written += stream.written
         self._events_missed += stream.missed
-        if self._streams.get(stream.viewer) is stream:
-            del self._streams[stream.viewer]
-            self.pages.stream_closed(stream.viewer)
+        self.polls += stream.is_poll
+        if self._streams.get(stream.viewer) is not stream:
+            return
+        del self._streams[stream.viewer]
+        for viewer in (stream.viewer, *stream.viewer.carried):
+            self.viewers.stream_closed(viewer)
+            if self._ready_stream_of(viewer) is None:
+                self.pages.stream_closed(viewer)
 
     def _info(self, viewer: Viewer) -> Info:
         quality = viewer.connection.quality if viewer.connection is not None else None
         shown = ShownQuality(quality.height, quality.bitrate) if quality is not None else None
-        return Info(len(self.viewers), self.viewers.active is viewer, shown)
+        return Info(
+            len(self.viewers), self.viewers.active is viewer, shown, _replay(self.session.playback)
+        )
+
+
+def _replay(playback: Playback | None) -> Replay | None:
+    """Written anew at each beat, as the position moves."""
+    if playback is None:
+        return None
+    position = round(playback.position, 2)
+    return Replay(playback.duration, position, playback.speed, playback.paused)
 
 
 def _apply(wants: Wants, connection: MediaConnection) -> None:

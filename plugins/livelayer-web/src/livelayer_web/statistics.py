@@ -40,6 +40,11 @@ class StreamStatistics(msgspec.Struct, frozen=True):
     """Written, over all streams."""
     missed: int
     """Lost by streams that were read too slowly, and reported to them."""
+    shared: int
+    """Pages that get their events by the stream of another page of their browser."""
+    polls: int
+    """Long polls answered. A page sends one when it begins to share a stream, and many if a proxy
+    holds event streams back."""
 
 
 class MessageStatistics(msgspec.Struct, frozen=True):
@@ -87,7 +92,7 @@ def viewers_of(views: Iterable[SessionView]) -> ViewerStatistics | None:
 
 def streams_of(views: Iterable[SessionView]) -> StreamStatistics | None:
     """Their event streams."""
-    rows = [(view.streams, view.events_written, view.events_missed) for view in views]
+    rows = [(v.streams, v.events_written, v.events_missed, v.shared, v.polls) for v in views]
     return _total(StreamStatistics, rows)
 
 

@@ -1,7 +1,7 @@
-"""The event stream of one page: a snapshot, then every event.
+"""The event stream of one page: a snapshot, then every event; or a part of it, as a long poll.
 
-Only commands, of which there is a bounded number, are queued for a page. Events stay in the
-session's ring: a page that reads too slowly loses them, and gets a new snapshot.
+Only commands, of which there is a bounded number, and the end are queued for a page. Events stay in
+the session's ring: a page that reads too slowly loses them, and gets a new snapshot.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from livelayer_bus.state import SessionState
 from livelayer_bus.surfaces import SurfaceSession
 
 from .http import ABORT
-from .viewers import Viewer
+from .viewers import BEAT_SECONDS, Info, Viewer
 
 CHUNK: Final = 64  # events written at once
-MAX_COMMANDS: Final = 256  # waiting to be written; as many as a session has under way at most
+MAX_FRAMES: Final = 256  # waiting to be written; as many as a session has commands under way
 BYE_SECONDS: Final = 0.5
 """How long the last frame may take to write."""
 
@@ -55,13 +55,20 @@ class EventStream:
 
     Guarantee: first a snapshot; for a cursor that can be resumed, the events since then; after that
     every event. Events that this page lost are reported as one `lagged`, and a snapshot. The stream
-    ends on `end`, with its socket or with the session; it blocks no other stream.
+    ends on `end`, with its socket or with the session; it blocks no other stream. Frames of the
+    pages that `viewer` carries are in it too, as `other`.
+
+    A long poll is a part of such a stream, written at once: the first one begins as the stream
+    does and ends where nothing more is there; a later one goes on behind an answer that arrived,
+    ends likewise, and waits until there is something.
 
     Args:
         session: the session to read.
         viewer: the page.
         after: the cursor to resume; None: from now on.
-        info: returns the page's `Info`.
+        wait: None: a stream; 0: a first long poll; else the seconds that a later one may wait, to
+            the next heartbeat.
+        info: returns a page's `Info`.
         opened: called when the stream accepts commands.
         closed: called when it no longer does.
     """
@@ -71,8 +78,9 @@ class EventStream:
         session: SurfaceSession,
         viewer: Viewer,
         after: str | None,
+        wait: float | None = None,
         *,
-        info: Callable[[], Info],
+        info: Callable[[Viewer], Info],
         opened: Callable[[EventStream], None],
         closed: Callable[[EventStream], None],
     ) -> None:
@@ -82,8 +90,9 @@ class EventStream:
         self._info = info
         self._opened = opened
         self._closed = closed
-        self._commands: deque[bytes] = deque(maxlen=MAX_COMMANDS)
-        self._sent_info: Info | None = None
+        self._begins = not wait
+        self._wait = wait
+        self._frames: deque[bytes] = deque(maxlen=MAX_FRAMES)
         self._beat_due = False
         self._wake: anyio.Event | None = None
         self._scope = anyio.CancelScope()
@@ -98,10 +107,27 @@ class EventStream:
 
     # What the surface tells it ------------------------------------------------------------------
 
-    def command(self, frame: bytes) -> None:
-        """Write a command."""
-        self._commands.append(frame)
+    @property
+    def is_poll(self) -> bool:
+        """Whether it is a long poll."""
+        return self._wait is not None
+
+    def command(self, viewer: Viewer, number: int, message: bytes) -> None:
+        """Write a command for the page, or one that it carries."""
+        if number in viewer.told:
+            return
+        if self.is_poll:
+            viewer.told.append(number)
+        self._frames.append(command_frame(number, message, self._other(viewer)))
         self.look()
+
+    def bye(self, viewer: Viewer, reason: Bye) -> None:
+        """Write the end of a page that it carries."""
+        self._frames.append(bye_frame(reason, self._other(viewer)))
+        self.look()
+
+    def _other(self, viewer: Viewer) -> str | None:
+        return None if viewer is self.viewer else viewer.id
 
     def look(self) -> None:
         """Write `Info` if it has changed."""
@@ -109,7 +135,11 @@ class EventStream:
             self._wake.set()
 
     def beat(self) -> None:
-        """Write a heartbeat."""
+        """Write a heartbeat, which ends a long poll when it is time: every `BEAT_SECONDS`."""
+        if self._wait is not None:
+            self._wait -= BEAT_SECONDS
+            if self._wait > 0:
+                return
         self._beat_due = True
         self.look()
 
@@ -122,7 +152,7 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write until either side ends it."""
-        writer = _Writer(send)
+        writer = _Writer(send, hold=self.is_poll)
         self.viewer.streams += 1
         try:
             with self._scope:
@@ -161,15 +191,23 @@ class EventStream:
             reader, resumed = self._attach()
             try:
                 records = reader.records()
-                if resumed is not None:
-                    await self._go_on(writer, reader, records, resumed)
-                else:
+                if self._begins:
+                    self.viewer.info = None
+                    self.viewer.told.clear()
+                if resumed is None:
                     await writer.write(snapshot_frame(reader.snapshot))
+                elif self._begins:
+                    await self._go_on(writer, reader, records, resumed)
                 self.ready = True
                 self._opened(self)
-                group.start_soon(self._write_rest, writer)
-                while await self._write_events(writer, reader, records):
-                    pass
+                if self.is_poll:
+                    if await self._poll(writer, reader, records):
+                        await writer.end(b"")
+                        return
+                else:
+                    group.start_soon(self._write_rest, writer)
+                    while await self._write_events(writer, reader, records):
+                        pass
             finally:
                 reader.__exit__(None, None, None)
         except ClosedError:
@@ -224,43 +262,80 @@ class EventStream:
             await writer.write(lagged_frame(missed) + snapshot_frame(reader.resync()))
         return more
 
-    async def _write_rest(self, writer: _Writer) -> None:
-        """Write commands, `Info` and heartbeats."""
+    async def _poll(
+        self, writer: _Writer, reader: Reader, records: AsyncIterator[Record[Event]]
+    ) -> bool:
+        """Write what there is, or what comes first. Returns False at the end of the session."""
+        more, rest = True, self._rest()
+        if not (writer.held or reader.lag or rest):
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._write_rest, writer, group.cancel_scope)
+                more = await self._write_events(writer, reader, records)
+                group.cancel_scope.cancel()
+        while more and reader.lag:
+            more = await self._write_events(writer, reader, records)
+        await writer.write(rest + self._rest())
+        return more
+
+    async def _write_rest(self, writer: _Writer, until: anyio.CancelScope | None = None) -> None:
+        """Write commands, `Info` and heartbeats; the first of them cancels `until`."""
         while True:
             self._wake = anyio.Event()
-            frames = [self._commands.popleft() for _ in range(len(self._commands))]
-            info = self._info()
-            if info != self._sent_info:
-                self._sent_info = info
-                frames.append(info_frame(info))
-            if self._beat_due:
-                self._beat_due = False
-                frames.append(BEAT)
-            if frames:
-                await writer.write(b"".join(frames))
+            if rest := self._rest():
+                await writer.write(rest)
+                if until is not None:
+                    until.cancel()
             await self._wake.wait()
+
+    def _rest(self) -> bytes:
+        """The commands, `Info` and heartbeats to write now."""
+        frames = [self._frames.popleft() for _ in range(len(self._frames))]
+        for viewer in (self.viewer, *self.viewer.carried):
+            info = self._info(viewer)
+            if info != viewer.info:
+                viewer.info = info
+                frames.append(info_frame(info, self._other(viewer)))
+        if self._beat_due:
+            self._beat_due = False
+            frames.append(BEAT)
+        return b"".join(frames)
 
 
 @final
 class _Writer:
-    """Writes one response: whole frames, from one task at a time."""
+    """Writes one response: whole frames, from one task at a time.
 
-    def __init__(self, send: Send) -> None:
+    Args:
+        send: the ASGI server's.
+        hold: write nothing before the end.
+    """
+
+    def __init__(self, send: Send, *, hold: bool) -> None:
         self._send = send
+        self._hold = hold
         self._turn = anyio.Lock()
         self._begun = False
+        self._ended = False
+        self.held = b""
 
     async def write(self, data: bytes) -> None:
         """Return when the server accepted the data; waits while the socket is full."""
+        if self._hold:
+            self.held += data
+            return
         async with self._turn:
             await self._begin()
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes) -> None:
-        """Write the last frame."""
+        """Write what was held, and the last frame. Idempotent."""
         async with self._turn:
+            if self._ended:
+                return
             await self._begin()
-            await self._send({"type": "http.response.body", "body": data, "more_body": False})
+            body = self.held + data
+            await self._send({"type": "http.response.body", "body": body, "more_body": False})
+            self._ended = True
 
     async def _begin(self) -> None:
         if not self._begun:
@@ -284,22 +359,6 @@ class _Event(msgspec.Struct, frozen=True, tag="event", tag_field="line"):
     sequence: int
     time: str
     event: Event
-
-
-class ShownQuality(msgspec.Struct, frozen=True):
-    """The quality that a page is sent."""
-
-    height: int
-    bitrate: int
-    """bit/s"""
-
-
-class Info(msgspec.Struct, frozen=True):
-    """The number of pages, whether this one is active, and its quality."""
-
-    viewers: int
-    active: bool
-    quality: ShownQuality | None
 
 
 def snapshot_frame(state: SessionState, resumed_after: str | None = None) -> bytes:
@@ -327,22 +386,26 @@ def lagged_frame(missed: int) -> bytes:
     return _frame("lagged", {"line": "lagged", "missed": missed})
 
 
-def command_frame(number: int, message: bytes) -> bytes:
-    """A command for the page to carry out."""
-    return _frame("command", {"number": number, "message": msgspec.Raw(message)})
+def command_frame(number: int, message: bytes, other: str | None = None) -> bytes:
+    """A command for the page to carry out; `other`: the page that it is for, if it is another."""
+    return _frame("command", {"number": number, "message": msgspec.Raw(message)}, other=other)
 
 
-def info_frame(info: Info) -> bytes:
+def info_frame(info: Info, other: str | None = None) -> bytes:
     """The number of pages, whether this one is active, and its quality."""
-    return _frame("info", info)
+    return _frame("info", info, other=other)
 
 
-def bye_frame(reason: Bye) -> bytes:
+def bye_frame(reason: Bye, other: str | None = None) -> bytes:
     """The stream ends."""
-    return _frame("bye", {"reason": reason})
+    return _frame("bye", {"reason": reason}, other=other)
 
 
-def _frame(event: str, data: object, cursor: str | None = None) -> bytes:
+def _frame(
+    event: str, data: object, cursor: str | None = None, *, other: str | None = None
+) -> bytes:
+    if other is not None:
+        event, data = "other", {"viewer": other, "event": event, "data": data}
     text = _encoder.encode(data)
     # A line break can only be white space of a raw payload.
     if b"\n" in text or b"\r" in text:

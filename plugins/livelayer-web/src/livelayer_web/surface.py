@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,11 +21,11 @@ from livelayer_bus.surfaces import SurfaceSession
 from .assets import START
 from .embedding import Embedding
 from .http import Guard, serving
-from .media import MediaSettings
+from .media import IceServer, MediaSettings, Ports
 from .network_policy import NetworkLimits, NetworkPolicy, check_reach
 from .permissions import PERMISSIONS, Permission, check_permissions
 from .problems import problem_of
-from .routes import BASE, site_app, surface_app
+from .routes import BASE, below, site_app, surface_app
 from .session_pool import SessionPool, SessionsOnDemand
 from .session_view import Agent, SessionView, SurfaceMemory, ViewOptions
 from .statistics import WebStatistics, commands_of, messages_of, streams_of, viewers_of
@@ -37,6 +38,7 @@ T = TypeVar("T")
 CLOSE_SECONDS: Final = 1
 """How long requests may take after unmounting; the session view has ended them before."""
 MAX_VIEWERS: Final = 256
+_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
 @final
@@ -44,9 +46,10 @@ class WebSurface:
     """Shows a session on web pages: `session.mount(WebSurface(port=8080), key="web")`.
 
     Guarantee: pages are served while it is mounted; otherwise requests are answered with
-    `503 unmounted`. A page that vanishes is detected within five seconds. A page that reloads
-    misses no event and sends no message twice. No page can block another one. Unmounting ends every
-    stream, connection and lease in bounded time, and frees the port. Asyncio only.
+    `503 unmounted`. A page that vanishes is detected five seconds after its event stream broke, and
+    30 s after its last request at the latest. A page that reloads misses no event and sends no
+    message twice. No page can block another one. Unmounting ends every stream, connection and lease
+    in bounded time, and frees the port. Asyncio only.
 
     Args:
         host: the address to listen on. Any but this machine's loopback needs `allow_origins` and
@@ -60,11 +63,18 @@ class WebSurface:
         tokens: viewer tokens, without which pages cannot join; None: every page may join.
         secret: instead of `tokens`, for a configuration file: what tokens are signed with.
         name: the session's name in viewer tokens; None: its `id`.
+        root_path: the path at which a reverse proxy serves this server, as `/assistant`, whether
+            or not the proxy strips it from requests.
         site: a folder of pages to serve at `/`, beside `/livelayer`; None: one page that shows the
             agent.
         agents: the agents that pages may switch the session to.
         sessions: sessions that pages may open for themselves; None: none.
         media: how audio and video are served.
+        media_ports: the UDP ports of media, one for each page: a port, `(first, last)` or
+            `"first-last"`; None: any free ones.
+        media_address: the IP address that pages are told for media, if it is not this machine's
+            own: that of a router or of a container's host.
+        ice_servers: STUN and TURN servers for pages, addresses or `IceServer` records.
         max_viewers: pages at once, of each session.
         max_message_bytes: of one message's JSON to the agent; the session has its own limit, too.
         allow: what people may send from its pages; what a page's attributes say can only be less.
@@ -86,10 +96,14 @@ class WebSurface:
         tokens: ViewerTokens | None = None,
         secret: str | bytes | None = None,
         name: str | None = None,
+        root_path: str = "",
         site: str | os.PathLike[str] | None = None,
         agents: Iterable[Agent | Mapping[str, Any]] = (),
         sessions: SessionsOnDemand | None = None,
         media: MediaSettings | Mapping[str, Any] | None = None,
+        media_ports: Ports | None = None,
+        media_address: str | None = None,
+        ice_servers: Iterable[str | IceServer | Mapping[str, Any]] = (),
         max_viewers: int = MAX_VIEWERS,
         max_message_bytes: int = 15_360,
         allow: Iterable[Permission] = PERMISSIONS,
@@ -102,6 +116,7 @@ class WebSurface:
             raise MisuseError("max_viewers and max_message_bytes must be at least 1")
         if port is None and site is not None:
             raise MisuseError("site needs a server: give a port, or serve it by your application")
+        self._root_path = _check_root_path(root_path, port)
         self._tokens = ViewerTokens(secret) if secret is not None else tokens
         self._host = host
         self._port = port
@@ -113,14 +128,16 @@ class WebSurface:
             tokens=self._tokens,
             name=name,
             agents=tuple(_record(agent, Agent, "agents") for agent in agents),
-            media=_record(media or MediaSettings(), MediaSettings, "media"),
+            media=_media(media, media_ports, media_address, ice_servers),
             local_only=local_only,
             max_viewers=max_viewers,
             max_message_bytes=max_message_bytes,
             allow=check_permissions(allow),
         )
         on_demand = msgspec.structs.replace(self._options, name=None)
-        self._pool = SessionPool(sessions, on_demand) if sessions is not None else None
+        self._pool: SessionPool | None = None
+        if sessions is not None:
+            self._pool = SessionPool(sessions, on_demand, automatic=port is None)
         embedding = Embedding(embed_origins, BASE if port is not None else "")
         app = surface_app(lambda: self._view, self._pool, self._tokens, embedding)
         if port is not None:
@@ -158,7 +175,10 @@ class WebSurface:
         await self._run(session)
 
     async def serve(self) -> None:
-        """Serve the sessions that pages open, without a mounted session.
+        """Serve the sessions that pages open, without a mounted session, until cancelled.
+
+        In an application (`port=None`) they are served without it, from the first request on; then
+        `aclose` closes them, or the end of the event loop.
 
         Raises:
             MisuseError: it was made without `sessions`.
@@ -168,6 +188,15 @@ class WebSurface:
         if self._pool is None:
             raise MisuseError("there is nothing to serve: give WebSurface sessions, or mount it")
         await self._run(None)
+
+    async def aclose(self) -> None:
+        """Close the sessions that pages opened, in at most 10 s; no others are opened.
+
+        For the shutdown of an application that neither mounts the surface nor runs `serve`: both
+        do it themselves, and so does the lifespan of `asgi` where a server runs that. Idempotent.
+        """
+        if self._pool is not None:
+            await self._pool.aclose()
 
     @property
     def asgi(self) -> ASGIApp:
@@ -259,7 +288,10 @@ class WebSurface:
                 url: str | None = None
                 if self._port is not None:
                     own = serving(
-                        self._guard, host=self._host, port=self._port, close_seconds=CLOSE_SECONDS
+                        below(self._root_path, self._guard),
+                        host=self._host,
+                        port=self._port,
+                        close_seconds=CLOSE_SECONDS,
                     )
                     url = await stack.enter_async_context(own)
                     self._port = urlsplit(url).port
@@ -306,6 +338,37 @@ def _record(value: T | Mapping[str, Any], kind: type[T], where: str) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as exc:
         raise MisuseError(f"{where}: {exc}") from exc
+
+
+def _media(
+    media: MediaSettings | Mapping[str, Any] | None,
+    ports: Ports | None,
+    address: str | None,
+    servers: Iterable[str | IceServer | Mapping[str, Any]],
+) -> MediaSettings:
+    """The settings, and what was given beside them."""
+    chosen = _record(media or MediaSettings(), MediaSettings, "media")
+    listed = tuple(
+        one if isinstance(one, str) else _record(one, IceServer, "ice_servers") for one in servers
+    )
+    return msgspec.structs.replace(
+        chosen,
+        ports=chosen.ports if ports is None else ports,
+        address=chosen.address if address is None else address,
+        ice_servers=chosen.ice_servers + listed,
+    )
+
+
+def _check_root_path(root_path: str, port: int | None) -> str:
+    if not root_path:
+        return root_path
+    if port is None:
+        raise MisuseError("root_path is for a server of its own: an application's has its own")
+    if not _PATH.fullmatch(root_path):
+        raise MisuseError(f'root_path is {root_path[:80]!r}: give a path as "/assistant"')
+    if f"{root_path}/".startswith(f"{BASE}/"):
+        raise MisuseError(f"root_path is {root_path!r}: choose a path that is not below {BASE}")
+    return root_path
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

@@ -43,12 +43,16 @@ class TokenInvalidError(ViewerTokenError):
 
 
 class TokenExpiredError(ViewerTokenError):
-    """The token has expired."""
+    """The token has expired, `seconds` ago."""
 
     code: ClassVar[str] = "expired"
 
-    def __init__(self) -> None:
-        super().__init__("this viewer token has expired: get a new one")
+    def __init__(self, seconds: float | None = None) -> None:
+        since = "has expired" if seconds is None else f"expired {seconds:.0f} s ago"
+        super().__init__(
+            f"this viewer token {since}: get a new one; if it is new, the clocks of this machine "
+            "and of the one that signs tokens differ, set them"
+        )
 
 
 class TokenReplayedError(ViewerTokenError):

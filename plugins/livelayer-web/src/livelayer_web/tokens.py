@@ -28,7 +28,7 @@ from .token_format import (
 )
 
 MAX_TTL: Final = 3600.0  # seconds
-LEEWAY: Final = 30.0  # seconds by which the clock of another machine that signs may be ahead
+LEEWAY: Final = 30.0  # seconds by which the clock of another machine that signs may be off
 CAPACITY: Final = 65_536  # ids in memory at once
 
 
@@ -69,11 +69,11 @@ class ViewerTokens:
 
     A token signed elsewhere has `aud` "livelayer-web", `sid` (the session's id), `jti` (unique),
     `grants` (a list), `iat` and `exp`, at most an hour apart. The
-    clock of the machine that signs it may be ahead by 30 s.
+    clock of the machine that signs it may differ by 30 s, ahead or behind.
 
     Args:
         secret: at least 32 bytes, random; text counts as UTF-8.
-        ttl: seconds that a token is valid, at most 3600.
+        ttl: seconds that a token is valid, at most 3600; clocks may differ by 30 s more.
         now: wall-clock seconds since the epoch.
 
     Raises:
@@ -159,8 +159,8 @@ class ViewerTokens:
         Idempotent. Every callback of `on_revoke` has returned when this returns.
         """
         now = self._now()
-        # Whenever it was signed, it has expired by then.
-        self._revoked.add(token_id, now + MAX_TTL + LEEWAY, now)
+        # Whenever it was signed, with whatever clock, it has expired by then.
+        self._revoked.add(token_id, now + MAX_TTL + 2 * LEEWAY, now)
         for listener in tuple(self._listeners):
             listener(token_id)
 
@@ -197,22 +197,24 @@ class ViewerTokens:
         now = self._now()
         if claims.sid != session_id:
             raise TokenInvalidError("it is for another session")
-        if claims.exp <= now:
-            raise TokenExpiredError
+        end = claims.exp + LEEWAY
+        if end <= now:
+            raise TokenExpiredError(now - claims.exp)
         if (ahead := max(claims.nbf, claims.iat) - now) > LEEWAY:
             raise TokenInvalidError(
-                f"it begins in {ahead:.0f} s: set the clock of the machine that signs it"
+                f"it begins in {ahead:.0f} s, and {LEEWAY:.0f} s are allowed: the clocks of this "
+                "machine and of the one that signs tokens differ, set them"
             )
         if claims.exp - claims.iat > MAX_TTL:
             raise TokenInvalidError(f"it is valid for more than {MAX_TTL:g} s")
         # A revoked id is kept for a lifetime after `revoke`: this is the earliest end it can have.
-        if claims.jti in self._revoked or self._revoked.forgot(claims.iat + MAX_TTL):
+        if claims.jti in self._revoked or self._revoked.forgot(claims.iat + MAX_TTL + LEEWAY):
             raise TokenRevokedError
         if claims.jti in self._taken:
             raise TokenReplayedError
-        if self._taken.forgot(claims.exp):
+        if self._taken.forgot(end):
             raise TokenExpiredError
-        self._taken.add(claims.jti, claims.exp, now)
+        self._taken.add(claims.jti, end, now)
         return Claims(claims.sid, claims.jti, frozenset(claims.grants), claims.exp)
 
 

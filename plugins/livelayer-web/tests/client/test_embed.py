@@ -191,6 +191,22 @@ async def test_the_frame_is_as_large_as_the_widget(
     await framed(SIZE, "96x96")
 
 
+async def test_nothing_around_the_frame_cuts_it(
+    web: Any, site: Site, page: Page, framed: Framed
+) -> None:
+    site.pages["/"] = host_page(web.url)
+    await page.goto(site.origin)
+    await framed("frame.dataset.display", "minimized")
+    await page.evaluate(
+        "() => { document.body.style.cssText = "
+        "'transform: translateX(50px); overflow: hidden; height: 100px; margin: 0'; }"
+    )
+    assert await framed("frame.matches(':popover-open')")
+    await framed("frame.getBoundingClientRect().bottom === innerHeight")
+    await framed("frame.getBoundingClientRect().right === document.documentElement.clientWidth")
+    assert await framed("getComputedStyle(frame).backgroundColor") == "rgba(0, 0, 0, 0)"
+
+
 async def test_it_follows_the_path_of_the_page_around_it(
     web: Any, site: Site, page: Page, framed: Framed
 ) -> None:

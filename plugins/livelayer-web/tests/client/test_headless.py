@@ -13,17 +13,11 @@ from livelayer_bus.testing import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
-REACHABLE = """async (entries) => {
-  const seen = new Set();
-  const follow = async (address) => {
-    if (seen.has(address)) return;
-    seen.add(address);
-    const text = await (await fetch(address)).text();
-    const found = text.matchAll(/^(?:import|export)[^;]*?"(\\.[^"]+)";/gms);
-    for (const [, path] of found) await follow(new URL(path, address).href);
-  };
-  await follow(new URL(entries, location.href).href);
-  return [...seen].map((address) => new URL(address).pathname.replace("/livelayer/js/", ""));
+LOADED = """async (path) => {
+  await import(path);
+  const symbols = Object.getOwnPropertySymbols(globalThis);
+  const known = symbols.find(({ description }) => description.startsWith("livelayer-web "));
+  return Object.keys(globalThis[known]);
 }"""
 
 
@@ -84,7 +78,7 @@ async def test_its_settings_hold_at_once_and_narrow_what_the_server_allows(
 
 
 async def test_the_module_defines_no_element_and_loads_no_view(modules: Page) -> None:
-    loaded = await modules.evaluate(REACHABLE, "/livelayer/js/headless.js")
+    loaded = await modules.evaluate(LOADED, "/livelayer/js/headless.js")
     assert len(loaded) > 20
     assert [
         path for path in loaded if path.startswith("view/") or path.endswith("element.js")

@@ -333,3 +333,121 @@ async def test_a_client_with_an_agent_opens_a_session_of_its_own_and_finds_it_ag
     await page.evaluate(make)
     await until(page, "client.link.phase === 'live'")
     assert await page.evaluate("client.state.id") == mine
+
+
+# One stream for the tabs of a browser -----------------------------------------------------------
+
+
+async def streams(web: Any, now: int, shared: int) -> None:
+    """Wait until there are so many streams, and pages that share one."""
+
+    def found() -> tuple[int, int]:
+        statistics = web.surface.statistics().streams
+        return statistics.now, statistics.shared
+
+    try:
+        await polled(lambda: found() == (now, shared))
+    except TimeoutError:
+        raise AssertionError(f"streams, shared: {found()}, not {(now, shared)}") from None
+
+
+async def another(context: BrowserContext, web: Any, until: Any) -> Page:
+    page = await context.new_page()
+    await note_places(page)
+    await page.goto(web.url)
+    await until(page, "window.client?.link.phase === 'live'")
+    return page
+
+
+async def test_tabs_share_a_stream_and_one_that_comes_late_has_everything(
+    web: Any, live: Page, context: BrowserContext, until: Any
+) -> None:
+    room = await web.connected()
+    room.transcribes("1", "before")
+    late = await another(context, web, until)
+    await streams(web, 1, 1)
+    assert await late.evaluate("client.state.transcript.at(-1).text") == "before"
+    for number in range(50):
+        room.transcribes(f"{number}", f"line {number}")
+    for page in (live, late):
+        await until(page, "client.state.transcript.at(-1)?.text === 'line 49'")
+        assert await page.evaluate("client.state.sequence") == web.session.state.sequence
+    told = await sequences(late)
+    assert told == list(range(told[0], web.session.state.sequence + 1))
+    await late.close()
+    await streams(web, 1, 0)
+
+
+async def test_a_tab_that_goes_into_the_back_forward_cache_leaves_the_stream_to_another(
+    web: Any, live: Page, context: BrowserContext, until: Any
+) -> None:
+    room = await web.connected()
+    other = await another(context, web, until)
+    await streams(web, 1, 1)
+    await live.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    room.transcribes("1", "while it was away")
+    await until(other, "client.state.transcript.at(-1)?.text === 'while it was away'")
+    await streams(web, 1, 0)
+    await live.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    await until(live, "client.link.phase === 'live'")
+    await streams(web, 1, 1)
+    await until(live, "client.state.transcript.at(-1)?.text === 'while it was away'")
+    told = await sequences(other)
+    assert told == list(range(told[0], told[-1] + 1))
+
+
+async def test_a_tab_that_crashes_is_reported_by_the_one_that_reads(
+    web: Any, live: Page, context: BrowserContext, until: Any
+) -> None:
+    other = await another(context, web, until)
+    await streams(web, 1, 1)
+    kept = await until(live, "client.joined?.viewer")
+    debugger = await context.new_cdp_session(other)
+    async with anyio.create_task_group() as group:
+        async with other.expect_event("crash"):
+            group.start_soon(debugger.send, "Page.crash")  # it is never answered
+        group.cancel_scope.cancel()
+    await polled(lambda: [info.id for info in web.surface.viewers()] == [kept])
+
+
+async def test_a_restarted_server_is_found_by_every_tab(
+    web: Any, live: Page, context: BrowserContext, until: Any
+) -> None:
+    other = await another(context, web, until)
+    await streams(web, 1, 1)
+    await web.restart()
+    for page in (live, other):
+        await until(page, f"client.link.phase === 'live' && client.state.id === '{web.session.id}'")
+    await streams(web, 1, 1)
+
+
+async def test_a_tab_with_other_grants_has_a_stream_of_its_own(
+    make_web: Any, tokens: ViewerTokens, context: BrowserContext, until: Any
+) -> None:
+    web = await make_web(tokens=tokens)
+    pages: list[Page] = []
+    for grants in (("watch", "talk"), ("watch",), ("talk", "watch")):
+        page = await context.new_page()
+        await page.goto(web.url)
+        await until(page, "window.client?.link.phase === 'refused'")
+        await page.evaluate(
+            "(token) => session.setAttribute('token', token)", web.surface.token(grants)
+        )
+        await until(page, "client.link.phase === 'live'")
+        pages.append(page)
+    await streams(web, 2, 1)
+    assert await pages[1].evaluate("client.joined.share") not in [
+        await page.evaluate("client.joined.share") for page in (pages[0], pages[2])
+    ]
+
+
+async def test_tabs_without_locks_have_streams_of_their_own(
+    web: Any, context: BrowserContext, until: Any
+) -> None:
+    await context.add_init_script("delete Navigator.prototype.locks")
+    pages = [await another(context, web, until) for _ in range(2)]
+    await streams(web, 2, 0)
+    room = await web.connected()
+    room.transcribes("1", "to both")
+    for page in pages:
+        await until(page, "client.state.transcript.at(-1)?.text === 'to both'")

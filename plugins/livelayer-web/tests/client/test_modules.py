@@ -155,10 +155,11 @@ async () => {
   return [seen, history.pushState === push];
 }""")
     assert seen == [["/one", "/two", "/blank"], True]
+    await modules.reload()  # a page evaluates a module once
     slow = await modules.evaluate("""
 async () => {
   Object.defineProperty(window, "navigation", { value: undefined });
-  const { watchPath } = await import("/livelayer/js/page/routes.js?without");
+  const { watchPath } = await import("/livelayer/js/page/routes.js");
   return await new Promise((resolve) => {
     const stop = watchPath((path) => resolve([path, stop()]));
     history.pushState({}, "", "/four");
@@ -235,3 +236,48 @@ async def test_a_message_is_cut_until_it_fits(modules: Page) -> None:
 }""")
     expected = {"f": None, "half": "x", "when": "1970-01-01T00:00:00.000Z"}
     assert whole == {"type": "page_context", "context": expected}
+
+
+@pytest.mark.parametrize("word", ["false", "0", "off", "no", "none", " FALSE "])
+async def test_an_option_is_off_by_any_word_for_no(modules: Page, word: str) -> None:
+    options = await modules.evaluate(OPTIONS, word)
+    assert not any(options[name] for name in (*SWITCHES, *DEFAULT_ON))
+    assert options["mobileBreakpoint"] == 0
+
+
+@pytest.mark.parametrize("word", ["", "true", "1", "yes", "garbage"])
+async def test_an_option_is_on_by_any_other_word(modules: Page, word: str) -> None:
+    options = await modules.evaluate(OPTIONS, word)
+    assert all(options[name] for name in (*SWITCHES, *DEFAULT_ON))
+    assert options["mobileBreakpoint"] == (1 if word == "1" else 640)
+    assert options["position"] == {"row": "bottom", "side": "end"}
+
+
+async def test_an_option_that_is_absent_has_its_default(modules: Page) -> None:
+    options = await modules.evaluate(OPTIONS, None)
+    assert all(options[name] for name in DEFAULT_ON)
+    assert not any(options[name] for name in SWITCHES)
+
+
+DEFAULT_ON = ("allowMic", "allowCamera", "allowScreenShare", "allowTyping", "showMinimize")
+SWITCHES = ("contained", "chromeless", "compactControls", "transforming", "sounds")
+OPTIONS = """async (word) => {
+  const { OPTIONS, readOptions } = await import("/livelayer/js/view/attributes.js");
+  const element = document.createElement("div");
+  if (word !== null) for (const name of Object.keys(OPTIONS)) element.setAttribute(name, word);
+  return readOptions(element);
+}"""
+
+
+async def test_two_tabs_remember_a_device_of_each_kind(modules: Page) -> None:
+    kept = await modules.evaluate("""async () => {
+  const { Devices } = await import("/livelayer/js/client/devices.js");
+  const [one, other] = [new Devices(() => {}), new Devices(() => {})];
+  one.choose("microphone", { id: "m1", label: "Mic" });
+  other.choose("speaker", { id: "s1", label: "Speaker" });
+  one.choose("camera", { id: "c1", label: "Camera" });
+  one.choose("camera", null);
+  const next = new Devices(() => {});
+  return ["microphone", "speaker", "camera"].map((kind) => next.chosen(kind)?.id ?? null);
+}""")
+    assert kept == ["m1", "s1", None]

@@ -187,6 +187,8 @@ SHOW = """([seed, html, typed, guarded]) => {
   for (const [id, value] of Object.entries(typed)) {
     const field = document.getElementById(id);
     if (field !== null && field.type !== "checkbox") field.value = value;
+    // As a button that shows the password does.
+    if (field?.type === "password" && Number(id.slice(1)) % 2 === 0) field.type = "text";
   }
   window.unregister?.();
   // A hidden input stands for a control of the application's own, which may be registered.

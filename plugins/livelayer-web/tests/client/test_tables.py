@@ -11,10 +11,10 @@ import livelayer_web
 import msgspec
 import pytest
 from livelayer_web import ViewerTokenError
-from livelayer_web.bodies import Joined
+from livelayer_web.bodies import Joined, ReplayBody
 from livelayer_web.media import SourceKind
 from livelayer_web.pages import Reason
-from livelayer_web.viewers import Wants
+from livelayer_web.viewers import Replay, Wants
 from playwright.async_api import Page
 
 from livelayer_bus.events import (
@@ -100,7 +100,9 @@ async def test_lists_of_words_are_the_same_on_both_sides(modules: Page) -> None:
         get_args(ContextFieldKind)
     )
     assert await table(modules, "page/agent-context.js", "BYTES") == CONTEXT_BYTES
-    assert set(await table(modules, "client/errors.js", "REFUSED")) == refused | {"host", "origin"}
+    assert set(await table(modules, "client/errors.js", "REFUSED")) == (
+        refused | {"host", "origin", "login"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -162,6 +164,8 @@ def test_a_record_of_types_js_has_python_s_fields(record: type[msgspec.Struct]) 
         (Wants, "heartbeat.js"),
         (ToolCallChanged, "types.js"),
         (ApprovalRequested, "types.js"),
+        (Replay, "types.js"),
+        (ReplayBody, "types.js"),
     ],
 )
 def test_a_short_record_has_python_s_fields(record: type[msgspec.Struct], file: str) -> None:

@@ -120,11 +120,23 @@ class Page:
     async def leave(self) -> httpx.Response:
         return await self.ask("DELETE", "viewers/me")
 
+    async def poll(
+        self, wait: int = 0, after: str | None = None, **query: str
+    ) -> tuple[list[Frame], str | None]:
+        """The frames of a long poll, and the cursor to go on with."""
+        headers = self.headers | ({"last-event-id": after} if after is not None else {})
+        given = {"wait": str(wait), **query}
+        answer = await self.http.get("events", headers=headers, params=given, timeout=PATIENCE)
+        if answer.status_code != HTTPStatus.OK:
+            raise MisuseError(answer.text)
+        frames = parse_frames(answer.text)
+        return frames, next((f.cursor for f in reversed(frames) if f.cursor), after)
+
     @asynccontextmanager
-    async def events(self, after: str | None = None) -> AsyncGenerator[Events]:
+    async def events(self, after: str | None = None, **query: str) -> AsyncGenerator[Events]:
         """This page's event stream."""
         headers = self.headers | ({"last-event-id": after} if after is not None else {})
-        async with self.http.stream("GET", "events", headers=headers) as response:
+        async with self.http.stream("GET", "events", headers=headers, params=query) as response:
             if response.status_code != HTTPStatus.OK:
                 raise MisuseError((await response.aread()).decode())
             yield Events(response)

@@ -11,9 +11,11 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from livelayer_web.assets import site_files
+from livelayer_web.assets import site_files, static_files
 from livelayer_web.embedding import Embedding
 from livelayer_web.routes import BASE, site_app, surface_app
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from livelayer_bus import MisuseError
 
@@ -134,6 +136,35 @@ async def test_the_browser_half_is_served_with_its_types(
     assert answer.headers["cache-control"] == "no-cache"
 
 
+async def test_a_module_is_compressed_where_that_is_understood(http: httpx.AsyncClient) -> None:
+    tags = set()
+    for accepted, encoding in (("br, gzip", "gzip"), ("identity", None)):
+        ask = {"accept-encoding": accepted}
+        answer = await http.get("/livelayer/js/livelayer.js", headers=ask)
+        assert answer.headers.get("content-encoding") == encoding
+        assert "accept-encoding" in answer.headers["vary"].lower()
+        assert "customElements.define" in answer.text
+        head = await http.head("/livelayer/js/livelayer.js", headers=ask)
+        assert (head.content, head.headers["etag"]) == (b"", answer.headers["etag"])
+        assert head.headers["content-length"] == answer.headers["content-length"]
+        tags.add(tag := answer.headers["etag"])
+        again = await http.get("/livelayer/js/livelayer.js", headers=ask | {"if-none-match": tag})
+        assert (again.status_code, again.content) == (304, b"")
+    assert len(tags) == 2
+
+
 def test_a_site_that_is_not_there_is_misuse(tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match="not a folder"):
         site_files(tmp_path / "missing")
+
+
+async def test_a_module_that_cannot_be_combined_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "broken.js").write_text("export default 1;\n")
+    app = site_app(Starlette(routes=[Mount("/js", static_files(tmp_path))]), tmp_path)
+    async with client_of(app, "http://localhost") as http:
+        answer = await http.get("/livelayer/js/broken.js")
+    assert code_of(answer) == (500, "module")
+    assert answer.json()["detail"].startswith("broken.js is written in a way")
+    assert "broken.js is written in a way" in caplog.text

@@ -116,3 +116,13 @@ async def test_what_is_not_there_is_a_problem_too(
 async def test_a_beat_that_is_none_is_refused(web: Web, body: object) -> None:
     page = await web.page()
     assert code_of(await page.ask("POST", "viewers/me/beat", body)) == (400, "body")
+
+
+async def test_a_live_session_has_no_replay_to_control(web: Web) -> None:
+    page = await web.page()
+    async with page.events() as events:
+        assert (await events.next("info")).data["replay"] is None
+    refused = await page.ask("POST", "control/replay", {"paused": True})
+    assert code_of(refused) == (409, "no_replay")
+    for wrong in ({"speed": 0}, {"position": -1}, {"paused": "yes"}):
+        assert code_of(await page.ask("POST", "control/replay", wrong)) == (400, "body")

@@ -12,6 +12,7 @@ import pytest
 from livelayer_web import NetworkPolicy, Rate, ViewerTokens, WebSurface
 from livelayer_web.http import Guard, Hosts, Origins, RateLimiter, bucket_of
 from livelayer_web.network_policy import NetworkLimits
+from livelayer_web.tokens import LEEWAY
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -143,7 +144,7 @@ async def test_tokens_that_are_no_good_are_told_apart(serve: Serve) -> None:
             assert code_of(await web.join(bearer=wrong)) == (401, "token")
         assert code_of(await web.join(bearer=tokens.issue("another"))) == (401, "token")
         expired = tokens.issue(web.session.id, ttl=1)
-        now[0] += 1
+        now[0] += 1 + LEEWAY
         assert code_of(await web.join(bearer=expired)) == (401, "expired")
         revoked = tokens.issue(web.session.id)
         tokens.revoke(tokens.token_id(revoked))

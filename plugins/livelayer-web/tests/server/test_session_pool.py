@@ -11,7 +11,10 @@ from urllib.parse import urljoin
 import anyio
 import httpx
 import pytest
-from livelayer_web import SessionsOnDemand, ViewerTokens, WebSurface
+from livelayer_web import SessionsOnDemand, ViewerTokens, WebSurface, session_pool
+from livelayer_web.viewers import SILENCE_SECONDS
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from livelayer_bus import MisuseError, Session
@@ -148,6 +151,44 @@ async def test_it_is_closed_a_while_after_its_last_page_has_gone(agency: Agency)
         assert (statistics.open, statistics.opened, statistics.failed) == (0, 1, 0)
 
 
+async def test_it_waits_longer_for_a_page_that_fell_silent_as_a_phones_does(agency: Agency) -> None:
+    async with served(agency.surface(wish={"linger_silent": 900.0})) as http:
+        base = (await http.post("/sessions", json={"agent_id": "lumi"})).json()["base"]
+        page = await join(http, base)
+        await agency.clock.elapse(SILENCE_SECONDS + 890.0)
+        (session,) = agency.open
+        # What the page had is there again, and so is the page.
+        again = await http.post(f"{base}/viewers", json={"previous": page.key})
+        assert again.json()["viewer"] == page.id
+        assert again.json()["session"] == session.id
+        await agency.clock.elapse(SILENCE_SECONDS + 899.0)
+        assert agency.open == [session]
+        await agency.clock.elapse(2.0)
+        await polled(lambda: not agency.open)
+
+
+async def test_one_that_waits_for_a_silent_page_makes_room_and_no_other_does(
+    agency: Agency,
+) -> None:
+    async with served(agency.surface(wish={"limit": 2})) as http:
+        bases = [
+            (await http.post("/sessions", json={"agent_id": "lumi"})).json()["base"]
+            for _ in range(2)
+        ]
+        first, second = [await join(http, base) for base in bases]
+        full = await http.post("/sessions", json={"agent_id": "moss"})
+        assert code_of(full) == (503, "full")  # their pages are there
+        await agency.clock.elapse(SILENCE_SECONDS - 1)
+        await http.post(f"{bases[1]}/viewers/me/beat", headers=second.headers, json={})
+        await agency.clock.elapse(SILENCE_SECONDS - 2)
+        silent, other = agency.open
+        assert (await http.post("/sessions", json={"agent_id": "moss"})).status_code == 201
+        assert silent not in agency.open
+        assert other in agency.open
+        gone = await http.post(f"{bases[0]}/viewers", json={"previous": first.key})
+        assert code_of(gone) == (404, "session")
+
+
 async def test_it_is_closed_after_a_night_in_which_the_machine_was_suspended(
     agency: Agency,
 ) -> None:
@@ -241,6 +282,104 @@ async def test_beside_a_session_of_the_applications_own(agency: Agency) -> None:
         assert code_of(refused) == (503, "unmounted")
 
 
+async def test_mounted_into_an_application_it_needs_nothing_else(agency: Agency) -> None:
+    """Nothing runs the surface: no lifespan, no `serve`, no mounted session."""
+    surface = agency.surface()
+    app = Starlette(routes=[Mount("/agent", surface.asgi)])
+    async with no_leaked_tasks(PATIENCE), client_of(app) as http:
+        opened = await http.post("/agent/sessions", json={"agent_id": "lumi"})
+        assert opened.status_code == 201
+        base = f"/agent/{opened.json()['base']}"
+        page = await join(http, base)
+        assert page.joined["session"] == agency.open[0].id
+        with anyio.fail_after(PATIENCE):
+            await surface.aclose()
+        assert agency.open == []
+        assert code_of(await http.post(f"{base}/viewers", json={})) == (404, "session")
+        refused = await http.post("/agent/sessions", json={"agent_id": "lumi"})
+        assert code_of(refused) == (503, "unmounted")
+        await surface.aclose()
+
+
+async def test_the_request_that_opens_a_session_may_go_away(agency: Agency) -> None:
+    surface = agency.surface()
+    async with no_leaked_tasks(PATIENCE), client_of(surface.asgi) as http:
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(join, http, await open_session(http))
+                await polled(lambda: agency.open)
+                scope.cancel()
+        await join(http, await open_session(http))
+        assert len(agency.open) == 2
+        await surface.aclose()
+
+
+async def test_sessions_that_pages_opened_before_it_was_mounted_go_on_until_it_is_unmounted(
+    agency: Agency,
+) -> None:
+    surface = agency.surface()
+    rooms = ScriptedRooms(agent="agent")
+    async with (
+        no_leaked_tasks(PATIENCE),
+        client_of(surface.asgi) as http,
+        Session("agt", tokens=rooms.tokens, room=rooms, clock=agency.clock) as session,
+    ):
+        page = await join(http, base := await open_session(http))
+        mounted = session.mount(surface, key="web")
+        await settle()
+        beat = await http.post(f"{base}/viewers/me/beat", headers=page.headers, json={})
+        assert beat.status_code == 204
+        await mounted.unmount()
+        assert agency.open == []
+
+
+async def test_as_a_servers_only_application_it_ends_with_its_lifespan(agency: Agency) -> None:
+    surface = agency.surface()
+    asked, answers = asyncio.Queue[dict[str, Any]](), asyncio.Queue[Any]()
+    async with no_leaked_tasks(PATIENCE), client_of(surface.asgi) as http:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+        server = asyncio.ensure_future(surface.asgi(scope, asked.get, answers.put))
+        await asked.put({"type": "lifespan.startup"})
+        assert (await answers.get())["type"] == "lifespan.startup.complete"
+        await open_session(http)
+        await asked.put({"type": "lifespan.shutdown"})
+        assert (await answers.get())["type"] == "lifespan.shutdown.complete"
+        await server
+        assert agency.open == []
+
+
+async def test_closing_gives_up_a_session_that_does_not_end(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = anyio.Event()
+
+    @asynccontextmanager
+    async def stuck(agent_id: str) -> AsyncGenerator[Session]:
+        async with agency.session(agent_id) as session:
+            try:
+                yield session
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await release.wait()
+
+    surface = WebSurface(
+        port=None, sessions=SessionsOnDemand(stuck, agents=["lumi"]), clock=agency.clock
+    )
+    async with no_leaked_tasks(PATIENCE), client_of(surface.asgi) as http:
+        await open_session(http)
+        monkeypatch.setattr(session_pool, "CLOSE_SECONDS", 0.0)
+        with anyio.fail_after(PATIENCE):
+            await surface.aclose()
+        assert "did not close" in caplog.text
+        release.set()
+        await polled(lambda: not agency.open)
+
+
+async def open_session(http: httpx.AsyncClient) -> str:
+    base: str = (await http.post("/sessions", json={"agent_id": "lumi"})).json()["base"]
+    return base
+
+
 async def test_there_must_be_something_to_serve(clock: ManualClock, agency: Agency) -> None:
     with pytest.raises(MisuseError):
         await WebSurface(port=None, clock=clock).serve()
@@ -249,6 +388,7 @@ async def test_there_must_be_something_to_serve(clock: ManualClock, agency: Agen
         {"agents": "lumi"},
         {"agents": ["lumi"], "limit": 0},
         {"agents": ["lumi"], "linger": -1},
+        {"agents": ["lumi"], "linger_silent": -1},
         {"agents": ["lumi"], "capabilities": ["everything"]},
     ]
     for options in wrong:

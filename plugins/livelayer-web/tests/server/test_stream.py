@@ -9,18 +9,21 @@ from functools import partial
 from typing import Any
 
 import anyio
+import jwt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from livelayer_web import ViewerTokens
 from livelayer_web.resume_store import ResumeStore
-from livelayer_web.stream import EventStream, Info
-from livelayer_web.viewers import SILENCE_SECONDS, Viewers
+from livelayer_web.stream import EventStream
+from livelayer_web.token_format import Grant
+from livelayer_web.viewers import STREAM_SECONDS, Info, Viewers
 
 from livelayer_bus import Session
 from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms, polled, settle
 
-from .scripted import Frame, Serve, Web, parse_frames
+from .scripted import Frame, Page, Serve, Web, code_of, parse_frames
 
 pytestmark = pytest.mark.anyio
 
@@ -174,6 +177,195 @@ async def test_script_in_a_transcript_line_is_only_text(web: Web) -> None:
         assert frame.data["event"]["entry"]["text"] == text
 
 
+# Long polls -------------------------------------------------------------------------------------
+
+
+async def test_a_first_poll_has_what_a_stream_begins_with_and_ends(web: Web) -> None:
+    page = await web.page()
+    cursor = page.joined["cursor"]
+    room = await web.connect()
+    room.transcribes("1", "while the page was away")
+    frames, after = await page.poll(0, cursor)
+    first, *events, info = frames
+    assert (first.event, first.data["resumed"]) == ("snapshot", True)
+    assert [frame.sequence for frame in events] == list(
+        range(int(cursor.rpartition(":")[2]) + 1, web.session.state.sequence + 1)
+    )
+    assert after == f"{web.session.id}:{web.session.state.sequence}"
+    assert info.data == {"viewers": 1, "active": True, "quality": None}
+
+
+async def test_a_later_poll_waits_for_the_first_thing_and_repeats_nothing(web: Web) -> None:
+    room = await web.connect()
+    page = await web.page()
+    _, after = await page.poll()
+    for text in ("one", "two"):
+        async with anyio.create_task_group() as group:
+            group.start_soon(_say_when_it_waits, web, room, text)
+            frames, after = await page.poll(20, after)
+        assert {f.data["event"]["entry"]["text"] for f in frames} == {text}
+    await web.page()
+    frames, after = await page.poll(20, after)
+    assert [(frame.event, frame.data["viewers"]) for frame in frames] == [("info", 2)]
+    statistics = web.surface.statistics().streams
+    assert statistics is not None
+    assert (statistics.now, statistics.polls) == (0, 4)
+
+
+async def _say_when_it_waits(web: Web, room: ScriptedRoom, text: str) -> None:
+    await polled(lambda: web.surface.viewers()[0].streaming)
+    await settle(20)
+    room.transcribes(text, text)
+
+
+async def test_a_poll_without_news_ends_in_time_and_is_presence(web: Web) -> None:
+    page = await web.page()
+    _, after = await page.poll()
+    for _ in range(4):
+        answers: list[list[Frame]] = []
+
+        async def ask(answers: list[list[Frame]] = answers) -> None:
+            answers.append((await page.poll(3, after))[0])
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await polled(lambda: web.surface.viewers()[0].streaming)
+            assert not answers
+            await web.clock.elapse(3.0)
+        assert [(frame.event, frame.data) for frame in answers[0]] == [("comment", "beat")]
+    assert [info.id for info in web.surface.viewers()] == [page.id]
+
+
+async def test_a_command_comes_by_one_poll_and_again_only_after_a_first_one(web: Web) -> None:
+    room = await web.connect()
+    page = await web.page()
+    _, after = await page.poll()
+    room.agent_says({"type": "navigate", "href": "/plans"})
+    frames, after = await page.poll(20, after)
+    while not (commands := [frame for frame in frames if frame.event == "command"]):
+        frames, after = await page.poll(20, after)
+    room.transcribes("1", "meanwhile")
+    frames, after = await page.poll(20, after)
+    assert {frame.event for frame in frames} == {"event"}
+    frames, after = await page.poll(0, after)  # as after an answer that was lost
+    assert [f.data for f in frames if f.event == "command"] == [commands[0].data]
+    number = commands[0].data["number"]
+    assert (await page.ask("POST", f"commands/{number}", {"ok": True})).status_code == 204
+    await room.next_sent("command_result")
+
+
+async def test_a_poll_of_a_cursor_that_the_ring_has_lost_gets_a_snapshot(serve: Serve) -> None:
+    async with serve(session={"capacity": 8}) as web:
+        page = await web.page()
+        room = await web.connect()
+        _, after = await page.poll()
+        for number in range(20):
+            room.transcribes(f"{number}", "words")
+        frames, after = await page.poll(20, after)
+        assert [frame.event for frame in frames] == ["lagged", "snapshot"]
+        assert frames[1].sequence == web.session.state.sequence
+        frames, _ = await page.poll(20, "another:3")
+        assert (frames[0].event, frames[0].data["resumed"]) == ("snapshot", False)
+
+
+async def test_a_waiting_poll_says_bye(web: Web) -> None:
+    page = await web.page()
+    _, after = await page.poll()
+    async with anyio.create_task_group() as group:
+        group.start_soon(_unmount_when_it_waits, web)
+        frames, _ = await page.poll(20, after)
+    assert [(f.event, f.data) for f in frames] == [("bye", {"reason": "unmounted"})]
+
+
+async def _unmount_when_it_waits(web: Web) -> None:
+    await polled(lambda: web.surface.viewers()[0].streaming)
+    await web.mounted.unmount()
+
+
+@pytest.mark.parametrize("query", [{"wait": "x"}, {"wait": "-1"}, {"wait": "21"}, {"carrier": ""}])
+async def test_a_query_that_does_not_fit_is_refused(web: Web, query: dict[str, str]) -> None:
+    page = await web.page()
+    answer = await page.http.get("events", headers=page.headers, params=query)
+    assert code_of(answer) == (400, "body")
+
+
+# One stream for several pages --------------------------------------------------------------------
+
+
+async def test_a_page_is_carried_by_the_stream_of_another_until_that_closes(web: Web) -> None:
+    room = await web.connect()
+    carrier, other = await web.page(), await web.page()
+    assert carrier.joined["share"] == other.joined["share"]
+    async with carrier.events() as events:
+        await events.next("info")
+        frames, after = await other.poll(carrier=carrier.id)
+        assert [frame.event for frame in frames] == ["snapshot", "info"]
+        await other.beat(used=True)
+        frame = await events.next("other")
+        assert (frame.data["viewer"], frame.data["event"]) == (other.id, "info")
+        room.agent_says({"type": "navigate", "href": "/plans"})
+        while (frame := await events.next("other")).data["event"] != "command":
+            pass
+        number = frame.data["data"]["number"]
+        assert frame.data["data"]["message"]["type"] == "navigate"
+        assert (await carrier.ask("POST", f"commands/{number}", {"ok": True})).status_code == 404
+        assert (await other.ask("POST", f"commands/{number}", {"ok": True})).status_code == 204
+        assert [info.streaming for info in web.surface.viewers()] == [True, True]
+        statistics = web.surface.statistics().streams
+        assert statistics is not None
+        assert (statistics.now, statistics.shared) == (1, 1)
+    await polled(lambda: not any(info.streaming for info in web.surface.viewers()))
+    room.agent_says({"type": "navigate", "href": "/pricing"})
+    frames, _ = await other.poll(0, after)  # it is there again within two seconds
+    [command] = [frame for frame in frames if frame.event == "command"]
+    assert command.data["message"]["href"] == "/pricing"
+
+
+async def test_a_stream_is_shared_only_with_the_same_grants_and_by_who_has_it(
+    serve: Serve,
+) -> None:
+    tokens = ViewerTokens(b"a secret of at least thirty-two bytes")
+    async with serve(tokens=tokens) as web:
+
+        async def joined(*grants: Grant) -> Page:
+            answer = await web.join(bearer=web.surface.token(grants))
+            return Page(web.http, answer.json())
+
+        carrier, same = await joined("watch", "talk"), await joined("talk", "watch")
+        less = await joined("watch")
+        assert carrier.joined["share"] == same.joined["share"] != less.joined["share"]
+        await same.poll(carrier=carrier.id)
+        for page, name in [
+            (less, carrier.id), (carrier, carrier.id), (carrier, same.id), (carrier, "v000000"),
+        ]:  # fmt: skip
+            answer = await web.http.get(
+                "events", headers=page.headers, params={"wait": "0", "carrier": name}
+            )
+            assert code_of(answer) == (409, "carrier")
+
+
+async def test_a_carried_page_that_is_revoked_is_told_and_the_others_stay(
+    serve: Serve,
+) -> None:
+    tokens = ViewerTokens(b"a secret of at least thirty-two bytes")
+    async with serve(tokens=tokens) as web:
+        given = [web.surface.token() for _ in range(2)]
+        carrier, other = [Page(web.http, (await web.join(bearer=token)).json()) for token in given]
+        async with carrier.events() as events:
+            await events.next("info")
+            await other.poll(carrier=carrier.id)
+            tokens.revoke(jwt.decode(given[1], options={"verify_signature": False})["jti"])
+            while (frame := await events.next("other")).data["event"] != "bye":
+                pass
+            assert frame.data == {
+                "viewer": other.id, "event": "bye", "data": {"reason": "revoked"},
+            }  # fmt: skip
+            assert [info.id for info in web.surface.viewers()] == [carrier.id]
+
+
+# -------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("end", ["silence", "unmount"])
 async def test_a_page_that_does_not_read_piles_nothing_up_and_is_cut_off_at_its_end(
     serve: Serve, end: str
@@ -205,7 +397,7 @@ async def test_a_page_that_does_not_read_piles_nothing_up_and_is_cut_off_at_its_
             assert said < 5000  # it waits for the page: what is not written is in no queue of its
             with anyio.fail_after(PATIENCE):
                 if end == "silence":
-                    await web.clock.elapse(SILENCE_SECONDS)
+                    await web.clock.elapse(STREAM_SECONDS)
                     assert web.surface.viewers() == ()
                 else:
                     await web.mounted.unmount()
@@ -263,6 +455,7 @@ class Listener:
 @given(
     cuts=st.lists(st.integers(1, 6000), min_size=1, max_size=8),
     bursts=st.lists(st.integers(0, 12), min_size=9, max_size=9),
+    polls=st.booleans(),
 )
 @settings(
     max_examples=100,
@@ -270,12 +463,12 @@ class Listener:
     deadline=None,
 )
 def test_a_stream_that_is_cut_anywhere_goes_on_without_gap_or_duplicate(
-    cuts: list[int], bursts: list[int]
+    cuts: list[int], bursts: list[int], polls: bool
 ) -> None:
-    anyio.run(partial(_cut_and_go_on, cuts, bursts))
+    anyio.run(partial(_cut_and_go_on, cuts, bursts, polls))
 
 
-async def _cut_and_go_on(cuts: list[int], bursts: list[int]) -> None:
+async def _cut_and_go_on(cuts: list[int], bursts: list[int], polls: bool) -> None:
     clock = ManualClock()
     rooms = ScriptedRooms(agent="agent")
     listener = Listener()
@@ -286,14 +479,17 @@ async def _cut_and_go_on(cuts: list[int], bursts: list[int]) -> None:
         viewer, _ = Viewers("s", ResumeStore(clock), clock, 9, lambda: None).join()
         listener.last_id = f"{session.id}:{session.state.sequence}"
         first = session.state.sequence + 1
-        for cut, burst in zip([*cuts, None], bursts, strict=False):  # the last one is not cut
+        wait = 0 if polls else None
+        limits = [*cuts, None, None]  # the last ones are not cut, and a poll has a part only
+        for cut, burst in zip(limits, [*bursts[: len(cuts) + 1], 0], strict=False):
             limit = cut if cut is not None else 10**9
             wire = Wire(limit)
             stream = EventStream(
                 view,
                 viewer,
                 listener.last_id,
-                info=lambda: Info(1, True, None),
+                wait,
+                info=lambda _: Info(1, True, None),
                 opened=lambda _: None,
                 closed=lambda _: None,
             )
@@ -304,7 +500,10 @@ async def _cut_and_go_on(cuts: list[int], bursts: list[int]) -> None:
                 _speak(room, burst)
                 await settle(60)
                 stream.end()
+            # Of a poll that broke off, the page takes what came, and begins again.
             listener.take(wire.frames)
+            if polls:
+                wait = 0 if wire.cut.is_set() else 3
         assert listener.gaps == 0
         assert listener.told == list(range(first, session.state.sequence + 1))
 

@@ -7,6 +7,9 @@ import re
 import signal
 import socket
 import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -51,6 +54,45 @@ async def test_its_address_is_known_while_it_is_served(web: Web) -> None:
     assert web.surface.url is None
     with pytest.raises(httpx.ConnectError):
         await web.join()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["assistant", "/assistant/", "//evil.example.com", "/a b", "/livelayer", "/livelayer/x"],
+)
+def test_a_root_path_is_a_path_that_is_not_its_own(wrong: str) -> None:
+    with pytest.raises(MisuseError, match="root_path"):
+        WebSurface(port=0, root_path=wrong)
+
+
+FILES = ["/livelayer/js/livelayer.js", "/livelayer/embed"]
+
+
+@pytest.mark.parametrize("prefix", ["", "/assistant"], ids=["stripped", "passed on"])
+async def test_a_proxy_may_strip_its_prefix_or_pass_it_on(serve: Serve, prefix: str) -> None:
+    async with serve(root_path="/assistant", embed_origins=["https://shop.example"]) as web:
+        base = f"{web.surface.url}{prefix}"
+        async with httpx.AsyncClient(base_url=f"{base}/livelayer/") as http:
+            for file in ["/", *FILES]:
+                assert (await http.get(f"{base}{file}")).status_code == 200
+            shop = {"origin": "https://shop.example"}
+            assert (await http.get("js/embed.js", headers=shop)).status_code == 200
+            assert (await http.get("embed", headers=shop)).status_code == 403
+            page = Page(http, (await http.post("viewers", json={})).json())
+            assert (await page.beat()).status_code == 204
+
+
+async def test_an_applications_root_path_counts() -> None:
+    app = Starlette(routes=[Mount("/livelayer", WebSurface(port=None).asgi)])
+    transport = httpx.ASGITransport(app, root_path="/assistant")
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        for file in FILES:
+            assert (await http.get(f"/assistant{file}")).status_code == 200
+
+
+def test_in_an_application_the_root_path_is_the_applications() -> None:
+    with pytest.raises(MisuseError, match="root_path"):
+        WebSurface(port=None, root_path="/assistant")
 
 
 async def test_a_port_that_is_taken_is_named_in_the_event() -> None:
@@ -199,11 +241,38 @@ uvicorn.Server(config).run()
 """
 
 
-async def test_an_applications_server_is_not_held_up_by_open_streams(tmp_path: Path) -> None:
-    file = tmp_path / "app.py"
-    file.write_text(APP)
+ON_DEMAND = """
+import sys
+from contextlib import asynccontextmanager
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from livelayer_bus import Session
+from livelayer_bus.testing import ScriptedRooms
+from livelayer_web import SessionsOnDemand, WebSurface
+
+@asynccontextmanager
+async def own(agent):
+    rooms = ScriptedRooms()
+    try:
+        async with Session(agent, tokens=rooms.tokens, room=rooms) as session:
+            await session.connect()
+            yield session
+    finally:
+        print("closed", session.state.connection_state, file=sys.stderr)
+
+surface = WebSurface(port=None, sessions=SessionsOnDemand(own, agents=["lumi"]))
+app = Starlette(routes=[Mount("/livelayer", surface.asgi)])
+config = uvicorn.Config(app, port=0, log_level="info")
+uvicorn.Server(config).run()
+"""
+
+
+@asynccontextmanager
+async def application(program: str) -> AsyncGenerator[tuple[Process, str]]:
+    """A program that runs uvicorn, and its address."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(file), stderr=asyncio.subprocess.PIPE
+        sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE
     )
     try:
         assert process.stderr is not None
@@ -213,18 +282,40 @@ async def test_an_applications_server_is_not_held_up_by_open_streams(tmp_path: P
                 line = (await process.stderr.readline()).decode()
                 assert line, "the application did not start"
                 address = re.search(r"http://127\.0\.0\.1:[0-9]+", line)
-        async with httpx.AsyncClient(base_url=f"{address[0]}/livelayer/") as http:
-            page = Page(http, (await http.post("viewers", json={})).json())
-            async with page.events() as events:
-                await events.next("snapshot")
-                process.send_signal(signal.SIGINT)
-                assert (await events.rest())[-1].data == {"reason": "unmounted"}
-            with anyio.fail_after(PATIENCE):
-                await process.wait()
+        yield process, address[0]
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def ends_with_the_server(process: Process, http: httpx.AsyncClient) -> None:
+    page = Page(http, (await http.post("viewers", json={})).json())
+    async with page.events() as events:
+        await events.next("snapshot")
+        process.send_signal(signal.SIGINT)
+        assert (await events.rest())[-1].data == {"reason": "unmounted"}
+    with anyio.fail_after(PATIENCE):
+        await process.wait()
+
+
+async def test_an_applications_server_is_not_held_up_by_open_streams() -> None:
+    async with (
+        application(APP) as (process, url),
+        httpx.AsyncClient(base_url=f"{url}/livelayer/") as http,
+    ):
+        await ends_with_the_server(process, http)
+
+
+async def test_sessions_on_demand_are_closed_with_a_server_that_knows_nothing_of_them() -> None:
+    async with application(ON_DEMAND) as (process, url):
+        async with httpx.AsyncClient(base_url=f"{url}/livelayer/") as http:
+            opened = await http.post("sessions", json={"agent_id": "lumi"})
+            base = opened.json()["base"]
+        async with httpx.AsyncClient(base_url=f"{url}/livelayer/{base}/") as http:
+            await ends_with_the_server(process, http)
+        assert process.stderr is not None
+        assert b"closed disconnected" in await process.stderr.read()
 
 
 def test_the_name_in_livelayer_toml_finds_it() -> None:

@@ -82,7 +82,7 @@ def test_one_for_another_session_is_refused_and_not_used_up(tokens: ViewerTokens
 
 def test_its_time_ends(tokens: ViewerTokens, wall: Wall) -> None:
     token = tokens.issue(SESSION, ttl=10)
-    wall.now += 10
+    wall.now += 10 + LEEWAY
     with pytest.raises(TokenExpiredError):
         tokens.verify(token, SESSION)
 
@@ -92,7 +92,7 @@ def test_a_clock_that_is_set_back_makes_no_token_good_again(
 ) -> None:
     token = tokens.issue(SESSION, ttl=10)
     tokens.verify(token, SESSION)
-    wall.now += 10
+    wall.now += 10 + LEEWAY
     tokens.verify(tokens.issue(SESSION), SESSION)  # forgets what is over
     wall.now -= 9
     with pytest.raises((TokenReplayedError, TokenExpiredError)):
@@ -124,8 +124,34 @@ def test_a_clock_that_is_ahead_is_tolerated_or_named(tokens: ViewerTokens, wall:
         return signed(wall, iat=begins, exp=begins + 60, jti=f"id-{seconds}")
 
     tokens.verify(ahead(LEEWAY), SESSION)
-    with pytest.raises(TokenInvalidError, match="begins in 45 s"):
+    with pytest.raises(TokenInvalidError, match="begins in 45 s, and 30 s are allowed"):
         tokens.verify(ahead(45), SESSION)
+
+
+def test_a_clock_that_is_behind_is_tolerated_or_named(tokens: ViewerTokens, wall: Wall) -> None:
+    def behind(seconds: float, ttl: float = 10.0) -> str:
+        begins = wall.now - seconds
+        return signed(wall, iat=begins, exp=begins + ttl, jti=f"id-{seconds}")
+
+    late = behind(LEEWAY)  # by its own clock it has just been signed
+    tokens.verify(late, SESSION)
+    with pytest.raises(TokenReplayedError):
+        tokens.verify(late, SESSION)
+    with pytest.raises(TokenExpiredError, match=r"expired 35 s ago.*the clocks"):
+        tokens.verify(behind(45), SESSION)
+
+
+def test_a_revoked_one_is_refused_for_as_long_as_any_clock_takes_it(
+    tokens: ViewerTokens, wall: Wall
+) -> None:
+    begins = wall.now + LEEWAY  # signed by a clock that is ahead
+    token = signed(wall, iat=begins, exp=begins + MAX_TTL)
+    tokens.revoke("id-1")
+    for _ in range(2):
+        wall.now += MAX_TTL / 2 + LEEWAY - 1
+        tokens.revoke("another")  # forgets what is over
+        with pytest.raises(TokenRevokedError):
+            tokens.verify(token, SESSION)
 
 
 @pytest.mark.parametrize(

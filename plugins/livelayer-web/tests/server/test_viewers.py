@@ -16,7 +16,7 @@ from livelayer_web.resume_store import (
     digest_of,
 )
 from livelayer_web.token_format import GRANTS
-from livelayer_web.viewers import SILENCE_SECONDS, Viewers
+from livelayer_web.viewers import SILENCE_SECONDS, STREAM_SECONDS, Viewers
 
 from livelayer_bus import Session
 from livelayer_bus.testing import (
@@ -283,3 +283,47 @@ async def test_a_page_that_was_closed_with_its_socket_is_gone_in_time(web: Web) 
     await polled(lambda: not web.surface.viewers()[0].streaming)
     await web.clock.elapse(SILENCE_SECONDS)
     assert web.surface.viewers() == ()
+
+
+async def test_an_open_stream_is_presence_and_its_end_begins_the_silence(web: Web) -> None:
+    page, other = await web.page(), await web.page()
+
+    def there() -> list[str]:
+        return [info.id for info in web.surface.viewers()]
+
+    async with page.events() as events:
+        await events.next("info")
+        await other.poll(carrier=page.id)
+        await web.clock.elapse(STREAM_SECONDS - 1)  # its heartbeats do not get through
+        assert there() == [page.id, other.id]
+    await polled(lambda: not any(info.streaming for info in web.surface.viewers()))
+    await web.clock.elapse(SILENCE_SECONDS - 0.1)
+    assert there() == [page.id, other.id]
+    await web.clock.elapse(SILENCE_SECONDS)
+    assert there() == []
+
+
+async def test_a_frozen_page_is_not_kept_by_its_stream_for_ever(web: Web) -> None:
+    page = await web.page()
+    async with page.events() as events:
+        await events.next("info")
+        await web.clock.elapse(STREAM_SECONDS + SILENCE_SECONDS)
+        assert web.surface.viewers() == ()
+        await events.rest()
+
+
+async def test_a_carried_page_that_its_carrier_reports_gone_falls_silent_unless_it_asks(
+    web: Web,
+) -> None:
+    page, dead, alive = [await web.page() for _ in range(3)]
+    async with page.events() as events:
+        await events.next("info")
+        for carried in (dead, alive):
+            await carried.poll(carrier=page.id)
+            await carried.ask("DELETE", f"events/{page.id}")  # it does not carry that page
+            answer = await page.ask("DELETE", f"events/{carried.id}")
+            assert answer.status_code == 204
+        await web.clock.elapse(SILENCE_SECONDS - 1)
+        await alive.beat()
+        await web.clock.elapse(SILENCE_SECONDS)
+        assert [info.id for info in web.surface.viewers()] == [page.id, alive.id]

@@ -113,7 +113,11 @@ async def play(page: Page, name: str) -> None:
     attributes = scene.pop("attributes", {})
     await page.evaluate(
         """async ([base, scene, events, debug, choices, attributes]) => {
-            harness.play(base);
+            // Lines arrive while the page is there: those of before it are no captions.
+            const media = {...base.media, ...scene.media};
+            harness.play({...base, media, state: {...base.state, transcript: []}});
+            await harness.painted();
+            harness.play({state: {transcript: base.state.transcript}});
             if (scene.link?.retryAt) scene.link.retryAt += Date.now();
             harness.play(scene);
             for (const surface of document.querySelectorAll("livelayer-avatar")) {

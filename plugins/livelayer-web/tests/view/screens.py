@@ -15,27 +15,49 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 TARGET = HERE.parents[1] / "docs" / "screens"
-PALETTE = ((96, Image.Quantize.MEDIANCUT), (48, Image.Quantize.MAXCOVERAGE))
+PALETTE = ((192, Image.Quantize.MEDIANCUT), (64, Image.Quantize.MAXCOVERAGE))
 GAP = 12  # px between the pictures of a sheet
 GROUND = "#d5d9e2"
 
 GROUPS = {
-    "before": ["idle", "connecting", "joining", "missing", "closed"],
-    "talking": ["listening", "thinking", "speaking", "speaking-voice-only", "transcript"],
-    "work": ["tools", "approval", "approval-long"],
-    "trouble": ["recovering", "reconnecting", "agent-error", "sound-blocked", "messages"],
-    "over": ["absent", "error", "refused", "recovering-before", "resume", "ended"],
-    "sources": ["microphone-denied", "microphone-busy", "camera", "screen", "fields"],
-    "devices": [
+    "before": ["home", "home-portrait", "idle", "connecting", "joining", "missing", "closed"],
+    "first": ["first-word", "first-word-voice-only", "greeting-live", "listening-voice-only"],
+    "talking": [
+        "listening",
+        "thinking",
+        "speaking",
+        "speaking-voice-only",
+        "captions-long",
+        "transcript",
+    ],
+    "microphone": [
+        "speaking",
+        "listening",
+        "microphone-muted",
         "microphone-waiting",
+        "microphone-silenced",
+        "microphone-denied",
+        "microphone-busy",
+    ],
+    "work": ["tools", "approval", "approval-long"],
+    "trouble": [
+        "recovering",
+        "reconnecting",
+        "agent-error",
+        "sound-blocked",
+        "messages",
+        "recovering-before",
+        "recovering-typed",
+    ],
+    "over": ["absent", "error", "refused", "resume", "ended"],
+    "sources": ["camera", "screen", "camera-denied", "fields", "watching"],
+    "devices": [
         "microphone-missing",
         "microphone-in-use",
         "microphone-lost",
         "microphone-unplugged",
     ],
     "options": [
-        "greeting",
-        "greeting-live",
         "transforming",
         "blurred",
         "compact",
@@ -44,7 +66,7 @@ GROUPS = {
         "voice-only",
     ],
 }
-"""States side by side; `watching` and `debug` are shown in full."""
+"""States side by side; `debug` is shown in full."""
 FULL = {
     "panel": "speaking-desktop-light",
     "panel-dark": "fields-desktop-dark",
@@ -57,7 +79,15 @@ FULL = {
     "widget-resized": "widget-resized",
     "widget-contained": "widget-contained",
     "widget-compact": "widget-compact",
+    "widget-home": "widget-home",
+    "home-arabic": "widget-home-arabic",
+    "home-low": "widget-home-low",
+    "home-forced-colors": "widget-home-forced",
+    "forced-colors": "widget-forced",
+    "bubble-sending": "widget-bubble-sending",
 }
+DARK = ["home", "first-word", "listening", "speaking-voice-only", "microphone-denied", "ended"]
+"""States that are shown side by side in the dark, too."""
 
 
 def sheet(files: list[Path], width: int, columns: int) -> Image.Image:
@@ -97,6 +127,10 @@ def main() -> None:
             save(sheet(phones, 234, 5), f"phone-{group}")
             desktops = [folder / f"{one}-desktop-light.png" for one in states]
             save(sheet(desktops, 420, 2), f"desktop-{group}")
+        dark = [folder / f"{one}-phone-dark.png" for one in DARK]
+        save(sheet(dark, 234, 6), "phone-dark")
+        dark = [folder / f"{one}-desktop-dark.png" for one in DARK]
+        save(sheet(dark, 420, 2), "desktop-dark")
         for name, file in FULL.items():
             save(sheet([folder / f"{file}.png"], 960, 1), name)
 

@@ -23,6 +23,9 @@ OVERFLOWS = """() => {
     const box = root.querySelector(".panel").getBoundingClientRect();
     const out = [];
     const scrolls = ".transcript, .fields, .outbox, .events, .menu, .captions, .status, .asked";
+    const home = root.querySelector(".home");
+    const above = home?.checkVisibility() ? home.scrollHeight - home.clientHeight : 0;
+    if (above > 1) out.push("the home scrolls");
     for (const one of root.querySelectorAll("button, textarea, input, p, .status, .placeholder")) {
         if (!one.checkVisibility() || one.closest(".unseen")) continue;
         if (one.parentElement.closest(scrolls)) continue;
@@ -67,8 +70,26 @@ async def keep(page: Page, name: str) -> None:
     await page.screenshot(path=Path(SCREENS) / f"{name}.png")
 
 
+NARROW: Any = {"width": 320, "height": 568}
+LOW: Any = {"width": 740, "height": 360}
 WIDGETS: dict[str, tuple[str, dict[str, Any], str]] = {
     "bubble": ("speaking", {}, ""),
+    "bubble-idle": ("idle", {}, ""),
+    "bubble-sending": ("screen", {}, ""),
+    "tab-sending": ("listening", {"attributes": "display=hidden"}, ""),
+    "home": ("home", {}, ".bubble"),
+    "home-narrow": ("home", {"viewport": NARROW, "theme": "dark"}, ".bubble"),
+    "home-low": ("home", {"viewport": LOW}, ".bubble"),
+    "home-arabic": (
+        "home-portrait",
+        {"direction": "rtl", "lang": "ar", "theme": "dark"},
+        ".bubble",
+    ),
+    "home-forced": ("home", {"forced_colors": "active"}, ".bubble"),
+    "forced": ("listening", {"forced_colors": "active"}, ".bubble"),
+    "first-word-narrow": ("first-word", {"viewport": NARROW}, ".bubble"),
+    "first-word-low": ("first-word", {"viewport": LOW}, ".bubble"),
+    "captions-narrow": ("captions-long", {"viewport": NARROW, "theme": "dark"}, ".bubble"),
     "open": ("listening", {}, ".bubble"),
     "menu": ("listening", {}, ".bubble, .options-switch"),
     "team": ("listening", {"theme": "dark"}, ".bubble, .team-switch"),
@@ -136,7 +157,7 @@ async def test_a_widget_fits_the_window(visit: Callable[..., Awaitable[Page]], n
     outside = await page.evaluate(
         """() => [...harness.surface.shadowRoot.querySelectorAll("*")]
             .filter((one) => one.checkVisibility()
-                && !one.closest(".unseen, .captions, .menu li, .asked"))
+                && !one.closest(".unseen, .captions, .menu li, .asked, .home, .orb, .suggestions"))
             .map((one) => [one.className, one.getBoundingClientRect()])
             .filter(([, at]) => at.left < -1 || at.top < -1 || at.right > innerWidth + 1
                 || at.bottom > innerHeight + 1).map(([name]) => String(name))"""

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from .conftest import SCENES
+
 pytestmark = pytest.mark.anyio
 
 Visit = Callable[..., Awaitable[Page]]
@@ -264,8 +266,23 @@ async def test_text_of_a_transcript_is_text(visit: Visit) -> None:
     assert await page.evaluate("() => window.broken") is None
 
 
-async def test_a_line_is_said_once_when_it_is_final(visit: Visit) -> None:
+async def test_the_mood_of_what_an_agent_says_stands_beside_its_name(visit: Visit) -> None:
     page = await visit(scene="listening")
+    said = {"text": "Yes", "final": True}
+    lines = [
+        {"id": "a", "role": "agent", "mood": "<b>cheerful</b>", **said},
+        {"id": "b", "role": "agent", "mood": None, **said},
+        {"id": "c", "role": "user", "mood": "cross", **said},
+    ]
+    await page.evaluate("(transcript) => harness.play({state: {transcript}})", lines)
+    who = page.locator(".lines .who")
+    await expect(who).to_have_text(["Ada · <b>cheerful</b>", "Ada", "You"])
+
+
+async def test_a_line_is_said_once_when_it_is_final(visit: Visit) -> None:
+    page = await visit()
+    await page.evaluate("(base) => harness.play(base)", SCENES["base"])
+    await expect(page.locator(".status .word")).to_have_text("Listening")
     said = page.locator(".unseen[role=log] p")
     await expect(said).to_have_count(0)  # what was there before is history
     add = """(entry) => {

@@ -152,14 +152,14 @@ async def test_a_double_click_on_connect_does_not_cancel(visit: Visit) -> None:
     assert (calls.count("connect"), calls.count("disconnect")) == (1, 0)
 
 
-async def test_the_bubbles_letter_stands_in_its_middle_without_a_picture(visit: Visit) -> None:
+async def test_the_bubbles_orb_stands_in_its_middle_without_a_picture(visit: Visit) -> None:
     page = await visit(SESSION + WIDGET, scene="speaking-voice-only")
     offset = await page.evaluate("""() => {
         const middle = (selector) => {
             const at = harness.surface.shadowRoot.querySelector(selector).getBoundingClientRect();
             return [at.left + at.width / 2, at.top + at.height / 2];
         };
-        const [one, other] = [middle(".bubble .letter"), middle(".bubble .disc")];
+        const [one, other] = [middle(".bubble .orb"), middle(".bubble .disc")];
         return Math.max(Math.abs(one[0] - other[0]), Math.abs(one[1] - other[1]));
     }""")
     assert offset < 2

@@ -63,6 +63,18 @@ async def read_json(request: Request, kind: type[T], code: str = "body") -> T:
         raise Problem(400, code, problem) from exc
 
 
+def read_query(request: Request, kind: type[T]) -> T:
+    """The request's query as `kind`; members that it does not have are ignored.
+
+    Raises:
+        Problem: the query does not fit. The answer quotes no value.
+    """
+    try:
+        return msgspec.convert(dict(request.query_params), kind, strict=False)
+    except msgspec.ValidationError as exc:
+        raise Problem(400, "body", "the query has a value that is not allowed") from exc
+
+
 def answer_json(body: object, status: int = 200) -> Response:
     """An answer with a JSON body."""
     return Response(msgspec.json.encode(body), status, media_type="application/json")

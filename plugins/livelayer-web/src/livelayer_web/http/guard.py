@@ -72,7 +72,7 @@ _PREFLIGHT: Final = {
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
     "access-control-max-age": "600",
 }
-_EXPOSED: Final = "location, retry-after, x-request-id"
+_EXPOSED: Final = "location, retry-after, x-livelayer-instance, x-request-id"
 _LINE: Final = "livelayer.request"
 _SHOWN: Final = 200  # characters of a path or an origin in the log
 

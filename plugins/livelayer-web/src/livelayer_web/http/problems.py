@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import Lifespan
 
 from livelayer_bus.errors import LivelayerError
 
@@ -105,13 +106,18 @@ def problem_of(error: Exception) -> Problem | None:
             return None
 
 
-def json_app(routes: Sequence[BaseRoute], problem_of: ProblemOf = problem_of) -> Starlette:
+def json_app(
+    routes: Sequence[BaseRoute],
+    problem_of: ProblemOf = problem_of,
+    lifespan: Lifespan[Starlette] | None = None,
+) -> Starlette:
     """An application whose error answers are problems, and which never redirects.
 
     Args:
         routes: its routes.
         problem_of: turns what routes raise into problems. Anything else is answered with
             `500 internal` and raised, for the guard to log.
+        lifespan: run by the server, if it runs one.
     """
 
     async def answer(request: Request, error: Exception) -> Response:
@@ -126,7 +132,7 @@ def json_app(routes: Sequence[BaseRoute], problem_of: ProblemOf = problem_of) ->
 
     kinds: tuple[type[Exception], ...] = (Problem, LivelayerError, HTTPException)
     handlers: dict[Any, Any] = {**dict.fromkeys(kinds, answer), Exception: fault}
-    app = Starlette(routes=routes, exception_handlers=handlers)
+    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
     # A redirect would lead to an address made of the request's own Host.
     app.router.redirect_slashes = False
     return app

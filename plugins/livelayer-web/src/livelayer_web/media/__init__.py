@@ -2,6 +2,7 @@
 
 from .connection import ConnectionStatistics, MediaConnection
 from .hub import Media, MediaFullError, MediaSettings, MediaStatistics, MediaUnavailableError
+from .network import IceServer, MediaPortsTakenError, PageIceServer, Ports
 from .quality import LADDER, Quality
 from .sdp import KINDS, OfferError, SourceKind
 from .uplink import SourceStatistics
@@ -9,7 +10,7 @@ from .uplink import SourceStatistics
 __all__ = [
     "Media", "MediaConnection", "MediaSettings", "MediaStatistics", "ConnectionStatistics",
     "SourceStatistics", "Quality", "LADDER", "SourceKind", "KINDS", "OfferError", "MediaFullError",
-    "MediaUnavailableError",
+    "MediaUnavailableError", "MediaPortsTakenError", "IceServer", "PageIceServer", "Ports",
 ]  # fmt: skip
 
 for _name in __all__:

@@ -5,6 +5,7 @@ Reports: aiortc's sender does not pass on that a frame was lost, or how much a p
 Reception: aiortc decodes everything that arrives, in a thread for each track, into unbounded
 queues, and its jitter buffer delays audio by 80 ms, after a loss by 300. So audio bypasses it, and
 video is decoded only while it is wanted.
+Ports: aioice binds any free one, at every address of this machine.
 Datagrams: an empty one from any sender ends aiortc's connection, and what others send to its ports
 is read as if the page had sent it.
 Closing: a connection that is closed while it connects starts to check the consent of the other
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import socket
 import struct
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +26,10 @@ from ipaddress import ip_address
 from typing import Any, Final, Generic, Protocol, TypeVar, final
 
 import av
-from aioice import stun
+from aioice import Candidate, stun
+from aioice.candidate import candidate_foundation, candidate_priority
+from aioice.ice import StunProtocol, get_host_addresses, server_reflexive_candidate
+from aioice.turn import UDP_SOCKET_BUFFER_SIZE
 from aiortc import RTCPeerConnection
 from aiortc.codecs.opus import OpusDecoder
 from aiortc.jitterbuffer import JitterFrame
@@ -367,6 +372,71 @@ class DatagramFilter:
             self.ignored += 1
 
         return datagram_received
+
+
+def host_addresses() -> list[str]:
+    """The addresses of this machine that browsers use."""
+    return get_host_addresses(use_ipv4=True, use_ipv6=True)
+
+
+def use_sockets(peer: RTCPeerConnection, sockets: list[socket.socket]) -> None:
+    """Use these sockets in place of any free ports. Call it before the answer is made.
+
+    Those that the peer has taken are no longer in `sockets`: it closes them.
+    """
+    for transport in _transports(peer):
+        _Gathering(transport._connection, sockets).replace()
+
+
+@final
+class _Gathering:
+    """aioice's way to open the ports of one connection, with sockets that are given."""
+
+    def __init__(self, connection: Any, sockets: list[socket.socket]) -> None:
+        self._connection = connection
+        self._sockets = sockets
+
+    def replace(self) -> None:
+        self._connection.get_component_candidates = self._gather
+
+    async def _gather(
+        self, component: int, addresses: list[str], timeout: float = 5
+    ) -> list[Candidate]:
+        del addresses
+        found: list[Candidate] = []
+        asking: list[asyncio.Task[Any]] = []
+        while self._sockets:
+            one = self._sockets[0]
+            protocol = await self._open(one, component)
+            self._sockets.remove(one)
+            self._connection._protocols.append(protocol)
+            found.append(protocol.local_candidate)
+            server = self._connection.stun_server
+            if server is not None and ip_address(protocol.local_candidate.host).version == 4:
+                asking.append(asyncio.create_task(server_reflexive_candidate(protocol, server)))
+        if asking:
+            done, late = await asyncio.wait(asking, timeout=timeout)
+            found += [task.result()[0] for task in done if task.exception() is None]
+            for task in late:
+                task.cancel()
+        return found
+
+    async def _open(self, one: socket.socket, component: int) -> StunProtocol:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_SOCKET_BUFFER_SIZE)
+        _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: StunProtocol(self._connection), sock=one
+        )
+        host, port = one.getsockname()[:2]
+        protocol.local_candidate = Candidate(
+            foundation=candidate_foundation("host", "udp", host),
+            component=component,
+            transport="udp",
+            priority=candidate_priority(component, "host"),
+            host=host,
+            port=port,
+            type="host",
+        )
+        return protocol
 
 
 def _is_foreign(host: str, hosts: set[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
 from collections.abc import Callable, Collection
 from typing import Any, Final, TypeAlias, final
 
@@ -17,8 +18,15 @@ from livelayer_bus.clock import Clock
 from livelayer_bus.errors import ClosedError
 from livelayer_bus.surfaces import Lease
 
-from .aiortc_private import DatagramFilter, close_peer, forward_reports
+from .aiortc_private import (
+    DatagramFilter,
+    close_peer,
+    forward_reports,
+    host_addresses,
+    use_sockets,
+)
 from .downlink import Downlink
+from .network import MediaPorts, advertise
 from .quality import Quality
 from .sdp import Offer, OfferError, SourceKind, preferences
 from .statistics import PacketReaderStatistics
@@ -65,7 +73,9 @@ class MediaConnection:
     def __init__(
         self,
         downlink: Downlink,
-        ice_servers: tuple[str, ...],
+        stun_servers: tuple[str, ...],
+        ports: MediaPorts | None,
+        address: str | None,
         strangers: DatagramFilter,
         clock: Clock,
         gone: EndCallback,
@@ -73,9 +83,11 @@ class MediaConnection:
         """Made by `Media`, which then calls `negotiate`; `gone` is called once, at its end."""
         self.id: Final = secrets.token_urlsafe(16)
         self.answer = ""
-        servers = [RTCIceServer(urls=url) for url in ice_servers]
+        servers = [RTCIceServer(urls=url) for url in stun_servers]
         configuration = RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._peer = RTCPeerConnection(configuration)
+        self._ports = ports
+        self._address = address
         self._strangers = strangers
         self._downlink = downlink
         self._sources: dict[SourceKind, Source] = {}
@@ -163,6 +175,7 @@ class MediaConnection:
 
         Raises:
             OfferError: aiortc cannot use the offer.
+            MediaPortsTakenError: every port is in use.
         """
         making = self._answer(offer, allow_sources=allow_sources)
         self._negotiating = asyncio.create_task(making, name="answer an offer")
@@ -191,11 +204,23 @@ class MediaConnection:
                 self._sources[section.role] = Source(section.role, transceiver.receiver)
         try:
             await self._peer.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-            await self._peer.setLocalDescription()
+            await self._open_ports()
         except REFUSALS as error:
             raise OfferError("it does not match what this server offers") from error
         self._strangers.apply(self._peer)
-        self.answer = self._peer.localDescription.sdp
+        answer = self._peer.localDescription.sdp
+        self.answer = advertise(answer, self._address) if self._address else answer
+
+    async def _open_ports(self) -> None:
+        sockets: list[socket.socket] = []
+        if self._ports is not None:
+            sockets = self._ports.open(host_addresses())
+            use_sockets(self._peer, sockets)
+        try:
+            await self._peer.setLocalDescription()
+        finally:
+            for one in sockets:  # which the peer has not taken
+                one.close()
 
     def _state_changed(self) -> None:
         state = self._peer.connectionState

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection
 from typing import Final, final
 
 import msgspec
-from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from livelayer_bus.clock import Clock, SystemClock
 from livelayer_bus.errors import BrokenError, BusyError, MisuseError
@@ -17,6 +17,14 @@ from .aiortc_private import DatagramFilter
 from .audio import AudioEncoding
 from .connection import MediaConnection
 from .downlink import Downlink
+from .network import (
+    IceServer,
+    MediaPorts,
+    PageIceServer,
+    Ports,
+    check_address,
+    ice_servers,
+)
 from .quality import LADDER, Quality
 from .sdp import KINDS, SourceKind, read_offer
 from .statistics import AudioStatistics, VideoStatistics
@@ -51,21 +59,24 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ladder: tuple[Quality, ...] = LADDER
     """The qualities that can be encoded, best first."""
-    ice_servers: tuple[str, ...] = ()
-    """STUN servers as `stun:host:port`. None by default: the server lists the addresses of this
-    machine's interfaces, except loopback, which browsers do not use."""
+    ice_servers: tuple[str | IceServer, ...] = ()
+    """STUN and TURN servers for pages. This server itself uses the STUN servers, to learn its own
+    public address. None by default: it lists the addresses of this machine's interfaces, except
+    loopback, which browsers do not use."""
+    ports: Ports | None = None
+    """The UDP ports that connections use, one each; None: any free ones."""
+    address: str | None = None
+    """The address that pages are told in place of this machine's own: that of a router in front."""
     max_connections: int = 64
 
     def __post_init__(self) -> None:
         if not self.ladder or self.max_connections < 1:
             raise MisuseError("media need a quality in `ladder`, and `max_connections` >= 1")
-        for url in self.ice_servers:
-            try:
-                scheme = parse_stun_turn_uri(url)["scheme"]
-            except ValueError as error:
-                raise MisuseError(f"{url!r} is not an ICE server: give stun:host:port") from error
-            if scheme != "stun":
-                raise MisuseError(f"{url!r}: only STUN servers are supported, stun:host:port")
+        ice_servers(self.ice_servers)
+        if self.ports is not None:
+            MediaPorts(self.ports)
+        if self.address is not None:
+            check_address(self.address)
 
 
 class MediaStatistics(msgspec.Struct, frozen=True):
@@ -110,6 +121,12 @@ class Media:
         self._video = VideoEncodings(session.video, self._settings.ladder, clock=self._clock)
         self._audio = AudioEncoding(session.audio, clock=self._clock)
         self._strangers = DatagramFilter(local_only=local_only)
+        self._servers = ice_servers(self._settings.ice_servers)
+        addresses = [address for server in self._servers for address in server.addresses]
+        self._stun = tuple(one for one in addresses if one.startswith("stun:"))
+        ports, address = self._settings.ports, self._settings.address
+        self._ports = MediaPorts(ports) if ports is not None else None
+        self._address = check_address(address) if address is not None else None
         self._connections: set[MediaConnection] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._answering = 0
@@ -139,16 +156,24 @@ class Media:
         Raises:
             OfferError: the offer cannot be answered.
             MediaFullError: there are as many connections as allowed.
+            MediaPortsTakenError: every port of the settings is in use.
             MediaUnavailableError: `run` does not run, or this machine has no address but loopback.
         """
-        servers = self._settings.ice_servers
-        read = read_offer(offer, candidates=bool(servers))
+        read = read_offer(offer, candidates=bool(self._stun))
         self._check_running()
         if len(self._connections) + self._answering >= self._settings.max_connections:
             raise MediaFullError(self._settings.max_connections)
         codec, ladder = read.video_codec, self._settings.ladder
         downlink = Downlink(self._video, self._audio, ladder, codec, self._clock)
-        connection = MediaConnection(downlink, servers, self._strangers, self._clock, self._gone)
+        connection = MediaConnection(
+            downlink,
+            self._stun,
+            self._ports,
+            self._address,
+            self._strangers,
+            self._clock,
+            self._gone,
+        )
         self._answering += 1
         try:
             await connection.negotiate(read, allow_sources=allow_sources)
@@ -164,6 +189,10 @@ class Media:
         if not connection.ended:
             self._connections.add(connection)
         return connection
+
+    def servers_for(self, viewer: str) -> list[PageIceServer]:
+        """The STUN and TURN servers that a page is told."""
+        return [server.for_page(viewer, time.time()) for server in self._servers]
 
     def statistics(self) -> MediaStatistics:
         return MediaStatistics(

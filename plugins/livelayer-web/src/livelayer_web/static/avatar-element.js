@@ -2,7 +2,7 @@
 /** `<livelayer-avatar>`: a surface of a session on a page; any number of them share one session. */
 
 import { isShown, parsePatterns, watchPath } from "./page/routes.js";
-import { OPTIONS, camel, defineOptions, readOptions } from "./view/attributes.js";
+import { OPTIONS, camel, defineOptions, isSet, readOptions } from "./view/attributes.js";
 import { takesText, upgrade } from "./view/dom.js";
 import "./view/languages/ar.js";
 import "./view/languages/de.js";
@@ -236,7 +236,7 @@ export class LiveLayerAvatar extends HTMLElement {
     if (name === "show-on") this.#showOn = value === null ? null : parsePatterns(value);
     if (name === "hide-on") this.#hideOn = value === null ? null : parsePatterns(value);
     if (name === "team-members") this.#team = parseTeam(value);
-    if (name === "debug") this.#surface.panel.debug.toggle(value !== null && value !== "false");
+    if (name === "debug") this.#surface.panel.debug.toggle(isSet(value));
     if (name === "token" && this.#own !== null) {
       if (value === null) this.#own.removeAttribute(name);
       else this.#own.setAttribute(name, value);
@@ -274,7 +274,7 @@ export class LiveLayerAvatar extends HTMLElement {
       theme: this.getAttribute("theme") ?? "",
       t: translator(language),
       team: this.#team,
-      autoConnect: this.hasAttribute("auto-connect"),
+      autoConnect: isSet(this.getAttribute("auto-connect")),
       alone: this.#brings,
       options: readOptions(this),
     };

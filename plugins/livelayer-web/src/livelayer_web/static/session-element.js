@@ -4,6 +4,7 @@
 import { SessionClient } from "./client/client.js";
 import { bindPage } from "./page/bind.js";
 import { watchPage } from "./page/watch.js";
+import { isSet } from "./view/attributes.js";
 import { upgrade } from "./view/dom.js";
 
 /** @import { TokenProvider } from "./client/link.js" */
@@ -21,7 +22,7 @@ const PROPERTIES = ["tokenProvider", "contextProvider", "contextExtras", "routes
 const GOES_ON = 300; // seconds without a server after which a conversation does not continue by itself
 
 /**
- * Attributes: `base` (where the surface is mounted, `/livelayer`), `agent-id` (a session of one's
+ * Attributes: `base` (where the surface is mounted), `agent-id` (a session of one's
  * own with this agent), `token` (a viewer token), `auto-connect` (connects when a surface is shown
  * for the first time), `capabilities` (what of the server's allow-list holds on this page),
  * `navigate-origins` (other sites an agent may send it to), `share-fields` (what of the page's fields
@@ -172,7 +173,7 @@ export class LivelayerSession extends HTMLElement {
 
   #make() {
     const client = new SessionClient({
-      base: this.getAttribute("base") ?? "/livelayer",
+      base: this.getAttribute("base") ?? undefined,
       token: this.getAttribute("token"),
       agentId: this.getAttribute("agent-id"),
     });
@@ -215,7 +216,7 @@ export class LivelayerSession extends HTMLElement {
    */
   #connectOnce(client) {
     const { state, joined, link, surfaces } = client;
-    const wanted = this.hasAttribute("auto-connect") || this.#goesOn();
+    const wanted = isSet(this.getAttribute("auto-connect")) || this.#goesOn();
     if (!wanted || link.phase !== "live" || surfaces.size === 0) return;
     if (state?.connection_state !== "idle" || this.#connected === state.id) return;
     if (!joined?.grants.includes("control")) return;

@@ -52,7 +52,7 @@ async def serving(
             opened.append(session)
             yield session
 
-    wish = SessionsOnDemand(open_session, agents=["helper"], linger=linger)
+    wish = SessionsOnDemand(open_session, agents=["helper"], linger=linger, linger_silent=linger)
     surface = WebSurface(port=port, site=site, sessions=wish)
     mounted = stage.session.mount(surface, key="alone", on_fault="raise")
     await surface.wait_url()

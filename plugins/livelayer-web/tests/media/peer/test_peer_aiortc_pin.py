@@ -119,3 +119,14 @@ def test_datagrams_pass_where_they_are_filtered() -> None:
 def test_a_transceiver_keeps_its_sender_and_receiver() -> None:
     for name in ("sender", "receiver", "kind", "mid"):
         assert isinstance(inspect.getattr_static(RTCRtpTransceiver, name), property)
+
+
+def test_aioice_opens_its_ports_where_they_are_replaced() -> None:
+    gathered = inspect.signature(aioice.ice.Connection.get_component_candidates)
+    assert list(gathered.parameters) == ["self", "component", "addresses", "timeout"]
+    begun = inspect.getsource(aioice.ice.Connection.gather_candidates)
+    assert "self.get_component_candidates(" in begun
+    opened = inspect.getsource(aioice.ice.Connection.get_component_candidates)
+    assert "local_addr=(address, 0)" in opened
+    assert "self._protocols += host_protocols" in opened
+    assert "server_reflexive_candidate(protocol, self.stun_server)" in opened

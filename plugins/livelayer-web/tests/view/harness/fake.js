@@ -20,7 +20,7 @@ export class FakeClient extends EventTarget {
 
   constructor() {
     super();
-    const promised = ["chooseDevice", "connect", "disconnect", "switchAgent", "sendMessage", "sendData", "open", "interrupt", "answerApproval"];
+    const promised = ["chooseDevice", "connect", "disconnect", "switchAgent", "sendMessage", "sendData", "open", "interrupt", "answerApproval", "controlReplay"];
     const plain = [
       "close", "retainVideo", "releaseVideo", "take", "release", "setSourceMuted",
       "setSpeakerMuted", "unblockSound", "markUsed", "retryMessage", "discardMessage",

@@ -37,6 +37,7 @@ _REASONS: Final = {
 }
 _WITH_VALUE: Final = ("request_page_context", "request_routes", "submit_form")
 """Commands whose `command_result` is not the whole answer."""
+_STEPS: Final = ("advance_step", "submit_flow")
 
 
 @final
@@ -209,11 +210,13 @@ class CommandRequests:
     def _take_form(
         self, message: FormSubmitted | FormSubmitBlocked | FormSubmitUncertain, sender: str
     ) -> bool:
-        if message.request_id is None:
-            return False
-        asked = self._asked("submit_form", sender, message.request_id)
+        identity = message.request_id
+        asked = [] if identity is None else self._asked("submit_form", sender, identity)
+        if isinstance(message, FormSubmitBlocked) and not asked:
+            # A form held back the control that was pressed.
+            asked = [one for kind in _STEPS for one in self._asked(kind, sender, identity)]
         if not asked:
-            self._counts["forged"] += 1
+            self._counts["forged"] += identity is not None
             return False
         outcome, fields = Outcome.DONE, None
         if isinstance(message, FormSubmitBlocked):

@@ -25,21 +25,21 @@ export class Backoff {
 }
 
 /**
- * Waits, unless the signal ends the wait.
+ * Waits, unless a signal ends the wait.
  *
  * @param {number} seconds
- * @param {AbortSignal} signal ends the wait early
+ * @param {...AbortSignal} signals each ends the wait early
  * @returns {Promise<void>}
  */
-export function pause(seconds, signal) {
+export function pause(seconds, ...signals) {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
+    if (signals.some(({ aborted }) => aborted)) return resolve();
     const timer = setTimeout(done, seconds * 1000);
     function done() {
       clearTimeout(timer);
-      signal.removeEventListener("abort", done);
+      for (const signal of signals) signal.removeEventListener("abort", done);
       resolve();
     }
-    signal.addEventListener("abort", done);
+    for (const signal of signals) signal.addEventListener("abort", done);
   });
 }

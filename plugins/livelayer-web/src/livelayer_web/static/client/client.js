@@ -6,7 +6,7 @@ import { Heartbeat } from "./heartbeat.js";
 import { CommandReceiver } from "./command-receiver.js";
 import { SessionError } from "./errors.js";
 import { SessionStore } from "./session-store.js";
-import { Http } from "./http.js";
+import { Http, ownBase } from "./http.js";
 import { watchLifecycle } from "./lifecycle.js";
 import { Link, whenLive } from "./link.js";
 import { LevelTicker } from "./audio-level.js";
@@ -29,7 +29,7 @@ const CONNECT = 40; // seconds that connecting may take
  * (`lagged`). It joins nothing before `open()`.
  *
  * Events (CustomEvent): `state`, `event` (detail: the event, with its `line` beside it), `lagged`,
- * `link`, `media`, `sources`, `devices`, `info`, `pending`, `level`, `speaker`, `surfaces`,
+ * `link`, `polling`, `media`, `sources`, `devices`, `info`, `pending`, `level`, `speaker`, `surfaces`,
  * `command` (detail `{command, ok, reason}`).
  */
 export class SessionClient extends EventTarget {
@@ -38,6 +38,7 @@ export class SessionClient extends EventTarget {
   /** @type {Info | null} */
   info = null;
   #http;
+  /** @type {TabStorage} */
   #storage;
   #link;
   #store = new SessionStore();
@@ -64,10 +65,10 @@ export class SessionClient extends EventTarget {
 
   /**
    * @param {{base?: string, token?: string | null, agentId?: string | null, storage?: Storage | null}} [options]
-   *   `base`: where the surface is mounted; `token`: a viewer token; `agentId`: open a
+   *   `base`: where the surface is mounted (by default, where these modules are from); `token`: a viewer token; `agentId`: open a
    *   session of this page's own with this agent; `storage`: survives a reload (the tab's session storage)
    */
-  constructor({ base = "/livelayer", token = null, agentId = null, storage = storageOf("sessionStorage") } = {}) {
+  constructor({ base = ownBase(), token = null, agentId = null, storage = storageOf("sessionStorage") } = {}) {
     super();
     const http = new Http(base);
     this.#http = http;
@@ -78,9 +79,12 @@ export class SessionClient extends EventTarget {
       joined: (joined) => this.#joined(joined),
       event: (kind, data) => this.#take(kind, data),
       cursor: () => this.#store.cursor,
+      heard: () => this.#heartbeat.pulse(),
+      polling: () => this.#pollingChanged(),
       place: (signal, anew, bearer) => locator.find(signal, anew, bearer),
     });
     this.#link.token = token;
+    if (this.#storage.read("polling", false)) this.#link.polling.suspect(0);
     this.#heartbeat = new Heartbeat(http, () => this.#wants, () => this.#link.lost());
     this.#speaker = new Speaker(this.#storage.read("muted", false), () => this.#tell("speaker"));
     this.#media = new Media(http, {
@@ -89,6 +93,7 @@ export class SessionClient extends EventTarget {
       source: (kind) => this.#sources.track(kind),
       renewed: () => void this.#sources.renew(),
       watched: () => this.#wants.video,
+      servers: () => /** @type {readonly RTCIceServer[]} */ (this.joined?.ice_servers ?? []),
     });
     this.#sources = new Sources(http, this.#devices, {
       changed: () => this.#sourcesChanged(),
@@ -107,6 +112,11 @@ export class SessionClient extends EventTarget {
   /** @returns {LinkState} */
   get link() {
     return this.#link.state;
+  }
+
+  /** Whether events come by long polls, since a proxy holds event streams back. */
+  get polling() {
+    return this.#link.polling.on;
   }
 
   /** @returns {Joined | null} */
@@ -228,6 +238,16 @@ export class SessionClient extends EventTarget {
    */
   async answerApproval(number, approved) {
     await this.#ask(`approvals/${number}`, { approved });
+  }
+
+  /**
+   * Controls the recording of `info.replay`, for everybody.
+   *
+   * @param {import("./types.js").ReplayBody} change
+   * @throws {SessionError} `no_replay`: the session is live
+   */
+  async controlReplay(change) {
+    await this.#ask("control/replay", change);
   }
 
   /**
@@ -441,6 +461,11 @@ export class SessionClient extends EventTarget {
     this.#tell("link");
   }
 
+  #pollingChanged() {
+    this.#storage.write("polling", this.polling || null);
+    this.#tell("polling", { event: "Polling", polling: this.polling });
+  }
+
   #sourcesChanged() {
     this.#update();
     this.#tell("sources");
@@ -474,7 +499,10 @@ export class SessionClient extends EventTarget {
     const wake = () => this.#wake();
     return watchLifecycle({
       leave: () => this.#leave(),
-      remember: () => this.#remember(),
+      freeze: () => {
+        this.#remember();
+        this.#link.freeze();
+      },
       resume: () => {
         this.#storage.take();
         wake();

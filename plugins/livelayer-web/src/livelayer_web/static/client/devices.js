@@ -59,9 +59,9 @@ export class Devices {
 
   /** @param {DeviceKind} kind @param {Device | null} device null: the default */
   choose(kind, device) {
-    const { [kind]: _, ...others } = this.#choices;
-    this.#choices = device === null ? others : { ...others, [kind]: device };
-    writeJson(this.storage, KEY, this.#choices);
+    this.#choices = replaced(this.#choices, kind, device);
+    // Another tab may have written the choice of another kind.
+    writeJson(this.storage, KEY, replaced(read(this.storage), kind, device));
     this.changed(false);
   }
 
@@ -120,6 +120,16 @@ export class Devices {
       .filter((one) => one.kind === TYPES[kind] && !ALIASES.includes(one.deviceId) && one.label !== "")
       .map(({ deviceId, label }) => ({ id: deviceId, label }));
   }
+}
+
+/**
+ * @param {Partial<Record<DeviceKind, Device>>} choices
+ * @param {DeviceKind} kind
+ * @param {Device | null} device
+ */
+function replaced(choices, kind, device) {
+  const { [kind]: _, ...others } = choices;
+  return device === null ? others : { ...others, [kind]: device };
 }
 
 /** @param {Storage | null} storage */

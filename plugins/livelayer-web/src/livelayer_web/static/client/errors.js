@@ -2,26 +2,31 @@
 /** `SessionError`: the one error of this client, with a code to act on. */
 
 /** Codes with which the server refuses a page until it has other credentials. */
-export const REFUSED = new Set(["token", "expired", "replayed", "revoked", "host", "origin"]);
+export const REFUSED = new Set(["token", "expired", "replayed", "revoked", "host", "origin", "login"]);
+/** Codes of a setup that does not work, however often a page asks. */
+export const SETUP = new Set(["agent", "misrouted", "workers"]);
 
 /**
  * The server's problem, or the lack of an answer. `code` is one of protocol.md's words, or
- * `network` (no answer), `timeout` (none in time), `http` (an answer that is not the server's),
+ * `network` (no answer), `timeout` (none in time), `http` (an answer that is not the server's), `login`
+ * (one of the site's own login), `misrouted` (nothing of the surface answers at its address),
  * `closed` (by this page), `grant` and `not_allowed` (by this page too, if it knows), `message`, `size` or `full` (refused here, before it was sent).
  */
 export class SessionError extends Error {
   /**
    * @param {string} code
    * @param {string} detail
-   * @param {{status?: number, retryAfter?: number | null}} [more] `retryAfter` in seconds
+   * @param {{status?: number, retryAfter?: number | null, instance?: string | null}} [more] `retryAfter` in
+   *   seconds; `instance` of the surface that does not know this viewer
    */
-  constructor(code, detail, { status = 0, retryAfter = null } = {}) {
+  constructor(code, detail, { status = 0, retryAfter = null, instance = null } = {}) {
     super(detail || code);
     this.name = "SessionError";
     this.code = code;
     this.detail = detail;
     this.status = status;
     this.retryAfter = retryAfter;
+    this.instance = instance;
   }
 
   /** Whether a retry with the same credentials is useless. */
@@ -43,7 +48,8 @@ export class SessionError extends Error {
 /** @param {SessionError} error */
 function isPassing({ status, code }) {
   // 501: not with this session, however often.
-  return (status >= 500 && status !== 501) || status === 429 || status === 408 || code === "viewer" || code === "not_connected";
+  if (["viewer", "not_connected", "workers"].includes(code)) return true;
+  return (status >= 500 && status !== 501) || status === 429 || status === 408;
 }
 
 /** @param {unknown} error @returns {SessionError} */

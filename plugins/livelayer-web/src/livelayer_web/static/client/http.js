@@ -8,7 +8,7 @@ import { SessionError } from "./errors.js";
  * @property {unknown} [json]
  * @property {string} [text]
  * @property {string} [type] of `text`
- * @property {string | null} [bearer] instead of the key
+ * @property {string | null} [key] instead of the viewer's
  * @property {Record<string, string>} [headers]
  * @property {number} [limit] seconds until the answer is read; for `send`, its head
  * @property {boolean} [keepalive] outlives the page
@@ -17,13 +17,27 @@ import { SessionError } from "./errors.js";
 
 const LIMIT = 8; // seconds
 
+const KEY = "x-livelayer-key"; // `Authorization` belongs to the site's own login
+const MODULES = "/js/"; // below a surface's base
+
+/**
+ * Where a surface is mounted: what these modules were loaded from, so that a page needs not know
+ * the prefix that a proxy adds.
+ *
+ * @returns {string}
+ */
+export function ownBase() {
+  const at = import.meta.url.lastIndexOf(MODULES);
+  return at < 0 ? "/livelayer" : import.meta.url.slice(0, at);
+}
+
 export class Http {
   /** The viewer's key, once there is one. @type {string | null} */
   key = null;
 
   /** @param {string} base an address, relative to the document's or absolute */
   constructor(base) {
-    this.base = new URL(base.replace(/\/+$/, ""), document.baseURI).href;
+    this.base = new URL(base, document.baseURI).href.replace(/\/+$/, "");
   }
 
   /**
@@ -70,25 +84,32 @@ export class Http {
    */
   async ask(method, path, request, read) {
     const { limit = LIMIT, keepalive = false, signal } = request;
-    const time = new AbortController();
-    const timer = setTimeout(() => time.abort(), limit * 1000);
+    const end = new AbortController();
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      end.abort();
+    }, limit * 1000);
+    if (signal?.aborted) end.abort();
+    signal?.addEventListener("abort", () => end.abort(), { once: true, signal: end.signal });
     try {
       const answer = await fetch(`${this.base}/${path}`, {
         method,
         ...this.#content(request),
         keepalive,
         cache: "no-store",
-        credentials: "omit",
-        redirect: "error",
+        credentials: "same-origin", // for the login of a proxy in front; no route of ours reads them
+        redirect: "manual",
         referrerPolicy: "no-referrer",
-        signal: signal ? AbortSignal.any([signal, time.signal]) : time.signal,
+        signal: end.signal,
       });
+      if (answer.type === "opaqueredirect") throw login("a redirect");
       if (!answer.ok) throw await problem(answer);
       return await read(answer);
     } catch (error) {
       if (error instanceof SessionError) throw error;
       if (signal?.aborted) throw new SessionError("closed", "the page ended this request");
-      if (time.signal.aborted) throw new SessionError("timeout", "the server does not answer");
+      if (late) throw new SessionError("timeout", "the server does not answer");
       throw new SessionError("network", "the server cannot be reached");
     } finally {
       clearTimeout(timer); // the caller's signal still aborts a body that is being read
@@ -96,10 +117,10 @@ export class Http {
   }
 
   /** @param {Request} request @returns {{headers: Record<string, string>, body?: string}} */
-  #content({ json, text, type, bearer = this.key, headers = {} }) {
+  #content({ json, text, type, key = this.key, headers = {} }) {
     /** @type {Record<string, string>} */
     const all = { ...headers };
-    if (bearer) all.authorization = `Bearer ${bearer}`;
+    if (key) all[KEY] = key;
     if (json !== undefined) return { headers: { ...all, "content-type": "application/json" }, body: JSON.stringify(json) };
     if (text !== undefined) return { headers: { ...all, "content-type": type ?? "text/plain" }, body: text };
     return { headers: all };
@@ -116,6 +137,8 @@ async function problem(answer) {
   const wait = Number(answer.headers.get("retry-after") ?? Number.NaN);
   const retryAfter = Number.isFinite(wait) ? wait : null;
   const text = await answer.text();
+  const ours = answer.headers.get("content-type")?.startsWith("application/problem+json");
+  if (status === 401 && !ours) return login("401");
   // Every refusal has a body; a head that broke off counts as whole, and as an answer without one.
   if (text === "") return new SessionError("network", "the answer broke off", { retryAfter });
   const value = parse(text);
@@ -123,7 +146,14 @@ async function problem(answer) {
     return new SessionError("http", `the answer was ${status}`, { status, retryAfter });
   }
   const detail = typeof value.detail === "string" ? value.detail : String(value.title ?? "");
-  return new SessionError(value.code, detail, { status, retryAfter });
+  const instance = answer.headers.get("x-livelayer-instance");
+  return new SessionError(value.code, detail, { status, retryAfter, instance });
+}
+
+/** @param {string} answer that is not the server's @returns {SessionError} */
+function login(answer) {
+  const detail = `the answer was ${answer}, as of a site's own login: log in again, and reload the page`;
+  return new SessionError("login", detail, { status: 401 });
 }
 
 /** @param {string} text @returns {any} undefined if it is not JSON */

@@ -4,7 +4,7 @@
 /**
  * @typedef {object} LifecycleHooks
  * @property {() => void} leave the page goes, perhaps to come back
- * @property {() => void} remember it may be discarded without notice
+ * @property {() => void} freeze its script stops, and it may be discarded without notice
  * @property {() => void} resume it was not discarded
  * @property {() => void} back it came back after `leave`
  * @property {() => void} wake the network is back
@@ -19,7 +19,7 @@ export function watchLifecycle(hooks) {
   addEventListener("pagehide", () => hooks.leave(), { signal });
   addEventListener("pageshow", (event) => event.persisted && hooks.back(), { signal });
   addEventListener("online", () => hooks.wake(), { signal });
-  document.addEventListener("freeze", () => hooks.remember(), { signal });
+  document.addEventListener("freeze", () => hooks.freeze(), { signal });
   document.addEventListener("resume", () => hooks.resume(), { signal });
   const used = (/** @type {Event} */ event) => event.isTrusted && hooks.used();
   for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, used, { signal, capture: true, passive: true });

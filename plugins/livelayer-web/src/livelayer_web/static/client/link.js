@@ -2,14 +2,20 @@
 /** Keeps a page joined to its server and reading its events, across network failures. */
 
 import { Backoff, pause } from "./backoff.js";
-import { SessionError, asSessionError } from "./errors.js";
-import { EventStream } from "./event-stream.js";
+import { SETUP, SessionError, asSessionError } from "./errors.js";
+import { Polling } from "./event-stream.js";
 import { pageInfo } from "./heartbeat.js";
+import { deferred } from "./older.js";
+import { SharedStream } from "./shared-stream.js";
 
+/** @import { Place } from "./session-locator.js" */
 /** @import { Joined, LinkState } from "./types.js" */
 /** @typedef {() => string | null | undefined | Promise<string | null | undefined>} TokenProvider */
 
 const LIVE = 10; // seconds that `whenLive` waits
+const MET = 16; // instances remembered
+const LASTS = 5; // seconds after which several processes are not the end of one and the start of another
+const APART = 60; // seconds between two answers of other processes that have nothing to do with each other
 
 /**
  * @typedef {object} LinkHooks
@@ -17,13 +23,16 @@ const LIVE = 10; // seconds that `whenLive` waits
  * @property {(joined: Joined) => void} joined after every join; events follow
  * @property {(kind: string, data: any) => void} event `snapshot`, `event`, `lagged`, `command`, `info`
  * @property {() => string | null} cursor where to go on
- * @property {(signal: AbortSignal, anew: boolean, bearer: () => Promise<string | null>) => Promise<string | null>} place
- *   finds the session's base (`anew`: the last one is gone), and perhaps a token for it
+ * @property {() => void} heard something came from the server
+ * @property {() => void} polling whether events come by long polls has changed
+ * @property {(signal: AbortSignal, anew: boolean, bearer: () => Promise<string | null>) => Promise<Place>} place
+ *   finds the session's base (`anew`: the last one is gone)
  */
 
 /**
  * Guarantee: while open, it is joined, or tries to join at most five seconds after the last attempt.
- * After an unknown key it joins again; a refused token is final until there is another one.
+ * After an unknown key it joins again; a refused token is final until there is another one. A session
+ * that was just opened and is not there, and a surface that never was, are final: no other is opened.
  */
 export class Link {
   /** @type {LinkState} */
@@ -40,16 +49,23 @@ export class Link {
   #run = null;
   /** @type {AbortController} */
   #sleep = new AbortController();
-  /** @type {EventStream | null} */
+  /** @type {SharedStream | null} */
   #stream = null;
   /** @type {string | null} */
   #refused = null;
   #gone = false;
+  /** The instances of the surface that answered, oldest first: none comes back. @type {string[]} */
+  #instances = [];
+  /** When another process answered than this page's. */
+  #workers = { first: Number.NEGATIVE_INFINITY, last: Number.NEGATIVE_INFINITY };
+  /** Whether it ever joined. */
+  #met = false;
 
   /** @param {import("./http.js").Http} http @param {LinkHooks} hooks */
   constructor(http, hooks) {
     this.http = http;
     this.hooks = hooks;
+    this.polling = new Polling(hooks.polling);
   }
 
   /** Joins; ends a wait and tries at once. */
@@ -85,6 +101,11 @@ export class Link {
     this.#sleep.abort();
   }
 
+  /** The page is frozen until `wake`: another one may read the stream. */
+  freeze() {
+    this.#stream?.stop(new SessionError("network", "the page is frozen"));
+  }
+
   /** The server does not know this viewer: join again. */
   lost() {
     this.#stream?.stop(new SessionError("viewer", "the server does not know this viewer", { status: 401 }));
@@ -109,6 +130,7 @@ export class Link {
       } catch (error) {
         if (signal.aborted) return;
         const problem = asSessionError(error);
+        this.#note(problem.instance);
         const strange = problem.stranger || problem.code === "unmounted";
         if (strange) this.#forget();
         const given = this.token !== token || this.tokenProvider !== tokenProvider;
@@ -124,7 +146,7 @@ export class Link {
         this.#set({ phase: "recovering", code, detail, retryAt: Date.now() + seconds * 1000 });
         if (signal.aborted) return;
         this.#sleep = new AbortController();
-        if (seconds > 0) await pause(seconds, AbortSignal.any([this.#sleep.signal, signal]));
+        if (seconds > 0) await pause(seconds, this.#sleep.signal, signal);
       }
     }
   }
@@ -132,7 +154,9 @@ export class Link {
   /** @param {SessionError} problem */
   #isFinal({ code, detail, status, refused }) {
     const closed = code === "closed";
-    if (!closed && !refused && status !== 403) return false;
+    const setup = SETUP.has(code) && (code !== "workers" || this.#lasts());
+    if (!closed && !refused && status !== 403 && !setup) return false;
+    if (setup) console.error(`livelayer: ${detail}`);
     this.#halt();
     this.#forget();
     this.previous = null;
@@ -140,19 +164,31 @@ export class Link {
     return true;
   }
 
+  /** A server that is replaced has two processes for a moment; this is for good. */
+  #lasts() {
+    const now = performance.now();
+    const { first, last } = this.#workers;
+    this.#workers = { first: now - last > APART * 1000 ? now : first, last: now };
+    return now - this.#workers.first >= LASTS * 1000;
+  }
+
   /** @param {AbortSignal} signal */
   async #join(signal) {
-    const token = await this.hooks.place(signal, this.#gone, () => this.#bearer());
+    const { token, opened } = await this.hooks.place(signal, this.#gone, () => this.#bearer());
     this.#gone = false;
     try {
       const joined = await this.#enter(token, signal);
       if (signal.aborted) return;
       this.joined = joined;
+      this.#note(joined.instance);
       this.http.key = joined.key;
       this.previous = null;
+      this.#met = true;
       this.hooks.joined(joined);
     } catch (error) {
-      this.#gone = error instanceof SessionError && error.status === 404;
+      const { code, status } = asSessionError(error);
+      this.#gone = status === 404;
+      if (this.#gone && (opened || (!this.#met && code !== "session"))) throw misrouted(this.http.base, opened);
       throw error;
     }
   }
@@ -169,6 +205,7 @@ export class Link {
         return await this.#ask(previous, previous, signal);
       } catch (error) {
         if (!(error instanceof SessionError) || error.status !== 401) throw error;
+        this.#note(error.instance);
         this.previous = null;
       }
     }
@@ -207,20 +244,32 @@ export class Link {
    * @returns {Promise<Joined>}
    */
   #ask(bearer, previous, signal) {
-    const json = { ...(previous === null ? {} : { previous }), page: pageInfo() };
-    return this.http.json("POST", "viewers", { json, bearer: bearer ?? "", signal });
+    const met = this.#instances;
+    const json = {
+      ...(previous === null ? {} : { previous }),
+      ...(met.length > 1 ? { instances: met } : {}),
+      page: pageInfo(),
+    };
+    return this.http.json("POST", "viewers", { json, key: bearer ?? "", signal });
+  }
+
+  /** @param {string | null} instance of the surface that answered */
+  #note(instance) {
+    if (instance !== null && instance !== this.#instances.at(-1)) this.#instances = [...this.#instances, instance].slice(-MET);
   }
 
   /** @param {Backoff} backoff */
   async #follow(backoff) {
-    const stream = new EventStream(this.http, this.hooks.cursor(), ({ event, data }) => {
-      const value = JSON.parse(data);
-      if (event === "bye") return stream.stop(farewell(value.reason));
-      this.hooks.event(event, value);
-      if (event !== "snapshot") return;
+    if (this.joined === null) return;
+    const take = (/** @type {string} */ kind, /** @type {any} */ value) => {
+      if (kind === "bye") return stream.stop(farewell(value.reason));
+      this.hooks.event(kind, value);
+      if (kind !== "snapshot") return;
       backoff.reset();
       this.#set({ phase: "live" });
-    });
+    };
+    const { cursor, heard } = this.hooks;
+    const stream = new SharedStream(this.http, this.joined, this.polling, cursor, take, heard);
     this.#stream = stream;
     try {
       await stream.run();
@@ -249,6 +298,13 @@ export class Link {
   }
 }
 
+/** @param {string} base @param {boolean} opened @returns {SessionError} */
+function misrouted(base, opened) {
+  const what = opened ? "the session that was opened is not found" : "no web surface answers";
+  const todo = "set base to the surface's address; a proxy in front must pass on every path below it, to one process";
+  return new SessionError("misrouted", `${what} at ${base}: ${todo}`, { status: 404 });
+}
+
 /** @param {string} reason @returns {SessionError} */
 function farewell(reason) {
   if (reason === "revoked") return new SessionError("revoked", "this page may no longer watch", { status: 401 });
@@ -262,8 +318,8 @@ function farewell(reason) {
  * @throws {SessionError} it was refused, has ended, or is not back in time
  */
 export function whenLive(client) {
-  /** @type {PromiseWithResolvers<void>} */
-  const { promise, resolve, reject } = Promise.withResolvers();
+  /** @type {ReturnType<typeof deferred<void>>} */
+  const { promise, resolve, reject } = deferred();
   const look = () => {
     const { phase, code = "closed", detail = "this page has left the server" } = client.link;
     if (phase === "live") resolve();

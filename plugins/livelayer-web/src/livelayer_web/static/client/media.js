@@ -2,6 +2,7 @@
 /** The agent's video and audio: one connection, renewed when it ends, behind one MediaStream. */
 
 import { Backoff, pause } from "./backoff.js";
+import { asSessionError } from "./errors.js";
 import { Peer, SOURCES } from "./peer.js";
 
 /** @import { MediaState, SourceKind } from "./types.js" */
@@ -13,6 +14,7 @@ import { Peer, SOURCES } from "./peer.js";
  * @property {(kind: SourceKind) => MediaStreamTrack | null} source what this page sends now
  * @property {() => void} renewed the connection was replaced
  * @property {() => boolean} watched a surface wants video
+ * @property {() => readonly RTCIceServer[]} servers for a new connection
  */
 
 const HOUR = 3600; // seconds: until something changes
@@ -27,7 +29,7 @@ const PICTURE = 3; // seconds for the first picture of a new connection
  */
 export class Media {
   /** @type {MediaState} */
-  state = { phase: "off", stream: null };
+  state = { phase: "off", stream: null, code: null };
   #wanted = false;
   #allowed = false;
   #running = false;
@@ -122,14 +124,16 @@ export class Media {
 
   /** @param {AbortSignal} signal */
   async #attempt(signal) {
-    this.#set(this.#lived ? "recovering" : "connecting");
-    const peer = new Peer(this.http, () => this.#ended(peer));
+    this.#set(this.#lived ? "recovering" : "connecting", this.state.code);
+    const peer = new Peer(this.http, () => this.#ended(peer), this.hooks.servers());
     try {
       for (const kind of SOURCES) await peer.send(kind, this.hooks.source(kind));
       await peer.connect(signal);
-    } catch {
+    } catch (error) {
+      const { code } = asSessionError(error);
+      if (code !== "closed") this.#set(this.state.phase, code);
       this.#rest = new AbortController();
-      return await pause(this.#backoff.next(), AbortSignal.any([signal, this.#rest.signal]));
+      return await pause(this.#backoff.next(), signal, this.#rest.signal);
     }
     if (signal.aborted) return peer.close();
     // A source may have been taken meanwhile.
@@ -182,11 +186,12 @@ export class Media {
     this.#set("off");
   }
 
-  /** @param {MediaState["phase"]} phase */
-  #set(phase) {
+  /** @param {MediaState["phase"]} phase @param {string | null} [code] why it does not connect */
+  #set(phase, code = null) {
     const stream = this.#stream.getTracks().length > 0 ? this.#stream : null;
-    if (phase === this.state.phase && stream === this.state.stream) return;
-    this.state = { phase, stream };
+    const before = this.state;
+    if (phase === before.phase && stream === before.stream && code === before.code) return;
+    this.state = { phase, stream, code };
     if (phase === "live") this.#live.abort();
     else if (this.#live.signal.aborted) this.#live = new AbortController();
     this.hooks.changed();
@@ -208,7 +213,7 @@ async function firstPicture(track, signal) {
   const seen = new AbortController();
   video.addEventListener("loadeddata", () => seen.abort(), { once: true });
   video.play().catch(() => {});
-  await pause(PICTURE, AbortSignal.any([signal, seen.signal]));
+  await pause(PICTURE, signal, seen.signal);
   video.pause();
   video.srcObject = null;
 }

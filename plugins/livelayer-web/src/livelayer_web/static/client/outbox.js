@@ -3,6 +3,7 @@
 
 import { Backoff, pause } from "./backoff.js";
 import { SessionError, asSessionError } from "./errors.js";
+import { deferred } from "./older.js";
 import { jsonBytes } from "./text.js";
 
 /** @import { PendingMessage } from "./types.js" */
@@ -19,7 +20,7 @@ export class Outbox {
   #allowed = false;
   #running = false;
   #wake = new AbortController();
-  /** @type {Map<string, PromiseWithResolvers<string>>} */
+  /** @type {Map<string, ReturnType<typeof deferred<string>>>} */
   #waiters = new Map();
 
   /**
@@ -46,8 +47,8 @@ export class Outbox {
     const problem = this.#problem(text, limit);
     if (problem !== null) return Promise.reject(problem);
     const id = uuid();
-    /** @type {PromiseWithResolvers<string>} */
-    const waiter = Promise.withResolvers();
+    /** @type {ReturnType<typeof deferred<string>>} */
+    const waiter = deferred();
     this.#waiters.set(id, waiter);
     // A caller that does not wait for it reads `pending`.
     waiter.promise.catch(() => {});

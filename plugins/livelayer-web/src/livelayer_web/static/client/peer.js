@@ -2,6 +2,7 @@
 /** One media connection: an RTCPeerConnection as protocol.md describes it, negotiated by WHEP. */
 
 import { SessionError } from "./errors.js";
+import { deferred } from "./older.js";
 
 /** @import { SourceKind } from "./types.js" */
 
@@ -15,7 +16,7 @@ const ENDED = new Set(["failed", "closed"]);
 export class Peer {
   /** Whether it has ended: it neither connects nor plays. */
   ended = false;
-  #connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  #connection;
   /** @type {Record<SourceKind, RTCRtpSender>} */
   #senders;
   #resource = "";
@@ -26,11 +27,13 @@ export class Peer {
   /**
    * @param {import("./http.js").Http} http
    * @param {() => void} onEnd called once, if it ends by itself
+   * @param {readonly RTCIceServer[]} iceServers
    */
-  constructor(http, onEnd) {
+  constructor(http, onEnd, iceServers) {
     this.http = http;
     this.onEnd = onEnd;
-    const connection = this.#connection;
+    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [...iceServers] });
+    this.#connection = connection;
     this.audio = connection.addTransceiver("audio", { direction: "recvonly" }).receiver;
     this.video = connection.addTransceiver("video", { direction: "recvonly" }).receiver;
     const [microphone, camera, screen] = ["audio", "video", "video"].map(
@@ -102,8 +105,8 @@ export class Peer {
     const connection = this.#connection;
     const end = new AbortController();
     const until = { signal: end.signal };
-    /** @type {PromiseWithResolvers<void>} */
-    const { promise, resolve, reject } = Promise.withResolvers();
+    /** @type {ReturnType<typeof deferred<void>>} */
+    const { promise, resolve, reject } = deferred();
     /** @param {string} code @param {string} detail */
     const fail = (code, detail) => reject(new SessionError(code, detail));
     const look = () => {

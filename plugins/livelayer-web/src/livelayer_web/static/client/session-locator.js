@@ -3,6 +3,8 @@
 
 import { SessionError } from "./errors.js";
 
+/** @typedef {{token: string | null, opened: boolean}} Place `token`: to join with; `opened`: just now */
+
 export class SessionLocator {
   /**
    * @param {import("./http.js").Http} http whose base is set
@@ -22,11 +24,11 @@ export class SessionLocator {
    * @param {AbortSignal} signal
    * @param {boolean} anew the last session is gone
    * @param {() => Promise<string | null>} bearer a token to open a session with
-   * @returns {Promise<string | null>} a token to join the session with, if one came with it
+   * @returns {Promise<Place>}
    * @throws {SessionError}
    */
   async find(signal, anew, bearer) {
-    if (this.agent === null) return null;
+    if (this.agent === null) return { token: null, opened: false };
     const { root } = this;
     this.http.base = root;
     const known = anew ? null : this.storage.read("base", /** @type {string | null} */ (null));
@@ -36,7 +38,7 @@ export class SessionLocator {
     if (place.origin !== new URL(root).origin) throw new SessionError("http", "the session is on another server");
     this.storage.write("base", place.href);
     this.http.base = place.href;
-    return token;
+    return { token, opened: known === null };
   }
 
   /**
@@ -46,6 +48,6 @@ export class SessionLocator {
    */
   #open(signal, bearer) {
     const json = { agent_id: this.agent };
-    return this.http.json("POST", "sessions", { json, bearer: bearer ?? "", signal });
+    return this.http.json("POST", "sessions", { json, key: bearer ?? "", signal });
   }
 }

@@ -20,7 +20,7 @@ const TRIES = 12; // half a second apart, while the connection is renewed
 const AGAIN = 2; // seconds a lease must have lasted to be requested again
 
 /** @type {SourceState} */
-const OFF = Object.freeze({ phase: "off", muted: false, owner: null, stream: null, code: null, device: null });
+const OFF = Object.freeze({ phase: "off", muted: false, owner: null, stream: null, code: null, device: null, silenced: false });
 /** @type {readonly CaptureKind[]} */
 const CAPTURED = ["microphone", "camera"];
 /** What a code begins with. */
@@ -69,7 +69,7 @@ export class Sources {
   get all() {
     const { microphone } = this.states;
     if (microphone.phase !== "on") return this.states;
-    const level = microphone.muted ? 0 : this.#meter.level;
+    const level = microphone.muted || microphone.silenced ? 0 : this.#meter.level;
     return { ...this.states, microphone: { ...microphone, level } };
   }
 
@@ -129,7 +129,28 @@ export class Sources {
     if (state.phase !== "on" || state.muted === muted) return;
     for (const track of state.stream?.getTracks() ?? []) track.enabled = !muted;
     this.#set(kind, { ...state, muted });
-    await this.http.send("PATCH", `sources/${kind}`, { json: { muted } }).catch(() => {});
+    await this.#tell(kind);
+  }
+
+  /** Tells the session whether it hears something. @param {SourceKind} kind */
+  async #tell(kind) {
+    const { phase, muted, silenced } = this.states[kind];
+    if (phase !== "on") return;
+    await this.http.send("PATCH", `sources/${kind}`, { json: { muted: muted || silenced } }).catch(() => {});
+  }
+
+  /**
+   * The system has muted a track, as phones do during a call, or lets it be heard again.
+   *
+   * @param {SourceKind} kind
+   * @param {MediaStream} stream
+   * @param {boolean} silenced
+   */
+  #silence(kind, stream, silenced) {
+    const state = this.states[kind];
+    if (state.stream !== stream || state.silenced === silenced) return;
+    this.#set(kind, { ...state, silenced });
+    void this.#tell(kind);
   }
 
   /**
@@ -396,12 +417,15 @@ export class Sources {
     for (const track of tracks) {
       track.enabled = !state.muted;
       track.addEventListener("ended", ended);
+      if (kind === "screen" || stream === null) continue; // a window that is minimised is no call
+      for (const type of ["mute", "unmute"]) track.addEventListener(type, () => this.#silence(kind, stream, track.muted));
     }
     if (kind === "microphone") {
       this.#meter.attach(stream);
       this.#meter.resume();
     }
-    this.#set(kind, state);
+    this.#set(kind, { ...state, silenced: kind !== "screen" && tracks.some(({ muted }) => muted) });
+    if (this.states[kind].silenced) void this.#tell(kind);
     if (tracks.some((track) => track.readyState === "ended")) ended(); // while the lease was requested
   }
 

@@ -70,7 +70,7 @@
  * @typedef {object} Joined
  * @property {string} key the viewer's bearer; never shown, never logged
  * @property {string} viewer
- * @property {string} instance
+ * @property {string} instance of the surface: another one after it was mounted again
  * @property {string} session
  * @property {string} cursor
  * @property {number} beat_seconds
@@ -81,9 +81,13 @@
  * @property {boolean} typing whether they may type
  * @property {readonly {id: string, name: string, role?: string, avatar_image_url?: string}[]} agents
  * @property {number} max_message_bytes
+ * @property {readonly {urls: string[], username?: string, credential?: string}[]} ice_servers never logged
+ * @property {string} share pages that have the same one may share an event stream
  */
 
-/** @typedef {{viewers: number, active: boolean, quality: {height: number, bitrate: number} | null}} Info */
+/** @typedef {{duration: number, position: number, speed: number, paused: boolean}} Replay a recording that is played; seconds of it */
+/** @typedef {{position?: number, speed?: number, paused?: boolean}} ReplayBody what a person changes */
+/** @typedef {{viewers: number, active: boolean, quality: {height: number, bitrate: number} | null, replay: Replay | null}} Info */
 /** @typedef {{type: string, [member: string]: any}} Message a message in LiveLayer's wire form */
 /** @typedef {"capability" | "invalid" | "failed"} Reason why a command was not carried out */
 
@@ -96,7 +100,7 @@
 
 /** @typedef {"idle" | "joining" | "live" | "recovering" | "refused" | "ended"} LinkPhase */
 /** @typedef {{phase: LinkPhase, code?: string, detail?: string, retryAt?: number}} LinkState `retryAt` on the clock of `Date.now()` */
-/** @typedef {{phase: "off" | "connecting" | "live" | "recovering", stream: MediaStream | null}} MediaState */
+/** @typedef {{phase: "off" | "connecting" | "live" | "recovering", stream: MediaStream | null, code?: string | null}} MediaState `code`: the server's, why it does not connect */
 /** @typedef {"microphone" | "camera" | "speaker"} DeviceKind */
 /** @typedef {{id: string, label: string}} Device */
 /** @typedef {{list: readonly Device[], chosen: string | null}} DeviceState `chosen`: null: the default */
@@ -107,6 +111,7 @@
  * @property {"off" | "asking" | "waiting" | "on" | "busy" | "denied" | "unavailable"} phase "waiting": it is
  *   captured, and sent once the session is in its room
  * @property {boolean} muted
+ * @property {boolean} [silenced] muted by the system, as during a phone call; it goes on by itself
  * @property {string | null} owner who has it, in this session
  * @property {MediaStream | null} stream this page's own
  * @property {string | null} code what went wrong: `MIC_`, `CAMERA_` or `SCREEN_`, and `PERMISSION_DENIED`,

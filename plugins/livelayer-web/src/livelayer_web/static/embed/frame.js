@@ -4,6 +4,7 @@
 import { LiveLayerAvatar } from "../avatar-element.js";
 import { setPage } from "../client/heartbeat.js";
 import "../session-element.js";
+import sheet from "./frame.css" with { type: "css" };
 import { FORWARDED, PROPERTIES, message, read, texts } from "./protocol.js";
 
 /** @import { SessionClient } from "../client/client.js" */
@@ -67,14 +68,12 @@ class Frame {
     if (!avatar.hasAttribute("theme")) avatar.setAttribute("theme", dark === true ? "dark" : "light");
     if (avatar.getAttribute("mode") === "embedded") document.documentElement.style.setProperty("--ll-height", "100%");
     this.#page(pathname);
-    const base = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
     const alone = avatar.hasAttribute("agent-id");
     const session = /** @type {LivelayerSession} */ (document.createElement("livelayer-session"));
     const owner = alone ? avatar : session;
-    owner.setAttribute("base", base);
     if (typeof token === "string") owner.setAttribute("token", token);
     if (tokens === true) owner.tokenProvider = () => this.#token();
-    if (Object.hasOwn(given, "auto-connect")) owner.setAttribute("auto-connect", "");
+    if (Object.hasOwn(given, "auto-connect")) owner.setAttribute("auto-connect", given["auto-connect"]);
     document.addEventListener("livelayer-session-ready", (event) => this.#follow(/** @type {CustomEvent} */ (event)));
     this.#probe.id = "open";
     if (alone) document.body.append(avatar, this.#probe);
@@ -192,4 +191,5 @@ function greeted({ source, origin, data, ports }) {
   new Frame(ports[0], origin, hello);
 }
 
+document.adoptedStyleSheets = [sheet];
 if (parent !== window) addEventListener("message", greeted);

@@ -68,8 +68,14 @@ class Embed {
     const used = (/** @type {Event} */ event) => event.isTrusted && this.#report();
     for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, used, { capture: true, passive: true });
     if (this.#embedded) script.after(this.#frame);
-    else if (document.body) document.body.append(this.#frame);
-    else addEventListener("DOMContentLoaded", () => document.body.append(this.#frame), { once: true });
+    else if (document.body) this.#float();
+    else addEventListener("DOMContentLoaded", () => this.#float(), { once: true });
+  }
+
+  #float() {
+    document.body.append(this.#frame);
+    const layered = getComputedStyle(this.#frame).getPropertyValue("--ll-z-index").trim() !== "";
+    if ("popover" in this.#frame && !layered) this.#frame.showPopover();
   }
 
   /** @param {string} name of an attribute `data-<name>` */
@@ -97,6 +103,12 @@ class Embed {
       return;
     }
     style.position = "fixed";
+    // As the widget does, it lies above everything of the page, whatever clips or transforms its ancestors.
+    frame.setAttribute("popover", "manual");
+    style.inset = "auto";
+    style.margin = style.padding = "0";
+    style.background = "transparent";
+    style.display = "block"; // also where it is not shown as a popover
     style.insetBlockEnd = "0";
     style.setProperty(this.#given("side") === "start" ? "inset-inline-start" : "inset-inline-end", "0");
     style.zIndex = "var(--ll-z-index, 2147483000)";

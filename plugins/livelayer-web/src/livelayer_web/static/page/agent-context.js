@@ -5,7 +5,7 @@ import { jsonBytes } from "../client/text.js";
 import { groups, isChoice, isDescribed, nameOf, optionsOf } from "./context.js";
 import { fieldName, fieldsOf, find, formId, formOf, isShown, mark } from "./elements.js";
 import { flow } from "./flow.js";
-import { collapse, isMarkedPrivate, isPrivate, publicText } from "./privacy.js";
+import { collapse, isMarkedPrivate, isPrivate, publicText, withoutValue } from "./privacy.js";
 import { cutText } from "./trim.js";
 
 export const BYTES = 16_000; // of the context as JSON
@@ -229,7 +229,7 @@ function valueOf(group) {
 function descriptionOf(field) {
   const ids = (field.getAttribute("aria-describedby") ?? "").split(/\s+/);
   const texts = ids.map((id) => document.getElementById(id)).map((one) => (one === null || isPrivate(one) ? "" : publicText(one)));
-  return cutText(texts.filter(Boolean).join(" ") || collapse(field.title), DESCRIPTION);
+  return cutText(withoutValue(texts.filter(Boolean).join(" ") || collapse(field.title), field), DESCRIPTION);
 }
 
 /** @param {HTMLElement} field @returns {string} one that `click` and `scroll_to` take, or "" */

@@ -1,11 +1,12 @@
 // @ts-check
 /** The description of a page that an agent reads: what a person sees, and never a field's value. */
 
+import { parseUrl } from "../client/older.js";
 import { jsonBytes } from "../client/text.js";
 import { fieldName, fieldsOf, findForms, formId, formOf, isShown, labelOf, mark } from "./elements.js";
 import { readExtras } from "./extras.js";
 import { flow } from "./flow.js";
-import { collapse, isPrivate, publicText, typedTexts } from "./privacy.js";
+import { collapse, isPrivate, publicText, typedTexts, withoutValue } from "./privacy.js";
 
 const BYTES = 4096; // of a context as JSON; what exceeds it is cut
 const TEXT = 4000; // characters of the page's text
@@ -114,14 +115,20 @@ function visibleLinks() {
   for (const link of document.querySelectorAll("a[href]")) {
     if (isPrivate(link) || !isShown(link)) continue;
     const { href } = /** @type {HTMLAnchorElement} */ (link);
-    const url = URL.canParse(href) ? new URL(href) : null;
+    const url = parseUrl(href);
     const text = publicText(link, 80) || collapse(link.getAttribute("aria-label") ?? "");
     if (url === null || text === "" || !/^https?:$/.test(url.protocol) || url.username !== "") continue;
-    const here = url.origin === location.origin;
-    found.push({ href: here ? `${url.pathname}${url.search}${url.hash}` : url.href, text });
+    found.push({ href: hrefOf(url), text });
     if (found.length === LINKS) break;
   }
   return found;
+}
+
+/** @param {URL} url @returns {string} what `navigate` takes; a link within this page does not repeat its query */
+function hrefOf(url) {
+  if (url.origin !== location.origin) return url.href;
+  const within = url.pathname === location.pathname && url.search === location.search;
+  return within ? url.hash || url.pathname : `${url.pathname}${url.search}${url.hash}`;
 }
 
 function visibleFields() {
@@ -178,7 +185,7 @@ function describe([field, ...more]) {
   const described = { name: fieldName(field), label: nameOf(field, more), type: typeOf(field) };
   if (field.matches(":required, [aria-required=true]")) described.required = true;
   for (const name of /** @type {const} */ (["placeholder", "min", "max", "step", "pattern", "autocomplete"])) {
-    const value = field.getAttribute(name);
+    const value = withoutValue(field.getAttribute(name) ?? "", field);
     if (value) described[name] = value;
   }
   for (const name of /** @type {const} */ (["minLength", "maxLength"])) {
@@ -216,7 +223,7 @@ function typeOf(field) {
 
 /** @param {HTMLElement} field @param {HTMLElement[]} more the others of its group */
 export function nameOf(field, more) {
-  if (more.length === 0) return labelOf(field);
+  if (more.length === 0) return withoutValue(labelOf(field), field);
   const group = field.closest("fieldset, [role=radiogroup], [role=group]");
   const legend = group?.querySelector("legend");
   return (legend && publicText(legend)) || collapse(group?.getAttribute("aria-label") ?? "");

@@ -1,6 +1,7 @@
 // @ts-check
 /** Finds the elements that an agent names, except what is private or belongs to the widget. */
 
+import { isVisible } from "../client/older.js";
 import { collapse, isDescribed, isPrivate, isWritten, publicText } from "./privacy.js";
 
 /** A selector, or the name of a form or field, that cannot be used. */
@@ -35,7 +36,7 @@ export function find(selector) {
 /** @param {Element} element @returns {boolean} whether it is laid out and not hidden */
 export function isShown(element) {
   if (element.getClientRects().length === 0) return false;
-  return element.checkVisibility?.({ visibilityProperty: true, opacityProperty: false }) ?? true;
+  return isVisible(element);
 }
 
 /**
@@ -56,8 +57,9 @@ export function findForms() {
  * @throws {InvalidTarget} it is not a non-empty string
  */
 export function findForm(id) {
-  if (typeof id !== "string" || id === "") throw new InvalidTarget("form id");
-  return byName(findForms(), FORM_NAMES, id)[0] ?? null;
+  const wanted = Number.isInteger(id) ? String(id) : id;
+  if (typeof wanted !== "string" || wanted === "") throw new InvalidTarget("form id");
+  return byName(findForms(), FORM_NAMES, wanted)[0] ?? null;
 }
 
 /** @param {HTMLElement} form @returns {string} the first of its names, or "" */
@@ -154,8 +156,10 @@ export function fieldsNamed(form, wanted) {
 
 /** @param {HTMLElement} field @returns {string} what names it for a person */
 export function labelOf(field) {
+  const named = (field.getAttribute("aria-labelledby") ?? "").split(/\s+/).map((one) => document.getElementById(one));
   const labels = "labels" in field ? /** @type {NodeListOf<HTMLLabelElement> | null} */ (field.labels) : null;
   return (
+    named.map((one) => (one === null ? "" : publicText(one))).filter(Boolean).join(" ") ||
     collapse(field.getAttribute("aria-label") ?? "") ||
     [...(labels ?? [])].map((label) => publicText(label)).find(Boolean) ||
     collapse(field.getAttribute("placeholder") ?? "") ||

@@ -2,7 +2,7 @@
 /** The controls that lead through a page of one or several steps, and the step that it shows. */
 
 import { fieldsOf, findForms, isShown, labelOf, mark } from "./elements.js";
-import { collapse, isPrivate, publicText } from "./privacy.js";
+import { OWN, collapse, isPrivate, publicText } from "./privacy.js";
 
 /** @typedef {"advance" | "back" | "submit"} Role */
 /** @typedef {{id: `ll-${Role}`, label: string}} Control */
@@ -24,28 +24,47 @@ const LABEL = 80; // characters
 
 /** What people call each control, in lower case. @type {Record<Role, RegExp>} */
 const WORDS = {
-  advance: /^(?:(?:save (?:and|&) )?continue|next|proceed|weiter|suivant|continuer|siguiente|continuar|avanti|continua|volgende|próximo)(?:$|:| (?:to|step|page|zu|zum|zur|à|a) ?(?!.*\b(?:shopping|browsing|reading|guest)\b))/,
-  back: /^(?:(?:go )?back|previous|zurück|précédent|retour|anterior|atrás|volver|voltar|indietro|vorige|terug)(?:$| (?:to|step|page)\b)/,
-  submit: /^(?:submit|send|finish|complete|confirm|place (?:my |your )?order|pay|apply|sign up|register|absenden|senden|abschicken|bestätigen|envoyer|enviar|confirmar|invia|conferma|verzenden|versturen)\b/,
+  advance: words(
+    "(?:save (?:and|&) )?continue|next|proceed|weiter|fortfahren|suivant|continuer|siguiente|continuar|avanti|continua|volgende|verder|próximo|seguinte|dalej|nästa|næste|neste|další|ileri|devam|далее|продолжить|далі|التالي|متابعة|הבא|次へ|次に進む|下一步|下一頁|继续|繼續|다음|계속",
+    "$|:| (?:to|step|page|zu|zum|zur|à|a) ?(?!.*\\b(?:shopping|browsing|reading|guest)\\b)",
+  ),
+  back: words(
+    "(?:go )?back|previous|zurück|précédent|retour|anterior|atrás|volver|voltar|indietro|vorige|terug|wstecz|tillbaka|tilbage|tilbake|zpět|geri|назад|رجوع|السابق|חזרה|戻る|前へ|上一步|返回|이전|뒤로",
+    "$| (?:to|step|page)\\b(?!.*\\b(?:top|home|homepage|shopping)\\b)",
+  ),
+  submit: words(
+    "submit|send(?!.*\\b(?:code|again)\\b)|finish|complete|confirm|place (?:my |your )?order|pay|apply(?!.*\\b(?:coupon|code|promo|discount|voucher|filters?)\\b)|sign up|register|absenden|senden|abschicken|bestätigen|envoyer|enviar|confirmar|invia|conferma|verzenden|versturen|wyślij|skicka|odeslat|gönder|отправить|надіслати|إرسال|تأكيد|שלח|送信|提交|发送|送出|보내기|제출",
+    "(?!\\p{L})",
+  ),
 };
+
+/** @param {string} names @param {string} end what may follow them */
+function words(names, end) {
+  return new RegExp(`^(?:${names})(?:${end})`, "u");
+}
+
 const STEP = /\b(?:step|page|schritt|seite|étape|paso|passo|stap)\s+(\d{1,2})\s*(?:\/|of|von|sur|de|di|van)\s*(\d{1,2})\b/i;
 
 /**
  * The control that a person would press: the author's own mark (the id `ll-<role>`, or
  * `data-ll-intent="<role>"`) first, else by its name in the page's main form, or else in its main
- * part, else the form's only submit button. It is visible, enabled, not private and not the widget's.
+ * part, else the form's only submit button. Of several, one that submits the form comes first for
+ * `submit`. It is visible, enabled, not private and not the widget's; while a modal dialog is open, it
+ * is in there.
  *
  * @param {Role} role
  * @returns {HTMLElement | null}
  */
 export function findControl(role) {
-  const marked = controls(document).filter((one) => isMarked(one, role));
+  const scope = openDialog();
+  const marked = controls(scope ?? document).filter((one) => isMarked(one, role));
   if (marked.length > 0) return marked.find(isUsable) ?? null;
-  const form = mainForm();
-  const own = form === null ? [] : controls(form).filter(isUsable);
-  const main = controls(document.querySelector("main, [role=main]") ?? document.body);
-  const others = main.filter((one) => isUsable(one) && one.closest(ELSEWHERE) === null && one.closest("form") === null);
-  const named = [...own, ...others].find((one) => WORDS[role].test(nameOf(one)));
+  const form = mainForm(scope);
+  const own = form === null ? [] : controls(form).filter((one) => isUsable(one) && (scope?.contains(one) ?? true));
+  const main = scope ?? document.querySelector("main, [role=main]") ?? document.body;
+  const others = controls(main).filter((one) => isUsable(one) && one.closest(ELSEWHERE) === null && one.closest("form") === null);
+  const all = [...own, ...others].filter((one) => WORDS[role].test(nameOf(one)));
+  const named = (role === "submit" ? all.find((one) => own.includes(one) && one.matches(SUBMITS)) : undefined) ?? all[0];
   if (named !== undefined || role === "back") return named ?? null;
   // One with a name of its own, such as "Let's go": it leads on until the last step.
   const unnamed = own.filter((one) => one.matches(SUBMITS) && !Object.values(WORDS).some((words) => words.test(nameOf(one))));
@@ -90,10 +109,17 @@ function isMarked(control, role) {
   return [control.id === `ll-${role}` ? role : "", mark(control, "intent")?.replace(/^ll-/, "")].includes(role);
 }
 
-/** The form with the most fields that a person sees. */
-function mainForm() {
+/** @returns {Element | null} the dialog that keeps a person from the rest of the page */
+function openDialog() {
+  const open = [...document.querySelectorAll("dialog:modal, [aria-modal=true]")].filter((one) => isShown(one) && !one.matches(OWN));
+  return open.at(-1) ?? null;
+}
+
+/** The form with the most fields that a person sees. @param {Element | null} scope that it is in, or is */
+function mainForm(scope) {
   let [best, most] = [/** @type {HTMLElement | null} */ (null), 0];
   for (const form of findForms()) {
+    if (scope !== null && !scope.contains(form) && !form.contains(scope)) continue;
     const seen = fieldsOf(form).filter(isShown).length;
     if (form.closest(ELSEWHERE) === null && seen > most) [best, most] = [form, seen];
   }

@@ -1,6 +1,7 @@
 // @ts-check
 /** The addresses that an agent may send a page to, and the routes of a site, from the links of a page. */
 
+import { parseUrl } from "../client/older.js";
 import { isPrivate, publicText } from "./privacy.js";
 
 /** At most this many routes in one message, as in livelayer_bus/messages. */
@@ -18,9 +19,9 @@ export function linkedRoutes() {
   const routes = new Map();
   for (const link of document.querySelectorAll("a[href], area[href]")) {
     const { href } = /** @type {HTMLAnchorElement} */ (link);
-    if (isPrivate(link) || !URL.canParse(href)) continue;
-    const url = new URL(href);
-    if (url.origin !== location.origin || routes.has(url.pathname)) continue;
+    if (isPrivate(link)) continue;
+    const url = parseUrl(href);
+    if (url === null || url.origin !== location.origin || routes.has(url.pathname)) continue;
     const title = link.getAttribute("aria-label") || publicText(link);
     routes.set(url.pathname, { path: url.pathname, ...(title ? { title } : {}) });
     if (routes.size > MAX_ROUTES) break;
@@ -41,7 +42,7 @@ export function safeUrl(href) {
   if (UNSEEN.test(href) || href.includes("\\") || href.startsWith("//")) return null;
   const scheme = /^([a-z][a-z0-9+.-]*:)(.*)$/i.exec(href);
   if (scheme !== null && !(/^https?:$/i.test(scheme[1]) && /^\/\/[^/?#]/.test(scheme[2]))) return null;
-  const url = URL.parse(href, document.baseURI);
+  const url = parseUrl(href, document.baseURI);
   if (url === null || !["http:", "https:"].includes(url.protocol) || url.hostname === "") return null;
   return scheme !== null && /^\/\/[^/?#]*@/.test(scheme[2]) ? null : url;
 }

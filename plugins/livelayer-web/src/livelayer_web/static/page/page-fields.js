@@ -13,7 +13,7 @@ export class PageFields {
   /**
    * @param {SessionClient} client
    * @param {() => boolean} mayRead
-   * @param {() => string | null} share `values`, `labels` or `none`; anything else is `values`
+   * @param {() => string | null} share `values` (null or empty), `labels` or `none`, as anything else
    */
   constructor(client, mayRead, share) {
     this.client = client;
@@ -38,9 +38,9 @@ export class PageFields {
   /** Looks at the page. */
   update() {
     const { client } = this;
-    const share = this.share();
-    if (share === "none" || !this.mayRead()) client.describePage(null);
-    else if (client.info?.active === true) client.describePage(agentContext(this.#fields(), share !== "labels"));
+    const share = this.share()?.trim().toLowerCase() || "values";
+    if (!["values", "labels"].includes(share) || !this.mayRead()) client.describePage(null);
+    else if (client.info?.active === true) client.describePage(agentContext(this.#fields(), share === "values"));
   }
 
   /** One for each id and form: the newest. */

@@ -6,12 +6,31 @@
 
 const BREAKPOINT = 640; // px of the window's width
 
-/** On unless the attribute is "false". @param {string | null} value */
-const on = (value) => value !== "false";
-/** Off unless the attribute is there and not "false". @param {string | null} value */
-const off = (value) => value !== null && value !== "false";
+const NO = ["false", "0", "off", "no", "none"];
+
+/** @param {string | null} value of an attribute */
+const isNo = (value) => NO.includes(value?.trim().toLowerCase() ?? "");
+/** On unless the attribute says no. @param {string | null} value */
+const on = (value) => !isNo(value);
+/** Off unless the attribute is there and does not say no. @param {string | null} value */
+export const isSet = (value) => value !== null && !isNo(value);
 /** @param {string | null} value */
 const text = (value) => value ?? "";
+
+const MOST = 3; // suggestions: more would be a menu
+
+/** A JSON array of texts, or texts separated by `|`. @param {string | null} value @returns {readonly string[]} */
+function list(value) {
+  /** @type {unknown} */
+  let given = value?.split("|") ?? [];
+  try {
+    if (value?.trimStart().startsWith("[")) given = JSON.parse(value);
+  } catch {
+    // Not JSON: texts that begin with a bracket.
+  }
+  const texts = Array.isArray(given) ? given.filter((one) => typeof one === "string") : [];
+  return texts.map((one) => one.trim()).filter(Boolean).slice(0, MOST);
+}
 
 /** Each has a property of its name in camel case. */
 export const OPTIONS = {
@@ -24,16 +43,19 @@ export const OPTIONS = {
   resizable: on,
   position: corner,
   "mobile-breakpoint": breakpoint,
-  contained: off,
-  chromeless: off,
-  "compact-controls": off,
+  contained: isSet,
+  chromeless: isSet,
+  "compact-controls": isSet,
   greeting: text,
+  suggestions: list,
+  "agent-name": text,
   "avatar-image-url": text,
   "idle-loop-url": text,
-  "blur-until-first-speech": off,
-  transforming: off,
+  "blur-until-first-speech": isSet,
+  transforming: isSet,
   "transforming-label": text,
-  sounds: off,
+  sounds: isSet,
+  "event-log": isSet,
 };
 
 /**
@@ -66,6 +88,7 @@ export function defineOptions({ prototype }) {
       /** @this {Element} @param {unknown} value */
       set(value) {
         if (value === null || value === undefined || value === read(null)) this.removeAttribute(name);
+        else if (Array.isArray(value)) this.setAttribute(name, JSON.stringify(value));
         else this.setAttribute(name, value === true ? "" : String(value));
       },
     });
@@ -97,7 +120,7 @@ function corner(value) {
 
 /** @param {string | null} value @returns {number} px; 0: no window is that small */
 function breakpoint(value) {
-  if (value === "false") return 0;
+  if (isNo(value)) return 0;
   const width = Number.parseInt(value ?? "", 10);
   return width >= 0 ? width : BREAKPOINT;
 }

@@ -13,11 +13,14 @@ const NEARLY_FULL = 0.8; // of the limit: from here on the rest is shown
 const EMPTY = messageBytes("");
 
 export class Composer {
+  /** @type {PanelActions} */
+  #actions;
   /** @type {Props | null} */
   #props = null;
 
   /** @param {PanelActions} actions */
   constructor(actions) {
+    this.#actions = actions;
     this.field = h("textarea", {
       rows: 1,
       enterkeyhint: "send",
@@ -58,9 +61,9 @@ export class Composer {
   update(props) {
     this.#props = props;
     const { client, model, t } = props;
-    const writable = model.live && model.may.typing;
+    const writable = model.writes;
     // Who only watches is told so; who may talk, but not type, needs no field.
-    show(this.form, model.live && (model.may.typing || !model.talk));
+    show(this.form, writable || (model.live && !model.talk));
     show(this.element, !this.form.hidden || (client?.pending.length ?? 0) > 0);
     set(this.field, "aria-label", t("composerLabel", { name: model.name }));
     set(this.button, "aria-label", t("send"));
@@ -87,17 +90,15 @@ export class Composer {
     set(this.field, "dir", size > EMPTY ? "auto" : null);
     this.limit.classList.toggle("over", left < 0);
     set(this.field, "aria-invalid", left < 0 ? "true" : null);
-    const ready = this.field.value.trim() !== "" && left >= 0 && model.live && model.may.typing;
+    const ready = this.field.value.trim() !== "" && left >= 0 && model.writes;
     // aria-disabled keeps the button focusable: sending empties the field under the focus.
     set(this.button, "aria-disabled", ready ? null : "true");
   }
 
   #send() {
     const words = this.field.value.trim();
-    const client = this.#props?.client;
-    if (!client || words === "" || this.button.getAttribute("aria-disabled") === "true") return;
-    client.markUsed();
-    client.sendMessage(words).catch(() => undefined); // the outbox shows a failure
+    if (words === "" || this.button.getAttribute("aria-disabled") === "true") return;
+    this.#actions.say(words);
     this.field.value = "";
     this.#measure();
     this.field.focus();

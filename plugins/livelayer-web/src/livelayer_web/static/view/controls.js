@@ -1,10 +1,11 @@
 // @ts-check
-/** The row of buttons: microphone, camera, screen, devices, sound, transcript, end. */
+/** The buttons: the microphone, large and in words; then camera, screen, devices, sound, transcript, end. */
 
 import { SOURCES } from "../client/peer.js";
 import { DevicePicker } from "./device-picker.js";
-import { h, label, set, show } from "./dom.js";
+import { h, label, set, show, text } from "./dom.js";
 import { icon, turn } from "./icons.js";
+import { isHeld } from "./model.js";
 
 /** @import { Client, PanelActions, Props, Source, SourceKind } from "./types.js" */
 /** @typedef {{element: HTMLButtonElement, icon: SVGSVGElement}} Button */
@@ -63,8 +64,10 @@ export class Controls {
       camera: button("camera", "camera", () => this.#toggle("camera")),
       screen: button("screen", "screen", () => this.#toggle("screen")),
     };
-    this.level = h("i", { class: "own-level", "aria-hidden": "true" });
-    this.sources.microphone.element.append(this.level);
+    this.does = h("span", { class: "does" });
+    this.is = h("span", { class: "is" });
+    const level = h("span", { class: "own-level", "aria-hidden": "true" }, h("i"), h("i"), h("i"), h("i"));
+    this.sources.microphone.element.append(h("span", { class: "words" }, this.does, this.is), level);
     this.devices = new DevicePicker();
     this.speaker = button("speaker", "speaker", () => {
       const { muted, blocked } = this.#client?.speaker ?? {};
@@ -95,9 +98,15 @@ export class Controls {
     for (const kind of SOURCES) {
       const { element } = this.sources[kind];
       const wanted = model.live || kind === "microphone";
-      show(element, wanted && model.may[kind] && supported(kind));
+      // While the server is gone, what it allows is not known.
+      const held = kind === "microphone" && !client?.joined && isHeld(client);
+      show(element, wanted && (model.may[kind] || held) && supported(kind));
       this.#source(kind, client?.sources?.[kind], t);
     }
+    this.#microphone(client?.sources?.microphone, model.name, t);
+    // A tooltip above the first row would cover the field.
+    const compact = options.compactControls;
+    this.element.classList.toggle("first-row", compact || Boolean(this.sources.microphone.element.hidden));
     this.devices.update(props);
     for (const { element } of [this.speaker, this.transcript]) show(element, model.live);
     const silent = Boolean(client?.speaker.muted || client?.speaker.blocked);
@@ -108,7 +117,6 @@ export class Controls {
     set(this.transcript.element, "aria-pressed", String(choices.transcript));
     label(this.end.element, t("end"));
     show(this.end.element, model.live && model.control);
-    const compact = options.compactControls;
     show(this.more.element, compact && model.live);
     label(this.more.element, t("moreControls"));
     set(this.more.element, "aria-expanded", String(this.#unfolded));
@@ -120,7 +128,7 @@ export class Controls {
    * Puts the buttons into the order in which they are seen; End away from the bubble, which opens the
    * panel under the pointer.
    *
-   * @param {boolean} compact the rarer buttons are a row of their own, above
+   * @param {boolean} compact the rarer buttons are a row of their own, below
    * @param {boolean} first whether End comes first
    */
   #arrange(compact, first) {
@@ -133,15 +141,26 @@ export class Controls {
     const end = this.end.element;
     const focused = /** @type {HTMLElement | null} */ (this.element.querySelector(":focus"));
     this.element.classList.toggle("compact", compact);
-    this.element.replaceChildren(...(compact ? [this.rare] : []), ...(first ? [end, ...row] : [...row, end]));
+    const others = row.slice(1);
+    this.element.replaceChildren(microphone, ...(first ? [end, ...others] : [...others, end]), ...(compact ? [this.rare] : []));
     focused?.focus({ preventScroll: true });
   }
 
-  /** Draws the level of the user's microphone around its button. */
-  showLevel() {
-    const source = this.#client?.sources?.microphone;
-    const level = source?.phase === "on" && !source.muted ? (source.level ?? 0) : 0;
-    this.level.style.setProperty("--_own", Math.sqrt(Math.min(1, level)).toFixed(2));
+  /**
+   * What the large button does, and how it stands.
+   *
+   * @param {Source | undefined} source
+   * @param {string} name the agent's
+   * @param {import("./strings.js").Translate} t
+   */
+  #microphone(source, name, t) {
+    const { element } = this.sources.microphone;
+    const state = stateOf(source);
+    set(element, "data-state", state);
+    set(element, "data-tip", null); // its words are there
+    text(this.does, element.getAttribute("aria-label") ?? "");
+    text(this.is, t(`microphoneIs${state}`, { name }));
+    set(element, "aria-description", this.is.textContent);
   }
 
   /**
@@ -153,15 +172,16 @@ export class Controls {
     const { element, icon: svg } = this.sources[kind];
     const waits = source?.phase === "waiting";
     const held = source?.phase === "on";
-    const on = waits || (held && !source.muted);
+    const wanted = waits || (held && !source.muted);
+    const on = wanted && !source?.silenced;
     set(element, "aria-pressed", String(on));
     set(element, "aria-busy", waits || source?.phase === "asking" ? "true" : null);
     set(element, "data-source", source?.phase ?? "off");
     if (kind === "microphone") {
-      label(element, t(waits ? "microphoneOff" : !held ? "microphoneOn" : on ? "microphoneMute" : "microphoneUnmute"));
+      label(element, t(waits ? "microphoneOff" : !held ? "microphoneOn" : wanted ? "microphoneMute" : "microphoneUnmute"));
       turn(svg, on ? "microphone" : "microphoneOff");
     } else {
-      label(element, t(on ? `${kind}Off` : `${kind}On`));
+      label(element, t(wanted ? `${kind}Off` : `${kind}On`));
       if (kind === "camera") turn(svg, on ? "camera" : "cameraOff");
     }
   }
@@ -179,13 +199,22 @@ export class Controls {
   }
 }
 
+/** @type {Partial<Record<Source["phase"], "Held" | "Blocked" | "Busy" | "Unavailable">>} */
+const STATES = { waiting: "Held", denied: "Blocked", busy: "Busy", unavailable: "Unavailable" };
+
+/** @param {Source | undefined} source */
+function stateOf(source) {
+  if (source?.phase === "on") return source.silenced ? "Silenced" : source.muted ? "Muted" : "On";
+  return (source && STATES[source.phase]) ?? "Off";
+}
+
 /** Ignores a failure: the client's state shows the reason. @param {unknown} outcome */
 export function quietly(outcome) {
   Promise.resolve(outcome).catch(() => undefined);
 }
 
-/** @param {SourceKind} kind */
-function supported(kind) {
+/** Whether the browser can. @param {SourceKind} kind */
+export function supported(kind) {
   const devices = navigator.mediaDevices;
   return Boolean(kind === "screen" ? devices?.getDisplayMedia : devices?.getUserMedia);
 }

@@ -52,10 +52,11 @@ export class DevicePicker {
     (buttons.find((one) => one.dataset.device === focused) ?? buttons[0] ?? this.menu.opener).focus();
   }
 
-  /** Leaves the list the height between the button and the top of the panel. */
+  /** Leaves the list the height between the buttons and the top of the panel. */
   #fit() {
     const top = this.element.closest(".panel")?.getBoundingClientRect().top ?? 0;
-    const height = this.menu.opener.getBoundingClientRect().top - top - 2 * GAP;
+    const buttons = this.element.closest(".controls") ?? this.menu.opener;
+    const height = buttons.getBoundingClientRect().top - top - 2 * GAP;
     this.menu.list.style.setProperty("max-block-size", `${height}px`);
   }
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** The agent's loudness as the custom property `--_level`; it does not run while it is not visible. */
+/** Loudness as custom properties, the agent's `--_level` and the person's `--_own`; still while not visible. */
 
 import { still } from "./stage.js";
 
@@ -9,17 +9,16 @@ const STEP = 0.02; // a change smaller than this is not worth a style recalculat
 
 export class LevelAnimation {
   #frame = 0;
-  #shown = -1;
+  /** @type {Record<string, number>} */
+  #shown = {};
   /** @type {Client | null} */
   #client = null;
 
   /**
-   * @param {HTMLElement} element what carries the property
-   * @param {() => void} tick called each frame while it runs
+   * @param {HTMLElement} element what carries the properties
    */
-  constructor(element, tick) {
+  constructor(element) {
     this.element = element;
-    this.tick = tick;
   }
 
   /** @param {Client | null} client @param {boolean} wanted */
@@ -30,21 +29,25 @@ export class LevelAnimation {
     if (moving || this.#frame === 0) return;
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
-    this.#show(0);
+    this.#show("--_level", 0);
+    this.#show("--_own", 0);
   }
 
   #step = () => {
     this.#frame = requestAnimationFrame(this.#step);
-    this.#show(this.#client?.level ?? 0);
-    this.tick();
+    const { level = 0, sources } = this.#client ?? {};
+    const own = sources?.microphone;
+    this.#show("--_level", level);
+    this.#show("--_own", own?.phase === "on" && !own.muted ? (own.level ?? 0) : 0);
   };
 
-  /** @param {number} level */
-  #show(level) {
+  /** @param {string} name @param {number} level */
+  #show(name, level) {
     // Speech is low on a linear scale: a square root makes its changes visible.
     const value = Math.sqrt(Math.min(1, Math.max(0, level)));
-    if (Math.abs(value - this.#shown) < STEP && value !== 0) return;
-    this.#shown = value;
-    this.element.style.setProperty("--_level", value.toFixed(2));
+    const shown = this.#shown[name] ?? -1;
+    if (value === shown || (Math.abs(value - shown) < STEP && value !== 0)) return;
+    this.#shown[name] = value;
+    this.element.style.setProperty(name, value.toFixed(2));
   }
 }

@@ -1,6 +1,7 @@
 // @ts-check
 /** A button that opens a list of buttons: arrow keys move in it, Escape and leaving close it. */
 
+import { isVisible } from "../client/older.js";
 import { h, label, set, show } from "./dom.js";
 import { icon } from "./icons.js";
 
@@ -67,7 +68,7 @@ export class Menu {
 
   /** @returns {HTMLButtonElement[]} */
   #buttons() {
-    return [...this.list.querySelectorAll("button")].filter((one) => one.checkVisibility());
+    return [...this.list.querySelectorAll("button")].filter(isVisible);
   }
 
   /** @param {KeyboardEvent} event */

@@ -19,17 +19,21 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  * @typedef {object} Model
  * @property {Phase} phase
  * @property {boolean} live there is a conversation, even if it is interrupted
- * @property {boolean} early the agent is about to come: the microphone may be turned on already
+ * @property {boolean} early the microphone is on, or may be turned on: the agent is about to come
  * @property {boolean} calm nothing needs the person's attention
  * @property {string} name
  * @property {string} role the agent's role in the team
  * @property {string | null} image
+ * @property {Known | null} known
  * @property {string | null} loop
  * @property {string} title
  * @property {string} hint
  * @property {Action | null} action the one thing to do now
  * @property {boolean} interruptible the agent speaks, and can be told to stop
  * @property {string} greeting what the page shows before the first word; empty: nothing, or it was said
+ * @property {readonly string[]} suggestions what a person may say first; empty after the first word
+ * @property {boolean} voice beginning the conversation turns the microphone on; unknown counts as yes
+ * @property {boolean} writes a person may type now; what waits for the agent is kept
  * @property {boolean} talk this page may take part
  * @property {Permissions} may what a person may send from here
  * @property {boolean} control this page may connect, end and switch
@@ -39,8 +43,11 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  */
 
 /** @typedef {Record<import("./types.js").SourceKind | "typing", boolean>} Permissions */
+/** @typedef {{agent: string, name: string, image: string | null}} Known the agent of a session, by its id */
 
 const CALM = new Set(["ready", "listening", "thinking", "speaking"]);
+/** Before the agent is there, and while the server is away: what is typed waits. */
+const WAITS = new Set(["connecting", "joining", "recovering"]);
 
 /**
  * The model of a client as it is now; a pure function of any client.
@@ -52,16 +59,23 @@ const CALM = new Set(["ready", "listening", "thinking", "speaking"]);
  * @param {readonly Member[] | null} [given.team] the page's agents; null: the server's
  * @param {number} [given.now] as `Date.now()` counts
  * @param {boolean} [given.alone] whether the view opens a session of its own
+ * @param {Known | null} [given.known] the agent as it was last known
  * @param {Partial<import("./attributes.js").SurfaceOptions>} [given.options] what the page chose
  * @returns {Model}
  */
-export function describe(client, t, { asked = false, team = null, now = 0, alone = false, options = {} } = {}) {
+export function describe(client, t, { asked = false, team = null, now = 0, alone = false, known = null, options = {} } = {}) {
   const phase = client === null && alone ? "idle" : phaseOf(client, asked);
   const state = client?.state ?? null;
   const members = team ?? (client?.joined?.agents ?? []).map(offered);
   const member = members.find((one) => one.agent === state?.agent_id);
   const config = state?.agent_config;
-  const name = config?.name || member?.name || t("assistant");
+  const { agentName, avatarImageUrl, greeting = "", suggestions = [] } = options;
+  // A server that has just started does not know the agent before the next conversation.
+  const before = known !== null && (state === null || state.agent_id === known.agent) ? known : null;
+  const found = config?.name || member?.name;
+  const image = config?.avatarImageUrl || member?.image || null;
+  const met = state !== null && found ? { agent: state.agent_id, name: found, image } : before;
+  const name = agentName || met?.name || t("assistant");
   const grants = client?.joined?.grants;
   const control = grants?.includes("control") ?? true;
   const calm = CALM.has(phase);
@@ -69,19 +83,25 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
   const talk = grants?.includes("talk") ?? true;
   const may = permissionsOf(client, options);
   const quiet = !state?.transcript?.some((entry) => entry.text);
+  const live = calm || (!["joining", "absent"].includes(phase) && state?.connection_state === "connected" && isOurs(client));
+  const writes = may.typing && talk && (live || WAITS.has(phase) || (phase === "idle" && control));
   return {
     phase,
-    live: calm || (!["joining", "absent"].includes(phase) && state?.connection_state === "connected" && isOurs(client)),
-    early: (phase === "connecting" || phase === "joining") && may.microphone,
+    live,
+    early: ((phase === "connecting" || phase === "joining") && may.microphone) || isHeld(client),
     calm,
     name,
     role: member?.role ?? "",
-    image: options.avatarImageUrl || config?.avatarImageUrl || member?.image || null,
+    image: avatarImageUrl || image || met?.image || null,
+    known: met,
     loop: options.idleLoopUrl || config?.idleLoopUrl || null,
     title: tool ? t("toolRuns", { tool: readable(tool.name) }) : titleOf(phase, t),
     hint: hintOf(phase, client, t, { name, control, now, may, options }),
     action: actionOf(phase, state, control),
-    greeting: (quiet && options.greeting) || "",
+    greeting: quiet ? greeting : "",
+    suggestions: quiet && writes && !client?.pending?.length ? suggestions : [],
+    voice: talk && (client?.joined ? may.microphone : options.allowMic !== false),
+    writes,
     interruptible: phase === "speaking" && talk && Boolean(state?.agent_confirms),
     talk,
     may,
@@ -107,6 +127,11 @@ function permissionsOf(client, { allowMic = true, allowCamera = true, allowScree
     screen: allowScreenShare && sources.includes("screen"),
     typing: allowTyping && typing,
   };
+}
+
+/** Whether this page has the microphone, or asks for it. @param {Client | null} client */
+export function isHeld(client) {
+  return ["asking", "waiting", "on"].includes(client?.sources?.microphone?.phase ?? "off");
 }
 
 /** Whether the last known state of the session still applies to this page. @param {Client | null} client */

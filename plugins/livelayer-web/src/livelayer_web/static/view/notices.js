@@ -27,6 +27,10 @@ const REFUSALS = new Map([
   ["origin", "refusedOrigin"],
   ["host", "refusedHost"],
   ["grant", "refusedGrant"],
+  ["login", "refusedLogin"],
+  ["agent", "refusedSetup"],
+  ["misrouted", "refusedSetup"],
+  ["workers", "refusedSetup"],
 ]);
 
 /** @type {ReadonlyMap<string | undefined, Key>} */
@@ -34,6 +38,12 @@ const WAITS = new Map([
   ["full", "waitFull"],
   ["rate", "waitRate"],
   ["unmounted", "waitUnmounted"],
+]);
+
+/** Why there is no picture and no sound. @type {ReadonlyMap<string | null | undefined, Key>} */
+const UNSEEN = new Map([
+  ["media", "mediaUnavailable"],
+  ["media_ports", "mediaFull"],
 ]);
 
 /** The owner's name if it is a page: the surface's key and the viewer, meaningless to a person. */
@@ -72,10 +82,12 @@ export function noticesOf(client, phase, t, { name, now, may }) {
   const here = connected || state?.connection_state === "connecting";
   if (!here || link.phase === "refused" || link.phase === "ended") return notices;
   for (const kind of SOURCES) if (may[kind]) notices.push(...sourceNotice(client, kind, t, name));
+  const words = UNSEEN.get(client.media?.code);
+  if (words !== undefined && client.media?.phase !== "live") notices.push(notice("media", "warn", t(words)));
   const { code, device } = client.speaker ?? {};
   if (code) {
-    const words = code === "SPEAKER_UNPLUGGED" ? "speakerUnplugged" : "deviceFailed";
-    notices.push(dismissable("speaker", "warn", t(words, { device: device ?? t("speakerDevices") })));
+    const why = code === "SPEAKER_UNPLUGGED" ? "speakerUnplugged" : "deviceFailed";
+    notices.push(dismissable("speaker", "warn", t(why, { device: device ?? t("speakerDevices") })));
   }
   return notices;
 }
@@ -102,7 +114,8 @@ function sourceNotice(client, kind, t, name) {
     case "waiting":
     case "on": {
       const notices = changed(kind, source, t);
-      const early = kind === "microphone" && !source.muted && !client.state?.agent_active;
+      if (source.silenced && kind !== "screen") notices.push(notice(`${kind}-silenced`, "warn", t(`${kind}Silenced`)));
+      const early = kind === "microphone" && !source.muted && !source.silenced && !client.state?.agent_active;
       if (early) notices.push(notice("microphone-waiting", "info", t("microphoneWaiting", { name })));
       return notices;
     }

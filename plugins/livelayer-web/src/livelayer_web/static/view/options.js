@@ -38,6 +38,7 @@ export class Options {
     text(this.debug.words, t("debug"));
     set(this.debug.button, "aria-pressed", String(debugging));
     text(this.hide.words, t("hide"));
+    show(this.debug.element, options.eventLog || debugging);
     show(this.hide.element, widget && options.showClose);
   }
 

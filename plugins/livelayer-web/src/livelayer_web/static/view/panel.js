@@ -1,6 +1,7 @@
 // @ts-check
 /** A panel: its parts, what each is given to draw, and what they ask for. */
 
+import { isVisible } from "../client/older.js";
 import { ApprovalCard } from "./approval.js";
 import { Bubble, Tab } from "./bubble.js";
 import { Captions } from "./captions.js";
@@ -17,9 +18,11 @@ import { SessionLog } from "./session-log.js";
 import { NoticeBar } from "./notice-bar.js";
 import { Options } from "./options.js";
 import { Preview } from "./preview.js";
+import { ReplayBar } from "./replay-bar.js";
 import { applySize } from "./resize.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
+import { Suggestions } from "./suggestions.js";
 import { Team } from "./team.js";
 import { TranscriptList } from "./transcript-list.js";
 import { Announcer } from "./announcer.js";
@@ -46,9 +49,10 @@ export class Panel {
     this.placeholder = new Placeholder(actions);
     this.preview = new Preview();
     this.hearWords = h("span");
-    const hear = { type: "button", class: "hear", part: "action", onclick: () => actions.act("hear") };
-    this.hear = h("button", { ...hear, hidden: true }, icon("speakerOff"), this.hearWords);
-    this.stage = new Stage(this.placeholder, this.captions, this.preview, this.hear);
+    const press = { type: "button", class: "hear", part: "action", onclick: () => actions.act("hear") };
+    this.hear = h("button", { ...press, hidden: true }, icon("speakerOff"), this.hearWords);
+    this.suggestions = new Suggestions(actions);
+    this.stage = new Stage(this.placeholder, this.preview);
     this.status = new Status();
     this.team = new Team(actions);
     this.options = new Options(actions);
@@ -59,13 +63,14 @@ export class Panel {
     this.notices = new NoticeBar(actions);
     this.controls = new Controls(actions);
     this.composer = new Composer(actions);
+    this.replay = new ReplayBar();
     this.question = new EndQuestion(actions);
     this.approval = new ApprovalCard();
     this.debug = new Debug(actions.toggleDebug);
-    const { stage, status, team, options, minimise, close, transcript, fields, notices, approval, composer, question, controls } = this;
+    const { stage, status, team, options, minimise, close, transcript, fields, notices, approval, composer, question, controls, captions, hear, suggestions, replay } = this;
     this.head = h("div", { class: "head", part: "head" }, status, team, options, minimise, close);
-    this.side = h("div", { class: "side", part: "side" }, transcript, fields, notices, approval, composer, question, controls);
-    this.panel = h("div", { class: "panel", part: "panel" }, stage, this.head, this.side, this.debug);
+    this.side = h("div", { class: "side", part: "side" }, hear, transcript, suggestions, fields, notices, approval, composer, question, controls, replay);
+    this.panel = h("div", { class: "panel", part: "panel" }, stage, captions, this.head, this.side, this.debug);
     this.bubble = new Bubble((event) => {
       this.#opening = event;
       actions.choose({ display: "expanded" });
@@ -116,7 +121,9 @@ export class Panel {
     show(this.bubble.hint, display === "minimized");
     show(this.tab.element, display === "hidden");
     this.panel.classList.toggle("live", model.live);
-    this.panel.classList.toggle("writing", model.live || model.early || (client?.pending.length ?? 0) > 0);
+    const writing = model.live || model.early || model.writes || (client?.pending.length ?? 0) > 0;
+    this.panel.classList.toggle("writing", writing);
+    root.classList.toggle("awake", props.awake);
     this.panel.classList.toggle("reading", model.live && choices.transcript);
     show(this.minimise.element, widget && options.showMinimize);
     label(this.minimise.element, t("minimise"));
@@ -127,12 +134,14 @@ export class Panel {
     this.debug.follow(log);
     const looking = { ...props, awake: props.awake && display === "expanded" };
     for (const part of [this.stage, this.preview]) part.update(looking);
-    const { captions, placeholder, status, team, notices, transcript, controls, composer, question, approval, debug } = this;
-    const parts = [captions, placeholder, status, team, notices, transcript, controls, composer, question, approval, debug];
+    const { captions, placeholder, status, team, notices, transcript, controls, composer, question, approval, debug, replay } = this;
+    const parts = [captions, placeholder, status, team, notices, transcript, controls, composer, question, approval, debug, replay];
     for (const part of parts) {
       part.update(props);
     }
+    this.panel.classList.toggle("captioned", !captions.element.hidden);
     this.options.update(props, this.debug.open);
+    this.suggestions.update(props, model.live);
     this.fields.update(props, log?.fields ?? null);
     this.bubble.update({ ...props, awake: props.awake && display === "minimized" });
     this.tab.update(props);
@@ -186,9 +195,24 @@ export class Panel {
     if (display === "minimized") this.bubble.element.focus();
     else if (display === "hidden") this.tab.element.focus();
     else {
-      const places = [this.composer.field, this.placeholder.button, this.minimise.element];
-      places.find((one) => one.checkVisibility())?.focus({ preventScroll: true });
+      // Where a finger opened it, a field in focus would cover half of it with a keyboard.
+      const field = matchMedia("(pointer: coarse)").matches ? [] : [this.composer.field];
+      const first = isVisible(this.placeholder.button) ? [this.placeholder.button, ...field] : field;
+      const places = [...first, this.controls.sources.microphone.element, this.minimise.element];
+      places.find(isVisible)?.focus({ preventScroll: true });
     }
+  }
+
+  /**
+   * Above everything of the page, whatever clips or transforms its ancestors; else where it stands.
+   *
+   * @param {boolean} above
+   */
+  float(above) {
+    const { element } = this;
+    if (!("popover" in element) || above === element.matches(":popover-open")) return;
+    set(element, "popover", above ? "manual" : null); // without it, it is hidden
+    if (above && element.isConnected) element.showPopover();
   }
 
   /** The elements that show a picture now. */
@@ -202,6 +226,7 @@ export class Panel {
     this.preview.release();
     this.bubble.release();
     this.approval.release();
+    this.replay.release();
     this.debug.follow(null);
     this.announcer.close();
   }

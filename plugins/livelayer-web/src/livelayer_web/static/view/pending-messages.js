@@ -23,11 +23,12 @@ export class PendingMessages {
     const pending = client?.pending ?? [];
     set(this.element, "aria-label", t("outbox"));
     show(this.element, pending.length > 0);
-    const waiting = client?.link.phase === "live" && model.calm ? "outboxWaiting" : "outboxKept";
+    const cut = client?.link.phase === "recovering" || model.phase === "reconnecting";
+    const waiting = cut ? "outboxKept" : model.calm ? "outboxWaiting" : "outboxSoon";
     for (const { id, text: words, failed } of pending) {
       const row = this.#rows.get(id) ?? this.#add(id);
       text(row.words, words);
-      text(row.word, failed ? `${t("outboxFailed")}. ${reasonOf(failed, t)}`.trim() : t(waiting));
+      text(row.word, failed ? `${t("outboxFailed")}. ${reasonOf(failed, t)}`.trim() : t(waiting, { name: model.name }));
       row.row.classList.toggle("failed", Boolean(failed));
       show(row.again, Boolean(failed) && typeof client?.retryMessage === "function");
       show(row.drop, Boolean(failed) && typeof client?.discardMessage === "function");

@@ -27,6 +27,7 @@ export class SessionLog extends EventTarget {
     super();
     client.addEventListener("event", (event) => this.#take(client, event));
     client.addEventListener("command", (event) => this.#take(client, event));
+    client.addEventListener("polling", (event) => this.#take(client, event));
   }
 
   /** The client's log; created when it is first needed. @param {Client} client */

@@ -1,7 +1,9 @@
 // @ts-check
-/** The picture: live video, idle loop, portrait or a drawn one, with the state's animation around it. */
+/** The picture: live video, idle loop, portrait or an orb, with the state's animation around it. */
 
+import { parseUrl } from "../client/older.js";
 import { h, set, show, text } from "./dom.js";
+import { orb } from "./orb.js";
 
 /** @import { Child } from "./dom.js" */
 /** @import { Props } from "./types.js" */
@@ -29,9 +31,9 @@ export class Stage {
     for (const one of [this.image, this.loop]) {
       one.addEventListener("error", () => show(one, false));
     }
-    this.letter = h("span", { class: "letter" });
     const face = { class: "face", "aria-hidden": "true" };
-    this.face = h("div", face, h("i", { class: "halo" }), this.letter, this.image);
+    this.face = h("div", face, h("i", { class: "halo" }), orb(), this.image);
+    this.middle = h("div", { class: "middle" }, this.face, placeholder);
     this.renewing = h("p", { class: "renewing", hidden: true });
     this.transforming = h("p", { dir: "auto" });
     this.cover = h("div", { class: "cover", part: "cover", hidden: true }, h("i", { "aria-hidden": "true" }), this.transforming);
@@ -42,7 +44,7 @@ export class Stage {
       this.loop,
       this.live,
       h("div", { class: "aura", "aria-hidden": "true" }),
-      h("div", { class: "middle" }, this.face, placeholder),
+      this.middle,
       this.renewing,
       this.recording,
       ...above,
@@ -65,6 +67,7 @@ export class Stage {
     if (!model.live) this.#forget();
     const picture = this.#settle();
     set(this.element, "data-phase", model.phase);
+    this.middle.classList.toggle("home", model.phase === "idle");
     show(this.renewing, picture && client?.media.phase === "recovering");
     text(this.renewing, t("pictureRenewing"));
     show(this.cover, options.transforming);
@@ -72,7 +75,6 @@ export class Stage {
     set(this.element, "aria-busy", options.transforming ? "true" : null);
     show(this.recording, Boolean(client?.state?.recording?.length));
     text(/** @type {Element} */ (this.recording.lastElementChild), t("recording"));
-    text(this.letter, initial(model.name));
     source(this.image, model.image);
     source(this.loop, model.loop);
     play(this.loop, awake && !picture && !this.loop.hidden && !still());
@@ -156,7 +158,7 @@ export function play(element, wanted) {
  * @param {string} address
  */
 function picturable(address) {
-  const url = URL.parse(address, document.baseURI);
+  const url = parseUrl(address, document.baseURI);
   return url !== null && ["http:", "https:", "data:", "blob:"].includes(url.protocol);
 }
 

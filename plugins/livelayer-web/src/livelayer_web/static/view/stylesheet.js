@@ -1,29 +1,33 @@
 // @ts-check
-/** The style sheet of every avatar on the page: fetched once, adopted by each shadow root. */
+/** The style sheet of every avatar on the page, adopted by each shadow root. */
 
-import { Backoff, pause } from "../client/backoff.js";
+import stylesheet from "./avatar.css" with { type: "css" };
+
+export { stylesheet };
+
+const COLOURS = /light-dark\(((?:[^(),]|\([^()]*\))*),((?:[^()]|\([^()]*\))*)\)/g;
 
 /**
- * `avatar.css`, hidden until it has arrived, so that no unstyled content is ever painted.
+ * For browsers without `light-dark()` (Safari before 17.5): each becomes two variables, of which one is
+ * empty. Only custom properties have it, since those keep what a browser does not know.
  *
- * A constructed sheet rather than a `<link>` in each shadow root: a link loads again whenever its
- * element moves. Not `import ... with { type: "css" }` either: Safari does not support it. A
- * content security policy needs `connect-src` for it, which the session needs too.
+ * @param {CSSStyleSheet} sheet
  */
-export const stylesheet = new CSSStyleSheet();
-stylesheet.replaceSync(":host { display: none !important }");
-void load();
-
-async function load() {
-  const backoff = new Backoff();
-  const { signal } = new AbortController(); // retries until the file is there
-  for (;;) {
-    try {
-      const response = await fetch(new URL("avatar.css", import.meta.url));
-      if (response.ok) return stylesheet.replaceSync(await response.text());
-    } catch {
-      // Offline: the session reports that.
+export function splitColours(sheet) {
+  for (const rule of sheet.cssRules) {
+    if (!(rule instanceof CSSStyleRule)) continue;
+    for (const name of rule.style) {
+      const value = rule.style.getPropertyValue(name);
+      const split = value.replace(COLOURS, "var(--_if-light,$1) var(--_if-dark,$2)");
+      if (split !== value) rule.style.setProperty(name, split);
     }
-    await pause(backoff.next(), signal);
   }
+  const dark = "{ --_if-light: ; --_if-dark: initial; }";
+  for (const rule of [
+    ".root { --_if-light: initial; --_if-dark: ; }",
+    `@media (prefers-color-scheme: dark) { .root:not([data-theme="light"]) ${dark} }`,
+    `.root[data-theme="dark"] ${dark}`,
+  ]) sheet.insertRule(rule, sheet.cssRules.length);
 }
+
+if (!CSS.supports("color", "light-dark(#000, #fff)")) splitColours(stylesheet);

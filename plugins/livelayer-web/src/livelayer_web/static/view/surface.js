@@ -2,7 +2,7 @@
 /** One surface: follows a client, draws it, and carries out what a person asks for. */
 
 import { placeOf } from "./attributes.js";
-import { quietly } from "./controls.js";
+import { quietly, supported } from "./controls.js";
 import { takesText } from "./dom.js";
 import { Drag } from "./drag.js";
 import { isShared } from "./end-question.js";
@@ -60,6 +60,10 @@ export class Surface {
   /** The approval for which a person closed the panel again. */
   #lowered = 0;
   #retained = false;
+  /** Whether something was typed before there was a conversation: it begins one. */
+  #said = false;
+  /** @type {import("./model.js").Known | null} */
+  #known = null;
   #timer = 0;
 
   /** @param {Host} host */
@@ -67,16 +71,17 @@ export class Surface {
     this.host = host;
     this.#preferences = new Preferences("", first("minimized"), () => {});
     this.panel = new Panel({
-      act: (action) => void this.act(action),
+      act: (action) => this.#press(action),
+      say: (words) => this.say(words),
       choose: (choices) => this.choose(choices),
       pickMember: (id) => this.#pick(id),
       toggleDebug: () => this.debug(!this.panel.debug.open),
     });
-    const { element, stage, bubble, head, controls } = this.panel;
+    const { element, stage, bubble, head } = this.panel;
     const rtl = () => getComputedStyle(element).direction === "rtl";
     const place = () => this.choices.place;
     const frame = () => this.#frame();
-    this.level = new LevelAnimation(element, () => controls.showLevel());
+    this.level = new LevelAnimation(element);
     this.pictures = [stage.element, bubble.element].map((one) => new Visibility(one, () => this.draw()));
     this.drag = new Drag({
       element,
@@ -162,6 +167,7 @@ export class Surface {
     this.#client = client;
     this.#asked = false;
     this.#begun = false;
+    this.#said = false;
     if (client !== null) {
       this.#following = new AbortController();
       const { signal } = this.#following;
@@ -195,6 +201,27 @@ export class Surface {
   }
 
   /**
+   * Sends a text as typed, and begins the conversation if there is none.
+   *
+   * @param {string} words
+   */
+  say(words) {
+    const client = this.host.open();
+    client?.markUsed();
+    client?.unblockSound(); // a press is the gesture that audio needs
+    quietly(client?.sendMessage(words)); // the outbox shows a failure
+    this.#said = true;
+    this.draw();
+  }
+
+  /** A press on "Talk to ..." is the wish to be heard, too. @param {import("./model.js").Action} action */
+  #press(action) {
+    const { voice } = describe(this.#client, this.host.settings().t, this.host.settings());
+    void this.act(action);
+    if (action === "connect" && voice && supported("microphone")) quietly(this.#client?.take("microphone"));
+  }
+
+  /**
    * Carries out the action of a button; the client's state shows a failure.
    *
    * @param {import("./model.js").Action} action
@@ -218,6 +245,7 @@ export class Surface {
     }
     const begins = action !== "cancel" && action !== "end" && action !== "endForAll";
     this.#asked = begins;
+    if (!begins) this.#said = false;
     this.draw();
     try {
       if (begins) await this.#begin(action === "retry");
@@ -311,12 +339,14 @@ export class Surface {
     else delete element.dataset.theme;
     const visible = this.pictures.find((one) => one.visible);
     const awake = shown && visible !== undefined;
-    const given = { ...settings, asked: this.#asked, now: Date.now() };
+    const given = { ...settings, asked: this.#asked, now: Date.now(), known: this.#known };
     const model = describe(client, t, given);
+    this.#known = model.known ?? this.#known;
     const { mobile } = this;
     const choices = { ...this.choices, display: this.#display };
     this.panel.update({ client, model, t, choices, awake, widget, options, mobile });
     if (client !== null) SoundEffects.of(client).want(this.#key, options.sounds && shown);
+    this.panel.float(widget && !options.contained && !this.#layered);
     this.#show(shown && !(widget && choices.display === "hidden"));
     this.#want(awake ? (visible?.height ?? 0) : -1);
     this.level.run(client, awake && model.live);
@@ -324,7 +354,15 @@ export class Surface {
     if (settings.autoConnect && shown && model.phase === "idle" && !this.#begun) {
       this.#begun = true;
       void this.act("connect");
-    }
+    } else if (this.#said && model.phase === "idle") {
+      this.#said = false;
+      void this.act("connect");
+    } else if (model.live) this.#said = false;
+  }
+
+  /** Whether the page says where it lies among its own layers. */
+  get #layered() {
+    return getComputedStyle(this.host.element).getPropertyValue("--ll-z-index").trim() !== "";
   }
 
   /** Whether the window is too small for a floating panel. */

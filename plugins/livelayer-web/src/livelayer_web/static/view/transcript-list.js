@@ -8,6 +8,7 @@ import { h, set, show, text } from "./dom.js";
 /** @typedef {{row: HTMLLIElement, who: HTMLElement, words: HTMLElement, note: HTMLElement}} Row */
 
 const NEAR = 48; // px from the end or the start
+const MOOD = 40; // characters of how the agent says it
 const STEP = 60; // lines that are drawn, and drawn more when a person scrolls to the first one
 
 /**
@@ -41,6 +42,7 @@ export class TranscriptList {
     this.element.addEventListener("scroll", () => {
       const { scrollHeight, scrollTop, clientHeight } = this.element;
       this.#sticks = scrollHeight - scrollTop - clientHeight < NEAR;
+      this.element.classList.toggle("cut", scrollTop > 0);
       if (scrollTop < NEAR && scrollHeight > clientHeight) this.#more();
     });
     // It may be opened or resized while nothing is said.
@@ -123,7 +125,8 @@ export class TranscriptList {
       const { row, who, words, note } = line;
       set(row, "class", entry.role === "agent" ? "agent" : "user");
       row.classList.toggle("partial", !entry.final || entry.delivery === "pending");
-      text(who, entry.role === "agent" ? model.name : t("you"));
+      const mood = entry.mood ? ` · ${entry.mood.slice(0, MOOD)}` : "";
+      text(who, entry.role === "agent" ? `${model.name}${mood}` : t("you"));
       text(words, entry.text);
       show(note, entry.delivery === "failed");
       text(note, entry.delivery === "failed" ? t("lineFailed") : "");

@@ -17,7 +17,8 @@
  *   | "level" | "speaker" | "sources" | "devices" | "chooseDevice" | "pending" | "retainVideo" | "releaseVideo" | "retainSurface"
  *   | "releaseSurface" | "open" | "close" | "connect" | "disconnect" | "switchAgent" | "sendMessage" | "sendData" | "take"
  *   | "release" | "setSourceMuted" | "setSpeakerMuted" | "unblockSound" | "markUsed" | "retryMessage"
- *   | "discardMessage" | "earlierTranscript" | "interrupt" | "approvals" | "answerApproval">} Client
+ *   | "discardMessage" | "earlierTranscript" | "interrupt" | "approvals" | "answerApproval"
+ *   | "controlReplay">} Client
  */
 
 /** @typedef {{id: string, name: string, role: string, image: string | null, agent: string}} Member */
@@ -39,6 +40,7 @@
 /**
  * @typedef {object} PanelActions what a part may ask of its panel
  * @property {(action: import("./model.js").Action) => void} act
+ * @property {(text: string) => void} say as typed; connects first if necessary
  * @property {(choices: Partial<import("./preferences.js").Choices>) => void} choose
  * @property {(id: string) => void} pickMember
  * @property {() => void} toggleDebug
