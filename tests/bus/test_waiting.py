@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from livelayer_bus.bus import Bus
+from livelayer_bus.bus import Bus, Subscription
 from livelayer_bus.errors import Lagged, MisuseError
 from livelayer_bus.testing import PATIENCE
 
@@ -243,7 +243,8 @@ async def test_a_restart_wakes_the_readers_that_wait(types: tuple[type, ...], id
     seen: list[object] = []
 
     async def read() -> None:
-        with bus.subscribe(*types) as events:
+        events: Subscription[Any, str] = bus.subscribe(*types)
+        with events:
             with pytest.raises(Lagged) as lagged:
                 await anext(events)
             seen.append(lagged.value.missed)
