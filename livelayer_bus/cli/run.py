@@ -35,22 +35,27 @@ def command(
 
     A file to begin with
 
+    \b
       agent_id = "agt_abc123"
 
-      \\[tokens]
+    \b
+      [tokens]
       kind = "local-keys"
       url = "ws://127.0.0.1:7880"
       api_key = { env = "LIVEKIT_API_KEY" }
       api_secret = { env = "LIVEKIT_API_SECRET" }
 
-      \\[surfaces.console]
+    \b
+      [surfaces.console]
       options = { interactive = true }
 
-      \\[surfaces.recording]
+    \b
+      [surfaces.recording]
       plugin = "jsonl"
       options = { file = "session.jsonl" }
 
-      \\[surfaces.web]
+    \b
+      [surfaces.web]
       capabilities = ["navigate", "scroll"]
       options = { port = 8080, site = "site" }
 

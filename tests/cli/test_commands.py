@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import signal
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import jwt
@@ -15,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from livelayer_bus.cli import complain
-from livelayer_bus.cli.app import COMMANDS, build
+from livelayer_bus.cli.app import COMMANDS, GROUP, build
 from livelayer_bus.cli.exits import exit_code
 from livelayer_bus.errors import (
     ConfigError,
@@ -55,6 +57,15 @@ def test_every_command_has_help_with_examples(name: str) -> None:
     assert code == 0
     assert f"livelayer {name}" in output
     assert "Examples" in output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_help_shows_of_files_and_calls_keeps_its_lines(name: str) -> None:
+    (point,) = entry_points(group=GROUP, name=name)
+    shown = [line.strip() for line in invoke(name, "--help")[1].splitlines()]
+    for line in (inspect.getdoc(point.load()) or "").splitlines():
+        if line.startswith("  "):
+            assert line.strip() in shown
 
 
 def test_the_list_imports_no_command() -> None:

@@ -30,11 +30,13 @@ def standby(
 
     The file has a surface of the plugin nats. Its token source gives one identity to all:
 
-      \\[tokens]
+    \b
+      [tokens]
       kind = "local-keys"
       identity = "front-desk"
 
-      \\[surfaces.nats]
+    \b
+      [surfaces.nats]
       options = { nats = "nats://127.0.0.1:4222" }
 
     Examples:
