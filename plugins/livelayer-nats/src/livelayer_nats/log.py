@@ -237,6 +237,8 @@ class LogReader:
         self._reconnects = 0
         self.position = 0
         """The stream sequence of the last message that was handed out."""
+        self.newest = 0
+        """The stream sequence of the session's last message when this reader attached."""
         self.catch_ups = 0
         """Times that it asked the stream for what it may have missed."""
         self.ignored = 0
@@ -269,6 +271,8 @@ class LogReader:
         self._read.clear()
         self._read.append(start)
         self.position = start.seq - 1
+        self.newest = newest.seq if newest is not None else start.seq
+        self._missed = True  # what follows the snapshot
 
     async def _snapshot_before(self, newest: Stored) -> Stored | None:
         head = _head_of(newest, self._session_id)
@@ -340,6 +344,7 @@ class LogReader:
                 await asyncio.sleep(pause)
                 continue
             self._read.extend(found)
+            self._missed |= bool(found)  # there may be more
             if found or not self._live or self._live[0].last == self.position:
                 return
             tries += 1

@@ -264,10 +264,14 @@ class RemoteSession(ControlledSession):
                     if not exc.retryable:
                         raise
                 await anyio.sleep(0.1)
-            while not self._has_state and not self._bus.closed:
+            while not self._is_current and not self._bus.closed:
                 await self._take(await self._reader.next())
         if not self._has_state and not self._bus.closed:
             raise problem
+
+    @property
+    def _is_current(self) -> bool:
+        return self._has_state and self._reader.position >= self._reader.newest
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()

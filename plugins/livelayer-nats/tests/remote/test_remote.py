@@ -59,6 +59,8 @@ async def test_a_remote_that_keeps_up_reads_nothing_twice(server: NatsServer) ->
         for number in range(100):
             room.transcribes(f"line-{number}", "words")
             await caught_up(remote, session.state.sequence)
+        async with RemoteSession(server.url, session.id, connect_timeout=PATIENCE) as late:
+            assert late.state == session.state  # at once, without waiting for the next event
         # Those of opening it, and one for each five seconds without a message.
         assert remote.statistics().catch_ups < 50
 
