@@ -125,13 +125,33 @@ async def test_a_sign_of_life_comes_at_least_every_two_seconds(web: Web) -> None
 async def test_a_page_learns_its_place_among_the_others(web: Web) -> None:
     page = await web.page()
     async with page.events() as events:
-        assert (await events.next("info")).data == {"viewers": 1, "active": True, "quality": None}
+        assert (await events.next("info")).data == {
+            "viewers": 1,
+            "active": True,
+            "quality": None,
+            "replay": None,
+        }
         other = await web.page()
-        assert (await events.next("info")).data == {"viewers": 2, "active": True, "quality": None}
+        assert (await events.next("info")).data == {
+            "viewers": 2,
+            "active": True,
+            "quality": None,
+            "replay": None,
+        }
         await other.beat(used=True)
-        assert (await events.next("info")).data == {"viewers": 2, "active": False, "quality": None}
+        assert (await events.next("info")).data == {
+            "viewers": 2,
+            "active": False,
+            "quality": None,
+            "replay": None,
+        }
         await other.leave()
-        assert (await events.next("info")).data == {"viewers": 1, "active": True, "quality": None}
+        assert (await events.next("info")).data == {
+            "viewers": 1,
+            "active": True,
+            "quality": None,
+            "replay": None,
+        }
 
 
 async def test_a_new_stream_of_a_page_ends_the_one_before(web: Web) -> None:
@@ -192,7 +212,7 @@ async def test_a_first_poll_has_what_a_stream_begins_with_and_ends(web: Web) -> 
         range(int(cursor.rpartition(":")[2]) + 1, web.session.state.sequence + 1)
     )
     assert after == f"{web.session.id}:{web.session.state.sequence}"
-    assert info.data == {"viewers": 1, "active": True, "quality": None}
+    assert info.data == {"viewers": 1, "active": True, "quality": None, "replay": None}
 
 
 async def test_a_later_poll_waits_for_the_first_thing_and_repeats_nothing(web: Web) -> None:

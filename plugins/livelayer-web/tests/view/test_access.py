@@ -274,30 +274,6 @@ async def test_nothing_of_a_page_s_style_gets_in(visit: Visit, display: str) -> 
     } == {}
 
 
-async def test_nothing_is_shown_before_its_style_sheet_which_is_asked_for_again(
-    visit: Visit,
-) -> None:
-    page = await visit(SESSION + PANEL)
-    await page.add_init_script("""
-        const arrived = new Promise((resolve) => Object.assign(window, { release: resolve }));
-        const real = window.fetch;
-        window.asked = 0;
-        window.fetch = async (...given) => {
-            window.asked += 1;
-            if (window.asked === 1) return new Response("", { status: 503 });
-            await arrived;
-            return await real(...given);
-        };
-    """)
-    await visit(SESSION + PANEL, page=page)
-    panel = page.locator(".panel")
-    await page.evaluate("async () => { while (window.asked < 2) await harness.painted(); }")
-    await expect(panel).to_be_hidden()
-    await page.evaluate("release()")
-    await expect(panel).to_be_visible()
-    assert await panel.evaluate("(one) => getComputedStyle(one).display") == "grid"
-
-
 async def test_an_embedded_panel_survives_a_hostile_page(visit: Visit) -> None:
     page = await visit(SESSION + PANEL, scene="listening", css="hostile.css")
     box = await page.locator(".panel").bounding_box()

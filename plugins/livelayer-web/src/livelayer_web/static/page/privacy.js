@@ -27,12 +27,14 @@ const passwords = {
   names: /** @type {Set<string>} */ (new Set()),
 };
 
-if (typeof document !== "undefined") {
-  new MutationObserver((records) => {
-    for (const { target, oldValue } of records) {
-      if (oldValue?.trim().toLowerCase() === "password") noteAsPassword(/** @type {Element} */ (target));
-    }
-  }).observe(document, { subtree: true, attributeFilter: ["type"], attributeOldValue: true });
+const changes = typeof MutationObserver === "undefined" ? null : new MutationObserver(noteChanges);
+changes?.observe(document, { subtree: true, attributeFilter: ["type"], attributeOldValue: true });
+
+/** @param {MutationRecord[]} records */
+function noteChanges(records) {
+  for (const { target, oldValue } of records) {
+    if (oldValue?.trim().toLowerCase() === "password") noteAsPassword(/** @type {Element} */ (target));
+  }
 }
 
 /**
@@ -116,6 +118,7 @@ function noteAsPassword(element) {
 
 /** @param {Element} element */
 function wasPassword(element) {
+  noteChanges(changes?.takeRecords() ?? []); // what asks may run before the observer does
   return passwords.fields.has(element) || (element.matches("input") && namesOf(element).some((name) => passwords.names.has(name)));
 }
 
