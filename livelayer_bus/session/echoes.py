@@ -175,6 +175,7 @@ class Echoes:
         if not entry.final:
             return  # the rest of it decides
         begin, words = 0, words_of(entry.text)
+        line, begin_of_last, heard = run[-1], 0, 0
         for line in run:
             begin_of_last, whole, heard = begin, line.words, line.echoed
             begin += len(whole[heard:].strip()) + 1

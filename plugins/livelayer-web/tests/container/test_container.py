@@ -117,11 +117,11 @@ class Published(asyncio.DatagramProtocol):
         self._ways[addr].add_done_callback(lambda way: way.cancelled() or way.result().sendto(data))
 
     async def _open(self, addr: Any) -> Any:
-        answer = self._transport.sendto
+        answer, sender = self._transport.sendto, addr
 
         class Back(asyncio.DatagramProtocol):
-            def datagram_received(self, data: bytes, _: Any) -> None:
-                answer(data, addr)
+            def datagram_received(self, data: bytes, addr: Any) -> None:
+                answer(data, sender)
 
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(Back, remote_addr=(INSIDE, self.port))

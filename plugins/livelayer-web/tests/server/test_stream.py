@@ -223,7 +223,7 @@ async def test_a_later_poll_waits_for_the_first_thing_and_repeats_nothing(web: W
         async with anyio.create_task_group() as group:
             group.start_soon(_say_when_it_waits, web, room, text)
             frames, after = await page.poll(20, after)
-        assert {f.data["event"]["entry"]["text"] for f in frames} == {text}
+            assert {f.data["event"]["entry"]["text"] for f in frames} == {text}
     await web.page()
     frames, after = await page.poll(20, after)
     assert [(frame.event, frame.data["viewers"]) for frame in frames] == [("info", 2)]
@@ -294,7 +294,7 @@ async def test_a_waiting_poll_says_bye(web: Web) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(_unmount_when_it_waits, web)
         frames, _ = await page.poll(20, after)
-    assert [(f.event, f.data) for f in frames] == [("bye", {"reason": "unmounted"})]
+        assert [(f.event, f.data) for f in frames] == [("bye", {"reason": "unmounted"})]
 
 
 async def _unmount_when_it_waits(web: Web) -> None:

@@ -162,6 +162,7 @@ def test_a_page_gets_credentials_of_its_own() -> None:
     assert fixed.for_page("v1", 0).credential == "pass-word"
     one = shared.for_page("v1", 1000.5)
     assert one.username == f"{1000 + SECRET_SECONDS}:v1"
+    assert one.username is not None
     expected = b64encode(digest(b"shared-secret", one.username.encode(), "sha1")).decode()
     assert one.credential == expected
     for record in (fixed, shared, one, MediaSettings(ice_servers=(fixed, shared))):
