@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import secrets as random_secrets
 import socket
 import sys
 from collections.abc import Coroutine, Iterable
+from time import monotonic
 from typing import Any, Final, Self
 
 from aiohttp import web
@@ -40,6 +42,7 @@ LISTENS_BESIDE = sys.platform == "linux"
 """A socket can listen on a port that another one is bound to, if both reuse addresses: the port
 stays reserved from the first start to the close, without a gap at a restart."""
 CLOSE_WITHIN = 5.0  # seconds `aclose()` takes at most
+RESTART_WITHIN = 5.0  # seconds the system has to free the port of a server that restarts
 TASKS_WITHIN = 2.0  # seconds connections have to send their leave messages
 MAX_LINE = 1 << 16  # bytes of a request line or a header: tokens and join requests are long
 
@@ -192,7 +195,17 @@ class EmbeddedServer:
         All rooms and connections are lost, as when a server process is killed and started again.
         """
         await self.stop()
-        await self.start()
+        # The port is ours; some systems free it only when its last connection is gone.
+        until = monotonic() + RESTART_WITHIN
+        while True:
+            try:
+                return await self.start()
+            except EmbeddedServerError as error:
+                cause = error.__cause__
+                is_taken = isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
+                if not is_taken or monotonic() > until:
+                    raise
+            await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
         """Stop without leave messages; `start()` restarts the server on the same port.
