@@ -297,7 +297,7 @@ def _tolerated(kind: type[WireMessage], fields: dict[str, Any]) -> dict[str, Any
 
 
 def _id_text(value: object) -> str | None:
-    """The text of an id, which some agents count: 7 is "7"; None if it is none."""
+    """The text of an id, which some agents count: 7 is "7"; None if it is no id."""
     return value if isinstance(value, str) else str(value) if type(value) is int else None
 
 

@@ -87,7 +87,7 @@ class NatsBridge:
 
     Args:
         nats: an address, several of one cluster, or a connection of the application.
-        stream: the JetStream stream; made if there is none.
+        stream: the JetStream stream; created if it does not exist.
         credentials, tls_ca, tls_cert, tls_key, inbox_prefix, options: see `NatsOptions`.
         snapshot_every: events after which a new remote need not read those before.
         lease_seconds: how long a dead owner's session stays without an owner.
