@@ -297,7 +297,7 @@ def _tolerated(kind: type[WireMessage], fields: dict[str, Any]) -> dict[str, Any
 
 
 def _id_text(value: object) -> str | None:
-    """The text of an id, which some agents count: 7 is "7"; None if it is no id."""
+    """The text of an id, which some agents count: 7 is "7"; None if the value is not an id."""
     return value if isinstance(value, str) else str(value) if type(value) is int else None
 
 

@@ -118,7 +118,9 @@ class NatsBridge:
     ) -> None:
         allowed = frozenset(allow)
         if unknown := allowed.difference(PERMISSIONS):
-            raise MisuseError(f"allow: {sorted(unknown)} are none of {', '.join(PERMISSIONS)}")
+            raise MisuseError(
+                f"allow: unknown {sorted(unknown)}; choose from {', '.join(PERMISSIONS)}"
+            )
         if snapshot_every < 1 or not lease_seconds > 0:
             raise MisuseError("snapshot_every must be at least 1, lease_seconds more than 0")
         self.servers = nats

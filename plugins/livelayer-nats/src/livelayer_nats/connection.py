@@ -75,7 +75,7 @@ class NatsOptions(msgspec.Struct, frozen=True, kw_only=True):
 def _file(what: str, path: str) -> str:
     found = Path(path).expanduser()
     if not found.is_file():
-        raise MisuseError(f"NATS: {what}: there is no file {path}")
+        raise MisuseError(f"NATS: {what}: the file {path} does not exist")
     return str(found)
 
 
@@ -206,7 +206,7 @@ class Persistence:
         for pause in RETRY.pauses():
             try:
                 if not self._link.client.is_connected:
-                    raise NatsError("sending", "there is no connection to it at the moment")
+                    raise NatsError("sending", "it is not connected at the moment")
                 answer = await call()
             except final_errors:
                 raise

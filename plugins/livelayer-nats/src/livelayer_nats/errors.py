@@ -19,7 +19,7 @@ class OwnershipLostError(BrokenError):
 
 
 class NoOwnerError(BrokenError):
-    """Nobody owns the session, or its owner does not answer; the same call may succeed later."""
+    """The session has no owner, or its owner does not answer; the same call may succeed later."""
 
     def __init__(self, session_id: str, what: str, seconds: float) -> None:
         super().__init__(

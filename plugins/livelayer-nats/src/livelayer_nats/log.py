@@ -248,9 +248,9 @@ class LogReader:
         """Attach: the next message is the first part of the newest snapshot.
 
         Raises:
-            NoSuchSessionError: there is none.
+            NoSuchSessionError: the session does not exist.
             ClosedError: the session has ended.
-            NatsError: there is no answer.
+            NatsError: the server does not answer.
         """
         subject = self._store.subjects.live(self._session_id)
         with self._store.link.translated("subscribing"):

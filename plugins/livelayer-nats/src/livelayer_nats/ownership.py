@@ -45,7 +45,7 @@ _decoder: Final = msgspec.json.Decoder(Ownership)
 
 
 def read_ownership(value: bytes) -> Ownership | None:
-    """The record; None where there is none, or none that this version can read."""
+    """The record; None if it does not exist, or this version cannot read it."""
     try:
         found = _decoder.decode(value)
     except (ValueError, RecursionError):
@@ -97,7 +97,7 @@ class Lease:
 
         Raises:
             OwnedElsewhereError: another owner renews its lease.
-            NatsError: there is no answer, and `wait` is False.
+            NatsError: the server does not answer, and `wait` is False.
         """
         seen, since = -1, 0.0
         while True:
@@ -175,7 +175,7 @@ class Lease:
         """Who has the lease instead; None: it is still this owner's.
 
         Raises:
-            NatsError: there is no answer.
+            NatsError: the server does not answer.
         """
         _, value = await self._store.owned(self._session_id)
         known = read_ownership(value)

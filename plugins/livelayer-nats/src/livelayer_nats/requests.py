@@ -256,7 +256,7 @@ class RequestServer:
                 raise MalformedMessageError("request", f"version {call.v}")
         except (ValueError, RecursionError, MalformedMessageError) as exc:
             self.malformed += 1
-            self._report(f"{self.malformed} requests are none of version {VERSION}")
+            self._report(f"{self.malformed} requests are not of version {VERSION}")
             problem = MisuseError(f"this is no request of version {VERSION}: {type(exc).__name__}")
             tasks.start_soon(
                 self._reply, [message], _encode(Answer(VERSION, error=problem_of(problem)))

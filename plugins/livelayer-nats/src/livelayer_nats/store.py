@@ -100,7 +100,7 @@ class SessionStore:
         """The last message of a session, as the server that answers first has it.
 
         Raises:
-            NatsError: there is no answer.
+            NatsError: the server does not answer.
         """
         subject = self.subjects.events(session_id)
         return await self._get(f"{self.subjects.stream}.{subject}", b"")
@@ -109,7 +109,7 @@ class SessionStore:
         """The message with this stream sequence.
 
         Raises:
-            NatsError: there is no answer.
+            NatsError: the server does not answer.
         """
         return await self._get(self.subjects.stream, msgspec.json.encode({"seq": seq}))
 
@@ -124,7 +124,7 @@ class SessionStore:
         """The next messages of a session after this stream sequence, at most `BATCH`.
 
         Raises:
-            NatsError: there is no answer, or it breaks off.
+            NatsError: the server does not answer, or it breaks off.
         """
         request = {
             "seq": seq + 1,
@@ -156,7 +156,7 @@ class SessionStore:
         """The revision and the value of who owns a session, as the stream's leader has them.
 
         Raises:
-            NatsError: there is no answer.
+            NatsError: the server does not answer.
         """
         with self.link.translated("reading who owns the session"):
             try:
@@ -171,7 +171,7 @@ class SessionStore:
         """Replace who owns a session, if it still has this revision; the new one, or None.
 
         Raises:
-            NatsError: there is no answer: it may have happened.
+            NatsError: the server does not answer: it may have happened.
         """
         headers = {EXPECTED: str(revision)}
         with self.link.translated("writing who owns the session"):
