@@ -15,14 +15,14 @@ from rich.console import Console
 
 from livelayer_bus import events
 from livelayer_bus.clock import SystemClock
-from livelayer_bus.errors import Lagged, LivelayerError, MisuseError, NotSupportedError
+from livelayer_bus.errors import Lagged, LivelayerError, MisuseError
 from livelayer_bus.media import AudioSubscription, VideoFrame, VideoSubscription
-from livelayer_bus.messages import UserMessage
 from livelayer_bus.surfaces import BackgroundWriter, SurfaceSession
 
 from .keyboard import LineEditor, keyboard, keys_one_by_one
 from .panel import DrawnPanel
 from .plain import opening_line, plain_line
+from .typed import enter
 from .view import (
     AudioFacts,
     ConsoleView,
@@ -37,7 +37,6 @@ HISTORY: Final = 48  # audio levels kept for the curve
 MESSAGES: Final = 8  # data messages kept
 RATE_SECONDS: Final = 2.0  # over which the frame rate is measured
 SHOWN: Final = 200  # characters of a data message
-ANSWERS: Final = {"y": True, "yes": True, "n": False, "no": False}
 PARSED: Final = 4096  # bytes; a longer data message is shown without parsing it
 
 
@@ -145,7 +144,7 @@ def _stamped(line: str) -> str:
     return f"{time.strftime('%H:%M:%S')}  {line}\n"
 
 
-def _shortened(event: events.DataReceived | events.DataSent) -> str:
+def shortened(event: events.DataReceived | events.DataSent) -> str:
     """A message's fields without its `type`, which is shown beside them."""
     data = event.data
     if event.is_json and len(data) <= PARSED:
@@ -244,22 +243,8 @@ class _Watcher:
 
     async def _send(self, line: str) -> None:
         self._notice = None
-        question, view = self._question, self.view()
         try:
-            if question is not None and line.lower() in ANSWERS:
-                approved = ANSWERS[line.lower()]
-                await self._session.answer_approval(question.number, approved=approved)
-                return
-            if not line:
-                if view.is_over:
-                    await self._session.connect()
-                elif view.can_interrupt:
-                    await self._session.interrupt()
-                return
-            try:
-                await self._session.send_text(line)
-            except NotSupportedError:
-                await self._session.send_data(UserMessage(line))
+            await enter(self._session, line, self._question)
         except LivelayerError as error:
             self._notice = str(error)
 
@@ -270,7 +255,7 @@ class _Watcher:
             case events.DataReceived(type="agent_tool_call" | "agent_turn_ended" | "agent_usage"):
                 pass  # there are many; tools that run have a line of their own
             case events.DataReceived() | events.DataSent():
-                text = _shortened(event)
+                text = shortened(event)
                 direction: Direction = "in" if isinstance(event, events.DataReceived) else "out"
                 self._messages.append(MessageFacts(direction, event.type or "bytes", text))
             case events.CommandRefused():

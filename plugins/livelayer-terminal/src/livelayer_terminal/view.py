@@ -18,6 +18,8 @@ from rich.text import Text
 from livelayer_bus.events import ApprovalRequested, TranscriptEntry
 from livelayer_bus.state import SessionState
 
+from .typed import hint
+
 Direction = Literal["in", "out"]
 
 NARROW: Final = 60  # columns below which labels and history are left out
@@ -32,14 +34,19 @@ TIMES: Final = "\N{MULTIPLICATION SIGN}"
 PROMPT: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 _ASCII_BARS: Final = " .:-=+*#@"
-_CONNECTION: Final = {
+CONNECTION_STYLES: Final = {
     "idle": "dim",
     "connecting": "yellow",
     "connected": "green",
     "disconnected": "dim",
     "error": "bold red",
 }
-_AGENT: Final = {"idle": "dim", "listening": "cyan", "thinking": "yellow", "speaking": "green"}
+AGENT_STYLES: Final = {
+    "idle": "dim",
+    "listening": "cyan",
+    "thinking": "yellow",
+    "speaking": "green",
+}
 
 
 class VideoFacts(msgspec.Struct, frozen=True):
@@ -90,17 +97,6 @@ class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
     """What is being typed; None without a keyboard."""
     question: ApprovalRequested | None = None
     """What the agent asks, and the person at this terminal may answer."""
-
-    @property
-    def can_interrupt(self) -> bool:
-        """The agent speaks, and can be told to stop."""
-        return self.state.agent_state == "speaking" and self.state.agent_confirms
-
-    @property
-    def is_over(self) -> bool:
-        """There is no conversation, or no agent came to it: a person can connect again."""
-        state = self.state
-        return state.error_code is not None or state.connection_state in ("disconnected", "error")
 
 
 def clean(text: str) -> str:
@@ -166,7 +162,7 @@ class _Painter:
             title_align="left",
             subtitle=None if self._narrow else self._subtitle(),
             subtitle_align="right",
-            border_style=_CONNECTION[self._state.connection_state],
+            border_style=CONNECTION_STYLES[self._state.connection_state],
             box=ASCII if self._plain else ROUNDED,
             width=self._width,
         )
@@ -188,12 +184,12 @@ class _Painter:
     def _status(self) -> RenderableType:
         state = self._state
         bullet = "*" if self._plain else "●"
-        style = _CONNECTION[state.connection_state]
+        style = CONNECTION_STYLES[state.connection_state]
         words = "reconnecting" if state.reconnecting else state.connection_state
         line = Text.assemble((f"{bullet} ", style), (words, style))
         line.append("   ")
         if state.agent_active:
-            agent = _AGENT[state.agent_state]
+            agent = AGENT_STYLES[state.agent_state]
             line.append(f"{bullet} ", agent)
             line.append(f"{self._agent_name()} ", "bold")
             line.append(state.agent_state if state.agent_ready else "not ready yet", agent)
@@ -304,17 +300,8 @@ class _Painter:
         room = self._inner - 4
         line = Text.assemble((mark, "bold cyan"), _tail(typed, room), (cursor, "blink"))
         if not typed:
-            line.append(f" {self._hint()}", "dim")
+            line.append(f" {hint(self._state, self._view.question)}", "dim")
         return self._cut(line)
-
-    def _hint(self) -> str:
-        if self._view.question is not None:
-            return "y approves, n refuses"
-        if self._view.is_over:
-            return "Enter connects again"
-        if self._view.can_interrupt:
-            return "Enter interrupts, or type to the agent"
-        return "type to the agent, Enter sends"
 
     def _label(self, word: str) -> Text:
         return Text(word.ljust(LABEL), "dim")
@@ -342,13 +329,13 @@ class _Painter:
         return "-" if self._plain else "·"
 
     def _bar(self, level: float, room: int) -> str:
-        filled = round(_share(level) * room)
+        filled = round(loudness(level) * room)
         full, empty = ("#", ".") if self._plain else ("█", "░")
         return full * filled + empty * (room - filled)
 
     def _spark(self, levels: Iterable[float], room: int) -> str:
         bars = _ASCII_BARS if self._plain else _BARS
-        steps = [bars[round(_share(level) * (len(bars) - 1))] for level in levels]
+        steps = [bars[round(loudness(level) * (len(bars) - 1))] for level in levels]
         return "".join(steps)[-room:].rjust(room)
 
 
@@ -360,5 +347,6 @@ def _tail(text: str, columns: int) -> str:
     return text[start:]
 
 
-def _share(level: float) -> float:
+def loudness(level: float) -> float:
+    """An RMS level from 0 (silence) to 1 (full scale), as loud as it sounds."""
     return 1 - decibels(level) / QUIET_DB
