@@ -107,7 +107,9 @@ async def _interruptible(main: Main, on_interrupt: Callable[[], bool] | None) ->
         first.wait()
         time.sleep(GRACE_SECONDS)
         if received[0] == signal.SIGINT and not ended:
-            complain("interrupted")
+            # In a thread: a terminal that takes no text would keep the process.
+            threading.Thread(target=complain, args=("interrupted",), daemon=True).start()
+            time.sleep(0.1)
         os._exit(128 + received[0])
 
     threading.Thread(target=end_late, daemon=True).start()

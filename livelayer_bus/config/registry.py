@@ -19,6 +19,7 @@ DISTRIBUTIONS: Final = {
     "console": "livelayer-terminal",
     "nats": "livelayer-nats",
     "recorder": "livelayer-recorder",
+    "terminal": "livelayer-terminal",
     "web": "livelayer-web",
     "webhook": "livelayer-web",
 }

@@ -39,6 +39,12 @@ def command(
         Path | None,
         typer.Option(help="Record the session into this folder.", metavar="DIR"),
     ] = None,
+    plain: Annotated[
+        bool,
+        typer.Option(
+            "--plain", help="Lines and a small panel, instead of a screen with the picture."
+        ),
+    ] = False,
     port: Annotated[
         int | None,
         typer.Option(
@@ -51,10 +57,10 @@ def command(
 ) -> None:
     """Talk to an agent on this machine: a real LiveKit room, a voice and a face, without any key.
 
-    On a terminal you type, and the agent answers in speech and text; Ctrl-C or Ctrl-D ends the
-    conversation. Without a terminal, or with --seconds, a script types. Two surfaces show the one
-    session: the terminal and a recorder, which is unmounted and mounted again while the agent
-    speaks. A page in the terminal carries out the agent's commands.
+    On a terminal you see its face and type, and the agent answers in speech and text; Ctrl-C or
+    Ctrl-D ends the conversation. Without a terminal, or with --seconds, a script types. Two
+    surfaces show the one session: the terminal and a recorder, which is unmounted and mounted again
+    while the agent speaks. A page in the terminal carries out the agent's commands.
 
     It also serves a small site and prints its address: the agent is there in a panel and in a
     bubble, and carries out commands on the page that you used last.
@@ -68,6 +74,7 @@ def command(
 
     \b
       livelayer demo
+      livelayer demo --plain
       livelayer demo --seconds 15
       livelayer demo --record monday
       livelayer demo --url ws://127.0.0.1:7880 --seconds 30 -o demo.jsonl
@@ -85,7 +92,8 @@ def command(
     from .report import check_recording, print_report
     from .run import DemoOptions, run_demo
 
-    interactive = seconds is None and sys.stdin.isatty() and sys.stdout.isatty()
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    interactive = seconds is None and on_terminal
     options = DemoOptions(
         url=url,
         key=key,
@@ -94,12 +102,13 @@ def command(
         recording=recording,
         record=record,
         interactive=interactive,
+        screen=on_terminal and not plain,
         port=port,
     )
     talking, stop = anyio.Event(), anyio.Event()
 
     async def main() -> int:
-        # Not typer.echo: the console surface prints above its picture what `print` writes.
+        # Not typer.echo: the surface shows what `print` writes.
         report = await run_demo(options, print, stop, talking)
         recorded = await anyio.to_thread.run_sync(
             check_recording, report.recording, report.session_id

@@ -13,7 +13,7 @@ from uuid import uuid4
 import anyio
 import msgspec
 from livelayer_embedded import EmbeddedServer
-from livelayer_terminal import ConsoleSurface
+from livelayer_terminal import ConsoleSurface, TerminalSurface
 
 from livelayer_bus.config import load_surface
 from livelayer_bus.control import serve_control
@@ -59,6 +59,8 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The folder for a recording with picture and sound; None: there is none."""
     interactive: bool = False
     """A person types instead of the script."""
+    screen: bool = False
+    """The session is shown on the whole terminal."""
     port: int | None = None
     """The site's TCP port; None: 8080, or a free one if 8080 is in use."""
 
@@ -132,9 +134,9 @@ class _Demo:
         folder = Path(tempfile.gettempdir())
         self._path = options.recording or folder / f"livelayer-demo-{session.id[:8]}.jsonl"
         self._received = {"console": FrameCounts(), "jsonl": FrameCounts()}
-        self._console = CountedSurface(
-            ConsoleSurface(interactive=options.interactive), self._received["console"]
-        )
+        self._screen = TerminalSurface() if options.screen else None
+        console = self._screen or ConsoleSurface(interactive=options.interactive)
+        self._console = CountedSurface(console, self._received["console"])
         self._recorder = CountedSurface(JsonlSurface(self._path), self._received["jsonl"])
         self._page = PrintedPage(write)
         self._observer = Observer(session)
@@ -148,6 +150,8 @@ class _Demo:
         async with anyio.create_task_group() as group:
             await group.start(self._observer.run)
             console = session.mount(self._console, key="console")
+            if self._screen is not None:
+                await self._screen.shown.wait()  # it has what is printed from here on
             recorder = session.mount(self._recorder, key="jsonl")
             if self._options.record is not None:
                 self._media = load_surface("recorder")(self._options.record)

@@ -33,6 +33,7 @@ class TerminalApp(App[None]):
         picture: whether the avatar is drawn at first.
         graphics: draw pictures by the kitty graphics protocol.
         headless: there is no terminal.
+        shown: set when everything is drawn for the first time.
     """
 
     CSS = """
@@ -58,6 +59,7 @@ class TerminalApp(App[None]):
         Binding("f7", "picture", "Picture", priority=True),
         Binding("f8", "next_session", "Next", priority=True),
         Binding("ctrl+d", "leave", "Leave"),
+        Binding("ctrl+z", "suspend_process", show=False, priority=True),
         Binding("ctrl+q", "leave", show=False, priority=True),
     ]
 
@@ -85,6 +87,7 @@ class TerminalApp(App[None]):
         self._panes: dict[int, SessionPane] = {}
         self._line = ""
         self._headless_only = headless
+        self._shown = shown
         if headless:
             leave_streams_alone(self)
 
@@ -113,6 +116,7 @@ class TerminalApp(App[None]):
             self.begin_capture_print(self)
         await self.sessions_changed()
         self.set_interval(TICK, self._tick)
+        self._shown.set()
 
     async def sessions_changed(self) -> None:
         """Show a tab for each session that there is now."""

@@ -9,6 +9,7 @@ Checked with Textual 8.2. What its own driver does not do, and this one does:
 - Its input thread spins once the terminal is gone (`run_input_thread`, an empty read), and joining
   it takes a tenth of a second; here the end of input ends the surface.
 - Ctrl+C is a key, which a blocked event loop never sees; here it is SIGINT, as in any program.
+- Its handler of SIGCONT sets the terminal up a second time, also where it was stopped by SIGSTOP.
 - A process that ends without unwinding (SIGKILL, `os._exit`) leaves its screen behind; here a small
   shell that waits for that restores it.
 - Its handlers of SIGTSTP, SIGCONT and SIGWINCH stay in place of the application's (`signals_kept`).
@@ -48,10 +49,10 @@ from .cells import HALF, SHADES, Cells, Colours, halves, row_text
 from .writer import TerminalWriter
 
 RESTORE: Final = (
-    r"\033[?2026l\033[?1000l\033[?1003l\033[?1015l\033[?1006l\033[?2004l\033[?1004l\033[?2048l"
-    r"\033[?7h\033[<u\033[?1049l\033[?25h\033[0m"
+    "\x1b[?2026l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[?2048l"
+    "\x1b[?7h\x1b[<u\x1b[?1049l\x1b[?25h\x1b[0m"
 )
-_KEEPER: Final = 'read -r ended || { stty sane <&2; printf "$1" >&2; }'
+_KEEPER: Final = 'read -r ended || { stty sane <&2; printf %s "$1" >&2; }'
 _SIGNALS: Final = ("SIGTSTP", "SIGCONT", "SIGWINCH", "SIGTTOU", "SIGTTIN")
 
 
@@ -82,6 +83,7 @@ class TerminalDriver(LinuxDriver):
         self._terminal: TerminalWriter | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
         self._wake: tuple[int, int] | None = None
+        self._suspended = False
 
     @property
     def terminal(self) -> TerminalWriter | None:
@@ -146,6 +148,19 @@ class TerminalDriver(LinuxDriver):
                 keeper.stdin.close()
             with suppress(subprocess.TimeoutExpired):
                 keeper.wait(1)
+
+    def suspend_application_mode(self) -> None:
+        self._suspended = True
+        super().suspend_application_mode()
+        if self._terminal is not None:  # the process stops next, and with it the thread
+            self._terminal.join(1)
+
+    def resume_application_mode(self) -> None:
+        if self._suspended:
+            self._suspended = False
+            super().resume_application_mode()
+        else:  # stopped by SIGSTOP: the screen is no longer ours
+            self._output.redraw()
 
     def close(self) -> None:
         if self._terminal is not None:
@@ -257,12 +272,22 @@ class Output:
         terminal.write(f"{begin}\x1b7{text}\x1b8{end}")
 
     async def aclose(self, seconds: float) -> None:
-        """Wait until the terminal has taken the last of it, at most `seconds`."""
+        """Wait until the terminal has taken the last of it, at most about `seconds`.
+
+        What a stuck terminal does not take is dropped: what the application prints next, such as
+        its last words, would wait behind it.
+        """
         terminal = self._terminal
         if terminal is None:
             return
-        with anyio.move_on_after(seconds, shield=True):
-            await anyio.to_thread.run_sync(terminal.join, seconds, abandon_on_cancel=True)
+
+        def finish() -> None:
+            if not terminal.join(seconds):
+                terminal.discard(RESTORE)
+                terminal.join(seconds)
+
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(finish)
 
 
 def leave_streams_alone(app: App[Any]) -> None:

@@ -6,12 +6,12 @@ import asyncio
 import os
 import sys
 import threading
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final
 
 import anyio
 import anyio.to_thread
-import sniffio
 
 from livelayer_bus.errors import BusyError, MisuseError, NotSupportedError
 from livelayer_bus.surfaces import SurfaceSession
@@ -72,6 +72,9 @@ class TerminalSurface:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._app: TerminalApp | None = None
         self._starting = False
+        self.shown = anyio.Event()
+        """Set when the screen is there, or when it is clear that none will be: what the application
+        prints from then on is in its log, and printed again at the end."""
 
     def __repr__(self) -> str:
         return f"TerminalSurface(picture={self._picture!r}, fps={self._fps:g})"
@@ -90,12 +93,14 @@ class TerminalSurface:
             BusyError: another `TerminalSurface` has the terminal.
         """
         if self._size is None and not _has_terminal():
+            self.shown.set()
             await ConsoleSurface(interactive=True).run(session)
             return
-        if sniffio.current_async_library() != "asyncio":
-            what = "the terminal surface: mount a ConsoleSurface, or use asyncio"
-            raise NotSupportedError(what, "trio")
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError as error:
+            what = "the terminal surface: run on asyncio, or mount a ConsoleSurface"
+            raise NotSupportedError(what, "trio") from error
         if self._models and self._loop is not loop:
             raise MisuseError("this surface shows a session of another event loop: make a new one")
         self._loop = loop
@@ -111,8 +116,9 @@ class TerminalSurface:
             # Raise the error of the task itself, not the group.
             raise error.exceptions[0] from error
         finally:
+            self.shown.set()
             self._models.remove(model)
-            await self._notify_app()
+            self._notify_app()
 
     async def _show(self, model: SessionModel) -> None:
         """Run the app if no other session's task does, or wait for it."""
@@ -120,10 +126,10 @@ class TerminalSurface:
             if self._app is None and not self._starting:
                 await self._run_app(model)
                 continue
-            await self._notify_app()
+            self._notify_app()
             await model.changed()
 
-    async def _notify_app(self) -> None:
+    def _notify_app(self) -> None:
         app = self._app
         if app is not None and app.is_running:
             app.call_later(app.sessions_changed)
@@ -149,6 +155,7 @@ class TerminalSurface:
                 picture=self._picture != "off",
                 graphics=self._graphics(),
                 headless=self._size is not None,
+                shown=self.shown,
             )
             self._app = app
             await self._until_left(app, model)
@@ -157,8 +164,9 @@ class TerminalSurface:
                 _terminal.release()
             if self._app is not None:
                 await self._app.output.aclose(CLOSE_SECONDS)
-                for line in self._app.printed:
-                    print(line)
+                with suppress(OSError, ValueError):  # the terminal is gone
+                    for line in self._app.printed:
+                        print(line)
             self._app, self._starting = None, False
             for other in self._models:
                 other.wake()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import select
+import termios
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, final
 
 LIMIT: Final = 1 << 20  # characters that wait; beyond that the terminal is behind by a whole screen
-BLOCK: Final = 1 << 15  # bytes given to the system at once
+BLOCK: Final = 1 << 12  # bytes given to the system at once: what a terminal's queue has room for
 
 
 @final
@@ -37,7 +38,7 @@ class TerminalWriter:
         self._parts: list[str] = []
         self._waiting = 0
         self._overrun = False
-        self._ended = False
+        self._ended = self._discards = False
         self._more = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="livelayer-terminal", daemon=True)
         self.written = 0
@@ -71,17 +72,27 @@ class TerminalWriter:
             self._ended = True
             self._more.notify()
 
-    def join(self, seconds: float) -> None:
-        """Wait in the calling thread until everything is written, at most `seconds`."""
+    def discard(self, last: str) -> None:
+        """Drop what the terminal does not take, in this process and in the system; write `last`."""
+        with self._more:
+            self._parts[:] = [last]
+            self._discards = self._ended = True
+            self._more.notify()
+        with suppress(OSError, termios.error):
+            termios.tcflush(self._descriptor, termios.TCOFLUSH)
+
+    def join(self, seconds: float) -> bool:
+        """Wait in the calling thread until everything is written; False after `seconds`."""
         if self._thread.ident is not None:
             self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while True:
             with self._more:
                 while not self._parts and not self._ended:
                     self._more.wait()
-                text = "".join(self._parts)
+                text, self._discards = "".join(self._parts), False
                 self._parts.clear()
                 if not text:
                     return
@@ -102,7 +113,7 @@ class TerminalWriter:
 
     def _put(self, data: bytes) -> bool:
         left = memoryview(data)
-        while left:
+        while left and not self._discards:
             try:
                 count = os.write(self._descriptor, left[:BLOCK])
             except BlockingIOError:  # another program made the terminal non-blocking
