@@ -19,6 +19,7 @@ from livelayer_benchmarks.workloads import (
     session,
     stalls,
     startup,
+    terminal,
     web,
 )
 from livelayer_benchmarks.workloads.stalls.blocked import Blocked
@@ -58,6 +59,19 @@ def test_a_recorded_session_beside_one_that_is_not_and_encoders_alone(shown: Any
     assert all(case.cpu > 0 for case in result.cases)
     assert len(goals(result)) == 2
     assert "FFmpeg alone" in shown(record.AREA, result)
+
+
+def test_a_session_in_a_terminal_beside_one_that_is_not_shown(shown: Any) -> None:
+    plan = terminal.Plan(WIDTH, HEIGHT, columns=40, rows=12, seconds=0.5, repetitions=1)
+
+    result = terminal.AREA.measure(plan)
+
+    cases = {case.rival: case for case in result.cases}
+    assert set(cases) == {terminal.SHOWN, terminal.ALONE}
+    assert cases[terminal.SHOWN].pictures > 0
+    assert cases[terminal.SHOWN].output > 0
+    assert len(goals(result)) == 2
+    assert "not shown" in shown(terminal.AREA, result)
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ AREAS: Final[Mapping[str, str]] = {
     "data": "data messages to an agent and back, beside the bare SDK",
     "session": "several widgets on one session, and many sessions in one process",
     "record": "recording a session, beside FFmpeg's encoders alone",
+    "terminal": "the picture in a terminal, beside the session alone",
     "stalls": "surfaces that sleep, and a blocked event loop",
     "web": "web pages of one session, beside an encode for each page",
     "glass": "how old a frame is when Chromium shows it",

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
+import anyio
 from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -71,6 +72,7 @@ class TerminalApp(App[None]):
         picture: bool,
         graphics: bool,
         headless: bool,
+        shown: anyio.Event,
     ) -> None:
         self.output = Output(self, self._on_terminal_gone)
         super().__init__(driver_class=None if headless else TerminalDriver)

@@ -24,6 +24,7 @@ TOLERANCE: Final = 4  # of 255: noise below it is not visible, and costs writing
 _HALF_BITS: Final = 24
 _LOWER: Final = (1 << _HALF_BITS) - 1
 _SUM_ROWS: Final = 257  # the most rows of bytes whose sum fits into 16 bits
+GREY_SPREAD: Final = 24  # of 255: between the channels of what is shown as a grey
 _DECIMAL: Final = tuple(str(number) for number in range(256))
 _CUBE: Final = np.array([0, 95, 135, 175, 215, 255], dtype=np.int32)  # xterm's 6 x 6 x 6 colours
 _CUBE_AT: Final = np.abs(np.arange(256)[:, None] - _CUBE).argmin(axis=1)
@@ -105,7 +106,9 @@ def _indexed(pixels: Pixels) -> Cells:
     greys = _GREY_AT[wide.sum(axis=-1) // 3]
     grey_far = np.abs((8 + 10 * greys)[..., None] - wide).sum(axis=-1)
     cube = 16 + steps @ np.array([36, 6, 1])
-    nearest: Cells = np.where(grey_far < cube_far, 232 + greys, cube).astype(np.int64)
+    spread = wide.max(axis=-1) - wide.min(axis=-1)  # a grey in place of a colour is seen
+    grey = (grey_far < cube_far) & (spread <= GREY_SPREAD)
+    nearest: Cells = np.where(grey, 232 + greys, cube).astype(np.int64)
     return nearest
 
 

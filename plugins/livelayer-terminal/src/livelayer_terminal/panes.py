@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Label, Static, TabbedContent, TabPane
 
@@ -75,6 +76,11 @@ class SessionPane(Vertical):
     SessionPane.no-picture .body { layout: vertical; }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+    ]
+
     def __init__(
         self, model: SessionModel, output: Output, *, fps: float, colours: Colours, graphics: bool
     ) -> None:
@@ -123,9 +129,19 @@ class SessionPane(Vertical):
 
     # Keys ---------------------------------------------------------------------------------------
 
+    def action_page(self, pages: int) -> None:
+        """Scroll what is beside the picture, also while a person types."""
+        pane = self.query_one(TabbedContent).active_pane
+        if pane is not None:
+            for lines in pane.query("Lines, VerticalScroll"):
+                if lines.display:
+                    lines.scroll_relative(y=pages * lines.size.height, animate=False)
+                    return
+
     def open_tab(self, name: str) -> None:
         """Show one of `TABS`."""
         self.remove_class("zoomed")
+        self.prompt.focus()  # what has the focus would bring its own tab back
         self.query_one(TabbedContent).active = name
 
     @on(Input.Submitted, "Prompt")

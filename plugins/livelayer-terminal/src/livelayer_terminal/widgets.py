@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import anyio
 import anyio.to_thread
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
@@ -29,6 +30,8 @@ from .keyboard import MAX_LINE
 from .model import SessionModel
 from .pace import Pace
 from .view import clean
+
+SELECTED: Final = Style.parse("bold underline")
 
 
 class PictureFacts:
@@ -314,7 +317,7 @@ class Lines(ScrollView, can_focus=True):
         number, strip = self._rows[row]
         strip = strip.crop_extend(0, self.size.width, back).apply_style(back)
         if number == self.selected:
-            strip = strip.apply_style(self.app.console.get_style("reverse"))
+            strip = strip.apply_style(SELECTED)
         return strip
 
     def on_resize(self) -> None:
@@ -353,7 +356,7 @@ class Prompt(Input):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "recall(1)", "earlier line", show=False),
         Binding("down", "recall(-1)", "later line", show=False),
-        Binding("ctrl+d", "leave", "leave", show=False, priority=True),
+        Binding("ctrl+d", "leave", "Leave", priority=True),
     ]
     DEFAULT_CSS = "Prompt { height: 1; }"
 
