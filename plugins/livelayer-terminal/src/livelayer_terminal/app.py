@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Footer, Tab, Tabs
+from textual.worker import WorkerFailed
 
 from .cells import Colours
 from .driver import Output, TerminalDriver, interrupt, leave_streams_alone
@@ -209,5 +210,5 @@ class TerminalApp(App[None]):
     def _handle_exception(self, error: Exception) -> None:
         """End, with the error for who runs this; Textual prints it with all local variables."""
         if self.fault is None:
-            self.fault = error
+            self.fault = error.error if isinstance(error, WorkerFailed) else error  # type: ignore[assignment]
         self._close_messages_no_wait()

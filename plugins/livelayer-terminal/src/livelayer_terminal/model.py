@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from typing import Final, final
+from collections.abc import Callable
+from typing import Final, TypeVar, final
 
 import anyio
 import msgspec
@@ -27,6 +28,7 @@ HISTORY: Final = 100  # typed lines that the up arrow brings back
 FIELDS: Final = 100  # collected at once; the oldest goes
 RATE_NS: Final = 2_000_000_000  # over which rates are measured
 
+C = TypeVar("C")
 FieldKey = tuple[str, str]
 """A form's id ("" for a task) and a field's name."""
 
@@ -87,6 +89,8 @@ class SessionModel:
 
     def __init__(self, session: SurfaceSession) -> None:
         self.session: Final = session
+        self.video: Final = _offered(lambda: session.video)
+        self.audio: Final = _offered(lambda: session.audio)
         self.messages: deque[DataMessage] = deque(maxlen=MESSAGES)
         self.counted = 0
         """Messages so far."""
@@ -289,6 +293,14 @@ class SessionModel:
                 self.notice = f"surface {event.key}: {event.error}"
             case _:
                 pass
+
+
+def _offered(channel: Callable[[], C]) -> C | None:
+    """A channel of a session that offers it."""
+    try:
+        return channel()
+    except NotSupportedError:
+        return None
 
 
 def _shown(value: object) -> str:

@@ -87,7 +87,7 @@ class SessionPane(Vertical):
         super().__init__()
         self.model = model
         self._output = output
-        self.picture = Picture(model.session, output, fps=fps, colours=colours, graphics=graphics)
+        self.picture = Picture(model.video, output, fps=fps, colours=colours, graphics=graphics)
         self.prompt = Prompt(model)
         self.transcript = Lines(self._utterance, id="transcript-lines")
         self.inspector = Lines(_message_lines, selectable=True, id="data-lines")
@@ -276,9 +276,9 @@ class SessionPane(Vertical):
         return "\n".join(line.plain for line in lines[-CAPTION_ROWS:])
 
     def _meter(self) -> Text:
-        audio = self.model.session.audio
+        audio = self.model.audio
         line = Text(no_wrap=True)
-        if not audio.available:
+        if audio is None or not audio.available:
             return line.append("voice none", "dim")
         level = audio.level
         columns = min(METER, max(4, self.picture.size.width - 18))
@@ -329,8 +329,9 @@ class SessionPane(Vertical):
                 one.focus()
 
     def _figures(self, state: SessionState) -> str:
-        session = self.model.session
-        video, audio = session.video.statistics(), session.audio.statistics()
+        if self.model.video is None or self.model.audio is None:
+            return "this session has no media"
+        video, audio = self.model.video.statistics(), self.model.audio.statistics()
         facts, frames = self.picture.facts, self.picture.frames
         width, height = facts.size
         drawn = max(1, facts.drawn)

@@ -20,8 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import Worker
 
-from livelayer_bus.media import VideoFrame, VideoSubscription
-from livelayer_bus.surfaces import SurfaceSession
+from livelayer_bus.media import VideoChannel, VideoFrame, VideoSubscription
 
 from . import kitty
 from .cells import Cells, Colours, Pixels, changes, fit, shrink, steady, to_cells
@@ -69,7 +68,7 @@ class Picture(Widget, can_focus=False):
     none before the terminal took the one before. Only cells that changed are written.
 
     Args:
-        session: whose video it is.
+        video: what it shows; None: the session has no video.
         output: the terminal.
         fps: pictures a second, at most.
         colours: what the terminal shows.
@@ -81,7 +80,7 @@ class Picture(Widget, can_focus=False):
 
     def __init__(
         self,
-        session: SurfaceSession,
+        video: VideoChannel | None,
         output: Output,
         *,
         fps: float,
@@ -89,7 +88,7 @@ class Picture(Widget, can_focus=False):
         graphics: bool,
     ) -> None:
         super().__init__()
-        self._session = session
+        self._video = video
         self._output = output
         self._fps = fps
         self._colours: Colours = colours
@@ -108,8 +107,8 @@ class Picture(Widget, can_focus=False):
     # Reading ------------------------------------------------------------------------------------
 
     def on_show(self) -> None:
-        if self._reader is None:
-            self._reader = self.run_worker(self._read())
+        if self._reader is None and self._video is not None:
+            self._reader = self.run_worker(self._read(self._video))
 
     def on_hide(self) -> None:
         reader, self._reader = self._reader, None
@@ -127,14 +126,16 @@ class Picture(Widget, can_focus=False):
         if width and height:
             self._write(await anyio.to_thread.run_sync(self._make, frame, width, height))
 
-    async def _read(self) -> None:
-        try:
-            with self._session.video.subscribe(max_fps=self._fps) as self.frames:
-                async for frame in self.frames:
+    async def _read(self, video: VideoChannel) -> None:
+        with video.subscribe(max_fps=self._fps) as frames:
+            self.frames = frames
+            try:
+                async for frame in frames:
                     await self._draw(frame)
-        finally:
-            self.frames = None
-            self._erase()
+            finally:
+                if self.frames is frames:  # it was not shown again meanwhile
+                    self.frames = None
+                    self._erase()
 
     async def _draw(self, frame: VideoFrame) -> None:
         await self._output.drained()
