@@ -112,9 +112,12 @@ class TerminalSurface:
                 group.start_soon(model.collect)
                 await self._show(model)
                 group.cancel_scope.cancel()
-        except ExceptionGroup as error:
-            # Raise the error of the task itself, not the group.
-            raise error.exceptions[0] from error
+        except ExceptionGroup as group_error:
+            # Raise the error of the task itself, not the groups.
+            error: Exception = group_error
+            while isinstance(error, ExceptionGroup):
+                error = error.exceptions[0]
+            raise error from group_error
         finally:
             self.shown.set()
             self._models.remove(model)
