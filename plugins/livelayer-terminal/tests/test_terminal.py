@@ -133,7 +133,7 @@ async def shown(
         with anyio.fail_after(PATIENCE):
             await surface.shown.wait()
         screen = Screen(surface, session, room, mounted)
-        await screen.until(lambda: screen.surface.app is None or screen.app.pane is not None)
+        await screen.until(lambda: screen.app.pane and screen.app.focused is screen.pane.prompt)
         yield screen
 
 
