@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, final
 
-from ..clock import Clock
 from ..contract import Unsubscribe
 from ..errors import LivelayerError, describe
 from ..events import ConnectionStateChanged, HandlerFailed, Reconnected
@@ -13,7 +12,7 @@ from ..messages import AgentContext, ContextField
 from ..rooms import names
 from ..surfaces import MountedSurface
 from ..surfaces.commands import last_used
-from ..tasks import RootTask, TaskOwner, Timer
+from ..tasks import RootTask
 from .connection import Connection
 from .store import Store, take_next
 
@@ -30,18 +29,12 @@ class ContextPublisher:
     """
 
     def __init__(
-        self,
-        store: Store,
-        connection: Connection,
-        mounted: Iterable[MountedSurface],
-        tasks: TaskOwner,
-        clock: Clock,
+        self, store: Store, connection: Connection, mounted: Iterable[MountedSurface]
     ) -> None:
         self._store = store
         self._connection = connection
         self._mounted = mounted
-        self._tasks = tasks
-        self._timer = Timer(self._publish, "agent.context", tasks, clock)
+        self._timer = store.timer(self._publish, "agent.context")
         self._fields: dict[str, ContextField] = {}
         self._pages: dict[str, AgentContext] = {}
         self._published: str | None = ""
@@ -81,7 +74,7 @@ class ContextPublisher:
             return
         self._timer.start(PAUSE)
         if self._watching is None:
-            self._watching = self._tasks.start(self._watch, "agent.context in each room")
+            self._watching = self._store.tasks.start(self._watch, "agent.context in each room")
 
     def _text(self) -> str:
         able = (one for one in self._mounted if "read_page" in one.capabilities)

@@ -7,30 +7,73 @@ from typing import Literal, TypeAlias, final
 
 import anyio
 import msgspec
+from livekit import rtc
 
 from .. import events
-from ..clock import Backoff, Clock
+from ..clock import Backoff
 from ..errors import (
     BrokenError,
     ConnectError,
     LivelayerError,
+    MisuseError,
     NotConnectedError,
     TokenSourceError,
     describe,
     readable,
 )
+from ..rooms import BorrowedRoom, LiveKitRoom, RoomFactory, RoomFactoryWithTokens
 from ..rooms.port import RoomLost, RoomPort
 from ..state import SessionState
-from ..tasks import RootTask, TaskOwner, Timer, fault_of, start, wait_through
-from ..tokens import RoomAccess, TokenRequest
+from ..tasks import RootTask, fault_of, start, wait_through
+from ..tokens import RoomAccess, SessionEndpoint, TokenRequest, TokenSource
 from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
-from .target import Target
 from .transcript import TranscriptWriter
 
 ANNOUNCE_SECONDS = 1.0  # for an active agent to announce that it speaks LiveLayer's messages
 
 EndState: TypeAlias = Literal["disconnected", "error"]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where tokens come from, and what joins a room with them."""
+
+    tokens: TokenSource
+    rooms: RoomFactory
+    borrowed: bool = False
+    """The application owns the room: it belongs to one agent."""
+
+
+def target_of(
+    base_url: str | None, tokens: TokenSource | None, room: rtc.Room | RoomFactory | None
+) -> Target:
+    """The target that these arguments of `Session` mean.
+
+    Raises:
+        MisuseError: they give no way to get a token.
+    """
+    if tokens is not None and not callable(tokens):
+        raise MisuseError(
+            f"tokens= is not a token source but of type {type(tokens).__name__}: for a token that "
+            "you have, give tokens=LiteralToken(url, token)"
+        )
+    if isinstance(room, rtc.Room):
+        return Target(tokens or _no_token, lambda: BorrowedRoom(room), borrowed=True)
+    if tokens is None and isinstance(room, RoomFactoryWithTokens):
+        tokens = room.tokens
+    if tokens is None:
+        if base_url is None:
+            raise MisuseError(
+                "a session needs a way to get a token: give tokens= (LiteralToken, LocalKeys, "
+                "SessionEndpoint, TokenEndpoint or an async function), base_url=, or room="
+            )
+        tokens = SessionEndpoint.at(base_url)
+    return Target(tokens, room or LiveKitRoom)
+
+
+async def _no_token(request: TokenRequest) -> RoomAccess:
+    """A borrowed room is joined already."""
+    return RoomAccess(url="", token="", room_name=request.prior_room_name)
 
 
 class _Joined(msgspec.Struct, frozen=True):
@@ -46,8 +89,6 @@ class Connection:
     def __init__(
         self,
         store: Store,
-        tasks: TaskOwner,
-        clock: Clock,
         media: SessionWriters,
         transcript: TranscriptWriter,
         target: Target,
@@ -60,8 +101,6 @@ class Connection:
     ) -> None:
         self.target = target
         self._store = store
-        self._tasks = tasks
-        self._clock = clock
         self._media = media
         self._transcript = transcript
         self._new_handler = handler
@@ -75,8 +114,8 @@ class Connection:
         self._leaving: RootTask | None = None
         self._prior_room: str | None = None
         self._resume_until = 0.0  # on the clock: until then `_prior_room` can be returned to
-        self._resume_timer = Timer(self._resume_expired, "resume window", tasks, clock)
-        self._agent_timer = Timer(self._agent_timed_out, "agent timeout", tasks, clock)
+        self._resume_timer = store.timer(self._resume_expired, "resume window")
+        self._agent_timer = store.timer(self._agent_timed_out, "agent timeout")
 
     @property
     def state(self) -> SessionState:
@@ -135,11 +174,11 @@ class Connection:
             self._forget_room()
         attempt = self._attempt
         if attempt is None:
-            if self._prior_room is not None and self._clock.now() >= self._resume_until:
+            if self._prior_room is not None and self._store.clock.now() >= self._resume_until:
                 self._resume_expired()  # its timer is late: the machine was suspended
             self._resume_timer.stop()
             self._store.publish(events.ConnectionStateChanged("connecting"))
-            attempt = self._attempt = self._tasks.start(self._join_first, "connect")
+            attempt = self._attempt = self._store.tasks.start(self._join_first, "connect")
         self._waiting += 1
         try:
             await attempt.wait()
@@ -197,7 +236,9 @@ class Connection:
             self._cancel(self._attempt)
         port = self._drop_room()
         if port is not None:
-            self._leaving = self._tasks.start(lambda: self._close_port(port), "leave the room")
+            self._leaving = self._store.tasks.start(
+                lambda: self._close_port(port), "leave the room"
+            )
 
     def _cancel(self, attempt: RootTask) -> None:
         self._attempt, self._leaving = None, attempt
@@ -209,7 +250,7 @@ class Connection:
         if joined is None:
             return None
         self._prior_room = joined.port.room_name or joined.access.room_name
-        self._resume_until = self._clock.now() + self._resume_window
+        self._resume_until = self._store.clock.now() + self._resume_window
         joined.handler.close()
         return joined.port
 
@@ -299,7 +340,7 @@ class Connection:
             return
         gone = self._drop_room()
         if gone is not None:
-            self._tasks.start(lambda: self._close_port(gone), "close a lost room")
+            self._store.tasks.start(lambda: self._close_port(gone), "close a lost room")
         if not loss.fault:
             self._forget_room()
             self._ended("disconnected", loss.reason)
@@ -311,7 +352,7 @@ class Connection:
     def take_over(self, room_name: str | None) -> None:
         """Join the room that another process was in, if it was in one, as after a loss."""
         self._prior_room = room_name
-        self._resume_until = self._clock.now() + self._resume_window
+        self._resume_until = self._store.clock.now() + self._resume_window
         reason = "another process has taken the session over"
         if self._store.state.connection_state == "connected":
             self._begin_rejoin(reason, self._reconnect or Backoff(attempts=1))
@@ -320,14 +361,14 @@ class Connection:
 
     def _begin_rejoin(self, reason: str, backoff: Backoff) -> None:
         self._store.publish(events.Reconnecting(reason, attempt=1))
-        self._attempt = self._tasks.start(lambda: self._rejoin(backoff), "rejoin")
+        self._attempt = self._store.tasks.start(lambda: self._rejoin(backoff), "rejoin")
 
     async def _rejoin(self, backoff: Backoff) -> None:
         error: LivelayerError = BrokenError("no attempt was made")
         for attempt, pause in enumerate(backoff.pauses(), 1):
             if attempt > 1:
                 self._store.publish(events.Reconnecting(readable(str(error)), attempt))
-            await self._clock.sleep(pause)
+            await self._store.clock.sleep(pause)
             try:
                 joined = await self._open()
             except LivelayerError as fault:
@@ -368,7 +409,7 @@ class Connection:
     # The resume window ----------------------------------------------------------------------
 
     def _ended(self, state: EndState, reason: str | None) -> None:
-        seconds_left = self._resume_until - self._clock.now()
+        seconds_left = self._resume_until - self._store.clock.now()
         can_resume = self._prior_room is not None and seconds_left > 0
         self._store.publish(events.ConnectionStateChanged(state, reason, can_resume))
         self._resume_timer.stop()

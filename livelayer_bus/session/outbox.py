@@ -11,7 +11,6 @@ import anyio
 import msgspec
 
 from .. import events
-from ..clock import Clock
 from ..contract import Outgoing
 from ..errors import (
     BrokenError,
@@ -28,7 +27,6 @@ from ..events import DataReceived, DataSent, Event
 from ..messages import Message, RawMessage, WireMessage, encode, request_id, type_of
 from ..rooms.port import RoomPort
 from ..state import SessionState
-from ..tasks import TaskOwner, Timer
 from .confirmations import RESEND_SECONDS, Confirmations, Unconfirmed
 from .connection import ANNOUNCE_SECONDS, Connection
 from .store import Events, Store, take_next
@@ -57,21 +55,13 @@ class Outbox:
     """
 
     def __init__(
-        self,
-        store: Store,
-        connection: Connection,
-        confirmations: Confirmations,
-        max_message_bytes: int,
-        tasks: TaskOwner,
-        clock: Clock,
+        self, store: Store, connection: Connection, confirmations: Confirmations, max_bytes: int
     ) -> None:
         self._store = store
         self._connection = connection
         self._confirmations = confirmations
-        self._limit: Final = max_message_bytes
-        self._tasks = tasks
-        self._clock = clock
-        self._resend = Timer(self._look_again, "send again", tasks, clock)
+        self._limit: Final = max_bytes
+        self._resend = store.timer(self._look_again, "send again")
         self._turn = anyio.Lock()
 
     async def send(
@@ -165,7 +155,7 @@ class Outbox:
             with self._limited(timeout):
                 while not message.confirmed:
                     self._require_room(epoch)
-                    if not message.is_due(self._connection.visit, self._clock.now()):
+                    if not message.is_due(self._connection.visit, self._store.clock.now()):
                         await message.changed()
                     elif not await self._take_turn(epoch, message):
                         if not insist:
@@ -214,7 +204,7 @@ class Outbox:
                 return False
             visit, broken = self._connection.visit, False
             for message in self._confirmations.until(newest):
-                if not message.is_due(visit, self._clock.now()):
+                if not message.is_due(visit, self._store.clock.now()):
                     continue
                 if not broken:
                     handed_over, message.handed_over = message.handed_over, True
@@ -222,7 +212,7 @@ class Outbox:
                         await port.send(message.data, topic=message.topic, to=to)
                     except BrokenError:
                         broken, message.handed_over = True, handed_over
-                message.note(visit, self._clock.now(), sent=not broken)
+                message.note(visit, self._store.clock.now(), sent=not broken)
                 if message.sent == 1 and not broken:
                     self._report_sent(message.data, message.type)
             if not self._resend.running:
@@ -233,7 +223,7 @@ class Outbox:
     def _limited(self, seconds: float) -> Generator[None]:
         """As `anyio.fail_after`, on the session's clock."""
         with anyio.CancelScope() as scope:
-            timer = Timer(scope.cancel, "time limit", self._tasks, self._clock)
+            timer = self._store.timer(scope.cancel, "time limit")
             timer.start(seconds)
             try:
                 yield

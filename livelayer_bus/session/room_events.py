@@ -243,7 +243,7 @@ class RoomEventHandler:
             case messages.AgentCaption():
                 self._transcript.caption(message, packet.sender)
             case messages.ApprovalWithdrawn(request_id=withdrawn):
-                self._commands.approvals.withdraw(withdrawn)
+                self._commands.withdraw_approval(withdrawn)
             case _ if type(message) in _ACTIVITY:
                 fields = msgspec.structs.astuple(message)
                 self._store.publish(_ACTIVITY[type(message)](*fields))

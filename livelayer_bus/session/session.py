@@ -31,7 +31,6 @@ from ..rooms import RoomFactory, names
 from ..state import SessionState
 from ..surfaces import MountedSurface, OnFault, Surface, SurfaceFunction
 from ..surfaces.supervision import Supervisor
-from ..tasks import TaskOwner, Timer
 from ..tokens import (
     SESSION_PATH,
     WIDGET_AGENT_PATH,
@@ -41,15 +40,13 @@ from ..tokens import (
 )
 from ..transcript import LIMIT
 from .agent_context import ContextPublisher
-from .commands import AgentCommands, CommandStream
+from .commands import AgentCommands
 from .confirmations import Confirmations, DeliveryStatistics
-from .connection import Connection
-from .handlers import Handlers
+from .connection import Connection, Target, target_of
 from .lifetime import Lifetime
 from .outbox import Outbox
 from .room_events import RoomEventHandler, SessionWriters
-from .store import Store
-from .target import Target, target_of
+from .store import CommandStream, Store, add_handler
 from .transcript import TranscriptWriter
 
 RESULT_TIMEOUT = 5.0  # seconds to get one command's result to the agent
@@ -140,71 +137,51 @@ class Session(ControlledSession):
             max_message_bytes=max_message_bytes,
         )
         target = target_of(base_url, tokens, room)
-        self._clock: Final[Clock] = clock or SystemClock()
-        self._close_timeout: Final = close_timeout
-        self._tasks: Final = TaskOwner()
         state = continues or SessionState(
-            id=uuid4().hex,
-            agent_id=agent_id,
-            base_url=base_url,
-            transcript_limit=transcript_limit,
+            id=uuid4().hex, agent_id=agent_id, base_url=base_url, transcript_limit=transcript_limit
         )
-        self._store: Final = Store(state, capacity=capacity, max_bytes=max_bytes)
-        self._video: Final = VideoWriter()
-        self._audio: Final = AudioWriter()
+        clock = clock or SystemClock()
+        store = self._store = Store(state, clock, capacity=capacity, max_bytes=max_bytes)
+        self._lifetime: Final = Lifetime()
+        self._close_timeout: Final = close_timeout
+        self._prior_room_name: Final = prior_room_name
+        self._linger: Final = linger
+        self._linger_timer: Final = store.timer(self._part, "linger")
+        media = self._media = SessionWriters(VideoWriter(), AudioWriter())
         mounted: dict[str, MountedSurface] = {}
-        self._commands: Final = AgentCommands(
-            self._store, mounted.values(), self._tasks, self._clock
-        )
-        self._transcript: Final = TranscriptWriter(self._store, self._clock, transcript_limit)
+        self._commands: Final = AgentCommands(store, mounted.values())
+        self._transcript: Final = TranscriptWriter(store, transcript_limit)
         self._supervisor: Final = Supervisor(
             self,
-            publish=self._store.publish_late,
+            publish=store.publish_late,
             mounted=mounted,
             router=self._commands.router,
             on_ended=self._surface_ended,
-            clock=self._clock,
+            clock=clock,
             close_timeout=close_timeout,
         )
         # Not the id: a bridge that knows it takes no number twice, and this counts from 1.
         self._confirmations: Final = Confirmations(uuid4().hex if continues else state.id)
-        self._prior_room_name: Final = prior_room_name
-        media = SessionWriters(self._video, self._audio)
         confirm = self._confirmations.confirm
         self._connection: Final = Connection(
-            self._store,
-            self._tasks,
-            self._clock,
+            store,
             media,
             self._transcript,
             target,
-            partial(
-                RoomEventHandler, self._store, self._commands, media, self._transcript, confirm
-            ),
+            partial(RoomEventHandler, store, self._commands, media, self._transcript, confirm),
             reconnect=reconnect,
             resume_window=resume_window,
             agent_timeout=agent_timeout,
             close_timeout=close_timeout,
         )
         self._sources: Final[dict[SourceName, Publisher[Any]]] = {
-            name: Publisher(name, self._connection, self._store.publish_late, self._tasks)
+            name: Publisher(name, self._connection, store.publish_late, store.tasks)
             for name in SOURCES
         }
         self._outbox: Final = Outbox(
-            self._store,
-            self._connection,
-            self._confirmations,
-            max_message_bytes,
-            self._tasks,
-            self._clock,
+            store, self._connection, self._confirmations, max_message_bytes
         )
-        self._handlers: Final = Handlers(self._store, self._tasks)
-        self._context: Final = ContextPublisher(
-            self._store, self._connection, mounted.values(), self._tasks, self._clock
-        )
-        self._linger: Final = linger
-        self._linger_timer: Final = Timer(self._part, "linger", self._tasks, self._clock)
-        self._lifetime: Final = Lifetime()
+        self._context: Final = ContextPublisher(store, self._connection, mounted.values())
 
     # Opening and closing --------------------------------------------------------------------
 
@@ -218,9 +195,9 @@ class Session(ControlledSession):
         async def send(result: CommandResult) -> None:
             await self._outbox.send(result, RESULT_TIMEOUT)
 
-        self._tasks.start(lambda: self._commands.report(send), "command results")
-        self._tasks.start(self._outbox.watch, "unconfirmed messages")
-        self._tasks.start(self._read_agent, "agent configuration")
+        self._store.tasks.start(lambda: self._commands.report(send), "command results")
+        self._store.tasks.start(self._outbox.watch, "unconfirmed messages")
+        self._store.tasks.start(self._read_agent, "agent configuration")
         return self
 
     def _take_over(self, left: SessionState) -> None:
@@ -273,10 +250,10 @@ class Session(ControlledSession):
                     await self._supervisor.aclose(SURFACES_SHARE * self._close_timeout)
             finally:
                 try:
-                    await self._tasks.aclose(max(0.0, deadline - anyio.current_time()))
+                    await self._store.tasks.aclose(max(0.0, deadline - anyio.current_time()))
                 finally:
-                    self._video.close()
-                    self._audio.close()
+                    self._media.video.close()
+                    self._media.audio.close()
                     for source in self._sources.values():
                         source.close()
                     self._store.bus.close()
@@ -291,11 +268,11 @@ class Session(ControlledSession):
 
     @property
     def video(self) -> VideoChannel:
-        return self._video.channel
+        return self._media.video.channel
 
     @property
     def audio(self) -> AudioChannel:
-        return self._audio.channel
+        return self._media.audio.channel
 
     @property
     def room(self) -> rtc.Room | None:
@@ -418,7 +395,7 @@ class Session(ControlledSession):
         if tokens is None and base_url is not None:
             tokens = SessionEndpoint.at(base_url)
         self._commands.router.forget()
-        self._tasks.start(self._read_agent, "agent configuration")
+        self._store.tasks.start(self._read_agent, "agent configuration")
         await self._connection.switch(
             Target(tokens or target.tokens, target.rooms),
             EpochStarted(state.epoch + 1, agent_id or state.agent_id, base_url or state.base_url),
@@ -507,7 +484,7 @@ class Session(ControlledSession):
         """
         self._lifetime.check()
         outcome: ApprovalOutcome = "approved" if approved else "declined"
-        return self._commands.approvals.settle(number, outcome, surface)
+        return self._commands.settle_approval(number, outcome, surface)
 
     async def earlier_transcript(
         self, before: TranscriptEntry, *, limit: int = 100
@@ -544,7 +521,7 @@ class Session(ControlledSession):
         a time. What it raises is a `HandlerFailed` event; it stays subscribed.
         """
         self._lifetime.check()
-        return self._handlers.add(handler)
+        return add_handler(self._store, handler)
 
     def data_messages(self) -> Subscription[DataReceived, SessionState]:
         """Every data packet from now on, with its sender and topic, in order.

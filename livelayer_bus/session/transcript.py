@@ -12,7 +12,6 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from ..clock import Clock
 from ..contract import Outgoing
 from ..errors import SendTimeoutError
 from ..events import (
@@ -54,12 +53,12 @@ class TranscriptWriter:
     own words both as captions and as a transcription (see `Echoes`).
     """
 
-    def __init__(self, store: Store, clock: Clock, limit: int) -> None:
+    def __init__(self, store: Store, limit: int) -> None:
         self._store = store
         self._limit = max(KEPT_LINES, limit)
         self._kept: OrderedDict[Key, TranscriptEntry] = OrderedDict()
         self._chars = 0
-        self._echoes = Echoes(clock, self._next)
+        self._echoes = Echoes(store.clock, self._next)
         self.agent: str | None = None
         """The identity of the conversation's agent, also when it has left."""
         self._tail: _Tail | None = None
