@@ -19,9 +19,6 @@ T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 
-DEFAULT_CAPACITY = 4096  # events
-DEFAULT_MAX_BYTES = 16 * 1024 * 1024
-
 
 class BusStatistics(msgspec.Struct, frozen=True):
     """What a bus holds, has dropped and serves."""
@@ -101,8 +98,8 @@ class Bus(Generic[B, S]):
     ) -> None: ...
     def __init__(
         self,
-        capacity: int = DEFAULT_CAPACITY,
-        max_bytes: int = DEFAULT_MAX_BYTES,
+        capacity: int = 4096,
+        max_bytes: int = 16 * 1024 * 1024,
         *,
         state: S | None = None,
         reducers: Mapping[type[Any], Callable[[S, Any], S]] | None = None,
@@ -163,15 +160,11 @@ class Bus(Generic[B, S]):
         ring = self._ring
         if ring.forked:
             raise ForkedError("this bus")
-        if ring.closed:
-            raise ClosedError("this bus")
-        if not self._inbox.put(event):
+        if ring.closed or not self._inbox.put(event):
             if ring.closed:
                 raise ClosedError("this bus")
-            raise BusyError(
-                "the bus's inbox",
-                f"{ring.capacity} events wait for the event loop to run; try again later",
-            )
+            hint = f"{ring.capacity} events wait for the event loop to run; try again later"
+            raise BusyError("the bus's inbox", hint)
 
     @overload
     def subscribe(self, *, after: int | None = None) -> Subscription[B, S]: ...

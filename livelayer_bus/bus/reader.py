@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from itertools import islice
 from operator import length_hint
 from threading import get_ident
-from typing import Any, Generic, Protocol, Self, TypeVar, cast, final
+from typing import Any, Generic, Self, TypeVar, cast, final
 
 import msgspec
 
@@ -53,12 +53,6 @@ class SubscriptionStatistics(msgspec.Struct, frozen=True):
     """The largest lag found when the reader asked for more."""
     wakeups: int
     """Times the reader waited and an event woke it."""
-
-
-class _Seekable(Protocol):
-    """What the iterator of a list offers beside iteration."""
-
-    def __setstate__(self, index: int, /) -> None: ...
 
 
 class _Pull(Generic[E]):
@@ -139,9 +133,8 @@ class Subscription(Generic[E_co, S_co]):
         if after is None:
             after = ring.published
         elif not 0 <= after <= ring.published:
-            raise StaleCursorError(
-                str(after), f"the bus has published {ring.published} events so far"
-            )
+            reason = f"the bus has published {ring.published} events so far"
+            raise StaleCursorError(str(after), reason)
         self._last = after
         start = max(after, ring.tail)
         self._owed = start - after
@@ -195,10 +188,8 @@ class Subscription(Generic[E_co, S_co]):
         if not self._ring.has_state:
             raise NotSupportedError("snapshots", "this bus")
         if self._snapshot is None:
-            raise MisuseError(
-                "this subscription has no snapshot: enter it first, and without after= "
-                "(or call resync())"
-            )
+            hint = "enter it first, and without after= (or call resync())"
+            raise MisuseError(f"this subscription has no snapshot: {hint}")
         return self._snapshot[0]
 
     def resync(self) -> S_co:
@@ -213,7 +204,8 @@ class Subscription(Generic[E_co, S_co]):
         self._check_open()
         self._skipped += self.lag
         self._drop_chunk()
-        self._pass_over(self._group.published)
+        self._origin += self._group.published - self._taken
+        self._taken = self._group.published
         self._last = self._floor = self._ring.published
         self._owed = 0
         self._snapshot = (self._ring.state,)
@@ -257,8 +249,8 @@ class Subscription(Generic[E_co, S_co]):
                 self._pause = None
                 if woken_by:
                     self._wakeups += 1
-                else:
-                    self._unpark(pause)
+                elif pause in self._group.parked:  # cancelled, or only a turn of the loop
+                    self._group.parked.remove(pause)
             ring = self._ring
             # The event that woke this reader is the next one to take, unless it was overwritten or
             # passed over meanwhile.
@@ -289,11 +281,9 @@ class Subscription(Generic[E_co, S_co]):
         Raises:
             MisuseError: `limit` is below 1.
         """
-        if limit is None:
-            limit = self._ring.capacity
-        elif limit < 1:
+        if limit is not None and limit < 1:
             raise MisuseError(f"limit must be at least 1, got {limit}")
-        return _Pull(self._next_batch, limit)
+        return _Pull(self._next_batch, limit or self._ring.capacity)
 
     async def _next_record(self, _limit: int) -> Record[E_co]:
         event = await self.__anext__()
@@ -312,8 +302,8 @@ class Subscription(Generic[E_co, S_co]):
                 self._pause = None
                 if woken_by:
                     self._wakeups += 1
-                else:
-                    self._unpark(pause)
+                elif pause in self._group.parked:
+                    self._group.parked.remove(pause)
             if self._floor < woken_by > self._ring.tail and self._state is _OPEN:
                 break  # as in `__anext__`
         group, number = self._group, self._taken
@@ -354,11 +344,6 @@ class Subscription(Generic[E_co, S_co]):
             group.parked.append(pause)
         return pause
 
-    def _unpark(self, pause: Slot) -> None:
-        """Clean up after a wait that no event ended: it was cancelled, or a turn of the loop."""
-        if pause in self._group.parked:
-            self._group.parked.remove(pause)
-
     def _fill(self) -> None:
         """Set up the chunk: as far as the credit, the wanted events and the ring's end allow."""
         ring, group, number = self._ring, self._group, self._taken
@@ -376,7 +361,7 @@ class Subscription(Generic[E_co, S_co]):
             self._left = capacity - slot
             count = min(count, self._left)
             self._index = index = iter(ring.events)
-            cast(_Seekable, index).__setstate__(slot)
+            cast(Any, index).__setstate__(slot)
             self._chunk = islice(index, count)
         else:
             self._left = count
@@ -397,23 +382,18 @@ class Subscription(Generic[E_co, S_co]):
         self._chunk = self._index = _EMPTY
         self._positions = ()
 
-    def _pass_over(self, number: int) -> None:
-        """Go on at this wanted event without handing out those before it."""
-        self._origin += number - self._taken
-        self._taken = number
-
     def _fall_out(self) -> None:
         """Go on at the oldest kept event; raise `Lagged` if wanted events were lost on the way."""
         ring = self._ring
         if ring.forked:
             raise ForkedError("this bus")
-        missed = self._owed
-        self._owed = 0
+        missed, self._owed = self._owed, 0
         self._floor = max(self._floor, ring.tail)
         oldest = self._group.number_at(self._floor)
         if oldest > self._taken:
-            missed += oldest - self._taken
-            self._pass_over(oldest)
+            passed, self._taken = oldest - self._taken, oldest
+            self._origin += passed
+            missed += passed
         if missed:
             self._missed += missed
             self._last = self._floor
