@@ -10,15 +10,7 @@ from typing import Any, Generic, Self, TypeVar, cast, final
 
 import msgspec
 
-from ..errors import (
-    BusyError,
-    ClosedError,
-    ForkedError,
-    Lagged,
-    MisuseError,
-    NotSupportedError,
-    StaleCursorError,
-)
+from .. import errors
 from .loop_guard import Slot
 from .ring import Group, Ring, Types, wake
 
@@ -124,9 +116,9 @@ class Subscription(Generic[E_co, S_co]):
             MisuseError: the subscription is already open.
         """
         if self._state is _OPEN:
-            raise MisuseError("this subscription is already open: enter each one once")
+            raise errors.MisuseError("this subscription is already open: enter each one once")
         if self._state is _CLOSED:
-            raise ClosedError("this subscription", "subscribe again")
+            raise errors.ClosedError("this subscription", "subscribe again")
         ring, after = self._ring, self._after
         ring.check_thread("subscribe()")
         ring.guard.adopt_running_loop("Bus.subscribe()")
@@ -134,7 +126,7 @@ class Subscription(Generic[E_co, S_co]):
             after = ring.published
         elif not 0 <= after <= ring.published:
             reason = f"the bus has published {ring.published} events so far"
-            raise StaleCursorError(str(after), reason)
+            raise errors.StaleCursorError(str(after), reason)
         self._last = after
         start = max(after, ring.tail)
         self._owed = start - after
@@ -186,10 +178,10 @@ class Subscription(Generic[E_co, S_co]):
             MisuseError: the subscription is not open yet, or was made with `after`.
         """
         if not self._ring.has_state:
-            raise NotSupportedError("snapshots", "this bus")
+            raise errors.NotSupportedError("snapshots", "this bus")
         if self._snapshot is None:
             hint = "enter it first, and without after= (or call resync())"
-            raise MisuseError(f"this subscription has no snapshot: {hint}")
+            raise errors.MisuseError(f"this subscription has no snapshot: {hint}")
         return self._snapshot[0]
 
     def resync(self) -> S_co:
@@ -282,7 +274,7 @@ class Subscription(Generic[E_co, S_co]):
             MisuseError: `limit` is below 1.
         """
         if limit is not None and limit < 1:
-            raise MisuseError(f"limit must be at least 1, got {limit}")
+            raise errors.MisuseError(f"limit must be at least 1, got {limit}")
         return _Pull(self._next_batch, limit or self._ring.capacity)
 
     async def _next_record(self, _limit: int) -> Record[E_co]:
@@ -386,7 +378,7 @@ class Subscription(Generic[E_co, S_co]):
         """Go on at the oldest kept event; raise `Lagged` if wanted events were lost on the way."""
         ring = self._ring
         if ring.forked:
-            raise ForkedError("this bus")
+            raise errors.ForkedError("this bus")
         missed, self._owed = self._owed, 0
         self._floor = max(self._floor, ring.tail)
         oldest = self._group.number_at(self._floor)
@@ -398,19 +390,21 @@ class Subscription(Generic[E_co, S_co]):
             self._missed += missed
             self._last = self._floor
             self._peak_lag = max(self._peak_lag, missed + self.lag)
-            raise Lagged(missed)
+            raise errors.Lagged(missed)
 
     def _refuse(self) -> None:
         if self._pause is not None:
-            raise BusyError("this subscription", "another task waits in it; give each task its own")
+            hint = "another task waits in it; give each task its own"
+            raise errors.BusyError("this subscription", hint)
         self._check_open()
         raise self._ring.guard.wrong_thread("a subscription", "subscribe on a bus of this thread")
 
     def _check_open(self) -> None:
         if self._state is _CLOSED:
-            raise ClosedError("this subscription", "subscribe again")
+            raise errors.ClosedError("this subscription", "subscribe again")
         if self._state is _NEW:
-            raise MisuseError("this subscription is not open: use it inside its 'with' block")
+            hint = "use it inside its 'with' block"
+            raise errors.MisuseError(f"this subscription is not open: {hint}")
 
 
 _EMPTY: Iterator[Any] = iter(())

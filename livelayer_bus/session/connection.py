@@ -9,18 +9,8 @@ import anyio
 import msgspec
 from livekit import rtc
 
-from .. import events
+from .. import errors, events
 from ..clock import Backoff
-from ..errors import (
-    BrokenError,
-    ConnectError,
-    LivelayerError,
-    MisuseError,
-    NotConnectedError,
-    TokenSourceError,
-    describe,
-    readable,
-)
 from ..rooms import BorrowedRoom, LiveKitRoom, RoomFactory, RoomFactoryWithTokens
 from ..rooms.port import RoomLost, RoomPort
 from ..state import SessionState
@@ -53,7 +43,7 @@ def target_of(
         MisuseError: they give no way to get a token.
     """
     if tokens is not None and not callable(tokens):
-        raise MisuseError(
+        raise errors.MisuseError(
             f"tokens= is not a token source but of type {type(tokens).__name__}: for a token that "
             "you have, give tokens=LiteralToken(url, token)"
         )
@@ -63,7 +53,7 @@ def target_of(
         tokens = room.tokens
     if tokens is None:
         if base_url is None:
-            raise MisuseError(
+            raise errors.MisuseError(
                 "a session needs a way to get a token: give tokens= (LiteralToken, LocalKeys, "
                 "SessionEndpoint, TokenEndpoint or an async function), base_url=, or room="
             )
@@ -190,7 +180,7 @@ class Connection:
             raise attempt.error
         if self._store.state.connection_state != "connected":
             reason = "connecting was ended by disconnect() or a change of agent"
-            raise NotConnectedError(self._store.state.connection_state, reason)
+            raise errors.NotConnectedError(self._store.state.connection_state, reason)
 
     async def disconnect(self, reason: str | None = None) -> None:
         """Leave the room and clear the transcript; the resume window opens."""
@@ -263,7 +253,8 @@ class Connection:
                 fault = await fault_of(port.aclose)
             if fault is not None:
                 # The room is left all the same: the caller of disconnect() can do nothing about it.
-                self._store.publish_late(events.HandlerFailed("leaving the room", describe(fault)))
+                problem = errors.describe(fault)
+                self._store.publish_late(events.HandlerFailed("leaving the room", problem))
 
         # On a task without an owner: nothing cancels it.
         await wait_through(start(close, "leave the room"), self._close_timeout)
@@ -277,9 +268,9 @@ class Connection:
     async def _join_first(self) -> None:
         try:
             joined = await self._open()
-        except LivelayerError as error:
+        except errors.LivelayerError as error:
             self._attempt = None
-            self._fail(readable(str(error)), retryable=_retryable(error))
+            self._fail(errors.readable(str(error)), retryable=_retryable(error))
             raise
         self._attempt = None
         self._enter(joined, events.ConnectionStateChanged("connected"))
@@ -291,17 +282,19 @@ class Connection:
         request = TokenRequest(state.agent_id, state.base_url, self._prior_room)
         try:
             access = await target.tokens(request)
-        except LivelayerError:
+        except errors.LivelayerError:
             raise
         except Exception as error:
-            raise TokenSourceError("the application's token source", describe(error)) from error
+            source = "the application's token source"
+            raise errors.TokenSourceError(source, errors.describe(error)) from error
         try:
             return await self._join(target.rooms(), access)
-        except LivelayerError:
+        except errors.LivelayerError:
             raise
         except Exception as error:
             # An application's own room adapter may raise anything.
-            raise ConnectError(access.url, describe(error), retryable=False) from error
+            reason = errors.describe(error)
+            raise errors.ConnectError(access.url, reason, retryable=False) from error
 
     async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
         handler = self._new_handler(lambda loss: self._lost(port, loss), self._watch_agent)
@@ -364,14 +357,14 @@ class Connection:
         self._attempt = self._store.tasks.start(lambda: self._rejoin(backoff), "rejoin")
 
     async def _rejoin(self, backoff: Backoff) -> None:
-        error: LivelayerError = BrokenError("no attempt was made")
+        error: errors.LivelayerError = errors.BrokenError("no attempt was made")
         for attempt, pause in enumerate(backoff.pauses(), 1):
             if attempt > 1:
-                self._store.publish(events.Reconnecting(readable(str(error)), attempt))
+                self._store.publish(events.Reconnecting(errors.readable(str(error)), attempt))
             await self._store.clock.sleep(pause)
             try:
                 joined = await self._open()
-            except LivelayerError as fault:
+            except errors.LivelayerError as fault:
                 error = fault
                 if not _retryable(error):
                     break
@@ -380,7 +373,7 @@ class Connection:
                 self._enter(joined, events.Reconnected(rejoined=True))
                 return
         self._attempt = None
-        self._fail(readable(str(error)), retryable=_retryable(error))
+        self._fail(errors.readable(str(error)), retryable=_retryable(error))
         raise error
 
     def _fail(self, reason: str, *, retryable: bool) -> None:
@@ -428,5 +421,5 @@ class Connection:
         self._resume_timer.stop()
 
 
-def _retryable(error: LivelayerError) -> bool:
-    return isinstance(error, BrokenError) and error.retryable
+def _retryable(error: errors.LivelayerError) -> bool:
+    return isinstance(error, errors.BrokenError) and error.retryable

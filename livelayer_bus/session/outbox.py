@@ -10,20 +10,8 @@ from uuid import uuid4
 import anyio
 import msgspec
 
-from .. import events
+from .. import errors, events
 from ..contract import Outgoing
-from ..errors import (
-    BrokenError,
-    ClosedError,
-    MessageTooLargeError,
-    MisuseError,
-    NotConnectedError,
-    NotSupportedError,
-    RequestTimeoutError,
-    SendTimeoutError,
-    not_connected,
-)
-from ..events import DataReceived, DataSent, Event
 from ..messages import Message, RawMessage, WireMessage, encode, request_id, type_of
 from ..rooms.port import RoomPort
 from ..state import SessionState
@@ -34,7 +22,7 @@ from .store import Events, Store, take_next
 HandOver: TypeAlias = Callable[[RoomPort, tuple[str, ...]], Awaitable[None]]
 
 # Events that can make a waiting message ready, or end its wait with an error.
-_TURNS: tuple[type[Event], ...] = (
+_TURNS: tuple[type[events.Event], ...] = (
     events.AgentAvailabilityChanged,
     events.ConnectionStateChanged,
     events.EpochStarted,
@@ -43,7 +31,7 @@ _TURNS: tuple[type[Event], ...] = (
 )
 
 # Events that end the wait for an answer: the room was left, or the agent was switched.
-_ENDS: tuple[type[Event], ...] = (events.ConnectionStateChanged, events.EpochStarted)
+_ENDS: tuple[type[events.Event], ...] = (events.ConnectionStateChanged, events.EpochStarted)
 
 
 @final
@@ -74,9 +62,10 @@ class Outbox:
         """See `Session.send_data`."""
         data, kind = encode(message), type_of(message)
         if len(data) > self._limit:
-            raise MessageTooLargeError(len(data), self._limit)
+            raise errors.MessageTooLargeError(len(data), self._limit)
         if confirm and not require_agent:
-            raise MisuseError("confirm=True needs require_agent=True: the agent's bridge confirms")
+            hint = "the agent's bridge confirms"
+            raise errors.MisuseError(f"confirm=True needs require_agent=True: {hint}")
         if confirm or (confirm is None and require_agent and self._store.state.agent_confirms):
             try:
                 with self._confirmations.expect(data, kind) as expected:
@@ -93,7 +82,7 @@ class Outbox:
         await self._deliver(hand_over, timeout, require_agent)
 
     def _report_sent(self, data: bytes, kind: str | None) -> None:
-        self._store.publish_late(DataSent(payload=msgspec.Raw(data), type=kind))
+        self._store.publish_late(events.DataSent(payload=msgspec.Raw(data), type=kind))
 
     async def send_text(self, text: str, topic: str, timeout: float) -> None:
         """Send `text` to the agent as a LiveKit text stream."""
@@ -109,20 +98,20 @@ class Outbox:
         wanted = reply if isinstance(reply, str) else reply.wire_type()
         epoch = self._store.state.epoch
         deadline = anyio.current_time() + timeout
-        with self._store.bus.subscribe(DataReceived, *_ENDS) as reader:
+        with self._store.bus.subscribe(events.DataReceived, *_ENDS) as reader:
             await self.send(message, timeout, confirm=None)
             try:
                 with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
                     return await self._find_answer(reader, epoch, wanted, request)
             except TimeoutError as error:
-                raise RequestTimeoutError(type_of(message), request, timeout) from error
+                raise errors.RequestTimeoutError(type_of(message), request, timeout) from error
 
     async def _find_answer(self, reader: Events, epoch: int, wanted: str, request: str) -> Message:
         while True:
             event, lagged = await take_next(reader)
             if event is None:
-                raise ClosedError("this session")
-            if lagged is not None or not isinstance(event, DataReceived):
+                raise errors.ClosedError("this session")
+            if lagged is not None or not isinstance(event, events.DataReceived):
                 self._require_room(epoch)  # the event that says so may be among those missed
             answer = _answer(event, wanted, request)
             if answer is not None:
@@ -133,7 +122,7 @@ class Outbox:
     async def watch(self) -> None:
         """Look at what is not confirmed at each change of room or agent, until the end."""
         with self._store.bus.subscribe(*_TURNS) as turns:
-            event: Event | None
+            event: events.Event | None
             while True:
                 event, _ = await take_next(turns)
                 self._confirmations.wake()
@@ -169,7 +158,9 @@ class Outbox:
                 else "the agent has not announced that it confirms messages"
             )
             sent = message.handed_over
-            raise SendTimeoutError(timeout, reason, handed_over=sent, confirming=True) from error
+            raise errors.SendTimeoutError(
+                timeout, reason, handed_over=sent, confirming=True
+            ) from error
         return True
 
     async def _wait_announced(self, epoch: int) -> None:
@@ -191,7 +182,7 @@ class Outbox:
                 await self._store.wait_until(settled, *_TURNS)
         except TimeoutError:
             agent = "an agent without a SurfaceBridge"
-            raise NotSupportedError("confirmed delivery", agent) from None
+            raise errors.NotSupportedError("confirmed delivery", agent) from None
 
     async def _take_turn(self, epoch: int, newest: Unconfirmed) -> bool:
         """Send what is due up to `newest` once the agent is active; False if it does not confirm.
@@ -210,7 +201,7 @@ class Outbox:
                     handed_over, message.handed_over = message.handed_over, True
                     try:
                         await port.send(message.data, topic=message.topic, to=to)
-                    except BrokenError:
+                    except errors.BrokenError:
                         broken, message.handed_over = True, handed_over
                 message.note(visit, self._store.clock.now(), sent=not broken)
                 if message.sent == 1 and not broken:
@@ -248,7 +239,7 @@ class Outbox:
                     await hand_over(port, to)
         except TimeoutError as error:
             reason = waiting_for or _obstacle(self._store.state, require_agent) or UNCONFIRMED
-            raise SendTimeoutError(timeout, reason, handed_over=handed_over) from error
+            raise errors.SendTimeoutError(timeout, reason, handed_over=handed_over) from error
 
     async def _ready(self, epoch: int, require_agent: bool) -> tuple[RoomPort, tuple[str, ...]]:
         def settled(state: SessionState) -> bool:
@@ -258,16 +249,17 @@ class Outbox:
         state = await self._store.wait_until(settled, *_TURNS)
         port = self._connection.port
         if port is None:
-            raise not_connected(state.connection_state, state.error)
+            raise errors.not_connected(state.connection_state, state.error)
         agent = state.agent_identity
         return port, (agent,) if require_agent and agent is not None else ()
 
     def _require_room(self, epoch: int) -> None:
         state = self._store.state
         if state.epoch != epoch:
-            raise NotConnectedError(state.connection_state, "the agent was switched meanwhile")
+            reason = "the agent was switched meanwhile"
+            raise errors.NotConnectedError(state.connection_state, reason)
         if state.connection_state not in ("connecting", "connected"):
-            raise not_connected(state.connection_state, state.error)
+            raise errors.not_connected(state.connection_state, state.error)
 
 
 UNCONFIRMED = "the transport did not confirm it"
@@ -296,12 +288,13 @@ def _numbered(message: Outgoing) -> tuple[Outgoing, str]:
     if isinstance(message, Mapping):
         return {**message, "requestId": request}, request
     if "request_id" not in message.__struct_fields__:
-        raise MisuseError(f"{message.wire_type()!r} has no requestId that an answer could name")
+        kind = message.wire_type()
+        raise errors.MisuseError(f"{kind!r} has no requestId that an answer could name")
     return msgspec.structs.replace(message, request_id=request), request
 
 
-def _answer(event: Event, wanted: str, request: str) -> Message | None:
-    if not isinstance(event, DataReceived) or not event.from_agent or event.type != wanted:
+def _answer(event: events.Event, wanted: str, request: str) -> Message | None:
+    if not isinstance(event, events.DataReceived) or not event.from_agent or event.type != wanted:
         return None
     answer = event.message  # None: reported as a `MalformedMessage`
     return answer if answer is not None and request_id(answer) == request else None

@@ -11,19 +11,12 @@ from uuid import uuid4
 import anyio
 from livekit import rtc
 
+from .. import events
 from ..bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Playback, Unsubscribe
 from ..errors import LivelayerError, MisuseError, SurfaceFailedError
-from ..events import (
-    AgentConfigChanged,
-    ApprovalOutcome,
-    DataReceived,
-    EpochStarted,
-    Event,
-    SurfaceUnmounted,
-    TranscriptEntry,
-)
+from ..events import DataReceived, EpochStarted, Event, TranscriptEntry
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 from ..media.publishing import SOURCES, Publisher, SourceName
 from ..messages import AgentContext, CommandResult, ContextField, Message, UserMessage, WireMessage
@@ -203,7 +196,7 @@ class Session(ControlledSession):
     def _take_over(self, left: SessionState) -> None:
         """Go on where another process was: nothing is mounted or leased here yet."""
         for key in left.surfaces:
-            self._store.publish(SurfaceUnmounted(key))
+            self._store.publish(events.SurfaceUnmounted(key))
         for name, source in SOURCES.items():
             if getattr(left, name) is not None:
                 self._store.publish(source(None))
@@ -218,7 +211,7 @@ class Session(ControlledSession):
             with suppress(LivelayerError):  # what is wrong with the address, `connect` raises
                 config = await fetch_agent_config(base, before.agent_id, path=path)
                 if (self.state.epoch, self.state.agent_config) == (before.epoch, None):
-                    self._store.publish(AgentConfigChanged(config))
+                    self._store.publish(events.AgentConfigChanged(config))
 
     async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
         try:
@@ -483,7 +476,7 @@ class Session(ControlledSession):
             Whether this was its answer; False: it was settled before.
         """
         self._lifetime.check()
-        outcome: ApprovalOutcome = "approved" if approved else "declined"
+        outcome: events.ApprovalOutcome = "approved" if approved else "declined"
         return self._commands.settle_approval(number, outcome, surface)
 
     async def earlier_transcript(

@@ -12,16 +12,10 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
+from .. import events
 from ..contract import Outgoing
 from ..errors import SendTimeoutError
-from ..events import (
-    ConversationResumed,
-    Delivery,
-    Event,
-    TranscriptCleared,
-    TranscriptEntry,
-    TranscriptUpdated,
-)
+from ..events import Delivery, Event, TranscriptEntry, TranscriptUpdated
 from ..messages import AgentCaption, RawMessage, UserMessage
 from ..transcript import Key, join, key_of, place
 from .echoes import Echoes, words_of
@@ -113,7 +107,7 @@ class TranscriptWriter:
         match event:
             case TranscriptUpdated(entry):
                 self._publish(entry)
-            case TranscriptCleared():
+            case events.TranscriptCleared():
                 self._clear()
             case _:
                 self._store.publish(event)
@@ -215,7 +209,7 @@ class TranscriptWriter:
 
     def _clear(self) -> None:
         self.forget()
-        self._store.publish(TranscriptCleared())
+        self._store.publish(events.TranscriptCleared())
 
     # Leaving and coming back ----------------------------------------------------------------
 
@@ -241,7 +235,7 @@ class TranscriptWriter:
             return
         self._tail = None
         continued = tail.same_room and identity == tail.agent
-        self._store.publish(ConversationResumed(continued))
+        self._store.publish(events.ConversationResumed(continued))
         if continued:
             self._restored = frozenset(map(key_of, tail.entries))
             for entry in tail.entries:

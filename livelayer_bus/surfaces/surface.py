@@ -8,17 +8,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
 
+from .. import events
 from ..bus import Subscription
 from ..contract import ControlledSession, E, Outgoing, Playback
 from ..errors import Lagged, MisuseError, NotSupportedError, RefusedError
-from ..events import (
-    CommandReceived,
-    DataReceived,
-    Event,
-    HandlerFailed,
-    RecordingChanged,
-    RefusalReason,
-)
+from ..events import CommandReceived, DataReceived, Event, RefusalReason
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from ..media.publishing import F, Lease, MediaSource
 from ..messages import (
@@ -283,11 +277,11 @@ class SurfaceSession(ControlledSession):
 
     def report_recording(self, active: bool, error: str | None = None) -> None:
         """Publish that the surface records the session from now on, or not any more."""
-        self._publish(RecordingChanged(self.key, active, error))
+        self._publish(events.RecordingChanged(self.key, active, error))
 
     def report_problem(self, problem: str) -> None:
         """Publish a `HandlerFailed` of the surface, which goes on."""
-        self._publish(HandlerFailed(self.key, problem))
+        self._publish(events.HandlerFailed(self.key, problem))
 
     async def send_data(
         self,
