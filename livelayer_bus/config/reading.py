@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, get_args
 import msgspec
 
 from ..errors import ConfigError, MisuseError
-from ..messages.capabilities import check_capabilities
+from ..messages import check_capabilities
 from .tables import Head, SessionEndpointTokens, SurfaceTable, Text, TokenTable, env_name
 
 T = TypeVar("T")

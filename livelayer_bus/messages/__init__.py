@@ -8,8 +8,17 @@ from .agent_context import (
     FieldOption,
     FieldValue,
 )
-from .base import Command, CommandTool, FromAgent, RawMessage, ToAgent, WireMessage
-from .capabilities import ALL, Capability, check_capabilities
+from .base import (
+    ALL,
+    Capability,
+    Command,
+    CommandTool,
+    FromAgent,
+    RawMessage,
+    ToAgent,
+    WireMessage,
+    check_capabilities,
+)
 from .codec import (
     COMMANDS,
     FROM_AGENT,
@@ -64,8 +73,8 @@ from .from_agent import (
     TaskFieldUpdated,
     TaskResult,
     ToolStatus,
+    href_problem,
 )
-from .href import href_problem
 from .to_agent import (
     MAX_ROUTES,
     CommandResult,

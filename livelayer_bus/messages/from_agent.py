@@ -6,13 +6,15 @@ and, if the language model is offered it, its tool; everything else in Python fo
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from .base import Command, CommandTool, FromAgent
-from .href import href_problem
 
 AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
 
@@ -119,6 +121,36 @@ class AgentUsage(FromAgent, frozen=True, tag="agent_usage"):
 
 
 # Commands -----------------------------------------------------------------------------------
+
+
+def href_problem(href: str) -> str | None:
+    """Why a surface may not be sent to the address, without quoting it; None when it is fine.
+
+    Fine are http, https and relative ones. What a browser would read differently from how it looks
+    is refused too: backslashes count as slashes there, tabs and line breaks are dropped, `//host`
+    leaves the site, and a user name before an `@` can pass for a host.
+    """
+    if not href:
+        return "href is empty"
+    if href != href.strip():
+        return "href begins or ends with white space"
+    if not href.isprintable():
+        return "href holds control or invisible characters"
+    if "\\" in href:
+        return "href holds a backslash, which browsers read as a slash"
+    if href.startswith("//"):
+        return "href names a host without a scheme; write https:// before it"
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", href)
+    if scheme is None:
+        return None
+    if scheme.group().lower() not in ("http:", "https:"):
+        return "href has a scheme other than http and https"
+    rest = href[scheme.end() :]
+    with suppress(ValueError):
+        if rest.startswith("//") and urlsplit(href).hostname:
+            authority = re.split(r"[/?#]", rest[2:], maxsplit=1)[0]
+            return "href names a user before its host" if "@" in authority else None
+    return "href has a scheme but no host"
 
 
 class Navigate(Command, frozen=True, tag="navigate"):

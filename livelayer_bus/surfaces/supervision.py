@@ -14,7 +14,7 @@ from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession
 from ..errors import DuplicateSurfaceError, MisuseError, SurfaceFailedError, describe, place_of
 from ..events import Event, SurfaceDidNotStop, SurfaceFailed, SurfaceMounted, SurfaceUnmounted
-from ..messages.capabilities import Capability, check_capabilities
+from ..messages import Capability, check_capabilities
 from ..tasks import RootTask, fault_of, log_fault, start
 from .commands import CommandRouter
 from .surface import Surface, SurfaceFunction, SurfaceSession, surface_function

@@ -17,13 +17,13 @@ from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from ..media.publishing import F, Lease, MediaSource
 from ..messages import (
     AgentContext,
+    Capability,
     Command,
     Message,
     RawMessage,
     UserMessage,
     is_command,
 )
-from ..messages.capabilities import Capability
 from ..state import SessionState
 from .commands import CommandRouter, RoutedCommand
 

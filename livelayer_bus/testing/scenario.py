@@ -8,7 +8,7 @@ from typing import Final, TypeAlias, final
 from .. import messages
 from ..bus import Subscription
 from ..events import Event
-from ..messages.capabilities import Capability
+from ..messages import Capability
 from ..session.session import Session
 from ..state import SessionState
 from .clock import ManualClock

@@ -10,7 +10,7 @@ import anyio
 
 from ..clock import Backoff
 from ..events import SurfaceDidNotStop, SurfaceFailed
-from ..messages.capabilities import Capability, check_capabilities
+from ..messages import Capability, check_capabilities
 from ..session.session import Session
 from ..surfaces.supervision import MountedSurface
 from ..surfaces.surface import Surface, SurfaceFunction, SurfaceSession, surface_function
