@@ -41,7 +41,6 @@ class Decoded(msgspec.Struct, frozen=True):
 
 
 def _declared(module: ModuleType, base: type[M]) -> tuple[type[M], ...]:
-    """The message classes that a module declares."""
     return tuple(
         kind
         for kind in vars(module).values()
@@ -64,9 +63,8 @@ class _Head(msgspec.Struct, gc=False):
     request_id: object = msgspec.field(default=None, name="requestId")
 
 
-_CLASSES: dict[str, type[FromAgent | ToAgent]] = {
-    kind.wire_type(): kind for kind in (*FROM_AGENT, *TO_AGENT)
-}
+_KNOWN: tuple[type[FromAgent | ToAgent], ...] = (*FROM_AGENT, *TO_AGENT)
+_CLASSES: dict[str, type[FromAgent | ToAgent]] = {kind.wire_type(): kind for kind in _KNOWN}
 _head_decoder = msgspec.json.Decoder(_Head)
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
 _decoders: dict[str, msgspec.json.Decoder[FromAgent | ToAgent]] = {
@@ -86,16 +84,10 @@ def encode(message: Message | Mapping[str, object]) -> bytes:
         MalformedMessageError: it is not an object with a text `type`, a field has a wrong value, or
             something in it has no JSON form (NaN, an object, more than 100 levels).
     """
-    match message:
-        case WireMessage():
-            name: object = message.wire_type()
-        case RawMessage(type=name) | {"type": name}:
-            pass
-        case _:
-            name = None
-    if not isinstance(message, WireMessage | RawMessage | Mapping):
-        kind = type(message).__name__
-        raise MalformedMessageError(None, f"a {kind} is not a JSON object")
+    given: object = message
+    if not isinstance(given, WireMessage | RawMessage | Mapping):
+        raise MalformedMessageError(None, f"a {type(given).__name__} is not a JSON object")
+    name = message.get("type") if isinstance(message, Mapping) else type_of(message)
     if not isinstance(name, str):
         raise MalformedMessageError(None, "it needs a text under 'type'")
     try:
@@ -107,12 +99,10 @@ def encode(message: Message | Mapping[str, object]) -> bytes:
     except RecursionError as exc:
         raise MalformedMessageError(name[:_NAME], _TOO_DEEP) from exc
     except (TypeError, ValueError) as exc:
-        problem = (
-            "it holds a value that JSON cannot (NaN, an infinity, a cycle, or a Python object)"
-        )
+        problem = "a value that JSON cannot (NaN, an infinity, a cycle, or a Python object)"
         if isinstance(exc, UnicodeEncodeError):
-            problem = "it holds half of a surrogate pair, which UTF-8 cannot carry"
-        raise MalformedMessageError(name[:_NAME], problem) from exc
+            problem = "half of a surrogate pair, which UTF-8 cannot carry"
+        raise MalformedMessageError(name[:_NAME], f"it holds {problem}") from exc
     if nests_too_deeply(text):
         raise MalformedMessageError(name[:_NAME], _TOO_DEEP)
     if isinstance(message, WireMessage):
@@ -154,7 +144,7 @@ def message_type(data: bytes) -> str | None:
     return None
 
 
-def type_of(message: Message | Mapping[str, object]) -> str:
+def type_of(message: WireMessage | RawMessage | Mapping[str, object]) -> str:
     """The `type` of a message that `encode` takes."""
     if isinstance(message, WireMessage):
         return message.wire_type()
