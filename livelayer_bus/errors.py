@@ -94,10 +94,10 @@ def describe(error: BaseException) -> str:
 
 def place_of(error: BaseException) -> str | None:
     """The file and line that raised `error`, as `panel.py:12`; None if it was never raised."""
-    *_, last = None, *traceback.walk_tb(error.__traceback__)
-    if last is None:
+    frames = list(traceback.walk_tb(error.__traceback__))
+    if not frames:
         return None
-    frame, line = last
+    frame, line = frames[-1]
     return f"{readable(PurePath(frame.f_code.co_filename).name)}:{line}"
 
 

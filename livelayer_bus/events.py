@@ -345,25 +345,21 @@ class TrackChanged(Event, frozen=True):
     participant: str | None = None
 
 
-class MicrophoneChanged(Event, frozen=True):
+class _LeaseChanged(Event, frozen=True):
+    owner: str | None
+    muted: bool = False
+
+
+class MicrophoneChanged(_LeaseChanged, frozen=True):
     """The microphone's lease was granted, ended (`owner` None), muted or unmuted."""
 
-    owner: str | None
-    muted: bool = False
 
-
-class CameraChanged(Event, frozen=True):
+class CameraChanged(_LeaseChanged, frozen=True):
     """The camera's lease was granted, ended (`owner` None), muted or unmuted."""
 
-    owner: str | None
-    muted: bool = False
 
-
-class ScreenChanged(Event, frozen=True):
+class ScreenChanged(_LeaseChanged, frozen=True):
     """The screen's lease was granted, ended (`owner` None), muted or unmuted."""
-
-    owner: str | None
-    muted: bool = False
 
 
 class RecordingChanged(Event, frozen=True):

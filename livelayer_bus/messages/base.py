@@ -52,13 +52,6 @@ class WireMessage(
         if problem is not None:
             raise MalformedMessageError(self.wire_type(), problem)
 
-    def _require_text(self, **fields: object) -> None:
-        for name, value in fields.items():
-            if not isinstance(value, str):
-                self._refuse(f"{name} is not text")
-            elif not value:
-                self._refuse(f"{name} is empty")
-
 
 class FromAgent(WireMessage, frozen=True):
     """The base of every known message from the agent to a surface (module `from_agent`)."""
@@ -92,6 +85,15 @@ class Command(FromAgent, frozen=True):
     capability: ClassVar[Capability]
     tool: ClassVar[CommandTool | None] = None
     """None: the agent sends the command by itself; the model is not offered it."""
+    filled: ClassVar[tuple[str, ...]] = ()
+    """Its fields with a text that may not be empty."""
+
+    def __post_init__(self) -> None:
+        on_wire = dict(zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True))
+        for name in self.filled:
+            value = getattr(self, name)
+            if not (isinstance(value, str) and value):
+                self._refuse(f"{on_wire[name]} is {'empty' if value == '' else 'not text'}")
 
 
 class RawMessage(msgspec.Struct, frozen=True):

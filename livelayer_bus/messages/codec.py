@@ -148,7 +148,7 @@ def type_of(message: WireMessage | RawMessage | Mapping[str, object]) -> str:
     """The `type` of a message that `encode` takes."""
     if isinstance(message, WireMessage):
         return message.wire_type()
-    return str(message.type if isinstance(message, RawMessage) else message["type"])
+    return message.type if isinstance(message, RawMessage) else str(message["type"])
 
 
 def request_id(message: Message | Mapping[str, object]) -> str | None:

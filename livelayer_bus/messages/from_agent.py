@@ -161,6 +161,7 @@ class Navigate(Command, frozen=True, tag="navigate"):
     """
 
     capability = "navigate"
+    filled = ("href",)
     tool = CommandTool("Take the user to another page.")
 
     href: Annotated[
@@ -168,7 +169,7 @@ class Navigate(Command, frozen=True, tag="navigate"):
     ]
 
     def __post_init__(self) -> None:
-        self._require_text(href=self.href)
+        super().__post_init__()
         self._refuse(href_problem(self.href))
 
 
@@ -176,13 +177,11 @@ class ScrollTo(Command, frozen=True, tag="scroll_to"):
     """Bring an element into view."""
 
     capability = "scroll"
+    filled = ("selector",)
     tool = CommandTool("Bring one element of the page into view.", fixed={"behavior": "smooth"})
 
     selector: _Selector
     behavior: Literal["smooth", "instant", "auto"] | None = None
-
-    def __post_init__(self) -> None:
-        self._require_text(selector=self.selector)
 
 
 class ScrollPage(Command, frozen=True, tag="scroll_page"):
@@ -201,12 +200,10 @@ class Click(Command, frozen=True, tag="click"):
     """Click an element."""
 
     capability = "click"
+    filled = ("selector",)
     tool = CommandTool("Click one element of the page.")
 
     selector: _Selector
-
-    def __post_init__(self) -> None:
-        self._require_text(selector=self.selector)
 
 
 class AdvanceStep(Command, frozen=True, tag="advance_step"):
@@ -234,6 +231,7 @@ class FillForm(Command, frozen=True, tag="fill_form"):
     """Put values into a form's fields, by name; nothing is submitted."""
 
     capability = "fill_forms"
+    filled = ("form_id",)
     tool = CommandTool("Write values into a form of the page; nothing is sent yet.")
 
     form_id: _FormId
@@ -241,34 +239,27 @@ class FillForm(Command, frozen=True, tag="fill_form"):
         dict[str, str], Meta(description="The names of the fields to fill, and what to write.")
     ]
 
-    def __post_init__(self) -> None:
-        self._require_text(formId=self.form_id)
-
 
 class FocusField(Command, frozen=True, tag="focus_field"):
     """Put the cursor into a form's field."""
 
     capability = "fill_forms"
+    filled = ("form_id", "field_name")
     tool = CommandTool("Put the user's cursor into a field of a form.")
 
     form_id: _FormId
     field_name: Annotated[str, Meta(description="The field's name.")]
-
-    def __post_init__(self) -> None:
-        self._require_text(formId=self.form_id, fieldName=self.field_name)
 
 
 class SubmitForm(Command, frozen=True, tag="submit_form"):
     """Submit a form; answered by `form_submitted`, `form_submit_blocked` or `..._uncertain`."""
 
     capability = "submit_forms"
+    filled = ("form_id",)
     tool = CommandTool("Send a form off, once the user agreed.")
 
     form_id: _FormId
     request_id: str | None = None
-
-    def __post_init__(self) -> None:
-        self._require_text(formId=self.form_id)
 
 
 class RequestPageContext(Command, frozen=True, tag="request_page_context"):
@@ -302,14 +293,12 @@ class RequestApproval(Command, frozen=True, tag="request_approval"):
     """
 
     capability = "ask_approval"
+    filled = ("question",)
 
     question: str
     details: str | None = None
     seconds: Annotated[float, Meta(gt=0, le=600)] = 60.0
     request_id: str | None = None
-
-    def __post_init__(self) -> None:
-        self._require_text(question=self.question)
 
 
 class ApprovalWithdrawn(FromAgent, frozen=True, tag="approval_withdrawn"):

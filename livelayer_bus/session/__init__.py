@@ -1,6 +1,6 @@
 """One live agent session, owned by the application: see `Session`."""
 
-from .confirmations import DeliveryStatistics
+from .outbox import DeliveryStatistics
 from .provider import AgentSessionProvider, standalone, use_agent_session
 from .session import Session, SessionOptions
 from .store import CommandStream

@@ -25,12 +25,7 @@ class Lifetime:
         return os.getpid() != self._process
 
     def open(self) -> None:
-        """Begin in the running loop.
-
-        Raises:
-            MisuseError: begun before.
-            ClosedError, ForkedError: as `check`.
-        """
+        """Begin in the running loop: `MisuseError` if it was begun before, or as `check`."""
         self._check_alive()
         if self._loop is not None:
             raise MisuseError("this session is open already: enter it once, and share the object")
@@ -51,22 +46,15 @@ class Lifetime:
         self.check_loop()
 
     def check_loop(self) -> None:
-        """Check that a call comes from the session's own loop.
-
-        Raises:
-            WrongLoopError: it comes from another one.
-        """
+        """Raise `WrongLoopError` if the call comes from another event loop."""
         try:
             current = anyio.lowlevel.current_token()
         except RuntimeError:
             return  # a callback of the loop, or another thread: there the bus checks
         if self._loop is not None and current != self._loop:
-            raise WrongLoopError(
-                "this session",
-                f"event loop {self._loop!r}",
-                f"event loop {current!r}",
-                "open a session of its own in each event loop",
-            )
+            owner, caller = f"event loop {self._loop!r}", f"event loop {current!r}"
+            hint = "open a session of its own in each event loop"
+            raise WrongLoopError("this session", owner, caller, hint)
 
     def _check_alive(self) -> None:
         if self.forked:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Final, TypeAlias, final
 from uuid import uuid4
 
@@ -13,25 +14,140 @@ import msgspec
 from .. import errors, events
 from ..contract import Outgoing
 from ..messages import Message, RawMessage, WireMessage, encode, request_id, type_of
+from ..rooms import names
 from ..rooms.port import RoomPort
 from ..state import SessionState
-from .confirmations import RESEND_SECONDS, Confirmations, Unconfirmed
 from .connection import ANNOUNCE_SECONDS, Connection
-from .store import Events, Store, take_next
+from .store import Store, take_next
+
+RESEND_SECONDS: Final = 1.0  # until a message is sent again; doubled each time
+MAX_PAUSE: Final = 8.0  # seconds
 
 HandOver: TypeAlias = Callable[[RoomPort, tuple[str, ...]], Awaitable[None]]
 
+# Events that end the wait for an answer: the room was left, or the agent was switched.
+_ENDS: tuple[type[events.Event], ...] = (events.ConnectionStateChanged, events.EpochStarted)
+
 # Events that can make a waiting message ready, or end its wait with an error.
 _TURNS: tuple[type[events.Event], ...] = (
+    *_ENDS,
     events.AgentAvailabilityChanged,
-    events.ConnectionStateChanged,
-    events.EpochStarted,
     events.Reconnected,
     events.Reconnecting,
 )
 
-# Events that end the wait for an answer: the room was left, or the agent was switched.
-_ENDS: tuple[type[events.Event], ...] = (events.ConnectionStateChanged, events.EpochStarted)
+
+class DeliveryStatistics(msgspec.Struct, frozen=True):
+    """The messages that an agent's bridge had to confirm, so far."""
+
+    waiting: int
+    """Not confirmed yet; at most 1024."""
+    confirmed: int
+    failed: int
+    """Given up: out of time, cancelled, or the room was left."""
+    resent: int
+    """Messages sent again, each time counted."""
+    refused: int
+    """Not accepted, because too many waited."""
+
+
+@final
+class Unconfirmed(msgspec.Struct, eq=False):
+    """One message that waits for its confirmation."""
+
+    number: int
+    topic: str
+    data: bytes
+    type: str | None
+    confirmed: bool = False
+    sent: int = 0
+    handed_over: bool = False
+    """The transport was given it, and may have it."""
+    _visit: object = None
+    _pause: float = 0.0
+    _due: float = 0.0
+    _changed: anyio.Event = msgspec.field(default_factory=anyio.Event)
+
+    def is_due(self, visit: object, now: float) -> bool:
+        """Whether to send it: an agent that is new here lacks it, or a pause has passed."""
+        return not self.confirmed and (visit != self._visit or now >= self._due)
+
+    def note(self, visit: object, now: float, *, sent: bool) -> None:
+        """It was `sent` or refused now: it is not due for a while."""
+        again = visit == self._visit and sent
+        self._pause = min(2 * self._pause, MAX_PAUSE) if again else RESEND_SECONDS
+        self._visit, self._due = visit, now + self._pause
+        self.sent += sent
+
+    def wake(self) -> None:
+        """Make its sender look at it again."""
+        self._changed.set()
+
+    async def changed(self) -> None:
+        """Return once `wake` was called after the last return."""
+        await self._changed.wait()
+        self._changed = anyio.Event()
+
+
+@final
+class Confirmations:
+    """What waits for a confirmation, oldest first; never more than a bridge remembers."""
+
+    def __init__(self, session_id: str) -> None:
+        self._session_id = session_id
+        self._number = 0
+        self._waiting: dict[str, Unconfirmed] = {}
+        self._confirmed = self._failed = self._refused = self._resent = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def until(self, newest: Unconfirmed) -> Iterator[Unconfirmed]:
+        """What waits now, oldest first, up to `newest`."""
+        waiting = tuple(self._waiting.values())
+        return takewhile(lambda message: message.number <= newest.number, waiting)
+
+    @contextmanager
+    def expect(self, data: bytes, kind: str | None) -> Generator[Unconfirmed]:
+        """Number a message, and keep it for the block.
+
+        Raises:
+            BusyError: a bridge could not tell a repetition of the oldest one any more.
+        """
+        number = self._number + 1
+        oldest = next(iter(self._waiting.values()), None)
+        if oldest is not None and number - oldest.number >= names.CONFIRM_WINDOW:
+            self._refused += 1
+            hint = f"{len(self)} messages wait for their confirmation; send fewer at once"
+            raise errors.BusyError("confirmed delivery", hint)
+        self._number = number
+        message_id = f"{self._session_id}.{number}"
+        message = Unconfirmed(number, names.CONFIRM_TOPIC + message_id, data, kind)
+        self._waiting[message_id] = message
+        try:
+            yield message
+        finally:
+            del self._waiting[message_id]
+            self._resent += max(0, message.sent - 1)
+            self._confirmed += message.confirmed
+            self._failed += not message.confirmed
+
+    def confirm(self, message_id: str) -> None:
+        """The agent's bridge has this message; an unknown id changes nothing."""
+        message = self._waiting.get(message_id)
+        if message is not None:
+            message.confirmed = True
+            message.wake()
+
+    def wake(self) -> None:
+        """Make every sender look again."""
+        for message in self._waiting.values():
+            message.wake()
+
+    def statistics(self) -> DeliveryStatistics:
+        """Count what waits, and what became of the others."""
+        counts = self._confirmed, self._failed, self._resent, self._refused
+        return DeliveryStatistics(len(self), *counts)
 
 
 @final
@@ -102,32 +218,26 @@ class Outbox:
             await self.send(message, timeout, confirm=None)
             try:
                 with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
-                    return await self._find_answer(reader, epoch, wanted, request)
+                    while True:
+                        event, lagged = await take_next(reader)
+                        if event is None:
+                            raise errors.ClosedError("this session")
+                        if lagged is not None or not isinstance(event, events.DataReceived):
+                            self._require_room(epoch)  # the event that says so may be missed
+                        answer = _answer(event, wanted, request)
+                        if answer is not None:
+                            return answer
             except TimeoutError as error:
                 raise errors.RequestTimeoutError(type_of(message), request, timeout) from error
-
-    async def _find_answer(self, reader: Events, epoch: int, wanted: str, request: str) -> Message:
-        while True:
-            event, lagged = await take_next(reader)
-            if event is None:
-                raise errors.ClosedError("this session")
-            if lagged is not None or not isinstance(event, events.DataReceived):
-                self._require_room(epoch)  # the event that says so may be among those missed
-            answer = _answer(event, wanted, request)
-            if answer is not None:
-                return answer
 
     # Confirmed delivery ---------------------------------------------------------------------
 
     async def watch(self) -> None:
         """Look at what is not confirmed at each change of room or agent, until the end."""
         with self._store.bus.subscribe(*_TURNS) as turns:
-            event: events.Event | None
-            while True:
-                event, _ = await take_next(turns)
+            while (await take_next(turns))[0] is not None:
                 self._confirmations.wake()
-                if event is None:
-                    return
+            self._confirmations.wake()
 
     def _look_again(self) -> None:
         self._confirmations.wake()
@@ -152,24 +262,18 @@ class Outbox:
                         await self._wait_announced(epoch)
         except TimeoutError as error:
             state = self._store.state
-            reason = _obstacle(state, require_agent=True) or (
-                "the agent has not confirmed it"
-                if state.agent_confirms
-                else "the agent has not announced that it confirms messages"
-            )
-            sent = message.handed_over
+            lack = "confirmed it" if state.agent_confirms else "announced that it confirms messages"
+            reason = _obstacle(state, require_agent=True) or f"the agent has not {lack}"
             raise errors.SendTimeoutError(
-                timeout, reason, handed_over=sent, confirming=True
+                timeout, reason, handed_over=message.handed_over, confirming=True
             ) from error
         return True
 
     async def _wait_announced(self, epoch: int) -> None:
         """Return when the agent confirms messages, or has left.
 
-        A second after it is ready, at the latest: its bridge may only be starting, or coming back.
-
-        Raises:
-            NotSupportedError: it has not announced that it does.
+        If it does neither for a second after it is ready, in which its bridge may start or come
+        back, this raises `NotSupportedError`.
         """
 
         def settled(state: SessionState) -> bool:
@@ -223,11 +327,9 @@ class Outbox:
         if scope.cancelled_caught:
             raise TimeoutError
 
-    # ----------------------------------------------------------------------------------------
-
     async def _deliver(self, hand_over: HandOver, timeout: float, require_agent: bool) -> None:
-        self._require_room(self._store.state.epoch)
         epoch = self._store.state.epoch
+        self._require_room(epoch)
         waiting_for = "earlier messages are still being sent"
         handed_over = False
         try:
@@ -238,7 +340,8 @@ class Outbox:
                     handed_over = True
                     await hand_over(port, to)
         except TimeoutError as error:
-            reason = waiting_for or _obstacle(self._store.state, require_agent) or UNCONFIRMED
+            unconfirmed = "the transport did not confirm it"
+            reason = waiting_for or _obstacle(self._store.state, require_agent) or unconfirmed
             raise errors.SendTimeoutError(timeout, reason, handed_over=handed_over) from error
 
     async def _ready(self, epoch: int, require_agent: bool) -> tuple[RoomPort, tuple[str, ...]]:
@@ -260,9 +363,6 @@ class Outbox:
             raise errors.NotConnectedError(state.connection_state, reason)
         if state.connection_state not in ("connecting", "connected"):
             raise errors.not_connected(state.connection_state, state.error)
-
-
-UNCONFIRMED = "the transport did not confirm it"
 
 
 def _obstacle(state: SessionState, require_agent: bool) -> str | None:
@@ -294,7 +394,9 @@ def _numbered(message: Outgoing) -> tuple[Outgoing, str]:
 
 
 def _answer(event: events.Event, wanted: str, request: str) -> Message | None:
-    if not isinstance(event, events.DataReceived) or not event.from_agent or event.type != wanted:
-        return None
-    answer = event.message  # None: reported as a `MalformedMessage`
-    return answer if answer is not None and request_id(answer) == request else None
+    match event:
+        case events.DataReceived(from_agent=True, type=kind) if kind == wanted:
+            answer = event.message  # None: reported as a `MalformedMessage`
+            return answer if answer is not None and request_id(answer) == request else None
+        case _:
+            return None

@@ -34,10 +34,9 @@ from ..tokens import (
 from ..transcript import LIMIT
 from .agent_context import ContextPublisher
 from .commands import AgentCommands
-from .confirmations import Confirmations, DeliveryStatistics
 from .connection import Connection, Target, target_of
 from .lifetime import Lifetime
-from .outbox import Outbox
+from .outbox import Confirmations, DeliveryStatistics, Outbox
 from .room_events import RoomEventHandler, SessionWriters
 from .store import CommandStream, Store, add_handler
 from .transcript import TranscriptWriter
@@ -70,7 +69,7 @@ class SessionOptions(TypedDict, total=False):
 class Session(ControlledSession):
     """One live agent, any number of surfaces; `async with` owns every task of it.
 
-    Guarantee: state and events agree at every instant (`subscribe` explains), nothing sent is lost
+    Guarantee: state and events agree at every instant (see `subscribe`), nothing sent is lost
     without an error, a surface's fault stays its own, and leaving the block takes at most
     `close_timeout`. Nothing is connected, and nothing billed, before `connect()`.
 
@@ -80,18 +79,16 @@ class Session(ControlledSession):
         tokens: where to get a room and a token, asked anew for every connection.
         room: a connected `rtc.Room` to borrow (never disconnected by us), or a function that makes
             `RoomPort`s; LiveKit's SDK if None.
-        resume_window: seconds after a disconnect in which `connect()` returns to the same room,
-            those included in which the machine is suspended.
+        resume_window: seconds after a disconnect, also of a suspended machine, in which `connect()`
+            returns to the same room.
         reconnect: how to rejoin with a new token when the SDK gave up; None to fail instead.
-        agent_timeout: seconds that a joined room may have no active agent, until `AgentTimedOut`;
-            None: no limit.
+        agent_timeout: seconds without an active agent until `AgentTimedOut`; None: no limit.
         linger: seconds after the last surface left until the session disconnects; None: never.
         close_timeout: seconds that closing may take.
         capacity, max_bytes: what the bus keeps for slow readers: events, and their bytes.
         max_message_bytes: of encoded JSON in one data message; LiveKit's documented limit.
-        transcript_limit: utterances in the state and in its snapshots, the newest ones; of the
-            earlier ones `earlier_transcript` has 20,000.
-        clock: what these windows, limits and pauses are measured on; for tests.
+        transcript_limit: the newest utterances, in the state; `earlier_transcript` has 20,000.
+        clock: what all of these times are measured on; for tests.
         continues: the state of a session whose process is gone. This one goes on with its id, its
             sequence and its transcript, and joins again if that one was connected.
         prior_room_name: the room that it was in, its `room_name`.
@@ -121,14 +118,8 @@ class Session(ControlledSession):
         prior_room_name: str | None = None,
     ) -> None:
         _check_range(1, transcript_limit=transcript_limit)
-        _check_range(
-            0,
-            resume_window=resume_window,
-            agent_timeout=agent_timeout,
-            linger=linger,
-            close_timeout=close_timeout,
-            max_message_bytes=max_message_bytes,
-        )
+        _check_range(0, resume_window=resume_window, agent_timeout=agent_timeout, linger=linger)
+        _check_range(0, close_timeout=close_timeout, max_message_bytes=max_message_bytes)
         target = target_of(base_url, tokens, room)
         state = continues or SessionState(
             id=uuid4().hex, agent_id=agent_id, base_url=base_url, transcript_limit=transcript_limit
@@ -194,7 +185,7 @@ class Session(ControlledSession):
         return self
 
     def _take_over(self, left: SessionState) -> None:
-        """Go on where another process was: nothing is mounted or leased here yet."""
+        # Nothing is mounted or leased in this process yet.
         for key in left.surfaces:
             self._store.publish(events.SurfaceUnmounted(key))
         for name, source in SOURCES.items():
@@ -204,7 +195,7 @@ class Session(ControlledSession):
         self._connection.take_over(self._prior_room_name)
 
     async def _read_agent(self) -> None:
-        """Publish what LiveLayer says of the agent, unless the session's answer comes first."""
+        # What the session endpoint answers may come first.
         source, before = self._connection.target.tokens, self.state
         if isinstance(source, SessionEndpoint) and source.url.endswith(SESSION_PATH):
             base, path = source.url.removesuffix(SESSION_PATH), WIDGET_AGENT_PATH
@@ -224,12 +215,10 @@ class Session(ControlledSession):
     async def aclose(self) -> None:
         """Unmount every surface, leave the room, end every task; at most `close_timeout` seconds.
 
-        On trio it waits for a surface that ignores its cancellation. A closed session stays
-        closed; closing twice does nothing.
+        On trio it waits for a surface that ignores its cancellation. Closing twice does nothing.
 
         Raises:
-            SurfaceFailedError: a surface mounted with `on_fault="raise"` failed, unless
-                its `wait()` has raised it.
+            SurfaceFailedError: one mounted with `on_fault="raise"` failed, not raised by `wait()`.
         """
         if self._lifetime.closed or self._lifetime.forked:
             return
@@ -270,8 +259,8 @@ class Session(ControlledSession):
     @property
     def room(self) -> rtc.Room | None:
         """The SDK's room while connected, for what this package does not wrap."""
-        native = self._connection.port.native if self._connection.port else None
-        return native if isinstance(native, rtc.Room) else None
+        port = self._connection.port
+        return port.native if port and isinstance(port.native, rtc.Room) else None
 
     @property
     def room_name(self) -> str | None:
@@ -324,9 +313,8 @@ class Session(ControlledSession):
     async def connect(self) -> None:
         """Return when the room is joined; does nothing when it is. Several callers share one join.
 
-        A room to which no agent came within `agent_timeout` is left for another one.
-
-        Cancelled, it ends the join unless another caller waits for it.
+        A room to which no agent came within `agent_timeout` is left for another one. Cancelled, it
+        ends the join unless another caller waits for it.
 
         Raises:
             RefusedError: the token endpoint or the server refused.
@@ -339,10 +327,9 @@ class Session(ControlledSession):
     async def disconnect(self) -> None:
         """Leave the room and clear the transcript; surfaces stay mounted.
 
-        Returns when the room is left, after at most `close_timeout` seconds. A join under way ends
-        with `NotConnectedError`. For `resume_window` seconds the next `connect()` returns to the
-        same room. A room that is not left cleanly is reported as `HandlerFailed`. An idle or
-        disconnected session stays as it is.
+        Takes at most `close_timeout` seconds. A join under way ends with `NotConnectedError`. For
+        `resume_window` seconds the next `connect()` returns to the same room. A room that is not
+        left cleanly is a `HandlerFailed`. An idle or disconnected session stays as it is.
 
         Raises:
             ClosedError: the session is closed.
@@ -365,14 +352,14 @@ class Session(ControlledSession):
         """Switch the session to another agent, address or token source: a new `epoch`.
 
         The state is reset and the old room left before the new room reports anything; surfaces
-        stay mounted and get `EpochStarted`. A session that was connected or connecting connects
-        again, and the call returns when it has joined; otherwise it stays disconnected.
+        stay mounted and get `EpochStarted`. A session that was connected or connecting joins again
+        before the call returns; otherwise it stays disconnected.
 
         Args:
             agent_id: the new agent; None keeps the current one.
-            base_url: LiveLayer's new address; without `tokens`, its session endpoint gives the
-                tokens from now on. None keeps the current one.
-            tokens: the new token source; None keeps the current one, unless `base_url` is given.
+            base_url: LiveLayer's new address; None keeps the current one.
+            tokens: the new token source; None keeps the current one, or takes the session endpoint
+                of a new `base_url`.
 
         Raises:
             MisuseError: the session borrows a room.
@@ -410,10 +397,10 @@ class Session(ControlledSession):
         agent is active, the call waits. Cancelled, the message may or may not have been sent.
 
         What the transport took is lost if the server or the agent fails before it is delivered.
-        With `confirm`, the call returns when the agent's bridge (`SurfaceBridge`) has the message.
-        It is sent again after a reconnect, after a rejoin, to the next agent of the same epoch, and
-        as long as no confirmation comes; no bridge gets it twice. After an error it may have
-        arrived, unless the error says that it was not sent.
+        With `confirm`, the call returns when the agent's bridge (`SurfaceBridge`) has the message:
+        it is sent again after a reconnect or rejoin, to the next agent of the same epoch, and as
+        long as no confirmation comes. No bridge gets it twice. After an error it may have arrived,
+        unless the error says that it was not sent.
 
         Args:
             message: a typed message, or any JSON object with a string `type`.
@@ -428,8 +415,7 @@ class Session(ControlledSession):
             MessageTooLargeError: the JSON exceeds `max_message_bytes`.
             MalformedMessageError: `message` is not a message.
             BrokenError: the transport refused it.
-            NotSupportedError: `confirm`, and the agent announced no bridge that confirms within a
-                second after it was ready.
+            NotSupportedError: `confirm`, and the agent, ready for a second, announced no bridge.
             BusyError: `confirm`, and 1024 messages wait for their confirmation.
             MisuseError: `confirm` without `require_agent`.
         """
@@ -443,10 +429,9 @@ class Session(ControlledSession):
         """Send what a person typed, in the form that the agent understands.
 
         It is an entry of the transcript from now on, first `pending`, then `sent` or `failed`.
-        An agent that speaks LiveLayer's messages gets a `user_message`, which its bridge confirms
-        if it can; any other livekit-agents agent a text stream on `lk.chat`, and the call returns
-        when the transport took it. The agent announces which it is within its first second in the
-        room; an earlier text waits for that.
+        An agent that speaks LiveLayer's messages gets a `user_message`, confirmed if its bridge
+        does that; any other livekit-agents agent a text stream on `lk.chat`. The agent announces
+        which it is within its first second in the room; an earlier text waits for that.
 
         Args:
             text: the text, of any length for a text stream.
@@ -470,11 +455,7 @@ class Session(ControlledSession):
     async def answer_approval(
         self, number: int, *, approved: bool, surface: str | None = None
     ) -> bool:
-        """Answer what the agent asks a person to approve, one of `state.approvals`.
-
-        Returns:
-            Whether this was its answer; False: it was settled before.
-        """
+        """Answer one of `state.approvals`; False: it was settled before."""
         self._lifetime.check()
         outcome: events.ApprovalOutcome = "approved" if approved else "declined"
         return self._commands.settle_approval(number, outcome, surface)
@@ -508,10 +489,10 @@ class Session(ControlledSession):
         return await self._outbox.request(message, reply, timeout)
 
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
-        """Call `handler` with every data packet from now on; call the result to end that.
+        """Call `handler`, sync or async, with every data packet from now on; the result ends that.
 
-        Each handler, sync or async, runs in a task of its own behind its own cursor, one packet at
-        a time. What it raises is a `HandlerFailed` event; it stays subscribed.
+        It runs in a task of its own behind its own cursor, one packet at a time. What it raises is
+        a `HandlerFailed` event; it stays subscribed.
         """
         self._lifetime.check()
         return add_handler(self._store, handler)
@@ -519,8 +500,7 @@ class Session(ControlledSession):
     def data_messages(self) -> Subscription[DataReceived, SessionState]:
         """Every data packet from now on, with its sender and topic, in order.
 
-        The subscription is open already. It ends with the session; to stop reading before, call
-        its `close()`.
+        The subscription is open already. It ends with its `close()` or with the session.
 
         Raises:
             ClosedError: the session is closed.
@@ -531,7 +511,7 @@ class Session(ControlledSession):
         """The agent's commands from now on, and its messages of unknown type as `RawMessage`.
 
         Malformed ones and those of other participants are left out. Reading settles no command: for
-        that, mount a surface. Close it with `close()`; it also ends with the session.
+        that, mount a surface. It ends with its `close()` or with the session.
         """
         return CommandStream(self.data_messages())
 
@@ -546,10 +526,7 @@ class Session(ControlledSession):
         return self._context.register(fields)
 
     def describe_page(self, page: AgentContext | None, *, surface: str = "") -> None:
-        """As `ControlledSession.describe_page`: 200 ms later, and again in each room.
-
-        A page goes with its surface.
-        """
+        """As `ControlledSession.describe_page`: 200 ms later, again in each room."""
         self._lifetime.check()
         self._context.describe(page, surface)
 
@@ -579,8 +556,6 @@ class Session(ControlledSession):
         )
         self._linger_timer.stop()
         return mounted
-
-    # What the parts ask of the whole --------------------------------------------------------
 
     def _surface_ended(self, surface: MountedSurface) -> None:
         self._commands.router.target_ended(surface.key, ok=surface.status == "ended")

@@ -46,13 +46,11 @@ class JsonlSurface:
     """
 
     def __init__(self, file: str | os.PathLike[str] | BinaryIO) -> None:
-        self._own: BinaryIO | None = None
+        self._own = None if isinstance(file, str | os.PathLike) else file
         self.path: Final = Path(file).expanduser() if isinstance(file, str | os.PathLike) else None
-        if not isinstance(file, str | os.PathLike):
-            if not hasattr(file, "write") or hasattr(file, "encoding"):
-                kind = type(file).__name__
-                raise MisuseError(f"file must be a path or an open binary file, got {kind}")
-            self._own = file
+        if not self.path and (not hasattr(file, "write") or hasattr(file, "encoding")):
+            kind = type(file).__name__
+            raise MisuseError(f"file must be a path or an open binary file, got {kind}")
         self.bytes_written = 0
         """Over all mounts."""
         self.lost = 0
@@ -68,8 +66,22 @@ class JsonlSurface:
             ConfigError: the file cannot be opened.
             OSError: the file cannot be written.
         """
-        journal = _Journal(self._own, self.path)
-        writer = BackgroundWriter(journal.write)
+        file = self._own
+
+        def write(lines: bytes) -> None:
+            nonlocal file
+            file = file or _open(self.path)
+            view = memoryview(lines)
+            while view:
+                view = view[file.write(view) :]
+            file.flush()
+            self.bytes_written += len(lines)
+
+        def close() -> None:
+            if file is not None and file is not self._own:
+                file.close()
+
+        writer = BackgroundWriter(write)
         # Attached before the first wait: every event from here on is in the file.
         with LineReader(session) as reader:
             try:
@@ -81,49 +93,24 @@ class JsonlSurface:
                         await writer.put(await reader.read())
                 raise
             finally:
-                await writer.aclose(FLUSH_SECONDS, journal.close)
+                await writer.aclose(FLUSH_SECONDS, close)
                 self.lost += reader.lost
-                self.bytes_written += journal.written
 
 
-@final
-class _Journal:
-    """The file of one mount: opened by the first write, used by one thread at a time."""
-
-    def __init__(self, own: BinaryIO | None, path: Path | None) -> None:
-        self._own = own
-        self._path = path
-        self._file = own
-        self.written = 0
-
-    def write(self, lines: bytes) -> None:
-        """Append `lines` and flush them to the operating system."""
-        if self._file is None and self._path is not None:
-            self._file = _open(self._path)
-        file = self._file
-        if file is None:
-            raise MisuseError("a JsonlSurface needs a path or a file")
-        view = memoryview(lines)
-        while view:
-            view = view[file.write(view) :]
-        file.flush()
-        self.written += len(lines)
-
-    def close(self) -> None:
-        """Close the file if it was opened here."""
-        file, self._file = self._file, self._own
-        if file is not None and file is not self._own:
-            file.close()
-
-
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path | None) -> BinaryIO:
+    """Open for appending, on a new line after one that a crash cut off."""
+    if path is None:
+        raise MisuseError("a JsonlSurface needs a path or a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("ab+", buffering=0)
     except OSError as exc:
         problem = f"cannot be opened for writing ({exc.strerror}): choose another path"
         raise ConfigError(str(path), problem) from exc
-    _end_torn_line(file)
+    if file.seek(0, os.SEEK_END):
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
     return file
 
 
@@ -141,11 +128,3 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[Line | UnreadableLine]:
                 yield decode_line(text)
             except MalformedMessageError as exc:
                 yield UnreadableLine(number, exc.problem)
-
-
-def _end_torn_line(file: BinaryIO) -> None:
-    """Start a new line after one that a crash cut off."""
-    if file.seek(0, os.SEEK_END):
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            file.write(b"\n")

@@ -14,7 +14,7 @@ from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession
 from ..errors import DuplicateSurfaceError, MisuseError, SurfaceFailedError, describe, place_of
 from ..events import Event, SurfaceDidNotStop, SurfaceFailed, SurfaceMounted, SurfaceUnmounted
-from ..messages import Capability, check_capabilities
+from ..messages import check_capabilities
 from ..tasks import RootTask, fault_of, log_fault, start
 from .commands import CommandRouter
 from .surface import Surface, SurfaceFunction, SurfaceSession, surface_function
@@ -38,6 +38,8 @@ class MountedSurface:
     def __init__(
         self, function: SurfaceFunction, view: SurfaceSession, on_fault: OnFault, host: Supervisor
     ) -> None:
+        self.key: Final = view.key
+        self.capabilities: Final = view.capabilities
         self._function = function
         self._view = view
         self._on_fault: Final = on_fault
@@ -47,14 +49,6 @@ class MountedSurface:
         self._stopping = False
         self._ended = anyio.Event()
         self._task: RootTask = start(self._supervise, f"surface {view.key}", self._on_end)
-
-    @property
-    def key(self) -> str:
-        return self._view.key
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        return self._view.capabilities
 
     @property
     def status(self) -> SurfaceStatus:
