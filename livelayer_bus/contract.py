@@ -68,8 +68,6 @@ class ControlledSession(ABC):
     ) -> Subscription[Any, SessionState]:
         """Events of these types (none: all), each once and in order; see `Subscription`."""
 
-    # Derived from the state -----------------------------------------------------------------
-
     @property
     def id(self) -> str:
         return self.state.id

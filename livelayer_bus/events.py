@@ -24,7 +24,7 @@ ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconn
 Role: TypeAlias = Literal["agent", "user"]
 ErrorCode: TypeAlias = Literal["AGENT_TIMEOUT"]
 Delivery: TypeAlias = Literal["pending", "sent", "failed"]
-Weight: TypeAlias = int | Callable[[Any], int]  # see `Bus`: what `bus_weight` declares
+Weight: TypeAlias = int | Callable[[Any], int]
 ApprovalOutcome: TypeAlias = Literal["approved", "declined", "timeout", "withdrawn"]
 CommandRefusedReason: TypeAlias = Literal["capability", "invalid", "sender"]
 
@@ -63,19 +63,8 @@ def _weigh_payload(event: Any) -> int:
     return len(event.payload)
 
 
-def _weigh_text(event: Any) -> int:
-    return 4 * len(event.entry.text)  # bytes: Python takes at most four for a character
-
-
-def _weigh_models(event: Any) -> int:
-    return 1024 * len(event.models)
-
-
 class Event(msgspec.Struct, frozen=True, tag=True, tag_field="event"):
-    """The root of everything a session publishes.
-
-    What an event weighs on the bus is declared by its type: see `Bus`.
-    """
+    """The root of everything a session publishes; `Bus` explains `bus_weight`."""
 
 
 # The connection -----------------------------------------------------------------------------
@@ -165,7 +154,8 @@ class AgentConfigChanged(Event, frozen=True):
 class TranscriptUpdated(Event, frozen=True):
     """An utterance was opened, extended, replaced or finished."""
 
-    bus_weight: ClassVar[Weight] = _weigh_text
+    # Bytes: Python takes at most four for a character.
+    bus_weight: ClassVar[Weight] = lambda event: 4 * len(event.entry.text)
     entry: TranscriptEntry
 
 
@@ -210,7 +200,7 @@ class FalseInterruption(Event, frozen=True):
 class UsageUpdated(Event, frozen=True):
     """What the agent's models have used since the conversation began."""
 
-    bus_weight: ClassVar[Weight] = _weigh_models
+    bus_weight: ClassVar[Weight] = lambda event: 1024 * len(event.models)
     models: tuple[ModelUsage, ...]
 
 

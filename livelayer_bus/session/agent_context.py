@@ -23,9 +23,9 @@ PAUSE: Final = 0.2  # seconds in which changes are collected
 class ContextPublisher:
     """The page of the surface that a person used last, and the application's own fields.
 
-    A change is published after `PAUSE`, together with those that follow it until then; all of it
-    again in each room, and after a reconnect, in which a server may have forgotten it. What cannot
-    be published is one `HandlerFailed` for each reason, and tried again at the next change.
+    A change is published after `PAUSE`, with those that follow it until then, and again in each
+    room and after a reconnect, in which a server may have forgotten it. What cannot be published is
+    one `HandlerFailed` for each reason, and tried again at the next change.
     """
 
     def __init__(

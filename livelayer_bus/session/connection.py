@@ -30,18 +30,13 @@ class Target(msgspec.Struct, frozen=True):
 
     tokens: TokenSource
     rooms: RoomFactory
-    borrowed: bool = False
-    """The application owns the room: it belongs to one agent."""
+    borrowed: bool = False  # the application owns the room: it belongs to one agent
 
 
 def target_of(
     base_url: str | None, tokens: TokenSource | None, room: rtc.Room | RoomFactory | None
 ) -> Target:
-    """The target that these arguments of `Session` mean.
-
-    Raises:
-        MisuseError: they give no way to get a token.
-    """
+    """The target that these arguments of `Session` mean; `MisuseError` if they give no token."""
     if tokens is not None and not callable(tokens):
         raise errors.MisuseError(
             f"tokens= is not a token source but of type {type(tokens).__name__}: for a token that "
@@ -62,7 +57,7 @@ def target_of(
 
 
 async def _no_token(request: TokenRequest) -> RoomAccess:
-    """A borrowed room is joined already."""
+    # A borrowed room is joined already.
     return RoomAccess(url="", token="", room_name=request.prior_room_name)
 
 
@@ -109,7 +104,6 @@ class Connection:
 
     @property
     def state(self) -> SessionState:
-        """What the session knows."""
         return self._store.state
 
     @property
@@ -119,7 +113,6 @@ class Connection:
 
     @property
     def room_name(self) -> str | None:
-        """The room that the session is in, or can return to."""
         joined = self._joined
         return (joined.port.room_name or joined.access.room_name) if joined else self._prior_room
 
@@ -131,8 +124,7 @@ class Connection:
     async def agent_speaks_livelayer(self) -> bool:
         """Whether the agent announced itself by an attribute or a data message of LiveLayer's.
 
-        An agent that has not is given `ANNOUNCE_SECONDS` for it, once: its participant can be
-        active before its `bot_ready` arrives.
+        It has `ANNOUNCE_SECONDS` for that, once: it can be active before its `bot_ready` arrives.
         """
         if self._joined is None:
             return False
@@ -149,14 +141,7 @@ class Connection:
         return bool(handler.speaks_livelayer)
 
     async def connect(self) -> None:
-        """Return when joined; several callers share one attempt, which ends when all have given up.
-
-        In a room to which no agent came in time, the room is left and another one joined.
-
-        Raises:
-            RefusedError: the token endpoint or the server refused.
-            BrokenError: one of them could not be reached.
-        """
+        """See `Session.connect`."""
         if self._joined is not None and self._attempt is None:
             if self._store.state.error_code is None:
                 return
@@ -206,10 +191,7 @@ class Connection:
             await self.connect()
 
     async def aclose(self) -> None:
-        """Leave the room because the session closes: the resume window stays shut.
-
-        Waits for that, in bounded time, however often it is cancelled.
-        """
+        """Leave the room for good, in bounded time, however often this is cancelled."""
         self._leave()
         self._resume_timer.stop()
         if self._store.state.connection_state in ("connecting", "connected"):
@@ -218,10 +200,7 @@ class Connection:
             await wait_through(self._leaving, self._close_timeout)
 
     def _leave(self) -> None:
-        """Stop using the room at once, and begin to close it.
-
-        The next join waits for that, so that two rooms never overlap.
-        """
+        """Stop using the room at once, and begin to close it: the next join waits for that."""
         if self._attempt is not None:
             self._cancel(self._attempt)
         port = self._drop_room()
@@ -245,8 +224,6 @@ class Connection:
         return joined.port
 
     async def _close_port(self, port: RoomPort) -> None:
-        """Leave the room in bounded time; a cancelled caller still waits for it."""
-
         async def close() -> None:
             fault = None
             with anyio.move_on_after(self._close_timeout):
@@ -263,8 +240,6 @@ class Connection:
         if self._leaving is not None:
             await self._leaving.wait(self._close_timeout)
 
-    # Joining --------------------------------------------------------------------------------
-
     async def _join_first(self) -> None:
         try:
             joined = await self._open()
@@ -276,7 +251,6 @@ class Connection:
         self._enter(joined, events.ConnectionStateChanged("connected"))
 
     async def _open(self) -> _Joined:
-        """Join a room; it is not reported yet."""
         await self._wait_left()
         target, state = self.target, self._store.state
         request = TokenRequest(state.agent_id, state.base_url, self._prior_room)
@@ -298,14 +272,12 @@ class Connection:
 
     async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
         handler = self._new_handler(lambda loss: self._lost(port, loss), self._watch_agent)
-        joined = False
         try:
             await port.connect(access, handler, self._media)
-            joined = True
-        finally:
-            if not joined:
-                handler.close()
-                await self._close_port(port)
+        except BaseException:
+            handler.close()
+            await self._close_port(port)
+            raise
         return _Joined(port, handler, access)
 
     def _enter(
@@ -331,9 +303,8 @@ class Connection:
     def _lost(self, port: RoomPort, loss: RoomLost) -> None:
         if self._joined is None or self._joined.port is not port:
             return
-        gone = self._drop_room()
-        if gone is not None:
-            self._store.tasks.start(lambda: self._close_port(gone), "close a lost room")
+        self._drop_room()
+        self._store.tasks.start(lambda: self._close_port(port), "close a lost room")
         if not loss.fault:
             self._forget_room()
             self._ended("disconnected", loss.reason)
@@ -379,8 +350,6 @@ class Connection:
     def _fail(self, reason: str, *, retryable: bool) -> None:
         self._ended("error", reason)
         self._store.publish(events.SessionFailed(reason, retryable))
-
-    # A room without an agent ----------------------------------------------------------------
 
     def _watch_agent(self) -> None:
         """Count the time without an active agent."""

@@ -54,11 +54,7 @@ class Store:
         return Timer(act, name, self.tasks, self.clock)
 
     def sequence_after(self, cursor: int | str | None) -> int | None:
-        """Return the sequence that a cursor means: a number, or `<session id>:<sequence>`.
-
-        Raises:
-            StaleCursorError: the cursor belongs to another session, or has another form.
-        """
+        """Return the sequence that a cursor of `Session.subscribe` means, or raise its error."""
         if not isinstance(cursor, str):
             return cursor
         owner, _, sequence = cursor.rpartition(":")
@@ -74,8 +70,7 @@ class Store:
     ) -> SessionState:
         """Return the first state that is `ready`; only events of these types can make it so.
 
-        Raises:
-            ClosedError: the session was closed before.
+        A session that is closed meanwhile raises `ClosedError`.
         """
         with self.bus.subscribe(*types) as events:
             while not ready(self.state):

@@ -62,10 +62,10 @@ class RoutedCommand(msgspec.Struct, eq=False):
 class CommandRouter(Generic[T]):
     """Gives every command to one target and sees that it is settled exactly once.
 
-    The target that a person used last comes first, then the others in their order; the first one
-    that has the command's capability gets it. A command that is not settled within `timeout` is
-    settled with the reason `timeout`. With `patience`, a command whose target cannot take it now,
-    or that has no target yet, waits that long and then fails.
+    Of the targets that have its capability, the one that a person used last gets it, or else the
+    first. A command that is not settled within `timeout` is settled with that reason. With
+    `patience`, one whose target cannot take it now, or that has no target yet, waits and then
+    fails.
 
     Args:
         targets: iterated for each command, in order.
@@ -121,13 +121,7 @@ class CommandRouter(Generic[T]):
         request_id: str | None = None,
         sender: str | None = None,
     ) -> bool:
-        """Give a command to its target; False, and nothing was done, if it has none.
-
-        Args:
-            command: the command.
-            payload: the same as JSON.
-            request_id, sender: of its message.
-        """
+        """Give a command, as JSON in `payload`, to its target; False if it has none."""
         target = self.choose(capability_of(command))
         if target is None and self._patience is None:
             return False

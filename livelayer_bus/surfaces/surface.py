@@ -30,15 +30,13 @@ from .commands import CommandRouter, RoutedCommand
 C = TypeVar("C", VideoChannel, AudioChannel)
 
 DONE_BY_A_PERSON: Final = ("switch_agent", "send_text", "answer_approval")
-"""Calls of a surface that make it the one that a person used last."""
 
 
 class Surface(Protocol):
-    """Shows a session for as long as `run` runs.
+    """Shows a session for as long as `run` runs; an async function of one argument does so too.
 
     `run` is cancelled when the surface is unmounted, and may end by itself before. What it raises
-    is a `SurfaceFailed` event and does not affect other surfaces. An async function of one argument
-    is a surface too.
+    is a `SurfaceFailed` event and does not affect other surfaces.
     """
 
     async def run(self, session: SurfaceSession) -> None: ...
@@ -49,10 +47,7 @@ SurfaceFunction: TypeAlias = Callable[["SurfaceSession"], Awaitable[None]]
 
 @final
 class SurfacePublisher(Generic[F]):
-    """The session's microphone, camera or screen as one surface uses it.
-
-    The lease ends with the surface.
-    """
+    """The session's microphone, camera or screen; a surface's lease of it ends with the surface."""
 
     def __init__(self, publisher: MediaSource[F], key: str) -> None:
         self._publisher: MediaSource[F] = publisher
@@ -76,8 +71,7 @@ class SurfacePublisher(Generic[F]):
         """Hold it for a block, under the surface's key unless `owner` is given.
 
         Raises:
-            SourceBusyError: another owner holds it; the error names it. For the microphone it is a
-                `MicrophoneBusyError`.
+            SourceBusyError: as `Publisher.acquire`.
         """
         async with self._publisher.acquire(owner or self._key) as lease:
             self._lease = lease
@@ -173,7 +167,8 @@ class SurfaceSession(ControlledSession):
 
     `key` and `capabilities` are what it was mounted with; `commands()` are the commands that it
     was given; what it holds of `microphone`, `camera` and `screen` ends with the surface. What
-    the session behind does not offer raises its `NotSupportedError`.
+    a person does here makes it the surface that a person used last. What the session behind does
+    not offer raises its `NotSupportedError`.
     """
 
     def __init__(
@@ -185,10 +180,8 @@ class SurfaceSession(ControlledSession):
         publish: Callable[[Event], None] = lambda _: None,
         subscribe: Callable[..., Subscription[Event, Any]] | None = None,
     ) -> None:
-        """`router`: gives the surface its commands; None: the session routes none.
-
-        They are read from `subscribe`, by default the session's.
-        """
+        # `router` gives the surface its commands (None: the session routes none); they are read
+        # from `subscribe`, by default the session's.
         self._publish = publish
         self._session = session
         self.key: Final = key
@@ -291,7 +284,7 @@ class SurfaceSession(ControlledSession):
         require_agent: bool = True,
         confirm: bool | None = False,
     ) -> None:
-        """See `ControlledSession.send_data`. What a person typed makes this the active surface."""
+        """See `Session.send_data`. What a person typed makes this the active surface."""
         if isinstance(message, UserMessage):
             self.mark_used()
         await super().send_data(
@@ -338,18 +331,13 @@ class SurfaceSession(ControlledSession):
 
 
 def surface_function(surface: object) -> SurfaceFunction:
-    """The async function that a surface runs.
-
-    Raises:
-        MisuseError: `surface` is neither a Surface nor an async function.
-    """
+    """The async function that a surface runs; `MisuseError` if `surface` is not one."""
     if isinstance(surface, type):
         raise MisuseError(f"mount an instance: {surface.__name__}(...), not the class itself")
     run: Any = getattr(surface, "run", surface)
     if not callable(run):
-        raise MisuseError(
-            f"{type(surface).__name__} is not a surface: it needs 'async def run(self, session)'"
-        )
+        kind = type(surface).__name__
+        raise MisuseError(f"{kind} is not a surface: it needs 'async def run(self, session)'")
     # A lambda, a wrapper and a function that says what it returns may return an awaitable.
     plain = inspect.isfunction(run) or inspect.ismethod(run)
     if plain and not inspect.iscoroutinefunction(run) and not hasattr(run, "__wrapped__"):
