@@ -180,11 +180,10 @@ class NoAgentError(BrokenError):
 
 
 class SendTimeoutError(BrokenError):
-    """A message was not taken by the transport in time.
+    """A message was not taken by the transport in time; `reason` says what it waited for.
 
-    `reason` says what it waited for. It was not sent, unless `handed_over` is True: then the
-    transport had it but did not confirm it, and it may still arrive. With `confirming`, the agent's
-    bridge was to confirm it: it takes a typed line that is sent again with its id once.
+    With `handed_over`, the transport had it without confirming it: it may still arrive. With
+    `confirming`, the agent's bridge was to confirm it: it takes a line sent again with its id once.
     """
 
     def __init__(
@@ -232,9 +231,8 @@ class MalformedMessageError(MisuseError):
 class Lagged(BusyError):
     """A reader was too slow: the ring needed the room of `missed` events that it had not read.
 
-    It is a `BusyError` because only the load caused it: the call was right, nothing failed, and the
-    next one succeeds. Read on from the oldest kept event, or call `resync()` to continue at the
-    newest.
+    A `BusyError`, because only the load caused it, and the next call succeeds: it reads on from the
+    oldest kept event; `resync()` continues at the newest.
     """
 
     def __init__(self, missed: int) -> None:

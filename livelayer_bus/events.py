@@ -128,8 +128,8 @@ class AgentAvailabilityChanged(Event, frozen=True):
 class AgentTimedOut(Event, frozen=True):
     """No agent was active within `seconds` of the join, or since the last one was.
 
-    A session in which no agent has been stays in the room: one that comes clears the error, and
-    `connect()` tries another room. One that was left by its agent is disconnected next.
+    A session that had no agent stays in the room: one that comes clears the error, and `connect()`
+    tries another room. One that was left by its agent is disconnected next.
     """
 
     seconds: float
@@ -421,8 +421,7 @@ def carrying(event: _Carries, message: Message | None) -> _Carries:
 def packet_payload(data: bytes) -> tuple[msgspec.Raw, bool]:
     """The `payload` and `is_json` of a packet event for these bytes.
 
-    JSON that nests deeper than 100 levels is handled as plain bytes, so that no reader of the event
-    runs out of stack.
+    JSON deeper than 100 levels counts as plain bytes: no reader of the event runs out of stack.
     """
     with suppress(ValueError):  # UnicodeDecodeError and msgspec.DecodeError both are
         text = data.decode()

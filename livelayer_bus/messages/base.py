@@ -64,8 +64,7 @@ class ToAgent(WireMessage, frozen=True):
 class CommandTool(msgspec.Struct, frozen=True):
     """How a command is offered to the agent's language model, as a function tool.
 
-    The tool's parameters are the command's fields that have a description
-    (`Annotated[str, Meta(description=...)]`).
+    Its parameters are the command's fields with a `Meta(description=...)`.
     """
 
     description: str
@@ -78,8 +77,8 @@ class CommandTool(msgspec.Struct, frozen=True):
 class Command(FromAgent, frozen=True):
     """The base of every message that a surface carries out only if it holds `capability`.
 
-    A subclass declares everything about one command: its wire name (`tag`), its fields, its
-    capability and its tool. The router, the agent's tools and the codec read it from there.
+    A subclass declares all of one command: its wire name (`tag`), fields, capability and tool. The
+    router, the agent's tools and the codec read it from there.
     """
 
     capability: ClassVar[Capability]

@@ -1,7 +1,6 @@
 """Messages from the agent: its state, its commands, and the fields it collects.
 
-A command is one class here. It declares its wire name, its fields, the capability that it needs
-and, if the language model is offered it, its tool; everything else in Python follows from that.
+A command is one class here, from which everything else in Python follows: see `Command`.
 """
 
 from __future__ import annotations
@@ -17,10 +16,8 @@ from msgspec import Meta
 from .base import Command, CommandTool, FromAgent
 
 AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
-
 ScrollDirection: TypeAlias = Literal["up", "down", "top", "bottom"]
 FieldSource: TypeAlias = Literal["agent", "slide", "page"]
-
 ToolStatus: TypeAlias = Literal["started", "updated", "done", "error", "cancelled"]
 
 _Selector: TypeAlias = Annotated[str, Meta(description="The element's CSS selector.")]
@@ -280,13 +277,8 @@ class RequestRoutes(Command, frozen=True, tag="request_routes"):
     request_id: str | None = None
 
 
-# Approval -----------------------------------------------------------------------------------
-
-
 class RequestApproval(Command, frozen=True, tag="request_approval"):
     """Ask a person for their approval, on every surface; the first answer counts.
-
-    It does not go to one surface, as other commands do: see `ApprovalRequested`.
 
     Raises:
         MalformedMessageError: `question` is empty.

@@ -76,14 +76,12 @@ class ContextPublisher:
         if self._watching is None:
             self._watching = self._store.tasks.start(self._watch, "agent.context in each room")
 
-    def _text(self) -> str:
+    async def _publish(self) -> None:
         able = (one for one in self._mounted if "read_page" in one.capabilities)
         used = last_used(one for one in able if one.key in self._pages)
         page = self._pages[used.key] if used is not None else AgentContext()
-        return page.with_fields(tuple(self._fields.values())).to_attribute()
-
-    async def _publish(self) -> None:
-        port, text = self._connection.port, self._text()
+        text = page.with_fields(tuple(self._fields.values())).to_attribute()
+        port = self._connection.port
         if port is None or text == self._published:
             return
         self._published = text

@@ -92,8 +92,6 @@ class AgentCommands:
             CommandResult(command=command, request_id=request, surface=key, ok=ok, reason=reason)
         )
 
-    # Approvals ------------------------------------------------------------------------------
-
     def _ask(self, request: RequestApproval) -> None:
         """Show a question, unless it is shown already; past `MAX_WAITING` it fails."""
         waiting = self._store.state.approvals
@@ -149,8 +147,6 @@ class AgentCommands:
         waiting = {one.number for one in self._store.state.approvals}
         for number in self._approval_timers.keys() - waiting:
             self._approval_timers.pop(number).stop()
-
-    # Results to the agent -------------------------------------------------------------------
 
     async def report(self, send: Callable[[CommandResult], Awaitable[None]]) -> None:
         """Send the agent the result of each of its commands, until cancelled.

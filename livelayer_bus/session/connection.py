@@ -298,8 +298,6 @@ class Connection:
             self._cancel(attempt)
             self._ended("disconnected", None)
 
-    # Losing and coming back -----------------------------------------------------------------
-
     def _lost(self, port: RoomPort, loss: RoomLost) -> None:
         if self._joined is None or self._joined.port is not port:
             return
@@ -367,8 +365,6 @@ class Connection:
         self._store.publish(events.AgentTimedOut(seconds, reason))
         if gone:
             await self.disconnect(reason)
-
-    # The resume window ----------------------------------------------------------------------
 
     def _ended(self, state: EndState, reason: str | None) -> None:
         seconds_left = self._resume_until - self._store.clock.now()

@@ -230,8 +230,6 @@ class Outbox:
             except TimeoutError as error:
                 raise errors.RequestTimeoutError(type_of(message), request, timeout) from error
 
-    # Confirmed delivery ---------------------------------------------------------------------
-
     async def watch(self) -> None:
         """Look at what is not confirmed at each change of room or agent, until the end."""
         with self._store.bus.subscribe(*_TURNS) as turns:

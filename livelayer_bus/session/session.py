@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, Final, Self, TypedDict, final, overload
 from uuid import uuid4
 
 import anyio
+import anyio.lowlevel
 from livekit import rtc
 
-from .. import events
+from .. import errors, events
 from ..bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Playback, Unsubscribe
-from ..errors import LivelayerError, MisuseError, SurfaceFailedError
 from ..events import DataReceived, EpochStarted, Event, TranscriptEntry
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 from ..media.publishing import SOURCES, Publisher, SourceName
@@ -35,7 +36,6 @@ from ..transcript import LIMIT
 from .agent_context import ContextPublisher
 from .commands import AgentCommands
 from .connection import Connection, Target, target_of
-from .lifetime import Lifetime
 from .outbox import Confirmations, DeliveryStatistics, Outbox
 from .room_events import RoomEventHandler, SessionWriters
 from .store import CommandStream, Store, add_handler
@@ -199,7 +199,7 @@ class Session(ControlledSession):
         source, before = self._connection.target.tokens, self.state
         if isinstance(source, SessionEndpoint) and source.url.endswith(SESSION_PATH):
             base, path = source.url.removesuffix(SESSION_PATH), WIDGET_AGENT_PATH
-            with suppress(LivelayerError):  # what is wrong with the address, `connect` raises
+            with suppress(errors.LivelayerError):  # `connect` raises what is wrong with the address
                 config = await fetch_agent_config(base, before.agent_id, path=path)
                 if (self.state.epoch, self.state.agent_config) == (before.epoch, None):
                     self._store.publish(events.AgentConfigChanged(config))
@@ -207,7 +207,7 @@ class Session(ControlledSession):
     async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
         try:
             await self.aclose()
-        except SurfaceFailedError as fault:
+        except errors.SurfaceFailedError as fault:
             if exc is None:
                 raise
             exc.add_note(f"while closing: {fault}")
@@ -225,20 +225,19 @@ class Session(ControlledSession):
         self._lifetime.check_loop()
         self._lifetime.closed = True
         deadline = anyio.current_time() + self._close_timeout
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), ExitStack() as last:
+            # The other way round: the bus is closed at the very end.
+            last.callback(self._store.bus.close)
+            for source in self._sources.values():
+                last.callback(source.close)
+            last.callback(self._media.audio.close)
+            last.callback(self._media.video.close)
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._connection.aclose)
                     await self._supervisor.aclose(SURFACES_SHARE * self._close_timeout)
             finally:
-                try:
-                    await self._store.tasks.aclose(max(0.0, deadline - anyio.current_time()))
-                finally:
-                    self._media.video.close()
-                    self._media.audio.close()
-                    for source in self._sources.values():
-                        source.close()
-                    self._store.bus.close()
+                await self._store.tasks.aclose(max(0.0, deadline - anyio.current_time()))
         self._supervisor.raise_faults()
 
     # What is known --------------------------------------------------------------------------
@@ -370,7 +369,7 @@ class Session(ControlledSession):
         self._lifetime.check()
         target = self._connection.target
         if target.borrowed:
-            raise MisuseError("a borrowed room belongs to one agent: open another session")
+            raise errors.MisuseError("a borrowed room belongs to one agent: open another session")
         state = self.state
         if tokens is None and base_url is not None:
             tokens = SessionEndpoint.at(base_url)
@@ -569,8 +568,62 @@ class Session(ControlledSession):
             await self.disconnect()
 
 
+@final
+class Lifetime:
+    """Refuses a call that comes too early, too late or from another loop or process."""
+
+    def __init__(self) -> None:
+        self._loop: object | None = None
+        self._process = os.getpid()
+        self.closed = False
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is a forked child of the session's process."""
+        return os.getpid() != self._process
+
+    def open(self) -> None:
+        """Begin in the running loop: `MisuseError` if it was begun before, or as `check`."""
+        self._check_alive()
+        if self._loop is not None:
+            hint = "enter it once, and share the object"
+            raise errors.MisuseError(f"this session is open already: {hint}")
+        self._loop = anyio.lowlevel.current_token()
+
+    def check(self) -> None:
+        """Check that a public call is allowed.
+
+        Raises:
+            MisuseError: the session is not open yet.
+            ClosedError: it was closed.
+            ForkedError: it belongs to the process that this one was forked from.
+            WrongLoopError: the call comes from another event loop.
+        """
+        self._check_alive()
+        if self._loop is None:
+            raise errors.MisuseError("this session is not open: use 'async with Session(...)'")
+        self.check_loop()
+
+    def check_loop(self) -> None:
+        """Raise `WrongLoopError` if the call comes from another event loop."""
+        try:
+            current = anyio.lowlevel.current_token()
+        except RuntimeError:
+            return  # a callback of the loop, or another thread: there the bus checks
+        if self._loop is not None and current != self._loop:
+            owner, caller = f"event loop {self._loop!r}", f"event loop {current!r}"
+            hint = "open a session of its own in each event loop"
+            raise errors.WrongLoopError("this session", owner, caller, hint)
+
+    def _check_alive(self) -> None:
+        if self.forked:
+            raise errors.ForkedError("this session")
+        if self.closed:
+            raise errors.ClosedError("this session")
+
+
 def _check_range(least: int, **values: object) -> None:
     for name, value in values.items():
         if value is not None and not (isinstance(value, int | float) and value >= least):
             problem = f"must be a number of at least {least}, got {value!r}"
-            raise MisuseError(f"Session: {name} {problem}")
+            raise errors.MisuseError(f"Session: {name} {problem}")
