@@ -72,9 +72,6 @@ class RefusedError(LivelayerError):
     """A token, a capability or a policy does not allow it."""
 
 
-# Foreign exceptions as text -----------------------------------------------------------------
-
-
 def readable(text: str) -> str:
     """`text` on one line that UTF-8 can carry: what cannot be printed is escaped."""
     return "".join(
@@ -99,9 +96,6 @@ def place_of(error: BaseException) -> str | None:
         return None
     frame, line = frames[-1]
     return f"{readable(PurePath(frame.f_code.co_filename).name)}:{line}"
-
-
-# Connecting ---------------------------------------------------------------------------------
 
 
 def not_connected(state: str, reason: str | None) -> NotConnectedError | ConnectionLostError:
@@ -176,9 +170,6 @@ class NoAgentError(BrokenError):
         super().__init__("no agent is active in the room: wait for one, or connect() again")
 
 
-# Sending ------------------------------------------------------------------------------------
-
-
 class SendTimeoutError(BrokenError):
     """A message was not taken by the transport in time; `reason` says what it waited for.
 
@@ -225,9 +216,6 @@ class MalformedMessageError(MisuseError):
         self.message_type, self.problem = message_type, problem
 
 
-# The bus ------------------------------------------------------------------------------------
-
-
 class Lagged(BusyError):
     """A reader was too slow: the ring needed the room of `missed` events that it had not read.
 
@@ -264,9 +252,6 @@ class ForkedError(MisuseError):
     def __init__(self, what: str) -> None:
         advice = "create it in the child, or use the 'spawn' start method"
         super().__init__(f"{what} was created before this process was forked: {advice}")
-
-
-# Surfaces -----------------------------------------------------------------------------------
 
 
 class DuplicateSurfaceError(MisuseError):
@@ -319,9 +304,6 @@ class NoProviderError(MisuseError):
             "context variable set in the lifespan does not reach request tasks: put the session "
             "into app.state there and read request.app.state"
         )
-
-
-# Plugins, configuration, control ------------------------------------------------------------
 
 
 class PluginNotFoundError(MisuseError):

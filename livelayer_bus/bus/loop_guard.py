@@ -105,11 +105,7 @@ class LoopGuard:
         return True
 
     def require_running_loop(self, what: str) -> None:
-        """Check, as cheaply as a wait allows, that the running loop is the bound one.
-
-        Raises:
-            WrongLoopError: another loop is bound and still open.
-        """
+        """As `adopt_running_loop`, as cheaply as a wait allows."""
         try:
             if self.running_loop() is self.loop:
                 return
@@ -120,11 +116,8 @@ class LoopGuard:
     def convert_wait_error(self, error: RuntimeError) -> None:
         """Explain an error raised in a wait: on asyncio a task refuses another loop's future.
 
-        Returns if the running loop is bound now, so that the wait can be begun again.
-
-        Raises:
-            WrongLoopError: another loop is bound and still open.
-            RuntimeError: `error`, if it has another cause.
+        Returns if the running loop is bound now, so that the wait can be begun again; raises what
+        `adopt_running_loop` does, or `error` if it has another cause.
         """
         before = self.loop
         self.adopt_running_loop("a subscription")
@@ -146,7 +139,6 @@ class LoopGuard:
         return True
 
     def wrong_thread(self, what: str, hint: str) -> WrongLoopError:
-        """Return the error for a call from a thread that is not the bound one."""
         return WrongLoopError(what, _thread_name(self.thread), _here(), hint)
 
     def _adopt(self, loop: object) -> None:
@@ -170,7 +162,7 @@ class LoopGuard:
 
 
 def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Slot]:
-    """Return a function that makes the loop's futures, without the call of `create_future`."""
+    # Without the call of `create_future`, where that does nothing else.
     if getattr(type(loop), "create_future", None) is asyncio.BaseEventLoop.create_future:
         return partial(asyncio.Future, loop=loop)
     return loop.create_future

@@ -107,10 +107,8 @@ class Ring:
         as_of: Callable[[Any, int], Any] | None,
     ) -> None:
         if capacity < 1 or max_bytes < 1:
-            raise MisuseError(
-                "capacity and max_bytes must be at least 1, "
-                f"got capacity={capacity}, max_bytes={max_bytes}"
-            )
+            given = f"got capacity={capacity}, max_bytes={max_bytes}"
+            raise MisuseError(f"capacity and max_bytes must be at least 1, {given}")
         self.capacity = capacity
         self.max_bytes = max_bytes
         self.events: list[Any] = [None] * capacity
@@ -208,7 +206,7 @@ class Ring:
         return sequence
 
     def restart(self, sequence: int, state: object) -> None:
-        """Drop what is kept and go on after `sequence`; see `Bus.restart`."""
+        """See `Bus.restart`."""
         self.check_thread("restart()")
         if sequence < self.published:
             raise MisuseError(f"restart({sequence}): the bus has published {self.published} events")
@@ -226,19 +224,12 @@ class Ring:
         self._wake_all(sequence)
 
     def check_thread(self, what: str) -> None:
-        """Return if the call comes from the bus's own thread and the bus is open.
-
-        Raises:
-            ForkedError: the bus was made before this process was forked.
-            ClosedError: the bus is closed.
-            WrongLoopError: the bus belongs to another thread.
-        """
+        """Raise what `Bus.publish` does, unless the call is allowed."""
         if self.forked:
             raise ForkedError("this bus")
         if get_ident() != self.guard.thread and not self._move_here():
-            raise self.guard.wrong_thread(
-                f"Bus.{what}", "use publish_from_thread() to publish from there"
-            )
+            hint = "use publish_from_thread() to publish from there"
+            raise self.guard.wrong_thread(f"Bus.{what}", hint)
         if self.closed:
             raise ClosedError("this bus")
 

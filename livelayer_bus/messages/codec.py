@@ -16,8 +16,7 @@ from ..errors import MalformedMessageError
 from . import from_agent, to_agent
 from .base import Capability, Command, FromAgent, RawMessage, ToAgent, WireMessage
 
-MAX_DEPTH = 100
-"""Levels of arrays and objects a message may have; far below any decoder's own limit."""
+MAX_DEPTH = 100  # levels of arrays and objects; far below any decoder's own limit
 
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}

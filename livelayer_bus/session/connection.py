@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Literal, TypeAlias, final
 
 import anyio
@@ -22,6 +23,7 @@ from .transcript import TranscriptWriter
 
 ANNOUNCE_SECONDS = 1.0  # for an active agent to announce that it speaks LiveLayer's messages
 
+Joined: TypeAlias = events.ConnectionStateChanged | events.Reconnected
 EndState: TypeAlias = Literal["disconnected", "error"]
 
 
@@ -153,7 +155,8 @@ class Connection:
                 self._resume_expired()  # its timer is late: the machine was suspended
             self._resume_timer.stop()
             self._store.publish(events.ConnectionStateChanged("connecting"))
-            attempt = self._attempt = self._store.tasks.start(self._join_first, "connect")
+            join = partial(self._try, (0.0,), events.ConnectionStateChanged("connected"))
+            attempt = self._attempt = self._store.tasks.start(join, "connect")
         self._waiting += 1
         try:
             await attempt.wait()
@@ -205,9 +208,8 @@ class Connection:
             self._cancel(self._attempt)
         port = self._drop_room()
         if port is not None:
-            self._leaving = self._store.tasks.start(
-                lambda: self._close_port(port), "leave the room"
-            )
+            leave = partial(self._close_port, port)
+            self._leaving = self._store.tasks.start(leave, "leave the room")
 
     def _cancel(self, attempt: RootTask) -> None:
         self._attempt, self._leaving = None, attempt
@@ -240,15 +242,29 @@ class Connection:
         if self._leaving is not None:
             await self._leaving.wait(self._close_timeout)
 
-    async def _join_first(self) -> None:
-        try:
-            joined = await self._open()
-        except errors.LivelayerError as error:
-            self._attempt = None
-            self._fail(errors.readable(str(error)), retryable=_retryable(error))
-            raise
+    async def _try(self, pauses: Iterable[float], news: Joined) -> None:
+        """Join a room, with a new attempt after each pause, until one succeeds or all fail."""
+        error: errors.LivelayerError = errors.BrokenError("no attempt was made")
+        retryable = True
+        for attempt, pause in enumerate(pauses, 1):
+            if attempt > 1:
+                self._store.publish(events.Reconnecting(errors.readable(str(error)), attempt))
+            if pause:
+                await self._store.clock.sleep(pause)
+            try:
+                joined = await self._open()
+            except errors.LivelayerError as fault:
+                error = fault
+                retryable = isinstance(fault, errors.BrokenError) and fault.retryable
+                if not retryable:
+                    break
+            else:
+                self._attempt = None
+                self._enter(joined, news)
+                return
         self._attempt = None
-        self._enter(joined, events.ConnectionStateChanged("connected"))
+        self._fail(errors.readable(str(error)), retryable=retryable)
+        raise error
 
     async def _open(self) -> _Joined:
         await self._wait_left()
@@ -280,9 +296,7 @@ class Connection:
             raise
         return _Joined(port, handler, access)
 
-    def _enter(
-        self, joined: _Joined, news: events.ConnectionStateChanged | events.Reconnected
-    ) -> None:
+    def _enter(self, joined: _Joined, news: Joined) -> None:
         self._joined = joined
         is_same = self.room_name is not None and self.room_name == self._prior_room
         self._transcript.returned(same_room=is_same)
@@ -323,27 +337,8 @@ class Connection:
 
     def _begin_rejoin(self, reason: str, backoff: Backoff) -> None:
         self._store.publish(events.Reconnecting(reason, attempt=1))
-        self._attempt = self._store.tasks.start(lambda: self._rejoin(backoff), "rejoin")
-
-    async def _rejoin(self, backoff: Backoff) -> None:
-        error: errors.LivelayerError = errors.BrokenError("no attempt was made")
-        for attempt, pause in enumerate(backoff.pauses(), 1):
-            if attempt > 1:
-                self._store.publish(events.Reconnecting(errors.readable(str(error)), attempt))
-            await self._store.clock.sleep(pause)
-            try:
-                joined = await self._open()
-            except errors.LivelayerError as fault:
-                error = fault
-                if not _retryable(error):
-                    break
-            else:
-                self._attempt = None
-                self._enter(joined, events.Reconnected(rejoined=True))
-                return
-        self._attempt = None
-        self._fail(errors.readable(str(error)), retryable=_retryable(error))
-        raise error
+        rejoin = partial(self._try, backoff.pauses(), events.Reconnected(rejoined=True))
+        self._attempt = self._store.tasks.start(rejoin, "rejoin")
 
     def _fail(self, reason: str, *, retryable: bool) -> None:
         self._ended("error", reason)
@@ -384,7 +379,3 @@ class Connection:
         self._prior_room = None
         self._transcript.forget_tail()
         self._resume_timer.stop()
-
-
-def _retryable(error: errors.LivelayerError) -> bool:
-    return isinstance(error, errors.BrokenError) and error.retryable

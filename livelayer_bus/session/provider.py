@@ -44,10 +44,9 @@ def use_agent_session() -> Session:
     """The session of the nearest provider around this task.
 
     Raises:
-        NoProviderError: there is no provider; the error names the pattern for ASGI applications.
+        NoProviderError: there is none; it names the pattern for ASGI applications.
     """
-    session = _current.get()
-    if session is None:
+    if (session := _current.get()) is None:
         raise NoProviderError
     return session
 

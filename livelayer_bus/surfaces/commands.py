@@ -1,8 +1,4 @@
-"""Routing of an agent's commands: each goes to one target and is settled exactly once.
-
-A session routes commands to its surfaces, and a surface that has parts of its own (the pages of
-the web surface) routes them on with the same class.
-"""
+"""Routing of an agent's commands, by a session to its surfaces and by a surface to its pages."""
 
 from __future__ import annotations
 
@@ -130,8 +126,10 @@ class CommandRouter(Generic[T]):
         full = len(self._open) >= MAX_OPEN
         if not full:
             self._open[number] = routed
-            limit = self._timer(number, "timeout")
-            self._timers[number] = limit, self._timer(number, "failed")
+            ends = (partial(self.finish, number, False, why) for why in ("timeout", "failed"))
+            name = f"command {number}"
+            limit, patience = (Timer(end, name, self._tasks, self._clock) for end in ends)
+            self._timers[number] = limit, patience
             limit.start(self._timeout)
         self._give(routed, target)
         if full:
@@ -200,10 +198,6 @@ class CommandRouter(Generic[T]):
     def _stop_waiting(self, number: int) -> None:
         if number in self._timers:
             self._timers[number][1].stop()
-
-    def _timer(self, number: int, reason: RefusalReason) -> Timer:
-        act = partial(self.finish, number, False, reason)
-        return Timer(act, f"command {number}", self._tasks, self._clock)
 
     def _drop(self, number: int) -> RoutedCommand | None:
         for timer in self._timers.pop(number, ()):

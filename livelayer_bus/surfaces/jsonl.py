@@ -69,10 +69,9 @@ class BackgroundWriter(Generic[T]):
 
 
 class UnreadableLine(msgspec.Struct, frozen=True):
-    """A line that is not an event line, for example one cut off by a crash."""
+    """A line that is not an event line, for example one cut off by a crash; counted from 1."""
 
     number: int
-    """Counted from 1."""
     problem: str
 
 
@@ -101,9 +100,8 @@ class JsonlSurface:
             kind = type(file).__name__
             raise MisuseError(f"file must be a path or an open binary file, got {kind}")
         self.bytes_written = 0
-        """Over all mounts."""
+        """Over all mounts, as `lost`: events lost because the file was too slow."""
         self.lost = 0
-        """Events lost because the file was too slow, over all mounts."""
 
     def __repr__(self) -> str:
         return f"JsonlSurface({str(self.path) if self.path else 'a file'!r})"
