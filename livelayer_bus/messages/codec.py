@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from types import ModuleType
-from typing import Any, Final, TypeAlias, TypeGuard, TypeVar, get_args
+from typing import Any, Final, TypeAlias, TypeGuard, TypeVar, cast, get_args
 
 import msgspec
 
@@ -83,9 +83,8 @@ def encode(message: Message | Mapping[str, object]) -> bytes:
         MalformedMessageError: it is not an object with a text `type`, a field has a wrong value, or
             something in it has no JSON form (NaN, an object, more than 100 levels).
     """
-    given: object = message
-    if not isinstance(given, WireMessage | RawMessage | Mapping):
-        raise MalformedMessageError(None, f"a {type(given).__name__} is not a JSON object")
+    if not isinstance(cast(object, message), WireMessage | RawMessage | Mapping):
+        raise MalformedMessageError(None, f"a {type(message).__name__} is not a JSON object")
     name = message.get("type") if isinstance(message, Mapping) else type_of(message)
     if not isinstance(name, str):
         raise MalformedMessageError(None, "it needs a text under 'type'")
