@@ -26,11 +26,11 @@ from .port import (
     TrackReported,
     UtteranceHeard,
 )
-from .sdk_private import prepare_sdk
+from .sdk_private import keep, prepare_sdk
 
 __all__ = [
     "LiveKitRoom", "BorrowedRoom", "IsolatedRoom", "RoomStatistics", "IsolationStatistics",
-    "join_error", "prepare_sdk", "network_problem", "names",
+    "join_error", "prepare_sdk", "keep", "network_problem", "names",
     # For the author of another adapter
     "RoomPort", "RoomFactory", "RoomSink", "MediaWriters", "FrameTarget", "PublishedTrack",
     "SourceName", "TrackKind", "RoomEvent", "ConnectionInterrupted", "ConnectionRestored",

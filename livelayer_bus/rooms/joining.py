@@ -12,7 +12,7 @@ from ..errors import ConnectError, without_tokens
 from ..tasks import RootTask
 from ..tokens.addresses import shown
 from .errors import join_error, report
-from .sdk_private import prepare_sdk, run_to_end
+from .sdk_private import keep, prepare_sdk, run_to_end
 
 JOIN_SECONDS: Final = 15.0  # for a join as a whole; the SDK alone would try for over 30 s
 SIGNAL_SECONDS: Final = 5.0  # for each of the SDK's own attempts
@@ -65,6 +65,7 @@ class Joining:
     async def _join(self) -> None:
         options = rtc.RoomOptions(connect_timeout=SIGNAL_SECONDS, single_peer_connection=False)
         await self._room.connect(self._url, self._token, options)
+        keep(self._room)
         if self._given_up:
             await _leave(self._room)
 

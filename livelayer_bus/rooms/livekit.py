@@ -109,7 +109,6 @@ class _SdkRoom(RoomPort):
         if not joined:
             loss = self._loss or room_loss(rtc.DisconnectReason.UNKNOWN_REASON)
             raise ConnectError(shown(access.url), loss.reason, retryable=loss.rejoin)
-        keep(room)
         self._room, self._room_events, self._sink = room, room_events, sink
         self._room_name = room.name or access.room_name
         room_events.look()
@@ -288,3 +287,4 @@ class BorrowedRoom(_SdkRoom):
             raise ConnectError(
                 shown(access.url), "the borrowed room is not connected", retryable=False
             )
+        keep(room)

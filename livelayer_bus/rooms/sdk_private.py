@@ -43,6 +43,9 @@ _kept: FfiHandle | None = None
 def keep(room: rtc.Room) -> None:
     """Keep the native side of a joined `room` until this is called with another one.
 
+    Every room adapter calls it. For an application that calls `rtc.Room.connect` by itself, and
+    again in the same process: right after each join, or all later rooms may be without sound.
+
     Closing and forgetting `room` goes on as always: what is kept is its handle, not the object,
     nor what listens to it.
     """

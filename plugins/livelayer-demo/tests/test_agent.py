@@ -20,7 +20,7 @@ from livelayer_demo.speech import Speech, Voice
 
 from livelayer_bus import DataReceived, LiteralToken, Session
 from livelayer_bus.errors import ConnectError, MisuseError, RoomRefusedError
-from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.rooms import keep
 from livelayer_bus.testing import PATIENCE, polled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]

@@ -22,7 +22,7 @@ from playwright.async_api import Error, Page
 from livelayer_bus import RoomAccess, Session
 from livelayer_bus.events import AgentConfig
 from livelayer_bus.messages import ALL
-from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.rooms import keep
 from livelayer_bus.testing import PATIENCE, polled
 from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import TokenRequest
