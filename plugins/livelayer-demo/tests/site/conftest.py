@@ -90,7 +90,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def browser(anyio_backend: str) -> AsyncGenerator[Browser]:
     async with async_playwright() as playwright:
-        browser = await browsers.launch(playwright)
+        browser = await browsers.launch(playwright, whole=True)
         yield browser
         await browser.close()
 
