@@ -23,7 +23,7 @@ from livelayer_bus.errors import ConnectError, MisuseError, RoomRefusedError
 from livelayer_bus.rooms import keep
 from livelayer_bus.testing import PATIENCE, polled
 
-pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
+pytestmark = pytest.mark.anyio
 
 MOUTH = (slice(208, 274), slice(272, 368))
 SENTENCE = 30  # seconds that no sentence here lasts
