@@ -325,23 +325,6 @@ async def test_what_was_said_is_a_window_that_scrolls(scripted_rooms: ScriptedRo
         await screen.shows("the last one.")
 
 
-async def test_a_person_scrolls_to_what_the_state_has_left_out(
-    scripted_rooms: ScriptedRooms,
-) -> None:
-    async with shown(scripted_rooms) as screen:
-        limit = screen.session.state.transcript_limit
-        for number in range(limit + 50):
-            screen.room.transcribes(f"u{number}", f"line {number}.")
-        await screen.until(lambda: screen.session.state.transcript_omitted == 50)
-        lines = screen.pane.transcript
-        await screen.until(lambda: len(lines.items) == limit)
-        lines.focus()
-        await screen.press("home")
-        await screen.until(lambda: len(lines.items) == limit + 50)
-        await screen.press("home")
-        await screen.shows("line 0.")
-
-
 # The prompt -------------------------------------------------------------------------------------
 
 
