@@ -429,10 +429,10 @@ async def test_a_person_answers_what_the_agent_asks(scripted_rooms: ScriptedRoom
 async def test_data_messages_are_inspected_and_filtered(scripted_rooms: ScriptedRooms) -> None:
     async with shown(scripted_rooms) as screen:
         screen.room.agent_says({"type": "weather", "city": "Oslo", "wind": {"speed": 3}})
-        screen.room.agent_says(Navigate("/pricing"))
+        screen.room.agent_says({"type": "route", "href": "/pricing"})
         await screen.session.send_data({"type": "score", "points": 7})
         await screen.press("f2")
-        await screen.shows("weather", "navigate", "score", "bot_ready")
+        await screen.shows("weather", "route", "score", "bot_ready")
         filter_ = screen.pane.query_one(".filter", Input)
         found = screen.pane.inspector
 
@@ -441,14 +441,14 @@ async def test_data_messages_are_inspected_and_filtered(scripted_rooms: Scripted
             await screen.until(lambda: [one.type for one in found.items] == types)
 
         await filtered("OSLO", ["weather"])
-        await filtered("in: navigate", ["navigate"])
+        await filtered("in: route", ["route"])
         await filtered("out:", ["score"])
         await filtered("nothing like it", [])
         await filtered("weather", ["weather"])
         found.focus()
         await screen.press("up")
         await screen.shows('"speed": 3')
-        await filtered("", ["bot_ready", "weather", "navigate", "score"])
+        await filtered("", ["bot_ready", "weather", "route", "score"])
 
 
 async def test_the_inspector_is_bounded(scripted_rooms: ScriptedRooms) -> None:
