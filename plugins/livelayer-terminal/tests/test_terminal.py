@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -16,8 +16,12 @@ from livelayer_terminal import TerminalSurface
 from livelayer_terminal.app import TerminalApp
 from livelayer_terminal.model import HISTORY, KEPT_BYTES, MESSAGES
 from livelayer_terminal.panes import SessionPane
-from textual._context import NoActiveAppError, active_app
-from textual.pilot import Pilot, WaitForScreenTimeout
+from textual._context import active_app
+from textual.drivers.headless_driver import HeadlessDriver
+from textual.events import Key, Paste, Resize
+from textual.geometry import Size
+from textual.keys import _character_to_key
+from textual.pilot import Pilot
 from textual.widgets import Input, TabbedContent
 
 from livelayer_bus import MisuseError, Session, VideoFrame
@@ -45,18 +49,20 @@ from livelayer_bus.testing import (
     ScriptedRooms,
     check_surface,
     grey_picture,
+    settle,
 )
 
 pytestmark = pytest.mark.anyio
+LOOK = 0.01  # seconds between two looks at the screen
 ASYNCIO = pytest.param(("asyncio", {}), id="asyncio")
 UVLOOP = pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")
+both_loops = pytest.mark.parametrize("anyio_backend", [ASYNCIO, UVLOOP])
 
 
-@pytest.fixture(params=[ASYNCIO, UVLOOP])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
+@pytest.fixture
+def anyio_backend() -> str:
     """Textual runs on asyncio."""
-    backend: tuple[str, dict[str, object]] = request.param
-    return backend
+    return "asyncio"
 
 
 EVIL = "\x1b[2J\x1b]0;owned\x07 [red]not markup[/red] \u202egnp [@click=app.bell]x[/]"
@@ -83,21 +89,16 @@ class Screen:
         assert self.app.pane is not None
         return self.app.pane
 
-    async def idle(self, seconds: float | None = None) -> None:
-        """Return when the app has dealt with everything, or has ended."""
-        with suppress(WaitForScreenTimeout, NoActiveAppError):
-            await Pilot(self.app).pause(seconds)
-
     def text(self) -> str:
         """The characters of the screen, row by row."""
         strips = self.app.screen._compositor.render_strips()
         return "\n".join(strip.text for strip in strips)
 
     async def until(self, true: Callable[[], object]) -> None:
-        """Wait until it is so; looked at whenever the app has been idle."""
+        """Wait until it is so."""
         with anyio.fail_after(PATIENCE):
             while not true():
-                await self.idle(0.01)
+                await anyio.sleep(LOOK)
 
     async def shows(self, *words: str) -> None:
         try:
@@ -106,10 +107,23 @@ class Screen:
             pytest.fail(f"{words} is not in\n{self.text()}")
 
     async def press(self, *keys: str) -> None:
-        await Pilot(self.app).press(*keys)
+        """Type keys. Not by the pilot, which waits until the process needs no CPU."""
+        for key in keys:
+            character = " " if key == "space" else key if len(key) == 1 else None
+            name = _character_to_key(key) if len(key) == 1 else key
+            self.app.post_message(Key(name, character))
+            await settle()
 
     async def resize(self, columns: int, rows: int) -> None:
-        await Pilot(self.app).resize_terminal(columns, rows)
+        assert isinstance(self.app._driver, HeadlessDriver)
+        self.app._driver._size = columns, rows
+        self.app.post_message(Resize(Size(columns, rows), Size(columns, rows)))
+        await settle()
+
+    async def drawn(self) -> None:
+        """Have it draw what has changed, without waiting for its timer."""
+        self.app._tick()
+        await settle()
 
 
 @asynccontextmanager
@@ -147,6 +161,7 @@ def scene(width: int = 64, height: int = 36, seed: int = 0) -> VideoFrame:
 # What it is -------------------------------------------------------------------------------------
 
 
+@both_loops
 async def test_it_keeps_the_contract_of_surfaces() -> None:
     await check_surface(
         lambda: TerminalSurface(size=(80, 24)),
@@ -176,6 +191,7 @@ async def test_textual_is_imported_when_a_surface_runs() -> None:
     assert answer == b"False\n"
 
 
+@both_loops
 async def test_unmounting_leaves_nothing(scripted_rooms: ScriptedRooms) -> None:
     loop = asyncio.get_running_loop()
     factory = loop.get_task_factory()
@@ -242,7 +258,7 @@ async def test_hostile_text_is_text(scripted_rooms: ScriptedRooms) -> None:
         await screen.shows("[red]not markup[/red]", "[@click=app.bell]x[/]")
         for tab in ("data", "fields", "figures", "log", "transcript"):
             screen.pane.open_tab(tab)
-            await screen.idle(0.2)
+            await screen.drawn()
             text = screen.text()
             assert not any(sign in text for sign in ("\x1b", "\x07", "\u202e"))
         screen.pane.open_tab("data")
@@ -250,10 +266,10 @@ async def test_hostile_text_is_text(scripted_rooms: ScriptedRooms) -> None:
         await screen.until(lambda: len(screen.pane.inspector.items) >= 3)
         for _ in range(5):
             await screen.press("up")
-        await screen.idle(0.1)
         assert not any(sign in screen.text() for sign in ("\x1b", "\x07", "\u202e"))
 
 
+@both_loops
 async def test_the_picture_is_drawn_and_only_while_it_is_visible(
     scripted_rooms: ScriptedRooms,
 ) -> None:
@@ -290,18 +306,17 @@ async def test_the_picture_is_drawn_again_in_every_size(scripted_rooms: Scripted
         await screen.until(lambda: 0 < screen.text().count("▀") < small)
 
 
-@pytest.mark.parametrize("size", [(20, 6), (30, 10), (59, 20), (60, 24), (200, 60), (1, 1)])
-async def test_it_lives_in_every_size(scripted_rooms: ScriptedRooms, size: tuple[int, int]) -> None:
+async def test_it_lives_in_every_size(scripted_rooms: ScriptedRooms) -> None:
     async with shown(scripted_rooms) as screen:
         screen.room.transcribes("1", "Hello there. " * 30)
         screen.room.track_starts("video")
         screen.room.push_video(scene())
-        await screen.resize(*size)
-        for tab in ("data", "fields", "figures", "log", "transcript"):
-            screen.pane.open_tab(tab)
-            await screen.idle()
-        lines = screen.text().splitlines()
-        assert len(lines) == size[1]
+        for size in ((20, 6), (30, 10), (59, 20), (60, 24), (200, 60), (1, 1)):
+            await screen.resize(*size)
+            for tab in ("data", "fields", "figures", "log", "transcript"):
+                screen.pane.open_tab(tab)
+                await screen.drawn()
+                assert [len(line) > 0 for line in screen.text().splitlines()] == [True] * size[1]
         await screen.resize(80, 24)
         await screen.shows("Hello there.")
         assert screen.mounted.status == "running"
@@ -325,9 +340,33 @@ async def test_what_was_said_is_a_window_that_scrolls(scripted_rooms: ScriptedRo
         await screen.shows("the last one.")
 
 
+async def test_a_person_scrolls_to_what_the_state_has_left_out(
+    scripted_rooms: ScriptedRooms,
+) -> None:
+    async with shown(scripted_rooms) as screen:
+        limit = screen.session.state.transcript_limit
+        for number in range(limit + 50):
+            screen.room.transcribes(f"u{number}", f"line {number}.")
+        await screen.until(lambda: screen.session.state.transcript_omitted == 50)
+        lines = screen.pane.transcript
+        await screen.until(lambda: len(lines.items) == limit)
+        lines.focus()
+        await screen.press("home")
+        await screen.until(lambda: len(lines.items) == limit + 50)
+        assert lines.scroll_offset.y > 0  # what a person reads stays
+        await screen.press("home")
+        await screen.shows("line 0.")
+        screen.room.transcribes("more", "one more.")
+        await screen.until(lambda: lines.items[-1].text == "one more.")
+        assert [one.text for one in lines.items[:-1]] == [
+            f"line {number}." for number in range(limit + 50)
+        ]
+
+
 # The prompt -------------------------------------------------------------------------------------
 
 
+@both_loops
 async def test_what_is_typed_is_sent_and_ctrl_d_leaves(scripted_rooms: ScriptedRooms) -> None:
     async with shown(scripted_rooms) as screen:
         await screen.press("g", "o", "space", "t", "o", "o", "backspace", "space", "x", "enter")
@@ -362,27 +401,26 @@ async def test_the_arrows_bring_back_what_was_sent(scripted_rooms: ScriptedRooms
         assert len(model.history) == HISTORY
 
 
-@pytest.mark.parametrize("text", ["日本語です", "né e\u0301", "👍🏽 ok", "👩‍🚀"])
 async def test_wide_characters_are_typed_edited_and_sent_whole(
-    scripted_rooms: ScriptedRooms, text: str
+    scripted_rooms: ScriptedRooms,
 ) -> None:
     async with shown(scripted_rooms) as screen:
         prompt = screen.pane.prompt
-        prompt.insert_text_at_cursor(text)
-        assert prompt.cursor_position == len(text)
-        await screen.press("home", "a", "end", "b")
-        assert prompt.value == f"a{text}b"
-        assert prompt.cursor_screen_offset.x <= screen.app.size.width
-        await screen.press("enter")
-        packet = await screen.room.next_sent("user_message")
-        assert packet.json()["text"] == f"a{text}b"
+        for text in ("日本語です", "né e\u0301", "👍🏽 ok", "👩\u200d🚀"):
+            prompt.insert_text_at_cursor(text)
+            assert prompt.cursor_position == len(text)
+            await screen.press("home", "a", "end", "b")
+            await screen.until(lambda text=text: prompt.value == f"a{text}b")
+            assert prompt.cursor_screen_offset.x <= screen.app.size.width
+            await screen.press("enter")
+            packet = await screen.room.next_sent("user_message")
+            assert packet.json()["text"] == f"a{text}b"
+            await screen.until(lambda: not prompt.value)
 
 
 async def test_pasted_lines_are_one_line_without_control_characters(
     scripted_rooms: ScriptedRooms,
 ) -> None:
-    from textual.events import Paste
-
     async with shown(scripted_rooms) as screen:
         screen.pane.prompt.post_message(Paste("first\nsecond \x1b[31mred\r\nthird"))
         await screen.until(lambda: screen.pane.prompt.value == "first second  [31mred third")
@@ -512,8 +550,7 @@ async def test_a_form_is_filled_by_both_and_submitted(scripted_rooms: ScriptedRo
         }
         room.agent_says(SubmitForm("signup", "3"))
         assert (await room.next_sent("form_submitted")).json()["requestId"] == "3"
-        attribute = msgspec.json.decode(room.attributes["agent.context"])
-        assert attribute["elements"][1]["value"] == "a@b.no"
+        await screen.until(lambda: '"a@b.no"' in room.attributes["agent.context"])
 
 
 async def test_a_command_that_a_terminal_cannot_carry_out_has_failed(
@@ -528,6 +565,7 @@ async def test_a_command_that_a_terminal_cannot_carry_out_has_failed(
 # Several sessions -------------------------------------------------------------------------------
 
 
+@both_loops
 async def test_several_sessions_are_tabs(scripted_rooms: ScriptedRooms) -> None:
     other_rooms = ScriptedRooms()
     async with (

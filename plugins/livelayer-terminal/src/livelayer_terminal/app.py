@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
 import anyio
-from textual import events, on
+from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -89,6 +90,7 @@ class TerminalApp(App[None]):
         """What the application printed meanwhile, by lines."""
         self._panes: dict[int, SessionPane] = {}
         self._line = ""
+        self._printing = threading.Lock()
         self._headless_only = headless
         self._shown = shown
         if headless:
@@ -115,8 +117,6 @@ class TerminalApp(App[None]):
         yield Footer(show_command_palette=False, compact=True)
 
     async def on_mount(self) -> None:
-        if not self._headless_only:
-            self.begin_capture_print(self)
         await self.sessions_changed()
         self.set_interval(TICK, self._tick)
         self._shown.set()
@@ -197,11 +197,13 @@ class TerminalApp(App[None]):
     def action_help_quit(self) -> None:
         interrupt()
 
-    # What Textual would print --------------------------------------------------------------------
+    # What is printed ----------------------------------------------------------------------------
 
-    def on_print(self, event: events.Print) -> None:
-        *lines, self._line = (self._line + event.text).split("\n")
-        self.printed.extend(lines)
+    def _print(self, text: str, stderr: bool = False) -> None:
+        """Keep what the application prints, in any thread. Textual loses what comes last."""
+        with self._printing:
+            *lines, self._line = (self._line + text).split("\n")
+            self.printed.extend(lines)
 
     def _on_terminal_gone(self) -> None:
         self.gone = True

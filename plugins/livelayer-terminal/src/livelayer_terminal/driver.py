@@ -271,23 +271,24 @@ class Output:
         begin, end = ("\x1b[?2026h", "\x1b[?2026l") if app._sync_available else ("", "")
         terminal.write(f"{begin}\x1b7{text}\x1b8{end}")
 
-    async def aclose(self, seconds: float) -> None:
-        """Wait until the terminal has taken the last of it, at most about `seconds`.
+    async def aclose(self, seconds: float) -> bool:
+        """Wait until the terminal has taken the last of it, at most about twice `seconds`.
 
         What a stuck terminal does not take is dropped: what the application prints next, such as
-        its last words, would wait behind it.
+        its last words, would wait behind it. Returns False in that case.
         """
         terminal = self._terminal
         if terminal is None:
-            return
+            return True
 
-        def finish() -> None:
-            if not terminal.join(seconds):
-                terminal.discard(RESTORE)
-                terminal.join(seconds)
+        def finish() -> bool:
+            if terminal.join(seconds):
+                return True
+            terminal.discard(RESTORE)
+            terminal.join(seconds)
+            return False
 
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(finish)
+        return await anyio.to_thread.run_sync(finish)
 
 
 def leave_streams_alone(app: App[Any]) -> None:

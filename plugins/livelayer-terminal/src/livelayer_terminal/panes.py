@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
+from operator import is_not
 from typing import ClassVar, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from livelayer_bus.errors import LivelayerError
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.media import Timing
 from livelayer_bus.state import SessionState
+from livelayer_bus.transcript import place
 
 from .cells import Colours
 from .driver import Output
@@ -185,8 +187,9 @@ class SessionPane(Vertical):
         except LivelayerError as error:
             self.model.notice = str(error)
             return
-        self._earlier = (*more, *self._earlier)
-        self.transcript.show((*self._earlier, *self.model.session.transcript), keep=True)
+        now = self.model.session.state.transcript
+        self._earlier = _before(now, (*more, *known))
+        self.transcript.show((*self._earlier, *now), keep=True)
 
     @on(Input.Changed, ".field Input")
     def _field_changed(self, event: Input.Changed) -> None:
@@ -222,13 +225,11 @@ class SessionPane(Vertical):
         sequence, messages, fields, lines = self._seen
         self._seen = state.sequence, self.model.counted, self.model.fields_version, len(printed)
         if state.sequence != sequence:
-            if not state.transcript:
-                self._earlier = ()
-            entries = (*self._earlier, *state.transcript)
             shown = self.transcript.items
-            if len(entries) != len(shown) or any(
-                a is not b for a, b in zip(entries, shown, strict=True)
-            ):
+            if self._earlier:
+                self._earlier = _before(state.transcript, shown)[-MOST_EARLIER:]
+            entries = (*self._earlier, *state.transcript)
+            if len(entries) != len(shown) or any(map(is_not, entries, shown)):
                 self.transcript.show(entries)
         if self.model.counted != messages:
             self._show_messages()
@@ -366,6 +367,17 @@ class SessionPane(Vertical):
             f" on      {', '.join(map(clean, state.surfaces))}",
         ]
         return "\n".join(lines)
+
+
+def _before(
+    transcript: Sequence[TranscriptEntry], shown: Sequence[TranscriptEntry]
+) -> tuple[TranscriptEntry, ...]:
+    """Those of `shown` that come before `transcript`; none if they do not meet."""
+    if not transcript:
+        return ()
+    first = transcript[0]
+    meet = [number for number, one in enumerate(shown) if place(one) == place(first)]
+    return tuple(shown[: meet[0]]) if meet else ()
 
 
 def _agent_name(state: SessionState) -> str:

@@ -114,10 +114,10 @@ class TerminalSurface:
                 group.cancel_scope.cancel()
         except ExceptionGroup as group_error:
             # Raise the error of the task itself, not the groups.
-            error: Exception = group_error
-            while isinstance(error, ExceptionGroup):
-                error = error.exceptions[0]
-            raise error from group_error
+            cause: Exception = group_error
+            while isinstance(cause, ExceptionGroup):
+                cause = cause.exceptions[0]
+            raise cause from group_error
         finally:
             self.shown.set()
             self._models.remove(model)
@@ -166,10 +166,7 @@ class TerminalSurface:
             if locked:
                 _terminal.release()
             if self._app is not None:
-                await self._app.output.aclose(CLOSE_SECONDS)
-                with suppress(OSError, ValueError):  # the terminal is gone
-                    for line in self._app.printed:
-                        print(line)
+                await _close(self._app)
             self._app, self._starting = None, False
             for other in self._models:
                 other.wake()
@@ -208,6 +205,20 @@ class TerminalSurface:
 
     def _graphics(self) -> bool:
         return self._picture == "kitty" or (self._picture == "auto" and has_graphics(os.environ))
+
+
+async def _close(app: TerminalApp) -> None:
+    """Leave the terminal, and print again what the application printed."""
+    with anyio.CancelScope(shield=True) as scope:
+        if await app.output.aclose(CLOSE_SECONDS):
+            scope.deadline = anyio.current_time() + CLOSE_SECONDS
+            await anyio.to_thread.run_sync(_print, [*app.printed], abandon_on_cancel=True)
+
+
+def _print(lines: list[str]) -> None:
+    with suppress(OSError, ValueError):  # the terminal is gone
+        for line in lines:
+            print(line)
 
 
 def _has_terminal() -> bool:

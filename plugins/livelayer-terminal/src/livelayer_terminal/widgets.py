@@ -239,7 +239,7 @@ class Lines(ScrollView, can_focus=True):
         selectable: the arrow keys and the mouse select an item.
     """
 
-    DEFAULT_CSS = "Lines { width: 1fr; height: 1fr; }"
+    DEFAULT_CSS = "Lines { width: 1fr; height: 1fr; overflow-x: hidden; }"
 
     class Selected(Message):
         """A person selected an item."""
@@ -271,6 +271,7 @@ class Lines(ScrollView, can_focus=True):
         self._items: list[tuple[Any, list[Strip]]] = []
         self._rows: list[tuple[int, Strip]] = []  # each line, with its item's position
         self._columns = 0
+        self._follows = True
         self.selected: int | None = None
         """The position of the selected item."""
 
@@ -286,7 +287,6 @@ class Lines(ScrollView, can_focus=True):
             items: what to show.
             keep: more was put before: what a person reads stays where it is.
         """
-        follows = self.scroll_offset.y >= self.max_scroll_y - 1 or not self._rows
         chosen = None if self.selected is None else self._items[self.selected][0]
         columns = self.scrollable_content_region.width or self.size.width
         known = {}
@@ -300,10 +300,12 @@ class Lines(ScrollView, can_focus=True):
         ]
         self.selected = next((n for n, (item, _) in enumerate(self._items) if item is chosen), None)
         self.virtual_size = Size(columns, len(self._rows))
+        # By force: there is no scroll bar before the next refresh.
         if keep:
-            self.scroll_to(y=self.scroll_offset.y + len(self._rows) - before, animate=False)
-        elif follows and self.selected is None:
-            self.scroll_end(animate=False, immediate=True)
+            more = len(self._rows) - before
+            self.scroll_to(y=self.scroll_offset.y + more, animate=False, force=True)
+        elif self._follows and self.selected is None:
+            self.scroll_end(animate=False, immediate=True, force=True)
         self.refresh()
 
     def _make(self, item: Any) -> list[Strip]:
@@ -326,6 +328,7 @@ class Lines(ScrollView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
+        self._follows = new_value >= self.max_scroll_y - 1
         if new_value <= 0 < old_value:
             self.post_message(self.Top(self))
 
