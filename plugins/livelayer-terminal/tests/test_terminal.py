@@ -313,10 +313,11 @@ async def test_it_lives_in_every_size(scripted_rooms: ScriptedRooms) -> None:
         screen.room.push_video(scene())
         for size in ((20, 6), (30, 10), (59, 20), (60, 24), (200, 60), (1, 1)):
             await screen.resize(*size)
+            await screen.until(lambda rows=size[1]: len(screen.text().splitlines()) == rows)
             for tab in ("data", "fields", "figures", "log", "transcript"):
                 screen.pane.open_tab(tab)
                 await screen.drawn()
-                assert [len(line) > 0 for line in screen.text().splitlines()] == [True] * size[1]
+                assert len(screen.text().splitlines()) == size[1]
         await screen.resize(80, 24)
         await screen.shows("Hello there.")
         assert screen.mounted.status == "running"

@@ -22,6 +22,7 @@ from livelayer_bus.testing import PATIENCE
 
 PROGRAM = Path(__file__).with_name("terminal_program.py")
 LONG = 5 * PATIENCE  # a bound for a program that hangs, not a measurement
+LOOK = 0.05  # seconds between two looks at it
 ECHO = termios.ECHO | termios.ICANON | termios.ISIG
 SWITCHES = {
     "screen": (b"\x1b[?1049h", b"\x1b[?1049l"),
@@ -55,12 +56,20 @@ class Program:
         size = struct.pack("HHHH", rows, columns, 0, 0)
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, size)
 
+    def waits_for(self, true: Callable[[], object], what: str) -> None:
+        """Wait without reading: the terminal takes no more than the system's buffer."""
+        end = time.monotonic() + LONG
+        while not true():
+            if time.monotonic() > end:
+                pytest.fail(f"{what}: {self.output[-2000:]!r}")
+            select.select((), (), (), LOOK)
+
     def read_until(self, true: Callable[[], object], what: str) -> None:
         end = time.monotonic() + LONG
         while not true():
             if time.monotonic() > end:
                 pytest.fail(f"{what}: {self.output[-2000:]!r}")
-            if select.select((self.master,), (), (), 0.05)[0]:
+            if select.select((self.master,), (), (), LOOK)[0]:
                 self.output += os.read(self.master, 1 << 16)
 
     def shows(self, text: str) -> None:
@@ -83,6 +92,12 @@ class Program:
         self.read_until(lambda: self.process.poll() is not None, "it goes on")
         self.read_until(self.is_restored, "the terminal is not restored")
         return self.process.returncode
+
+    def is_stopped(self) -> bool:
+        options = os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        state = os.waitid(os.P_PID, self.process.pid, options)
+        assert state is None or state.si_code != os.CLD_EXITED, self.output[-2000:]
+        return state is not None and state.si_code == os.CLD_STOPPED
 
     def close(self) -> None:
         self.process.kill()
@@ -174,15 +189,30 @@ def test_a_terminal_that_is_gone_ends_the_surface_alone(start: Callable[[str], P
     assert (program.folder / "report").read_text() == "ended connected"
 
 
-def test_a_stuck_terminal_does_not_stop_the_session(start: Callable[[str], Program]) -> None:
+@pytest.mark.parametrize(("keys", "code"), [(b"\x04", 0), (b"\x03", 130)], ids=["left", "control-c"])
+def test_a_stuck_terminal_stops_neither_the_session_nor_its_end(
+    start: Callable[[str], Program], keys: bytes, code: int
+) -> None:
     program = start("stuck")
     program.is_up()
     beat = program.folder / "beat"
-    # Nothing is read meanwhile: the terminal takes no more than its own buffer.
-    first, end = int(beat.read_text() or 0), time.monotonic() + LONG
-    while int(beat.read_text() or first) < first + 150:
-        assert time.monotonic() < end
-        assert program.process.poll() is None
+    first = int(beat.read_text() or 0)
+    program.waits_for(lambda: int(beat.read_text() or first) > first + 150, "it stands still")
+    program.type(keys)
+    program.waits_for(lambda: program.process.poll() is not None, "it goes on")
     program.output = b""
-    program.type(b"\x04")  # read again: the surface goes on, and ends
+    assert program.ends() == code
+
+
+def test_a_stopped_process_gives_the_terminal_back(start: Callable[[str], Program]) -> None:
+    program = start("stopped")
+    program.is_up()
+    program.type(b"\x1a")
+    program.read_until(program.is_stopped, "it is not stopped")
+    program.read_until(program.is_restored, "the terminal is not restored")
+    program.output = b""
+    program.process.send_signal(signal.SIGCONT)
+    program.read_until(lambda: b"\x1b[?1049h" in program.output, "no screen again")
+    program.is_up()
+    program.type(b"\x04")
     assert program.ends() == 0

@@ -159,8 +159,8 @@ class TerminalDriver(LinuxDriver):
         if self._suspended:
             self._suspended = False
             super().resume_application_mode()
-        else:  # stopped by SIGSTOP: the screen is no longer ours
-            self._output.redraw()
+        # Also after SIGSTOP, which takes the screen away without a word to this process.
+        self._loop.call_soon_threadsafe(self._output.redraw)
 
     def close(self) -> None:
         if self._terminal is not None:
