@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
-import msgspec
 import numpy as np
 import pytest
 from livelayer_terminal import TerminalSurface
@@ -49,11 +48,11 @@ from livelayer_bus.testing import (
     ScriptedRooms,
     check_surface,
     grey_picture,
+    polled,
     settle,
 )
 
 pytestmark = pytest.mark.anyio
-LOOK = 0.01  # seconds between two looks at the screen
 ASYNCIO = pytest.param(("asyncio", {}), id="asyncio")
 UVLOOP = pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")
 both_loops = pytest.mark.parametrize("anyio_backend", [ASYNCIO, UVLOOP])
@@ -96,9 +95,7 @@ class Screen:
 
     async def until(self, true: Callable[[], object]) -> None:
         """Wait until it is so."""
-        with anyio.fail_after(PATIENCE):
-            while not true():
-                await anyio.sleep(LOOK)
+        await polled(true)
 
     async def shows(self, *words: str) -> None:
         try:
@@ -488,6 +485,15 @@ async def test_data_messages_are_inspected_and_filtered(scripted_rooms: Scripted
         await screen.press("up")
         await screen.shows('"speed": 3')
         await filtered("", ["bot_ready", "weather", "route", "score"])
+
+
+async def test_the_mouse_opens_a_tab_and_selects_a_message(scripted_rooms: ScriptedRooms) -> None:
+    async with shown(scripted_rooms) as screen:
+        screen.room.agent_says({"type": "weather", "wind": {"speed": 3}})
+        await Pilot(screen.app).click("#--content-tab-data")
+        await screen.shows("weather", "bot_ready")
+        assert await Pilot(screen.app).click(screen.pane.inspector, offset=(2, 1))
+        await screen.shows('"speed": 3')
 
 
 async def test_the_inspector_is_bounded(scripted_rooms: ScriptedRooms) -> None:

@@ -189,7 +189,9 @@ def test_a_terminal_that_is_gone_ends_the_surface_alone(start: Callable[[str], P
     assert (program.folder / "report").read_text() == "ended connected"
 
 
-@pytest.mark.parametrize(("keys", "code"), [(b"\x04", 0), (b"\x03", 130)], ids=["left", "control-c"])
+@pytest.mark.parametrize(
+    ("keys", "code"), [(b"\x04", 0), (b"\x03", 130)], ids=["left", "control-c"]
+)
 def test_a_stuck_terminal_stops_neither_the_session_nor_its_end(
     start: Callable[[str], Program], keys: bytes, code: int
 ) -> None:

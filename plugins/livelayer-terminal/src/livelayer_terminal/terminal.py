@@ -37,8 +37,8 @@ class TerminalSurface:
     Guarantee: the event loop never waits for the terminal; a terminal that is slow, stuck or gone
     affects this surface alone. The picture takes at most 8 % of a core, and fewer pictures come
     when the event loop is busy. Text from the agent cannot control the terminal. The terminal is
-    restored however the surface or the process ends. Memory is bounded: 500 data messages, 100
-    fields.
+    restored when the surface ends, and when the process is stopped or killed (by a shell that waits
+    for that). Memory is bounded: 500 data messages, 100 fields, 500 lines of what is printed.
 
     One object can be mounted on several sessions of one event loop: each has a tab. Without a
     terminal (or on Windows) it is a `ConsoleSurface`.

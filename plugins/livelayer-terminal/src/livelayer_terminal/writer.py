@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import termios
 import threading
 from collections.abc import Callable
@@ -13,6 +12,9 @@ from typing import Final, final
 
 LIMIT: Final = 1 << 20  # characters that wait; beyond that the terminal is behind by a whole screen
 BLOCK: Final = 1 << 12  # bytes given to the system at once: what a terminal's queue has room for
+FULL_SECONDS: Final = (
+    0.005  # between two attempts at a full queue, which `select` may call writable
+)
 
 
 @final
@@ -51,6 +53,7 @@ class TerminalWriter:
 
     def start(self) -> None:
         """Begin to write."""
+        self._descriptor = _reopened(self._descriptor)
         self._thread.start()
 
     def write(self, text: str) -> None:
@@ -77,9 +80,10 @@ class TerminalWriter:
         with self._more:
             self._parts[:] = [last]
             self._discards = self._ended = True
+            if self._descriptor >= 0:
+                with suppress(termios.error):
+                    termios.tcflush(self._descriptor, termios.TCOFLUSH)
             self._more.notify()
-        with suppress(OSError, termios.error):
-            termios.tcflush(self._descriptor, termios.TCOFLUSH)
 
     def join(self, seconds: float) -> bool:
         """Wait in the calling thread until everything is written; False after `seconds`."""
@@ -88,6 +92,14 @@ class TerminalWriter:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        try:
+            self._write_all()
+        finally:
+            with self._more:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+    def _write_all(self) -> None:
         while True:
             with self._more:
                 while not self._parts and not self._ended:
@@ -116,9 +128,9 @@ class TerminalWriter:
         while left and not self._discards:
             try:
                 count = os.write(self._descriptor, left[:BLOCK])
-            except BlockingIOError:  # another program made the terminal non-blocking
-                with suppress(OSError):
-                    select.select((), (self._descriptor,), ())
+            except BlockingIOError:
+                with self._more:
+                    self._more.wait(FULL_SECONDS)
                 continue
             except OSError as error:
                 if error.errno == errno.EINTR:
@@ -127,3 +139,15 @@ class TerminalWriter:
             self.written += count
             left = left[count:]
         return True
+
+
+def _reopened(descriptor: int) -> int:
+    """The terminal opened again, so that its writes do not block, and those of others still do.
+
+    A write that blocks cannot be ended: flushing the queue does not wake it. Where the terminal
+    cannot be opened (it belongs to another user), it is the same opening.
+    """
+    try:
+        return os.open(os.ttyname(descriptor), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return os.dup(descriptor)
