@@ -26,8 +26,6 @@ class Slot(Protocol):
 class _EventSlot:
     """A slot for every backend but asyncio, on anyio's event."""
 
-    __slots__ = ("_event", "_result")
-
     def __init__(self) -> None:
         self._event = anyio.Event()
         self._result = 0
@@ -66,11 +64,6 @@ class LoopGuard:
     Guarantee: while that loop is open, no other loop is accepted. Once it is closed, the next loop
     in the same thread is bound (a second `asyncio.run`).
     """
-
-    __slots__ = (
-        "checkpoint", "loop", "new_slot", "on_adopt", "running_loop", "thread",
-        "waits_check_the_loop",
-    )  # fmt: skip
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()

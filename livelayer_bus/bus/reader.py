@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from operator import length_hint
 from threading import get_ident
@@ -47,14 +48,12 @@ class SubscriptionStatistics(msgspec.Struct, frozen=True):
     """Times the reader waited and an event woke it."""
 
 
+@dataclass(eq=False, slots=True)
 class _Pull(Generic[E]):
     """An async iterator over the results of a coroutine function, called once for each item."""
 
-    __slots__ = ("_limit", "_pull")
-
-    def __init__(self, pull: Callable[[int], Awaitable[E]], limit: int) -> None:
-        self._pull = pull
-        self._limit = limit
+    _pull: Callable[[int], Awaitable[E]]
+    _limit: int
 
     def __aiter__(self) -> AsyncIterator[E]:
         return self

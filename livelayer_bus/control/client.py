@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, final
 
@@ -84,12 +85,12 @@ async def send_message(
 
 
 @final
+@dataclass(eq=False, repr=False)
 class Tail:
     """The lines of a running session, in order; iteration ends when the session does."""
 
-    def __init__(self, where: str, stream: Lines) -> None:
-        self._where = where
-        self._stream = stream
+    _where: str
+    _stream: Lines
 
     def __aiter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from ..errors import MisuseError
 from .waiting import settle
@@ -31,20 +32,24 @@ class CheckFailedError(MisuseError, AssertionError):
         self.hint = hint
 
 
-def require(
-    condition: bool, rule: str, found: str, hint: str, cause: BaseException | None = None
-) -> None:
-    """Raise CheckFailedError from `cause` unless the rule holds."""
-    if not condition:
-        raise CheckFailedError(rule, found, hint) from cause
+class Rule(msgspec.Struct, frozen=True):
+    """One rule of a contract, and how to keep it."""
+
+    text: str
+    hint: str
+
+    def check(self, holds: bool, found: str, cause: BaseException | None = None) -> None:
+        """Raise CheckFailedError from `cause` unless the rule `holds`."""
+        if not holds:
+            raise CheckFailedError(self.text, found, self.hint) from cause
 
 
 @asynccontextmanager
-async def in_time(seconds: float, rule: str, found: str, hint: str) -> AsyncGenerator[None]:
+async def in_time(seconds: float, rule: Rule, found: str) -> AsyncGenerator[None]:
     """Raise CheckFailedError unless the block ends within `seconds`, when it is cancelled."""
     with anyio.move_on_after(seconds) as scope:
         yield
-    require(not scope.cancelled_caught, rule, f"{found} within {seconds:g} s", hint)
+    rule.check(not scope.cancelled_caught, f"{found} within {seconds:g} s")
 
 
 class CheckThread:
