@@ -81,8 +81,6 @@ class Bus(Generic[B, S]):
         MisuseError: `capacity` or `max_bytes` is below 1.
     """
 
-    __slots__ = ("__weakref__", "_inbox", "_ring", "publish")
-
     @overload
     def __init__(self: Bus[Any, None], capacity: int = ..., max_bytes: int = ...) -> None: ...
     @overload
@@ -167,8 +165,6 @@ class Bus(Generic[B, S]):
 
     @overload
     def subscribe(self, *, after: int | None = None) -> Subscription[B, S]: ...
-    @overload
-    def subscribe(self, t1: type[T1], /, *, after: int | None = None) -> Subscription[T1, S]: ...
     @overload
     def subscribe(
         self, t1: type[T1], t2: type[T2], /, *, after: int | None = None

@@ -7,7 +7,6 @@ A position counts events from the start: the event with sequence `n` is at posit
 from __future__ import annotations
 
 import os
-import re
 import sys
 from asyncio import InvalidStateError
 from bisect import bisect_left
@@ -26,7 +25,6 @@ Reducer: TypeAlias = Callable[[Any, Any], Any]
 Weigh: TypeAlias = Callable[..., int]
 
 BASE_WEIGHT = 256  # bytes; a small record with its short strings and its places in the ring
-_SIZED = re.compile(r"(str|bytes|bytearray)( *\| *None)?")  # annotations of fields that count
 _NO_THREAD = -1  # never a thread's ident: sends every call to Ring.check_thread
 _NEVER = sys.maxsize  # a tail beyond every reader: sends every read to its slow path
 
@@ -369,24 +367,15 @@ def weight_of(event: object) -> tuple[int, Weigh | None]:
         return BASE_WEIGHT, sys.getsizeof
     if hasattr(event, "nbytes"):
         return BASE_WEIGHT, lambda event: int(event.nbytes)
-    names = dict.fromkeys(
-        name
-        for base in type(event).__mro__
-        for name, annotation in vars(base).get("__annotations__", {}).items()
-        if _SIZED.fullmatch(_written(annotation)) and hasattr(event, name)
-    )
+    # What a field holds is not looked at here: a union, for example, may hold a text or not.
+    bases = (vars(base).get("__annotations__", ()) for base in type(event).__mro__)
+    names = {name for fields in bases for name in fields if hasattr(event, name)}
 
     def weigh(event: object) -> int:
         values = [getattr(event, name, None) for name in names]
         return sum(len(value) for value in values if isinstance(value, str | bytes | bytearray))
 
     return BASE_WEIGHT, weigh if names else None
-
-
-def _written(annotation: object) -> str:
-    if isinstance(annotation, str):
-        return annotation
-    return annotation.__name__ if isinstance(annotation, type) else repr(annotation)
 
 
 _alive: WeakSet[Ring] = WeakSet()

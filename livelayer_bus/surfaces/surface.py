@@ -15,15 +15,7 @@ from ..errors import Lagged, MisuseError, NotSupportedError, RefusedError
 from ..events import CommandReceived, DataReceived, Event, RefusalReason
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from ..media.publishing import F, Lease, MediaSource
-from ..messages import (
-    AgentContext,
-    Capability,
-    Command,
-    Message,
-    RawMessage,
-    UserMessage,
-    is_command,
-)
+from ..messages import AgentContext, Capability, Command, Message, RawMessage, UserMessage
 from ..state import SessionState
 from .commands import CommandRouter, RoutedCommand
 
@@ -155,7 +147,7 @@ class SurfaceCommands:
     def _claim(self, command: Message | None, number: int) -> Command | None:
         """Take a command that is open, once."""
         is_taken = any(number == taken for _, taken in self._taken.values())
-        if is_taken or not is_command(command) or not self._router.is_open(number):
+        if is_taken or not isinstance(command, Command) or not self._router.is_open(number):
             return None
         self._taken[id(command)] = command, number
         return command

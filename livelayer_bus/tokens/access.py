@@ -48,21 +48,20 @@ class TokenSource(Protocol):
     async def __call__(self, request: TokenRequest, /) -> RoomAccess: ...
 
 
-class Claims(msgspec.Struct, frozen=True):
-    """The parts of a token that a client may read; nothing here is verified."""
-
-    room_name: str | None = None
-    expires: float | None = None
-    """Seconds since 1970, UTC."""
-
-
-class _Grants(msgspec.Struct):
+class Grants(msgspec.Struct, frozen=True):
     room: str | None = None
 
 
-class _Payload(msgspec.Struct):
-    video: _Grants = msgspec.field(default_factory=_Grants)
-    exp: float | None = None
+class Claims(msgspec.Struct, frozen=True):
+    """The parts of a token that a client may read; nothing here is verified."""
+
+    video: Grants = Grants()
+    expires: float | None = msgspec.field(default=None, name="exp")
+    """Seconds since 1970, UTC."""
+
+    @property
+    def room_name(self) -> str | None:
+        return self.video.room or None
 
 
 def read_claims(token: str) -> Claims:
@@ -72,10 +71,9 @@ def read_claims(token: str) -> Claims:
         return Claims()
     try:
         text = base64.b64decode(parts[1] + "=" * (-len(parts[1]) % 4), altchars=b"-_")
-        payload = msgspec.json.decode(text, type=_Payload)
+        return msgspec.json.decode(text, type=Claims)
     except (ValueError, RecursionError):  # base64 and JSON errors are both ValueErrors
         return Claims()
-    return Claims(payload.video.room or None, payload.exp)
 
 
 _URL = ("url", "server_url", "serverUrl")

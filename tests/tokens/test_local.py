@@ -152,20 +152,23 @@ def test_anything_may_be_read_for_claims(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "claims"),
+    ("payload", "room_name", "expires"),
     [
-        ({"video": {"room": "lobby"}, "exp": 5}, Claims("lobby", 5.0)),
-        ({"video": {"room": ""}}, Claims()),
-        ({"video": {}}, Claims()),
-        ({}, Claims()),
-        ({"exp": 10**400}, Claims()),
-        ({"exp": "soon"}, Claims()),
-        ({"video": 5}, Claims()),
+        ({"video": {"room": "lobby"}, "exp": 5}, "lobby", 5.0),
+        ({"video": {"room": ""}}, None, None),
+        ({"video": {}}, None, None),
+        ({}, None, None),
+        ({"exp": 10**400}, None, None),
+        ({"exp": "soon"}, None, None),
+        ({"video": 5}, None, None),
     ],
 )
-def test_claims_are_read_without_trust(payload: dict[str, Any], claims: Claims) -> None:
+def test_claims_are_read_without_trust(
+    payload: dict[str, Any], room_name: str | None, expires: float | None
+) -> None:
     token = jwt.api_jws.encode(_json(payload), SECRET, algorithm="HS256")
-    assert read_claims(token) == claims
+    claims = read_claims(token)
+    assert (claims.room_name, claims.expires) == (room_name, expires)
 
 
 def _json(payload: dict[str, Any]) -> bytes:
