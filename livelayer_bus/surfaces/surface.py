@@ -6,6 +6,7 @@ import inspect
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
 
 from .. import events
@@ -38,13 +39,13 @@ SurfaceFunction: TypeAlias = Callable[["SurfaceSession"], Awaitable[None]]
 
 
 @final
+@dataclass(eq=False, repr=False)
 class SurfacePublisher(Generic[F]):
     """The session's microphone, camera or screen; a surface's lease of it ends with the surface."""
 
-    def __init__(self, publisher: MediaSource[F], key: str) -> None:
-        self._publisher: MediaSource[F] = publisher
-        self._key = key
-        self._lease: Lease[F] | None = None
+    _publisher: MediaSource[F]
+    _key: str
+    _lease: Lease[F] | None = None
 
     @property
     def owner(self) -> str | None:
@@ -79,6 +80,7 @@ class SurfacePublisher(Generic[F]):
 
 
 @final
+@dataclass(eq=False, repr=False)
 class SurfaceCommands:
     """The commands given to one surface, one at a time, each answered exactly once.
 
@@ -88,16 +90,13 @@ class SurfaceCommands:
     answered, or whose agent is gone, before the surface took it is never yielded.
     """
 
-    def __init__(
-        self, inbox: Subscription[Event, SessionState], key: str, router: CommandRouter[Any]
-    ) -> None:
-        self._inbox = inbox
-        self._key = key
-        self._router = router
-        # Taken and not settled: by identity, with their numbers.
-        self._taken: dict[int, tuple[Command | RawMessage, int]] = {}
-        self._found: deque[RoutedCommand] = deque()
-        self.auto = True
+    _inbox: Subscription[Event, SessionState]
+    _key: str
+    _router: CommandRouter[Any]
+    auto: bool = True
+    # Taken and not settled: by identity, with their numbers.
+    _taken: dict[int, tuple[Command | RawMessage, int]] = field(default_factory=dict, init=False)
+    _found: deque[RoutedCommand] = field(default_factory=deque, init=False)
 
     def __aiter__(self) -> Self:
         return self

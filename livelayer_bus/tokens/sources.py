@@ -12,6 +12,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias, final
 from urllib.parse import quote
@@ -218,6 +219,7 @@ class TokenEndpoint(_Endpoint):
 
 
 @final
+@dataclass(eq=False, repr=False)
 class LocalKeys(_Source):
     """Mints tokens with an API key and secret that this process holds: servers, tests, demos.
 
@@ -239,48 +241,39 @@ class LocalKeys(_Source):
         ConfigError: an argument cannot be used.
     """
 
-    def __init__(
-        self,
-        url: str,
-        api_key: str,
-        api_secret: str,
-        *,
-        room_name: str | None = None,
-        identity: str | None = None,
-        name: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-        dispatch: bool | str = False,
-        ttl: float = 900.0,
-    ) -> None:
-        self.url = check_address("LocalKeys.url", url, ROOM_SCHEMES)
-        for where, value in (("api_key", api_key), ("api_secret", api_secret)):
+    url: str
+    api_key: str
+    api_secret: str
+    _: KW_ONLY
+    room_name: str | None = None
+    identity: str | None = None
+    name: str | None = None
+    attributes: Mapping[str, str] | None = None
+    dispatch: bool | str = False
+    ttl: float = 900.0
+
+    def __post_init__(self) -> None:
+        check_address("LocalKeys.url", self.url, ROOM_SCHEMES)
+        for where, value in (("api_key", self.api_key), ("api_secret", self.api_secret)):
             if not value:
                 raise ConfigError(f"LocalKeys.{where}", "it is empty")
-        if not ttl > 0:
-            raise ConfigError("LocalKeys.ttl", f"{ttl:g} s is not more than nothing")
-        self._api_key = api_key
-        self._api_secret = api_secret
-        self._room_name = room_name
-        self._identity = identity
-        self._name = name
-        self._attributes = dict(attributes or {})
-        self._dispatch = dispatch
-        self._ttl = ttl
+        if not self.ttl > 0:
+            raise ConfigError("LocalKeys.ttl", f"{self.ttl:g} s is not more than nothing")
         from livekit import api
 
         self._api = api
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         """Access to the room of that name, to the prior one, or to a new one."""
-        room = self._room_name or request.prior_room_name or _random_name()
+        room = self.room_name or request.prior_room_name or _random_name()
         grants = self._api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True)
-        token = self._api.AccessToken(self._api_key, self._api_secret).with_grants(grants)
-        token.with_identity(self._identity or _random_name()).with_ttl(timedelta(seconds=self._ttl))
-        if self._name:
-            token.with_name(self._name)
-        if self._attributes:
-            token.with_attributes(self._attributes)
-        agent = _dispatched(self._dispatch, request)
+        token = self._api.AccessToken(self.api_key, self.api_secret).with_grants(grants)
+        token.with_identity(self.identity or _random_name()).with_ttl(timedelta(seconds=self.ttl))
+        if self.name:
+            token.with_name(self.name)
+        if self.attributes:
+            token.with_attributes(dict(self.attributes))
+        agent = _dispatched(self.dispatch, request)
         if agent:
             dispatch = self._api.RoomAgentDispatch(agent_name=agent)
             token.with_room_config(self._api.RoomConfiguration(agents=[dispatch]))
