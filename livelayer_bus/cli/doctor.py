@@ -22,7 +22,7 @@ from livekit import api
 from rich.console import Console
 from rich.text import Text
 
-from ..config.load import DISTRIBUTIONS, installed_surfaces
+from ..config import DISTRIBUTIONS, installed_surfaces
 from ..control.protocol import socket_path
 from ..errors import OURS, ConfigError, LivelayerError
 from ..rooms.errors import NETWORK_ADVICE, network_problem
