@@ -35,7 +35,6 @@ class Inbox(Generic[T]):
 
     @property
     def waiting(self) -> int:
-        """Items put and not taken yet."""
         return len(self._items)
 
     def put(self, item: T, *, required: bool = False) -> bool:

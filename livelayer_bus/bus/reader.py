@@ -361,7 +361,6 @@ class Subscription(Generic[E_co, S_co]):
         self._credit -= count
 
     def _settle(self) -> None:
-        """Count what the chunk has handed out."""
         if self._positions:
             handed = self._left - length_hint(self._index)
             if handed:

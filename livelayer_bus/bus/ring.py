@@ -68,7 +68,6 @@ class Group:
         return tuple([events[at % capacity] for at in positions]), positions[-1] + 1
 
     def drop_before(self, tail: int) -> None:
-        """Forget positions that the ring has overwritten."""
         count = bisect_left(self.positions, tail)
         del self.positions[:count]
         self.dropped += count
@@ -204,7 +203,6 @@ class Ring:
         return sequence
 
     def restart(self, sequence: int, state: object) -> None:
-        """See `Bus.restart`."""
         self.check_thread("restart()")
         if sequence < self.published:
             raise MisuseError(f"restart({sequence}): the bus has published {self.published} events")
@@ -232,7 +230,6 @@ class Ring:
             raise ClosedError("this bus")
 
     def close(self) -> None:
-        """Take no more events; wake every reader that waits for one."""
         self.closed = True
         self.thread = _NO_THREAD
         self._wake_all(0)
@@ -268,7 +265,6 @@ class Ring:
             self._drop_empty_groups()
 
     def number_at(self, position: int) -> int:
-        """See `Group`, also for `locate` and `fetch`."""
         return position
 
     def locate(self, number: int, count: int) -> Sequence[int]:

@@ -90,7 +90,6 @@ def _show(finding: Finding) -> None:
 
 
 def _distributions() -> dict[str, str]:
-    """Our other distributions, and what each is for."""
     uses = defaultdict[str, list[str]](list, {"livekit-plugins-livelayer": ["the agent's side"]})
     for surface, name in DISTRIBUTIONS.items():
         uses[name].append(f"the surface {surface!r}")

@@ -43,7 +43,6 @@ def exit_code(error: Exception) -> int:
 
 
 def fail(error: Exception) -> NoReturn:
-    """Print the error as one line on stderr, and exit with its code."""
     text = " ".join(str(error).split())
     notes = " ".join(getattr(error, "__notes__", ()))
     module = (getattr(error, "name", None) or "").partition(".")[0]

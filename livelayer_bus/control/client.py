@@ -150,7 +150,6 @@ async def _ask(path: Path, request: protocol.Request, seconds: float) -> protoco
 
 @asynccontextmanager
 async def _asked(path: Path, request: protocol.Request) -> AsyncGenerator[Lines]:
-    """A connection over which `request` was sent; reads what the session answers."""
     try:
         stream = await anyio.connect_unix(path)
     except FileNotFoundError as exc:
@@ -174,7 +173,6 @@ async def _asked(path: Path, request: protocol.Request) -> AsyncGenerator[Lines]
 
 
 async def _line(stream: Lines, where: str) -> bytes | None:
-    """The next line, without its line break; None when the session has ended."""
     try:
         return await stream.receive_until(b"\n", protocol.MAX_REPLY)
     except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError):

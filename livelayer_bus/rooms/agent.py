@@ -161,7 +161,6 @@ class AgentMedia:
             self._stop(kind)
 
     async def settled(self) -> None:
-        """Wait until the SDK has ended every stream that was stopped; bounded in time."""
         for reader in tuple(self._stopping):
             await reader.settled()
 

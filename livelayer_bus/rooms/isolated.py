@@ -218,7 +218,6 @@ def _submit(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> Fu
 
 
 def _run_call(call: Call) -> None:
-    """Run a call that the SDK's thread handed over; its fault does not end the others."""
     try:
         call()
     except ClosedError:

@@ -84,8 +84,6 @@ class _RoomEvents:
             self._on(event, lambda *_: self.look())
 
     def _on(self, event: EventTypes, handler: Callable[..., None]) -> None:
-        """Call `handler` until `close()`; what it raises does not reach the SDK."""
-
         def shielded(*args: object) -> None:
             # The emitter walks a copy: a handler that was just taken off may still be called.
             if self._closed:

@@ -105,7 +105,6 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
         self._kept_bytes = 0
 
     def set_muted(self, muted: bool) -> None:
-        """Send silence, or sound again; what is pushed meanwhile is not kept either."""
         super().set_muted(muted)
         self._muted = muted
 
@@ -225,7 +224,6 @@ class Publications:
 
     @property
     def dropped(self) -> int:
-        """Frames of sound that no agent heard: it came more than 10 s later."""
         return self._dropped + sum(one.dropped for one in self._open)
 
     def agent_changed(self, agent: str | None) -> None:

@@ -108,7 +108,6 @@ class TrackReader(ABC, Generic[F]):
         return all(task.ended for task in self._work)
 
     async def settled(self) -> None:
-        """Wait until the SDK has ended every stream; bounded in time."""
         if self._pump_task is not None:
             await self._pump_task.wait(CLOSE_SECONDS)
         for task in tuple(self._work):

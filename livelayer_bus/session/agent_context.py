@@ -55,7 +55,6 @@ class ContextPublisher:
         return remove
 
     def describe(self, page: AgentContext | None, surface: str) -> None:
-        """Set what the page of a surface shows."""
         if page is not None:
             self._pages[surface] = page
         elif self._pages.pop(surface, None) is None:
@@ -63,7 +62,6 @@ class ContextPublisher:
         self._change()
 
     async def _watch(self) -> None:
-        """Publish in each room that the session joins or comes back to, until the end."""
         with self._store.bus.subscribe(ConnectionStateChanged, Reconnected) as turns:
             while (await take_next(turns))[0] is not None:
                 self._published = self._problem = ""

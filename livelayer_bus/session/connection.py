@@ -102,7 +102,6 @@ class Connection:
 
     @property
     def port(self) -> RoomPort | None:
-        """The room that the session is in; None while it is in no room."""
         return self._joined.port if self._joined else None
 
     @property
@@ -135,7 +134,6 @@ class Connection:
         return bool(handler.speaks_livelayer)
 
     async def connect(self) -> None:
-        """See `Session.connect`."""
         if self._joined is not None and self._attempt is None:
             if self.store.state.error_code is None:
                 return
@@ -163,7 +161,6 @@ class Connection:
             raise errors.NotConnectedError(self.store.state.connection_state, reason)
 
     async def disconnect(self, reason: str | None = None) -> None:
-        """Leave the room and clear the transcript; the resume window opens."""
         state = self.store.state.connection_state
         self._leave()
         if state in ("connecting", "connected", "error"):
@@ -172,7 +169,6 @@ class Connection:
         await self._wait_left()
 
     async def switch(self, target: Target, news: events.EpochStarted) -> None:
-        """Leave the current room for another target; connect to it if the session was connected."""
         live = self.store.state.connection_state in ("connecting", "connected")
         self._leave()
         self._forget_room()
@@ -318,7 +314,6 @@ class Connection:
             self._fail(loss.reason, retryable=loss.rejoin)
 
     def take_over(self, room_name: str | None) -> None:
-        """Join the room that another process was in, if it was in one, as after a loss."""
         self._prior_room = room_name
         self._resume_until = self.store.clock.now() + self.resume_window
         reason = "another process has taken the session over"

@@ -80,11 +80,9 @@ class Unconfirmed(msgspec.Struct, eq=False):
         self.sent += sent
 
     def wake(self) -> None:
-        """Make its sender look at it again."""
         self._changed.set()
 
     async def changed(self) -> None:
-        """Return once `wake` was called after the last return."""
         await self._changed.wait()
         self._changed = anyio.Event()
 
@@ -103,7 +101,6 @@ class Confirmations:
         return len(self._waiting)
 
     def until(self, newest: Unconfirmed) -> Iterator[Unconfirmed]:
-        """What waits now, oldest first, up to `newest`."""
         waiting = tuple(self._waiting.values())
         return takewhile(lambda message: message.number <= newest.number, waiting)
 
@@ -133,19 +130,16 @@ class Confirmations:
             self._failed += not message.confirmed
 
     def confirm(self, message_id: str) -> None:
-        """The agent's bridge has this message; an unknown id changes nothing."""
         message = self._waiting.get(message_id)
         if message is not None:
             message.confirmed = True
             message.wake()
 
     def wake(self) -> None:
-        """Make every sender look again."""
         for message in self._waiting.values():
             message.wake()
 
     def statistics(self) -> DeliveryStatistics:
-        """Count what waits, and what became of the others."""
         counts = self._confirmed, self._failed, self._resent, self._refused
         return DeliveryStatistics(len(self), *counts)
 
@@ -175,7 +169,6 @@ class Outbox:
         require_agent: bool = True,
         confirm: bool | None = False,
     ) -> None:
-        """See `Session.send_data`."""
         data, kind = encode(message), type_of(message)
         if len(data) > self._limit:
             raise errors.MessageTooLargeError(len(data), self._limit)
@@ -201,7 +194,6 @@ class Outbox:
         self._store.publish_late(events.DataSent(payload=msgspec.Raw(data), type=kind))
 
     async def send_text(self, text: str, topic: str, timeout: float) -> None:
-        """Send `text` to the agent as a LiveKit text stream."""
         await self._deliver(
             lambda port, to: port.send_text(text, topic=topic, to=to), timeout, require_agent=True
         )
@@ -209,7 +201,6 @@ class Outbox:
     async def request(
         self, message: Outgoing, reply: type[WireMessage] | str, timeout: float
     ) -> Message:
-        """See `Session.request`."""
         message, request = _numbered(message)
         wanted = reply if isinstance(reply, str) else reply.wire_type()
         epoch = self._store.state.epoch
@@ -376,7 +367,6 @@ def _obstacle(state: SessionState, require_agent: bool) -> str | None:
 
 
 def _numbered(message: Outgoing) -> tuple[Outgoing, str]:
-    """The message with a `requestId`, its own or a new one."""
     request = request_id(message)
     if request is not None:
         return message, request

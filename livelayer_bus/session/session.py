@@ -579,7 +579,6 @@ class Lifetime:
 
     @property
     def forked(self) -> bool:
-        """Whether this is a forked child of the session's process."""
         return os.getpid() != self._process
 
     def open(self) -> None:

@@ -41,7 +41,6 @@ class Store:
 
     @property
     def state(self) -> SessionState:
-        """What is known, as of the newest event."""
         return self.bus.state
 
     def publish_late(self, event: Event) -> None:
@@ -50,7 +49,6 @@ class Store:
             self.publish(event)
 
     def timer(self, act: Callable[[], Awaitable[None] | None], name: str) -> Timer:
-        """A timer of the session, on its clock."""
         return Timer(act, name, self.tasks, self.clock)
 
     def sequence_after(self, cursor: int | str | None) -> int | None:

@@ -80,7 +80,6 @@ class TranscriptWriter:
         self._hear(replace(entry, opened=opened, stream=stream))
 
     def caption(self, caption: AgentCaption, sender: str | None) -> None:
-        """Take in an utterance that the session's agent sends as a data message."""
         number, name = self._next(), caption.id or uuid4().hex
         entry = TranscriptEntry(name, "agent", caption.text, caption.final, number, number, sender)
         self._hear(entry, is_caption=True)
@@ -91,7 +90,6 @@ class TranscriptWriter:
             self._publish(new)
 
     def repeat(self, event: Event) -> None:
-        """Publish an event of a recorded session, and follow what it makes of the transcript."""
         match event:
             case TranscriptUpdated(entry):
                 self._publish(entry)
@@ -143,7 +141,6 @@ class TranscriptWriter:
         self._settle(line_id, text, "sent")
 
     def has_sent(self, text: str, line_id: str | None) -> bool:
-        """Whether the line was sent already."""
         known = self._kept.get((None, line_id or ""))
         return known is not None and (known.delivery, known.text) == ("sent", text)
 
@@ -176,13 +173,11 @@ class TranscriptWriter:
         return self.last
 
     def earlier(self, before: TranscriptEntry, limit: int) -> tuple[TranscriptEntry, ...]:
-        """Return the last `limit` utterances before `before`, of those that are kept."""
         entries = sorted(self._kept.values(), key=place)
         end = bisect_left(entries, place(before), key=place)
         return tuple(entries[max(0, end - limit) : end])
 
     def forget(self) -> None:
-        """Another agent's conversation begins: its state has no transcript yet."""
         self._kept.clear()
         self._echoes.forget()
         self._chars = 0
@@ -199,7 +194,6 @@ class TranscriptWriter:
         self._clear()
 
     def forget_tail(self) -> None:
-        """The conversation cannot be resumed any more."""
         self._tail = self.agent = None
 
     def returned(self, *, same_room: bool) -> None:

@@ -88,7 +88,6 @@ class CommandRouter(Generic[T]):
     _timers: dict[int, tuple[Timer, Timer]] = field(default_factory=dict, init=False)
 
     def __len__(self) -> int:
-        """Commands that are not settled yet."""
         return len(self._open)
 
     def next_use(self) -> int:

@@ -167,7 +167,6 @@ class Supervisor:
         capabilities: Iterable[str] = (),
         on_fault: OnFault = "restart",
     ) -> MountedSurface:
-        """See `mount`."""
         if key in self.mounted:
             raise DuplicateSurfaceError(key)
         if on_fault not in ("restart", "unmount", "raise"):
@@ -188,7 +187,6 @@ class Supervisor:
         self.publish(SurfaceFailed(surface.key, describe(error), restarting, place_of(error)))
 
     def ended(self, surface: MountedSurface) -> None:
-        """A surface is gone. Called once for each."""
         del self.mounted[surface.key]
         self.on_ended(surface)
         self.publish(SurfaceUnmounted(surface.key))

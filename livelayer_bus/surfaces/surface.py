@@ -144,7 +144,6 @@ class SurfaceCommands:
         self._inbox.close()
 
     def _claim(self, command: Message | None, number: int) -> Command | None:
-        """Take a command that is open, once."""
         is_taken = any(number == taken for _, taken in self._taken.values())
         if is_taken or not isinstance(command, Command) or not self._router.is_open(number):
             return None

@@ -39,7 +39,6 @@ class Rule(msgspec.Struct, frozen=True):
     hint: str
 
     def check(self, holds: bool, found: str, cause: BaseException | None = None) -> None:
-        """Raise CheckFailedError from `cause` unless the rule `holds`."""
         if not holds:
             raise CheckFailedError(self.text, found, self.hint) from cause
 
@@ -155,7 +154,6 @@ class LeakedTasksError(MisuseError, AssertionError):
 
 
 def running_tasks() -> dict[object, str]:
-    """Every task of the running loop by its coroutine, with its name; on trio, system tasks too."""
     return {task.coro: _name(task) for task in anyio.get_running_tasks()}
 
 

@@ -56,7 +56,6 @@ class Scenario:
         return self.rooms.rooms[-1]
 
     async def join(self) -> None:
-        """Connect; the agent is in the room and active."""
         await self.session.connect()
         await self.rooms.next()
         self.room.agent_says(wire.BotReady())
