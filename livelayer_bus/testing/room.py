@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, cast, final
 
 import msgspec
@@ -139,16 +140,18 @@ class ScriptError(MisuseError):
 
 
 @final
+@dataclass(eq=False)
 class ScriptedStream:
     """One transcription text stream: it grows until `close()`."""
 
-    def __init__(
-        self, report: Callable[[port.RoomEvent], None], opened: TranscriptEntry, replayed: bool
-    ) -> None:
-        self._report = report
-        self._entry = opened
-        self._replayed = replayed
-        self.number = opened.stream
+    _report: Callable[[port.RoomEvent], None]
+    _entry: TranscriptEntry
+    _replayed: bool
+
+    @property
+    def number(self) -> int:
+        """Counts the streams of its room, from 1."""
+        return self._entry.stream
 
     def write(self, more: str) -> None:
         """Append to the utterance."""
@@ -161,6 +164,7 @@ class ScriptedStream:
 
 
 @final
+@dataclass(eq=False, repr=False, kw_only=True)
 class ScriptedRoom(port.RoomPort):
     """A `RoomPort` that the test controls.
 
@@ -168,27 +172,18 @@ class ScriptedRoom(port.RoomPort):
     can hold or make fail. Actions of the agent and the network take effect before they return.
     """
 
-    def __init__(
-        self,
-        *,
-        joining: Gate | None = None,
-        agent: str | None = None,
-        on_join: Callable[[], None] | None = None,
-    ) -> None:
-        """Create a room that is not joined yet.
+    agent: str | None = None
+    """The identity of the agent that is active as soon as the room is joined."""
+    joining: Gate = field(default_factory=lambda: Gate("joining"))
+    """The gate of `connect`."""
+    on_join: Callable[[], None] = lambda: None
+    """Called when the session has joined."""
 
-        Args:
-            joining: the gate of `connect`; a new one by default.
-            agent: an agent of this identity is active as soon as the room is joined.
-            on_join: called when the session has joined.
-        """
-        self._on_join = on_join
-        self.joining = joining or Gate("joining")
+    def __post_init__(self) -> None:
         self.sending = Gate("sending")
         self.publishing = Gate("publishing")
         self.closing = Gate("closing")
-        self._agent = agent
-        self._agent_at_join = agent
+        self._agent = self.agent
         self.access: RoomAccess | None = None
         """What the session joined with; None before `connect`."""
         self.was_joined = False
@@ -382,11 +377,10 @@ class ScriptedRoom(port.RoomPort):
         self.access, self._links = access, (sink, media)
         await self.joining.enter()
         self.was_joined = True
-        if self._agent_at_join is not None:
-            sink.report(port.AgentPresence(self._agent_at_join, active=True))
+        if self.agent is not None:
+            sink.report(port.AgentPresence(self.agent, active=True))
         self._changed.notify()
-        if self._on_join is not None:
-            self._on_join()
+        self.on_join()
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
         await self._pass(self.sending, "send")
@@ -447,17 +441,17 @@ class ScriptedRoom(port.RoomPort):
 
 
 @final
+@dataclass(eq=False, repr=False)
 class ScriptedTokens:
     """A `TokenSource`: each request is recorded and gets its own token and room name.
 
     A request for a prior room gets that room's name. `gate` can hold or refuse requests.
     """
 
-    def __init__(self, agent_config: AgentConfig | None = None) -> None:
-        self.agent_config = agent_config
-        self.gate = Gate("tokens")
-        self.requests: tuple[TokenRequest, ...] = ()
-        """The requests, oldest first."""
+    agent_config: AgentConfig | None = None
+    gate: Gate = field(default_factory=lambda: Gate("tokens"))
+    requests: tuple[TokenRequest, ...] = ()
+    """The requests, oldest first."""
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         self.requests += (request,)
@@ -468,6 +462,7 @@ class ScriptedTokens:
 
 
 @final
+@dataclass(eq=False, repr=False, kw_only=True)
 class ScriptedRooms:
     """A `RoomFactory` that the test controls: one `ScriptedRoom` for each connection.
 
@@ -480,33 +475,24 @@ class ScriptedRooms:
     `joining` is the gate that each room's `connect` passes: hold it, or make it fail.
     """
 
-    def __init__(
-        self,
-        *,
-        agent: str | None = None,
-        agent_config: AgentConfig | None = None,
-        prepare: Callable[[ScriptedRoom], None] | None = None,
-    ) -> None:
-        """Create a server without rooms.
+    agent: str | None = None
+    """An agent of this identity is active in each room as soon as it is joined."""
+    agent_config: AgentConfig | None = None
+    """What every token comes with."""
+    prepare: Callable[[ScriptedRoom], None] = lambda _: None
+    """Called with each new room before the session gets it."""
+    rooms: tuple[ScriptedRoom, ...] = ()
+    """Every room created, oldest first, joined or not."""
 
-        Args:
-            agent: an agent of this identity is active in each room as soon as it is joined.
-            agent_config: what every token comes with.
-            prepare: called with each new room before the session gets it.
-        """
-        self.tokens = ScriptedTokens(agent_config)
+    def __post_init__(self) -> None:
+        self.tokens = ScriptedTokens(self.agent_config)
         self.joining = Gate("joining")
-        self._agent = agent
-        self._prepare = prepare
-        self.rooms: tuple[ScriptedRoom, ...] = ()
-        """Every room created, oldest first, joined or not."""
         self._next = 0
         self._changed = Signal()
 
     def __call__(self) -> ScriptedRoom:
-        room = ScriptedRoom(joining=self.joining, agent=self._agent, on_join=self._changed.notify)
-        if self._prepare is not None:
-            self._prepare(room)
+        room = ScriptedRoom(joining=self.joining, agent=self.agent, on_join=self._changed.notify)
+        self.prepare(room)
         self.rooms += (room,)
         return room
 
