@@ -205,8 +205,7 @@ REDUCERS: Final[dict[type[Event], Reducer]] = {
     events.SurfaceMounted: lambda state, new: replace(state, surfaces=(*state.surfaces, new.key)),
     events.SurfaceUnmounted: _unmounted,
 }
-"""What the events of each type make of the state, all but its `sequence`. Event types that are not
-in it do not change the state."""
+"""What events make of the state, all but its `sequence`; other types do not change it."""
 
 
 def reduce(state: SessionState, event: Event) -> SessionState:

@@ -80,8 +80,7 @@ class Subscription(Generic[E_co, S_co]):
     # `_taken` is the number of the next event to take (see `Group`), as of the last `_settle`.
     # `_chunk` looks events up in the ring's own list as they are asked for, so nothing is copied
     # and nothing overwritten stays alive. `_index` feeds it: what is left of it, compared with
-    # `_left`, tells how many of `_positions` were handed out. No event before position `_floor` is
-    # wanted any more.
+    # `_left`, tells how many of `_positions` were handed out. Events before `_floor` are unwanted.
     __slots__ = (
         "__weakref__", "_after", "_chunk", "_credit", "_filled", "_floor", "_group", "_index",
         "_last", "_left", "_missed", "_origin", "_owed", "_pause", "_peak_lag", "_positions",
@@ -243,8 +242,7 @@ class Subscription(Generic[E_co, S_co]):
                 elif pause in self._group.parked:  # cancelled, or only a turn of the loop
                     self._group.parked.remove(pause)
             ring = self._ring
-            # The event that woke this reader is the next one to take, unless it was overwritten or
-            # passed over meanwhile.
+            # What woke this reader is the next event, unless it was overwritten or passed over.
             if self._floor < woken_by > ring.tail and self._state is _OPEN:
                 lag = self._group.published - self._taken
                 if lag > self._peak_lag:

@@ -84,8 +84,7 @@ class Ring:
 
     Guarantee: an event heavier than `max_bytes` is kept alone until the next one comes.
 
-    For readers without a filter the ring is the group: every event is wanted, and its number is its
-    position.
+    For readers without a filter the ring is the group, and an event's number is its position.
     """
 
     __slots__ = (

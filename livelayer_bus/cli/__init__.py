@@ -6,8 +6,7 @@ import os
 import sys
 from importlib import import_module
 
-# Imported when first used: until `main` runs, Ctrl-C ends in Python's own traceback, and asyncio
-# alone takes a third of a second.
+# Imported when first used: until `main` runs, Ctrl-C ends in Python's own traceback.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType

@@ -4,8 +4,7 @@
     {"request": "send", "message": {"type": ...}}             -> {"reply": "ok"}
     {"request": "tail", "after": "<session id>:<sequence>"}   -> {"line": ...} until the end
 
-Any request may be answered with `{"reply": "problem", ...}` instead. The lines of `tail` are those
-of `livelayer_bus.jsonl`.
+Any request may be answered with `{"reply": "problem", ...}`; `tail` gives `jsonl`'s lines.
 """
 
 from __future__ import annotations

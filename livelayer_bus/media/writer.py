@@ -127,8 +127,7 @@ class Writer(ABC, Generic[FrameT]):
 
         It runs inside the reader's `subscribe`, `pause` or `close`, on the channel's thread: it
         must neither wait nor raise. A subscription dropped unclosed counts until the next push.
-        `on_peek()` is called when `latest` or `level` is read, which takes no reader; reads from
-        other threads are not reported.
+        `on_peek()` is called when `latest` or `level` is read in this thread without a reader.
         """
         token = next(self._tokens)
         self._followers[token] = on_demand, on_peek

@@ -46,13 +46,11 @@ def keep(room: rtc.Room) -> None:
     Every room adapter calls it. For an application that calls `rtc.Room.connect` by itself, and
     again in the same process: right after each join, or all later rooms may be without sound.
 
-    Closing and forgetting `room` goes on as always: what is kept is its handle, not the object,
-    nor what listens to it.
+    Its handle is kept, not the object nor what listens to it: close and forget `room` as always.
     """
     global _kept  # one a process, as the audio device is
     prepare_sdk()
-    # The SDK offers no other way to hold it. A release that renames it must not prevent joining;
-    # a test notices.
+    # The only way to hold it. A release that renames it must not prevent joining; a test notices.
     _kept = getattr(room, "_ffi_handle", None)
 
 

@@ -79,8 +79,7 @@ class Session(ControlledSession):
         tokens: where to get a room and a token, asked anew for every connection.
         room: a connected `rtc.Room` to borrow (never disconnected by us), or a function that makes
             `RoomPort`s; LiveKit's SDK if None.
-        resume_window: seconds after a disconnect, also of a suspended machine, in which `connect()`
-            returns to the same room.
+        resume_window: seconds after a disconnect in which `connect()` returns to the same room.
         reconnect: how to rejoin with a new token when the SDK gave up; None to fail instead.
         agent_timeout: seconds without an active agent until `AgentTimedOut`; None: no limit.
         linger: seconds after the last surface left until the session disconnects; None: never.
@@ -357,8 +356,7 @@ class Session(ControlledSession):
         Args:
             agent_id: the new agent; None keeps the current one.
             base_url: LiveLayer's new address; None keeps the current one.
-            tokens: the new token source; None keeps the current one, or takes the session endpoint
-                of a new `base_url`.
+            tokens: the new token source; None: the endpoint of a new `base_url`, or the same source.
 
         Raises:
             MisuseError: the session borrows a room.

@@ -62,8 +62,7 @@ class CommandRouter(Generic[T]):
 
     Of the targets that have its capability, the one that a person used last gets it, or else the
     first. A command that is not settled within `timeout` is settled with that reason. With
-    `patience`, one whose target cannot take it now, or that has no target yet, waits and then
-    fails.
+    `patience`, one that has no target yet, or whose target cannot take it now, waits, then fails.
     """
 
     targets: Iterable[T]

@@ -86,8 +86,7 @@ class JsonlSurface:
     surface that is mounted again appends.
 
     Args:
-        file: a path (`~` is expanded, missing folders are created), or an open binary file, which
-            stays open.
+        file: a path (`~` is expanded, folders are created), or an open binary file: it stays open.
 
     Raises:
         MisuseError: `file` is neither.

@@ -240,8 +240,7 @@ class SurfaceSession(ControlledSession):
         """The commands given to this surface since it was mounted; one reader at a time.
 
         Args:
-            auto: asking for the next command says that the last one was carried out. False: call
-                `finish` for each.
+            auto: asking for the next command settles the last one. False: call `finish` for each.
 
         Raises:
             NotSupportedError: the session routes no commands.

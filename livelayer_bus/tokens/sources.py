@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
-from typing import Any, TypeAlias, final
+from typing import Any, final
 from urllib.parse import quote
 
 import msgspec
@@ -78,19 +78,21 @@ class LiteralToken(_Source):
         return RoomAccess(self.url, self._token, claims.room_name)
 
 
-_Headers: TypeAlias = Mapping[str, str] | None
-_Body: TypeAlias = Mapping[str, object] | None
-
-
+@dataclass(eq=False, repr=False)
 class _Endpoint(_Source, ABC):
     """An HTTP endpoint that is asked anew for every connection."""
 
-    def __init__(self, url: str, headers: _Headers, body: _Body, timeout: float) -> None:
+    url: str
+    headers: Mapping[str, str] | None = None
+    body: Mapping[str, object] | None = None
+    _: KW_ONLY
+    timeout: float = DEFAULT_TIMEOUT
+
+    def __post_init__(self) -> None:
         kind = type(self).__name__
-        self.url = check_address(f"{kind}.url", url, HTTP_SCHEMES)
-        self._headers = _check_headers(f"{kind}.headers", headers or {})
-        self._body = _check_body(f"{kind}.body", body or {})
-        self._timeout = timeout
+        check_address(f"{kind}.url", self.url, HTTP_SCHEMES)
+        self._headers = _check_headers(f"{kind}.headers", self.headers or {})
+        self._body = _check_body(f"{kind}.body", self.body or {})
         from . import http
 
         self._http = http
@@ -109,7 +111,7 @@ class _Endpoint(_Source, ABC):
         source, body = shown(self.url), self._fields(request)
         try:
             answer = await self._http.request_json(
-                "POST", self.url, headers=self._headers, body=body, timeout=self._timeout
+                "POST", self.url, headers=self._headers, body=body, timeout=self.timeout
             )
         except self._http.HttpProblem as exc:
             if exc.refused and exc.status is not None:
@@ -145,7 +147,7 @@ class SessionEndpoint(_Endpoint):
         *,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
-        super().__init__(url, headers, body, timeout)
+        super().__init__(url, headers, body, timeout=timeout)
         if api_key is not None:
             _check_header_value("SessionEndpoint.api_key", api_key)
             self._headers[API_KEY_HEADER] = api_key
@@ -176,6 +178,7 @@ class SessionEndpoint(_Endpoint):
 
 
 @final
+@dataclass(eq=False, repr=False, kw_only=True)
 class TokenEndpoint(_Endpoint):
     """LiveKit's standard token endpoint.
 
@@ -192,27 +195,15 @@ class TokenEndpoint(_Endpoint):
         ConfigError: an argument cannot be used.
     """
 
-    def __init__(
-        self,
-        url: str,
-        headers: Mapping[str, str] | None = None,
-        body: Mapping[str, object] | None = None,
-        *,
-        room_name: str | None = None,
-        identity: str | None = None,
-        dispatch: bool | str = False,
-        timeout: float = DEFAULT_TIMEOUT,
-    ) -> None:
-        super().__init__(url, headers, body, timeout)
-        self._room_name = room_name
-        self._identity = identity
-        self._dispatch = dispatch
+    room_name: str | None = None
+    identity: str | None = None
+    dispatch: bool | str = False
 
     def _fields(self, request: TokenRequest) -> dict[str, object]:
-        agent = _dispatched(self._dispatch, request)
+        agent = _dispatched(self.dispatch, request)
         asked = {
-            "room_name": self._room_name or request.prior_room_name,
-            "participant_identity": self._identity,
+            "room_name": self.room_name or request.prior_room_name,
+            "participant_identity": self.identity,
             "room_config": {"agents": [{"agent_name": agent}]} if agent else None,
         }
         return {name: value for name, value in asked.items() if value is not None} | self._body
@@ -223,8 +214,7 @@ class TokenEndpoint(_Endpoint):
 class LocalKeys(_Source):
     """Mints tokens with an API key and secret that this process holds: servers, tests, demos.
 
-    Each token lets one participant join one room, publish, subscribe, send data and set its own
-    attributes; nothing else.
+    A token lets one participant join one room, publish, subscribe, send and set its attributes.
 
     Args:
         url: the room server, ws, wss, http or https.
