@@ -38,8 +38,7 @@ __all__ = [
 ]  # fmt: skip
 
 FILE_NAME: Final = "livelayer.toml"
-SURFACES: Final = "livelayer_bus.surfaces"
-"""The entry point group of surface factories."""
+SURFACES: Final = "livelayer_bus.surfaces"  # the entry point group of surface factories
 
 DISTRIBUTIONS: Final = {
     "console": "livelayer-terminal",
@@ -63,8 +62,6 @@ Environment: TypeAlias = Mapping[str, str]
 @final
 class Text:
     """A text of the file, or where in the environment it is; its repr shows no value."""
-
-    __slots__ = ("_env", "_value")
 
     def __init__(self, value: str | None = None, *, env: str | None = None) -> None:
         self._value = value

@@ -190,8 +190,8 @@ class MessageTooLargeError(MisuseError):
     """A message's encoded form exceeds the limit; nothing was sent."""
 
     def __init__(self, size: int, limit: int) -> None:
-        excess = f"the message is {size} bytes of JSON, the limit is {limit}"
-        super().__init__(f"{excess}: shorten it, or send it in parts")
+        advice = "shorten it, or send it in parts"
+        super().__init__(f"the message is {size} bytes of JSON, the limit is {limit}: {advice}")
         self.size, self.limit = size, limit
 
 

@@ -75,11 +75,7 @@ class LoopGuard:
         self.on_adopt: Callable[[], Callable[[], object] | None] = lambda: None
 
     def adopt_running_loop(self, what: str) -> None:
-        """Bind the running loop, if there is one, unless it is bound already.
-
-        Raises:
-            WrongLoopError: another loop is bound and still open.
-        """
+        """Bind the running loop, if any; `WrongLoopError` if another one is bound and open."""
         loop = _current_loop()
         if loop is None or loop is self.loop:
             return
@@ -107,10 +103,9 @@ class LoopGuard:
         self.adopt_running_loop(what)
 
     def convert_wait_error(self, error: RuntimeError) -> None:
-        """Explain an error raised in a wait: on asyncio a task refuses another loop's future.
+        """Raise what explains an error of a wait: on asyncio a task refuses another loop's future.
 
-        Returns if the running loop is bound now, so that the wait can be begun again; raises what
-        `adopt_running_loop` does, or `error` if it has another cause.
+        Returns if the running loop is bound now, so that the wait can be begun again.
         """
         before = self.loop
         self.adopt_running_loop("a subscription")

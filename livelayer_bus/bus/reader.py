@@ -81,12 +81,6 @@ class Subscription(Generic[E_co, S_co]):
     # `_chunk` looks events up in the ring's own list as they are asked for, so nothing is copied
     # and nothing overwritten stays alive. `_index` feeds it: what is left of it, compared with
     # `_left`, tells how many of `_positions` were handed out. Events before `_floor` are unwanted.
-    __slots__ = (
-        "__weakref__", "_after", "_chunk", "_credit", "_filled", "_floor", "_group", "_index",
-        "_last", "_left", "_missed", "_origin", "_owed", "_pause", "_peak_lag", "_positions",
-        "_ring", "_skipped", "_snapshot", "_state", "_taken", "_types", "_wakeups",
-    )  # fmt: skip
-
     def __init__(self, ring: Ring, types: Types, after: int | None) -> None:
         self._ring = ring
         self._types = types

@@ -36,8 +36,6 @@ class Group:
     of the wanted events from number `dropped` on; the ring drops what it has overwritten.
     """
 
-    __slots__ = ("_events", "dropped", "parked", "positions", "readers", "since", "types")
-
     def __init__(self, types: Types, since: int, events: list[Any]) -> None:
         self.types = types
         self._events = events  # the ring's own
@@ -86,13 +84,6 @@ class Ring:
 
     For readers without a filter the ring is the group, and an event's number is its position.
     """
-
-    __slots__ = (
-        "__weakref__", "_as_of", "_batches", "_heaviest", "_high_water", "_peak_kept", "_reducers",
-        "_rules", "_version", "_weights", "bytes", "capacity", "closed", "events",
-        "evicted_by_bytes", "filtered", "forked", "guard", "max_bytes", "parked", "published",
-        "readers", "tail", "thread", "times", "types",
-    )  # fmt: skip
 
     def __init__(
         self,
@@ -159,10 +150,7 @@ class Ring:
                 return self._as_of(state, max(changed, published)) if self._as_of else state
 
     def append(self, event: object) -> int:
-        """Add an event, wake the idle readers that want it, and return its sequence.
-
-        Everything that can fail comes first: a failed append changes nothing.
-        """
+        """See `Bus.publish`. All that can fail comes first: a failed append changes nothing."""
         if get_ident() != self.thread:
             self.check_thread("publish()")
         try:
@@ -240,10 +228,7 @@ class Ring:
         self.tail = _NEVER
 
     def join(self, types: Types, since: int, reader: object) -> Group | Ring:
-        """Return the group of the readers that want `types` (none: every event), with `reader`.
-
-        It knows every wanted event from the position `since` on.
-        """
+        """Return the group that wants `types` (none: all), with `reader`, complete from `since`."""
         if not types:
             self.readers.add(reader)
             return self
@@ -349,10 +334,7 @@ def wake(parked: list[Slot], sequence: int) -> None:
 
 
 def weight_of(event: object) -> tuple[int, Weigh | None]:
-    """Return the constant weight of every event of this one's type, and what to add for each.
-
-    See `Bus` for what a type declares, and for what counts without a declaration.
-    """
+    """Return the weight of every event of this one's type, and what to add for each: see `Bus`."""
     declared: int | Weigh | None = getattr(type(event), "bus_weight", None)
     if isinstance(declared, int):
         return declared, None

@@ -60,10 +60,8 @@ class SendRequest(_Request, frozen=True, tag="send"):
 class TailRequest(_Request, frozen=True, tag="tail"):
     """Follow the session's events."""
 
-    after: str | None = None
-    """A cursor to go on after; without one, a snapshot comes first."""
-    types: tuple[str, ...] = ()
-    """Names of events; all, if empty."""
+    after: str | None = None  # a cursor to go on after; without one, a snapshot comes first
+    types: tuple[str, ...] = ()  # names of events; all, if empty
 
 
 Request: TypeAlias = StatusRequest | SendRequest | TailRequest
@@ -96,8 +94,7 @@ class Problem(_Reply, frozen=True, tag="problem"):
     """Why a request was not carried out."""
 
     kind: Fault
-    error: str
-    """The error's class in the session's process."""
+    error: str  # the error's class in the session's process
     message: str
     retryable: bool = False
 
@@ -127,8 +124,7 @@ def encode(message: Request | Reply) -> bytes:
 # would lie in the same directory, behind the same permissions.
 
 SUFFIX: Final = ".sock"
-MAX_PATH: Final = 100
-"""Bytes of a socket's path; the system's own limit is 104 to 108."""
+MAX_PATH: Final = 100  # bytes of a socket's path; the system's own limit is 104 to 108
 _UCRED: Final = struct.Struct("3i")  # pid, uid, gid
 
 

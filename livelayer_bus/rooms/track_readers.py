@@ -34,11 +34,9 @@ CLOSE_SECONDS: Final = 1.0  # for the SDK to confirm that a stream has ended
 class Pausing(msgspec.Struct, frozen=True):
     """What happens to a track that has no reader."""
 
-    after: float | None
-    """Seconds until its stream is closed; None: it stays open."""
+    after: float | None  # seconds until its stream is closed; None: it stays open
     clock: Clock
-    at_server: bool
-    """Whether the server is told, so that it does not send the video."""
+    at_server: bool  # whether the server is told, so that it does not send the video
 
 
 class TrackRef(msgspec.Struct, frozen=True):

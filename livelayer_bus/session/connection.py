@@ -115,10 +115,7 @@ class Connection:
         return self._joined and (self._joined.handler, self._joined.handler.visit)
 
     async def agent_speaks_livelayer(self) -> bool:
-        """Whether the agent announced itself by an attribute or a data message of LiveLayer's.
-
-        It has `ANNOUNCE_SECONDS` for that, once: it can be active before its `bot_ready` arrives.
-        """
+        """Whether the agent has announced, in time, that it understands LiveLayer's messages."""
         if self._joined is None:
             return False
         handler = self._joined.handler

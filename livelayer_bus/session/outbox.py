@@ -61,8 +61,7 @@ class Unconfirmed(msgspec.Struct, eq=False):
     type: str | None
     confirmed: bool = False
     sent: int = 0
-    handed_over: bool = False
-    """The transport was given it, and may have it."""
+    handed_over: bool = False  # the transport was given it, and may have it
     _visit: object = None
     _pause: float = 0.0
     _due: float = 0.0
@@ -108,8 +107,7 @@ class Confirmations:
     def expect(self, data: bytes, kind: str | None) -> Generator[Unconfirmed]:
         """Number a message, and keep it for the block.
 
-        Raises:
-            BusyError: a bridge could not tell a repetition of the oldest one any more.
+        `BusyError`: a bridge could not tell a repetition of the oldest one any more.
         """
         number = self._number + 1
         oldest = next(iter(self._waiting.values()), None)
@@ -234,10 +232,7 @@ class Outbox:
             self._resend.start(RESEND_SECONDS)
 
     async def _confirm(self, message: Unconfirmed, timeout: float, *, insist: bool) -> bool:
-        """Return when the agent's bridge has `message`; False: the agent does not confirm.
-
-        If the caller insists on the confirmation, it raises then.
-        """
+        """Return when the agent's bridge has `message`; False, or an error: it does not confirm."""
         epoch = self._store.state.epoch
         try:
             with self._limited(timeout):
@@ -261,8 +256,7 @@ class Outbox:
     async def _wait_announced(self, epoch: int) -> None:
         """Return when the agent confirms messages, or has left.
 
-        If it does neither for a second after it is ready, in which its bridge may start or come
-        back, this raises `NotSupportedError`.
+        An agent is not supported that does neither for a second after it is ready.
         """
 
         def settled(state: SessionState) -> bool:

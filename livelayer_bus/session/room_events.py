@@ -66,8 +66,7 @@ class RoomEventHandler:
     _tracks: set[TrackKind] = field(default_factory=set[TrackKind])
     speaks_livelayer: bool | None = None
     """Whether the agent understands LiveLayer's data messages; None: not announced yet."""
-    visit: int = 0
-    """Counts how often an agent became active: what was sent before may be lost."""
+    visit: int = 0  # counts how often an agent became active: what was sent before may be lost
 
     def __post_init__(self) -> None:
         self._last = self._transcript.last

@@ -356,7 +356,7 @@ class Session(ControlledSession):
         Args:
             agent_id: the new agent; None keeps the current one.
             base_url: LiveLayer's new address; None keeps the current one.
-            tokens: the new token source; None: the endpoint of a new `base_url`, or the same source.
+            tokens: the new token source; None: the endpoint of a new `base_url`, or the old source.
 
         Raises:
             MisuseError: the session borrows a room.
@@ -588,14 +588,7 @@ class Lifetime:
         self._loop = anyio.lowlevel.current_token()
 
     def check(self) -> None:
-        """Check that a public call is allowed.
-
-        Raises:
-            MisuseError: the session is not open yet.
-            ClosedError: it was closed.
-            ForkedError: it belongs to the process that this one was forked from.
-            WrongLoopError: the call comes from another event loop.
-        """
+        """Raise the error of a public call that is not allowed now, or not from here."""
         self._check_alive()
         if self._loop is None:
             raise errors.MisuseError("this session is not open: use 'async with Session(...)'")

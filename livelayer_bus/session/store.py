@@ -6,6 +6,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final, Self, TypeAlias, TypeVar, cast, final
 
 from ..bus import Bus, Subscription
@@ -66,10 +67,7 @@ class Store:
     async def wait_until(
         self, ready: Callable[[SessionState], bool], *types: type[Event]
     ) -> SessionState:
-        """Return the first state that is `ready`; only events of these types can make it so.
-
-        A session that is closed meanwhile raises `ClosedError`.
-        """
+        """Return the first state that is `ready`, as only events of these types can make it."""
         with self.bus.subscribe(*types) as events:
             while not ready(self.state):
                 event, _ = await take_next(events)
@@ -81,8 +79,8 @@ class Store:
 async def take_next(reader: Subscription[E, SessionState]) -> tuple[E | None, Lagged | None]:
     """Return the reader's next event (None: the bus is closed), and what it missed before, if any.
 
-    A caller that publishes an event about the missed ones does so with the next event in hand.
-    Published before it was taken, that event would push it out of a full ring, and so on.
+    An event about the missed ones is published with the next event in hand: published before, it
+    would push that one out of a full ring, and so on.
     """
     missed = 0
     while True:
@@ -126,11 +124,11 @@ def add_handler(store: Store, handler: DataHandler) -> Unsubscribe:
 
 
 @final
+@dataclass(eq=False, repr=False)
 class CommandStream:
     """The agent's well-formed commands and unknown messages, in order; one reader at a time."""
 
-    def __init__(self, packets: Subscription[DataReceived, SessionState]) -> None:
-        self._packets = packets
+    _packets: Subscription[DataReceived, SessionState]
 
     def __aiter__(self) -> Self:
         return self

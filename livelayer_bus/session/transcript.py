@@ -34,8 +34,7 @@ class _Tail(msgspec.Struct):
 
     agent: str | None
     entries: tuple[TranscriptEntry, ...]
-    same_room: bool | None = None
-    """Whether that room was joined again; None: no room was."""
+    same_room: bool | None = None  # whether that room was joined again; None: no room was
 
 
 @final
@@ -57,8 +56,7 @@ class TranscriptWriter:
         """The identity of the conversation's agent, also when it has left."""
         self._tail: _Tail | None = None
         self._restored: frozenset[Key] = frozenset()
-        self.last = 0
-        """The highest number given so far, to a stream or to a typed line."""
+        self.last = 0  # the highest number given so far, to a stream or to a typed line
 
     def hear(self, entry: TranscriptEntry, *, after: int, replayed: bool) -> None:
         """Take in an utterance that a room reports, `replayed` if the agent repeats it.
@@ -121,8 +119,7 @@ class TranscriptWriter:
     def typing(self, text: str, line_id: str | None = None) -> Generator[str]:
         """Send a typed line inside this block: the line is pending, then sent, or failed.
 
-        A line that failed is sent again under its `line_id`. While the session is in no room and
-        joins none there is nothing to send, and no line.
+        A failed line is sent again under its `line_id`. Without a room there is no line.
         """
         known = self._kept.get((None, line_id or ""))
         if line_id is None or (known is not None and known.delivery != "failed"):

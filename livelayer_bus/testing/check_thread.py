@@ -69,8 +69,8 @@ class CheckThread:
     ) -> None:
         """Run `check` in the thread to its end and raise what it raises.
 
-        Raises CheckFailedError with the name `subject()` if its loop makes no step for
-        `LOOP_SECONDS`. The loop may take `closing` seconds to close.
+        CheckFailedError names `subject()` if the loop makes no step for `LOOP_SECONDS`; it may take
+        `closing` seconds to close.
         """
         try:
             options: dict[str, Any] = {"loop_factory": type(asyncio.get_running_loop())}

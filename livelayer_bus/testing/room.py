@@ -19,13 +19,11 @@ from ..rooms import names, port
 from ..tokens import RoomAccess, TokenRequest
 from .waiting import Gate, Signal
 
-KEPT: Final = 10_000
-"""Records of one kind that are kept; the oldest are dropped first."""
+KEPT: Final = 10_000  # records of one kind that are kept; the oldest are dropped first
 SAMPLE_RATE = 48_000  # Hz
 SAMPLE_BYTES = 2
 URL: Final = "ws://scripted.invalid"
-AGENT = "agent"
-"""The identity of the scripted agent unless the test gives another."""
+AGENT = "agent"  # the identity of the scripted agent unless the test gives another
 
 
 class SentPacket(msgspec.Struct, frozen=True):

@@ -56,8 +56,7 @@ class Claims(msgspec.Struct, frozen=True):
     """The parts of a token that a client may read; nothing here is verified."""
 
     video: Grants = Grants()
-    expires: float | None = msgspec.field(default=None, name="exp")
-    """Seconds since 1970, UTC."""
+    expires: float | None = msgspec.field(default=None, name="exp")  # seconds since 1970, UTC
 
     @property
     def room_name(self) -> str | None:

@@ -31,8 +31,7 @@ WIDGET_AGENT_PATH = "/api/widget/agent/{agent_id}"
 """Paths of LiveLayer's session endpoint, below its base address."""
 API_KEY_HEADER = "x-api-key"
 
-DEFAULT_TIMEOUT = 10.0
-"""Seconds an endpoint has for its whole answer."""
+DEFAULT_TIMEOUT = 10.0  # seconds an endpoint has for its whole answer
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _RANDOM_BYTES = 9  # 12 characters: no two rooms of one server share a name
