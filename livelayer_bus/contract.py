@@ -13,6 +13,7 @@ from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from .media.publishing import MediaSource
 from .messages import AgentContext, Command, Interrupt, Message, RawMessage, WireMessage
 from .state import SessionState
+from .tokens import RoomAccess
 
 E = TypeVar("E", bound=Event)
 
@@ -148,6 +149,10 @@ class ControlledSession(ABC):
     async def connect(self) -> None:
         """Return when the room is joined."""
         raise self._unsupported("connect")
+
+    async def viewer_access(self) -> RoomAccess:
+        """Access to the room for one viewer: hidden, it receives all, and sends nothing."""
+        raise self._unsupported("viewers")
 
     async def disconnect(self) -> None:
         """Leave the room; surfaces stay mounted."""

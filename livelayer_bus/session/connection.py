@@ -15,14 +15,17 @@ from ..errors import (
     ConnectError,
     LivelayerError,
     NotConnectedError,
+    NotSupportedError,
     TokenSourceError,
     describe,
+    not_connected,
     readable,
 )
 from ..rooms.port import RoomLost, RoomPort
 from ..state import SessionState
 from ..tasks import RootTask, TaskOwner, Timer, fault_of, start, wait_through
 from ..tokens import RoomAccess, TokenRequest
+from ..tokens.access import read_claims
 from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .target import Target
@@ -246,14 +249,8 @@ class Connection:
     async def _open(self) -> _Joined:
         """Join a room; it is not reported yet."""
         await self._wait_left()
-        target, state = self.target, self._store.state
-        request = TokenRequest(state.agent_id, state.base_url, self._prior_room)
-        try:
-            access = await target.tokens(request)
-        except LivelayerError:
-            raise
-        except Exception as error:
-            raise TokenSourceError("the application's token source", describe(error)) from error
+        target = self.target
+        access = await self._access("user", self._prior_room)
         try:
             return await self._join(target.rooms(), access)
         except LivelayerError:
@@ -261,6 +258,29 @@ class Connection:
         except Exception as error:
             # An application's own room adapter may raise anything.
             raise ConnectError(access.url, describe(error), retryable=False) from error
+
+    async def viewer_access(self) -> RoomAccess:
+        """Access to the room that the session is in; see `Session.viewer_access`."""
+        joined, room = self._joined, self.room_name
+        if joined is not None:
+            access = await self._access("viewer", room)
+            claims = read_claims(access.token)
+            if not claims.is_viewer or claims.room_name != room:
+                raise NotSupportedError("viewers", "the session's token source")
+            if self._joined is joined:
+                return access
+        raise not_connected(self.state.connection_state, self.state.error)
+
+    async def _access(self, role: Literal["user", "viewer"], room: str | None) -> RoomAccess:
+        state = self._store.state
+        try:
+            return await self.target.tokens(
+                TokenRequest(state.agent_id, state.base_url, room, role)
+            )
+        except LivelayerError:
+            raise
+        except Exception as error:
+            raise TokenSourceError("the application's token source", describe(error)) from error
 
     async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
         handler = self._new_handler(lambda loss: self._lost(port, loss), self._watch_agent)

@@ -35,6 +35,7 @@ from ..tasks import TaskOwner, Timer
 from ..tokens import (
     SESSION_PATH,
     WIDGET_AGENT_PATH,
+    RoomAccess,
     SessionEndpoint,
     TokenSource,
     fetch_agent_config,
@@ -365,6 +366,17 @@ class Session(ControlledSession):
         """
         self._lifetime.check()
         await self._connection.connect()
+
+    async def viewer_access(self) -> RoomAccess:
+        """As `ControlledSession.viewer_access`, from the token source, with `role="viewer"`.
+
+        Raises:
+            NotSupportedError: what the token source gives is not a viewer's.
+            NotConnectedError, ConnectionLostError: the session is in no room, or left it meanwhile.
+            RefusedError, BrokenError: the token source's own.
+        """
+        self._lifetime.check()
+        return await self._connection.viewer_access()
 
     async def disconnect(self) -> None:
         """Leave the room and clear the transcript; surfaces stay mounted.

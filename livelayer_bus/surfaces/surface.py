@@ -33,6 +33,7 @@ from ..messages import (
 )
 from ..messages.capabilities import Capability
 from ..state import SessionState
+from ..tokens import RoomAccess
 from .commands import CommandRouter, RoutedCommand
 
 C = TypeVar("C", VideoChannel, AudioChannel)
@@ -294,6 +295,9 @@ class SurfaceSession(ControlledSession):
 
     async def connect(self) -> None:
         await self._session.connect()
+
+    async def viewer_access(self) -> RoomAccess:
+        return await self._session.viewer_access()
 
     async def disconnect(self) -> None:
         await self._session.disconnect()

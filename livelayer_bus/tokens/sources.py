@@ -19,6 +19,7 @@ import msgspec
 from ..errors import (
     BrokenError,
     ConfigError,
+    NotSupportedError,
     RefusedError,
     RoomRefusedError,
     TokenRefusedError,
@@ -74,7 +75,9 @@ class LiteralToken:
 
         Raises:
             RoomRefusedError: by this machine's clock the token has expired.
+            NotSupportedError: it is asked for a viewer's.
         """
+        _check_user(self, request)
         claims = read_claims(self._token)
         if claims.expires is not None and (ago := time.time() - claims.expires) >= 0:
             raise RoomRefusedError(shown(self.url), f"it expired {ago:.0f} s ago")
@@ -123,7 +126,8 @@ class _Endpoint:
 class SessionEndpoint(_Endpoint):
     """LiveLayer's session endpoint, or an application's own that speaks the same way.
 
-    Posts `{"agentId": ..., **body}`, with `priorRoomName` when a session resumes.
+    Posts `{"agentId": ..., **body}`, with `priorRoomName` when a session resumes; also with `role`
+    for a viewer.
 
     Args:
         url: the whole address of the endpoint; see `at` for the one below a base address.
@@ -178,6 +182,8 @@ class SessionEndpoint(_Endpoint):
         body: dict[str, object] = {"agentId": request.agent_id, **self._body}
         if request.prior_room_name is not None:
             body["priorRoomName"] = request.prior_room_name
+        if request.role != "user":
+            body["role"] = request.role
         return await self._ask(body)
 
 
@@ -222,7 +228,9 @@ class TokenEndpoint(_Endpoint):
         Raises:
             TokenRefusedError: the endpoint answered 401 or 403.
             TokenSourceError: no answer, or none that can be used; `retryable` tells which.
+            NotSupportedError: it is asked for a viewer's, which the standard does not have.
         """
+        _check_user(self, request)
         agent = _dispatched(self._dispatch, request)
         asked = {
             "room_name": self._room_name or request.prior_room_name,
@@ -238,7 +246,7 @@ class LocalKeys:
     """Mints tokens with an API key and secret that this process holds: servers, tests, demos.
 
     Each token lets one participant join one room, publish, subscribe, send data and set its own
-    attributes; nothing else.
+    attributes; nothing else. A viewer's has an identity of its own and at most 10 minutes.
 
     Args:
         url: the room server, ws, wss, http or https.
@@ -291,9 +299,14 @@ class LocalKeys:
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         """Access to the room of that name, to the prior one, or to a new one."""
         room = self._room_name or request.prior_room_name or _random_name()
-        grants = self._api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True)
-        token = self._api.AccessToken(self._api_key, self._api_secret).with_grants(grants)
-        token.with_identity(self._identity or _random_name()).with_ttl(timedelta(seconds=self._ttl))
+        may, watches = self._api.VideoGrants(room_join=True, room=room), request.role == "viewer"
+        may.can_publish = may.can_publish_data = may.can_update_own_metadata = not watches
+        may.hidden = watches
+        token = self._api.AccessToken(self._api_key, self._api_secret).with_grants(may)
+        token.with_ttl(timedelta(seconds=min(self._ttl, 600.0) if watches else self._ttl))
+        if watches:
+            return RoomAccess(self.url, token.with_identity(_random_name()).to_jwt(), room)
+        token.with_identity(self._identity or _random_name())
         if self._name:
             token.with_name(self._name)
         if self._attributes:
@@ -353,6 +366,11 @@ def _dispatched(dispatch: bool | str, request: TokenRequest) -> str | None:
     if isinstance(dispatch, str):
         return dispatch
     return request.agent_id if dispatch else None
+
+
+def _check_user(source: object, request: TokenRequest) -> None:
+    if request.role != "user":
+        raise NotSupportedError("viewers", type(source).__name__)
 
 
 def _check_body(where: str, body: Mapping[str, object]) -> dict[str, object]:

@@ -74,6 +74,11 @@ def no_media() -> Problem:
     return Problem(409, "no_media", "there is no media connection that offers it: connect first")
 
 
+def no_room() -> Problem:
+    """The token source gives no access to the room now."""
+    return Problem(503, "room", "there is no access to the room now: try again", SOON)
+
+
 def not_connecting(error: LivelayerError) -> Problem:
     """The session could not be connected."""
     return Problem(502, "connect", str(error))
