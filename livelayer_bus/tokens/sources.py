@@ -299,14 +299,16 @@ class LocalKeys:
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         """Access to the room of that name, to the prior one, or to a new one."""
         room = self._room_name or request.prior_room_name or _random_name()
-        may, watches = self._api.VideoGrants(room_join=True, room=room), request.role == "viewer"
-        may.can_publish = may.can_publish_data = may.can_update_own_metadata = not watches
-        may.hidden = watches
-        token = self._api.AccessToken(self._api_key, self._api_secret).with_grants(may)
-        token.with_ttl(timedelta(seconds=min(self._ttl, 600.0) if watches else self._ttl))
-        if watches:
-            return RoomAccess(self.url, token.with_identity(_random_name()).to_jwt(), room)
-        token.with_identity(self._identity or _random_name())
+        grants = self._api.VideoGrants(room_join=True, room=room)
+        token = self._api.AccessToken(self._api_key, self._api_secret).with_grants(grants)
+        token.with_identity(_random_name()).with_ttl(timedelta(seconds=self._ttl))
+        if request.role == "viewer":
+            grants.hidden, grants.can_publish, grants.can_publish_data = True, False, False
+            token.with_ttl(timedelta(seconds=min(self._ttl, 600.0)))
+            return RoomAccess(self.url, token.to_jwt(), room)
+        grants.can_update_own_metadata = True
+        if self._identity:
+            token.with_identity(self._identity)
         if self._name:
             token.with_name(self._name)
         if self._attributes:

@@ -60,7 +60,7 @@ class RoomBody(msgspec.Struct, frozen=True):
     """`POST room`."""
 
     known: _Id | None = None
-    """The room that the page is in."""
+    """The room that the page is in, to ask whether the session still is; None: ask for access."""
 
 
 class RoomAnswer(msgspec.Struct, frozen=True):

@@ -189,7 +189,9 @@ async def _room(request: Request, view: SessionView, _: Viewer) -> Response | No
     if settings.mode == "whep":
         raise NotSupportedError("viewers", "this surface")
     body = await read_json(request, bodies.RoomBody)
-    if body.known is not None and body.known == session.room_name:
+    if body.known is not None:
+        if body.known != session.room_name:
+            raise problems.moved()
         return None
     try:
         access = await session.viewer_access()

@@ -16,8 +16,9 @@ from .uplink import SourceStatistics
 
 __all__ = [
     "Media", "MediaMode", "MediaConnection", "MediaSettings", "MediaStatistics",
-    "ConnectionStatistics", "SourceStatistics", "Quality", "LADDER", "SourceKind", "KINDS", "OfferError", "MediaFullError",
-    "MediaUnavailableError", "MediaPortsTakenError", "IceServer", "PageIceServer", "Ports",
+    "ConnectionStatistics", "SourceStatistics", "Quality", "LADDER", "SourceKind", "KINDS",
+    "OfferError", "MediaFullError", "MediaUnavailableError", "MediaPortsTakenError", "IceServer",
+    "PageIceServer", "Ports",
 ]  # fmt: skip
 
 for _name in __all__:

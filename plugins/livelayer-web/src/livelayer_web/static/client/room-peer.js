@@ -2,7 +2,7 @@
 /** The agent's picture and sound straight from the LiveKit server: a hidden participant that only receives. */
 
 import { pause } from "./backoff.js";
-import { SessionError } from "./errors.js";
+import { SessionError, asSessionError } from "./errors.js";
 
 /** @import { SourceKind } from "./types.js" */
 /** @import { Wants } from "./heartbeat.js" */
@@ -106,8 +106,12 @@ export class RoomPeer {
 
   /** Whether the session is still in this room, as far as its server says. */
   async isCurrent() {
-    const known = { json: { known: this.#name } };
-    return (await this.http.json("POST", "room", known).catch(() => null)) === null;
+    try {
+      await this.http.send("POST", "room", { json: { known: this.#name } });
+    } catch (error) {
+      return asSessionError(error).code !== "moved";
+    }
+    return true;
   }
 
   /** The agent, or what is wanted of it, has changed. */
@@ -149,6 +153,9 @@ export class RoomPeer {
     const room = new this.#client.Room({ disconnectOnPageLeave: false });
     this.#room = room;
     this.#name = name;
+    // livekit-client disables a track that is muted or gone, which would show black in place of the last picture.
+    room.on("trackUnsubscribed", (/** @type {any} */ track) => keepShown(track));
+    room.on("trackMuted", (/** @type {any} */ publication) => keepShown(publication.track));
     for (const change of CHANGES) room.on(change, () => this.look());
     // After this one, livekit-client would join anew by itself, and create the room if it is gone.
     room.on("reconnecting", () => this.#end());
@@ -218,4 +225,9 @@ export class RoomPeer {
     if (kind === this.#client.ParticipantKind.AGENT) return named || identity;
     return permissions && !permissions.canUpdateMetadata && named ? named : null;
   }
+}
+
+/** @param {{kind: string, mediaStreamTrack: MediaStreamTrack} | undefined} track */
+function keepShown(track) {
+  if (track?.kind === "video") track.mediaStreamTrack.enabled = true;
 }
