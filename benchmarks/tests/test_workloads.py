@@ -24,6 +24,7 @@ from livelayer_benchmarks.workloads import (
 from livelayer_benchmarks.workloads.stalls.blocked import Blocked
 from livelayer_benchmarks.workloads.stalls.sleeping import Sleeping
 from livelayer_benchmarks.workloads.stalls.surfaces import Plan as StallsPlan
+from livelayer_benchmarks.workloads.viewers import area as viewers
 from livelayer_benchmarks.workloads.web.area import Plan as WebPlan
 
 from livelayer_bus.errors import ConfigError
@@ -149,6 +150,26 @@ def test_session(shown: Any) -> None:
     assert all(case.messages > 0 for case in result.cases if case.kind == "sessions")
     assert goals(result) == {"2 widgets on one session against 1, CPU a frame"}
     assert "n rooms" in shown(session.AREA, result)
+
+
+@pytest.mark.slow
+@pytest.mark.realtime
+def test_viewers(shown: Any) -> None:
+    plan = viewers.Plan(readers=(0, 1), seconds=1.0, warm_up=0.2, repetitions=1)
+
+    result = viewers.AREA.measure(plan)
+
+    cases = [case for case in result.cases if isinstance(case, viewers.Case)]
+    assert [(case.rival, case.readers) for case in cases] == [
+        *[("sfu", 0), ("sfu", 1)],
+        *[("whep", 0), ("whep", 1)],
+    ]
+    assert all((case.frames > 0) == (case.readers > 0) for case in cases)
+    latencies = [case for case in result.cases if isinstance(case, viewers.Latency)]
+    assert [one.rival for one in latencies] == ["livekit-client", "sfu", "whep"]
+    assert all(one.fps > 0 and one.p50 > 0 for one in latencies)
+    assert len(result.goals) == 2
+    assert "livekit-client" in shown(viewers.AREA, result)
 
 
 @pytest.mark.slow

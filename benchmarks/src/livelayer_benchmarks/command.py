@@ -27,6 +27,7 @@ AREAS: Final[Mapping[str, str]] = {
     "record": "recording a session, beside FFmpeg's encoders alone",
     "stalls": "surfaces that sleep, and a blocked event loop",
     "web": "web pages of one session, beside an encode for each page",
+    "viewers": "web pages through this process and through the LiveKit server",
     "glass": "how old a frame is when Chromium shows it",
     "delivery": "messages that arrive while the server or the agent is killed",
     "server": "the embedded server beside a real one (with --url)",

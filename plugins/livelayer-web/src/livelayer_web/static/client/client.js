@@ -455,11 +455,11 @@ export class SessionClient extends EventTarget {
     if (kind === "snapshot") {
       this.#store.snapshot(data);
       this.#stateChanged();
-      if (this.#sfu && this.media.phase === "live") void this.#media.check();
+      if (this.#sfu && this.media.phase === "live") void this.#media.reviewRoom();
     } else if (kind === "event") {
       const { state } = this.#store;
       const told = this.#store.event(data);
-      if (this.#sfu && isInRoom(data.event)) void this.#media.check();
+      if (this.#sfu && isInRoom(data.event)) void this.#media.reviewRoom();
       if (this.#store.state !== state) this.#stateChanged();
       if (told !== null) this.dispatchEvent(Object.assign(new CustomEvent("event", { detail: told }), { line: data }));
     } else if (kind === "command") {
@@ -548,7 +548,7 @@ export class SessionClient extends EventTarget {
     this.#sfu = sfu;
     if (!this.#known) this.#known = true;
     else if (!sfu || !same) this.#media.renew();
-    else void this.#media.check();
+    else void this.#media.reviewRoom();
     if (sfu) this.#uplink.renew();
   }
 

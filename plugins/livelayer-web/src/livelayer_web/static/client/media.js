@@ -81,7 +81,7 @@ export class Media {
   }
 
   /** The session may be in another room now: makes another connection, if so. */
-  async check() {
+  async reviewRoom() {
     const peer = this.#peer;
     if (peer === null) this.#turn.abort(); // what is under way may be for the other room
     else if (!(await peer.isCurrent()) && this.#peer === peer) this.renew();
