@@ -92,7 +92,7 @@ def _process_at(url: str) -> psutil.Process:
     """
     port = urlsplit(url).port
     for one in psutil.net_connections("tcp"):
-        if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid:
+        if one.status == psutil.CONN_LISTEN and one.pid and one.laddr and one.laddr[1] == port:
             return psutil.Process(one.pid)
     problem = f"no process of this machine that can be seen listens at port {port}"
     raise BrokenError(f"the server's CPU cannot be measured: {problem}", retryable=False)
