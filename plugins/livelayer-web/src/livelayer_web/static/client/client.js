@@ -109,8 +109,10 @@ export class SessionClient extends EventTarget {
       source: (kind) => this.#sources.track(kind),
       renewed: () => void (this.#sfu || this.#sources.renew()),
       watched: () => this.#wants.video,
-      peer: (ended, tracks) =>
-        this.#sfu ? new RoomPeer(http, { ended, tracks, agent, wants: () => this.#wants }) : whep(ended),
+      peer: (ended, tracks) => {
+        const sure = this.joined?.media === "sfu";
+        return this.#sfu ? new RoomPeer(http, { ended, tracks, agent, wants: () => this.#wants, sure }) : whep(ended);
+      },
       retry: (code) => this.#isWithout(code),
     });
     this.#uplink = new Media({

@@ -14,6 +14,7 @@ import { SessionError, asSessionError } from "./errors.js";
  * @property {() => void} tracks the agent's tracks are others
  * @property {() => string | null} agent the identity of the session's agent
  * @property {() => Wants} wants
+ * @property {boolean} sure whether there is no other way: livekit-client is loaded beside the request for access
  */
 
 const CLIENT = new URL("../livekit/livekit-client.mjs", import.meta.url).href;
@@ -87,11 +88,11 @@ export class RoomPeer {
    * @throws {SessionError}
    */
   async connect(signal) {
-    const loading = load();
-    loading.catch(() => {});
+    const loading = this.hooks.sure ? load() : null;
+    loading?.catch(() => {});
     try {
       const access = await this.http.json("POST", "room", { json: {}, signal });
-      this.#client = await loading;
+      this.#client = await (loading ?? load());
       await this.#join(access, signal);
     } catch (error) {
       this.close();
