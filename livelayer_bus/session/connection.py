@@ -272,11 +272,9 @@ class Connection:
         raise not_connected(self.state.connection_state, self.state.error)
 
     async def _access(self, role: Literal["user", "viewer"], room: str | None) -> RoomAccess:
-        state = self._store.state
+        request = TokenRequest(self.state.agent_id, self.state.base_url, room, role)
         try:
-            return await self.target.tokens(
-                TokenRequest(state.agent_id, state.base_url, room, role)
-            )
+            return await self.target.tokens(request)
         except LivelayerError:
             raise
         except Exception as error:

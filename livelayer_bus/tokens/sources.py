@@ -301,14 +301,12 @@ class LocalKeys:
         room = self._room_name or request.prior_room_name or _random_name()
         grants = self._api.VideoGrants(room_join=True, room=room)
         token = self._api.AccessToken(self._api_key, self._api_secret).with_grants(grants)
-        token.with_identity(_random_name()).with_ttl(timedelta(seconds=self._ttl))
         if request.role == "viewer":
             grants.hidden, grants.can_publish, grants.can_publish_data = True, False, False
-            token.with_ttl(timedelta(seconds=min(self._ttl, 600.0)))
+            token.with_identity(_random_name()).with_ttl(timedelta(seconds=min(self._ttl, 600.0)))
             return RoomAccess(self.url, token.to_jwt(), room)
         grants.can_update_own_metadata = True
-        if self._identity:
-            token.with_identity(self._identity)
+        token.with_identity(self._identity or _random_name()).with_ttl(timedelta(seconds=self._ttl))
         if self._name:
             token.with_name(self._name)
         if self._attributes:
