@@ -3,34 +3,20 @@
 from ..contract import Playback
 from ..media.publishing import PublishedTrack, SourceName
 from . import names
-from .errors import join_error
+from .errors import join_error, network_problem
 from .isolated import IsolatedRoom, IsolationStatistics
 from .livekit import BorrowedRoom, LiveKitRoom, RoomStatistics
-from .network import network_problem
-from .port import (
-    AgentPresence,
-    AgentStateReported,
-    ConnectionInterrupted,
-    ConnectionRestored,
-    EventReplayed,
-    FrameTarget,
-    MediaWriters,
-    PacketReceived,
-    RoomEvent,
-    RoomFactory,
-    RoomFactoryWithTokens,
-    RoomLost,
-    RoomPort,
-    RoomSink,
-    TrackKind,
-    TrackReported,
-    UtteranceHeard,
-)
-from .sdk_private import prepare_sdk
+from .sdk_private import keep, prepare_sdk
+
+from .port import (  # isort: skip
+    AgentPresence, AgentStateReported, ConnectionInterrupted, ConnectionRestored, EventReplayed,
+    FrameTarget, MediaWriters, PacketReceived, RoomEvent, RoomFactory, RoomFactoryWithTokens,
+    RoomLost, RoomPort, RoomSink, TrackKind, TrackReported, UtteranceHeard,
+)  # fmt: skip
 
 __all__ = [
     "LiveKitRoom", "BorrowedRoom", "IsolatedRoom", "RoomStatistics", "IsolationStatistics",
-    "join_error", "prepare_sdk", "network_problem", "names",
+    "join_error", "prepare_sdk", "keep", "network_problem", "names",
     # For the author of another adapter
     "RoomPort", "RoomFactory", "RoomSink", "MediaWriters", "FrameTarget", "PublishedTrack",
     "SourceName", "TrackKind", "RoomEvent", "ConnectionInterrupted", "ConnectionRestored",

@@ -447,7 +447,7 @@ export class SessionClient extends EventTarget {
     this.#misses = 0;
     this.info = null;
     this.#description.forget();
-    this.#heartbeat.start(joined.beat_seconds);
+    this.#heartbeat.start(joined.beat_seconds, this.#link.page);
     this.#update();
     this.#sources.suspend();
   }
