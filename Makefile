@@ -7,7 +7,7 @@ ENVIRONMENTS ?= lowest newest core
 BENCH_ARGS ?= all --json benchmarks/results --plot benchmarks/results
 PROJECTS := $(wildcard plugins/*/pyproject.toml benchmarks/pyproject.toml)
 
-.PHONY: setup demo test environments lint types mypy pyright bench clean
+.PHONY: setup demo test environments dist version lint types mypy pyright bench clean
 
 setup: .venv/ready
 
@@ -18,7 +18,7 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
 		-e '.[cli,telemetry]' $(addprefix -e ./,$(patsubst %/pyproject.toml,%,$(PROJECTS))) \
-		--group lint --group types --group test --group peers
+		--group lint --group types --group test --group peers --group release
 	@touch $@
 
 demo: setup
@@ -35,6 +35,15 @@ test: setup .venv/programs
 # The oldest dependencies that are allowed, and the newest, in environments of their own.
 environments:
 	$(PYTHON) -m tests.environments $(ENVIRONMENTS)
+
+# Wheels and sdists of every distribution, their metadata checked.
+dist: setup
+	rm -rf dist
+	$(BIN)/python -m tests.distributions build dist
+
+# make version VERSION=0.2.0: the next version, of every distribution.
+version: setup
+	$(BIN)/python -m tests.distributions version $(VERSION)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from .doctor import Finding, check_port
     from .exits import FAILED, OK, Main, complain, run_async
 
-__all__ = ["main", "Main", "run_async", "complain", "OK", "FAILED"]
+__all__ = ["main", "Main", "run_async", "complain", "OK", "FAILED", "Finding", "check_port"]
 
 _NEEDED = ("typer", "rich")
 _INTERRUPTED = 130
@@ -23,7 +24,8 @@ _INTERRUPTED = 130
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module(".exits", __package__), name)
+        module = ".doctor" if name in ("Finding", "check_port") else ".exits"
+        return getattr(import_module(module, __package__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

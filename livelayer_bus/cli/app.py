@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "record": ("Run a session from livelayer.toml and record it.", "livelayer-recorder"),
     "replay": ("Play a recording into surfaces.", "livelayer-recorder"),
     "recordings": ("List recordings, export and delete them.", "livelayer-recorder"),
+    "new": ("Make a project: a surface, a web application, an agent.", "livelayer-new"),
     "surfaces": ("List the surfaces that are installed.", "livelayer-bus"),
     "send": ("Publish a data message into a running session.", "livelayer-bus"),
     "tail": ("Follow a running session's events as JSON lines.", "livelayer-bus"),
