@@ -7,7 +7,7 @@ ENVIRONMENTS ?= lowest newest core
 BENCH_ARGS ?= all --json benchmarks/results --plot benchmarks/results
 PROJECTS := $(wildcard plugins/*/pyproject.toml benchmarks/pyproject.toml)
 
-.PHONY: setup demo test environments dist version lint types mypy pyright bench clean
+.PHONY: setup demo test environments dist version tag lint types mypy pyright bench clean
 
 setup: .venv/ready
 
@@ -44,6 +44,10 @@ dist: setup
 # make version VERSION=0.2.0: the next version, of every distribution.
 version: setup
 	$(BIN)/python -m tests.distributions version $(VERSION)
+
+# make tag TAG=v0.2.0: whether a release may have this tag.
+tag: setup
+	@$(BIN)/python -m tests.distributions tag $(TAG)
 
 lint: setup
 	$(BIN)/ruff check .

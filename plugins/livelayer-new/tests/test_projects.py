@@ -74,8 +74,21 @@ def test_a_surface_s_class_is_named_after_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "Shop", "shop_lights", "-shop", "shop-", "a--b", "2shop", "shop/lights", "..", "shöp"]
-    + ["x" * 61, "class", "json", "tests", "src", "livelayer-bus", "pytest", "shop\n"],
+    [
+        *(
+            "",
+            "Shop",
+            "shop_lights",
+            "-shop",
+            "shop-",
+            "a--b",
+            "2shop",
+            "shop/lights",
+            "..",
+            "shöp",
+        ),
+        *("x" * 61, "class", "json", "tests", "src", "livelayer-bus", "pytest", "shop\n"),
+    ],
 )
 def test_a_name_that_cannot_be_one_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(NameRefused, match="invalid name"):
