@@ -32,9 +32,10 @@ test: setup .venv/programs
 	@$(BIN)/python -m tests.programs
 	@touch $@
 
-# The oldest dependencies that are allowed, and the newest, in environments of their own.
-environments:
-	$(PYTHON) -m tests.environments $(ENVIRONMENTS)
+# The wheels with the oldest dependencies that are allowed, and the newest, each in an environment
+# of its own.
+environments: setup
+	$(BIN)/python -m tests.environments $(ENVIRONMENTS)
 
 # Wheels and sdists of every distribution, their metadata checked.
 dist: setup
@@ -57,7 +58,7 @@ types: mypy pyright
 
 mypy: setup
 	$(BIN)/mypy
-	for project in plugins/*; do $(BIN)/mypy $$project || exit 1; done
+	for project in plugins/*/src; do $(BIN)/mypy $${project%/src} || exit 1; done
 
 pyright: setup
 	$(BIN)/pyright
