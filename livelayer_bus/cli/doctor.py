@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -26,16 +27,17 @@ from livekit import api
 from rich.console import Console
 from rich.text import Text
 
-from ..config.registry import DISTRIBUTIONS, installed_surfaces, load_surface
-from ..control.socket_path import socket_path
-from ..errors import OURS, ConfigError, LivelayerError, PluginBrokenError, without_tokens
-from ..rooms.network import NETWORK_ADVICE, network_problem
+from ..config.load import DISTRIBUTIONS, installed_surfaces
+from ..control.protocol import socket_path
+from ..errors import OURS, ConfigError, LivelayerError, without_tokens
+from ..rooms.errors import NETWORK_ADVICE, network_problem
 from ..session import Session
 from ..tokens import LiteralToken
-from ..tokens.addresses import is_local, proxy_variables
+from ..tokens.access import is_local, proxy_variables
 from ..tokens.http import open_client
 from .app import COMMANDS
 from .exits import FAILED, OK, run_async
+from .surfaces import fault_of
 
 Verdict: TypeAlias = Literal["ok", "warn", "fail"]
 
@@ -115,12 +117,12 @@ def _show(finding: Finding) -> None:
 
 def _distributions() -> dict[str, str]:
     """Our other distributions, and what each is for."""
-    uses: dict[str, list[str]] = {"livekit-plugins-livelayer": ["the agent's side"]}
+    uses = defaultdict[str, list[str]](list, {"livekit-plugins-livelayer": ["the agent's side"]})
     for surface, name in DISTRIBUTIONS.items():
-        uses.setdefault(name, []).append(f"the surface {surface!r}")
+        uses[name].append(f"the surface {surface!r}")
     for command, (_, name) in COMMANDS.items():
-        if name != OURS:
-            uses.setdefault(name, []).append(f"'livelayer {command}'")
+        uses[name].append(f"'livelayer {command}'")
+    del uses[OURS]
     return {name: " and ".join(found) for name, found in sorted(uses.items())}
 
 
@@ -132,10 +134,8 @@ def check_machine(environ: Mapping[str, str]) -> Iterator[Finding]:
     for name, use in _distributions().items():
         yield _packages(name, (name,), "warn", f"pip install {name} for {use}")
         yield from _extras(name)
-    yield _versions()
-    yield _network()
-    yield _control()
-    yield _surfaces()
+    for check in (_versions, _network, _control, _surfaces):
+        yield check()
     for point in entry_points(group=CHECKS):
         try:
             yield from point.load()(environ)
@@ -147,8 +147,7 @@ async def check_server(environ: Mapping[str, str]) -> list[Finding]:
     """The server at LIVEKIT_URL, its clock, and whether it takes a token and media."""
     url = environ.get("LIVEKIT_URL")
     if not url:
-        found = "LIVEKIT_URL is not set"
-        return [Finding("ok", "server", found, "set it to check your server")]
+        return [Finding("ok", "server", "LIVEKIT_URL is not set", "set it to check your server")]
     http = "http" + url.removeprefix("ws") if url.startswith("ws") else url
     try:
         answer = await _get(http)
@@ -270,29 +269,35 @@ def check_port(port: int, command: str) -> Finding:
 
 def _packages(what: str, names: tuple[str, ...], verdict: Verdict, advice: str) -> Finding:
     """The versions of `names`; `verdict` and `advice` if one of them is missing."""
-    found = {name: _version(name) for name in names}
-    missing = ", ".join(name for name in names if found[name] is None)
+    versions: list[str] = []
+    missing: list[str] = []
+    for name in names:
+        try:
+            versions.append(f"{name} {version(name)}".removeprefix(f"{what} "))
+        except PackageNotFoundError:
+            missing.append(name)
     if missing:
-        return Finding(verdict, what, f"{missing} not installed", advice)
-    versions = [f"{name} {found[name]}".removeprefix(f"{what} ") for name in names]
+        return Finding(verdict, what, f"{', '.join(missing)} not installed", advice)
     return Finding("ok", what, ", ".join(versions))
 
 
 def _extras(name: str) -> Iterator[Finding]:
     """The extras of a distribution, as its metadata declares them; [all] is the others together."""
-    extras: dict[str, list[str]] = {}
+    extras = defaultdict[str, list[str]](list)
     with suppress(PackageNotFoundError):
         for found in filter(None, map(_EXTRA_OF.match, requires(name) or ())):
-            extras.setdefault(found[2], []).append(found[1])
-    for extra, names in extras.items():
-        if extra != "all":
-            what = f"{name}[{extra}]"
-            yield _packages(what, tuple(names), "warn", f"pip install '{what}'")
+            extras[f"{name}[{found[2]}]"].append(found[1])
+    extras.pop(f"{name}[all]", None)
+    for what, names in extras.items():
+        yield _packages(what, tuple(names), "warn", f"pip install '{what}'")
 
 
 def _versions() -> Finding:
     """Distributions of ours that were not released together."""
-    ours = {name: found for name in (OURS, *_distributions()) if (found := _version(name))}
+    ours: dict[str, str] = {}
+    for name in (OURS, *_distributions()):
+        with suppress(PackageNotFoundError):
+            ours[name] = version(name)
     if len(set(ours.values())) <= 1:
         return Finding("ok", "versions", "installed distributions were released together")
     found = ", ".join(f"{name} {number}" for name, number in ours.items())
@@ -301,8 +306,7 @@ def _versions() -> Finding:
 
 
 def _network() -> Finding:
-    problem = network_problem()
-    if problem is not None:
+    if problem := network_problem():
         return Finding("fail", "network", problem, NETWORK_ADVICE)
     return Finding("ok", "network", "an interface that WebRTC can use is up")
 
@@ -312,10 +316,8 @@ def _control() -> Finding:
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             path = socket_path(f"doctor-{os.getpid()}", create=True)
-            try:
-                probe.bind(str(path))
-            finally:
-                path.unlink(missing_ok=True)
+            probe.bind(str(path))
+            path.unlink()
     except (LivelayerError, OSError) as exc:
         return Finding("warn", "control socket", str(exc), "'livelayer send' and 'tail' need it")
     return Finding("ok", "control socket", str(path.parent))
@@ -323,20 +325,7 @@ def _control() -> Finding:
 
 def _surfaces() -> Finding:
     surfaces = installed_surfaces()
-    broken: list[str] = []
-    for surface in surfaces:
-        try:
-            load_surface(surface.name)
-        except PluginBrokenError as exc:
-            broken.append(str(exc))
-    if broken:
-        return Finding("fail", "surfaces", "; ".join(broken), "see 'livelayer surfaces --check'")
+    if broken := "; ".join(filter(None, map(fault_of, surfaces))):
+        return Finding("fail", "surfaces", broken, "see 'livelayer surfaces --check'")
     names = ", ".join(surface.name for surface in surfaces)
     return Finding("ok", "surfaces", names or "none installed")
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
