@@ -23,7 +23,6 @@ from uv import find_uv_bin
 from .distributions import ROOT, build, needed_by, wheel
 
 WITHOUT_AGENTS = [
-    "livelayer-benchmarks",
     "livelayer-embedded",
     "livelayer-nats",
     "livelayer-new",
@@ -71,7 +70,7 @@ def check(kind: str, python: str | None, arguments: list[str], dist: Path) -> No
         run([uv, "venv", "--quiet", "--python", python or sys.executable, str(folder)])
         resolution = "lowest-direct" if kind == "lowest" else "highest"
         install = [uv, "pip", "install", "--quiet"]
-        names = frozenset(name for plugin in plugins for name in needed_by(plugin))
+        names = {name for one in (*plugins, "livelayer-benchmarks") for name in needed_by(one)}
         wheels = [str(wheel(dist, name)) for name in sorted(names - {"livelayer-bus"})]
         core = f"{wheel(dist, 'livelayer-bus')}[cli,telemetry]"
         run([*install, "--resolution", resolution, core, *wheels], environ)

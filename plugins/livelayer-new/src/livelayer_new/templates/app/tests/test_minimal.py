@@ -39,7 +39,7 @@ async def running(rooms: ScriptedRooms) -> AsyncGenerator[tuple[httpx.AsyncClien
 
 async def test_the_page_has_the_elements_and_their_script(rooms: ScriptedRooms) -> None:
     async with running(rooms) as (client, _session):
-        page = await client.get("/")
+        page = await client.get("/pricing")
         script = await client.get("/livelayer/js/livelayer.js")
     assert "<livelayer-session" in page.text
     assert (page.status_code, script.status_code) == (200, 200)

@@ -54,7 +54,10 @@ def create_app(make_session: Callable[[], Session] = new_session) -> Starlette:
             app.state.session = session
             yield
 
-    routes = [Route("/", page), Route("/health", health), Mount("/livelayer", surface.asgi)]
+    pages = [
+        Route(path, page) for path in ("/", "/pricing")
+    ]  # the conversation goes on across them
+    routes = [*pages, Route("/health", health), Mount("/livelayer", surface.asgi)]
     return Starlette(routes=routes, lifespan=lifespan)
 
 
