@@ -18,9 +18,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from uv import find_uv_bin
 
-from .distributions import ROOT, build, needed_by, wheel
+from .distributions import ROOT, build, distributions, needed_by, wheel
 
 WITHOUT_AGENTS = [
     "livelayer-embedded",
@@ -73,7 +74,9 @@ def check(kind: str, python: str | None, arguments: list[str], dist: Path) -> No
         names = {name for one in (*plugins, "livelayer-benchmarks") for name in needed_by(one)}
         wheels = [str(wheel(dist, name)) for name in sorted(names - {"livelayer-bus"})]
         core = f"{wheel(dist, 'livelayer-bus')}[cli,telemetry]"
-        run([*install, "--resolution", resolution, core, *wheels], environ)
+        # Named here, too: "direct" is what is named, not what a wheel requires.
+        direct = _requirements(names)
+        run([*install, "--resolution", resolution, core, *wheels, *direct], environ)
         run([*install, *TOOLS], environ)
         own = str(folder / "bin" / "python")
         _copy(copy)
@@ -81,6 +84,16 @@ def check(kind: str, python: str | None, arguments: list[str], dist: Path) -> No
         # Every command is tried there, also those of distributions that `core` does not have.
         tests = TESTS if kind == "core" else ["tests/cli/test_commands.py", *TESTS]
         run([own, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(arguments or tests)], cwd=copy)
+
+
+def _requirements(names: set[str]) -> list[str]:
+    """What distributions of ours require of others, the core's commands and metrics included."""
+    ours = distributions()
+    extras = ours["livelayer-bus"].project["optional-dependencies"]
+    lines = [*extras["cli"], *extras["telemetry"]]
+    for name in names:
+        lines += ours[name].project.get("dependencies", ())
+    return sorted(line for line in lines if Requirement(line).name not in ours)
 
 
 def _copy(folder: Path) -> None:

@@ -60,7 +60,7 @@ def create_project(kind: Kind, name: str, parent: Path) -> Path:
     def renamed(text: str) -> str:
         return old.sub(lambda found: names[found[0]], text)
 
-    for path, source in _files(files(__package__) / "templates" / kind):
+    for path, source in _files(files("livelayer_new") / "templates" / kind):
         target = folder.joinpath(*map(renamed, path))
         target.parent.mkdir(parents=True, exist_ok=True)
         text = renamed(source.read_text(encoding="utf-8"))
