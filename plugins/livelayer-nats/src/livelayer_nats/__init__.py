@@ -5,6 +5,7 @@ from .connection import NatsOptions
 from .errors import NatsError, NoOwnerError, NoSuchSessionError, OwnershipLostError
 from .ownership import OwnedElsewhereError
 from .remote import RemoteSession, RemoteStatistics
+from .server import NatsServer, NatsServerNotFoundError, find_server
 from .store import Limits
 from .takeover import Takeover, take_over
 from .wire import UnknownEvent
@@ -13,6 +14,8 @@ __all__ = [
     "NatsBridge", "BridgeStatistics", "NatsOptions", "Limits",
     "RemoteSession", "RemoteStatistics", "UnknownEvent",
     "take_over", "Takeover",
+    "NatsServer", "find_server",
     # Errors
     "NatsError", "NoOwnerError", "NoSuchSessionError", "OwnershipLostError", "OwnedElsewhereError",
+    "NatsServerNotFoundError",
 ]  # fmt: skip
