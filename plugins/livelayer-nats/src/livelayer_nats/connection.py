@@ -240,8 +240,12 @@ async def cancellable(work: Callable[[], Awaitable[None]]) -> None:
 
 
 def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one fault of a task group, if it is one; else the group."""
+    """The one fault of a task group, also if several tasks met it at once; else the group."""
     faults: list[BaseException] = [group]
-    while len(faults) == 1 and isinstance(faults[0], BaseExceptionGroup):
-        faults = list(faults[0].exceptions)
-    return faults[0] if len(faults) == 1 else group
+    while any(isinstance(fault, BaseExceptionGroup) for fault in faults):
+        inner = (
+            fault.exceptions if isinstance(fault, BaseExceptionGroup) else (fault,)
+            for fault in faults
+        )
+        faults = [fault for some in inner for fault in some]
+    return faults[0] if len({type(fault) for fault in faults}) == 1 else group
