@@ -29,6 +29,7 @@ AREAS: Final[Mapping[str, str]] = {
     "web": "web pages of one session, beside an encode for each page",
     "glass": "how old a frame is when Chromium shows it",
     "delivery": "messages that arrive while the server or the agent is killed",
+    "scale": "sessions on other machines, through NATS, beside a bare round trip",
     "server": "the embedded server beside a real one (with --url)",
 }
 """The areas, in the order of `all`, each with its line in the help."""
