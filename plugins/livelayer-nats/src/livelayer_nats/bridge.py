@@ -304,7 +304,7 @@ class _Run:
         self._writer = writer
         self._limits = limits
         self._every = every
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
         self._wanted = anyio.Event()
         self._pending: list[Record[Event]] = []  # taken from the ring, not acknowledged yet
         self._written = 0  # the sequence of the last event in the stream
@@ -312,8 +312,9 @@ class _Run:
         self.events = self.messages = self.snapshots = self.lost = 0
 
     def want_snapshot(self) -> None:
-        """Write a snapshot soon."""
-        self._wanted.set()
+        """Write a snapshot soon: one for all that ask, and none if there is no event after one."""
+        if self._since:
+            self._wanted.set()
 
     async def write(self, claimed: Claimed | None) -> None:
         """Write everything until the session is closed."""
