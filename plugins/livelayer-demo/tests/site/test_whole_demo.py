@@ -99,7 +99,7 @@ async def test_commands_go_to_the_site_while_it_is_open_and_to_the_terminal_afte
 async def test_a_second_process_shows_the_session_and_its_person_talks_too(
     page: Page, browser: Browser, tmp_path: Path
 ) -> None:
-    demo = Run(tmp_path / "demo.jsonl")
+    demo, second = Run(tmp_path / "demo.jsonl"), ""
     async with anyio.create_task_group() as group:
         group.start_soon(partial(demo.run, interactive=True, nats=True))
         first = (await demo.prints("on the web: ")).split()[3]

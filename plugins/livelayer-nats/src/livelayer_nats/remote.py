@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Any, Final, Self, final, overload
+from typing import Any, Final, Self, Unpack, final, overload
 from uuid import uuid4
 
 import anyio
@@ -64,7 +63,7 @@ from livelayer_bus.surfaces import (
 )
 from livelayer_bus.tasks import TaskOwner, fault_of
 
-from .connection import NatsOptions, Servers, cancellable, connected
+from .connection import NatsArguments, NatsOptions, Servers, cancellable
 from .errors import NatsError, NoOwnerError, NoSuchSessionError
 from .log import LogReader, RestartedError
 from .remote_commands import ANNOUNCE, CommandForRemote
@@ -84,7 +83,7 @@ from .requests import (
     SwitchAgent,
     TakeSnapshot,
 )
-from .store import SessionStore, Stored
+from .store import Stored, opened
 from .wire import (
     VERSION,
     Batch,
@@ -139,10 +138,10 @@ class RemoteSession(ControlledSession):
         nats: an address, several of one cluster, or a connection of the application.
         session_id: `session.id` of the owner's.
         stream: the name that its `NatsBridge` has.
-        credentials, tls_ca, tls_cert, tls_key, inbox_prefix, options: see `NatsOptions`.
         capacity, max_bytes: what this remote's bus keeps for slow readers.
         connect_timeout: seconds to reach NATS and to read the first snapshot.
         close_timeout: seconds that closing may take.
+        connection: how to connect, see `NatsOptions`.
 
     Raises:
         MisuseError: a name cannot be one of NATS.
@@ -154,28 +153,16 @@ class RemoteSession(ControlledSession):
         session_id: str,
         *,
         stream: str = "LIVELAYER",
-        credentials: str | None = None,
-        tls_ca: str | None = None,
-        tls_cert: str | None = None,
-        tls_key: str | None = None,
-        inbox_prefix: str | None = None,
-        options: dict[str, Any] | None = None,
         capacity: int = 4096,
         max_bytes: int = 16 * 1024 * 1024,
         connect_timeout: float = 10.0,
         close_timeout: float = 5.0,
+        **connection: Unpack[NatsArguments],
     ) -> None:
         self._servers = nats
         self._session_id: Final = check_name("the session's id", session_id)
         self._subjects: Final = Subjects(stream)
-        self._options: Final = NatsOptions(
-            credentials=credentials,
-            tls_ca=tls_ca,
-            tls_cert=tls_cert,
-            tls_key=tls_key,
-            inbox_prefix=inbox_prefix,
-            more=options or {},
-        )
+        self._options: Final = NatsOptions(**connection)
         self._connect_timeout: Final = connect_timeout
         self._close_timeout: Final = close_timeout
         self._remote_id: Final = uuid4().hex
@@ -231,11 +218,15 @@ class RemoteSession(ControlledSession):
             raise MisuseError("this remote session was opened before: make another one")
         self._opened = True
         try:
-            name = f"livelayer remote {self._session_id} {os.getpid()}"
-            link = await self._stack.enter_async_context(
-                connected(self._servers, self._options, name, self._connect_timeout)
+            self._store = await self._stack.enter_async_context(
+                opened(
+                    self._servers,
+                    self._options,
+                    self._subjects,
+                    f"remote {self._session_id}",
+                    self._connect_timeout,
+                )
             )
-            self._store = SessionStore(link, self._subjects)
             self._client = RequestClient(self._store, self._session_id, self._remote_id)
             self._reader = LogReader(self._store, self._session_id)
             self._stack.push_async_callback(self._reader.aclose)

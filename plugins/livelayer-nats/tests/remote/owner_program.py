@@ -12,6 +12,7 @@ from livelayer_bus.testing import ScriptedRooms
 
 
 async def main(url: str, session_id: str, rate: float) -> None:
+    failure: SurfaceFailed | None = None
     async with take_over(NatsBridge(url, lease_seconds=2.0), session_id, "agt_1") as taken:
         rooms = ScriptedRooms(agent="agent")
         async with Session(

@@ -6,7 +6,17 @@ import anyio
 import msgspec
 import pytest
 from livelayer_nats import NatsBridge, NoOwnerError, RemoteSession
-from livelayer_nats.requests import Answer, Call, SendData, error_of, problem_of
+from livelayer_nats.connection import Link
+from livelayer_nats.requests import (
+    Answer,
+    Call,
+    RequestClient,
+    SendData,
+    TakeSnapshot,
+    error_of,
+    problem_of,
+)
+from livelayer_nats.store import SessionStore
 from livelayer_nats.wire import VERSION, Subjects
 
 from livelayer_bus import CommandFinished, DataSent, RefusedError, Session, SurfaceSession

@@ -19,7 +19,6 @@ BARE: Final = "nats-py, request and reply"
 FAN_OUT: Final = "livelayer-bus"
 SLOW: Final = "livelayer-bus, and a remote that stands still"
 SECONDS: Final = 600.0  # for a process to answer
-MILLISECOND: Final = "ms"
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -129,8 +128,7 @@ def _measure(
     url: str,
     pid: int,
     job: owner.Job,
-    jobs: Sequence[tuple[readers.Job, float]],
-    folder: str = "",
+    jobs: Sequence[tuple[readers.Job, int]],
 ) -> _Answer:
     """Run one owner, and processes that read: each with its share of the sessions."""
     server = psutil.Process(pid)
@@ -139,7 +137,7 @@ def _measure(
         owning = owning_process.answer(owner.Owning, SECONDS)
         started = []
         for reader, share in jobs:
-            ids = [owning.ids[at % len(owning.ids)] for at in range(int(share))]
+            ids = [owning.ids[at % len(owning.ids)] for at in range(share)]
             mine = msgspec.structs.replace(reader, ids=ids)
             started.append(stack.enter_context(harness.started(readers.read, mine)))
         before = _used(server), _stored(url)
@@ -256,23 +254,22 @@ def _parts(plan: Plan) -> Iterator[Part]:
         )
         answer = _measure(server.url, server.process_id or 0, job, jobs)
     owned, owning = answer.owned, answer.owning
-    base = {"p50": 0.0, "p99": 0.0, "events": round(owned.events, 1), "bytes": 0.0, "missed": 0}
-    sessions = {"count": plan.sessions, **base}
-    yield Part(part="owner, idle", cpu=round(owned.idle, 4), memory=owning.memory, **sessions)
-    yield Part(part="owner", cpu=round(owned.cpu, 3), memory=owning.memory, **sessions)
-    yield Part(
-        part="NATS, all of it",
-        cpu=round(answer.server, 3),
-        memory=round(answer.server_memory / plan.sessions, 3),
-        **{**sessions, "bytes": round(answer.stored)},
+    rate = round(owned.events, 1)
+
+    def part(name: str, cpu: float, memory: float, stored: float = 0.0) -> Part:
+        cpu, memory = round(cpu, 4), round(memory, 4)
+        return Part(name, plan.sessions, cpu, memory, 0.0, 0.0, rate, round(stored), 0)
+
+    yield part("owner, idle", owned.idle, owning.memory)
+    yield part("owner", owned.cpu, owning.memory)
+    yield part(
+        "NATS, all of it", answer.server, answer.server_memory / plan.sessions, answer.stored
     )
     for name, count, read in (
         ("bare readers", plan.readers, answer.read[:-1]),
         ("RemoteSessions", plan.sessions_remotes, answer.read[-1:]),
     ):
-        ages = sorted(age for one in read for age in one.ages)
-        spread = harness.spread(ages, 2)
-        per_session = count / plan.sessions
+        spread = harness.spread(sorted(age for one in read for age in one.ages), 2)
         yield Part(
             part=name,
             count=count,
@@ -280,7 +277,7 @@ def _parts(plan: Plan) -> Iterator[Part]:
             memory=harness.median(one.memory for one in read),
             p50=spread["p50"],
             p99=spread["p99"],
-            events=round(owned.events * per_session, 1),
+            events=round(owned.events * count / plan.sessions, 1),
             bytes=0.0,
             missed=sum(one.missed for one in read),
         )
