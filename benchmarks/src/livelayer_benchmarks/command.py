@@ -148,7 +148,8 @@ def _load(name: str) -> tuple[Area | None, str]:
     try:
         return import_module(f".workloads.{name}", __package__).AREA, ""
     except ModuleNotFoundError as exc:
-        return None, f"{exc.name} is not installed: pip install 'livelayer-benchmarks[web]'"
+        extra = name if name in ("record", "scale") else "web"
+        return None, f"{exc.name} is not installed: pip install 'livelayer-benchmarks[{extra}]'"
 
 
 def _check_target(

@@ -1,4 +1,4 @@
-"""The area `scale`: one owner to its remotes, against a bare round trip; 1 remote and 100; many."""
+"""The area `scale`: owner to remote beside a bare round trip; 1 and 100 remotes; many sessions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import owner, readers
 OURS: Final = "livelayer-bus, owner to remote"
 BARE: Final = "nats-py, request and reply"
 FAN_OUT: Final = "livelayer-bus"
-SLOW: Final = "livelayer-bus, and a remote that stands still"
+SLOW: Final = "and one that stands still"
 SECONDS: Final = 600.0  # for a process to answer
 
 
@@ -64,15 +64,15 @@ class FanOut(msgspec.Struct, frozen=True, tag_field="kind", tag="fan-out"):
 
     rival: harness.Name
     remotes: harness.Readers
-    owner: Annotated[float, harness.Column("owner's CPU", ".3f")]
+    owner: Annotated[float, harness.Column("owner", ".3f")]
     """Milliseconds an event."""
     ratio: harness.Ratio
     """`owner` in times of that with as few remotes as possible."""
-    server: Annotated[float, harness.Column("NATS's CPU", ".3f")]
+    server: Annotated[float, harness.Column("NATS", ".3f")]
     """Milliseconds an event."""
-    remote: Annotated[float, harness.Column("a remote's CPU", ".3f")]
+    remote: Annotated[float, harness.Column("remote", ".3f")]
     """Milliseconds an event and remote."""
-    memory: Annotated[float, harness.Column("MB a remote", ".2f")]
+    memory: Annotated[float, harness.Column("MB", ".2f")]
     p50: harness.Milliseconds
     """From the agent's room to the readers that do not stand still."""
     p99: harness.Milliseconds
@@ -316,7 +316,7 @@ AREA = harness.Area(
     run=run,
     tables=(
         harness.Table("from one process to another, ms", Trip),
-        harness.Table("remotes of one session: CPU ms an event", FanOut),
+        harness.Table("remotes of one session: CPU ms an event, MB a remote", FanOut),
         harness.Table("many sessions with data only: CPU ms an event", Part),
     ),
     charts=(
