@@ -140,6 +140,8 @@ def _measure(
             ids = [owning.ids[at % len(owning.ids)] for at in range(share)]
             mine = msgspec.structs.replace(reader, ids=ids)
             started.append(stack.enter_context(harness.started(readers.read, mine)))
+        for process in started:
+            process.answer(harness.Ready, SECONDS)
         before = _used(server), _stored(url)
         owned = owning_process.answer(owner.Owned, SECONDS)
         read = [process.answer(readers.Read, SECONDS) for process in started]

@@ -85,6 +85,7 @@ async def read(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
         stack.push_async_callback(client.close)
         open_all = _remotes if job.kind == "remote" else _bare
         memory, missed, tasks = await open_all(job, counts, stack)
+        send(harness.Ready())
         await client.publish(READY)
         await client.flush()
         await stack.enter_async_context(harness.running(*tasks, *([_stall()] if job.slow else [])))
