@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, Final, Self, Unpack, final, overload
@@ -23,7 +23,6 @@ from livelayer_bus import (
     DataReceived,
     Event,
     HandlerFailed,
-    Lagged,
     LivelayerError,
     MisuseError,
     MountedSurface,
@@ -37,15 +36,11 @@ from livelayer_bus.clock import SystemClock
 from livelayer_bus.contract import DataHandler, E, Outgoing, Unsubscribe
 from livelayer_bus.errors import (
     MalformedMessageError,
-    StaleCursorError,
-    describe,
     not_connected,
-    place_of,
 )
 from livelayer_bus.events import carrying
 from livelayer_bus.messages import (
     Capability,
-    Command,
     Message,
     RefusalReason,
     WireMessage,
@@ -53,6 +48,7 @@ from livelayer_bus.messages import (
     encode,
     is_command,
 )
+from livelayer_bus.session import CommandStream, add_handler
 from livelayer_bus.state import REDUCERS
 from livelayer_bus.surfaces import (
     CommandRouter,
@@ -61,7 +57,7 @@ from livelayer_bus.surfaces import (
     Supervisor,
     SurfaceFunction,
 )
-from livelayer_bus.tasks import TaskOwner, fault_of
+from livelayer_bus.tasks import TaskOwner
 
 from .connection import NatsArguments, NatsOptions, Servers, cancellable
 from .errors import NatsError, NoOwnerError, NoSuchSessionError
@@ -304,17 +300,7 @@ class RemoteSession(ControlledSession):
         """
         if self._bus.closed:
             raise ClosedError("this remote session")
-        return self._bus.subscribe(*types, after=self._sequence_after(after))
-
-    def _sequence_after(self, cursor: int | str | None) -> int | None:
-        if not isinstance(cursor, str):
-            return cursor
-        owner, _, sequence = cursor.rpartition(":")
-        if owner != self._session_id:
-            raise StaleCursorError(repr(cursor[:100]), "it belongs to another session")
-        if not (sequence.isascii() and sequence.isdigit() and len(sequence) < 20):
-            raise StaleCursorError(repr(cursor[:100]), "it does not end in a sequence")
-        return int(sequence)
+        return self._bus.subscribe(*types, after=self.state.sequence_after(after))
 
     def local_events(self, *types: type[E]) -> Subscription[E, None]:
         """Read what happens to this remote's own surfaces and handlers, with sequences of its own.
@@ -537,43 +523,15 @@ class RemoteSession(ControlledSession):
 
         What it raises is a `HandlerFailed` of `local_events()`; it stays subscribed.
         """
-        name = str(getattr(handler, "__qualname__", type(handler).__qualname__))
         packets = self.subscribe(DataReceived).__enter__()
+        return add_handler(handler, packets, self._tasks, self._publish_local)
 
-        async def run() -> None:
-            while True:
-                error: BaseException | None
-                try:
-                    packet = await anext(packets)
-                except Lagged as lagged:
-                    error = lagged
-                except (ClosedError, StopAsyncIteration):
-                    return
-                else:
-                    error = await fault_of(partial(handler, packet))
-                if error is not None:
-                    self._publish_local(HandlerFailed(name, describe(error), place_of(error)))
-
-        task = self._tasks.start(run, f"handler {name}")
-
-        def unsubscribe() -> None:
-            if not task.is_current():
-                task.cancel()
-            packets.close()
-
-        return unsubscribe
-
-    async def commands(self) -> AsyncIterator[Command | RawMessage]:
+    def commands(self) -> CommandStream:
         """The agent's commands from now on, and its messages of unknown type.
 
         Reading settles no command: for that, mount a surface.
         """
-        with self.subscribe(DataReceived) as packets:
-            async for packet in packets:
-                if packet.from_agent:
-                    message = packet.message
-                    if isinstance(message, RawMessage) or is_command(message):
-                        yield message
+        return CommandStream(self.subscribe(DataReceived).__enter__())
 
     # Surfaces -----------------------------------------------------------------------------------
 
