@@ -16,6 +16,7 @@ from livelayer_benchmarks.workloads import (
     delivery,
     frames,
     record,
+    scale,
     session,
     stalls,
     startup,
@@ -230,6 +231,25 @@ def test_web(shown: Any) -> None:
     assert all(case.rss > 1 and case.frames > 0 for case in result.cases)
     assert goals(result) == {"2 pages against 1, server CPU a frame"}
     assert ours in shown(web.AREA, result)
+
+
+@pytest.mark.slow
+def test_scale(shown: Any) -> None:
+    plan = scale.Plan(
+        trips=5, remotes=(1, 2), events=10, sessions=3, readers=6, sessions_remotes=2, rounds=2,
+        idle=0.1, processes=1, repetitions=1,
+    )  # fmt: skip
+
+    result = scale.AREA.measure(plan)
+
+    fan_outs = [case for case in result.cases if isinstance(case, scale.FanOut)]
+    assert [(case.remotes, case.missed) for case in fan_outs] == [(1, 0), (2, 0), (2, 0)]
+    parts = {case.part: case for case in result.cases if isinstance(case, scale.Part)}
+    assert parts["bare readers"].missed == parts["RemoteSessions"].missed == 0
+    assert parts["owner"].cpu > 0
+    assert parts["NATS, all of it"].bytes > 100
+    assert all(0 < case.p50 <= case.p99 for case in result.cases if isinstance(case, scale.Trip))
+    assert "RemoteSessions" in shown(scale.AREA, result)
 
 
 def test_a_real_server_needs_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:

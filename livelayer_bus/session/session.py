@@ -306,7 +306,7 @@ class Session(ControlledSession):
             ClosedError: the session is closed.
         """
         self._lifetime.check()
-        return self._store.bus.subscribe(*types, after=self._store.sequence_after(after))
+        return self._store.bus.subscribe(*types, after=self.state.sequence_after(after))
 
     # The connection -------------------------------------------------------------------------
 
@@ -505,8 +505,8 @@ class Session(ControlledSession):
         It runs in a task of its own behind its own cursor, one packet at a time. What it raises is
         a `HandlerFailed` event; it stays subscribed.
         """
-        self._lifetime.check()
-        return add_handler(self._store, handler)
+        store = self._store
+        return add_handler(handler, self.data_messages(), store.tasks, store.publish_late)
 
     def data_messages(self) -> Subscription[DataReceived, SessionState]:
         """Every data packet from now on, with its sender and topic, in order.
