@@ -52,5 +52,5 @@ def table() -> str:
             lines.append(f"| {goal['name']} | {goal['measured']:g} | {goal['wanted']} | {met} |")
         lines.append("")
         if path.with_suffix(".svg").exists():
-            lines += [f"![Chart of {path.stem}](../assets/{path.stem}.svg)", ""]
+            lines += [f"![Chart of {path.stem}](../../benchmarks/results/{path.stem}.svg)", ""]
     return "\n".join(lines)

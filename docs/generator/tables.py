@@ -25,6 +25,60 @@ from .names import Name, entries, imported, link_names, module_of, sources
 KINDS: Final = ("ClosedError", "BrokenError", "BusyError", "MisuseError", "RefusedError")
 PARAMETERS: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
+_EVENTS: Final = """\
+# Events
+
+A session publishes each event once, with a sequence that grows by one, after its state has changed:
+`subscribe` gives the state as of a sequence, and every event after it. Filter by class:
+`session.subscribe(TranscriptUpdated)`; a base class stands for all of its events,
+[`Event`][livelayer_bus.events.Event] for every one. The descriptions say when an event comes.
+"""
+
+_MESSAGES: Final = """\
+# Wire messages
+
+Messages travel as UTF-8 JSON objects in LiveKit data packets. Each has a `type`; fields are in
+camelCase, and optional ones that are not set stay off the wire. What is not listed passes through
+as [`RawMessage`][livelayer_bus.messages.RawMessage].
+
+What pages and the web surface's server say to each other around these messages is in
+[the protocol](protocol.md).
+
+## From the agent: commands
+
+A surface carries out a command only if it was mounted with the command's capability. Each command
+is answered with `command_result`.
+"""
+
+_CONFIGURATION: Final = """\
+# Configuration
+
+`livelayer run`, `record` and `serve` read `livelayer.toml`. Any text in `[tokens]`, in `[endpoint]`
+and in a surface's options may be taken from the environment: `{ env = "NAME" }`. An unknown key is
+an error. From Python, [`load_config`][livelayer_bus.config.load_config] reads the file.
+"""
+
+_COMMAND_LINE: Final = """\
+# Command line
+
+`livelayer` has these commands. Each comes with a distribution; one that is not installed says what
+to install. `--help` on each shows the same as this page.
+
+## livelayer
+
+"""
+
+_HTTP: Final = """\
+# HTTP routes
+
+The web surface's routes are in [the protocol](protocol.md#routes). This page has those of the
+session endpoint: `livelayer serve`, or [`create_app`][livelayer_web.endpoint.create_app] in an
+application of your own. A running endpoint describes itself at `GET /openapi.json`. Errors are
+`application/problem+json`.
+
+| | | answers |
+|---|---|---|"""
+
 
 def cell(text: str) -> str:
     """`text` for a cell of a table."""
@@ -202,17 +256,7 @@ def events_page() -> str:
         for number, line in enumerate(source.source.splitlines(), 1)
         if (found := re.match(r"# (.+?) -{10,}$", line))
     ]
-    parts = [
-        "# Events\n",
-        link_names(
-            "A session publishes each event once, with a sequence that grows by one, after its state "
-            "has changed: `subscribe` gives the state as of a sequence, and every event after it. "
-            "Filter by class: `session.subscribe(TranscriptUpdated)`; a base class stands for all of "
-            "its events, [`Event`][livelayer_bus.events.Event] for every one. The descriptions say "
-            "when an event comes."
-        ),
-        "",
-    ]
+    parts = [_EVENTS]
     shown = ""
     for event in typing.get_args(events.AnyEvent):
         line = source.members[event.__name__].lineno or 0
@@ -232,15 +276,7 @@ def events_page() -> str:
 def messages_page() -> str:
     """Every message on the data channel, in both directions."""
     parts = [
-        "# Wire messages\n",
-        "Messages travel as UTF-8 JSON objects in LiveKit data packets. Each has a `type`; fields "
-        "are in camelCase, and optional ones that are not set stay off the wire. What is not "
-        "listed passes through as [`RawMessage`][livelayer_bus.messages.RawMessage].\n",
-        "What pages and the web surface's server say to each other around these messages is in "
-        "[the protocol](protocol.md).\n",
-        "## From the agent: commands\n",
-        "A surface carries out a command only if it was mounted with the command's capability. Each "
-        "command is answered with `command_result`.\n",
+        _MESSAGES,
         *(_message(kind) for kind in FROM_AGENT if issubclass(kind, Command)),
         "## From the agent: reports\n",
         *(_message(kind) for kind in FROM_AGENT if not issubclass(kind, Command)),
@@ -280,13 +316,7 @@ _TABLES: Final[tuple[tuple[str, type[msgspec.Struct], str], ...]] = (
 
 def configuration_page() -> str:
     """Every table of `livelayer.toml`, and the options of each installed surface."""
-    parts = [
-        "# Configuration\n",
-        "`livelayer run`, `record` and `serve` read `livelayer.toml`. Any text in `[tokens]`, in "
-        "`[endpoint]` and in a surface's options may be taken from the environment: "
-        '`{ env = "NAME" }`. An unknown key is an error.\n',
-        "From Python, [`load_config`][livelayer_bus.config.load_config] reads the file.\n",
-    ]
+    parts = [_CONFIGURATION]
     for title, record, note in _TABLES:
         path = f"{record.__module__}.{record.__name__}"
         text = link_names(inspect.getdoc(record) or "")
@@ -319,15 +349,7 @@ def _shown(parameter: inspect.Parameter) -> str:
 def command_line_page() -> str:
     """Every command, from the typer application that runs it."""
     main: Any = typer.main.get_command(build([]))
-    parts = [
-        "# Command line\n",
-        "`livelayer` has these commands. Each comes with a distribution; one that is not installed "
-        "says what to install. `--help` on each shows the same as this page.\n",
-        "## livelayer\n",
-        _text(main.help),
-        _parameters(main),
-        _text(main.epilog),
-    ]
+    parts = [_COMMAND_LINE, _text(main.help), _parameters(main), _text(main.epilog)]
     for name, (_, distribution) in CLI.items():
         command: Any = typer.main.get_command(build([name])).commands[name]  # type: ignore[attr-defined]
         parts += [
@@ -367,16 +389,7 @@ def _parameters(command: Any) -> str:
 def http_page() -> str:
     """The routes of the session endpoint; those of the web surface are in the protocol."""
     described = openapi()
-    parts = [
-        "# HTTP routes\n",
-        "The web surface's routes are in [the protocol](protocol.md#routes). This page has those of "
-        "the session endpoint: `livelayer serve`, or "
-        "[`create_app`][livelayer_web.endpoint.create_app] in an application of your own. A running "
-        "endpoint describes itself at `GET /openapi.json`.\n",
-        "Errors are `application/problem+json`.\n",
-        "| | | answers |",
-        "|---|---|---|",
-    ]
+    parts = [_HTTP]
     for path, methods in described["paths"].items():
         for method, about in methods.items():
             answers = ", ".join(about["responses"])

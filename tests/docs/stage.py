@@ -90,7 +90,7 @@ async def shown(page: Page | Frame, expression: str) -> None:
         except Error:  # the page is being left
             return False
 
-    await polled(look)
+    assert await polled(look)
 
 
 class Visitor:
