@@ -36,74 +36,54 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 if TYPE_CHECKING:
-    from .bus import Bus as Bus
-    from .bus import Record as Record
-    from .bus import Subscription as Subscription
+    # isort: off
+    from .bus import Bus as Bus, Record as Record, Subscription as Subscription
     from .clock import Backoff as Backoff
     from .contract import ControlledSession as ControlledSession
-    from .errors import BrokenError as BrokenError
-    from .errors import BusyError as BusyError
-    from .errors import ClosedError as ClosedError
-    from .errors import Lagged as Lagged
-    from .errors import LivelayerError as LivelayerError
-    from .errors import MisuseError as MisuseError
-    from .errors import RefusedError as RefusedError
-    from .events import AgentAvailabilityChanged as AgentAvailabilityChanged
-    from .events import AgentConfig as AgentConfig
-    from .events import AgentConfigChanged as AgentConfigChanged
-    from .events import AgentStateChanged as AgentStateChanged
-    from .events import AgentTimedOut as AgentTimedOut
-    from .events import CameraChanged as CameraChanged
-    from .events import CommandFinished as CommandFinished
-    from .events import CommandReceived as CommandReceived
-    from .events import CommandRefused as CommandRefused
-    from .events import ConnectionState as ConnectionState
-    from .events import ConnectionStateChanged as ConnectionStateChanged
-    from .events import DataReceived as DataReceived
-    from .events import DataSent as DataSent
-    from .events import EpochStarted as EpochStarted
-    from .events import Event as Event
-    from .events import HandlerFailed as HandlerFailed
-    from .events import MalformedMessage as MalformedMessage
-    from .events import MicrophoneChanged as MicrophoneChanged
-    from .events import Reconnected as Reconnected
-    from .events import Reconnecting as Reconnecting
-    from .events import ResumeWindowClosed as ResumeWindowClosed
-    from .events import ScreenChanged as ScreenChanged
-    from .events import SessionFailed as SessionFailed
-    from .events import SurfaceDidNotStop as SurfaceDidNotStop
-    from .events import SurfaceFailed as SurfaceFailed
-    from .events import SurfaceMounted as SurfaceMounted
-    from .events import SurfaceUnmounted as SurfaceUnmounted
-    from .events import TrackChanged as TrackChanged
-    from .events import TranscriptCleared as TranscriptCleared
-    from .events import TranscriptEntry as TranscriptEntry
-    from .events import TranscriptUpdated as TranscriptUpdated
-    from .media import AudioChannel as AudioChannel
-    from .media import AudioFrame as AudioFrame
-    from .media import VideoChannel as VideoChannel
-    from .media import VideoFrame as VideoFrame
-    from .messages import AgentState as AgentState
-    from .messages import Capability as Capability
-    from .messages import RawMessage as RawMessage
-    from .session import AgentSessionProvider as AgentSessionProvider
-    from .session import Session as Session
-    from .session import standalone as standalone
-    from .session import use_agent_session as use_agent_session
+    from .errors import (
+        BrokenError as BrokenError, BusyError as BusyError, ClosedError as ClosedError,
+        Lagged as Lagged, LivelayerError as LivelayerError, MisuseError as MisuseError,
+        RefusedError as RefusedError,
+    )  # fmt: skip
+    from .events import (
+        AgentAvailabilityChanged as AgentAvailabilityChanged, AgentConfig as AgentConfig,
+        AgentConfigChanged as AgentConfigChanged, AgentStateChanged as AgentStateChanged,
+        AgentTimedOut as AgentTimedOut, CameraChanged as CameraChanged,
+        CommandFinished as CommandFinished, CommandReceived as CommandReceived,
+        CommandRefused as CommandRefused, ConnectionState as ConnectionState,
+        ConnectionStateChanged as ConnectionStateChanged, DataReceived as DataReceived,
+        DataSent as DataSent, EpochStarted as EpochStarted, Event as Event,
+        HandlerFailed as HandlerFailed, MalformedMessage as MalformedMessage,
+        MicrophoneChanged as MicrophoneChanged, Reconnected as Reconnected,
+        Reconnecting as Reconnecting, ResumeWindowClosed as ResumeWindowClosed,
+        ScreenChanged as ScreenChanged, SessionFailed as SessionFailed,
+        SurfaceDidNotStop as SurfaceDidNotStop, SurfaceFailed as SurfaceFailed,
+        SurfaceMounted as SurfaceMounted, SurfaceUnmounted as SurfaceUnmounted,
+        TrackChanged as TrackChanged, TranscriptCleared as TranscriptCleared,
+        TranscriptEntry as TranscriptEntry, TranscriptUpdated as TranscriptUpdated,
+    )  # fmt: skip
+    from .media import (
+        AudioChannel as AudioChannel, AudioFrame as AudioFrame, VideoChannel as VideoChannel,
+        VideoFrame as VideoFrame,
+    )  # fmt: skip
+    from .messages import (
+        AgentState as AgentState, Capability as Capability, RawMessage as RawMessage,
+    )  # fmt: skip
+    from .session import (
+        AgentSessionProvider as AgentSessionProvider, Session as Session, standalone as standalone,
+        use_agent_session as use_agent_session,
+    )  # fmt: skip
     from .state import SessionState as SessionState
-    from .surfaces import Lease as Lease
-    from .surfaces import MountedSurface as MountedSurface
-    from .surfaces import Publisher as Publisher
-    from .surfaces import Surface as Surface
-    from .surfaces import SurfaceSession as SurfaceSession
-    from .surfaces import mount as mount
-    from .tokens import LiteralToken as LiteralToken
-    from .tokens import LocalKeys as LocalKeys
-    from .tokens import RoomAccess as RoomAccess
-    from .tokens import SessionEndpoint as SessionEndpoint
-    from .tokens import TokenEndpoint as TokenEndpoint
-    from .tokens import TokenRequest as TokenRequest
-    from .tokens import TokenSource as TokenSource
+    from .surfaces import (
+        Lease as Lease, MountedSurface as MountedSurface, Publisher as Publisher,
+        Surface as Surface, SurfaceSession as SurfaceSession, mount as mount,
+    )  # fmt: skip
+    from .tokens import (
+        LiteralToken as LiteralToken, LocalKeys as LocalKeys, RoomAccess as RoomAccess,
+        SessionEndpoint as SessionEndpoint, TokenEndpoint as TokenEndpoint,
+        TokenRequest as TokenRequest, TokenSource as TokenSource,
+    )  # fmt: skip
+    # isort: on
 
 __all__ = list(_MODULE_OF)  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -24,17 +24,12 @@ else:
     _clock = time.monotonic_ns  # counts it on Windows
 
 now_ns: Final[Callable[[], int]] = _clock
-"""Nanoseconds on the monotonic clock that goes on while the machine is suspended.
-
-`time.monotonic` and the event loop's timers stand still meanwhile, except on Windows.
-"""
+"""Nanoseconds on the monotonic clock that goes on while the machine is suspended; `time.monotonic`
+and the event loop's timers stand still meanwhile, except on Windows."""
 
 
 class Clock(Protocol):
-    """Monotonic seconds, also while the machine is suspended, and a way to wait for them.
-
-    What time decides compares `now()` when it is asked: a sleeper may be late.
-    """
+    """Monotonic seconds, also while the machine is suspended; a sleeper may be late."""
 
     def now(self) -> float:
         """Seconds on a monotonic clock; only differences mean anything."""

@@ -68,8 +68,6 @@ class ControlledSession(ABC):
     ) -> Subscription[Any, SessionState]:
         """Events of these types (none: all), each once and in order; see `Subscription`."""
 
-    # Derived from the state -----------------------------------------------------------------
-
     @property
     def id(self) -> str:
         return self.state.id
@@ -121,41 +119,41 @@ class ControlledSession(ABC):
     @property
     def video(self) -> VideoChannel:
         """The agent's picture; there before a track is, and while one is renewed."""
-        raise self._unsupported("video")
+        return self._behind("video").video
 
     @property
     def audio(self) -> AudioChannel:
         """The agent's voice; there before a track is."""
-        raise self._unsupported("audio")
+        return self._behind("audio").audio
 
     @property
     def microphone(self) -> MediaSource[AudioFrame]:
         """The session's one microphone; nothing is published before it is acquired."""
-        raise self._unsupported("the microphone")
+        return self._behind("the microphone").microphone
 
     @property
     def camera(self) -> MediaSource[VideoFrame]:
         """The session's one camera, leased as the microphone is."""
-        raise self._unsupported("the camera")
+        return self._behind("the camera").camera
 
     @property
     def screen(self) -> MediaSource[VideoFrame]:
         """The session's one shared screen, leased as the microphone is."""
-        raise self._unsupported("the screen")
+        return self._behind("the screen").screen
 
     # The connection -------------------------------------------------------------------------
 
     async def connect(self) -> None:
         """Return when the room is joined."""
-        raise self._unsupported("connect")
+        await self._behind("connect").connect()
 
     async def disconnect(self) -> None:
         """Leave the room; surfaces stay mounted."""
-        raise self._unsupported("disconnect")
+        await self._behind("disconnect").disconnect()
 
     async def switch_agent(self, agent_id: str) -> None:
         """Turn the session to another agent."""
-        raise self._unsupported("switch_agent")
+        await self._behind("switch_agent").switch_agent(agent_id)
 
     # Messages -------------------------------------------------------------------------------
 
@@ -168,13 +166,15 @@ class ControlledSession(ABC):
         confirm: bool | None = False,
     ) -> None:
         """Return when the transport took `message`; with `confirm`, when the agent has it."""
-        raise self._unsupported("send_data")
+        await self._behind("send_data").send_data(
+            message, timeout=timeout, require_agent=require_agent, confirm=confirm
+        )
 
     async def send_text(
         self, text: str, *, timeout: float = 5.0, line_id: str | None = None
     ) -> None:
         """Send what a person typed, in the way the agent understands."""
-        raise self._unsupported("send_text")
+        await self._behind("send_text").send_text(text, timeout=timeout, line_id=line_id)
 
     async def interrupt(self, *, timeout: float = 5.0) -> None:
         """Stop what the agent says; return when its bridge (`SurfaceBridge`) has been told.
@@ -198,34 +198,36 @@ class ControlledSession(ABC):
         self, number: int, *, approved: bool, surface: str | None = None
     ) -> bool:
         """Answer one of `state.approvals`; whether this was its answer, the first one."""
-        raise self._unsupported("answer_approval")
+        behind = self._behind("answer_approval")
+        return await behind.answer_approval(number, approved=approved, surface=surface)
 
     async def earlier_transcript(
         self, before: TranscriptEntry, *, limit: int = 100
     ) -> tuple[TranscriptEntry, ...]:
         """The utterances before `before`, which the state may have left out, oldest first."""
-        raise self._unsupported("earlier_transcript")
+        return await self._behind("earlier_transcript").earlier_transcript(before, limit=limit)
 
     async def request(
         self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0
     ) -> Message:
         """Send `message` and return the agent's answer: the `reply` with the same `requestId`."""
-        raise self._unsupported("request")
+        return await self._behind("request").request(message, reply=reply, timeout=timeout)
 
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
         """Have `handler` called with every data packet; undone by calling what is returned."""
-        raise self._unsupported("subscribe_to_data_messages")
+        return self._behind("subscribe_to_data_messages").subscribe_to_data_messages(handler)
 
     def commands(self) -> AsyncIterator[Command | RawMessage]:
         """The agent's commands from now on, and its messages of unknown type."""
-        raise self._unsupported("commands")
+        return self._behind("commands").commands()
 
     def describe_page(self, page: AgentContext | None, *, surface: str = "") -> None:
         """Publish what a surface's page shows, as `agent.context`; None: it shows no page.
 
         Described is the page of the surface that a person used last, of those with `read_page`.
         """
-        raise self._unsupported("describe_page")
+        self._behind("describe_page").describe_page(page, surface=surface)
 
-    def _unsupported(self, what: str) -> NotSupportedError:
-        return NotSupportedError(what, type(self).__name__)
+    def _behind(self, what: str) -> ControlledSession:
+        """The session that has what this class does not override; by default there is none."""
+        raise NotSupportedError(what, type(self).__name__)

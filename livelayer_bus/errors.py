@@ -10,21 +10,20 @@ where, and what to do. No message holds a secret, a transcript or a payload.
 from __future__ import annotations
 
 import re
+import traceback
 from pathlib import PurePath
 
 OURS = "livelayer-bus"
 EXTRAS = {"rich": "cli", "typer": "cli", "opentelemetry": "telemetry"}
 """Modules of other distributions, and the extra of livelayer-bus that installs them."""
 
-_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
-_STAND_IN = "<token>"
+_JWT = r"eyJ[\w-]+\.[\w-]+\.[\w-]*"
 
 
 def without_tokens(text: str, token: str = "") -> str:
     """`text` without `token` and without anything that looks like a JSON Web Token."""
-    if token:
-        text = text.replace(token, _STAND_IN)
-    return _TOKEN.sub(_STAND_IN, text)
+    known = f"{re.escape(token)}|" if token else ""
+    return re.sub(known + _JWT, "<token>", text)
 
 
 def distribution_of(module: str) -> str | None:
@@ -73,9 +72,6 @@ class RefusedError(LivelayerError):
     """A token, a capability or a policy does not allow it."""
 
 
-# Foreign exceptions as text -----------------------------------------------------------------
-
-
 def readable(text: str) -> str:
     """`text` on one line that UTF-8 can carry: what cannot be printed is escaped."""
     return "".join(
@@ -95,24 +91,17 @@ def describe(error: BaseException) -> str:
 
 def place_of(error: BaseException) -> str | None:
     """The file and line that raised `error`, as `panel.py:12`; None if it was never raised."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    if frame is None:
+    frames = list(traceback.walk_tb(error.__traceback__))
+    if not frames:
         return None
-    return f"{readable(PurePath(frame.tb_frame.f_code.co_filename).name)}:{frame.tb_lineno}"
+    frame, line = frames[-1]
+    return f"{readable(PurePath(frame.f_code.co_filename).name)}:{line}"
 
 
-# Connecting ---------------------------------------------------------------------------------
-
-
-def not_connected(
-    connection_state: str, reason: str | None
-) -> NotConnectedError | ConnectionLostError:
+def not_connected(state: str, reason: str | None) -> NotConnectedError | ConnectionLostError:
     """The error for a call that needs a joined room, by the state that the session is in."""
-    if connection_state in ("connected", "error"):
-        return ConnectionLostError(reason)
-    return NotConnectedError(connection_state, reason)
+    lost = state in ("connected", "error")
+    return ConnectionLostError(reason) if lost else NotConnectedError(state, reason)
 
 
 class ConnectionLostError(BrokenError):
@@ -129,10 +118,8 @@ class NotConnectedError(MisuseError):
 
     def __init__(self, connection_state: str, reason: str | None = None) -> None:
         because = f" ({reason})" if reason else ""
-        super().__init__(
-            f"the session is {connection_state}{because}, not connected: "
-            "await session.connect() first"
-        )
+        state = f"{connection_state}{because}"
+        super().__init__(f"the session is {state}, not connected: await session.connect() first")
         self.connection_state = connection_state
 
 
@@ -148,19 +135,16 @@ class ConnectError(BrokenError):
         retryable: bool = True,
     ) -> None:
         super().__init__(f"cannot join the room at {url}: {reason}; {advice}", retryable=retryable)
-        self.url = url
-        self.reason = reason
+        self.url, self.reason = url, reason
 
 
 class RoomRefusedError(RefusedError):
     """The server turned the token down."""
 
     def __init__(self, url: str, reason: str) -> None:
-        super().__init__(
-            f"{url} refused the token: {reason}; check key, secret, expiry and room grants"
-        )
-        self.url = url
-        self.reason = reason
+        advice = "check key, secret, expiry and room grants"
+        super().__init__(f"{url} refused the token: {reason}; {advice}")
+        self.url, self.reason = url, reason
 
 
 class TokenSourceError(BrokenError):
@@ -168,8 +152,7 @@ class TokenSourceError(BrokenError):
 
     def __init__(self, source: str, reason: str, *, retryable: bool = True) -> None:
         super().__init__(f"no token from {source}: {reason}", retryable=retryable)
-        self.source = source
-        self.reason = reason
+        self.source, self.reason = source, reason
 
 
 class TokenRefusedError(RefusedError):
@@ -177,8 +160,7 @@ class TokenRefusedError(RefusedError):
 
     def __init__(self, source: str, status: int, reason: str) -> None:
         super().__init__(f"{source} refused to give a token ({status}): {reason}")
-        self.source = source
-        self.status = status
+        self.source, self.status = source, status
 
 
 class NoAgentError(BrokenError):
@@ -188,15 +170,11 @@ class NoAgentError(BrokenError):
         super().__init__("no agent is active in the room: wait for one, or connect() again")
 
 
-# Sending ------------------------------------------------------------------------------------
-
-
 class SendTimeoutError(BrokenError):
-    """A message was not taken by the transport in time.
+    """A message was not taken by the transport in time; `reason` says what it waited for.
 
-    `reason` says what it waited for. It was not sent, unless `handed_over` is True: then the
-    transport had it but did not confirm it, and it may still arrive. With `confirming`, the agent's
-    bridge was to confirm it: it takes a typed line that is sent again with its id once.
+    With `handed_over`, the transport had it without confirming it: it may still arrive. With
+    `confirming`, the agent's bridge was to confirm it: it takes a line sent again with its id once.
     """
 
     def __init__(
@@ -204,33 +182,29 @@ class SendTimeoutError(BrokenError):
     ) -> None:
         fate = "it may still arrive" if handed_over else "it was not sent; send it again"
         super().__init__(f"message not sent within {seconds:g} s: {reason}; {fate}", retryable=True)
-        self.seconds = seconds
-        self.reason = reason
-        self.handed_over = handed_over
-        self.confirming = confirming
+        self.seconds, self.reason, self.handed_over, self.confirming = (
+            seconds,
+            reason,
+            handed_over,
+            confirming,
+        )
 
 
 class MessageTooLargeError(MisuseError):
     """A message's encoded form exceeds the limit; nothing was sent."""
 
     def __init__(self, size: int, limit: int) -> None:
-        super().__init__(
-            f"the message is {size} bytes of JSON, the limit is {limit}: "
-            "shorten it, or send it in parts"
-        )
-        self.size = size
-        self.limit = limit
+        excess = f"the message is {size} bytes of JSON, the limit is {limit}"
+        super().__init__(f"{excess}: shorten it, or send it in parts")
+        self.size, self.limit = size, limit
 
 
 class RequestTimeoutError(BrokenError):
     """A request was sent, but no answer with its `requestId` came in time."""
 
     def __init__(self, message_type: str, request_id: str, seconds: float) -> None:
-        super().__init__(
-            f"no answer to {message_type!r} ({request_id}) within {seconds:g} s", retryable=True
-        )
-        self.message_type = message_type
-        self.request_id = request_id
+        super().__init__(f"no answer to {message_type!r} ({request_id}) within {seconds:g} s")
+        self.message_type, self.request_id = message_type, request_id
 
 
 class MalformedMessageError(MisuseError):
@@ -239,29 +213,21 @@ class MalformedMessageError(MisuseError):
     def __init__(self, message_type: str | None, problem: str) -> None:
         name = f"message {message_type!r}" if message_type else "message"
         super().__init__(f"malformed {name}: {problem}")
-        self.message_type = message_type
-        self.problem = problem
-
-
-# The bus ------------------------------------------------------------------------------------
+        self.message_type, self.problem = message_type, problem
 
 
 class Lagged(BusyError):
     """A reader was too slow: the ring needed the room of `missed` events that it had not read.
 
-    It is a `BusyError` because only the load caused it: the call was right, nothing failed, and the
-    next one succeeds. Read on from the oldest kept event, or call `resync()` to continue at the
-    newest.
+    A `BusyError`, because only the load caused it, and the next call succeeds: it reads on from the
+    oldest kept event; `resync()` continues at the newest.
     """
 
     def __init__(self, missed: int) -> None:
-        LivelayerError.__init__(
-            self,
-            f"{missed} events were overwritten before this reader took them: "
-            "read on from the oldest kept event, or call resync()",
-        )
-        self.what = "this subscription"
-        self.missed = missed
+        overwritten = f"{missed} events were overwritten before this reader took them"
+        advice = "read on from the oldest kept event, or call resync()"
+        LivelayerError.__init__(self, f"{overwritten}: {advice}")
+        self.what, self.missed = "this subscription", missed
 
 
 class StaleCursorError(MisuseError):
@@ -277,30 +243,23 @@ class WrongLoopError(MisuseError):
 
     def __init__(self, what: str, owner: str, caller: str, hint: str) -> None:
         super().__init__(f"{what} belongs to {owner} but was called from {caller}: {hint}")
-        self.owner = owner
-        self.caller = caller
+        self.owner, self.caller = owner, caller
 
 
 class ForkedError(MisuseError):
     """A session was used in a forked child; its threads and sockets stayed in the parent."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(
-            f"{what} was created before this process was forked: create it in the child, or use "
-            "the 'spawn' start method"
-        )
-
-
-# Surfaces -----------------------------------------------------------------------------------
+        advice = "create it in the child, or use the 'spawn' start method"
+        super().__init__(f"{what} was created before this process was forked: {advice}")
 
 
 class DuplicateSurfaceError(MisuseError):
     """A surface with this key is mounted already."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(
-            f"a surface with key {key!r} is mounted: unmount it first, or choose another key"
-        )
+        advice = "unmount it first, or choose another key"
+        super().__init__(f"a surface with key {key!r} is mounted: {advice}")
         self.key = key
 
 
@@ -317,8 +276,7 @@ class SourceBusyError(BusyError):
 
     def __init__(self, source: str, owner: str) -> None:
         super().__init__(f"the {source}", f"{owner!r} holds it; wait until its lease ends")
-        self.source = source
-        self.owner = owner
+        self.source, self.owner = source, owner
 
 
 class MicrophoneBusyError(SourceBusyError):
@@ -333,8 +291,7 @@ class NotSupportedError(MisuseError):
 
     def __init__(self, what: str, where: str) -> None:
         super().__init__(f"{where} does not support {what}")
-        self.what = what
-        self.where = where
+        self.what, self.where = what, where
 
 
 class NoProviderError(MisuseError):
@@ -349,21 +306,17 @@ class NoProviderError(MisuseError):
         )
 
 
-# Plugins, configuration, control ------------------------------------------------------------
-
-
 class PluginNotFoundError(MisuseError):
     """No installed distribution offers this surface or command."""
 
     def __init__(
         self, name: str, group: str, known: tuple[str, ...], distribution: str | None = None
     ) -> None:
-        have = ", ".join(known) or "none"
+        have = f"no plugin {name!r} in {group} (installed: {', '.join(known) or 'none'})"
         super().__init__(
             f"{name!r} is not installed: pip install {distribution}"
             if distribution
-            else f"no plugin {name!r} in {group} (installed: {have}): pip install the distribution "
-            "that offers it"
+            else f"{have}: pip install the distribution that offers it"
         )
         self.name = name
 
@@ -372,12 +325,9 @@ class PluginBrokenError(BrokenError):
     """A plugin is installed but cannot be loaded (its cause says why)."""
 
     def __init__(self, name: str, distribution: str, reason: str) -> None:
-        super().__init__(
-            f"plugin {name!r} of distribution {distribution!r} cannot be loaded: {reason}",
-            retryable=False,
-        )
-        self.name = name
-        self.distribution = distribution
+        plugin = f"plugin {name!r} of distribution {distribution!r}"
+        super().__init__(f"{plugin} cannot be loaded: {reason}", retryable=False)
+        self.name, self.distribution = name, distribution
 
 
 class ConfigError(MisuseError):
@@ -385,8 +335,7 @@ class ConfigError(MisuseError):
 
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(f"{where}: {problem}")
-        self.where = where
-        self.problem = problem
+        self.where, self.problem = where, problem
 
 
 class ControlError(BrokenError):

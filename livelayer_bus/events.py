@@ -24,7 +24,7 @@ ConnectionState: TypeAlias = Literal["idle", "connecting", "connected", "disconn
 Role: TypeAlias = Literal["agent", "user"]
 ErrorCode: TypeAlias = Literal["AGENT_TIMEOUT"]
 Delivery: TypeAlias = Literal["pending", "sent", "failed"]
-Weight: TypeAlias = int | Callable[[Any], int]  # see `Bus`: what `bus_weight` declares
+Weight: TypeAlias = int | Callable[[Any], int]
 ApprovalOutcome: TypeAlias = Literal["approved", "declined", "timeout", "withdrawn"]
 CommandRefusedReason: TypeAlias = Literal["capability", "invalid", "sender"]
 
@@ -63,19 +63,8 @@ def _weigh_payload(event: Any) -> int:
     return len(event.payload)
 
 
-def _weigh_text(event: Any) -> int:
-    return 4 * len(event.entry.text)  # bytes: Python takes at most four for a character
-
-
-def _weigh_models(event: Any) -> int:
-    return 1024 * len(event.models)
-
-
 class Event(msgspec.Struct, frozen=True, tag=True, tag_field="event"):
-    """The root of everything a session publishes.
-
-    What an event weighs on the bus is declared by its type: see `Bus`.
-    """
+    """The root of everything a session publishes; `Bus` explains `bus_weight`."""
 
 
 # The connection -----------------------------------------------------------------------------
@@ -139,8 +128,8 @@ class AgentAvailabilityChanged(Event, frozen=True):
 class AgentTimedOut(Event, frozen=True):
     """No agent was active within `seconds` of the join, or since the last one was.
 
-    A session in which no agent has been stays in the room: one that comes clears the error, and
-    `connect()` tries another room. One that was left by its agent is disconnected next.
+    A session that had no agent stays in the room: one that comes clears the error, and `connect()`
+    tries another room. One that was left by its agent is disconnected next.
     """
 
     seconds: float
@@ -165,7 +154,8 @@ class AgentConfigChanged(Event, frozen=True):
 class TranscriptUpdated(Event, frozen=True):
     """An utterance was opened, extended, replaced or finished."""
 
-    bus_weight: ClassVar[Weight] = _weigh_text
+    # Bytes: Python takes at most four for a character.
+    bus_weight: ClassVar[Weight] = lambda event: 4 * len(event.entry.text)
     entry: TranscriptEntry
 
 
@@ -210,7 +200,7 @@ class FalseInterruption(Event, frozen=True):
 class UsageUpdated(Event, frozen=True):
     """What the agent's models have used since the conversation began."""
 
-    bus_weight: ClassVar[Weight] = _weigh_models
+    bus_weight: ClassVar[Weight] = lambda event: 1024 * len(event.models)
     models: tuple[ModelUsage, ...]
 
 
@@ -345,25 +335,21 @@ class TrackChanged(Event, frozen=True):
     participant: str | None = None
 
 
-class MicrophoneChanged(Event, frozen=True):
+class _LeaseChanged(Event, frozen=True):
+    owner: str | None
+    muted: bool = False
+
+
+class MicrophoneChanged(_LeaseChanged, frozen=True):
     """The microphone's lease was granted, ended (`owner` None), muted or unmuted."""
 
-    owner: str | None
-    muted: bool = False
 
-
-class CameraChanged(Event, frozen=True):
+class CameraChanged(_LeaseChanged, frozen=True):
     """The camera's lease was granted, ended (`owner` None), muted or unmuted."""
 
-    owner: str | None
-    muted: bool = False
 
-
-class ScreenChanged(Event, frozen=True):
+class ScreenChanged(_LeaseChanged, frozen=True):
     """The screen's lease was granted, ended (`owner` None), muted or unmuted."""
-
-    owner: str | None
-    muted: bool = False
 
 
 class RecordingChanged(Event, frozen=True):
@@ -435,8 +421,7 @@ def carrying(event: _Carries, message: Message | None) -> _Carries:
 def packet_payload(data: bytes) -> tuple[msgspec.Raw, bool]:
     """The `payload` and `is_json` of a packet event for these bytes.
 
-    JSON that nests deeper than 100 levels is handled as plain bytes, so that no reader of the event
-    runs out of stack.
+    JSON deeper than 100 levels counts as plain bytes: no reader of the event runs out of stack.
     """
     with suppress(ValueError):  # UnicodeDecodeError and msgspec.DecodeError both are
         text = data.decode()

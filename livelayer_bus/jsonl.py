@@ -8,12 +8,13 @@ event and its place), `lagged` (events this reader lost). After a snapshot the n
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Self, TypeAlias, cast, final
 
 import msgspec
 
-from .bus import Record, Subscription
+from .bus import Subscription
 from .clock import now_ns
 from .contract import ControlledSession
 from .errors import Lagged, MalformedMessageError
@@ -23,16 +24,19 @@ from .state import SessionState
 CHUNK = 256  # lines handed out at once
 
 
-class SnapshotLine(msgspec.Struct, frozen=True, tag="snapshot", tag_field="line"):
-    """The session's state, up to and including the event that `sequence` names."""
-
+class _Placed(msgspec.Struct, frozen=True, tag_field="line"):
     cursor: str
     """`<session id>:<sequence>`: where `tail` can go on."""
     sequence: int
     time_ns: int
-    """When this line was made: `livelayer_bus.clock.now_ns()`."""
+    """When an event was published, or a snapshot made: `livelayer_bus.clock.now_ns()`."""
     time: str
     """The same instant in UTC, ISO 8601."""
+
+
+class SnapshotLine(_Placed, frozen=True, tag="snapshot"):
+    """The session's state, up to and including the event that `sequence` names."""
+
     state: SessionState
 
     @property
@@ -40,15 +44,9 @@ class SnapshotLine(msgspec.Struct, frozen=True, tag="snapshot", tag_field="line"
         return self.state.id
 
 
-class EventLine(msgspec.Struct, frozen=True, tag="event", tag_field="line"):
+class EventLine(_Placed, frozen=True, tag="event"):
     """One event of a session."""
 
-    cursor: str
-    sequence: int
-    time_ns: int
-    """When it was published: `livelayer_bus.clock.now_ns()`."""
-    time: str
-    """The same instant in UTC, ISO 8601."""
     event: AnyEvent
 
 
@@ -150,21 +148,20 @@ class LineReader:
 
     async def read(self) -> bytes:
         """The next lines, at least one, as bytes; empty when the session has ended."""
-        if not self._ready:
-            await self._fill()
+        most = len(self._ready) or CHUNK
+        with suppress(StopAsyncIteration):
+            while not self._ready or (len(self._ready) < most and self._subscription.lag):
+                try:
+                    record = await anext(self._records)
+                except Lagged as lagged:
+                    self._recover(lagged.missed)
+                    break
+                # An application's own event is written alike; `decode_line` knows a closed set.
+                event = cast("AnyEvent", record.event)
+                place = self._place(record.sequence, record.time_ns)
+                self._ready.append(encode_line(EventLine(*place, event)))
         lines, self._ready = self._ready, []
         return b"".join(lines)
-
-    async def _fill(self) -> None:
-        try:
-            while True:
-                self._ready.append(self._event(await anext(self._records)))
-                if len(self._ready) >= CHUNK or not self._subscription.lag:
-                    return
-        except Lagged as lagged:
-            self._recover(lagged.missed)
-        except StopAsyncIteration:
-            return
 
     def _recover(self, missed: int) -> None:
         # The new snapshot stands at the head: what the ring still holds is passed over as well.
@@ -174,13 +171,7 @@ class LineReader:
         self._ready.append(self._snapshot(self._subscription.resync()))
 
     def _snapshot(self, state: SessionState) -> bytes:
-        now = now_ns()
-        cursor = f"{self._id}:{state.sequence}"
-        return encode_line(SnapshotLine(cursor, state.sequence, now, utc(now), state))
+        return encode_line(SnapshotLine(*self._place(state.sequence, now_ns()), state))
 
-    def _event(self, record: Record[Event]) -> bytes:
-        cursor = f"{self._id}:{record.sequence}"
-        moment = utc(record.time_ns)
-        # An application's own event is written alike; only `decode_line` knows a closed set.
-        event = cast("AnyEvent", record.event)
-        return encode_line(EventLine(cursor, record.sequence, record.time_ns, moment, event))
+    def _place(self, sequence: int, time_ns: int) -> tuple[str, int, int, str]:
+        return f"{self._id}:{sequence}", sequence, time_ns, utc(time_ns)

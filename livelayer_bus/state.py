@@ -81,7 +81,10 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
         return replace(self, sequence=sequence, transcript=said.entries, transcript_omitted=omitted)
 
 
-def _said(state: SessionState, event: events.TranscriptUpdated) -> SessionState:
+Reducer: TypeAlias = Callable[[SessionState, Any], SessionState]
+
+
+def _transcript(state: SessionState, event: events.TranscriptUpdated) -> SessionState:
     said: Any = state.transcript
     if type(said) is not Transcript:
         said = Transcript.of(said, state.transcript_omitted, state.transcript_limit)
@@ -110,25 +113,16 @@ def _reconnecting(state: SessionState, event: events.Reconnecting) -> SessionSta
 
 
 def _epoch(state: SessionState, event: events.EpochStarted) -> SessionState:
-    return SessionState(
-        id=state.id,
-        agent_id=event.agent_id,
-        base_url=event.base_url,
-        epoch=event.epoch,
-        transcript_limit=state.transcript_limit,
-        microphone=state.microphone,
-        camera=state.camera,
-        screen=state.screen,
-        surfaces=state.surfaces,
-        recording=state.recording,
-    )
+    kept = ("id", "transcript_limit", "microphone", "camera", "screen", "surfaces", "recording")
+    new = {name: getattr(event, name) for name in ("agent_id", "base_url", "epoch")}
+    return SessionState(**new, **{name: getattr(state, name) for name in kept})
 
 
 def _availability(state: SessionState, event: events.AgentAvailabilityChanged) -> SessionState:
     if event.identity is None:
         return _without_agent(state)
     if event.active and state.error_code is not None:
-        state = replace(state, error=None, error_code=None)
+        state = _failed(state, None)
     return replace(
         state,
         agent_active=event.active,
@@ -160,17 +154,13 @@ def _settled(state: SessionState, event: events.ApprovalSettled) -> SessionState
 
 
 def _unmounted(state: SessionState, event: events.SurfaceUnmounted) -> SessionState:
-    surfaces = tuple(key for key in state.surfaces if key != event.key)
-    return replace(state, surfaces=surfaces, recording=_less(state, event.key))
-
-
-def _less(state: SessionState, key: str) -> tuple[str, ...]:
-    return tuple(one for one in state.recording if one != key)
+    without = tuple(key for key in state.surfaces if key != event.key)
+    return _recording(replace(state, surfaces=without), events.RecordingChanged(event.key, False))
 
 
 def _recording(state: SessionState, event: events.RecordingChanged) -> SessionState:
-    key = (event.surface,) if event.active else ()
-    return replace(state, recording=(*_less(state, event.surface), *key))
+    others = tuple(key for key in state.recording if key != event.surface)
+    return replace(state, recording=(*others, event.surface) if event.active else others)
 
 
 def _without_agent(state: SessionState) -> SessionState:
@@ -191,8 +181,6 @@ def _lease(event: Any) -> LeaseState | None:
     return LeaseState(event.owner, event.muted) if event.owner is not None else None
 
 
-Reducer: TypeAlias = Callable[[SessionState, Any], SessionState]
-
 REDUCERS: Final[dict[type[Event], Reducer]] = {
     events.ConnectionStateChanged: _connection,
     events.ResumeWindowClosed: lambda state, _: replace(state, can_resume=False),
@@ -204,21 +192,17 @@ REDUCERS: Final[dict[type[Event], Reducer]] = {
     events.AgentTimedOut: lambda state, event: _failed(state, event.error, "AGENT_TIMEOUT"),
     events.AgentStateChanged: _agent_state,
     events.AgentConfigChanged: lambda state, event: replace(state, agent_config=event.config),
-    events.TranscriptUpdated: _said,
+    events.TranscriptUpdated: _transcript,
     events.TranscriptCleared: lambda state, _: replace(state, transcript=(), transcript_omitted=0),
     events.ConversationResumed: lambda state, event: replace(state, continued=event.continued),
     events.ToolCallChanged: _tool_call,
-    events.ApprovalRequested: lambda state, event: replace(
-        state, approvals=(*state.approvals, event)
-    ),
+    events.ApprovalRequested: lambda state, new: replace(state, approvals=(*state.approvals, new)),
     events.ApprovalSettled: _settled,
     events.MicrophoneChanged: lambda state, event: replace(state, microphone=_lease(event)),
     events.CameraChanged: lambda state, event: replace(state, camera=_lease(event)),
     events.ScreenChanged: lambda state, event: replace(state, screen=_lease(event)),
     events.RecordingChanged: _recording,
-    events.SurfaceMounted: lambda state, event: replace(
-        state, surfaces=(*state.surfaces, event.key)
-    ),
+    events.SurfaceMounted: lambda state, new: replace(state, surfaces=(*state.surfaces, new.key)),
     events.SurfaceUnmounted: _unmounted,
 }
 """What the events of each type make of the state, all but its `sequence`. Event types that are not

@@ -13,8 +13,10 @@ import logging
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final, TypeAlias, final
+from typing import Any, ClassVar, Final, TypeAlias, final
 from weakref import WeakSet
 
 import anyio
@@ -33,6 +35,9 @@ task groups, nested over several tasks, take back more cancellations than they a
 class RootTask(ABC):
     """One running piece of work. Ends by itself, or after `cancel()`; never raises on its own."""
 
+    can_be_abandoned: ClassVar[bool]
+    """Whether the loop lets a task go on that ignores its cancellation (trio waits for it)."""
+
     def __init__(self, name: str, on_end: OnEnd | None) -> None:
         self.name: Final = name
         self.error: Exception | None = None
@@ -46,11 +51,6 @@ class RootTask(ABC):
     @abstractmethod
     def cancel(self) -> None:
         """Ask the work to end; returns at once."""
-
-    @property
-    @abstractmethod
-    def can_be_abandoned(self) -> bool:
-        """Whether the loop lets a task go on that ignores its cancellation (trio waits for it)."""
 
     @abstractmethod
     def is_current(self) -> bool:
@@ -83,14 +83,14 @@ class RootTask(ABC):
                 self._on_end(self)
 
 
-@final
 class _AsyncioTask(RootTask):
+    can_be_abandoned = True
+
     def __init__(self, work: Work, name: str, on_end: OnEnd | None) -> None:
         super().__init__(name, on_end)
         # Made without the loop's task factory: an eager one would run `work` inside this call.
-        task = asyncio.Task(
-            self._run(work), loop=asyncio.get_running_loop(), name=f"livelayer:{name}"
-        )
+        loop = asyncio.get_running_loop()
+        task = asyncio.Task(self._run(work), loop=loop, name=f"livelayer:{name}")
         # A task cancelled before its first step never enters `_run`.
         task.add_done_callback(self._done)
         self._task: asyncio.Task[None] | None = task
@@ -104,23 +104,19 @@ class _AsyncioTask(RootTask):
             _cancelled.add(self._task)
             self._task.cancel()
 
-    @property
-    def can_be_abandoned(self) -> bool:
-        return True
-
     def is_current(self) -> bool:
         return self._task is not None and asyncio.current_task() is self._task
 
 
-@final
 class _TrioTask(RootTask):
+    can_be_abandoned = False
+
     def __init__(self, work: Work, name: str, on_end: OnEnd | None, trio: Any) -> None:
         super().__init__(name, on_end)
         self._trio = trio
         self._scope = trio.CancelScope()
-        self._task = trio.lowlevel.spawn_system_task(
-            self._scoped, work, name=f"livelayer:{name}", context=contextvars.copy_context()
-        )
+        spawn, context = trio.lowlevel.spawn_system_task, contextvars.copy_context()
+        self._task = spawn(self._scoped, work, name=f"livelayer:{name}", context=context)
 
     async def _scoped(self, work: Work) -> None:
         try:
@@ -131,10 +127,6 @@ class _TrioTask(RootTask):
 
     def cancel(self) -> None:
         self._scope.cancel()
-
-    @property
-    def can_be_abandoned(self) -> bool:
-        return False
 
     def is_current(self) -> bool:
         return bool(self._trio.lowlevel.current_task() is self._task)
@@ -153,10 +145,7 @@ def start(work: Work, name: str, on_end: OnEnd | None = None) -> RootTask:
 
 
 async def wait_through(task: RootTask, seconds: float) -> None:
-    """Wait for the end of `task`, at most `seconds`, however often the caller is cancelled.
-
-    Raises that cancellation at the end.
-    """
+    """Wait at most `seconds` for the end of `task`, then raise the caller's cancellation."""
     cancelled = None
     with anyio.move_on_after(seconds, shield=True) as waiting:
         while not task.ended:
@@ -211,11 +200,9 @@ def _is_being_cancelled() -> bool:
 
 
 def _in_a_loop() -> bool:
-    try:
-        anyio.lowlevel.current_token()
-    except RuntimeError:
-        return False
-    return True
+    with suppress(RuntimeError):
+        return bool(anyio.lowlevel.current_token())
+    return False
 
 
 def log_fault(logger: logging.Logger, what: str, error: BaseException) -> None:
@@ -236,7 +223,6 @@ class TaskOwner:
         self._tasks: set[RootTask] = set()
 
     def start(self, work: Work, name: str) -> RootTask:
-        """Start `work` under this owner."""
         task = start(work, name, self._tasks.discard)
         self._tasks.add(task)
         return task
@@ -253,29 +239,18 @@ class TaskOwner:
         return tuple(task.name for task in tasks if not task.ended)
 
 
-@final
+@dataclass(eq=False)
 class Timer:
-    """Sleeps on a clock, then acts, unless it is stopped or started again before.
+    """Sleeps on `clock`, then acts in a task of its own, unless it is stopped or started again.
 
-    Args:
-        act: called, and awaited if it returns an awaitable, in a task of its own.
-        name: of that task.
-        tasks: owns it.
-        clock: what the time is measured on.
+    `act` is awaited if it returns an awaitable; `name` is the task's, and `tasks` owns it.
     """
 
-    def __init__(
-        self,
-        act: Callable[[], Awaitable[None] | None],
-        name: str,
-        tasks: TaskOwner,
-        clock: Clock,
-    ) -> None:
-        self._act = act
-        self._name = name
-        self._tasks = tasks
-        self._clock = clock
-        self._task: RootTask | None = None
+    act: Callable[[], Awaitable[None] | None]
+    name: str
+    tasks: TaskOwner
+    clock: Clock
+    _task: RootTask | None = None
 
     @property
     def running(self) -> bool:
@@ -285,7 +260,7 @@ class Timer:
     def start(self, seconds: float) -> None:
         """Act in `seconds`; an earlier start is void."""
         self.stop()
-        self._task = self._tasks.start(lambda: self._run(seconds), self._name)
+        self._task = self.tasks.start(lambda: self._run(seconds), self.name)
 
     def stop(self) -> None:
         """Do not act. What is being done already is not interrupted."""
@@ -294,8 +269,8 @@ class Timer:
             task.cancel()
 
     async def _run(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
+        await self.clock.sleep(seconds)
         self._task = None
-        result = self._act()
+        result = self.act()
         if result is not None:
             await result

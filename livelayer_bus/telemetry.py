@@ -9,12 +9,11 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeAlias, final
+from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary, ref
 
 from .contract import ControlledSession
-from .media import AudioChannel, Timing, VideoChannel
-from .media.statistics import Reading
+from .media import AudioChannel, Reading, Timing, VideoChannel
 
 try:
     from opentelemetry import metrics
@@ -57,33 +56,26 @@ def instrument(
     return instruments.add(session)
 
 
-@final
 class _Instruments:
     """The instruments of one provider, for every session: OpenTelemetry cannot take any back."""
 
     def __init__(self, meter: metrics.Meter) -> None:
         self._sessions: dict[int, ref[ControlledSession]] = {}
         self._numbers = itertools.count()
+        gauge, counter = meter.create_observable_gauge, meter.create_observable_counter
         # A measurement is named as the attribute of a channel or reader that has it.
-        for name, found, text in (
-            ("transit", self._channels, "From captured by the sender to received"),
-            ("latency", self._readers, "From received to delivered to the surface"),
-            ("hold", self._readers, "From delivered to the surface asking for the next frame"),
+        for make, unit, name, found, text in (
+            (gauge, "s", "transit", self._channels, "From captured by the sender to received"),
+            (gauge, "s", "latency", self._readers, "From received to delivered to the surface"),
+            (gauge, "s", "hold", self._readers, "From delivered to the surface asking for more"),
+            (counter, "{frame}", "received", self._channels, "Frames of the agent that came in"),
+            (counter, "{frame}", "delivered", self._readers, "Frames that the surface took"),
+            (counter, "{frame}", "dropped", self._readers, "Frames lost or left out by a surface"),
         ):
-            meter.create_observable_gauge(
-                f"livelayer.media.{name}", [_timings(found, name)], unit="s", description=text
-            )
-        for name, found, text in (
-            ("received", self._channels, "Frames of the agent that came in"),
-            ("delivered", self._readers, "Frames that the surface took"),
-            ("dropped", self._readers, "Frames that the surface was too slow for, or left out"),
-        ):
-            meter.create_observable_counter(
-                f"livelayer.media.{name}", [_counts(found, name)], unit="{frame}", description=text
-            )
+            callback = _observer(found, name)
+            make(f"livelayer.media.{name}", [callback], unit=unit, description=text)
 
     def add(self, session: ControlledSession) -> Callable[[], None]:
-        """Measure one more session; the returned function ends that."""
         number = next(self._numbers)
         self._sessions[number] = ref(session, lambda _: self._forget(number))
         return lambda: self._forget(number)
@@ -104,17 +96,16 @@ class _Instruments:
                 yield reader, attributes | {"surface": reader.label or ""}
 
 
-def _counts(measured: Measured, name: str) -> Observe:
-    return lambda _: [metrics.Observation(getattr(it, name), of) for it, of in measured()]
-
-
-def _timings(measured: Measured, name: str) -> Observe:
+def _observer(measured: Measured, name: str) -> Observe:
     def observe(_: metrics.CallbackOptions) -> Observations:
         for it, attributes in measured():
-            timing: Timing = getattr(it, name)
-            quantiles = {"p50": timing.p50_ns, "p95": timing.p95_ns, "max": timing.max_ns}
-            for quantile, value in quantiles.items() if timing.measured else ():
-                yield metrics.Observation(value * NS, attributes | {"quantile": quantile})
+            value: Timing | int = getattr(it, name)
+            if isinstance(value, int):
+                yield metrics.Observation(value, attributes)
+            elif value.measured:
+                for quantile in ("p50", "p95", "max"):
+                    seconds = getattr(value, f"{quantile}_ns") * NS
+                    yield metrics.Observation(seconds, attributes | {"quantile": quantile})
 
     return observe
 

@@ -31,8 +31,8 @@ Key: TypeAlias = tuple[str | None, str]
 class Transcript(msgspec.Struct, eq=False):
     """The newest utterances in order: one immutable version; `add` returns the next one.
 
-    A version shares the blocks of older utterances with the one before it. Changing one of those
-    blocks, which is rare, costs as much as building the transcript anew.
+    A version shares the blocks of older utterances with the one before it. To change one of those
+    blocks, which is rare, the transcript is built anew.
     """
 
     _older: tuple[tuple[TranscriptEntry, ...], ...]
@@ -129,7 +129,6 @@ class Transcript(msgspec.Struct, eq=False):
         return made
 
     def _rebuilt(self, known: TranscriptEntry | None, entry: TranscriptEntry) -> Transcript:
-        """Return a transcript with `entry` at its place, instead of `known`."""
         entries = [one for one in self.entries if one is not known]
         entries.insert(bisect(entries, place(entry), key=place), entry)
         return Transcript.of(entries, self.omitted, self._limit)

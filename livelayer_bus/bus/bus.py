@@ -19,9 +19,6 @@ T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 
-DEFAULT_CAPACITY = 4096  # events
-DEFAULT_MAX_BYTES = 16 * 1024 * 1024
-
 
 class BusStatistics(msgspec.Struct, frozen=True):
     """What a bus holds, has dropped and serves."""
@@ -56,21 +53,20 @@ class Bus(Generic[B, S]):
     Guarantee: events have one order and consecutive sequences from 1 on. Publishing is synchronous,
     takes the same short time however many readers there are (plus one wake-up for each idle reader
     that wants the event), runs no reader's code and never waits. The ring keeps the newest
-    `capacity` events, or fewer if they weigh more than `max_bytes` together; a single event heavier
-    than that is kept alone until the next one. A reader that falls out of the ring gets `Lagged`;
-    other readers are not affected. An event and its change of the state are one step: a snapshot
-    and the events after it have no gap and no overlap.
+    `capacity` events, or fewer if they weigh more than `max_bytes`; a heavier one is kept alone. A
+    reader that falls out of the ring gets `Lagged`; others are not affected. An event and its
+    change of the state are one step: a snapshot and the events after it have no gap and no overlap.
 
     `B` is the base type of the events, `S` the type of the state (None without one):
     `bus: Bus[Event, int] = Bus(state=0, reducers={Event: lambda count, event: count + 1})`.
 
     An event weighs what its type declares as `bus_weight`: a constant in bytes, or a function of
-    the event that returns what counts on top of 256 bytes. Without a declaration, the text and
-    bytes in its own fields (or its `nbytes`) count on top of 256 bytes.
+    the event that returns what counts on top of 256 bytes; without it, the text and bytes in its
+    own fields (or its `nbytes`) do.
 
     A bus belongs to the thread that made it and to the first event loop that reads from it. Once
-    that loop is closed, the next one in the same thread takes its place (a second `asyncio.run`).
-    A bus that was never used follows an event loop to another thread.
+    that loop is closed, the next one in the same thread takes its place. A bus that was never used
+    follows an event loop to another thread.
 
     Args:
         capacity: The most events to keep.
@@ -101,8 +97,8 @@ class Bus(Generic[B, S]):
     ) -> None: ...
     def __init__(
         self,
-        capacity: int = DEFAULT_CAPACITY,
-        max_bytes: int = DEFAULT_MAX_BYTES,
+        capacity: int = 4096,
+        max_bytes: int = 16 * 1024 * 1024,
         *,
         state: S | None = None,
         reducers: Mapping[type[Any], Callable[[S, Any], S]] | None = None,
@@ -153,7 +149,7 @@ class Bus(Generic[B, S]):
         """Hand an event to the bus's event loop, from any thread, and return at once.
 
         The loop publishes it at its next turn, in the order of the calls of one thread. Before a
-        loop uses the bus, events wait for one. The event has no sequence yet.
+        loop uses the bus, events wait for one.
 
         Raises:
             BusyError: `capacity` events are waiting: the loop is blocked. The event was not taken.
@@ -163,15 +159,11 @@ class Bus(Generic[B, S]):
         ring = self._ring
         if ring.forked:
             raise ForkedError("this bus")
-        if ring.closed:
-            raise ClosedError("this bus")
-        if not self._inbox.put(event):
+        if ring.closed or not self._inbox.put(event):
             if ring.closed:
                 raise ClosedError("this bus")
-            raise BusyError(
-                "the bus's inbox",
-                f"{ring.capacity} events wait for the event loop to run; try again later",
-            )
+            hint = f"{ring.capacity} events wait for the event loop to run; try again later"
+            raise BusyError("the bus's inbox", hint)
 
     @overload
     def subscribe(self, *, after: int | None = None) -> Subscription[B, S]: ...
@@ -195,9 +187,8 @@ class Bus(Generic[B, S]):
 
         Args:
             types: The types of events to read.
-            after: Read the events after this sequence, not only those from now on. If the ring has
-                overwritten some of them already, the first read raises `Lagged`. The types of those
-                are not known any more: with `types`, all of them count as missed.
+            after: Read the events after this sequence, not only those from now on. Of those that
+                are overwritten already, of whatever type, the first read raises `Lagged`.
 
         Raises:
             MisuseError: one of `types` is not a type.

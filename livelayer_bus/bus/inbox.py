@@ -27,11 +27,6 @@ class Inbox(Generic[T]):
         capacity: The most items that wait.
     """
 
-    __slots__ = (
-        "__weakref__", "_capacity", "_closed", "_items", "_lock", "_post", "_scheduled", "_take",
-        "refused",
-    )  # fmt: skip
-
     def __init__(self, take: Callable[[T], object], post: Post, capacity: int) -> None:
         self._take = take
         self._post = post
@@ -50,12 +45,7 @@ class Inbox(Generic[T]):
     def put(self, item: T, *, required: bool = False) -> bool:
         """Have the loop take `item` at its next turn; from any thread, returns at once.
 
-        Args:
-            item: What to hand to `take`.
-            required: Accept it even if the inbox is full.
-
-        Returns:
-            False if the inbox is full or closed: the item was refused and counted.
+        False if the inbox is closed, or full and the item not `required`: it was refused.
         """
         with self._lock:
             if self._closed or (len(self._items) >= self._capacity and not required):

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from types import coroutine
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import anyio
 import anyio.lowlevel
@@ -42,12 +42,6 @@ class _EventSlot:
     def __await__(self) -> Generator[object, None, int]:
         yield from cast(Generator[object, None, None], self._event.wait().__await__())
         return self._result
-
-
-class _TrioToken(Protocol):
-    """What trio's token offers to other threads."""
-
-    def run_sync_soon(self, call: Callable[[], object], /) -> None: ...
 
 
 def _native_token() -> object:
@@ -87,22 +81,19 @@ class LoopGuard:
         self.waits_check_the_loop = False
         self.on_adopt: Callable[[], Callable[[], object] | None] = lambda: None
 
-    def adopt_running_loop(self, what: str) -> bool:
-        """Bind the running loop unless one is bound already; return whether one is bound now.
+    def adopt_running_loop(self, what: str) -> None:
+        """Bind the running loop, if there is one, unless it is bound already.
 
         Raises:
             WrongLoopError: another loop is bound and still open.
         """
         loop = _current_loop()
-        if loop is None:
-            return self.loop is not None
-        if loop is not self.loop:
-            if self.loop is not None and self._loop_is_open():
-                raise WrongLoopError(
-                    what, _name(self.loop), _name(loop), "use publish_from_thread() from there"
-                )
-            self._adopt(loop)
-        return True
+        if loop is None or loop is self.loop:
+            return
+        if self.loop is not None and self._loop_is_open():
+            hint = "use publish_from_thread() from there"
+            raise WrongLoopError(what, _name(self.loop), _name(loop), hint)
+        self._adopt(loop)
 
     def move_to_running_loop(self) -> bool:
         """Bind the calling thread and its loop, if it runs one; return whether it does."""
@@ -114,11 +105,7 @@ class LoopGuard:
         return True
 
     def require_running_loop(self, what: str) -> None:
-        """Check, as cheaply as a wait allows, that the running loop is the bound one.
-
-        Raises:
-            WrongLoopError: another loop is bound and still open.
-        """
+        """As `adopt_running_loop`, as cheaply as a wait allows."""
         try:
             if self.running_loop() is self.loop:
                 return
@@ -129,11 +116,8 @@ class LoopGuard:
     def convert_wait_error(self, error: RuntimeError) -> None:
         """Explain an error raised in a wait: on asyncio a task refuses another loop's future.
 
-        Returns if the running loop is bound now, so that the wait can be begun again.
-
-        Raises:
-            WrongLoopError: another loop is bound and still open.
-            RuntimeError: `error`, if it has another cause.
+        Returns if the running loop is bound now, so that the wait can be begun again; raises what
+        `adopt_running_loop` does, or `error` if it has another cause.
         """
         before = self.loop
         self.adopt_running_loop("a subscription")
@@ -149,27 +133,25 @@ class LoopGuard:
             if isinstance(loop, asyncio.AbstractEventLoop):
                 loop.call_soon_threadsafe(call)
             else:
-                cast(_TrioToken, loop).run_sync_soon(call)
+                cast(Any, loop).run_sync_soon(call)  # trio's token
         except RuntimeError:  # the loop has ended; trio's RunFinishedError is one of these too
             return False
         return True
 
     def wrong_thread(self, what: str, hint: str) -> WrongLoopError:
-        """Return the error for a call from a thread that is not the bound one."""
         return WrongLoopError(what, _thread_name(self.thread), _here(), hint)
 
     def _adopt(self, loop: object) -> None:
         self.loop = loop
+        self.waits_check_the_loop = isinstance(loop, asyncio.AbstractEventLoop)
         if isinstance(loop, asyncio.AbstractEventLoop):
             self.running_loop = asyncio.get_running_loop
             self.new_slot = _future_maker(loop)
             self.checkpoint = _asyncio_yield
-            self.waits_check_the_loop = True
         else:
             self.running_loop = _native_token
             self.new_slot = _EventSlot
             self.checkpoint = _anyio_checkpoint
-            self.waits_check_the_loop = False
         if (hook := self.on_adopt()) is not None:
             hook()
 
@@ -180,7 +162,7 @@ class LoopGuard:
 
 
 def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Slot]:
-    """Return a function that makes the loop's futures, without the call of `create_future`."""
+    # Without the call of `create_future`, where that does nothing else.
     if getattr(type(loop), "create_future", None) is asyncio.BaseEventLoop.create_future:
         return partial(asyncio.Future, loop=loop)
     return loop.create_future
@@ -195,15 +177,12 @@ def _current_loop() -> object | None:
 
 
 def _thread_name(ident: int) -> str:
-    for thread in threading.enumerate():
-        if thread.ident == ident:
-            return f"thread {thread.name!r}"
-    return f"thread {ident} (ended)"
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return f"thread {names[ident]!r}" if ident in names else f"thread {ident} (ended)"
 
 
 def _here() -> str:
-    loop = _current_loop()
-    thread = f"thread {threading.current_thread().name!r}"
+    loop, thread = _current_loop(), _thread_name(threading.get_ident())
     return thread if loop is None else f"{thread} running {_name(loop)}"
 
 

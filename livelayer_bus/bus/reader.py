@@ -6,19 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from itertools import islice
 from operator import length_hint
 from threading import get_ident
-from typing import Any, Generic, Protocol, Self, TypeVar, cast, final
+from typing import Any, Generic, Self, TypeVar, cast, final
 
 import msgspec
 
-from ..errors import (
-    BusyError,
-    ClosedError,
-    ForkedError,
-    Lagged,
-    MisuseError,
-    NotSupportedError,
-    StaleCursorError,
-)
+from .. import errors
 from .loop_guard import Slot
 from .ring import Group, Ring, Types, wake
 
@@ -53,12 +45,6 @@ class SubscriptionStatistics(msgspec.Struct, frozen=True):
     """The largest lag found when the reader asked for more."""
     wakeups: int
     """Times the reader waited and an event woke it."""
-
-
-class _Seekable(Protocol):
-    """What the iterator of a list offers beside iteration."""
-
-    def __setstate__(self, index: int, /) -> None: ...
 
 
 class _Pull(Generic[E]):
@@ -130,18 +116,17 @@ class Subscription(Generic[E_co, S_co]):
             MisuseError: the subscription is already open.
         """
         if self._state is _OPEN:
-            raise MisuseError("this subscription is already open: enter each one once")
+            raise errors.MisuseError("this subscription is already open: enter each one once")
         if self._state is _CLOSED:
-            raise ClosedError("this subscription", "subscribe again")
+            raise errors.ClosedError("this subscription", "subscribe again")
         ring, after = self._ring, self._after
         ring.check_thread("subscribe()")
         ring.guard.adopt_running_loop("Bus.subscribe()")
         if after is None:
             after = ring.published
         elif not 0 <= after <= ring.published:
-            raise StaleCursorError(
-                str(after), f"the bus has published {ring.published} events so far"
-            )
+            reason = f"the bus has published {ring.published} events so far"
+            raise errors.StaleCursorError(str(after), reason)
         self._last = after
         start = max(after, ring.tail)
         self._owed = start - after
@@ -193,12 +178,10 @@ class Subscription(Generic[E_co, S_co]):
             MisuseError: the subscription is not open yet, or was made with `after`.
         """
         if not self._ring.has_state:
-            raise NotSupportedError("snapshots", "this bus")
+            raise errors.NotSupportedError("snapshots", "this bus")
         if self._snapshot is None:
-            raise MisuseError(
-                "this subscription has no snapshot: enter it first, and without after= "
-                "(or call resync())"
-            )
+            hint = "enter it first, and without after= (or call resync())"
+            raise errors.MisuseError(f"this subscription has no snapshot: {hint}")
         return self._snapshot[0]
 
     def resync(self) -> S_co:
@@ -213,7 +196,8 @@ class Subscription(Generic[E_co, S_co]):
         self._check_open()
         self._skipped += self.lag
         self._drop_chunk()
-        self._pass_over(self._group.published)
+        self._origin += self._group.published - self._taken
+        self._taken = self._group.published
         self._last = self._floor = self._ring.published
         self._owed = 0
         self._snapshot = (self._ring.state,)
@@ -257,8 +241,8 @@ class Subscription(Generic[E_co, S_co]):
                 self._pause = None
                 if woken_by:
                     self._wakeups += 1
-                else:
-                    self._unpark(pause)
+                elif pause in self._group.parked:  # cancelled, or only a turn of the loop
+                    self._group.parked.remove(pause)
             ring = self._ring
             # The event that woke this reader is the next one to take, unless it was overwritten or
             # passed over meanwhile.
@@ -289,11 +273,9 @@ class Subscription(Generic[E_co, S_co]):
         Raises:
             MisuseError: `limit` is below 1.
         """
-        if limit is None:
-            limit = self._ring.capacity
-        elif limit < 1:
-            raise MisuseError(f"limit must be at least 1, got {limit}")
-        return _Pull(self._next_batch, limit)
+        if limit is not None and limit < 1:
+            raise errors.MisuseError(f"limit must be at least 1, got {limit}")
+        return _Pull(self._next_batch, limit or self._ring.capacity)
 
     async def _next_record(self, _limit: int) -> Record[E_co]:
         event = await self.__anext__()
@@ -312,8 +294,8 @@ class Subscription(Generic[E_co, S_co]):
                 self._pause = None
                 if woken_by:
                     self._wakeups += 1
-                else:
-                    self._unpark(pause)
+                elif pause in self._group.parked:
+                    self._group.parked.remove(pause)
             if self._floor < woken_by > self._ring.tail and self._state is _OPEN:
                 break  # as in `__anext__`
         group, number = self._group, self._taken
@@ -354,11 +336,6 @@ class Subscription(Generic[E_co, S_co]):
             group.parked.append(pause)
         return pause
 
-    def _unpark(self, pause: Slot) -> None:
-        """Clean up after a wait that no event ended: it was cancelled, or a turn of the loop."""
-        if pause in self._group.parked:
-            self._group.parked.remove(pause)
-
     def _fill(self) -> None:
         """Set up the chunk: as far as the credit, the wanted events and the ring's end allow."""
         ring, group, number = self._ring, self._group, self._taken
@@ -376,7 +353,7 @@ class Subscription(Generic[E_co, S_co]):
             self._left = capacity - slot
             count = min(count, self._left)
             self._index = index = iter(ring.events)
-            cast(_Seekable, index).__setstate__(slot)
+            cast(Any, index).__setstate__(slot)
             self._chunk = islice(index, count)
         else:
             self._left = count
@@ -397,40 +374,37 @@ class Subscription(Generic[E_co, S_co]):
         self._chunk = self._index = _EMPTY
         self._positions = ()
 
-    def _pass_over(self, number: int) -> None:
-        """Go on at this wanted event without handing out those before it."""
-        self._origin += number - self._taken
-        self._taken = number
-
     def _fall_out(self) -> None:
         """Go on at the oldest kept event; raise `Lagged` if wanted events were lost on the way."""
         ring = self._ring
         if ring.forked:
-            raise ForkedError("this bus")
-        missed = self._owed
-        self._owed = 0
+            raise errors.ForkedError("this bus")
+        missed, self._owed = self._owed, 0
         self._floor = max(self._floor, ring.tail)
         oldest = self._group.number_at(self._floor)
         if oldest > self._taken:
-            missed += oldest - self._taken
-            self._pass_over(oldest)
+            passed, self._taken = oldest - self._taken, oldest
+            self._origin += passed
+            missed += passed
         if missed:
             self._missed += missed
             self._last = self._floor
             self._peak_lag = max(self._peak_lag, missed + self.lag)
-            raise Lagged(missed)
+            raise errors.Lagged(missed)
 
     def _refuse(self) -> None:
         if self._pause is not None:
-            raise BusyError("this subscription", "another task waits in it; give each task its own")
+            hint = "another task waits in it; give each task its own"
+            raise errors.BusyError("this subscription", hint)
         self._check_open()
         raise self._ring.guard.wrong_thread("a subscription", "subscribe on a bus of this thread")
 
     def _check_open(self) -> None:
         if self._state is _CLOSED:
-            raise ClosedError("this subscription", "subscribe again")
+            raise errors.ClosedError("this subscription", "subscribe again")
         if self._state is _NEW:
-            raise MisuseError("this subscription is not open: use it inside its 'with' block")
+            hint = "use it inside its 'with' block"
+            raise errors.MisuseError(f"this subscription is not open: {hint}")
 
 
 _EMPTY: Iterator[Any] = iter(())

@@ -7,6 +7,7 @@ A position counts events from the start: the event with sequence `n` is at posit
 from __future__ import annotations
 
 import os
+import re
 import sys
 from asyncio import InvalidStateError
 from bisect import bisect_left
@@ -18,12 +19,14 @@ from weakref import WeakSet
 from ..clock import now_ns
 from ..errors import ClosedError, ForkedError, MisuseError
 from .loop_guard import LoopGuard, Slot
-from .weight import Weigh, weight_of
 
 Types: TypeAlias = tuple[type, ...]
 Batch: TypeAlias = tuple[tuple[Any, ...], int]  # events, and the sequence of the last
 Reducer: TypeAlias = Callable[[Any, Any], Any]
+Weigh: TypeAlias = Callable[..., int]
 
+BASE_WEIGHT = 256  # bytes; a small record with its short strings and its places in the ring
+_SIZED = re.compile(r"(str|bytes|bytearray)( *\| *None)?")  # annotations of fields that count
 _NO_THREAD = -1  # never a thread's ident: sends every call to Ring.check_thread
 _NEVER = sys.maxsize  # a tail beyond every reader: sends every read to its slow path
 
@@ -104,10 +107,8 @@ class Ring:
         as_of: Callable[[Any, int], Any] | None,
     ) -> None:
         if capacity < 1 or max_bytes < 1:
-            raise MisuseError(
-                "capacity and max_bytes must be at least 1, "
-                f"got capacity={capacity}, max_bytes={max_bytes}"
-            )
+            given = f"got capacity={capacity}, max_bytes={max_bytes}"
+            raise MisuseError(f"capacity and max_bytes must be at least 1, {given}")
         self.capacity = capacity
         self.max_bytes = max_bytes
         self.events: list[Any] = [None] * capacity
@@ -138,17 +139,14 @@ class Ring:
 
     @property
     def peak_bytes(self) -> int:
-        """The most the kept events ever weighed."""
         return max(self._heaviest, self._high_water)
 
     @property
     def peak_kept(self) -> int:
-        """The most events kept at once."""
         return max(self._peak_kept, self.published - self.tail)
 
     @property
     def has_state(self) -> bool:
-        """Whether the bus was made with a state."""
         return self._version[0] is not None
 
     @property
@@ -208,7 +206,7 @@ class Ring:
         return sequence
 
     def restart(self, sequence: int, state: object) -> None:
-        """Drop what is kept and go on after `sequence`; see `Bus.restart`."""
+        """See `Bus.restart`."""
         self.check_thread("restart()")
         if sequence < self.published:
             raise MisuseError(f"restart({sequence}): the bus has published {self.published} events")
@@ -223,23 +221,15 @@ class Ring:
             group.positions.clear()
         self._version = state, sequence
         self.published = self.tail = sequence
-        for parked in (self.parked, *(group.parked for group in self.filtered.values())):
-            wake(parked, sequence)
+        self._wake_all(sequence)
 
     def check_thread(self, what: str) -> None:
-        """Return if the call comes from the bus's own thread and the bus is open.
-
-        Raises:
-            ForkedError: the bus was made before this process was forked.
-            ClosedError: the bus is closed.
-            WrongLoopError: the bus belongs to another thread.
-        """
+        """Raise what `Bus.publish` does, unless the call is allowed."""
         if self.forked:
             raise ForkedError("this bus")
         if get_ident() != self.guard.thread and not self._move_here():
-            raise self.guard.wrong_thread(
-                f"Bus.{what}", "use publish_from_thread() to publish from there"
-            )
+            hint = "use publish_from_thread() to publish from there"
+            raise self.guard.wrong_thread(f"Bus.{what}", hint)
         if self.closed:
             raise ClosedError("this bus")
 
@@ -247,8 +237,7 @@ class Ring:
         """Take no more events; wake every reader that waits for one."""
         self.closed = True
         self.thread = _NO_THREAD
-        for parked in (self.parked, *(group.parked for group in self.filtered.values())):
-            wake(parked, 0)
+        self._wake_all(0)
 
     def abandon(self) -> None:
         """In a forked child: from now on every call takes the path that raises `ForkedError`."""
@@ -257,23 +246,20 @@ class Ring:
         self.tail = _NEVER
 
     def join(self, types: Types, since: int, reader: object) -> Group | Ring:
-        """Return the group of the readers that want `types`, with `reader` in it.
+        """Return the group of the readers that want `types` (none: every event), with `reader`.
 
-        Args:
-            types: The filter; none for every event.
-            since: The position from which on the group must know every wanted event.
-            reader: The new member.
+        It knows every wanted event from the position `since` on.
         """
-        group: Group | Ring = self
-        if types:
-            group = self.filtered.get(types) or self._add_group(types)
-            if since < group.since:
-                kept = range(since, group.since)
-                events, capacity = self.events, self.capacity
-                found = [at for at in kept if issubclass(type(events[at % capacity]), types)]
-                group.positions[:0] = found
-                group.dropped -= len(found)
-                group.since = since
+        if not types:
+            self.readers.add(reader)
+            return self
+        group = self.filtered.get(types) or self._add_group(types)
+        events, capacity = self.events, self.capacity
+        earlier = range(since, group.since)
+        found = [at for at in earlier if issubclass(type(events[at % capacity]), types)]
+        group.positions[:0] = found
+        group.dropped -= len(found)
+        group.since = min(since, group.since)
         group.readers.add(reader)
         return group
 
@@ -284,11 +270,10 @@ class Ring:
             self._drop_empty_groups()
 
     def number_at(self, position: int) -> int:
-        """Return the number of the first event at or after `position`: see `Group`."""
+        """See `Group`, also for `locate` and `fetch`."""
         return position
 
     def locate(self, number: int, count: int) -> Sequence[int]:
-        """Return the positions of `count` events from `number` on: see `Group`."""
         return range(number, number + count)
 
     def share(self, group: Group | Ring, number: int, count: int) -> Batch:
@@ -300,7 +285,6 @@ class Ring:
         return batch
 
     def fetch(self, number: int, count: int) -> Batch:
-        """Return `count` events from `number` on, and the sequence of the last: see `Group`."""
         events, first = self.events, number % self.capacity
         stop = first + count
         if stop <= self.capacity:
@@ -314,6 +298,10 @@ class Ring:
             return False
         self.thread = self.guard.thread
         return True
+
+    def _wake_all(self, sequence: int) -> None:
+        for parked in (self.parked, *(group.parked for group in self.filtered.values())):
+            wake(parked, sequence)
 
     def _make_room(self) -> None:
         """Overwrite the oldest events until the ring is light enough, or holds only the newest."""
@@ -345,11 +333,9 @@ class Ring:
         return group
 
     def _drop_empty_groups(self) -> None:
-        empty = [types for types, group in self.filtered.items() if not group.readers]
-        for types in empty:
+        for types in [types for types, group in self.filtered.items() if not group.readers]:
             del self.filtered[types]
-        if empty:
-            self._refresh_rules()
+        self._refresh_rules()
 
     def _groups_for(self, kind: type) -> tuple[Group, ...]:
         return tuple(group for group in self.filtered.values() if issubclass(kind, group.types))
@@ -367,6 +353,40 @@ def wake(parked: list[Slot], sequence: int) -> None:
         except (InvalidStateError, RuntimeError):
             continue  # the wait was cancelled, or its loop was closed: there is no task to wake
     parked.clear()
+
+
+def weight_of(event: object) -> tuple[int, Weigh | None]:
+    """Return the constant weight of every event of this one's type, and what to add for each.
+
+    See `Bus` for what a type declares, and for what counts without a declaration.
+    """
+    declared: int | Weigh | None = getattr(type(event), "bus_weight", None)
+    if isinstance(declared, int):
+        return declared, None
+    if declared is not None:
+        return BASE_WEIGHT, declared
+    if isinstance(event, str | bytes | bytearray):
+        return BASE_WEIGHT, sys.getsizeof
+    if hasattr(event, "nbytes"):
+        return BASE_WEIGHT, lambda event: int(event.nbytes)
+    names = dict.fromkeys(
+        name
+        for base in type(event).__mro__
+        for name, annotation in vars(base).get("__annotations__", {}).items()
+        if _SIZED.fullmatch(_written(annotation)) and hasattr(event, name)
+    )
+
+    def weigh(event: object) -> int:
+        values = [getattr(event, name, None) for name in names]
+        return sum(len(value) for value in values if isinstance(value, str | bytes | bytearray))
+
+    return BASE_WEIGHT, weigh if names else None
+
+
+def _written(annotation: object) -> str:
+    if isinstance(annotation, str):
+        return annotation
+    return annotation.__name__ if isinstance(annotation, type) else repr(annotation)
 
 
 _alive: WeakSet[Ring] = WeakSet()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points, version
@@ -10,38 +11,30 @@ from typing import Annotated, Any, Final
 import typer
 
 from ..errors import PluginNotFoundError
-from .exits import EPILOG, fail, hush_sdk
+from .exits import EPILOG, fail
 
 GROUP: Final = "livelayer_bus.commands"
 """The entry point group of commands: functions that typer can call."""
 
+_TABLE: Final = """\
+demo       livelayer-demo       Talk to an agent on this machine: no key, no cloud, nothing to install.
+serve      livelayer-web        Run the session endpoint, which gives pages and token sources their rooms.
+run        livelayer-bus        Run a session from livelayer.toml until Ctrl-C.
+standby    livelayer-nats       Own a named session, or wait until its owner is gone.
+record     livelayer-recorder   Run a session from livelayer.toml and record it.
+replay     livelayer-recorder   Play a recording into surfaces.
+recordings livelayer-recorder   List recordings, export and delete them.
+surfaces   livelayer-bus        List the surfaces that are installed.
+send       livelayer-bus        Publish a data message into a running session.
+tail       livelayer-bus        Follow a running session's events as JSON lines.
+bench      livelayer-benchmarks Measure this machine, side by side with the alternatives.
+dev-server livelayer-embedded   Run a LiveKit-protocol server on this machine's loopback.
+token      livelayer-bus        Make a LiveKit access token from an API key and secret.
+doctor     livelayer-bus        Check this machine, and say how to repair what is wrong.
+"""  # noqa: E501
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "demo": (
-        "Talk to an agent on this machine: no key, no cloud, nothing to install.",
-        "livelayer-demo",
-    ),
-    "serve": (
-        "Run the session endpoint, which gives pages and token sources their rooms.",
-        "livelayer-web",
-    ),
-    "run": ("Run a session from livelayer.toml until Ctrl-C.", "livelayer-bus"),
-    "standby": ("Own a named session, or wait until its owner is gone.", "livelayer-nats"),
-    "record": ("Run a session from livelayer.toml and record it.", "livelayer-recorder"),
-    "replay": ("Play a recording into surfaces.", "livelayer-recorder"),
-    "recordings": ("List recordings, export and delete them.", "livelayer-recorder"),
-    "surfaces": ("List the surfaces that are installed.", "livelayer-bus"),
-    "send": ("Publish a data message into a running session.", "livelayer-bus"),
-    "tail": ("Follow a running session's events as JSON lines.", "livelayer-bus"),
-    "bench": (
-        "Measure this machine, side by side with the alternatives.",
-        "livelayer-benchmarks",
-    ),
-    "dev-server": (
-        "Run a LiveKit-protocol server on this machine's loopback.",
-        "livelayer-embedded",
-    ),
-    "token": ("Make a LiveKit access token from an API key and secret.", "livelayer-bus"),
-    "doctor": ("Check this machine, and say how to repair what is wrong.", "livelayer-bus"),
+    name: (line, distribution)
+    for name, distribution, line in (row.split(maxsplit=2) for row in _TABLE.splitlines())
 }
 """Name of the command: its line in the list, and the distribution that offers it."""
 
@@ -56,10 +49,7 @@ terminal: livelayer tail follows it, livelayer send sends it a message.
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """The command line, with the command that `arguments` name and stand-ins for the others.
-
-    Commands of third parties are listed with the name of their distribution.
-    """
+    """The command line, with the command that `arguments` name and stand-ins for the others."""
     app = typer.Typer(
         name="livelayer",
         no_args_is_help=True,
@@ -86,14 +76,16 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 def run(arguments: Sequence[str]) -> None:
     """Run `arguments` and end the process; every error is one line, unless `--debug` is given."""
     debug = "--debug" in arguments
-    if not debug:
-        hush_sdk()
+    if not debug:  # the SDK's faults are errors too, and some quote the token
+        logging.getLogger("livekit").setLevel(logging.CRITICAL)
     try:
         build(arguments)(args=list(arguments), prog_name="livelayer")
     except Exception as exc:
         if debug:
             raise
-        fail(_single(exc))
+        while isinstance(exc, ExceptionGroup) and len(exc.exceptions) == 1:
+            exc = exc.exceptions[0]
+        fail(exc)
 
 
 def _load(name: str, installed: dict[str, EntryPoint]) -> Callable[..., Any]:
@@ -101,12 +93,6 @@ def _load(name: str, installed: dict[str, EntryPoint]) -> Callable[..., Any]:
         raise PluginNotFoundError(name, GROUP, tuple(installed), COMMANDS[name][1])
     command: Callable[..., Any] = installed[name].load()
     return command
-
-
-def _single(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 def _stand_in() -> None:

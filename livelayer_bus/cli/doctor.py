@@ -7,6 +7,7 @@ import re
 import socket
 import sys
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
@@ -21,13 +22,14 @@ from livekit import api
 from rich.console import Console
 from rich.text import Text
 
-from ..config.registry import DISTRIBUTIONS, installed_surfaces, load_surface
-from ..control.socket_path import socket_path
-from ..errors import OURS, ConfigError, LivelayerError, PluginBrokenError
-from ..rooms.network import NETWORK_ADVICE, network_problem
+from ..config.load import DISTRIBUTIONS, installed_surfaces
+from ..control.protocol import socket_path
+from ..errors import OURS, ConfigError, LivelayerError
+from ..rooms.errors import NETWORK_ADVICE, network_problem
 from ..tokens.http import open_client
 from .app import COMMANDS
 from .exits import FAILED, OK, run_async
+from .surfaces import fault_of
 
 Verdict: TypeAlias = Literal["ok", "warn", "fail"]
 
@@ -89,12 +91,12 @@ def _show(finding: Finding) -> None:
 
 def _distributions() -> dict[str, str]:
     """Our other distributions, and what each is for."""
-    uses: dict[str, list[str]] = {"livekit-plugins-livelayer": ["the agent's side"]}
+    uses = defaultdict[str, list[str]](list, {"livekit-plugins-livelayer": ["the agent's side"]})
     for surface, name in DISTRIBUTIONS.items():
-        uses.setdefault(name, []).append(f"the surface {surface!r}")
+        uses[name].append(f"the surface {surface!r}")
     for command, (_, name) in COMMANDS.items():
-        if name != OURS:
-            uses.setdefault(name, []).append(f"'livelayer {command}'")
+        uses[name].append(f"'livelayer {command}'")
+    del uses[OURS]
     return {name: " and ".join(found) for name, found in sorted(uses.items())}
 
 
@@ -106,19 +108,15 @@ def check_machine() -> Iterator[Finding]:
     for name, use in _distributions().items():
         yield _packages(name, (name,), "warn", f"pip install {name} for {use}")
         yield from _extras(name)
-    yield _voice()
-    yield _loopback()
-    yield _network()
-    yield _control()
-    yield _surfaces()
+    for check in (_voice, _loopback, _network, _control, _surfaces):
+        yield check()
 
 
 async def check_server(environ: Mapping[str, str]) -> list[Finding]:
     """The server at LIVEKIT_URL, and whether it accepts a token of LIVEKIT_API_KEY and _SECRET."""
     url = environ.get("LIVEKIT_URL")
     if not url:
-        found = "LIVEKIT_URL is not set"
-        return [Finding("ok", "server", found, "set it to check your server")]
+        return [Finding("ok", "server", "LIVEKIT_URL is not set", "set it to check your server")]
     http = "http" + url.removeprefix("ws") if url.startswith("ws") else url
     try:
         async with open_client(http, SERVER_SECONDS) as client:
@@ -134,54 +132,54 @@ async def check_server(environ: Mapping[str, str]) -> list[Finding]:
 
 async def _token(url: str, environ: Mapping[str, str]) -> Finding:
     key, secret = environ.get("LIVEKIT_API_KEY"), environ.get("LIVEKIT_API_SECRET")
+    both = "LIVEKIT_API_KEY and LIVEKIT_API_SECRET"
     if not key or not secret:
-        found = "LIVEKIT_API_KEY and LIVEKIT_API_SECRET are not both set"
-        return Finding("warn", "token", found, "set both to check them")
+        return Finding("warn", "token", f"{both} are not both set", "set both to check them")
     grants = api.VideoGrants(room_join=True, room="livelayer-doctor")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about short secrets: the server's answer decides
         token = api.AccessToken(key, secret).with_identity("doctor").with_grants(grants).to_jwt()
     try:
         async with open_client(url, SERVER_SECONDS) as client:
-            # Validates the token without joining.
-            answer = await client.get(
-                f"{url.rstrip('/')}/rtc/validate", params={"access_token": token}
-            )
+            validate = f"{url.rstrip('/')}/rtc/validate"  # the token, without joining
+            answer = await client.get(validate, params={"access_token": token})
     except httpx.HTTPError as exc:
         return Finding("fail", "token", f"no answer ({type(exc).__name__})", "try again")
     if answer.is_success:
         return Finding("ok", "token", "the server accepts it")
-    found = f"the server refuses it ({answer.status_code})"
-    return Finding("fail", "token", found, "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
+    refused = f"the server refuses it ({answer.status_code})"
+    return Finding("fail", "token", refused, f"check {both}")
 
 
 def _packages(what: str, names: tuple[str, ...], verdict: Verdict, advice: str) -> Finding:
     """The versions of `names`; `verdict` and `advice` if one of them is missing."""
-    found = {name: _version(name) for name in names}
-    missing = ", ".join(name for name in names if found[name] is None)
+    versions: list[str] = []
+    missing: list[str] = []
+    for name in names:
+        try:
+            versions.append(f"{name} {version(name)}".removeprefix(f"{what} "))
+        except PackageNotFoundError:
+            missing.append(name)
     if missing:
-        return Finding(verdict, what, f"{missing} not installed", advice)
-    versions = [f"{name} {found[name]}".removeprefix(f"{what} ") for name in names]
+        return Finding(verdict, what, f"{', '.join(missing)} not installed", advice)
     return Finding("ok", what, ", ".join(versions))
 
 
 def _extras(name: str) -> Iterator[Finding]:
     """The extras of a distribution, as its metadata declares them; [all] is the others together."""
-    extras: dict[str, list[str]] = {}
+    extras = defaultdict[str, list[str]](list)
     with suppress(PackageNotFoundError):
         for found in filter(None, map(_EXTRA_OF.match, requires(name) or ())):
-            extras.setdefault(found[2], []).append(found[1])
-    for extra, names in extras.items():
-        if extra != "all":
-            what = f"{name}[{extra}]"
-            yield _packages(what, tuple(names), "warn", f"pip install '{what}'")
+            extras[f"{name}[{found[2]}]"].append(found[1])
+    extras.pop(f"{name}[all]", None)
+    for what, names in extras.items():
+        yield _packages(what, tuple(names), "warn", f"pip install '{what}'")
 
 
 def _voice() -> Finding:
     what = "voice (espeak-ng)"
     if find_spec("espeakng_loader") is None:
-        advice = "pip install livelayer-demo for the demo"
-        return Finding("warn", what, "not installed", advice)
+        return Finding("warn", what, "not installed", "pip install livelayer-demo for the demo")
     try:
         loader = import_module("espeakng_loader")
         found = f"{loader.get_library_path()}"
@@ -204,8 +202,7 @@ def _loopback() -> Finding:
 
 
 def _network() -> Finding:
-    problem = network_problem()
-    if problem is not None:
+    if problem := network_problem():
         return Finding("fail", "network", problem, NETWORK_ADVICE)
     return Finding("ok", "network", "an interface that WebRTC can use is up")
 
@@ -215,10 +212,8 @@ def _control() -> Finding:
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             path = socket_path(f"doctor-{os.getpid()}", create=True)
-            try:
-                probe.bind(str(path))
-            finally:
-                path.unlink(missing_ok=True)
+            probe.bind(str(path))
+            path.unlink()
     except (LivelayerError, OSError) as exc:
         return Finding("warn", "control socket", str(exc), "'livelayer send' and 'tail' need it")
     return Finding("ok", "control socket", str(path.parent))
@@ -226,20 +221,7 @@ def _control() -> Finding:
 
 def _surfaces() -> Finding:
     surfaces = installed_surfaces()
-    broken: list[str] = []
-    for surface in surfaces:
-        try:
-            load_surface(surface.name)
-        except PluginBrokenError as exc:
-            broken.append(str(exc))
-    if broken:
-        return Finding("fail", "surfaces", "; ".join(broken), "see 'livelayer surfaces --check'")
+    if broken := "; ".join(filter(None, map(fault_of, surfaces))):
+        return Finding("fail", "surfaces", broken, "see 'livelayer surfaces --check'")
     names = ", ".join(surface.name for surface in surfaces)
     return Finding("ok", "surfaces", names or "none installed")
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

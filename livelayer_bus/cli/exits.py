@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -32,7 +31,6 @@ Main: TypeAlias = Callable[[], Coroutine[Any, Any, int | None]]
 
 
 def exit_code(error: Exception) -> int:
-    """The exit code of an error."""
     match error:
         case errors.RefusedError():
             return REFUSED
@@ -63,11 +61,6 @@ def complain(text: str) -> None:
     print(f"livelayer: {errors.without_tokens(text)}", file=sys.stderr)
 
 
-def hush_sdk() -> None:
-    """Keep the SDK's log off the terminal: its faults are errors too, and some quote the token."""
-    logging.getLogger("livekit").setLevel(logging.CRITICAL)
-
-
 def run_async(main: Main, on_interrupt: Callable[[], bool] | None = None) -> None:
     """Run a command's coroutine to its end, then exit with the code it returns.
 
@@ -76,8 +69,7 @@ def run_async(main: Main, on_interrupt: Callable[[], bool] | None = None) -> Non
 
     Args:
         main: the command.
-        on_interrupt: called at the first Ctrl-C; if it returns True, the command is not cancelled,
-            because it ends by itself.
+        on_interrupt: called at the first Ctrl-C; True: the command ends by itself, uncancelled.
     """
     import asyncio  # not at the top: help needs no event loop, and this is half of its imports
 
@@ -93,8 +85,7 @@ async def _interruptible(main: Main, on_interrupt: Callable[[], bool] | None) ->
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         received.append(number)
-        if len(received) == 1:
-            first.set()
+        first.set()
         loop.call_soon_threadsafe(stop)
 
     def stop() -> None:
@@ -112,9 +103,8 @@ async def _interruptible(main: Main, on_interrupt: Callable[[], bool] | None) ->
 
     threading.Thread(target=end_late, daemon=True).start()
     # Not by the loop: what blocks it would keep the signal from everyone.
-    before = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, on_signal) for number in both}
     try:
         return await main()
     except asyncio.CancelledError:

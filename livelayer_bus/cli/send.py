@@ -46,9 +46,8 @@ def command(
     fields = _parse(message)
 
     async def main() -> None:
-        await send_message(
-            await find_session(session), fields, timeout=timeout, require_agent=require_agent
-        )
+        found = await find_session(session)
+        await send_message(found, fields, timeout=timeout, require_agent=require_agent)
 
     run_async(main)
 

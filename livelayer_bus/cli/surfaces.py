@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..config.registry import DISTRIBUTIONS, InstalledSurface, installed_surfaces, load_surface
+from ..config.load import DISTRIBUTIONS, InstalledSurface, installed_surfaces, load_surface
 from ..errors import PluginBrokenError
 from .exits import FAILED, OK
 
@@ -35,18 +35,18 @@ def command(
       livelayer surfaces --check
       livelayer surfaces --json | jq -r .name
     """
-    surfaces = installed_surfaces()
-    faults = {surface: _fault(surface) if check else None for surface in surfaces}
+    faults = {surface: fault_of(surface) if check else None for surface in installed_surfaces()}
     if as_json:
-        for surface in surfaces:
-            line = msgspec.structs.asdict(surface) | ({"fault": faults[surface]} if check else {})
+        for surface, fault in faults.items():
+            line = msgspec.structs.asdict(surface) | ({"fault": fault} if check else {})
             typer.echo(msgspec.json.encode(line).decode())
     else:
-        _show(surfaces, faults, check=check)
+        _show(faults, check)
     raise typer.Exit(FAILED if any(faults.values()) else OK)
 
 
-def _fault(surface: InstalledSurface) -> str | None:
+def fault_of(surface: InstalledSurface) -> str | None:
+    """Why a surface cannot be loaded; None if it can."""
     try:
         load_surface(surface.name)
     except PluginBrokenError as exc:
@@ -54,35 +54,22 @@ def _fault(surface: InstalledSurface) -> str | None:
     return None
 
 
-def _show(
-    surfaces: tuple[InstalledSurface, ...],
-    faults: dict[InstalledSurface, str | None],
-    *,
-    check: bool,
-) -> None:
+def _show(faults: dict[InstalledSurface, str | None], check: bool) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
-        for surface in surfaces:
-            fields = [surface.name, surface.distribution, surface.version, surface.target]
-            if check:
-                fields.append(faults[surface] or "ok")
+        for surface, fault in faults.items():
+            fields = msgspec.structs.astuple(surface) + ((fault or "ok",) * check)
             typer.echo("\t".join(fields))
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     columns = ("name", "distribution", "version", "from", *(["check"] if check else []))
     for column in columns:
         table.add_column(column, overflow="fold")
-    for surface in surfaces:
-        fault = faults[surface]
+    for surface, fault in faults.items():
         verdict = Text(fault, "red") if fault else Text("ok", "green")
-        table.add_row(
-            Text(surface.name, "bold"),
-            surface.distribution,
-            surface.version,
-            Text(surface.target, "dim"),
-            *([verdict] if check else []),
-        )
-    for name in sorted(DISTRIBUTIONS.keys() - {surface.name for surface in surfaces}):
+        row: list[Text | str] = [Text(surface.name, "bold"), surface.distribution, surface.version]
+        table.add_row(*row, Text(surface.target, "dim"), *([verdict] if check else []))
+    for name in sorted(DISTRIBUTIONS.keys() - {surface.name for surface in faults}):
         hint = f"pip install {DISTRIBUTIONS[name]}"
         table.add_row(Text(name, "dim"), "not installed", "", Text(hint, "dim"))
     console.print(table)

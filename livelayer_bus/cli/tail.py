@@ -21,10 +21,7 @@ def command(
     ] = None,
     after: Annotated[
         str | None,
-        typer.Option(
-            help="Continue after this cursor, which each line has.",
-            metavar="SESSION:SEQUENCE",
-        ),
+        typer.Option(help="Continue after this cursor of a line.", metavar="SESSION:SEQUENCE"),
     ] = None,
     events: Annotated[
         list[str] | None,

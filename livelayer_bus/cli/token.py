@@ -34,15 +34,10 @@ def command(
       livelayer token --room kitchen --identity ada
       livelayer token --room kitchen --identity robot --agent --minutes 5
     """
-    grants = api.VideoGrants(
-        room_join=True, room=room, agent=agent or None, can_update_own_metadata=True
-    )
-    token = (
-        api.AccessToken(key, secret)
-        .with_identity(identity or f"guest-{uuid4().hex[:8]}")
-        .with_grants(grants)
-        .with_ttl(timedelta(minutes=minutes))
-    )
+    grants = api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True)
+    grants.agent = agent or None
+    token = api.AccessToken(key, secret).with_grants(grants).with_ttl(timedelta(minutes=minutes))
+    token.with_identity(identity or f"guest-{uuid4().hex[:8]}")
     if name:
         token.with_name(name)
     if agent:

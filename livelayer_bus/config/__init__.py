@@ -1,19 +1,14 @@
 """The configuration file `livelayer.toml`: which agent, with whose token, on which surfaces."""
 
-from .load import FILE_NAME, Config, load_config
-from .reading import convert, read_document
-from .registry import InstalledSurface, SurfaceFactory, installed_surfaces, load_surface
-from .tables import (
-    Environment,
-    Head,
-    ReconnectTable,
-    SessionTable,
-    SurfaceTable,
-    Table,
-    Text,
-    TokenTable,
-    reveal,
-)
+from .load import (  # isort: skip
+    FILE_NAME, Config, InstalledSurface, SurfaceFactory, installed_surfaces, load_config,
+    load_surface,
+)  # fmt: skip
+
+from .tables import (  # isort: skip
+    Environment, Head, ReconnectTable, SessionTable, SurfaceTable, Table, Text, TokenTable,
+    convert, read_document, reveal,
+)  # fmt: skip
 
 __all__ = [
     "FILE_NAME", "Config", "load_config", "SessionTable", "ReconnectTable", "SurfaceTable",

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias, final
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, TypeVar, final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from ..clock import Backoff
+from ..errors import ConfigError, MisuseError
+from ..messages import check_capabilities
+from ..tokens import LiteralToken, LocalKeys, SessionEndpoint, TokenEndpoint, TokenSource
+
+T = TypeVar("T")
+_UNKNOWN_KEY: Final = re.compile(r"unknown field `([^`]*)`")
+_MISSING_KEY: Final = re.compile(r"missing required field `([^`]*)`")
 
 Environment: TypeAlias = Mapping[str, str]
 
@@ -39,21 +50,11 @@ class Text:
         return f"Text(env={self._env!r})" if self._env is not None else "Text(...)"
 
 
-def env_name(value: object) -> str | None:
-    """The variable that `{ env = "NAME" }` names; None for anything else."""
-    match value:
-        case {"env": str(name), **rest} if not rest:
-            return name
-        case _:
-            return None
-
-
 def reveal(value: object, environ: Environment) -> object:
     """The value with every `Text` and every `{ env = "NAME" }` in it replaced by its text."""
-    name = env_name(value)
-    if name is not None:
-        return Text(env=name).reveal(environ)
     match value:
+        case {"env": str(name), **rest} if not rest:
+            return Text(env=name).reveal(environ)
         case Text():
             return value.reveal(environ)
         case dict():
@@ -114,6 +115,14 @@ class LocalKeyTokens(Table, frozen=True, tag="local-keys", tag_field="kind"):
 TokenTable: TypeAlias = LiteralTokens | SessionEndpointTokens | TokenEndpointTokens | LocalKeyTokens
 
 
+TOKEN_KINDS: Final[dict[str, tuple[type[TokenTable], Callable[..., TokenSource]]]] = {
+    "literal": (LiteralTokens, LiteralToken),
+    "session-endpoint": (SessionEndpointTokens, SessionEndpoint),
+    "token-endpoint": (TokenEndpointTokens, TokenEndpoint),
+    "local-keys": (LocalKeyTokens, LocalKeys),
+}
+
+
 class SurfaceTable(Table, frozen=True):
     """One surface to mount."""
 
@@ -122,6 +131,12 @@ class SurfaceTable(Table, frozen=True):
     capabilities: tuple[str, ...] = ()
     on_fault: Literal["restart", "unmount", "raise"] = "restart"
     options: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        try:
+            check_capabilities(self.capabilities)
+        except MisuseError as exc:
+            raise ConfigError("capabilities", str(exc)) from exc
 
 
 class ReconnectTable(Backoff, frozen=True, forbid_unknown_fields=True):
@@ -144,14 +159,8 @@ class SessionTable(Table, frozen=True):
         """The keyword arguments of `Session` that are set."""
         given = {name: getattr(self, name) for name in self.__struct_fields__}
         given = {name: value for name, value in given.items() if value is not UNSET}
-        match given.get("reconnect"):
-            case True:
-                del given["reconnect"]
-            case False:
-                given["reconnect"] = None
-            case _:
-                pass
-        return given
+        reconnect = given.pop("reconnect", True)
+        return given if reconnect is True else given | {"reconnect": reconnect or None}
 
 
 class Head(Table, frozen=True):
@@ -165,3 +174,60 @@ class Head(Table, frozen=True):
     session: dict[str, Any] = {}
     agents: dict[str, dict[str, Any]] = {}
     endpoint: dict[str, Any] = {}
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The file as TOML values."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as exc:
+        problem = f"cannot be read ({exc.strerror}): give its path with --config"
+        raise ConfigError(str(path), problem) from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(str(path), "is not UTF-8: save it as UTF-8") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(str(path), f"is not valid TOML: {exc}") from exc
+
+
+def convert(value: object, kind: type[T], file: str, where: str) -> T:
+    """Return `value` as a `kind`; an error names the whole path of the key."""
+    try:
+        return msgspec.convert(value, kind, dec_hook=_text)
+    except ConfigError as exc:
+        raise ConfigError(f"{file}: {where}.{exc.where}", exc.problem) from exc
+    except MisuseError as exc:
+        raise ConfigError(f"{file}: {where}", str(exc)) from exc
+    except msgspec.ValidationError as exc:
+        problem, _, path = str(exc).partition(" - at `$")
+        path = path.rstrip("`")
+        unknown = _UNKNOWN_KEY.search(problem)
+        if unknown is not None:
+            problem = _unknown_key(unknown[1], kind, nested=bool(path))
+            path += f".{unknown[1]}"
+        elif missing := _MISSING_KEY.search(problem):
+            path += f".{missing[1]}"
+            problem = "is missing: add it"
+        key = f"{where}{path}".removeprefix(".")
+        raise ConfigError(f"{file}: {key}" if key else file, problem) from exc
+
+
+def _unknown_key(name: str, kind: type, *, nested: bool) -> str:
+    if nested:
+        return "is not a key of this table: remove it"
+    known = [field.encode_name for field in msgspec.structs.fields(kind)]
+    close = get_close_matches(name, known, n=1)
+    advice = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
+    return f"is not a key of this table; {advice}"
+
+
+def _text(kind: type, value: object) -> object:
+    """msgspec's hook: the only foreign type of the tables is `Text`."""
+    if kind is not Text:
+        raise NotImplementedError  # so msgspec's own message names the type
+    match value:
+        case str():
+            return Text(value)
+        case {"env": str(name), **rest} if not rest:
+            return Text(env=name)
+        case _:
+            raise ValueError('Expected a text, or { env = "NAME" }')

@@ -8,31 +8,30 @@ from pathlib import Path
 from typing import Any, Final, Self, final
 
 import anyio
-from anyio.abc import SocketStream
-from anyio.streams.buffered import BufferedByteReceiveStream
+import msgspec
+from anyio.streams.buffered import BufferedByteReceiveStream as Lines
 
 from ..errors import BrokenError, ControlError, MisuseError
 from ..jsonl import Line, decode_line
 from . import protocol
-from .protocol import SessionStatus
-from .socket_path import SUFFIX, runtime_dir, socket_path
+from .protocol import SUFFIX, SessionStatus, runtime_dir, socket_path
 
 ANSWER_SECONDS: Final = 5.0
 """How long a session may take to answer, beyond what the request itself allows."""
 
 
 async def list_sessions() -> tuple[SessionStatus, ...]:
-    """This user's running sessions that serve a control socket, by id.
+    """This user's running sessions that serve a control socket, but not those that do not answer.
 
-    Sockets that a crashed process left behind are removed; a session that does not answer is left
-    out.
+    Sockets that a crashed process left behind are removed.
 
     Raises:
         ControlError: the directory of sockets is not this user's alone.
         NotSupportedError: on Windows.
     """
     found: list[SessionStatus] = []
-    for path in await anyio.to_thread.run_sync(_sockets):
+    directory = await anyio.to_thread.run_sync(lambda: runtime_dir(create=False))
+    for path in sorted(await anyio.to_thread.run_sync(lambda: [*directory.glob(f"*{SUFFIX}")])):
         with suppress(BrokenError):
             reply = await _ask(path, protocol.StatusRequest(), ANSWER_SECONDS)
             if isinstance(reply, SessionStatus):
@@ -55,20 +54,15 @@ async def find_session(prefix: str | None = None) -> str:
     if matching:
         listed = ", ".join(matching)
         raise MisuseError(f"{len(matching)} sessions are running ({listed}): name one of them")
-    where = str(await anyio.to_thread.run_sync(lambda: runtime_dir(create=False)))
+    reason = "no session is running: start one with 'livelayer run' or 'livelayer demo'"
     if ids:
-        raise ControlError(where, f"no session {prefix!r}; running: {', '.join(ids)}")
-    raise ControlError(
-        where, "no session is running: start one with 'livelayer run' or 'livelayer demo'"
-    )
+        reason = f"no session {prefix!r}; running: {', '.join(ids)}"
+    where = await anyio.to_thread.run_sync(lambda: runtime_dir(create=False))
+    raise ControlError(str(where), reason)
 
 
 async def send_message(
-    session_id: str,
-    message: Mapping[str, Any],
-    *,
-    timeout: float = 5.0,
-    require_agent: bool = True,
+    session_id: str, message: Mapping[str, Any], *, timeout: float = 5.0, require_agent: bool = True
 ) -> None:
     """Publish a data message in a running session's room; returns when the transport took it.
 
@@ -93,7 +87,7 @@ async def send_message(
 class Tail:
     """The lines of a running session, in order; iteration ends when the session does."""
 
-    def __init__(self, where: str, stream: BufferedByteReceiveStream) -> None:
+    def __init__(self, where: str, stream: Lines) -> None:
         self._where = where
         self._stream = stream
 
@@ -110,16 +104,11 @@ class Tail:
                 yield await self._next()
 
     async def _next(self) -> bytes:
-        try:
-            line = await self._stream.receive_until(b"\n", protocol.MAX_REPLY)
-        except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
-            raise StopAsyncIteration from exc
-        except anyio.DelimiterNotFound as exc:
-            raise ControlError(self._where, "sent a line that is too long") from exc
+        line = await _line(self._stream, self._where)
+        if line is None:
+            raise StopAsyncIteration
         if line.startswith(b'{"reply":'):
-            reply = protocol.decode_reply(line)
-            if isinstance(reply, protocol.Problem):
-                raise reply.rebuild()
+            _reply(line)
         return line + b"\n"
 
 
@@ -137,42 +126,32 @@ async def tail(
         MisuseError: while iterating: a stale cursor, or a name in `types` that is not an event.
     """
     path = await _path(session_id)
-    async with await _connect(path) as stream:
-        await _send(stream, path, protocol.TailRequest(after, types))
-        yield Tail(str(path), BufferedByteReceiveStream(stream))
+    async with _asked(path, protocol.TailRequest(after, types)) as stream:
+        yield Tail(str(path), stream)
 
 
 async def _path(session_id: str) -> Path:
     return await anyio.to_thread.run_sync(lambda: socket_path(session_id, create=False))
 
 
-def _sockets() -> list[Path]:
-    directory = runtime_dir(create=False)
-    return sorted(directory.glob(f"*{SUFFIX}")) if directory.exists() else []
-
-
 async def _ask(path: Path, request: protocol.Request, seconds: float) -> protocol.Reply:
     try:
         with anyio.fail_after(seconds):
-            async with await _connect(path) as stream:
-                await _send(stream, path, request)
-                line = await BufferedByteReceiveStream(stream).receive_until(
-                    b"\n", protocol.MAX_REPLY
-                )
+            async with _asked(path, request) as stream:
+                line = await _line(stream, str(path))
     except TimeoutError as exc:
         reason = f"no answer within {seconds:g} s; is its event loop blocked?"
         raise ControlError(str(path), reason) from exc
-    except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
-        raise ControlError(str(path), "the session ended before it answered") from exc
-    reply = protocol.decode_reply(line)
-    if isinstance(reply, protocol.Problem):
-        raise reply.rebuild()
-    return reply
+    if line is None:
+        raise ControlError(str(path), "the session ended before it answered")
+    return _reply(line)
 
 
-async def _connect(path: Path) -> SocketStream:
+@asynccontextmanager
+async def _asked(path: Path, request: protocol.Request) -> AsyncGenerator[Lines]:
+    """A connection over which `request` was sent; reads what the session answers."""
     try:
-        return await anyio.connect_unix(path)
+        stream = await anyio.connect_unix(path)
     except FileNotFoundError as exc:
         raise ControlError(str(path), "no such session is running") from exc
     except ConnectionRefusedError as exc:
@@ -181,15 +160,34 @@ async def _connect(path: Path) -> SocketStream:
         raise ControlError(str(path), "its session ended unexpectedly") from exc
     except OSError as exc:
         raise ControlError(str(path), f"cannot connect ({exc.strerror or exc})") from exc
+    async with stream:
+        line = protocol.encode(request)
+        if len(line) > protocol.MAX_REQUEST:
+            problem = f"the request is {len(line)} bytes of JSON"
+            raise MisuseError(f"{problem}, the limit is {protocol.MAX_REQUEST}")
+        try:
+            await stream.send(line)
+        except anyio.BrokenResourceError as exc:
+            raise ControlError(str(path), "the session closed the connection") from exc
+        yield Lines(stream)
 
 
-async def _send(stream: SocketStream, path: Path, request: protocol.Request) -> None:
-    line = protocol.encode(request)
-    if len(line) > protocol.MAX_REQUEST:
-        raise MisuseError(
-            f"the request is {len(line)} bytes of JSON, the limit is {protocol.MAX_REQUEST}"
-        )
+async def _line(stream: Lines, where: str) -> bytes | None:
+    """The next line, without its line break; None when the session has ended."""
     try:
-        await stream.send(line)
-    except anyio.BrokenResourceError as exc:
-        raise ControlError(str(path), "the session closed the connection") from exc
+        return await stream.receive_until(b"\n", protocol.MAX_REPLY)
+    except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError):
+        return None
+    except anyio.DelimiterNotFound as exc:
+        raise ControlError(where, "sent a line that is too long") from exc
+
+
+def _reply(line: bytes) -> protocol.Reply:
+    try:
+        reply: protocol.Reply = msgspec.json.decode(line, type=protocol.Reply)
+    except (ValueError, RecursionError) as exc:
+        problem = "the session gave an answer that this version does not understand"
+        raise BrokenError(problem, retryable=False) from exc
+    if isinstance(reply, protocol.Problem):
+        raise reply.rebuild()
+    return reply

@@ -1,4 +1,4 @@
-"""The messages of the control socket: one request a connection, JSON lines both ways.
+"""The control socket: its path, and its messages, one request a connection, JSON lines both ways.
 
     {"request": "status"}                                     -> {"reply": "status", ...}
     {"request": "send", "message": {"type": ...}}             -> {"reply": "ok"}
@@ -10,11 +10,20 @@ of `livelayer_bus.jsonl`.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import socket
+import stat
+import struct
+import sys
+import tempfile
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from ..errors import BrokenError, BusyError, ClosedError, LivelayerError, MisuseError, RefusedError
+from .. import errors
+from ..errors import BrokenError, ControlError, LivelayerError, MisuseError, RefusedError
 from ..events import ConnectionState
 
 MAX_REQUEST: Final = 128 * 1024
@@ -22,15 +31,15 @@ MAX_REQUEST: Final = 128 * 1024
 MAX_REPLY: Final = 64 * 1024 * 1024
 """Bytes of a line that a client takes: a snapshot holds a whole transcript."""
 
-Fault: TypeAlias = Literal["closed", "broken", "busy", "misuse", "refused", "failed"]
+Fault: TypeAlias = Literal["closed", "broken", "busy", "misuse", "refused"]
 
-_KINDS: Final[tuple[tuple[type[LivelayerError], Fault], ...]] = (
-    (ClosedError, "closed"),
-    (BusyError, "busy"),
-    (MisuseError, "misuse"),
-    (RefusedError, "refused"),
-    (BrokenError, "broken"),
-)
+_KINDS: Final[dict[Fault, type[LivelayerError]]] = {
+    "closed": errors.ClosedError,
+    "busy": errors.BusyError,
+    "misuse": MisuseError,
+    "refused": RefusedError,
+    "broken": BrokenError,
+}
 
 
 class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="request"):
@@ -94,59 +103,83 @@ class Problem(_Reply, frozen=True, tag="problem"):
     retryable: bool = False
 
     @classmethod
-    def of(cls, error: Exception) -> Problem:
-        """What may be told about an error; the text of a foreign one may hold a payload."""
-        name = type(error).__name__
-        kinds: list[Fault] = [kind for base, kind in _KINDS if isinstance(error, base)]
-        kind: Fault = kinds[0] if kinds else "failed"
-        message = str(error) if isinstance(error, LivelayerError) else f"{name} in the session"
+    def of(cls, error: LivelayerError) -> Problem:
+        kind: Fault = next(name for name, base in _KINDS.items() if isinstance(error, base))
         retryable = error.retryable if isinstance(error, BrokenError) else kind == "busy"
-        return cls(kind, name, message, retryable)
+        return cls(kind, type(error).__name__, str(error), retryable)
 
     def rebuild(self) -> LivelayerError:
         """The error for a client to raise: of the same kind, with the same message."""
-        match self.kind:
-            case "misuse":
-                return MisuseError(self.message)
-            case "refused":
-                return RefusedError(self.message)
-            case _:
-                return BrokenError(self.message, retryable=self.retryable)
+        if self.kind in ("misuse", "refused"):
+            return _KINDS[self.kind](self.message)
+        return BrokenError(self.message, retryable=self.retryable)
 
 
 Reply: TypeAlias = Ok | SessionStatus | Problem
 
-_encoder = msgspec.json.Encoder()
-_requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
-_replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
-
 
 def encode(message: Request | Reply) -> bytes:
-    """The message as one line."""
-    return _encoder.encode(message) + b"\n"
+    return msgspec.json.encode(message) + b"\n"
 
 
-def decode_request(line: bytes) -> Request:
-    """The request of a line.
+# Only processes of this user on this machine may connect. The directory of sockets has mode 0700
+# and must belong to this user, a socket has mode 0600: to connect, the system requires both. On
+# Linux the server asks the kernel in addition who connected (SO_PEERCRED). There is no token: it
+# would lie in the same directory, behind the same permissions.
 
-    Raises:
-        MisuseError: the line is not a request.
-    """
-    try:
-        return _requests.decode(line)
-    except (ValueError, RecursionError) as exc:  # msgspec.DecodeError is a ValueError, too
-        reason = str(exc) if isinstance(exc, msgspec.ValidationError) else "it is not valid JSON"
-        raise MisuseError(f"not a control request: {reason}") from exc
+SUFFIX: Final = ".sock"
+MAX_PATH: Final = 100
+"""Bytes of a socket's path; the system's own limit is 104 to 108."""
+_UCRED: Final = struct.Struct("3i")  # pid, uid, gid
 
 
-def decode_reply(line: bytes) -> Reply:
-    """The reply of a line.
+def runtime_dir(*, create: bool) -> Path:
+    """This user's directory of control sockets: below $XDG_RUNTIME_DIR, or else in the temp one.
 
     Raises:
-        BrokenError: the line is not a reply; the session runs another version.
+        NotSupportedError: on Windows.
+        ControlError: it belongs to another user, is open to others, or cannot be created.
     """
+    if sys.platform == "win32":
+        raise errors.NotSupportedError("the control socket (Unix domain sockets)", "Windows")
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base:
+        path = Path(base) / "livelayer"
+    else:
+        path = Path(tempfile.gettempdir()) / f"livelayer-{os.getuid()}"
     try:
-        return _replies.decode(line)
-    except (ValueError, RecursionError) as exc:
-        problem = "the session gave an answer that this version does not understand"
-        raise BrokenError(problem, retryable=False) from exc
+        if create:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        elif not path.exists():
+            return path
+        status = path.lstat()
+    except OSError as exc:
+        reason = f"the directory cannot be used ({exc.strerror}); set XDG_RUNTIME_DIR to yours"
+        raise ControlError(str(path), reason, retryable=False) from exc
+    private = stat.S_ISDIR(status.st_mode) and not stat.S_IMODE(status.st_mode) & 0o077
+    if status.st_uid != os.getuid() or not private:
+        reason = "not a directory that is yours alone: remove it, or set XDG_RUNTIME_DIR"
+        raise ControlError(str(path), reason, retryable=False)
+    return path
+
+
+def socket_path(session_id: str, *, create: bool) -> Path:
+    """The socket of a session; raises ControlError if its path is too long for the system."""
+    directory = runtime_dir(create=create)
+    # A short name: macOS allows 104 bytes, and half of them are its directory of temporary files.
+    name = hashlib.blake2s(session_id.encode(), digest_size=6).hexdigest()
+    path = directory / f"{name}{SUFFIX}"
+    if len(os.fsencode(path)) > MAX_PATH:
+        reason = f"its path is longer than {MAX_PATH} bytes: set XDG_RUNTIME_DIR to a short one"
+        raise ControlError(str(path), reason, retryable=False)
+    return path
+
+
+def check_peer(connection: socket.socket) -> None:
+    """Raise RefusedError if the system says that another user's process is at the other end."""
+    if sys.platform != "linux":
+        return
+    answer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    _pid, uid, _gid = _UCRED.unpack(answer)
+    if uid != os.getuid():
+        raise RefusedError(f"user {uid} may not control a session of user {os.getuid()}")

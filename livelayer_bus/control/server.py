@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, final, get_args
+from typing import Final, get_args
 
 import anyio
+import msgspec
 from anyio.abc import Listener, SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
@@ -21,8 +22,7 @@ from ..events import AnyEvent, Event
 from ..jsonl import LineReader
 from ..tasks import TaskOwner
 from . import protocol
-from .protocol import SessionStatus
-from .socket_path import check_peer, socket_path
+from .protocol import SessionStatus, check_peer, socket_path
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +39,9 @@ _EVENTS: Final[dict[str, type[Event]]] = {kind.__name__: kind for kind in get_ar
 async def serve_control(session: ControlledSession) -> AsyncGenerator[Path]:
     """Let this user's other processes reach `session` for the length of the block.
 
-    Yields the socket's path. At most 16 clients at once; a client that reads slowly lags behind
-    and gets a lagged line, and neither the session nor another client waits for it. A client that
-    sends a malformed request ends its own connection alone. Leaving the block ends every client at
-    once and removes the socket.
+    Yields the socket's path. At most 16 clients at once; one that reads slowly gets a lagged line,
+    and neither the session nor another client waits for it. A malformed request ends its client's
+    connection alone. Leaving the block ends every client at once and removes the socket.
 
     Raises:
         ControlError: the socket cannot be made.
@@ -55,9 +54,8 @@ async def serve_control(session: ControlledSession) -> AsyncGenerator[Path]:
         listener = await anyio.create_unix_listener(unnamed, mode=0o600)
         await anyio.Path(unnamed).rename(path)
     except OSError as exc:
-        reason = (
-            f"cannot be made ({exc.strerror or exc}); set XDG_RUNTIME_DIR to your own directory"
-        )
+        advice = "set XDG_RUNTIME_DIR to your own directory"
+        reason = f"cannot be made ({exc.strerror or exc}); {advice}"
         raise ControlError(str(path), reason, retryable=False) from exc
     server, tasks = _Server(session), TaskOwner()
     tasks.start(lambda: _accept(listener, server), "control socket")
@@ -78,7 +76,6 @@ async def _accept(listener: Listener[SocketStream], server: _Server) -> None:
         pass  # the listener was closed: that is how serving ends
 
 
-@final
 class _Server:
     def __init__(self, session: ControlledSession) -> None:
         self._session = session
@@ -87,7 +84,6 @@ class _Server:
         self._idle = anyio.Event()
 
     async def serve(self, stream: SocketStream) -> None:
-        """One client, from its request to the end of the answer; its faults end here."""
         self._clients.add(stream)
         try:
             async with stream:
@@ -102,10 +98,7 @@ class _Server:
                 self._idle.set()
 
     async def hang_up(self, seconds: float) -> None:
-        """Shut the clients' sockets down, and wait until their tasks have ended.
-
-        Cancelling a reader at the instant its data arrives puts an error into asyncio's own log.
-        """
+        # Cancelling a reader at the instant its data arrives would put an error into asyncio's log.
         if not self._clients:
             return
         self._idle = anyio.Event()
@@ -116,6 +109,7 @@ class _Server:
             await self._idle.wait()
 
     async def _answer(self, stream: SocketStream) -> None:
+        reply: protocol.Reply
         try:
             check_peer(_socket(stream))
             if len(self._clients) > MAX_CLIENTS:
@@ -124,21 +118,18 @@ class _Server:
                 case protocol.TailRequest() as tail:
                     await self._tail(stream, tail)
                     return
-                case protocol.SendRequest() as send:
-                    reply = await self._send(send)
+                case protocol.SendRequest(message, timeout, require_agent):
+                    if not 0 < timeout <= MAX_SEND_SECONDS:
+                        limit = f"more than 0 and at most {MAX_SEND_SECONDS:g} seconds"
+                        raise MisuseError(f"timeout is {limit}")
+                    send = self._session.send_data
+                    await send(message, timeout=timeout, require_agent=require_agent)
+                    reply = protocol.Ok()
                 case protocol.StatusRequest():
                     reply = self._status()
         except LivelayerError as error:
             reply = protocol.Problem.of(error)
         await stream.send(protocol.encode(reply))
-
-    async def _send(self, request: protocol.SendRequest) -> protocol.Reply:
-        if not 0 < request.timeout <= MAX_SEND_SECONDS:
-            raise MisuseError(f"timeout is more than 0 and at most {MAX_SEND_SECONDS:g} seconds")
-        await self._session.send_data(
-            request.message, timeout=request.timeout, require_agent=request.require_agent
-        )
-        return protocol.Ok()
 
     def _status(self) -> SessionStatus:
         state = self._session.state
@@ -183,7 +174,12 @@ async def _request(stream: SocketStream) -> protocol.Request:
         raise anyio.EndOfStream from exc
     except TimeoutError as exc:
         raise MisuseError(f"no request within {REQUEST_SECONDS:g} seconds") from exc
-    return protocol.decode_request(line)
+    try:
+        request: protocol.Request = msgspec.json.decode(line, type=protocol.Request)
+    except (ValueError, RecursionError) as exc:  # msgspec.DecodeError is a ValueError, too
+        reason = str(exc) if isinstance(exc, msgspec.ValidationError) else "it is not valid JSON"
+        raise MisuseError(f"not a control request: {reason}") from exc
+    return request
 
 
 async def _cancel_when_gone(stream: SocketStream, scope: anyio.CancelScope) -> None:

@@ -1,65 +1,73 @@
-"""What video and audio channels share: the channel, its writer, and one reader's subscription."""
+"""What video and audio channels share: the channel, and one reader's subscription."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Generic, Self
+from typing import Any, Generic, Self
+
+from msgspec.structs import asdict
 
 from ..bus.loop_guard import Slot
 from ..errors import BusyError, ClosedError
-from .buffer import ANY_TIME, NO_TIME, ChannelBuffer, DemandCallback, FrameT, PeekCallback, wake
 from .statistics import ChannelStatistics, ReaderStatistics, Reading, Timing, TimingWindow
+from .writer import FrameT, Writer, wake
+
+ANY_TIME = -(1 << 63)  # earlier than every received_ns
+NO_TIME = 1 << 63  # later than every received_ns
 
 
 class Channel(Generic[FrameT]):
     """What surfaces see: it exists before any track, survives its tracks, and ends once."""
 
-    def __init__(self, buffer: ChannelBuffer[FrameT], label: str | None = None) -> None:
-        self._buffer = buffer
+    def __init__(self, writer: Writer[FrameT], label: str | None = None) -> None:
+        self._writer = writer
         self._label = label
 
     @property
     def available(self) -> bool:
-        """Whether a track feeds the channel now; False says nothing about later.
+        """Whether a track feeds the channel now, also one that is paused for lack of readers."""
+        return self._writer.available
 
-        A track that is paused for lack of readers counts: it resumes on demand.
+    @property
+    def latest(self) -> FrameT | None:
+        """The newest frame of the track that feeds the channel; None without a track.
+
+        A track without readers is paused after some seconds, and `latest` is None: reading it
+        resumes the track, so read it again, or subscribe. The same holds for `AudioChannel.level`.
         """
-        return self._buffer.available
+        self._writer.peek()
+        return self._writer.newest if self._writer.available else None
 
     @property
     def closed(self) -> bool:
         """Whether the session has ended: no more frames come."""
-        return self._buffer.closed
+        return self._writer.closed
 
     @property
     def demand(self) -> int:
         """Readers attached and not paused."""
-        return self._buffer.demand
+        return self._writer.demand
 
     async def wait_available(self, available: bool = True) -> None:
-        """Return once `available` is as asked, at once if it is already.
-
-        Changes that are undone before the waiter runs are not seen. Cancelling leaves nothing
-        behind.
+        """Return once `available` is as asked; changes undone before the waiter runs are not seen.
 
         Raises:
             ClosedError: the channel is closed, and so will never be available.
             WrongLoopError: called from another event loop than earlier waits.
         """
-        while self._buffer.available is not available:
-            if self._buffer.closed:
-                raise ClosedError(self._buffer.name, "its session has ended")
-            await self._buffer.watch()
+        while self._writer.available is not available:
+            if self._writer.closed:
+                raise ClosedError(self._writer.name, "its session has ended")
+            await self._writer.watch()
 
     def statistics(self) -> ChannelStatistics:
         """Count what was pushed, what is kept and what is still alive anywhere."""
-        frames_alive, bytes_alive = self._buffer.alive()
+        frames_alive, bytes_alive = self._writer.alive()
         return ChannelStatistics(
-            pushed=self._buffer.sequence,
-            dropped=self._buffer.dropped,
-            demand=self._buffer.demand,
-            held=self._buffer.held,
+            pushed=self._writer.sequence,
+            dropped=self._writer.dropped,
+            demand=self._writer.demand,
+            held=self._writer.held,
             frames_alive=frames_alive,
             bytes_alive=bytes_alive,
             transit=self.transit,
@@ -68,96 +76,25 @@ class Channel(Generic[FrameT]):
     @property
     def received(self) -> int:
         """Frames pushed by the writer; readable in any thread."""
-        return self._buffer.sequence
+        return self._writer.sequence
 
     @property
     def transit(self) -> Timing:
         """See `ChannelStatistics.transit`; readable in any thread."""
-        return self._buffer.transit.read()
+        return self._writer.transit.read()
 
     def readings(self) -> tuple[Reading, ...]:
         """What every existing subscription has measured; readable in any thread."""
-        readers = [reference() for reference in tuple(self._buffer.known.values())]
-        return tuple(reader.reading() for reader in readers if reader is not None)
+        found = [reference() for reference in tuple(self._writer.known.values())]
+        return tuple(reading() for reading in found if reading is not None)
 
     def with_label(self, label: str) -> Self:
         """The same channel; readers that subscribe through it are named `label` in statistics."""
-        return type(self)(self._buffer, label)
+        return type(self)(self._writer, label)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "available" if self.available else "waiting"
-        return f"<{type(self).__name__} {state}, {self._buffer.demand} readers>"
-
-
-class Writer(Generic[FrameT]):
-    """What feeds a channel: a room adapter's half, never given to a surface.
-
-    Nothing here waits, and no reader's code runs in it. It belongs to the thread that creates it
-    and to the first event loop in which a reader waits.
-    """
-
-    def __init__(self, buffer: ChannelBuffer[FrameT]) -> None:
-        self._buffer = buffer
-
-    @property
-    def demand(self) -> int:
-        """Readers attached and not paused: with 0, the track may be paused at its source."""
-        return self._buffer.demand
-
-    def push(self, frame: FrameT) -> None:
-        """Offer a frame to every reader; one frame kept, one wake-up for each parked reader.
-
-        Raises:
-            ClosedError: the channel is closed.
-            WrongLoopError: called from another thread than the channel's.
-        """
-        self._buffer.push(frame)
-
-    def count_dropped(self, frames: int = 1) -> None:
-        """Count frames that were lost on the way to this writer."""
-        self._buffer.dropped += frames
-
-    def set_available(self, available: bool) -> None:
-        """Record whether a track feeds the channel.
-
-        Iterations go on waiting, and frames already pushed can still be taken.
-
-        Raises:
-            ClosedError: `available` is True and the channel is closed.
-            WrongLoopError: called from another thread than the channel's.
-        """
-        self._buffer.set_available(available)
-
-    def discard(self) -> None:
-        """Drop what is kept, counted as dropped by every reader that had not taken it.
-
-        For a change of agent: no frame of the old one is delivered after this.
-
-        Raises:
-            WrongLoopError: called from another thread than the channel's.
-        """
-        self._buffer.check_thread("discard")
-        self._buffer.discard()
-
-    def follow_demand(self, on_demand: DemandCallback, on_peek: PeekCallback) -> Callable[[], None]:
-        """Call `on_demand(demand)` now and at each change; the returned function ends that.
-
-        It runs inside the reader's `subscribe`, `pause` or `close`, on the channel's thread: it
-        must neither wait nor raise. A subscription dropped unclosed counts until the next push.
-        `on_peek()` is called when `latest` or `level` is read, which takes no reader; reads from
-        other threads are not reported.
-        """
-        return self._buffer.follow_demand(on_demand, on_peek)
-
-    def close(self) -> None:
-        """End the channel: readers get what is kept for them, then their iteration ends.
-
-        Closing twice does nothing.
-
-        Raises:
-            WrongLoopError: called from another thread than the channel's.
-        """
-        self._buffer.close()
+        return f"<{type(self).__name__} {state}, {self._writer.demand} readers>"
 
 
 class Subscription(ABC, Generic[FrameT]):
@@ -171,8 +108,8 @@ class Subscription(ABC, Generic[FrameT]):
     _token: int | None = None  # set while attached; the finalizer needs it at any stage
     _since_ns = ANY_TIME  # the earliest `received_ns` of a frame that this reader wants
 
-    def __init__(self, buffer: ChannelBuffer[FrameT], span_ns: int, label: str | None) -> None:
-        self._buffer = buffer
+    def __init__(self, writer: Writer[FrameT], span_ns: int, label: str | None) -> None:
+        self._writer = writer
         self._label = label
         self._span_ns = span_ns
         self._cursor = 0  # the number of the last frame taken or dropped
@@ -185,9 +122,7 @@ class Subscription(ABC, Generic[FrameT]):
         self._slot: Slot | None = None
         self._paused = False
         self._closed = False
-        buffer.know(self)
-
-    # What video and audio do differently -----------------------------------------------------
+        writer.know(self.reading)
 
     @abstractmethod
     def _start(self) -> int:
@@ -201,8 +136,6 @@ class Subscription(ABC, Generic[FrameT]):
     def _take(self) -> FrameT:
         """The frame after the cursor, which is there."""
 
-    # Iterating -------------------------------------------------------------------------------
-
     def __aiter__(self) -> Self:
         return self
 
@@ -213,12 +146,12 @@ class Subscription(ABC, Generic[FrameT]):
             BusyError: another task waits on this subscription.
             WrongLoopError: called from another thread or event loop than the channel's.
         """
-        buffer = self._buffer
-        buffer.check_thread("reading")
+        writer = self._writer
+        writer.check_thread("reading")
         if self._slot is not None:
             raise BusyError("this subscription", "another task reads it: subscribe once a task")
         if self._delivered_ns is not None:
-            self._hold.add(buffer.now_ns() - self._delivered_ns)
+            self._hold.add(writer.now_ns() - self._delivered_ns)
             self._delivered_ns = None
         if self._token is None:
             self._attach()
@@ -228,28 +161,23 @@ class Subscription(ABC, Generic[FrameT]):
                 self._dropped += lost
                 self._cursor += lost
                 if ready:
-                    return self._deliver(ready)
-            if self._closed or buffer.closed:
+                    frame = self._take()
+                    self._cursor += 1
+                    self._delivered += 1
+                    self._peak = max(self._peak, ready)
+                    self._delivered_ns = writer.now_ns()
+                    self._latency.add(self._delivered_ns - frame.received_ns)
+                    return frame
+            if self._closed or writer.closed:
                 self.close()
                 raise StopAsyncIteration
-            self._slot = slot = buffer.new_slot("reading")
-            buffer.parked[slot] = NO_TIME if self._paused else self._since_ns
+            self._slot = slot = writer.new_slot("reading")
+            writer.parked[slot] = NO_TIME if self._paused else self._since_ns
             try:
                 await slot
             finally:
                 self._slot = None
-                buffer.parked.pop(slot, None)
-
-    def _deliver(self, ready: int) -> FrameT:
-        frame = self._take()
-        self._cursor += 1
-        self._delivered += 1
-        self._peak = max(self._peak, ready)
-        self._delivered_ns = self._buffer.now_ns()
-        self._latency.add(self._delivered_ns - frame.received_ns)
-        return frame
-
-    # Attaching -------------------------------------------------------------------------------
+                writer.parked.pop(slot, None)
 
     def __enter__(self) -> Self:
         if self._closed:
@@ -262,16 +190,16 @@ class Subscription(ABC, Generic[FrameT]):
         self.close()
 
     def _attach(self) -> None:
-        if not (self._paused or self._closed or self._buffer.closed):
-            self._token = self._buffer.join(self._span_ns)
+        if not (self._paused or self._closed or self._writer.closed):
+            self._token = self._writer.join(self._span_ns)
             self._cursor = max(self._cursor, self._start())
 
     def _detach(self) -> None:
         token, self._token = self._token, None
         if token is not None:
-            self._dropped += self._buffer.sequence - self._cursor
-            self._cursor = self._buffer.sequence
-            self._buffer.leave(token)
+            self._dropped += self._writer.sequence - self._cursor
+            self._cursor = self._writer.sequence
+            self._writer.leave(token)
 
     def pause(self) -> None:
         """Take no frames until `resume()`: they are not counted, and the demand falls by one.
@@ -281,7 +209,7 @@ class Subscription(ABC, Generic[FrameT]):
         Raises:
             WrongLoopError: called from another thread than the channel's.
         """
-        self._buffer.check_thread("pause")
+        self._writer.check_thread("pause")
         if not self._paused and not self._closed:
             self._paused = True
             self._detach()
@@ -293,21 +221,19 @@ class Subscription(ABC, Generic[FrameT]):
         Raises:
             WrongLoopError: called from another thread than the channel's.
         """
-        self._buffer.check_thread("resume")
+        self._writer.check_thread("resume")
         if self._paused and not self._closed:
             self._paused = False
             self._attach()
             self._wake()
 
     def close(self) -> None:
-        """Detach; an iteration that waits ends, frames that wait count as dropped.
-
-        Closing twice does nothing.
+        """Detach: an iteration that waits ends, frames that wait count as dropped; twice is fine.
 
         Raises:
             WrongLoopError: called from another thread than the channel's.
         """
-        self._buffer.check_thread("close")
+        self._writer.check_thread("close")
         if not self._closed:
             self._closed = True
             self._detach()
@@ -324,22 +250,16 @@ class Subscription(ABC, Generic[FrameT]):
     def __del__(self) -> None:
         # Safe in any thread at any instant: the channel's own thread does the work later.
         if self._token is not None:
-            self._buffer.abandoned.append(self._token)
+            self._writer.abandoned.append(self._token)
 
     def statistics(self) -> ReaderStatistics:
         """Count what this reader took, lost and could take now, and how late it was."""
         lost, ready = self._skip() if self._token is not None else (0, 0)
-        dropped = self._dropped + lost
+        counted: dict[str, Any] = {**asdict(self.reading()), "dropped": self._dropped + lost}
+        received = self._delivered + self._dropped + lost + ready
+        peak = max(self._peak, ready)
         return ReaderStatistics(
-            received=self._delivered + dropped + ready,
-            delivered=self._delivered,
-            dropped=dropped,
-            waiting=ready,
-            peak_waiting=max(self._peak, ready),
-            latency=self._latency.read(),
-            hold=self._hold.read(),
-            paused=self._paused,
-            label=self._label,
+            **counted, received=received, waiting=ready, peak_waiting=peak, paused=self._paused
         )
 
     def reading(self) -> Reading:

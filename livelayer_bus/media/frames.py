@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, final
+from typing import Literal, TypeAlias, final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,22 +21,24 @@ FrameData: TypeAlias = bytes | bytearray | memoryview
 SAMPLE_BYTES = 2  # int16
 NS_PER_SECOND = 1_000_000_000
 ROTATIONS = (0, 90, 180, 270)  # degrees
-PIXEL_FORMATS: tuple[PixelFormat, ...] = ("i420", "rgb24", "bgra", "gray")
-COPIED_FORMATS: tuple[PixelFormat, ...] = ("rgb24", "bgra")  # the others share the frame's memory
+# What the SDK converts to, and bytes a pixel; the other formats share the frame's memory.
+CONVERSIONS: dict[PixelFormat, tuple[rtc.VideoBufferType.ValueType, int]] = {
+    "rgb24": (rtc.VideoBufferType.RGB24, 3),
+    "bgra": (rtc.VideoBufferType.BGRA, 4),
+}
+# The SDK creates its process-wide client on first use without a lock of its own.
+_first_use = threading.Lock()
+_converted_once = threading.Event()
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameMetadata:
-    """What the sender attached to a picture; a field is None where it attached nothing.
+    """What the sender attached to a picture; a field is None where it attached nothing."""
 
-    `capture_us` is the sender's capture time in microseconds, on the sender's clock; `frame_id`
-    the sender's number of the picture; `user_data` bytes that the application defines.
-    """
-
-    capture_us: int | None = None
+    capture_us: int | None = None  # microseconds, on the sender's clock
     frame_id: int | None = None
-    user_data: bytes | None = field(default=None, repr=False)
+    user_data: bytes | None = field(default=None, repr=False)  # what the application defines
 
 
 @final
@@ -78,11 +81,9 @@ class VideoFrame:
 
         Args:
             data: the Y, U and V planes one after the other, rows packed without padding. A
-                `bytearray` (or a view of a whole one) is adopted: the caller gives it up and
-                must not write to it again. A view of anything but `bytes` or `bytearray`, native
-                memory above all, is copied.
-            width: columns of pixels.
-            height: rows of pixels.
+                `bytearray` (or a view of a whole one) is adopted: the caller must not write to it
+                again. A view of anything but `bytes` or `bytearray` is copied.
+            width, height: columns and rows of pixels.
             rotation: degrees clockwise: 0, 90, 180 or 270.
             received_ns: on `livelayer_bus.clock.now_ns`; now, if None.
             presentation_us: the SDK's render time in microseconds.
@@ -96,7 +97,7 @@ class VideoFrame:
                 f"invalid picture format: {width} x {height} at {rotation} degrees; width and "
                 f"height must be at least 1, rotation one of {ROTATIONS}"
             )
-        luma, chroma = i420_plane_sizes(width, height)
+        luma, chroma = width * height, ((width + 1) // 2) * ((height + 1) // 2)
         owned = _owned(data, luma + 2 * chroma, f"an i420 picture of {width} x {height}")
         put = object.__setattr__
         put(self, "width", width)
@@ -130,13 +131,12 @@ class VideoFrame:
     def held_bytes(self) -> int:
         """Bytes of the planes and of every conversion made so far."""
         made = self._arrays.copy().items()
-        return self.nbytes + sum(array.nbytes for layout, array in made if layout in COPIED_FORMATS)
+        return self.nbytes + sum(array.nbytes for layout, array in made if layout in CONVERSIONS)
 
     def to_ndarray(self, layout: PixelFormat = "i420") -> Pixels:
         """Return the picture as a read-only uint8 array, the same object for every caller.
 
-        Converted at most once a layout, whichever threads ask; "i420" and "gray" share the
-        frame's memory. Safe in any thread.
+        Converted at most once a layout, in any thread; "i420" and "gray" share its memory.
 
         Args:
             layout: "i420" has shape (height * 3 / 2, width) if both are even and (nbytes,)
@@ -145,18 +145,39 @@ class VideoFrame:
 
         Raises:
             MisuseError: `layout` is unknown.
-            ForkedError: a conversion was asked for in a forked child of a process that had used
-                the SDK; "i420" and "gray" work there.
+            ForkedError: the SDK was used before this process was forked: "i420" and "gray" work.
             BrokenError: the SDK refused the conversion.
         """
         with self._lock:
             array = self._arrays.get(layout)
             if array is None:
-                if layout not in PIXEL_FORMATS:
-                    raise MisuseError(f"layout must be one of {PIXEL_FORMATS}, got {layout!r}")
-                array = i420_to_array(self._data, self.width, self.height, layout)
-                self._arrays[layout] = array
+                array = self._arrays[layout] = self._converted(layout)
             return array
+
+    def _converted(self, layout: PixelFormat) -> Pixels:
+        width, height = self.width, self.height
+        if layout == "i420":
+            flat = np.frombuffer(self._data, dtype=np.uint8)
+            # Only even sizes fit the customary one-plane shape; odd ones stay flat.
+            return flat if width % 2 or height % 2 else flat.reshape(height * 3 // 2, width)
+        if layout == "gray":
+            return np.frombuffer(self.planes[0], dtype=np.uint8).reshape(height, width)
+        if layout not in CONVERSIONS:
+            formats = get_args(PixelFormat)
+            raise MisuseError(f"layout must be one of {formats}, got {layout!r}")
+        target, channels = CONVERSIONS[layout]
+        source = rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, self._data)
+        try:
+            with nullcontext() if _converted_once.is_set() else _first_use:
+                converted = source.convert(target)
+        except RuntimeError as exc:
+            raise ForkedError("the SDK's pixel converter") from exc
+        except Exception as exc:
+            raise BrokenError(f"the SDK cannot convert this frame: {exc}", retryable=False) from exc
+        _converted_once.set()
+        # The SDK has copied the result into memory of Python's; only this view of it is kept.
+        pixels = np.frombuffer(converted.data.toreadonly(), dtype=np.uint8)
+        return pixels.reshape(height, width, channels)
 
 
 @final
@@ -188,8 +209,7 @@ class AudioFrame:
         Args:
             data: int16 samples in the machine's byte order, channels interleaved. A `bytearray`
                 is given up by the caller, as in `VideoFrame`.
-            sample_rate: samples a second and channel.
-            num_channels: 1 is mono, 2 stereo.
+            sample_rate, num_channels: samples a second and channel; 1 is mono, 2 stereo.
             samples_per_channel: how many samples each channel has, at least 1.
             received_ns: on `livelayer_bus.clock.now_ns`; now, if None.
 
@@ -215,10 +235,7 @@ class AudioFrame:
         """Bytes of the samples."""
         return self.data.nbytes
 
-    @property
-    def held_bytes(self) -> int:
-        """The same as `nbytes`: arrays share its memory."""
-        return self.data.nbytes
+    held_bytes = nbytes  # arrays share its memory
 
     @property
     def duration_ns(self) -> int:
@@ -241,51 +258,3 @@ def _owned(data: FrameData, size: int, what: str) -> memoryview:
     if not whole or not view.c_contiguous:
         view = memoryview(view.tobytes())
     return view.cast("B").toreadonly()
-
-
-# The SDK creates its process-wide client on first use without a lock of its own.
-_first_use = threading.Lock()
-_converted_once = threading.Event()
-
-
-def i420_plane_sizes(width: int, height: int) -> tuple[int, int]:
-    """Bytes of the luma plane and of each chroma plane, rows packed without padding."""
-    return width * height, ((width + 1) // 2) * ((height + 1) // 2)
-
-
-def i420_to_array(data: memoryview, width: int, height: int, layout: PixelFormat) -> Pixels:
-    """Return a read-only array of a packed i420 picture; "i420" and "gray" share its memory.
-
-    Raises:
-        ForkedError: the SDK was first used before this process was forked.
-        BrokenError: the SDK refused the conversion.
-    """
-    if layout == "i420":
-        flat = np.frombuffer(data, dtype=np.uint8)
-        # Only even sizes fit the customary one-plane shape; odd ones stay flat.
-        return flat if width % 2 or height % 2 else flat.reshape(height * 3 // 2, width)
-    if layout == "gray":
-        luma, _ = i420_plane_sizes(width, height)
-        return np.frombuffer(data[:luma], dtype=np.uint8).reshape(height, width)
-    target, channels = (
-        (rtc.VideoBufferType.RGB24, 3) if layout == "rgb24" else (rtc.VideoBufferType.BGRA, 4)
-    )
-    source = rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, data)
-    if _converted_once.is_set():
-        converted = _convert(source, target)
-    else:
-        with _first_use:
-            converted = _convert(source, target)
-        _converted_once.set()
-    # The SDK has copied the result into memory of Python's; only this view of it is kept.
-    pixels = np.frombuffer(converted.data.toreadonly(), dtype=np.uint8)
-    return pixels.reshape(height, width, channels)
-
-
-def _convert(source: rtc.VideoFrame, target: rtc.VideoBufferType.ValueType) -> rtc.VideoFrame:
-    try:
-        return source.convert(target)
-    except RuntimeError as exc:
-        raise ForkedError("the SDK's pixel converter") from exc
-    except Exception as exc:
-        raise BrokenError(f"the SDK cannot convert this frame: {exc}", retryable=False) from exc

@@ -18,6 +18,7 @@ from . import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, V
 F = TypeVar("F", AudioFrame, VideoFrame)
 SourceName: TypeAlias = Literal["microphone", "camera", "screen"]
 LeaseChanged: TypeAlias = MicrophoneChanged | CameraChanged | ScreenChanged
+Publish: TypeAlias = Callable[[Event], None]
 F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True)
 
 
@@ -39,19 +40,16 @@ RELEASE_TIMEOUT = 2.0  # seconds that unpublishing the track may take when a lea
 class TrackOpener(Protocol):
     """A room, as far as publishing into it needs it."""
 
-    async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
-        """Publish a track that takes frames like `frame`, which is not pushed."""
-        ...
+    async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]: ...
 
 
 class CurrentRoom(Protocol):
-    """The session's connection, as far as publishing needs it."""
+    """The session's connection, as far as publishing needs it: `port` is None outside a room."""
 
     @property
     def state(self) -> SessionState: ...
     @property
-    def port(self) -> TrackOpener | None:
-        """The room that the session is in; None outside of a room."""
+    def port(self) -> TrackOpener | None: ...
 
 
 class MediaSource(Protocol[F]):
@@ -95,8 +93,7 @@ SOURCES: Final[dict[SourceName, type[LeaseChanged]]] = {
 class Lease(Generic[F]):
     """The right to publish from one source, from `acquire` until its block ends.
 
-    Frames go out in order. The track is published with the first frame, and again in
-    every room that the session rejoins while the lease holds.
+    Frames go out in order. The track is published with the first, and again in each room rejoined.
     """
 
     def __init__(self, owner: str, publisher: Publisher[F]) -> None:
@@ -161,11 +158,7 @@ class Publisher(Generic[F]):
     """The session's microphone, camera or screen: one owner at a time, one track a room."""
 
     def __init__(
-        self,
-        name: SourceName,
-        room: CurrentRoom,
-        publish: Callable[[Event], None],
-        tasks: TaskOwner,
+        self, name: SourceName, room: CurrentRoom, publish: Publish, tasks: TaskOwner
     ) -> None:
         self._name: Final[SourceName] = name
         self._room = room
@@ -201,18 +194,17 @@ class Publisher(Generic[F]):
         """Hold it for the block. Nothing is published before the first frame.
 
         Raises:
-            SourceBusyError: another owner holds it; the error names the owner. For the microphone
-                it is a `MicrophoneBusyError`.
+            SourceBusyError: another owner holds it; `MicrophoneBusyError` for the microphone.
         """
-        holder = self._lease.owner if self._lease else self._reserved_for
-        if self._lease is not None or holder not in (None, owner):
-            raise _busy(self._name, str(holder))
+        self._require_free(owner, self._lease is None)
         lease = self._lease = Lease(owner, self)
         try:
             self._changed(owner)
             yield lease
         finally:
-            await self._release(lease)
+            if self._lease is lease and (track := self._end()) is not None:
+                with anyio.move_on_after(RELEASE_TIMEOUT, shield=True):
+                    await track.aclose()
 
     def reserve(self, owner: str) -> None:
         """Let only `owner` acquire it for as long as the session lives.
@@ -220,17 +212,20 @@ class Publisher(Generic[F]):
         Raises:
             SourceBusyError: another owner holds or has reserved it.
         """
-        holder = self._lease.owner if self._lease else self._reserved_for
-        if holder not in (None, owner):
-            raise _busy(self._name, str(holder))
+        self._require_free(owner)
         self._reserved_for = owner
+
+    def _require_free(self, owner: str, free: bool = True) -> None:
+        holder = self._lease.owner if self._lease else self._reserved_for
+        if holder is not None and not (free and holder == owner):
+            microphone = self._name == "microphone"
+            raise MicrophoneBusyError(holder) if microphone else SourceBusyError(self._name, holder)
 
     def revoke(self, lease: Lease[F] | None = None) -> None:
         """End a lease that its owner left behind (None: the current one), without waiting."""
-        if self._lease is not None and lease in (None, self._lease):
-            track = self._end()
-            if track is not None:
-                self._tasks.start(track.aclose, f"unpublish the {self._name}")
+        held = self._lease is not None and lease in (None, self._lease)
+        if held and (track := self._end()) is not None:
+            self._tasks.start(track.aclose, f"unpublish the {self._name}")
 
     async def push(self, lease: Lease[F], frame: F) -> bool:
         """For a lease: True when the room took the frame, False when it was dropped."""
@@ -253,8 +248,7 @@ class Publisher(Generic[F]):
 
     def muted_changed(self, lease: Lease[F]) -> None:
         """For a lease: mute the track, and publish the change."""
-        track = self._live_track()
-        if track is not None:
+        if (track := self._live_track()) is not None:
             track.set_muted(lease.muted)
         self._changed(lease.owner, lease.muted)
 
@@ -268,33 +262,23 @@ class Publisher(Generic[F]):
                     f"the microphone was opened with (sample_rate, num_channels) {self._format}, "
                     f"not {form}: resample, or release and acquire it again"
                 )
-            track = self._live_track()
-            if track is None:
-                room = self._room.port
-                if room is None:
-                    raise not_connected(self._room.state.connection_state, "the room is gone")
-                track = await room.open_track(self._name, frame)
-                if self._lease is not lease or self._room.port is not room:
-                    await track.aclose()
-                    self.check(lease)
-                    raise not_connected(
-                        self._room.state.connection_state, "the room changed meanwhile"
-                    )
-                track.set_muted(lease.muted)
-                self._track, self._track_room, self._format = track, room, form
+            if (track := self._live_track()) is not None:
+                return track
+            room = self._room.port
+            if room is None:
+                raise not_connected(self._room.state.connection_state, "the room is gone")
+            track = await room.open_track(self._name, frame)
+            if self._lease is not lease or self._room.port is not room:
+                await track.aclose()
+                self.check(lease)
+                raise not_connected(self._room.state.connection_state, "the room changed meanwhile")
+            track.set_muted(lease.muted)
+            self._track, self._track_room, self._format = track, room, form
             return track
 
     def _live_track(self) -> PublishedTrack[F] | None:
         # A track goes with the room it was opened in.
         return self._track if self._track_room is self._room.port else None
-
-    async def _release(self, lease: Lease[F]) -> None:
-        if self._lease is not lease:
-            return
-        track = self._end()
-        if track is not None:
-            with anyio.move_on_after(RELEASE_TIMEOUT, shield=True):
-                await track.aclose()
 
     def _end(self) -> PublishedTrack[F] | None:
         track = self._live_track()
@@ -304,7 +288,3 @@ class Publisher(Generic[F]):
 
     def _changed(self, owner: str | None, muted: bool = False) -> None:
         self._publish(SOURCES[self._name](owner, muted))
-
-
-def _busy(name: SourceName, owner: str) -> SourceBusyError:
-    return MicrophoneBusyError(owner) if name == "microphone" else SourceBusyError(name, owner)

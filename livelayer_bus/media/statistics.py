@@ -21,39 +21,34 @@ class Timing(msgspec.Struct, frozen=True):
     """How many measurements these are."""
 
 
-class ReaderStatistics(msgspec.Struct, frozen=True, kw_only=True):
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be read of one subscription in any thread."""
+
+    label: str | None = None
+    """The key of the surface that reads; None outside of surfaces."""
+    delivered: int
+    """Frames the reader took."""
+    dropped: int
+    """Frames it will never get: it was too slow, `max_fps` left them out, or it paused. Exact at
+    any time in `ReaderStatistics` only."""
+    latency: Timing
+    """From received by this process to delivered to the reader."""
+    hold: Timing
+    """From delivered to the reader asking for its next frame: what its own work takes."""
+
+
+class ReaderStatistics(Reading, frozen=True, kw_only=True):
     """One subscription so far; `received == delivered + dropped + waiting` always holds.
 
     A frame is received when it is pushed while the subscription is attached and not paused.
     """
 
     received: int
-    delivered: int
-    """Frames the reader took."""
-    dropped: int
-    """Frames it will never get: it was too slow, `max_fps` left them out, or it paused."""
     waiting: int
-    """Frames it would get now without waiting."""
+    """Frames the reader would get now without waiting."""
     peak_waiting: int
     """The largest `waiting` seen when a frame was taken."""
-    latency: Timing
-    """From received by this process to delivered to the reader."""
-    hold: Timing
-    """From delivered to the reader asking for its next frame: what its own work takes."""
     paused: bool
-    label: str | None = None
-    """The key of the surface that reads; None outside of surfaces."""
-
-
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be read of one subscription in any thread."""
-
-    label: str | None
-    delivered: int
-    dropped: int
-    """Those counted so far; `ReaderStatistics.dropped` is exact at any time."""
-    latency: Timing
-    hold: Timing
 
 
 class ChannelStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,8 +58,7 @@ class ChannelStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Frames pushed by the writer."""
     dropped: int
     """Frames lost before that because the event loop was blocked: the SDK holds 2 pictures and half
-    a second of sound meanwhile. Losses in the network are counted by the SDK: `track.get_stats()`.
-    """
+    a second of sound meanwhile. Losses in the network are counted by `track.get_stats()`."""
     demand: int
     """Readers attached and not paused."""
     held: int
@@ -74,10 +68,8 @@ class ChannelStatistics(msgspec.Struct, frozen=True, kw_only=True):
     bytes_alive: int
     """Their memory, conversions included."""
     transit: Timing
-    """From captured by the sender to received, for frames stamped with a wall-clock time.
-
-    It includes what the clocks of sender and receiver differ by, and so may be negative.
-    """
+    """From captured by the sender to received, for frames stamped with a wall-clock time; what the
+    two clocks differ by is included, so it may be negative."""
 
 
 @final
@@ -100,10 +92,5 @@ class TimingWindow:
             return Timing(0, 0, 0, 0, 0)
         ordered = sorted(newest)
         last = len(ordered) - 1
-        return Timing(
-            newest[-1],
-            ordered[last // 2],
-            ordered[last * 95 // 100],
-            ordered[last],
-            len(ordered),
-        )
+        p50, p95 = ordered[last // 2], ordered[last * 95 // 100]
+        return Timing(newest[-1], p50, p95, ordered[last], len(ordered))

@@ -5,72 +5,46 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import final
+from typing import cast, final
 
 from ..clock import now_ns
 from ..errors import MisuseError
-from .buffer import ChannelBuffer
-from .channel import Channel, Subscription, Writer
+from .channel import Channel, Subscription
 from .frames import NS_PER_SECOND, VideoFrame
+from .writer import Writer
 
 NS_PER_US = 1_000
 MAX_TRANSIT_NS = 3600 * NS_PER_SECOND  # a larger value means that the stamp is not wall-clock time
 
 
 @final
-class VideoBuffer(ChannelBuffer[VideoFrame]):
-    """Keeps the newest frame only."""
-
-    newest: VideoFrame | None = None
-
-    def store(self, frame: VideoFrame) -> None:
-        self.newest = frame
-        metadata = frame.metadata
-        if metadata is not None and metadata.capture_us is not None:
-            # received_ns is monotonic, and the sender's stamp is on the wall clock.
-            wall_ns = frame.received_ns + time.time_ns() - self.now_ns()
-            transit_ns = wall_ns - metadata.capture_us * NS_PER_US
-            if abs(transit_ns) < MAX_TRANSIT_NS:
-                self.transit.add(transit_ns)
-
-    def discard(self) -> None:
-        self.newest = None
-
-    @property
-    def held(self) -> int:
-        return 0 if self.newest is None else 1
-
-
-@final
 class VideoSubscription(Subscription[VideoFrame]):
     """The newest frame each time: a slow reader skips what it missed and wakes on the newest."""
 
-    _buffer: VideoBuffer
+    _writer: VideoWriter
 
-    def __init__(self, buffer: VideoBuffer, max_fps: float | None, label: str | None) -> None:
+    def __init__(self, writer: VideoWriter, max_fps: float | None, label: str | None) -> None:
         if max_fps is not None and not (max_fps > 0 and math.isfinite(max_fps)):
             raise MisuseError(f"max_fps={max_fps} must be more than 0 frames a second, or None")
-        super().__init__(buffer, 0, label)
+        super().__init__(writer, 0, label)
         self._interval_ns = 0 if max_fps is None else round(NS_PER_SECOND / max_fps)
 
     def _start(self) -> int:
-        buffer = self._buffer
+        writer = self._writer
         # A late reader gets the current picture at once and need not wait for the next.
-        shown = buffer.available and buffer.newest is not None
-        return buffer.sequence - 1 if shown else buffer.sequence
+        shown = writer.available and writer.newest is not None
+        return writer.sequence - 1 if shown else writer.sequence
 
     def _skip(self) -> tuple[int, int]:
-        pending = self._buffer.sequence - self._cursor
-        newest = self._buffer.newest
+        pending = self._writer.sequence - self._cursor
+        newest = self._writer.newest
         # Due times compare with received_ns, so a frame that is not due never becomes due.
         if not pending or newest is None or newest.received_ns < self._since_ns:
             return pending, 0
         return pending - 1, 1
 
     def _take(self) -> VideoFrame:
-        frame = self._buffer.newest
-        if frame is None:
-            raise LookupError("taken without a frame in the slot")
+        frame = cast(VideoFrame, self._writer.newest)  # `_skip` said that it is there
         if self._interval_ns:
             # Steps of a fixed grid keep the average rate when frames jitter around it; a reader
             # that fell behind starts a new grid instead of catching up.
@@ -88,23 +62,12 @@ class VideoChannel(Channel[VideoFrame]):
     at most one frame, however many readers it has and however slow they are.
     """
 
-    _buffer: VideoBuffer
-
-    @property
-    def latest(self) -> VideoFrame | None:
-        """The newest frame of the track that feeds the channel; None without a track.
-
-        A track without readers is paused after some seconds, and `latest` is None: reading it
-        resumes the track, so read it again, or subscribe.
-        """
-        self._buffer.peek()
-        return self._buffer.newest if self._buffer.available else None
+    _writer: VideoWriter
 
     def subscribe(self, *, max_fps: float | None = None) -> VideoSubscription:
         """Return a reader of the newest frames: `with channel.subscribe() as frames: async for`.
 
-        It starts with the current picture if there is one. On a closed channel the iteration
-        ends at once.
+        It starts with the current picture, if any. On a closed channel it ends at once.
 
         Args:
             max_fps: at most that many frames a second on average, by `received_ns`; those left
@@ -113,14 +76,32 @@ class VideoChannel(Channel[VideoFrame]):
         Raises:
             MisuseError: `max_fps` is not a positive number.
         """
-        return VideoSubscription(self._buffer, max_fps, self._label)
+        return VideoSubscription(self._writer, max_fps, self._label)
 
 
 @final
 class VideoWriter(Writer[VideoFrame]):
-    """Creates a `VideoChannel` and feeds it; the channel alone goes to surfaces."""
+    """Creates a `VideoChannel` and feeds it; the channel alone goes to surfaces.
+
+    Keeps the newest frame only.
+    """
 
     def __init__(self, *, now_ns: Callable[[], int] = now_ns) -> None:
-        buffer = VideoBuffer("the video channel", now_ns)
-        super().__init__(buffer)
-        self.channel = VideoChannel(buffer)
+        super().__init__("the video channel", now_ns)
+        self.channel = VideoChannel(self)
+
+    def store(self, frame: VideoFrame) -> None:
+        metadata = frame.metadata
+        if metadata is not None and metadata.capture_us is not None:
+            # received_ns is monotonic, and the sender's stamp is on the wall clock.
+            wall_ns = frame.received_ns + time.time_ns() - self.now_ns()
+            transit_ns = wall_ns - metadata.capture_us * NS_PER_US
+            if abs(transit_ns) < MAX_TRANSIT_NS:
+                self.transit.add(transit_ns)
+
+    def release(self) -> None:
+        self.newest = None
+
+    @property
+    def held(self) -> int:
+        return 0 if self.newest is None else 1

@@ -1,85 +1,30 @@
 """What travels on the data channel: typed messages in both directions, their codec, raw ones."""
 
+# isort: off
 from .agent_context import (
-    CONTEXT_BYTES,
-    AgentContext,
-    ContextField,
-    ContextFieldKind,
-    FieldOption,
-    FieldValue,
-)
-from .base import Command, CommandTool, FromAgent, RawMessage, ToAgent, WireMessage
-from .capabilities import ALL, Capability, check_capabilities
+    CONTEXT_BYTES, AgentContext, ContextField, ContextFieldKind, FieldOption, FieldValue,
+)  # fmt: skip
+from .base import (
+    ALL, Capability, Command, CommandTool, FromAgent, RawMessage, ToAgent, WireMessage,
+    check_capabilities,
+)  # fmt: skip
 from .codec import (
-    COMMANDS,
-    FROM_AGENT,
-    MAX_DEPTH,
-    TO_AGENT,
-    Decoded,
-    Message,
-    by_type,
-    capability_of,
-    decode,
-    encode,
-    is_command,
-    message_type,
-    nests_too_deeply,
-    read,
-    request_id,
-    type_of,
-)
+    COMMANDS, FROM_AGENT, MAX_DEPTH, TO_AGENT, Decoded, Message, by_type, capability_of, decode,
+    encode, is_command, message_type, nests_too_deeply, read, request_id, type_of,
+)  # fmt: skip
 from .from_agent import (
-    AdvanceStep,
-    AgentCaption,
-    AgentError,
-    AgentFalseInterruption,
-    AgentState,
-    AgentStateMessage,
-    AgentToolCall,
-    AgentTurnEnded,
-    AgentUsage,
-    ApprovalWithdrawn,
-    AvatarActive,
-    AvatarIdle,
-    AvatarStreamReady,
-    BotReady,
-    Click,
-    FieldSource,
-    FillForm,
-    FocusField,
-    GoBack,
-    IdleTimeout,
-    IdleWarning,
-    ModelUsage,
-    Navigate,
-    RequestApproval,
-    RequestPageContext,
-    RequestRoutes,
-    ScrollDirection,
-    ScrollPage,
-    ScrollTo,
-    SubmitFlow,
-    SubmitForm,
-    TaskCompleted,
-    TaskFieldUpdated,
-    TaskResult,
-    ToolStatus,
-)
-from .href import href_problem
+    AdvanceStep, AgentCaption, AgentError, AgentFalseInterruption, AgentState, AgentStateMessage,
+    AgentToolCall, AgentTurnEnded, AgentUsage, ApprovalWithdrawn, AvatarActive, AvatarIdle,
+    AvatarStreamReady, BotReady, Click, FieldSource, FillForm, FocusField, GoBack, IdleTimeout,
+    IdleWarning, ModelUsage, Navigate, RequestApproval, RequestPageContext, RequestRoutes,
+    ScrollDirection, ScrollPage, ScrollTo, SubmitFlow, SubmitForm, TaskCompleted, TaskFieldUpdated,
+    TaskResult, ToolStatus, href_problem,
+)  # fmt: skip
 from .to_agent import (
-    MAX_ROUTES,
-    CommandResult,
-    FormSubmitBlocked,
-    FormSubmitted,
-    FormSubmitUncertain,
-    Interrupt,
-    PageContext,
-    PageContextPending,
-    PageScreenshot,
-    RefusalReason,
-    Routes,
-    UserMessage,
-)
+    MAX_ROUTES, CommandResult, FormSubmitBlocked, FormSubmitted, FormSubmitUncertain, Interrupt,
+    PageContext, PageContextPending, PageScreenshot, RefusalReason, Routes, UserMessage,
+)  # fmt: skip
+# isort: on
 
 __all__ = [
     # The codec

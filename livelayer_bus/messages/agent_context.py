@@ -64,8 +64,8 @@ class AgentContext(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
             found = next((one for one in same if field.form_id in (None, one.form_id)), None)
             if found is not None:
                 rest.remove(found)
-                gaps = {name: getattr(found, name) for name in _GAPS if not _given(field, name)}
-                field = replace(field, **gaps)
+                open_ones = (name for name in _GAPS if getattr(field, name) in (None, "", ()))
+                field = replace(field, **{name: getattr(found, name) for name in open_ones})
             merged.append(field)
         return replace(self, elements=(*merged, *rest))
 
@@ -93,7 +93,3 @@ class AgentContext(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
 
 _EMPTY: Final = AgentContext()
 _GAPS: Final = ("value", "description", "options", "selector", "form_id", "region", "intent")
-
-
-def _given(field: ContextField, name: str) -> bool:
-    return getattr(field, name) not in (None, "", ())

@@ -8,19 +8,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from types import ModuleType
-from typing import Any, Final, TypeAlias, TypeGuard, TypeVar, get_args
+from typing import Any, Final, TypeAlias, TypeGuard, TypeVar, cast, get_args
 
 import msgspec
 
 from ..errors import MalformedMessageError
 from . import from_agent, to_agent
-from .base import Command, FromAgent, RawMessage, ToAgent, WireMessage
-from .capabilities import Capability
+from .base import Capability, Command, FromAgent, RawMessage, ToAgent, WireMessage
 
-MAX_DEPTH = 100
-"""Levels of arrays and objects a message may have; far below any decoder's own limit."""
+MAX_DEPTH = 100  # levels of arrays and objects; far below any decoder's own limit
 
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 M = TypeVar("M", FromAgent, ToAgent)
 
@@ -41,7 +40,6 @@ class Decoded(msgspec.Struct, frozen=True):
 
 
 def _declared(module: ModuleType, base: type[M]) -> tuple[type[M], ...]:
-    """The message classes that a module declares."""
     return tuple(
         kind
         for kind in vars(module).values()
@@ -85,11 +83,13 @@ def encode(message: Message | Mapping[str, object]) -> bytes:
         MalformedMessageError: it is not an object with a text `type`, a field has a wrong value, or
             something in it has no JSON form (NaN, an object, more than 100 levels).
     """
-    fields = _fields(message)
-    name = fields.get("type")
+    if not isinstance(cast(object, message), WireMessage | RawMessage | Mapping):
+        raise MalformedMessageError(None, f"a {type(message).__name__} is not a JSON object")
+    name = message.get("type") if isinstance(message, Mapping) else type_of(message)
     if not isinstance(name, str):
         raise MalformedMessageError(None, "it needs a text under 'type'")
     try:
+        fields = _fields(message)
         text = json.dumps(
             fields, default=_plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")
         )
@@ -97,7 +97,10 @@ def encode(message: Message | Mapping[str, object]) -> bytes:
     except RecursionError as exc:
         raise MalformedMessageError(name[:_NAME], _TOO_DEEP) from exc
     except (TypeError, ValueError) as exc:
-        raise MalformedMessageError(name[:_NAME], _no_json(exc)) from exc
+        problem = "a value that JSON cannot (NaN, an infinity, a cycle, or a Python object)"
+        if isinstance(exc, UnicodeEncodeError):
+            problem = "half of a surrogate pair, which UTF-8 cannot carry"
+        raise MalformedMessageError(name[:_NAME], f"it holds {problem}") from exc
     if nests_too_deeply(text):
         raise MalformedMessageError(name[:_NAME], _TOO_DEEP)
     if isinstance(message, WireMessage):
@@ -111,16 +114,14 @@ def read(data: bytes) -> Decoded:
     A message of an unknown type is a `RawMessage`. Fields that a known message does not have are
     ignored; null means that an optional one is not set, and a whole number is taken as an id.
     """
+    name = request = None
     try:
         text = _text(data)
         head = _head(text)
+        name, request = head.type, _id_text(head.request_id)
+        return Decoded(_message(name, text), name, request)
     except MalformedMessageError as error:
-        return Decoded(None, message_type(data), problem=error.problem)
-    request = _id_text(head.request_id)
-    try:
-        return Decoded(_message(head.type, text), head.type, request)
-    except MalformedMessageError as error:
-        return Decoded(None, head.type, request, error.problem)
+        return Decoded(None, name, request, error.problem)
 
 
 def decode(data: bytes) -> Message:
@@ -136,17 +137,16 @@ def decode(data: bytes) -> Message:
 
 def message_type(data: bytes) -> str | None:
     """The `type` of these bytes; None when they are not a JSON object that has one."""
-    try:
+    with suppress(MalformedMessageError):
         return _head(_text(data)).type
-    except MalformedMessageError:
-        return None
+    return None
 
 
-def type_of(message: Message | Mapping[str, object]) -> str:
+def type_of(message: WireMessage | RawMessage | Mapping[str, object]) -> str:
     """The `type` of a message that `encode` takes."""
     if isinstance(message, WireMessage):
         return message.wire_type()
-    return str(message.type if isinstance(message, RawMessage) else message["type"])
+    return message.type if isinstance(message, RawMessage) else str(message["type"])
 
 
 def request_id(message: Message | Mapping[str, object]) -> str | None:
@@ -176,17 +176,11 @@ def capability_of(message: WireMessage | RawMessage | str) -> Capability | None:
 
     Every type that begins with `task_` collects data, also one of a later version of the protocol.
     """
-    match message:
-        case str():
-            name = message
-        case RawMessage():
-            name = message.type
-        case _:
-            name = message.wire_type()
+    name = message if isinstance(message, str) else type_of(message)
     if name.startswith("task_"):
         return "collect_data"
-    kind = by_type(name)
-    return kind.capability if kind is not None and issubclass(kind, Command) else None
+    capability: Capability | None = getattr(by_type(name), "capability", None)
+    return capability
 
 
 def nests_too_deeply(text: str, limit: int = MAX_DEPTH) -> bool:
@@ -199,36 +193,19 @@ def nests_too_deeply(text: str, limit: int = MAX_DEPTH) -> bool:
         return False
     depth = 0
     for token in _TOKEN.finditer(text):
-        match text[token.start()]:
-            case "[" | "{":
-                depth += 1
-                if depth > limit:
-                    return True
-            case "]" | "}":
-                depth -= 1
-            case _:
-                pass
+        depth += _STEPS.get(text[token.start()], 0)
+        if depth > limit:
+            return True
     return False
 
 
-def _fields(message: object) -> dict[str, object]:
+def _fields(message: WireMessage | RawMessage | Mapping[str, object]) -> dict[str, object]:
+    if isinstance(message, WireMessage):
+        fields: dict[str, object] = msgspec.to_builtins(message, str_keys=True, enc_hook=_plain)
+        return fields
     if isinstance(message, RawMessage):
         return {"type": message.type, **message.fields}
-    if isinstance(message, WireMessage):
-        return _builtins(message)
-    if isinstance(message, Mapping):
-        return {**message}
-    raise MalformedMessageError(None, f"a {type(message).__name__} is not a JSON object")
-
-
-def _builtins(message: WireMessage) -> dict[str, object]:
-    try:
-        fields: dict[str, object] = msgspec.to_builtins(message, str_keys=True, enc_hook=_plain)
-    except RecursionError as exc:
-        raise MalformedMessageError(message.wire_type(), _TOO_DEEP) from exc
-    except (TypeError, ValueError) as exc:
-        raise MalformedMessageError(message.wire_type(), _no_json(exc)) from exc
-    return fields
+    return {**message}
 
 
 def _plain(value: object) -> object:
@@ -237,12 +214,6 @@ def _plain(value: object) -> object:
     if isinstance(value, msgspec.Struct):
         return msgspec.to_builtins(value)
     raise TypeError
-
-
-def _no_json(exc: Exception) -> str:
-    if isinstance(exc, UnicodeEncodeError):
-        return "it holds half of a surrogate pair, which UTF-8 cannot carry"
-    return "it holds a value that JSON cannot (NaN, an infinity, a cycle, or a Python object)"
 
 
 def _text(data: bytes) -> str:
@@ -306,9 +277,7 @@ def _problem(exc: msgspec.DecodeError, cls: type[msgspec.Struct] | None) -> str:
     if not isinstance(exc, msgspec.ValidationError):
         return "it is not valid JSON"
     words, _, path = str(exc).rpartition(" - at ")
-    if not words:
-        return str(exc)
-    if words.startswith(("Expected ", "Object missing ")):
+    if not words or words.startswith(("Expected ", "Object missing ")):
         return str(exc)
     field = path.strip("`").removeprefix("$.")
     allowed = _allowed(cls).get(field) if cls else None
@@ -322,10 +291,9 @@ def _problem(exc: msgspec.DecodeError, cls: type[msgspec.Struct] | None) -> str:
 @cache
 def _allowed(cls: type[msgspec.Struct]) -> dict[str, tuple[str, ...]]:
     """The words each field of a few words may hold, by its name on the wire."""
-    choices: dict[str, tuple[str, ...]] = {}
-    for field in msgspec.structs.fields(cls):
-        for option in (field.type, *get_args(field.type)):
-            words = get_args(option)
-            if words and all(isinstance(word, str) for word in words):
-                choices[field.encode_name] = words
-    return choices
+    return {
+        field.encode_name: words
+        for field in msgspec.structs.fields(cls)
+        for option in (field.type, *get_args(field.type))
+        if (words := get_args(option)) and all(isinstance(word, str) for word in words)
+    }

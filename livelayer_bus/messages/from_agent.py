@@ -1,24 +1,23 @@
 """Messages from the agent: its state, its commands, and the fields it collects.
 
-A command is one class here. It declares its wire name, its fields, the capability that it needs
-and, if the language model is offered it, its tool; everything else in Python follows from that.
+A command is one class here, from which everything else in Python follows: see `Command`.
 """
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from .base import Command, CommandTool, FromAgent
-from .href import href_problem
 
 AgentState: TypeAlias = Literal["idle", "listening", "thinking", "speaking"]
-
 ScrollDirection: TypeAlias = Literal["up", "down", "top", "bottom"]
 FieldSource: TypeAlias = Literal["agent", "slide", "page"]
-
 ToolStatus: TypeAlias = Literal["started", "updated", "done", "error", "cancelled"]
 
 _Selector: TypeAlias = Annotated[str, Meta(description="The element's CSS selector.")]
@@ -121,6 +120,36 @@ class AgentUsage(FromAgent, frozen=True, tag="agent_usage"):
 # Commands -----------------------------------------------------------------------------------
 
 
+def href_problem(href: str) -> str | None:
+    """Why a surface may not be sent to the address, without quoting it; None when it is fine.
+
+    Fine are http, https and relative ones. What a browser would read differently from how it looks
+    is refused too: backslashes count as slashes there, tabs and line breaks are dropped, `//host`
+    leaves the site, and a user name before an `@` can pass for a host.
+    """
+    if not href:
+        return "href is empty"
+    if href != href.strip():
+        return "href begins or ends with white space"
+    if not href.isprintable():
+        return "href holds control or invisible characters"
+    if "\\" in href:
+        return "href holds a backslash, which browsers read as a slash"
+    if href.startswith("//"):
+        return "href names a host without a scheme; write https:// before it"
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", href)
+    if scheme is None:
+        return None
+    if scheme.group().lower() not in ("http:", "https:"):
+        return "href has a scheme other than http and https"
+    rest = href[scheme.end() :]
+    with suppress(ValueError):
+        if rest.startswith("//") and urlsplit(href).hostname:
+            authority = re.split(r"[/?#]", rest[2:], maxsplit=1)[0]
+            return "href names a user before its host" if "@" in authority else None
+    return "href has a scheme but no host"
+
+
 class Navigate(Command, frozen=True, tag="navigate"):
     """Go to an address: http, https or relative.
 
@@ -129,6 +158,7 @@ class Navigate(Command, frozen=True, tag="navigate"):
     """
 
     capability = "navigate"
+    filled = ("href",)
     tool = CommandTool("Take the user to another page.")
 
     href: Annotated[
@@ -136,7 +166,7 @@ class Navigate(Command, frozen=True, tag="navigate"):
     ]
 
     def __post_init__(self) -> None:
-        self._require_text(href=self.href)
+        super().__post_init__()
         self._refuse(href_problem(self.href))
 
 
@@ -144,13 +174,11 @@ class ScrollTo(Command, frozen=True, tag="scroll_to"):
     """Bring an element into view."""
 
     capability = "scroll"
+    filled = ("selector",)
     tool = CommandTool("Bring one element of the page into view.", fixed={"behavior": "smooth"})
 
     selector: _Selector
     behavior: Literal["smooth", "instant", "auto"] | None = None
-
-    def __post_init__(self) -> None:
-        self._require_text(selector=self.selector)
 
 
 class ScrollPage(Command, frozen=True, tag="scroll_page"):
@@ -169,12 +197,10 @@ class Click(Command, frozen=True, tag="click"):
     """Click an element."""
 
     capability = "click"
+    filled = ("selector",)
     tool = CommandTool("Click one element of the page.")
 
     selector: _Selector
-
-    def __post_init__(self) -> None:
-        self._require_text(selector=self.selector)
 
 
 class AdvanceStep(Command, frozen=True, tag="advance_step"):
@@ -202,6 +228,7 @@ class FillForm(Command, frozen=True, tag="fill_form"):
     """Put values into a form's fields, by name; nothing is submitted."""
 
     capability = "fill_forms"
+    filled = ("form_id",)
     tool = CommandTool("Write values into a form of the page; nothing is sent yet.")
 
     form_id: _FormId
@@ -209,34 +236,27 @@ class FillForm(Command, frozen=True, tag="fill_form"):
         dict[str, str], Meta(description="The names of the fields to fill, and what to write.")
     ]
 
-    def __post_init__(self) -> None:
-        self._require_text(formId=self.form_id)
-
 
 class FocusField(Command, frozen=True, tag="focus_field"):
     """Put the cursor into a form's field."""
 
     capability = "fill_forms"
+    filled = ("form_id", "field_name")
     tool = CommandTool("Put the user's cursor into a field of a form.")
 
     form_id: _FormId
     field_name: Annotated[str, Meta(description="The field's name.")]
-
-    def __post_init__(self) -> None:
-        self._require_text(formId=self.form_id, fieldName=self.field_name)
 
 
 class SubmitForm(Command, frozen=True, tag="submit_form"):
     """Submit a form; answered by `form_submitted`, `form_submit_blocked` or `..._uncertain`."""
 
     capability = "submit_forms"
+    filled = ("form_id",)
     tool = CommandTool("Send a form off, once the user agreed.")
 
     form_id: _FormId
     request_id: str | None = None
-
-    def __post_init__(self) -> None:
-        self._require_text(formId=self.form_id)
 
 
 class RequestPageContext(Command, frozen=True, tag="request_page_context"):
@@ -257,27 +277,20 @@ class RequestRoutes(Command, frozen=True, tag="request_routes"):
     request_id: str | None = None
 
 
-# Approval -----------------------------------------------------------------------------------
-
-
 class RequestApproval(Command, frozen=True, tag="request_approval"):
     """Ask a person for their approval, on every surface; the first answer counts.
-
-    It does not go to one surface, as other commands do: see `ApprovalRequested`.
 
     Raises:
         MalformedMessageError: `question` is empty.
     """
 
     capability = "ask_approval"
+    filled = ("question",)
 
     question: str
     details: str | None = None
     seconds: Annotated[float, Meta(gt=0, le=600)] = 60.0
     request_id: str | None = None
-
-    def __post_init__(self) -> None:
-        self._require_text(question=self.question)
 
 
 class ApprovalWithdrawn(FromAgent, frozen=True, tag="approval_withdrawn"):

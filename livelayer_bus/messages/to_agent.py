@@ -8,8 +8,7 @@ from .base import ToAgent
 
 RefusalReason: TypeAlias = Literal["capability", "invalid", "failed", "timeout", "declined"]
 
-MAX_ROUTES = 200
-"""The most entries that one `routes` message may carry."""
+MAX_ROUTES = 200  # entries that one `routes` message may carry
 
 
 class UserMessage(ToAgent, frozen=True, tag="user_message"):

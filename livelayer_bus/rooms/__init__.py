@@ -3,30 +3,16 @@
 from ..contract import Playback
 from ..media.publishing import PublishedTrack, SourceName
 from . import names
-from .errors import join_error
+from .errors import join_error, network_problem
 from .isolated import IsolatedRoom, IsolationStatistics
 from .livekit import BorrowedRoom, LiveKitRoom, RoomStatistics
-from .network import network_problem
-from .port import (
-    AgentPresence,
-    AgentStateReported,
-    ConnectionInterrupted,
-    ConnectionRestored,
-    EventReplayed,
-    FrameTarget,
-    MediaWriters,
-    PacketReceived,
-    RoomEvent,
-    RoomFactory,
-    RoomFactoryWithTokens,
-    RoomLost,
-    RoomPort,
-    RoomSink,
-    TrackKind,
-    TrackReported,
-    UtteranceHeard,
-)
 from .sdk_private import prepare_sdk
+
+from .port import (  # isort: skip
+    AgentPresence, AgentStateReported, ConnectionInterrupted, ConnectionRestored, EventReplayed,
+    FrameTarget, MediaWriters, PacketReceived, RoomEvent, RoomFactory, RoomFactoryWithTokens,
+    RoomLost, RoomPort, RoomSink, TrackKind, TrackReported, UtteranceHeard,
+)  # fmt: skip
 
 __all__ = [
     "LiveKitRoom", "BorrowedRoom", "IsolatedRoom", "RoomStatistics", "IsolationStatistics",

@@ -1,16 +1,32 @@
-"""Which participant is the agent, which ones publish for it, and the state that it reports."""
+"""Which participant is the agent, its state, and which tracks are its face and its voice."""
 
 from __future__ import annotations
 
-from typing import Final, final
+from dataclasses import dataclass, field
+from typing import Final
 
 from livekit import rtc
 
 from ..events import Role
+from ..tasks import TaskOwner
 from . import names
-from .port import AgentPresence, AgentStateReported, RoomSink
+from .port import AgentPresence, AgentStateReported, MediaWriters, RoomSink, TrackKind
+from .track_readers import AudioTrackReader, Pausing, TrackRef, VideoTrackReader
 
 MAX_DEPARTED: Final = 64  # participants remembered after they left
+
+_Source = rtc.TrackSource
+# What speaks or shows a face comes before what merely accompanies it.
+_KINDS: Final[dict[TrackKind, tuple[rtc.TrackKind.ValueType, tuple[_Source.ValueType, ...]]]] = {
+    "audio": (
+        rtc.TrackKind.KIND_AUDIO,
+        (_Source.SOURCE_MICROPHONE, _Source.SOURCE_UNKNOWN, _Source.SOURCE_SCREENSHARE_AUDIO),
+    ),
+    "video": (
+        rtc.TrackKind.KIND_VIDEO,
+        (_Source.SOURCE_CAMERA, _Source.SOURCE_UNKNOWN, _Source.SOURCE_SCREENSHARE),
+    ),
+}
 
 
 def is_agent(participant: rtc.Participant) -> bool:
@@ -19,29 +35,15 @@ def is_agent(participant: rtc.Participant) -> bool:
     return participant.kind == kind and names.PUBLISH_ON_BEHALF not in participant.attributes
 
 
-@final
 class AgentWatch:
-    """Follows the agent among a room's participants and tells the sink what changed.
-
-    The first agent stays the agent until it leaves; then the next one takes over.
-    """
+    """Reports the agent among a room's participants: the first one, until it leaves."""
 
     def __init__(self, room: rtc.Room, sink: RoomSink) -> None:
-        self._room = room
-        self._sink = sink
+        self.room = room
+        self.sink = sink
         self._raw_state: str | None = None
-        self._presence = AgentPresence(None, active=False)
+        self.presence = AgentPresence(None, active=False)
         self._departed: dict[str, Role] = {}
-
-    @property
-    def identity(self) -> str | None:
-        """The agent's identity, as it was reported."""
-        return self._presence.identity
-
-    @property
-    def active(self) -> str | None:
-        """The agent's identity once it is active."""
-        return self._presence.identity if self._presence.active else None
 
     def look(self) -> None:
         """Compare the room's participants with what was reported, and report the difference."""
@@ -51,34 +53,32 @@ class AgentWatch:
             active = agent.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
             confirms = agent.attributes.get(names.CONFIRMS) == "true"
             presence = AgentPresence(agent.identity, active, confirms)
-        if presence.identity != self.identity:
+        if presence.identity != self.presence.identity:
             self._raw_state = None
-        if presence != self._presence:
-            self._presence = presence
-            self._sink.report(presence)
+        if presence != self.presence:
+            self.presence = presence
+            self.sink.report(presence)
         raw = agent.attributes.get(names.AGENT_STATE) if agent else None
         if raw and raw != self._raw_state:
             self._raw_state = raw
-            self._sink.report(AgentStateReported(raw))
+            self.sink.report(AgentStateReported(raw))
 
     def _choose(self) -> rtc.RemoteParticipant | None:
-        known = self._room.remote_participants
-        current = known.get(self.identity) if self.identity is not None else None
+        known = self.room.remote_participants
+        current = known.get(self.presence.identity or "")
         if current is not None and is_agent(current):
             return current
         # The mapping is in order of arrival, as far as this participant can tell.
-        return next((one for one in known.values() if is_agent(one)), None)
+        return next(filter(is_agent, known.values()), None)
 
-    def find(self, identity: str) -> rtc.Participant | None:
-        """The participant of that identity, the local one included."""
-        if identity == self._room.local_participant.identity:
-            return self._room.local_participant
-        return self._room.remote_participants.get(identity)
+    def _find(self, identity: str) -> rtc.Participant | None:
+        own = self.room.local_participant
+        return own if identity == own.identity else self.room.remote_participants.get(identity)
 
     def speaks_for_this_agent(self, participant: rtc.Participant | None) -> bool:
         """Whether `participant` is the session's agent, or publishes on its behalf."""
         principal = self._principal(participant)
-        # Not `identity`: a packet may arrive before the agent was reported.
+        # Not `presence`: a packet may arrive before the agent was reported.
         agent = self._choose() if principal is not None else None
         return agent is not None and agent.identity == principal
 
@@ -97,7 +97,7 @@ class AgentWatch:
         # Empty: the server does not send permissions, so nothing is known about them.
         if permissions.can_update_metadata or not permissions.ByteSize():
             return None
-        principal = self.find(named)
+        principal = self._find(named)
         return named if principal is not None and is_agent(principal) else None
 
     def role(self, sender: str, track_sid: str | None) -> Role | None:
@@ -106,9 +106,11 @@ class AgentWatch:
         Only an agent's stream can name another participant's track. None while neither is known: a
         server may announce a participant after its first words.
         """
-        role = self._role_of(self.find(sender)) or self._departed.get(sender)
+        role = self._role_of(self._find(sender)) or self._departed.get(sender)
         if track_sid and role != "user":
-            role = self._role_of(self._publisher(track_sid)) or role
+            everyone = (self.room.local_participant, *self.room.remote_participants.values())
+            publishers = (one for one in everyone if track_sid in one.track_publications)
+            role = self._role_of(next(publishers, None)) or role
         return role
 
     def _role_of(self, participant: rtc.Participant | None) -> Role | None:
@@ -122,7 +124,76 @@ class AgentWatch:
         if len(self._departed) > MAX_DEPARTED:
             del self._departed[next(iter(self._departed))]
 
-    def _publisher(self, track_sid: str) -> rtc.Participant | None:
-        everyone: list[rtc.Participant] = [self._room.local_participant]
-        everyone.extend(self._room.remote_participants.values())
-        return next((one for one in everyone if track_sid in one.track_publications), None)
+
+@dataclass(eq=False)
+class AgentMedia:
+    """Keeps a reader on each of the tracks that are the agent's face and voice.
+
+    An avatar worker's track comes before the agent's own. When a track vanishes, its channel stays.
+    """
+
+    agent: AgentWatch
+    writers: MediaWriters
+    tasks: TaskOwner
+    pausing: Pausing
+    _readers: dict[TrackKind, VideoTrackReader | AudioTrackReader] = field(default_factory=dict)
+    _stopping: list[VideoTrackReader | AudioTrackReader] = field(default_factory=list)
+    _closed: bool = False
+
+    def look(self) -> None:
+        for kind in () if self._closed else _KINDS:
+            chosen, reader = self._choose(kind), self._readers.get(kind)
+            if reader is not None and chosen is not None and reader.track is chosen.track:
+                continue
+            if reader is not None:
+                self._stop(kind)
+            if chosen is not None:
+                self._read(kind, chosen)
+
+    def set_muted(self, publication: rtc.TrackPublication, muted: bool) -> None:
+        for reader in self._readers.values():
+            if reader.track.sid == publication.sid:
+                reader.set_muted(muted)
+
+    def close(self) -> None:
+        self._closed = True
+        for kind in tuple(self._readers):
+            self._stop(kind)
+
+    async def settled(self) -> None:
+        """Wait until the SDK has ended every stream that was stopped; bounded in time."""
+        for reader in tuple(self._stopping):
+            await reader.settled()
+
+    def _stop(self, kind: TrackKind) -> None:
+        reader = self._readers.pop(kind)
+        reader.stop()
+        self._stopping = [one for one in self._stopping if not one.ended]
+        self._stopping.append(reader)
+
+    def _read(self, kind: TrackKind, ref: TrackRef) -> None:
+        reader: VideoTrackReader | AudioTrackReader
+        if kind == "video":
+            reader = VideoTrackReader(ref, self.writers.video, self.tasks, self.pausing)
+        else:
+            reader = AudioTrackReader(ref, self.writers.audio, self.tasks, self.pausing)
+        self._readers[kind] = reader
+        reader.start()
+
+    def _choose(self, kind: TrackKind) -> TrackRef | None:
+        wanted, ranked = _KINDS[kind]
+        everyone = self.agent.room.remote_participants.values()
+        speakers = filter(self.agent.speaks_for_this_agent, everyone)
+        agent = self.agent.presence.identity
+        # The agent's avatar workers, then the agent.
+        for participant in sorted(speakers, key=lambda one: one.identity == agent):
+            tracks = [
+                TrackRef(publication.track, publication, participant.identity, self.agent.sink)
+                for publication in participant.track_publications.values()
+                if publication.kind == wanted
+                and publication.track is not None
+                and publication.source in ranked
+            ]
+            if tracks:
+                return min(tracks, key=lambda one: ranked.index(one.publication.source))
+        return None

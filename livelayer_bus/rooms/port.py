@@ -9,21 +9,17 @@ LiveKit's adapters (`LiveKitRoom`, `BorrowedRoom`, `IsolatedRoom`) and a scripte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
 from ..contract import Playback
 from ..events import Event, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
-from ..media.publishing import F, PublishedTrack, SourceName
+from ..media.publishing import F, F_contra, PublishedTrack, SourceName
 from ..tokens import RoomAccess, TokenSource
 
-F_contra = TypeVar("F_contra", bound=VideoFrame | AudioFrame, contravariant=True)
-
 TrackKind: TypeAlias = Literal["audio", "video"]
-
-# What an adapter reports --------------------------------------------------------------------
 
 
 class ConnectionInterrupted(msgspec.Struct, frozen=True):
@@ -76,9 +72,8 @@ class PacketReceived(msgspec.Struct, frozen=True):
 class UtteranceHeard(msgspec.Struct, frozen=True):
     """The wording of one utterance so far: all of it, not what was added.
 
-    The adapter numbers its transcription streams from 1 as they open: `entry.opened` and
-    `entry.stream`. The session continues the count over all its rooms. `entry.sender` is None for
-    the participant that this session is.
+    The adapter numbers its streams from 1 as they open (`entry.opened`, `entry.stream`); the
+    session continues the count over all its rooms. `entry.sender` is None for its own participant.
     """
 
     entry: TranscriptEntry
@@ -102,16 +97,9 @@ class EventReplayed(msgspec.Struct, frozen=True):
 
 
 RoomEvent: TypeAlias = (
-    ConnectionInterrupted
-    | ConnectionRestored
-    | RoomLost
-    | AgentPresence
-    | AgentStateReported
-    | PacketReceived
-    | UtteranceHeard
-    | TrackReported
-    | EventReplayed
-)
+    ConnectionInterrupted | ConnectionRestored | RoomLost | AgentPresence | AgentStateReported
+    | PacketReceived | UtteranceHeard | TrackReported | EventReplayed
+)  # fmt: skip
 
 
 class RoomSink(Protocol):
@@ -120,19 +108,12 @@ class RoomSink(Protocol):
     def report(self, event: RoomEvent) -> None:
         """Take one event; returns at once and does not raise.
 
-        Called in the session's own loop, only between the start of `RoomPort.connect` and the end
-        of `RoomPort.aclose`; later calls are ignored.
+        Called in the session's loop, from the start of `RoomPort.connect` to the end of `aclose`.
         """
 
 
-# Where an adapter puts the agent's frames ---------------------------------------------------
-
-
 class FrameTarget(Protocol[F_contra]):
-    """What takes one track's frames: a channel's writer, or a bridge to one in another thread.
-
-    The methods are those of `VideoWriter` and `AudioWriter`, which explain them.
-    """
+    """What takes one track's frames: a `VideoWriter`, an `AudioWriter`, or what stands for one."""
 
     def push(self, frame: F_contra) -> None: ...
     def count_dropped(self, frames: int = 1) -> None: ...
@@ -149,9 +130,6 @@ class MediaWriters(msgspec.Struct, frozen=True):
     audio: FrameTarget[AudioFrame]
 
 
-# The room -----------------------------------------------------------------------------------
-
-
 class RoomPort(Protocol):
     """One connection to one room: a base class. Connected once, closed once, never used again."""
 
@@ -163,27 +141,38 @@ class RoomPort(Protocol):
     @property
     def native(self) -> object | None:
         """The SDK's room object while connected, for what this package does not wrap."""
+        return None
 
     @property
     def room_name(self) -> str | None: ...
 
     async def connect(self, access: RoomAccess, sink: RoomSink, media: MediaWriters) -> None:
-        """Join and return; from then on report to `sink`.
+        """Join and return; from then on report to `sink`, what is there first.
+
+        Cancelled or failed, it has left the room and reports nothing.
 
         Raises:
             RoomRefusedError: the server turned the token down.
             ConnectError: the server could not be reached, or did not answer.
+            MisuseError: called twice.
+            ClosedError: called after `aclose`.
         """
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
         """Return when the transport took the packet (reliable, in order).
+
+        Cancelled, it may or may not have been sent.
 
         Raises:
             BrokenError: the transport did not take it.
         """
 
     async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
-        """Send `text` as a LiveKit text stream."""
+        """Send `text` as a LiveKit text stream.
+
+        Raises:
+            BrokenError: the transport did not take it.
+        """
 
     async def set_attributes(self, attributes: Mapping[str, str]) -> None:
         """Set attributes of the session's own participant; an empty one is removed.
@@ -196,8 +185,13 @@ class RoomPort(Protocol):
     async def open_track(self, source: SourceName, frame: F) -> PublishedTrack[F]:
         """Publish a track of ours that takes frames like `frame`, which is not pushed.
 
-        Pictures of other sizes may be pushed into it, too. The `metadata` of pictures is sent
-        along if `frame` has some.
+        Args:
+            source: what other participants see it as.
+            frame: gives the sample rate and channels, or the size to begin with: pictures of other
+                sizes may be pushed, too. Their `metadata` is sent along if this one has some.
+
+        Raises:
+            BrokenError: the room did not take the track.
         """
         ...
 

@@ -6,12 +6,12 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from functools import partial
-from typing import Final, Generic, cast, final
+from typing import Any, Final, Generic, cast
 
 from livekit import rtc
 
 from ..errors import BrokenError, ClosedError, MisuseError
-from ..media import AudioFrame, FrameMetadata, VideoFrame
+from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
 from .errors import broken, report
@@ -31,21 +31,17 @@ _FEATURES: Final = (
 
 
 class LiveKitTrack(ABC, Generic[F]):
-    """One track of ours: made, published once, and closed."""
+    """One track of ours in `room`: made, published once, and closed."""
 
-    def __init__(
-        self,
-        name: str,
-        source: rtc.AudioSource | rtc.VideoSource,
-        track: rtc.LocalAudioTrack | rtc.LocalVideoTrack,
-        options: rtc.TrackPublishOptions,
-    ) -> None:
+    _source: Any  # each kind's own
+    _track: rtc.LocalAudioTrack | rtc.LocalVideoTrack
+
+    def __init__(self, room: rtc.Room, name: str, options: rtc.TrackPublishOptions) -> None:
         self.name = name
-        self._sdk_source = source
-        self._track = track
+        self._room = room
         self._options = options
-        self._room: rtc.Room | None = None
-        self._publication: rtc.LocalTrackPublication | None = None
+        self.publication: rtc.LocalTrackPublication | None = None
+        """What the room took, once it did."""
         self.closed = False
         self.dropped = 0
         """Frames that were kept for an agent, until they were too old."""
@@ -54,16 +50,10 @@ class LiveKitTrack(ABC, Generic[F]):
     async def push(self, frame: F) -> None:
         """Return when the frame is taken."""
 
-    @property
-    def published(self) -> bool:
-        """Whether the room took the track, ever."""
-        return self._publication is not None
-
-    async def publish(self, room: rtc.Room) -> None:
-        """Have the room take the track; the SDK's own errors come out."""
+    async def publish(self) -> None:
         async with asyncio.timeout(ANSWER_SECONDS):
-            publication = await room.local_participant.publish_track(self._track, self._options)
-        self._room, self._publication = room, publication
+            user = self._room.local_participant
+            self.publication = await user.publish_track(self._track, self._options)
 
     def set_muted(self, muted: bool) -> None:
         """Send silence or no picture, or the real one again; others see the track as muted."""
@@ -74,32 +64,25 @@ class LiveKitTrack(ABC, Generic[F]):
             self._track.unmute()
 
     async def aclose(self) -> None:
-        """Unpublish; closing twice does nothing.
-
-        Raises:
-            BrokenError: the room did not confirm it.
-        """
+        """Unpublish; raises BrokenError if the room did not confirm it. Twice is fine."""
         if self.closed:
             return
         self.closed = True
-        room, publication = self._room, self._publication
         try:
-            if room is not None and publication is not None and room.isconnected():
+            if self.publication is not None and self._room.isconnected():
                 async with asyncio.timeout(ANSWER_SECONDS):
                     # Read now: a reconnect gives the publication a new sid.
-                    await room.local_participant.unpublish_track(publication.sid)
+                    await self._room.local_participant.unpublish_track(self.publication.sid)
         except Exception as exc:
-            problem = broken(f"the {self.name} was not unpublished cleanly", exc)
-            raise BrokenError(str(problem)) from exc
+            raise broken(f"the {self.name} was not unpublished cleanly", exc) from exc
         finally:
-            await self._sdk_source.aclose()
+            await self._source.aclose()
 
     def _check(self) -> None:
         if self.closed:
             raise ClosedError(f"the {self.name}", "open it again")
 
 
-@final
 class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
     """One published audio track, until it is closed.
 
@@ -107,13 +90,15 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
     as LiveKit's pre-connect buffer: an agent hears that first, then the track.
     """
 
-    def __init__(self, sample_rate: int, num_channels: int, agent: str | None) -> None:
-        self._source = rtc.AudioSource(sample_rate, num_channels, queue_size_ms=QUEUE_MS)
-        track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
-        options = rtc.TrackPublishOptions(
-            source=rtc.TrackSource.SOURCE_MICROPHONE, preconnect_buffer=agent is None
-        )
-        super().__init__("microphone", self._source, track, options)
+    _source: rtc.AudioSource
+
+    def __init__(self, room: rtc.Room, frame: AudioFrame, agent: str | None) -> None:
+        kind = rtc.TrackSource.SOURCE_MICROPHONE
+        options = rtc.TrackPublishOptions(source=kind, preconnect_buffer=agent is None)
+        super().__init__(room, "microphone", options)
+        rate, channels = frame.sample_rate, frame.num_channels
+        self._source = rtc.AudioSource(rate, channels, queue_size_ms=QUEUE_MS)
+        self._track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
         self._agent = agent
         self._muted = False
         self._kept: deque[bytes] = deque()
@@ -125,13 +110,7 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
         self._muted = muted
 
     async def push(self, frame: AudioFrame) -> None:
-        """Return when the frame is taken; waits while 200 ms of sound are waiting to be sent.
-
-        Raises:
-            ClosedError: the microphone was closed.
-            MisuseError: the frame has another rate or number of channels than the track.
-            BrokenError: the SDK did not take the frame.
-        """
+        """Return when the frame is taken; waits while 200 ms of sound are waiting to be sent."""
         self._check()
         source = self._source
         if (frame.sample_rate, frame.num_channels) != (source.sample_rate, source.num_channels):
@@ -139,15 +118,19 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
                 f"the microphone takes {source.sample_rate} Hz x {source.num_channels}, not "
                 f"{frame.sample_rate} Hz x {frame.num_channels}: resample, or open it so"
             )
-        sound = rtc.AudioFrame(
-            frame.data, frame.sample_rate, frame.num_channels, frame.samples_per_channel
-        )
+        samples = frame.samples_per_channel
+        sound = rtc.AudioFrame(frame.data, source.sample_rate, source.num_channels, samples)
         try:
             await source.capture_frame(sound)
         except Exception as exc:
             raise broken("the microphone did not take the frame", exc) from exc
         if self._agent is None and not self._muted:
-            self._keep(bytes(frame.data))
+            self._kept.append(bytes(frame.data))
+            self._kept_bytes += frame.nbytes
+            most = KEPT_SECONDS * source.sample_rate * source.num_channels * 2
+            while self._kept_bytes > most:
+                self._kept_bytes -= len(self._kept.popleft())
+                self.dropped += 1
 
     async def hand_over(self, agent: str | None) -> None:
         """Send the agent that became active what was kept for it; None: it left.
@@ -158,65 +141,54 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
         if agent == self._agent:
             return
         self._agent = agent
-        room, publication = self._room, self._publication
-        kept = b"".join(self._kept)
+        kept, publication = b"".join(self._kept), self.publication
         self._kept.clear()
         self._kept_bytes = 0
-        if agent is None or self.closed or not self._options.preconnect_buffer:
+        if agent is None or self.closed or not self._options.preconnect_buffer or not publication:
             return
-        if room is None or publication is None:
-            return
-        rate, channels = self._source.sample_rate, self._source.num_channels
-        async with asyncio.timeout(ANSWER_SECONDS):
-            stream = await room.local_participant.stream_bytes(
-                "pre-connect audio",
-                total_size=len(kept),
-                mime_type="audio/pcm",
-                attributes={
-                    "trackId": publication.sid,
-                    "sampleRate": str(rate),
-                    "channels": str(channels),
-                },
-                destination_identities=[agent],
-                topic=PRE_CONNECT_AUDIO_TOPIC,
-            )
-            await stream.write(kept)
-            await stream.aclose()
-
-    def _keep(self, sound: bytes) -> None:
-        self._kept.append(sound)
-        self._kept_bytes += len(sound)
-        most = KEPT_SECONDS * self._source.sample_rate * self._source.num_channels * 2
-        while self._kept_bytes > most:
-            self._kept_bytes -= len(self._kept.popleft())
-            self.dropped += 1
+        attributes = {
+            "trackId": publication.sid,
+            "sampleRate": str(self._source.sample_rate),
+            "channels": str(self._source.num_channels),
+        }
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                stream = await self._room.local_participant.stream_bytes(
+                    "pre-connect audio",
+                    total_size=len(kept),
+                    mime_type="audio/pcm",
+                    attributes=attributes,
+                    destination_identities=[agent],
+                    topic=PRE_CONNECT_AUDIO_TOPIC,
+                )
+                await stream.write(kept)
+                await stream.aclose()
+        except Exception as error:  # noqa: BLE001 - the agent hears the track all the same
+            report("sending what was said before the agent came", error)
 
 
-@final
 class LiveKitVideoTrack(LiveKitTrack[VideoFrame]):
     """One published video track, until it is closed."""
 
-    def __init__(self, source: SourceName, width: int, height: int, stamped: bool) -> None:
-        self._stamped = stamped
+    _source: rtc.VideoSource
+
+    def __init__(self, room: rtc.Room, source: SourceName, frame: VideoFrame) -> None:
+        self._stamped = frame.metadata is not None
         is_screen, kinds = source == "screen", rtc.TrackSource
-        self._source = rtc.VideoSource(width, height, is_screencast=is_screen)
-        track = rtc.LocalVideoTrack.create_video_track(source, self._source)
         options = rtc.TrackPublishOptions(
             source=kinds.SOURCE_SCREENSHARE if is_screen else kinds.SOURCE_CAMERA,
             simulcast=not is_screen,
-            frame_metadata_features=_FEATURES if stamped else (),
+            frame_metadata_features=_FEATURES if self._stamped else (),
         )
-        super().__init__(source, self._source, track, options)
+        super().__init__(room, source, options)
+        self._source = rtc.VideoSource(frame.width, frame.height, is_screencast=is_screen)
+        self._track = rtc.LocalVideoTrack.create_video_track(source, self._source)
         self._due = 0.0  # on the loop's clock: when the next picture may go out
 
     async def push(self, frame: VideoFrame) -> None:
         """Return when the encoder has the picture; at most 60 a second go out, the rest waits.
 
         The SDK reads the frame's own memory; an encoder that is behind leaves pictures out.
-
-        Raises:
-            ClosedError: the track was closed.
-            BrokenError: the SDK did not take the picture.
         """
         self._check()
         loop = asyncio.get_running_loop()
@@ -227,23 +199,19 @@ class LiveKitVideoTrack(LiveKitTrack[VideoFrame]):
             await asyncio.sleep(start - now)
             self._check()
         picture = rtc.VideoFrame(frame.width, frame.height, rtc.VideoBufferType.I420, frame.data)
-        metadata = frame.metadata
-        try:
-            self._source.capture_frame(
-                picture,
-                rotation=cast("rtc.VideoRotation.ValueType", frame.rotation // 90),
-                metadata=_sdk_metadata(metadata) if metadata and self._stamped else None,
+        metadata, attached = None, frame.metadata
+        if attached is not None and self._stamped:
+            stamp, number = attached.capture_us, attached.frame_id
+            metadata = rtc.FrameMetadata(
+                user_timestamp=stamp, frame_id=number, user_data=attached.user_data
             )
+        try:
+            rotation = cast("rtc.VideoRotation.ValueType", frame.rotation // 90)
+            self._source.capture_frame(picture, rotation=rotation, metadata=metadata)
         except Exception as exc:
             raise broken(f"the {self.name} did not take the picture", exc) from exc
 
 
-def _sdk_metadata(metadata: FrameMetadata) -> rtc.FrameMetadata:
-    stamp, frame_id, user_data = metadata.capture_us, metadata.frame_id, metadata.user_data
-    return rtc.FrameMetadata(user_timestamp=stamp, frame_id=frame_id, user_data=user_data)
-
-
-@final
 class Publications:
     """The tracks of ours in one room: opened, and at the end closed, together."""
 
@@ -268,26 +236,44 @@ class Publications:
         self._prune()
         for track in self._open:
             if isinstance(track, LiveKitMicrophone):
-                self._tasks.start(partial(self._hand_over, track, agent), "the pre-connect audio")
+                self._tasks.start(partial(track.hand_over, agent), "the pre-connect audio")
 
     async def open(self, room: rtc.Room, source: SourceName, frame: F) -> PublishedTrack[F]:
-        """Publish a track that takes frames like `frame`; cancelled, it is unpublished again.
-
-        Raises:
-            ClosedError: the room was closed meanwhile.
-            BrokenError: the room did not take the track.
-        """
+        """Publish a track that takes frames like `frame`; cancelled, it is unpublished again."""
         track: LiveKitMicrophone | LiveKitVideoTrack
         if isinstance(frame, AudioFrame):
-            track = LiveKitMicrophone(frame.sample_rate, frame.num_channels, self._agent)
+            track = LiveKitMicrophone(room, frame, self._agent)
         else:
-            stamped = frame.metadata is not None
-            track = LiveKitVideoTrack(source, frame.width, frame.height, stamped)
-        await self._publish(room, track)
+            track = LiveKitVideoTrack(room, source, frame)
+        given_up = False
+
+        async def publish() -> None:
+            try:
+                await track.publish()
+            except BaseException:
+                await track.aclose()
+                raise
+            if given_up:
+                await track.aclose()
+
+        attempt = self._tasks.start(publish, f"publishing the {track.name}")
+        self._attempts = [one for one in self._attempts if not one.ended]
+        self._attempts.append(attempt)
+        try:
+            await attempt.wait()
+        except BaseException:
+            given_up = True
+            if track.publication is not None:
+                self._tasks.start(track.aclose, f"unpublishing the {track.name}")
+            raise
+        if (error := attempt.error) is not None:
+            raise broken(f"the room did not take the {track.name}", error) from error
+        if self._closed or track.publication is None:
+            raise ClosedError("the room")
         self._prune()
         self._open.append(track)
         if isinstance(track, LiveKitMicrophone):
-            await self._hand_over(track, self._agent)  # it may have come meanwhile
+            await track.hand_over(self._agent)  # it may have come meanwhile
         return cast("PublishedTrack[F]", track)
 
     async def aclose(self) -> None:
@@ -308,37 +294,3 @@ class Publications:
     def _prune(self) -> None:
         self._dropped += sum(one.dropped for one in self._open if one.closed)
         self._open = [one for one in self._open if not one.closed]
-
-    async def _hand_over(self, track: LiveKitMicrophone, agent: str | None) -> None:
-        try:
-            await track.hand_over(agent)
-        except Exception as error:  # noqa: BLE001 - the agent hears the track all the same
-            report("sending what was said before the agent came", error)
-
-    async def _publish(self, room: rtc.Room, track: LiveKitMicrophone | LiveKitVideoTrack) -> None:
-        given_up = False
-
-        async def publish() -> None:
-            try:
-                await track.publish(room)
-            except BaseException:
-                await track.aclose()
-                raise
-            if given_up:
-                await track.aclose()
-
-        attempt = self._tasks.start(publish, f"publishing the {track.name}")
-        self._attempts = [one for one in self._attempts if not one.ended]
-        self._attempts.append(attempt)
-        try:
-            await attempt.wait()
-        except BaseException:
-            given_up = True
-            if track.published:
-                self._tasks.start(track.aclose, f"unpublishing the {track.name}")
-            raise
-        if attempt.error is not None:
-            problem = broken(f"the room did not take the {track.name}", attempt.error)
-            raise problem from attempt.error
-        if self._closed or not track.published:
-            raise ClosedError("the room")

@@ -7,6 +7,7 @@ test_sdk_process) fail when an upgrade changes one of these.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import threading
@@ -21,9 +22,8 @@ from livekit.rtc._utils import RingQueue
 
 from ..errors import ConnectError
 from ..tasks import RootTask, TaskOwner, Work
-from ..tokens.addresses import is_local, shown
-from .errors import redact_sdk_log
-from .network import NETWORK_ADVICE, network_problem
+from ..tokens.access import is_local, shown
+from .errors import NETWORK_ADVICE, network_problem, without_tokens_in
 
 # Keeping the last room ----------------------------------------------------------------------
 #
@@ -41,11 +41,7 @@ _kept: FfiHandle | None = None
 
 
 def keep(room: rtc.Room) -> None:
-    """Keep the native side of a joined `room` until this is called with another one.
-
-    Closing and forgetting `room` goes on as always: what is kept is its handle, not the object,
-    nor what listens to it.
-    """
+    """Keep the native handle of a joined `room`, and nothing else, until there is another one."""
     global _kept  # one a process, as the audio device is
     prepare_sdk()
     # The SDK offers no other way to hold it. A release that renames it must not prevent joining;
@@ -77,9 +73,8 @@ def prepare_sdk(url: str = "") -> None:
     Every room adapter calls it. For an application that calls `rtc.Room.connect` by itself.
 
     Args:
-        url: the server; one on this machine is not asked through a proxy, for which native code
-            sees no `HTTP_PROXY` from here on: the SDK uses it for every `ws://`, whatever
-            `NO_PROXY` says. `os.environ` stays as it is.
+        url: the server; one on this machine is not asked through a proxy: from here on native
+            code, which knows no `NO_PROXY`, sees no `HTTP_PROXY`; `os.environ` stays as it is.
 
     Raises:
         ConnectError: `url` is given, and this machine has no network interface to reach it from.
@@ -94,7 +89,7 @@ def prepare_sdk(url: str = "") -> None:
     if _prepared:
         return
     _prepared = True
-    redact_sdk_log()
+    logging.getLogger("livekit").addFilter(without_tokens_in)
     queue = FfiClient.instance.queue  # registers the SDK's exit hook, so that ours runs before it
     atexit.register(_end)
     queue.subscribe(cast(Any, object()), _acknowledge)  # no event passes: the loop is never used
@@ -160,10 +155,9 @@ class _CountingQueue(RingQueue[Any]):
 
 
 def count_drops(stream: rtc.VideoStream | rtc.AudioStream, on_drop: Callable[[], None]) -> None:
-    """Call `on_drop` for each frame that the stream's own queue drops for a newer one.
+    """Call `on_drop` for each frame that a stream's own queue drops: the event loop was blocked.
 
-    The queue overflows when the event loop was blocked, and counts nothing by itself. To be called
-    right after the stream is made: its task has not run yet.
+    To be called right after the stream is made: its task has not run yet.
     """
     stream._queue = _CountingQueue(stream._queue._capacity, on_drop)  # noqa: SLF001 - see above
 
@@ -174,10 +168,9 @@ _tasks: Final = TaskOwner()
 
 
 def run_to_end(work: Work, name: str) -> RootTask:
-    """Start `work` on a task that is never cancelled; what it raises is in the task's `error`.
+    """Start `work`, which is bounded in time, on a task that is never cancelled.
 
-    For work of the SDK that outlives the caller: a join that is cut short would leave a ghost in
-    the room, a stream half closed would stay subscribed to every event of the process. Each such
-    task ends by itself, in bounded time.
+    A join that is cut short would leave a ghost in the room, a stream half closed would stay
+    subscribed to every event of the process.
     """
     return _tasks.start(work, name)

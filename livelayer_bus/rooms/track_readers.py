@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar, cast, final
+from typing import Any, Final, Generic
 
 import msgspec
 from livekit import rtc
@@ -17,6 +17,7 @@ from livekit import rtc
 from ..clock import Clock, now_ns
 from ..errors import ClosedError
 from ..media import AudioFrame, FrameMetadata, VideoFrame
+from ..media.publishing import F
 from ..tasks import RootTask, TaskOwner, Timer
 from .errors import report
 from .port import FrameTarget, RoomSink, TrackKind, TrackReported
@@ -28,8 +29,6 @@ VIDEO_CAPACITY: Final = 2  # frames the SDK's stream may hold for us; it drops t
 AUDIO_CAPACITY: Final = 50  # frames of 10 ms, likewise
 PAUSE_AFTER: Final = 2.0  # seconds without a reader; surfaces that change places take less
 CLOSE_SECONDS: Final = 1.0  # for the SDK to confirm that a stream has ended
-
-F = TypeVar("F", VideoFrame, AudioFrame)
 
 
 class Pausing(msgspec.Struct, frozen=True):
@@ -49,65 +48,6 @@ class TrackRef(msgspec.Struct, frozen=True):
     publication: rtc.RemoteTrackPublication
     participant: str
     sink: RoomSink
-
-
-@final
-class Demand:
-    """Follows one channel's readers, and the calls that look at its newest frame now and then."""
-
-    def __init__(
-        self,
-        target: FrameTarget[Any],
-        tasks: TaskOwner,
-        clock: Clock,
-        pause_after: float | None,
-        on_change: Callable[[], None],
-    ) -> None:
-        """Call `on_change` when `wanted` changes, until `close()`.
-
-        Args:
-            target: the channel's writer.
-            pause_after: seconds without demand after which frames are not wanted; None: never.
-        """
-        self.wanted = True
-        self._pause_after = pause_after
-        self._on_change = on_change
-        self._peeked = False
-        self._timer = Timer(self._expire, "unwanted frames", tasks, clock)
-        self._demand = 0
-        self._forget = target.follow_demand(self._follow, self._peek)
-
-    def close(self) -> None:
-        """Follow nothing any more."""
-        self._forget()
-        self._timer.stop()
-
-    def _follow(self, demand: int) -> None:
-        self._demand = demand
-        if demand:
-            self._timer.stop()
-            self._want()
-        elif self.wanted and not self._timer.running and self._pause_after is not None:
-            self._peeked = False
-            self._timer.start(self._pause_after)
-
-    def _peek(self) -> None:
-        self._peeked = True
-        self._want()
-        self._follow(self._demand)
-
-    def _want(self) -> None:
-        if not self.wanted:
-            self.wanted = True
-            self._on_change()
-
-    def _expire(self) -> None:
-        if self._peeked and self._pause_after is not None:
-            self._peeked = False
-            self._timer.start(self._pause_after)
-        else:
-            self.wanted = False
-            self._on_change()
 
 
 class TrackReader(ABC, Generic[F]):
@@ -131,29 +71,33 @@ class TrackReader(ABC, Generic[F]):
         self._delivering = False
         self._resting = False
         self._ended = False
-        self._demand: Demand | None = None
+        self._demand = 0
+        self._wanted = True
+        self._peeked = False  # the newest frame was looked at since the timer was started
+        self._timer = Timer(self._expire, "unwanted frames", tasks, pausing.clock)
+        self._forget: Callable[[], None] = lambda: None
         self._pump_task: RootTask | None = None
         self._work: list[RootTask] = []
 
     def start(self) -> None:
         """Deliver frames until stopped, while they are wanted; the first one in any case."""
         self._wake()
-        pausing = self._pausing
-        self._demand = Demand(self._target, self._tasks, pausing.clock, pausing.after, self._review)
+        self._forget = self._target.follow_demand(self._follow, self._peek)
 
     def set_muted(self, muted: bool) -> None:
-        """Follow the track being muted or unmuted by its sender."""
-        self._muted = muted
-        if muted:
-            self._pause()
-        self._review()
+        """Follow the track being muted or unmuted by its sender; a muted voice is silence."""
+        if self.kind == "video":
+            self._muted = muted
+            if muted:
+                self._announce(False)
+            self._review()
 
     def stop(self) -> None:
         """Deliver nothing from now on; the SDK's stream is closed in the background."""
         self._ended = True
-        if self._demand is not None:
-            self._demand.close()
-        self._pause()
+        self._forget()
+        self._timer.stop()
+        self._announce(False)
         if self._resting:
             self._set_sent(True)
         if self._pump_task is not None:
@@ -161,7 +105,6 @@ class TrackReader(ABC, Generic[F]):
 
     @property
     def ended(self) -> bool:
-        """Whether the SDK has ended every stream."""
         return all(task.ended for task in self._work)
 
     async def settled(self) -> None:
@@ -171,57 +114,90 @@ class TrackReader(ABC, Generic[F]):
         for task in tuple(self._work):
             await task.wait(CLOSE_SECONDS)
 
-    # What video and sound do differently -----------------------------------------------------
+    @abstractmethod
+    def _open(self) -> rtc.VideoStream | rtc.AudioStream:
+        """The SDK's stream of the track."""
 
     @abstractmethod
-    async def _pump(self) -> None: ...
+    def _frame(self, event: Any, received_ns: int) -> F:
+        """The frame of a stream's event; it adopts the SDK's copy."""
 
-    @abstractmethod
-    def _set_sent(self, sent: bool) -> None:
-        """Have the server send the track, or not."""
+    def _follow(self, demand: int) -> None:
+        self._demand = demand
+        if demand:
+            self._timer.stop()
+            self._want()
+        elif self._wanted and not self._timer.running:
+            self._start_timer()
 
-    # Resting ---------------------------------------------------------------------------------
+    def _peek(self) -> None:
+        self._peeked = True
+        self._want()
+        self._follow(self._demand)
+
+    def _want(self) -> None:
+        if not self._wanted:
+            self._wanted = True
+            self._review()
+
+    def _start_timer(self) -> None:
+        self._peeked = False
+        if self._pausing.after is not None:
+            self._timer.start(self._pausing.after)
+
+    def _expire(self) -> None:
+        if self._peeked:
+            self._start_timer()
+        else:
+            self._wanted = False
+            self._review()
 
     def _review(self) -> None:
         # Even without a reader the first frame is needed: it shows that the track delivers.
-        wanted = self._demand is None or self._demand.wanted
-        needed = wanted or not (self._delivering or self._muted)
+        needed = self._wanted or not (self._delivering or self._muted)
         if self._ended or needed is not self._resting:
             return
+        self._set_sent(needed)
         if needed:
-            self._set_sent(True)
             self._wake()
-        else:
-            self._rest()
+            return
+        self._resting = True
+        if self._pump_task is not None:
+            self._pump_task.cancel()
+        # The kept frame would pass for the current one when the next reader comes.
+        self._target.discard()
+
+    def _set_sent(self, sent: bool) -> None:
+        # A voice stays subscribed: to be sent again would take longer than a word's beginning.
+        if self.kind == "video" and self._pausing.at_server:
+            set_enabled(self._ref.publication, sent)
 
     def _wake(self) -> None:
         self._resting = False
         self._pump_task = self._keep(self._tasks.start(self._run, f"the agent's {self.kind}"))
-
-    def _rest(self) -> None:
-        self._resting = True
-        if self._pump_task is not None:
-            self._pump_task.cancel()
-        self._set_sent(False)
-        # The kept frame would pass for the current one when the next reader comes.
-        self._target.discard()
 
     def _keep(self, task: RootTask) -> RootTask:
         self._work = [one for one in self._work if not one.ended]
         self._work.append(task)
         return task
 
-    # Delivering ------------------------------------------------------------------------------
-
     async def _run(self) -> None:
         try:
-            await self._pump()
+            stream = self._open()
+            count_drops(stream, self._target.count_dropped)
+            try:
+                async for event in stream:
+                    received_ns = now_ns()
+                    if not (self._ended or self._muted or self._resting):
+                        self._deliver(self._frame(event, received_ns))
+            finally:
+                self._close(stream)
         except ClosedError:
             pass  # the session closed its channel first
         except Exception as error:  # noqa: BLE001 - the track's fault must not end the room
             report(f"reading the agent's {self.kind}", error)
         self._ended = True
-        self._pause()
+        self._announce(False)
 
     def _close(self, stream: rtc.VideoStream | rtc.AudioStream) -> None:
         async def close() -> None:
@@ -238,96 +214,55 @@ class TrackReader(ABC, Generic[F]):
         if first:
             self._review()
 
-    @property
-    def _blocked(self) -> bool:
-        return self._ended or self._muted or self._resting
-
     def _announce(self, available: bool) -> None:
-        self._delivering = available
-        participant = self._ref.participant
-        event = TrackReported(self.kind, available, self.track.sid, participant)
-        self._ref.sink.report(event)
-
-    def _pause(self) -> None:
-        if self._delivering:
-            self._announce(False)
+        if available is not self._delivering:
+            self._delivering = available
+            event = TrackReported(self.kind, available, self.track.sid, self._ref.participant)
+            self._ref.sink.report(event)
 
 
-@final
 class VideoTrackReader(TrackReader[VideoFrame]):
     """The agent's picture; the server does not send it while no reader wants it."""
 
     kind = "video"
 
-    def _set_sent(self, sent: bool) -> None:
-        if self._pausing.at_server:
-            set_enabled(self._ref.publication, sent)
-
-    async def _pump(self) -> None:
+    def _open(self) -> rtc.VideoStream:
         # Decoders hand out I420, so asking for it converts nothing.
-        stream = rtc.VideoStream.from_track(
+        return rtc.VideoStream.from_track(
             track=self.track, format=rtc.VideoBufferType.I420, capacity=VIDEO_CAPACITY
         )
-        count_drops(stream, self._target.count_dropped)
-        try:
-            async for event in stream:
-                received_ns = now_ns()
-                if self._blocked:
-                    continue
-                frame = event.frame
-                self._deliver(
-                    VideoFrame(
-                        frame.data,
-                        frame.width,
-                        frame.height,
-                        # The SDK annotates the enum's class; a member counts quarter turns.
-                        rotation=90 * cast(int, event.rotation),
-                        received_ns=received_ns,
-                        presentation_us=event.timestamp_us,
-                        metadata=_metadata(event.metadata),
-                    )
-                )
-        finally:
-            self._close(stream)
+
+    def _frame(self, event: Any, received_ns: int) -> VideoFrame:
+        frame = event.frame
+        return VideoFrame(
+            frame.data,
+            frame.width,
+            frame.height,
+            rotation=90 * event.rotation,  # a member of the SDK's enum counts quarter turns
+            received_ns=received_ns,
+            presentation_us=event.timestamp_us,
+            metadata=_metadata(event.metadata),
+        )
 
 
-@final
 class AudioTrackReader(TrackReader[AudioFrame]):
     """The agent's voice; it stays subscribed, so that no first word is lost to a pause."""
 
     kind = "audio"
 
-    def _set_sent(self, sent: bool) -> None:
-        """Nothing changes: to be sent again would take longer than a word's beginning."""
-
-    def set_muted(self, muted: bool) -> None:
-        """Nothing changes: a muted voice is silence."""
-
-    async def _pump(self) -> None:
-        stream = rtc.AudioStream.from_track(
+    def _open(self) -> rtc.AudioStream:
+        return rtc.AudioStream.from_track(
             track=self.track,
             sample_rate=SAMPLE_RATE,
             num_channels=CHANNELS,
             capacity=AUDIO_CAPACITY,
         )
-        count_drops(stream, self._target.count_dropped)
-        try:
-            async for event in stream:
-                received_ns = now_ns()
-                if self._blocked:
-                    continue
-                frame = event.frame
-                self._deliver(
-                    AudioFrame(
-                        frame.data,
-                        frame.sample_rate,
-                        frame.num_channels,
-                        frame.samples_per_channel,
-                        received_ns=received_ns,
-                    )
-                )
-        finally:
-            self._close(stream)
+
+    def _frame(self, event: Any, received_ns: int) -> AudioFrame:
+        frame: rtc.AudioFrame = event.frame
+        samples = frame.samples_per_channel
+        rate, channels = frame.sample_rate, frame.num_channels
+        return AudioFrame(frame.data, rate, channels, samples, received_ns=received_ns)
 
 
 def _metadata(metadata: rtc.FrameMetadata | None) -> FrameMetadata | None:

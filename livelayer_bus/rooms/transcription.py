@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from collections import Counter
-from collections.abc import Callable
-from typing import Final, final
+from functools import partial
+from typing import Final
 
 import msgspec
 from livekit import rtc
@@ -16,8 +15,9 @@ from ..errors import BusyError
 from ..events import Role, TranscriptEntry
 from ..tasks import RootTask, TaskOwner
 from . import names
+from .agent import AgentWatch
 from .errors import report
-from .port import RoomSink, UtteranceHeard
+from .port import UtteranceHeard
 
 MAX_CHARS: Final = 200_000  # of one stream; a longer one is abandoned
 MAX_OPEN: Final = 1024
@@ -27,8 +27,6 @@ MAX_WEIGHT: Final = 16 * 1024 * 1024  # characters of all open streams
 OPEN_WEIGHT: Final = MAX_WEIGHT // MAX_OPEN  # what an open stream weighs beside its characters
 
 MAX_MOOD: Final = 100  # characters; a longer one is ignored
-
-RoleOf = Callable[[str, str | None], Role | None]
 
 logger = logging.getLogger(__name__)
 
@@ -42,30 +40,21 @@ class _Expression(msgspec.Struct):
     expression: str | None = None
 
 
-@final
 class _Stream:
     """One text stream: its text so far, reported at most once a loop pass."""
 
     def __init__(
-        self,
-        reader: rtc.TextStreamReader,
-        sender: str,
-        number: int,
-        report: Callable[[_Stream, str, bool], None],
-        grown: Callable[[int], None],
+        self, owner: Transcriptions, reader: rtc.TextStreamReader, sender: str, number: int
     ) -> None:
-        self.attributes: Final = reader.info.attributes or {}
-        self.id: Final = self.attributes.get(names.SEGMENT_ID) or reader.info.stream_id
+        self._attributes: Final = reader.info.attributes or {}
         self.sender: Final = sender
         self.number: Final = number
-        self.role: Role | None = None
-        self.mood: str | None = None
+        self._role: Role | None = None
         self.chars = 0
         self.abandoned = False
         self.task: RootTask | None = None
         self._reader = reader
-        self._report_text = report
-        self._grown = grown
+        self._owner = owner
         self._parts: list[str] = []
         self._due: asyncio.Handle | None = None
         self._whole = False
@@ -81,7 +70,7 @@ class _Stream:
                     return
                 self.chars += len(chunk)
                 self._parts.append(self._spoken(chunk))
-                self._grown(len(chunk))
+                self._owner.grow(len(chunk))
                 if self._due is None:
                     self._due = asyncio.get_running_loop().call_soon(self._report)
             self._whole = not self.abandoned
@@ -92,12 +81,10 @@ class _Stream:
         self._report()
 
     def abandon(self) -> None:
-        """Stop reading and keep what the stream gave."""
         self.abandoned = True
         self._reader.close()
 
     def stop(self) -> None:
-        """Stop reading and report nothing more."""
         self.abandon()
         if self._due is not None:
             self._due.cancel()
@@ -120,12 +107,27 @@ class _Stream:
         # Joined here and not at each chunk: a burst of chunks would cost its length squared.
         text = "".join(self._parts)
         self._parts = [text]
+        if not text:
+            return
+        attributes, agent = self._attributes, self._owner.agent
+        # Once known it stays, also when the participant leaves. An unknown sender is an agent that
+        # was not announced yet: servers let only agents transcribe for others.
+        track = attributes.get(names.TRANSCRIBED_TRACK_ID) or None
+        self._role = self._role or agent.role(self.sender, track)
         # The trailer's attributes are merged into the header's when the stream has ended.
-        attributes = self._reader.info.attributes or {}
-        self.mood = _mood(attributes.get(names.EXPRESSION))
-        if text:
-            said_final = attributes.get(names.TRANSCRIPTION_FINAL) == "true"
-            self._report_text(self, text, self._whole and said_final)
+        trailer = self._reader.info.attributes or {}
+        is_own = self.sender == agent.room.local_participant.identity
+        entry = TranscriptEntry(
+            id=attributes.get(names.SEGMENT_ID) or self._reader.info.stream_id,
+            role=self._role or "agent",
+            text=text,
+            final=self._whole and trailer.get(names.TRANSCRIPTION_FINAL) == "true",
+            opened=self.number,
+            stream=self.number,
+            sender=None if is_own else self.sender,
+            mood=_mood(trailer.get(names.EXPRESSION)) if self._role != "user" else None,
+        )
+        agent.sink.report(UtteranceHeard(entry, attributes.get(names.REPLAYED) == "true"))
 
 
 def _word(line: str) -> str:
@@ -145,7 +147,6 @@ def _mood(expression: str | None) -> str | None:
     return mood if mood and len(mood) <= MAX_MOOD else None
 
 
-@final
 class Transcriptions:
     """The one handler of a room's transcription topic, and the streams it has open.
 
@@ -154,30 +155,19 @@ class Transcriptions:
     `MAX_WEIGHT`, the sender with the most loses its oldest: nobody can crowd out another sender.
     """
 
-    def __init__(self, room: rtc.Room, sink: RoomSink, role_of: RoleOf, tasks: TaskOwner) -> None:
-        self._room = room
-        self._sink = sink
-        self._role_of = role_of
+    def __init__(self, agent: AgentWatch, tasks: TaskOwner) -> None:
+        self.agent = agent
         self._tasks = tasks
-        self._open: dict[int, _Stream] = {}
+        self.open: dict[int, _Stream] = {}
         self._weight = 0
         self._attached = False
         self._opened = 0
         self.abandoned = 0
 
-    @property
-    def open(self) -> int:
-        """Streams being read."""
-        return len(self._open)
-
     def attach(self) -> None:
-        """Take the topic.
-
-        Raises:
-            BusyError: another handler has it already; the SDK allows one handler a topic.
-        """
+        """Take the topic; raises BusyError if another handler has it: the SDK allows one."""
         try:
-            self._room.register_text_stream_handler(names.TRANSCRIPTION_TOPIC, self._on_opened)
+            self.agent.room.register_text_stream_handler(names.TRANSCRIPTION_TOPIC, self._on_opened)
         except ValueError as exc:
             raise BusyError(
                 f"the text-stream topic {names.TRANSCRIPTION_TOPIC!r} of this room",
@@ -189,34 +179,31 @@ class Transcriptions:
     def close(self) -> None:
         """Give the topic back and stop every reader; nothing is reported any more."""
         if self._attached:
-            self._room.unregister_text_stream_handler(names.TRANSCRIPTION_TOPIC)
+            self.agent.room.unregister_text_stream_handler(names.TRANSCRIPTION_TOPIC)
             self._attached = False
-        for stream in self._open.values():
+        for stream in self.open.values():
             stream.stop()
-        self._open.clear()
+        self.open.clear()
 
     def _on_opened(self, reader: rtc.TextStreamReader, sender: str) -> None:
         try:
-            self._start(reader, sender)
+            self._opened += 1
+            stream = self.open[self._opened] = _Stream(self, reader, sender, self._opened)
+            stream.task = self._tasks.start(partial(self._read, stream), "transcription")
+            self.grow(OPEN_WEIGHT)
         except Exception as error:  # noqa: BLE001 - the SDK would log it with the payload
             reader.close()
             report("opening a transcription", error)
 
-    def _start(self, reader: rtc.TextStreamReader, sender: str) -> None:
-        self._opened += 1
-        stream = _Stream(reader, sender, self._opened, self._report, self._grow)
-        self._open[self._opened] = stream
-        stream.task = self._tasks.start(functools.partial(self._read, stream), "transcription")
-        self._grow(OPEN_WEIGHT)
-
-    def _grow(self, weight: int) -> None:
+    def grow(self, weight: int) -> None:
+        """Count what open streams hold, and give up the oldest ones that are too much."""
         self._weight += weight
-        while self._weight > MAX_WEIGHT and len(self._open) > 1:
+        while self._weight > MAX_WEIGHT and len(self.open) > 1:
             held: Counter[str] = Counter()
-            for stream in self._open.values():
+            for stream in self.open.values():
                 held[stream.sender] += OPEN_WEIGHT + stream.chars
-            most = max(held, key=held.__getitem__)
-            oldest = next(one for one in self._open.values() if one.sender == most)
+            [(most, _)] = held.most_common(1)
+            oldest = next(one for one in self.open.values() if one.sender == most)
             oldest.abandon()
             self._ended(oldest)
 
@@ -229,7 +216,7 @@ class Transcriptions:
             self._ended(stream)
 
     def _ended(self, stream: _Stream) -> None:
-        if self._open.pop(stream.number, None) is None:
+        if self.open.pop(stream.number, None) is None:
             return
         self._weight -= OPEN_WEIGHT + stream.chars
         if stream.abandoned:
@@ -237,22 +224,3 @@ class Transcriptions:
             # Counted, and logged at 1, 2, 4, 8, ...: a hostile sender cannot fill the log.
             if self.abandoned & (self.abandoned - 1) == 0:
                 logger.warning("transcription streams cut short so far: %d", self.abandoned)
-
-    def _report(self, stream: _Stream, text: str, final: bool) -> None:
-        track = stream.attributes.get(names.TRANSCRIBED_TRACK_ID) or None
-        # Once known it stays, also when the participant leaves. An unknown sender is an agent that
-        # was not announced yet: servers let only agents transcribe for others.
-        stream.role = stream.role or self._role_of(stream.sender, track)
-        is_own = stream.sender == self._room.local_participant.identity
-        entry = TranscriptEntry(
-            id=stream.id,
-            role=stream.role or "agent",
-            text=text,
-            final=final,
-            opened=stream.number,
-            stream=stream.number,
-            sender=None if is_own else stream.sender,
-            mood=stream.mood if stream.role != "user" else None,
-        )
-        replayed = stream.attributes.get(names.REPLAYED) == "true"
-        self._sink.report(UtteranceHeard(entry, replayed))

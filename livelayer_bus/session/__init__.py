@@ -1,9 +1,9 @@
 """One live agent session, owned by the application: see `Session`."""
 
-from .commands import CommandStream
-from .confirmations import DeliveryStatistics
+from .outbox import DeliveryStatistics
 from .provider import AgentSessionProvider, standalone, use_agent_session
 from .session import Session, SessionOptions
+from .store import CommandStream
 
 __all__ = [
     "Session", "SessionOptions", "CommandStream", "DeliveryStatistics", "AgentSessionProvider",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, final
 
-from ..clock import Clock
 from ..contract import Unsubscribe
 from ..errors import LivelayerError, describe
 from ..events import ConnectionStateChanged, HandlerFailed, Reconnected
@@ -13,7 +12,7 @@ from ..messages import AgentContext, ContextField
 from ..rooms import names
 from ..surfaces import MountedSurface
 from ..surfaces.commands import last_used
-from ..tasks import RootTask, TaskOwner, Timer
+from ..tasks import RootTask
 from .connection import Connection
 from .store import Store, take_next
 
@@ -24,24 +23,18 @@ PAUSE: Final = 0.2  # seconds in which changes are collected
 class ContextPublisher:
     """The page of the surface that a person used last, and the application's own fields.
 
-    A change is published after `PAUSE`, together with those that follow it until then; all of it
-    again in each room, and after a reconnect, in which a server may have forgotten it. What cannot
-    be published is one `HandlerFailed` for each reason, and tried again at the next change.
+    A change is published after `PAUSE`, with those that follow it until then, and again in each
+    room and after a reconnect, in which a server may have forgotten it. What cannot be published is
+    one `HandlerFailed` for each reason, and tried again at the next change.
     """
 
     def __init__(
-        self,
-        store: Store,
-        connection: Connection,
-        mounted: Iterable[MountedSurface],
-        tasks: TaskOwner,
-        clock: Clock,
+        self, store: Store, connection: Connection, mounted: Iterable[MountedSurface]
     ) -> None:
         self._store = store
         self._connection = connection
         self._mounted = mounted
-        self._tasks = tasks
-        self._timer = Timer(self._publish, "agent.context", tasks, clock)
+        self._timer = store.timer(self._publish, "agent.context")
         self._fields: dict[str, ContextField] = {}
         self._pages: dict[str, AgentContext] = {}
         self._published: str | None = ""
@@ -81,16 +74,14 @@ class ContextPublisher:
             return
         self._timer.start(PAUSE)
         if self._watching is None:
-            self._watching = self._tasks.start(self._watch, "agent.context in each room")
+            self._watching = self._store.tasks.start(self._watch, "agent.context in each room")
 
-    def _text(self) -> str:
+    async def _publish(self) -> None:
         able = (one for one in self._mounted if "read_page" in one.capabilities)
         used = last_used(one for one in able if one.key in self._pages)
         page = self._pages[used.key] if used is not None else AgentContext()
-        return page.with_fields(tuple(self._fields.values())).to_attribute()
-
-    async def _publish(self) -> None:
-        port, text = self._connection.port, self._text()
+        text = page.with_fields(tuple(self._fields.values())).to_attribute()
+        port = self._connection.port
         if port is None or text == self._published:
             return
         self._published = text

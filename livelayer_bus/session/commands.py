@@ -4,48 +4,43 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, Self, final
+from itertools import count
+from typing import Final, final
 
 import anyio
 import msgspec
 
 from .. import events
-from ..bus import Subscription
-from ..clock import Clock
 from ..errors import LivelayerError, describe
-from ..events import CommandFinished, CommandRefused, CommandRefusedReason, RefusalReason
-from ..messages import (
-    Command,
-    CommandResult,
-    RawMessage,
-    RequestApproval,
-    capability_of,
-    is_command,
-)
-from ..state import SessionState
+from ..events import ApprovalOutcome, CommandRefusedReason, RefusalReason
+from ..messages import Command, CommandResult, RequestApproval, capability_of
 from ..surfaces import CommandRouter, RoutedCommand, Target
-from ..tasks import TaskOwner
-from .approvals import Approvals
+from ..tasks import Timer
 from .store import Store
 
 MAX_RESULTS: Final = 4096  # results that wait for the transport
+MAX_WAITING: Final = 8  # approvals that wait for an answer; a further one fails
 
 
 @final
 class AgentCommands:
-    """Routes the agent's commands to the session's surfaces; each result is an event."""
+    """Routes the agent's commands to the session's surfaces; each result is an event.
 
-    def __init__(
-        self, store: Store, surfaces: Iterable[Target], tasks: TaskOwner, clock: Clock
-    ) -> None:
+    What the agent asks a person to approve goes to all of them. Guarantee: each question is settled
+    once: by the first answer, after its `seconds`, or because the agent withdrew it. The agent gets
+    one `command_result`, unless it withdrew the question or left.
+    """
+
+    def __init__(self, store: Store, surfaces: Iterable[Target]) -> None:
         self._store = store
         self._results: deque[tuple[int, CommandResult]] = deque()
         self._dropped = 0
         self._due = anyio.Event()
         self.router: Final[CommandRouter[Target]] = CommandRouter(
-            surfaces, self._deliver, self._settled, tasks, clock
+            surfaces, self._deliver, self._settled, store.tasks, store.clock
         )
-        self.approvals: Final = Approvals(store, self._tell, tasks, clock)
+        self._approvals = count(1)
+        self._approval_timers: dict[int, Timer] = {}
 
     def route(
         self, command: Command, payload: bytes, request: str | None, sender: str | None
@@ -55,7 +50,7 @@ class AgentCommands:
         if isinstance(command, RequestApproval):
             routed = self.router.choose(capability) is not None
             if routed:
-                self.approvals.ask(command)
+                self._ask(command)
         else:
             routed = self.router.route(command, payload, request, sender)
         if not routed:
@@ -71,7 +66,7 @@ class AgentCommands:
         sender: str | None,
     ) -> None:
         """Publish that the command is not carried out, and why."""
-        self._store.publish(CommandRefused(command, reason, detail, request, sender))
+        self._store.publish(events.CommandRefused(command, reason, detail, request, sender))
         # With `sender` the command did not come from an agent: no agent waits for its result.
         if reason != "sender":
             self._tell(CommandResult(command=command, request_id=request, ok=False, reason=reason))
@@ -89,16 +84,69 @@ class AgentCommands:
         return True
 
     def _settled(self, routed: RoutedCommand, ok: bool, reason: RefusalReason | None) -> None:
-        command, request, surface = routed.command.wire_type(), routed.request_id, routed.target
-        finished = CommandFinished(command, routed.number, surface or "", ok, reason, request)
-        self._store.publish_late(finished)
+        command, request, key = routed.command.wire_type(), routed.request_id, routed.target or ""
+        self._store.publish_late(
+            events.CommandFinished(command, routed.number, key, ok, reason, request)
+        )
         self._tell(
-            CommandResult(
-                command=command, request_id=request, surface=surface or "", ok=ok, reason=reason
+            CommandResult(command=command, request_id=request, surface=key, ok=ok, reason=reason)
+        )
+
+    def _ask(self, request: RequestApproval) -> None:
+        """Show a question, unless it is shown already; past `MAX_WAITING` it fails."""
+        waiting = self._store.state.approvals
+        if request.request_id and any(one.request_id == request.request_id for one in waiting):
+            return
+        if len(waiting) >= MAX_WAITING:
+            self._answer(request.request_id, None, "failed")
+            return
+        self._stop_approval_timers()
+        number, seconds = next(self._approvals), request.seconds
+        self._store.publish(
+            events.ApprovalRequested(
+                number, request.question, request.details, seconds, request.request_id
             )
         )
 
-    # Results to the agent -------------------------------------------------------------------
+        def end() -> None:
+            self.settle_approval(number, "timeout")
+
+        self._approval_timers[number] = timer = self._store.timer(end, f"approval {number}")
+        timer.start(seconds)
+
+    def settle_approval(
+        self, number: int, outcome: ApprovalOutcome, surface: str | None = None
+    ) -> bool:
+        """Settle a question that waits; False, and nothing was done, if it does not."""
+        waiting = self._store.state.approvals
+        asked = next((one for one in waiting if one.number == number), None)
+        if asked is None:
+            return False
+        self._store.publish(events.ApprovalSettled(number, outcome, surface))
+        self._stop_approval_timers()
+        if outcome != "withdrawn":
+            self._answer(asked.request_id, surface, None if outcome == "approved" else outcome)
+        return True
+
+    def withdraw_approval(self, request_id: str) -> None:
+        """The agent does not wait for this one any more."""
+        for one in self._store.state.approvals:
+            if one.request_id == request_id:
+                self.settle_approval(one.number, "withdrawn")
+
+    def _answer(
+        self, request: str | None, surface: str | None, reason: RefusalReason | None
+    ) -> None:
+        kind, ok = RequestApproval.wire_type(), reason is None
+        self._tell(
+            CommandResult(command=kind, ok=ok, reason=reason, request_id=request, surface=surface)
+        )
+
+    def _stop_approval_timers(self) -> None:
+        # Those that are settled, and those of an agent that left: the state has dropped them.
+        waiting = {one.number for one in self._store.state.approvals}
+        for number in self._approval_timers.keys() - waiting:
+            self._approval_timers.pop(number).stop()
 
     async def report(self, send: Callable[[CommandResult], Awaitable[None]]) -> None:
         """Send the agent the result of each of its commands, until cancelled.
@@ -131,31 +179,3 @@ class AgentCommands:
 
     def _failed(self, problem: str) -> None:
         self._store.publish_late(events.HandlerFailed("command_result", problem))
-
-
-@final
-class CommandStream:
-    """The agent's well-formed commands and unknown messages, in order; one reader at a time."""
-
-    def __init__(self, packets: Subscription[events.DataReceived, SessionState]) -> None:
-        self._packets = packets
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Command | RawMessage:
-        """The next one.
-
-        Raises:
-            Lagged: some were overwritten unread; iteration goes on with the oldest kept.
-        """
-        while True:
-            packet = await anext(self._packets)
-            if packet.from_agent:
-                message = packet.message
-                if isinstance(message, RawMessage) or is_command(message):
-                    return message
-
-    def close(self) -> None:
-        """Stop reading."""
-        self._packets.close()

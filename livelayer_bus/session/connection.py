@@ -2,35 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Literal, TypeAlias, final
 
 import anyio
 import msgspec
+from livekit import rtc
 
-from .. import events
-from ..clock import Backoff, Clock
-from ..errors import (
-    BrokenError,
-    ConnectError,
-    LivelayerError,
-    NotConnectedError,
-    TokenSourceError,
-    describe,
-    readable,
-)
+from .. import errors, events
+from ..clock import Backoff
+from ..rooms import BorrowedRoom, LiveKitRoom, RoomFactory, RoomFactoryWithTokens
 from ..rooms.port import RoomLost, RoomPort
 from ..state import SessionState
-from ..tasks import RootTask, TaskOwner, Timer, fault_of, start, wait_through
-from ..tokens import RoomAccess, TokenRequest
+from ..tasks import RootTask, fault_of, start, wait_through
+from ..tokens import RoomAccess, SessionEndpoint, TokenRequest, TokenSource
 from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
-from .target import Target
 from .transcript import TranscriptWriter
 
 ANNOUNCE_SECONDS = 1.0  # for an active agent to announce that it speaks LiveLayer's messages
 
+Joined: TypeAlias = events.ConnectionStateChanged | events.Reconnected
 EndState: TypeAlias = Literal["disconnected", "error"]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where tokens come from, and what joins a room with them."""
+
+    tokens: TokenSource
+    rooms: RoomFactory
+    borrowed: bool = False  # the application owns the room: it belongs to one agent
+
+
+def target_of(
+    base_url: str | None, tokens: TokenSource | None, room: rtc.Room | RoomFactory | None
+) -> Target:
+    """The target that these arguments of `Session` mean; `MisuseError` if they give no token."""
+    if tokens is not None and not callable(tokens):
+        raise errors.MisuseError(
+            f"tokens= is not a token source but of type {type(tokens).__name__}: for a token that "
+            "you have, give tokens=LiteralToken(url, token)"
+        )
+    if isinstance(room, rtc.Room):
+        return Target(tokens or _no_token, lambda: BorrowedRoom(room), borrowed=True)
+    if tokens is None and isinstance(room, RoomFactoryWithTokens):
+        tokens = room.tokens
+    if tokens is None:
+        if base_url is None:
+            raise errors.MisuseError(
+                "a session needs a way to get a token: give tokens= (LiteralToken, LocalKeys, "
+                "SessionEndpoint, TokenEndpoint or an async function), base_url=, or room="
+            )
+        tokens = SessionEndpoint.at(base_url)
+    return Target(tokens, room or LiveKitRoom)
+
+
+async def _no_token(request: TokenRequest) -> RoomAccess:
+    # A borrowed room is joined already.
+    return RoomAccess(url="", token="", room_name=request.prior_room_name)
 
 
 class _Joined(msgspec.Struct, frozen=True):
@@ -46,8 +76,6 @@ class Connection:
     def __init__(
         self,
         store: Store,
-        tasks: TaskOwner,
-        clock: Clock,
         media: SessionWriters,
         transcript: TranscriptWriter,
         target: Target,
@@ -60,8 +88,6 @@ class Connection:
     ) -> None:
         self.target = target
         self._store = store
-        self._tasks = tasks
-        self._clock = clock
         self._media = media
         self._transcript = transcript
         self._new_handler = handler
@@ -75,12 +101,11 @@ class Connection:
         self._leaving: RootTask | None = None
         self._prior_room: str | None = None
         self._resume_until = 0.0  # on the clock: until then `_prior_room` can be returned to
-        self._resume_timer = Timer(self._resume_expired, "resume window", tasks, clock)
-        self._agent_timer = Timer(self._agent_timed_out, "agent timeout", tasks, clock)
+        self._resume_timer = store.timer(self._resume_expired, "resume window")
+        self._agent_timer = store.timer(self._agent_timed_out, "agent timeout")
 
     @property
     def state(self) -> SessionState:
-        """What the session knows."""
         return self._store.state
 
     @property
@@ -90,7 +115,6 @@ class Connection:
 
     @property
     def room_name(self) -> str | None:
-        """The room that the session is in, or can return to."""
         joined = self._joined
         return (joined.port.room_name or joined.access.room_name) if joined else self._prior_room
 
@@ -102,8 +126,7 @@ class Connection:
     async def agent_speaks_livelayer(self) -> bool:
         """Whether the agent announced itself by an attribute or a data message of LiveLayer's.
 
-        An agent that has not is given `ANNOUNCE_SECONDS` for it, once: its participant can be
-        active before its `bot_ready` arrives.
+        It has `ANNOUNCE_SECONDS` for that, once: it can be active before its `bot_ready` arrives.
         """
         if self._joined is None:
             return False
@@ -120,14 +143,7 @@ class Connection:
         return bool(handler.speaks_livelayer)
 
     async def connect(self) -> None:
-        """Return when joined; several callers share one attempt, which ends when all have given up.
-
-        In a room to which no agent came in time, the room is left and another one joined.
-
-        Raises:
-            RefusedError: the token endpoint or the server refused.
-            BrokenError: one of them could not be reached.
-        """
+        """See `Session.connect`."""
         if self._joined is not None and self._attempt is None:
             if self._store.state.error_code is None:
                 return
@@ -135,11 +151,12 @@ class Connection:
             self._forget_room()
         attempt = self._attempt
         if attempt is None:
-            if self._prior_room is not None and self._clock.now() >= self._resume_until:
+            if self._prior_room is not None and self._store.clock.now() >= self._resume_until:
                 self._resume_expired()  # its timer is late: the machine was suspended
             self._resume_timer.stop()
             self._store.publish(events.ConnectionStateChanged("connecting"))
-            attempt = self._attempt = self._tasks.start(self._join_first, "connect")
+            join = partial(self._try, (0.0,), events.ConnectionStateChanged("connected"))
+            attempt = self._attempt = self._store.tasks.start(join, "connect")
         self._waiting += 1
         try:
             await attempt.wait()
@@ -151,7 +168,7 @@ class Connection:
             raise attempt.error
         if self._store.state.connection_state != "connected":
             reason = "connecting was ended by disconnect() or a change of agent"
-            raise NotConnectedError(self._store.state.connection_state, reason)
+            raise errors.NotConnectedError(self._store.state.connection_state, reason)
 
     async def disconnect(self, reason: str | None = None) -> None:
         """Leave the room and clear the transcript; the resume window opens."""
@@ -177,10 +194,7 @@ class Connection:
             await self.connect()
 
     async def aclose(self) -> None:
-        """Leave the room because the session closes: the resume window stays shut.
-
-        Waits for that, in bounded time, however often it is cancelled.
-        """
+        """Leave the room for good, in bounded time, however often this is cancelled."""
         self._leave()
         self._resume_timer.stop()
         if self._store.state.connection_state in ("connecting", "connected"):
@@ -189,15 +203,13 @@ class Connection:
             await wait_through(self._leaving, self._close_timeout)
 
     def _leave(self) -> None:
-        """Stop using the room at once, and begin to close it.
-
-        The next join waits for that, so that two rooms never overlap.
-        """
+        """Stop using the room at once, and begin to close it: the next join waits for that."""
         if self._attempt is not None:
             self._cancel(self._attempt)
         port = self._drop_room()
         if port is not None:
-            self._leaving = self._tasks.start(lambda: self._close_port(port), "leave the room")
+            leave = partial(self._close_port, port)
+            self._leaving = self._store.tasks.start(leave, "leave the room")
 
     def _cancel(self, attempt: RootTask) -> None:
         self._attempt, self._leaving = None, attempt
@@ -209,20 +221,19 @@ class Connection:
         if joined is None:
             return None
         self._prior_room = joined.port.room_name or joined.access.room_name
-        self._resume_until = self._clock.now() + self._resume_window
+        self._resume_until = self._store.clock.now() + self._resume_window
         joined.handler.close()
         return joined.port
 
     async def _close_port(self, port: RoomPort) -> None:
-        """Leave the room in bounded time; a cancelled caller still waits for it."""
-
         async def close() -> None:
             fault = None
             with anyio.move_on_after(self._close_timeout):
                 fault = await fault_of(port.aclose)
             if fault is not None:
                 # The room is left all the same: the caller of disconnect() can do nothing about it.
-                self._store.publish_late(events.HandlerFailed("leaving the room", describe(fault)))
+                problem = errors.describe(fault)
+                self._store.publish_late(events.HandlerFailed("leaving the room", problem))
 
         # On a task without an owner: nothing cancels it.
         await wait_through(start(close, "leave the room"), self._close_timeout)
@@ -231,52 +242,61 @@ class Connection:
         if self._leaving is not None:
             await self._leaving.wait(self._close_timeout)
 
-    # Joining --------------------------------------------------------------------------------
-
-    async def _join_first(self) -> None:
-        try:
-            joined = await self._open()
-        except LivelayerError as error:
-            self._attempt = None
-            self._fail(readable(str(error)), retryable=_retryable(error))
-            raise
+    async def _try(self, pauses: Iterable[float], news: Joined) -> None:
+        """Join a room, with a new attempt after each pause, until one succeeds or all fail."""
+        error: errors.LivelayerError = errors.BrokenError("no attempt was made")
+        retryable = True
+        for attempt, pause in enumerate(pauses, 1):
+            if attempt > 1:
+                self._store.publish(events.Reconnecting(errors.readable(str(error)), attempt))
+            if pause:
+                await self._store.clock.sleep(pause)
+            try:
+                joined = await self._open()
+            except errors.LivelayerError as fault:
+                error = fault
+                retryable = isinstance(fault, errors.BrokenError) and fault.retryable
+                if not retryable:
+                    break
+            else:
+                self._attempt = None
+                self._enter(joined, news)
+                return
         self._attempt = None
-        self._enter(joined, events.ConnectionStateChanged("connected"))
+        self._fail(errors.readable(str(error)), retryable=retryable)
+        raise error
 
     async def _open(self) -> _Joined:
-        """Join a room; it is not reported yet."""
         await self._wait_left()
         target, state = self.target, self._store.state
         request = TokenRequest(state.agent_id, state.base_url, self._prior_room)
         try:
             access = await target.tokens(request)
-        except LivelayerError:
+        except errors.LivelayerError:
             raise
         except Exception as error:
-            raise TokenSourceError("the application's token source", describe(error)) from error
+            source = "the application's token source"
+            raise errors.TokenSourceError(source, errors.describe(error)) from error
         try:
             return await self._join(target.rooms(), access)
-        except LivelayerError:
+        except errors.LivelayerError:
             raise
         except Exception as error:
             # An application's own room adapter may raise anything.
-            raise ConnectError(access.url, describe(error), retryable=False) from error
+            reason = errors.describe(error)
+            raise errors.ConnectError(access.url, reason, retryable=False) from error
 
     async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
         handler = self._new_handler(lambda loss: self._lost(port, loss), self._watch_agent)
-        joined = False
         try:
             await port.connect(access, handler, self._media)
-            joined = True
-        finally:
-            if not joined:
-                handler.close()
-                await self._close_port(port)
+        except BaseException:
+            handler.close()
+            await self._close_port(port)
+            raise
         return _Joined(port, handler, access)
 
-    def _enter(
-        self, joined: _Joined, news: events.ConnectionStateChanged | events.Reconnected
-    ) -> None:
+    def _enter(self, joined: _Joined, news: Joined) -> None:
         self._joined = joined
         is_same = self.room_name is not None and self.room_name == self._prior_room
         self._transcript.returned(same_room=is_same)
@@ -292,14 +312,11 @@ class Connection:
             self._cancel(attempt)
             self._ended("disconnected", None)
 
-    # Losing and coming back -----------------------------------------------------------------
-
     def _lost(self, port: RoomPort, loss: RoomLost) -> None:
         if self._joined is None or self._joined.port is not port:
             return
-        gone = self._drop_room()
-        if gone is not None:
-            self._tasks.start(lambda: self._close_port(gone), "close a lost room")
+        self._drop_room()
+        self._store.tasks.start(lambda: self._close_port(port), "close a lost room")
         if not loss.fault:
             self._forget_room()
             self._ended("disconnected", loss.reason)
@@ -311,7 +328,7 @@ class Connection:
     def take_over(self, room_name: str | None) -> None:
         """Join the room that another process was in, if it was in one, as after a loss."""
         self._prior_room = room_name
-        self._resume_until = self._clock.now() + self._resume_window
+        self._resume_until = self._store.clock.now() + self._resume_window
         reason = "another process has taken the session over"
         if self._store.state.connection_state == "connected":
             self._begin_rejoin(reason, self._reconnect or Backoff(attempts=1))
@@ -320,33 +337,12 @@ class Connection:
 
     def _begin_rejoin(self, reason: str, backoff: Backoff) -> None:
         self._store.publish(events.Reconnecting(reason, attempt=1))
-        self._attempt = self._tasks.start(lambda: self._rejoin(backoff), "rejoin")
-
-    async def _rejoin(self, backoff: Backoff) -> None:
-        error: LivelayerError = BrokenError("no attempt was made")
-        for attempt, pause in enumerate(backoff.pauses(), 1):
-            if attempt > 1:
-                self._store.publish(events.Reconnecting(readable(str(error)), attempt))
-            await self._clock.sleep(pause)
-            try:
-                joined = await self._open()
-            except LivelayerError as fault:
-                error = fault
-                if not _retryable(error):
-                    break
-            else:
-                self._attempt = None
-                self._enter(joined, events.Reconnected(rejoined=True))
-                return
-        self._attempt = None
-        self._fail(readable(str(error)), retryable=_retryable(error))
-        raise error
+        rejoin = partial(self._try, backoff.pauses(), events.Reconnected(rejoined=True))
+        self._attempt = self._store.tasks.start(rejoin, "rejoin")
 
     def _fail(self, reason: str, *, retryable: bool) -> None:
         self._ended("error", reason)
         self._store.publish(events.SessionFailed(reason, retryable))
-
-    # A room without an agent ----------------------------------------------------------------
 
     def _watch_agent(self) -> None:
         """Count the time without an active agent."""
@@ -365,10 +361,8 @@ class Connection:
         if gone:
             await self.disconnect(reason)
 
-    # The resume window ----------------------------------------------------------------------
-
     def _ended(self, state: EndState, reason: str | None) -> None:
-        seconds_left = self._resume_until - self._clock.now()
+        seconds_left = self._resume_until - self._store.clock.now()
         can_resume = self._prior_room is not None and seconds_left > 0
         self._store.publish(events.ConnectionStateChanged(state, reason, can_resume))
         self._resume_timer.stop()
@@ -385,7 +379,3 @@ class Connection:
         self._prior_room = None
         self._transcript.forget_tail()
         self._resume_timer.stop()
-
-
-def _retryable(error: LivelayerError) -> bool:
-    return isinstance(error, BrokenError) and error.retryable

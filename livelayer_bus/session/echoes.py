@@ -31,20 +31,13 @@ class _Line(msgspec.Struct):
 
     entry: TranscriptEntry
     until: float
-    echo: Key | None = None
-    """The utterance that has the whole words of this one."""
-    parts: set[Key] = msgspec.field(default_factory=set)
-    """Utterances that have a part of them each."""
-    echoed: int = 0
-    """How many of the characters of `words_of` finished echoes have."""
-    is_open: bool = False
-    """More of it may come its own way."""
-    is_reworded: bool = False
-    """It is shown as its echo has it."""
-    is_passed: bool = False
-    """Something later had an echo: perhaps it was never said, and others come first."""
-    words: str = ""
-    """`words_of` its text."""
+    echo: Key | None = None  # the utterance that has the whole words of this one
+    parts: set[Key] = msgspec.field(default_factory=set)  # those that have a part of them each
+    echoed: int = 0  # characters of `words` that finished echoes have
+    is_open: bool = False  # more of it may come its own way
+    is_reworded: bool = False  # it is shown as its echo has it
+    is_passed: bool = False  # something later had an echo: perhaps it was never said
+    words: str = ""  # `words_of` its text
 
     def __post_init__(self) -> None:
         self.say(self.entry)
@@ -55,8 +48,7 @@ class _Line(msgspec.Struct):
         return entry
 
 
-_Lines: TypeAlias = OrderedDict[Key, _Line]
-"""The newest utterances that are shown as they came one way."""
+_Lines: TypeAlias = OrderedDict[Key, _Line]  # the newest that are shown as they came one way
 
 
 @final
@@ -85,12 +77,9 @@ class Echoes:
     def hear(
         self, entry: TranscriptEntry, *, is_known: bool, is_caption: bool = False
     ) -> Iterator[TranscriptEntry]:
-        """Give what is to be shown for an utterance: it, others, or nothing.
+        """Give what is to be shown for an utterance as it is now: it, others, or nothing.
 
-        Args:
-            entry: the utterance as it is now.
-            is_known: it is shown under its own id.
-            is_caption: it came as a caption, and not as a transcription.
+        If it `is_known`, it is shown under its own id; if not `is_caption`, it is a transcription.
         """
         if not (entry.text or is_known):
             return  # there is nothing to show
@@ -122,13 +111,9 @@ class Echoes:
     def _compare(
         self, entry: TranscriptEntry, lines: _Lines, *, is_known: bool, in_parts: bool = True
     ) -> Iterator[TranscriptEntry]:
-        """Give what to show for an utterance that may be an echo of one of these lines.
+        """Give what to show for an utterance that may be an echo of what came the other way.
 
-        Args:
-            entry: the utterance.
-            lines: what came the other way.
-            is_known: it is shown under its own id, and no echo therefore.
-            in_parts: it may also be a part of a line, or have several of them.
+        With `in_parts`, it may also be a part of a line, or have several of them.
         """
         key, now = key_of(entry), self._clock.now()
         for line in lines.values():
@@ -195,7 +180,7 @@ class Echoes:
     ) -> Iterator[TranscriptEntry]:
         """Give what to show for an utterance that goes on after it had echoes.
 
-        What it says after them may be shown already, as utterances that came the other way.
+        What it says after them may be shown already, as it came the other way.
         """
         line.is_open = not entry.final
         head, rest = _split(entry.text, line.echoed)

@@ -2,50 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Final, TypeAlias, final
 from uuid import uuid4
 
 import anyio
 import msgspec
 
-from .. import events
-from ..clock import Clock
+from .. import errors, events
 from ..contract import Outgoing
-from ..errors import (
-    BrokenError,
-    ClosedError,
-    MessageTooLargeError,
-    MisuseError,
-    NotConnectedError,
-    NotSupportedError,
-    RequestTimeoutError,
-    SendTimeoutError,
-    not_connected,
-)
-from ..events import DataReceived, DataSent, Event
 from ..messages import Message, RawMessage, WireMessage, encode, request_id, type_of
+from ..rooms import names
 from ..rooms.port import RoomPort
 from ..state import SessionState
-from ..tasks import TaskOwner, Timer
-from .confirmations import RESEND_SECONDS, Confirmations, Unconfirmed
 from .connection import ANNOUNCE_SECONDS, Connection
-from .store import Events, Store, take_next
+from .store import Store, take_next
+
+RESEND_SECONDS: Final = 1.0  # until a message is sent again; doubled each time
+MAX_PAUSE: Final = 8.0  # seconds
 
 HandOver: TypeAlias = Callable[[RoomPort, tuple[str, ...]], Awaitable[None]]
 
+# Events that end the wait for an answer: the room was left, or the agent was switched.
+_ENDS: tuple[type[events.Event], ...] = (events.ConnectionStateChanged, events.EpochStarted)
+
 # Events that can make a waiting message ready, or end its wait with an error.
-_TURNS: tuple[type[Event], ...] = (
+_TURNS: tuple[type[events.Event], ...] = (
+    *_ENDS,
     events.AgentAvailabilityChanged,
-    events.ConnectionStateChanged,
-    events.EpochStarted,
     events.Reconnected,
     events.Reconnecting,
 )
 
-# Events that end the wait for an answer: the room was left, or the agent was switched.
-_ENDS: tuple[type[Event], ...] = (events.ConnectionStateChanged, events.EpochStarted)
+
+class DeliveryStatistics(msgspec.Struct, frozen=True):
+    """The messages that an agent's bridge had to confirm, so far."""
+
+    waiting: int
+    """Not confirmed yet; at most 1024."""
+    confirmed: int
+    failed: int
+    """Given up: out of time, cancelled, or the room was left."""
+    resent: int
+    """Messages sent again, each time counted."""
+    refused: int
+    """Not accepted, because too many waited."""
+
+
+@final
+class Unconfirmed(msgspec.Struct, eq=False):
+    """One message that waits for its confirmation."""
+
+    number: int
+    topic: str
+    data: bytes
+    type: str | None
+    confirmed: bool = False
+    sent: int = 0
+    handed_over: bool = False
+    """The transport was given it, and may have it."""
+    _visit: object = None
+    _pause: float = 0.0
+    _due: float = 0.0
+    _changed: anyio.Event = msgspec.field(default_factory=anyio.Event)
+
+    def is_due(self, visit: object, now: float) -> bool:
+        """Whether to send it: an agent that is new here lacks it, or a pause has passed."""
+        return not self.confirmed and (visit != self._visit or now >= self._due)
+
+    def note(self, visit: object, now: float, *, sent: bool) -> None:
+        """It was `sent` or refused now: it is not due for a while."""
+        again = visit == self._visit and sent
+        self._pause = min(2 * self._pause, MAX_PAUSE) if again else RESEND_SECONDS
+        self._visit, self._due = visit, now + self._pause
+        self.sent += sent
+
+    def wake(self) -> None:
+        """Make its sender look at it again."""
+        self._changed.set()
+
+    async def changed(self) -> None:
+        """Return once `wake` was called after the last return."""
+        await self._changed.wait()
+        self._changed = anyio.Event()
+
+
+@final
+class Confirmations:
+    """What waits for a confirmation, oldest first; never more than a bridge remembers."""
+
+    def __init__(self, session_id: str) -> None:
+        self._session_id = session_id
+        self._number = 0
+        self._waiting: dict[str, Unconfirmed] = {}
+        self._confirmed = self._failed = self._refused = self._resent = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def until(self, newest: Unconfirmed) -> Iterator[Unconfirmed]:
+        """What waits now, oldest first, up to `newest`."""
+        waiting = tuple(self._waiting.values())
+        return takewhile(lambda message: message.number <= newest.number, waiting)
+
+    @contextmanager
+    def expect(self, data: bytes, kind: str | None) -> Generator[Unconfirmed]:
+        """Number a message, and keep it for the block.
+
+        Raises:
+            BusyError: a bridge could not tell a repetition of the oldest one any more.
+        """
+        number = self._number + 1
+        oldest = next(iter(self._waiting.values()), None)
+        if oldest is not None and number - oldest.number >= names.CONFIRM_WINDOW:
+            self._refused += 1
+            hint = f"{len(self)} messages wait for their confirmation; send fewer at once"
+            raise errors.BusyError("confirmed delivery", hint)
+        self._number = number
+        message_id = f"{self._session_id}.{number}"
+        message = Unconfirmed(number, names.CONFIRM_TOPIC + message_id, data, kind)
+        self._waiting[message_id] = message
+        try:
+            yield message
+        finally:
+            del self._waiting[message_id]
+            self._resent += max(0, message.sent - 1)
+            self._confirmed += message.confirmed
+            self._failed += not message.confirmed
+
+    def confirm(self, message_id: str) -> None:
+        """The agent's bridge has this message; an unknown id changes nothing."""
+        message = self._waiting.get(message_id)
+        if message is not None:
+            message.confirmed = True
+            message.wake()
+
+    def wake(self) -> None:
+        """Make every sender look again."""
+        for message in self._waiting.values():
+            message.wake()
+
+    def statistics(self) -> DeliveryStatistics:
+        """Count what waits, and what became of the others."""
+        counts = self._confirmed, self._failed, self._resent, self._refused
+        return DeliveryStatistics(len(self), *counts)
 
 
 @final
@@ -57,21 +159,13 @@ class Outbox:
     """
 
     def __init__(
-        self,
-        store: Store,
-        connection: Connection,
-        confirmations: Confirmations,
-        max_message_bytes: int,
-        tasks: TaskOwner,
-        clock: Clock,
+        self, store: Store, connection: Connection, confirmations: Confirmations, max_bytes: int
     ) -> None:
         self._store = store
         self._connection = connection
         self._confirmations = confirmations
-        self._limit: Final = max_message_bytes
-        self._tasks = tasks
-        self._clock = clock
-        self._resend = Timer(self._look_again, "send again", tasks, clock)
+        self._limit: Final = max_bytes
+        self._resend = store.timer(self._look_again, "send again")
         self._turn = anyio.Lock()
 
     async def send(
@@ -84,9 +178,10 @@ class Outbox:
         """See `Session.send_data`."""
         data, kind = encode(message), type_of(message)
         if len(data) > self._limit:
-            raise MessageTooLargeError(len(data), self._limit)
+            raise errors.MessageTooLargeError(len(data), self._limit)
         if confirm and not require_agent:
-            raise MisuseError("confirm=True needs require_agent=True: the agent's bridge confirms")
+            hint = "the agent's bridge confirms"
+            raise errors.MisuseError(f"confirm=True needs require_agent=True: {hint}")
         if confirm or (confirm is None and require_agent and self._store.state.agent_confirms):
             try:
                 with self._confirmations.expect(data, kind) as expected:
@@ -103,7 +198,7 @@ class Outbox:
         await self._deliver(hand_over, timeout, require_agent)
 
     def _report_sent(self, data: bytes, kind: str | None) -> None:
-        self._store.publish_late(DataSent(payload=msgspec.Raw(data), type=kind))
+        self._store.publish_late(events.DataSent(payload=msgspec.Raw(data), type=kind))
 
     async def send_text(self, text: str, topic: str, timeout: float) -> None:
         """Send `text` to the agent as a LiveKit text stream."""
@@ -119,36 +214,28 @@ class Outbox:
         wanted = reply if isinstance(reply, str) else reply.wire_type()
         epoch = self._store.state.epoch
         deadline = anyio.current_time() + timeout
-        with self._store.bus.subscribe(DataReceived, *_ENDS) as reader:
+        with self._store.bus.subscribe(events.DataReceived, *_ENDS) as reader:
             await self.send(message, timeout, confirm=None)
             try:
                 with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
-                    return await self._find_answer(reader, epoch, wanted, request)
+                    while True:
+                        event, lagged = await take_next(reader)
+                        if event is None:
+                            raise errors.ClosedError("this session")
+                        if lagged is not None or not isinstance(event, events.DataReceived):
+                            self._require_room(epoch)  # the event that says so may be missed
+                        answer = _answer(event, wanted, request)
+                        if answer is not None:
+                            return answer
             except TimeoutError as error:
-                raise RequestTimeoutError(type_of(message), request, timeout) from error
-
-    async def _find_answer(self, reader: Events, epoch: int, wanted: str, request: str) -> Message:
-        while True:
-            event, lagged = await take_next(reader)
-            if event is None:
-                raise ClosedError("this session")
-            if lagged is not None or not isinstance(event, DataReceived):
-                self._require_room(epoch)  # the event that says so may be among those missed
-            answer = _answer(event, wanted, request)
-            if answer is not None:
-                return answer
-
-    # Confirmed delivery ---------------------------------------------------------------------
+                raise errors.RequestTimeoutError(type_of(message), request, timeout) from error
 
     async def watch(self) -> None:
         """Look at what is not confirmed at each change of room or agent, until the end."""
         with self._store.bus.subscribe(*_TURNS) as turns:
-            event: Event | None
-            while True:
-                event, _ = await take_next(turns)
+            while (await take_next(turns))[0] is not None:
                 self._confirmations.wake()
-                if event is None:
-                    return
+            self._confirmations.wake()
 
     def _look_again(self) -> None:
         self._confirmations.wake()
@@ -165,7 +252,7 @@ class Outbox:
             with self._limited(timeout):
                 while not message.confirmed:
                     self._require_room(epoch)
-                    if not message.is_due(self._connection.visit, self._clock.now()):
+                    if not message.is_due(self._connection.visit, self._store.clock.now()):
                         await message.changed()
                     elif not await self._take_turn(epoch, message):
                         if not insist:
@@ -173,22 +260,18 @@ class Outbox:
                         await self._wait_announced(epoch)
         except TimeoutError as error:
             state = self._store.state
-            reason = _obstacle(state, require_agent=True) or (
-                "the agent has not confirmed it"
-                if state.agent_confirms
-                else "the agent has not announced that it confirms messages"
-            )
-            sent = message.handed_over
-            raise SendTimeoutError(timeout, reason, handed_over=sent, confirming=True) from error
+            lack = "confirmed it" if state.agent_confirms else "announced that it confirms messages"
+            reason = _obstacle(state, require_agent=True) or f"the agent has not {lack}"
+            raise errors.SendTimeoutError(
+                timeout, reason, handed_over=message.handed_over, confirming=True
+            ) from error
         return True
 
     async def _wait_announced(self, epoch: int) -> None:
         """Return when the agent confirms messages, or has left.
 
-        A second after it is ready, at the latest: its bridge may only be starting, or coming back.
-
-        Raises:
-            NotSupportedError: it has not announced that it does.
+        If it does neither for a second after it is ready, in which its bridge may start or come
+        back, this raises `NotSupportedError`.
         """
 
         def settled(state: SessionState) -> bool:
@@ -201,7 +284,7 @@ class Outbox:
                 await self._store.wait_until(settled, *_TURNS)
         except TimeoutError:
             agent = "an agent without a SurfaceBridge"
-            raise NotSupportedError("confirmed delivery", agent) from None
+            raise errors.NotSupportedError("confirmed delivery", agent) from None
 
     async def _take_turn(self, epoch: int, newest: Unconfirmed) -> bool:
         """Send what is due up to `newest` once the agent is active; False if it does not confirm.
@@ -214,15 +297,15 @@ class Outbox:
                 return False
             visit, broken = self._connection.visit, False
             for message in self._confirmations.until(newest):
-                if not message.is_due(visit, self._clock.now()):
+                if not message.is_due(visit, self._store.clock.now()):
                     continue
                 if not broken:
                     handed_over, message.handed_over = message.handed_over, True
                     try:
                         await port.send(message.data, topic=message.topic, to=to)
-                    except BrokenError:
+                    except errors.BrokenError:
                         broken, message.handed_over = True, handed_over
-                message.note(visit, self._clock.now(), sent=not broken)
+                message.note(visit, self._store.clock.now(), sent=not broken)
                 if message.sent == 1 and not broken:
                     self._report_sent(message.data, message.type)
             if not self._resend.running:
@@ -233,7 +316,7 @@ class Outbox:
     def _limited(self, seconds: float) -> Generator[None]:
         """As `anyio.fail_after`, on the session's clock."""
         with anyio.CancelScope() as scope:
-            timer = Timer(scope.cancel, "time limit", self._tasks, self._clock)
+            timer = self._store.timer(scope.cancel, "time limit")
             timer.start(seconds)
             try:
                 yield
@@ -242,11 +325,9 @@ class Outbox:
         if scope.cancelled_caught:
             raise TimeoutError
 
-    # ----------------------------------------------------------------------------------------
-
     async def _deliver(self, hand_over: HandOver, timeout: float, require_agent: bool) -> None:
-        self._require_room(self._store.state.epoch)
         epoch = self._store.state.epoch
+        self._require_room(epoch)
         waiting_for = "earlier messages are still being sent"
         handed_over = False
         try:
@@ -257,8 +338,9 @@ class Outbox:
                     handed_over = True
                     await hand_over(port, to)
         except TimeoutError as error:
-            reason = waiting_for or _obstacle(self._store.state, require_agent) or UNCONFIRMED
-            raise SendTimeoutError(timeout, reason, handed_over=handed_over) from error
+            unconfirmed = "the transport did not confirm it"
+            reason = waiting_for or _obstacle(self._store.state, require_agent) or unconfirmed
+            raise errors.SendTimeoutError(timeout, reason, handed_over=handed_over) from error
 
     async def _ready(self, epoch: int, require_agent: bool) -> tuple[RoomPort, tuple[str, ...]]:
         def settled(state: SessionState) -> bool:
@@ -268,19 +350,17 @@ class Outbox:
         state = await self._store.wait_until(settled, *_TURNS)
         port = self._connection.port
         if port is None:
-            raise not_connected(state.connection_state, state.error)
+            raise errors.not_connected(state.connection_state, state.error)
         agent = state.agent_identity
         return port, (agent,) if require_agent and agent is not None else ()
 
     def _require_room(self, epoch: int) -> None:
         state = self._store.state
         if state.epoch != epoch:
-            raise NotConnectedError(state.connection_state, "the agent was switched meanwhile")
+            reason = "the agent was switched meanwhile"
+            raise errors.NotConnectedError(state.connection_state, reason)
         if state.connection_state not in ("connecting", "connected"):
-            raise not_connected(state.connection_state, state.error)
-
-
-UNCONFIRMED = "the transport did not confirm it"
+            raise errors.not_connected(state.connection_state, state.error)
 
 
 def _obstacle(state: SessionState, require_agent: bool) -> str | None:
@@ -306,12 +386,15 @@ def _numbered(message: Outgoing) -> tuple[Outgoing, str]:
     if isinstance(message, Mapping):
         return {**message, "requestId": request}, request
     if "request_id" not in message.__struct_fields__:
-        raise MisuseError(f"{message.wire_type()!r} has no requestId that an answer could name")
+        kind = message.wire_type()
+        raise errors.MisuseError(f"{kind!r} has no requestId that an answer could name")
     return msgspec.structs.replace(message, request_id=request), request
 
 
-def _answer(event: Event, wanted: str, request: str) -> Message | None:
-    if not isinstance(event, DataReceived) or not event.from_agent or event.type != wanted:
-        return None
-    answer = event.message  # None: reported as a `MalformedMessage`
-    return answer if answer is not None and request_id(answer) == request else None
+def _answer(event: events.Event, wanted: str, request: str) -> Message | None:
+    match event:
+        case events.DataReceived(from_agent=True, type=kind) if kind == wanted:
+            answer = event.message  # None: reported as a `MalformedMessage`
+            return answer if answer is not None and request_id(answer) == request else None
+        case _:
+            return None

@@ -19,11 +19,8 @@ class AgentSessionProvider:
     """`async with AgentSessionProvider(agent_id, ...) as session`: open, but not connected.
 
     Every task started inside the block finds the session with `use_agent_session()`. The arguments
-    are those of `Session`.
-
-    In an ASGI application a context variable set in the lifespan task does not reach request
-    tasks. Enter the provider there, put the session into `app.state`, and take it from
-    `request.app.state` in the endpoints.
+    are those of `Session`. Request tasks of an ASGI application do not see what its lifespan task
+    set: enter the provider there, and hand the session on in `app.state`.
     """
 
     def __init__(self, agent_id: str, **options: Unpack[SessionOptions]) -> None:
@@ -47,10 +44,9 @@ def use_agent_session() -> Session:
     """The session of the nearest provider around this task.
 
     Raises:
-        NoProviderError: there is no provider; the error names the pattern for ASGI applications.
+        NoProviderError: there is none; it names the pattern for ASGI applications.
     """
-    session = _current.get()
-    if session is None:
+    if (session := _current.get()) is None:
         raise NoProviderError
     return session
 
@@ -69,11 +65,9 @@ async def standalone(
 
     Args:
         surface: what shows the agent.
-        agent_id: the agent.
+        agent_id, options: as for `Session`.
         microphone: keep the microphone for this surface alone.
-        key: the surface's key.
-        capabilities: what the agent may do to it.
-        options: as for `Session`.
+        key, capabilities: as for `Session.mount`.
 
     Raises:
         RefusedError, BrokenError: the session could not connect.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import final
+from typing import final, get_args
 
 import msgspec
 
@@ -19,12 +19,9 @@ from .commands import AgentCommands
 from .store import Store
 from .transcript import TranscriptWriter
 
-# The participant attribute's values beyond AgentState, and what they mean for a surface.
+# What the participant attribute's values mean for a surface: its own, and those beyond.
 _STATES: dict[str, AgentState] = {
-    "idle": "idle",
-    "listening": "listening",
-    "thinking": "thinking",
-    "speaking": "speaking",
+    **{state: state for state in get_args(AgentState)},
     "initializing": "idle",
     "failed": "idle",
 }
@@ -51,7 +48,7 @@ class RoomEventHandler:
 
     Events reported while the room is still being joined are held back, in order, until `open()`,
     so that `connected` is published first; after `close()` every event is ignored. An event that
-    fails is a `HandlerFailed` event and does not affect the others.
+    fails is a `HandlerFailed` event and affects neither the others nor the SDK's callback.
     """
 
     def __init__(
@@ -77,8 +74,7 @@ class RoomEventHandler:
         self._transcript = transcript
         self._last = transcript.last
         self.speaks_livelayer: bool | None = None
-        """Whether the agent understands LiveLayer's data messages, not only livekit-agents' text
-        streams; None: it has not announced which."""
+        """Whether the agent understands LiveLayer's data messages; None: not announced yet."""
         self.visit = 0
         """Counts how often an agent became active: what was sent before may be lost."""
 
@@ -102,25 +98,21 @@ class RoomEventHandler:
         """The session has left the room: ignore later events."""
         for kind in tuple(self._tracks):
             self._deliver(port.TrackReported(kind, available=False))
-        self._closed = True
-        self._held = None
+        self._closed, self._held = True, None
 
     def _deliver(self, event: RoomEvent) -> None:
-        # One event that fails must not take the others with it, nor reach the SDK's callback.
         if self._closed:
             return
         try:
             self._handle(event)
         except ClosedError:
             pass  # the session closed first
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # noqa: BLE001 - see the class
             kind = type(event).__name__
             report(f"handling {kind}", error)
             self._store.publish_late(
                 events.HandlerFailed(f"room event {kind}", describe(error), place_of(error))
             )
-
-    # What the events mean -------------------------------------------------------------------
 
     def _handle(self, event: RoomEvent) -> None:
         match event:
@@ -194,35 +186,27 @@ class RoomEventHandler:
             self._on_confirmed(packet.data.decode("ascii", "replace"))
             return
         found = messages.read(packet.data)
-        message, kind, topic = found.message, found.type, packet.topic or None
+        message, kind = found.message, found.type
+        topic, sender = packet.topic or None, packet.sender
         payload, is_json = msgspec.Raw(packet.data), True
         if kind is None:
             payload, is_json = events.packet_payload(packet.data)
-        event = events.DataReceived(
-            payload=payload,
-            is_json=is_json,
-            type=kind,
-            topic=topic,
-            sender=packet.sender,
-            from_agent=packet.from_agent,
-        )
+        event = events.DataReceived(payload, kind, topic, is_json, sender, packet.from_agent)
         # Other participants' packets are decoded on request: their number is unbounded.
         self._store.publish(events.carrying(event, message) if packet.from_agent else event)
         if message is None:
             problem = found.problem or ""
             # On its own topic it is an application's protocol, which that application decodes.
             if kind is not None or topic is None:
-                self._store.publish(events.MalformedMessage(problem, kind, packet.sender, topic))
+                self._store.publish(events.MalformedMessage(problem, kind, sender, topic))
             if kind is not None and messages.capability_of(kind) is not None:
                 reason: CommandRefusedReason = "invalid" if packet.from_agent else "sender"
-                self._commands.refuse(kind, reason, problem, found.request_id, packet.sender)
+                self._commands.refuse(kind, reason, problem, found.request_id, sender)
         elif packet.from_agent:
             self._from_agent(message, packet, found.request_id)
         elif messages.is_command(message):
-            detail = "only the session's agent can command"
-            self._commands.refuse(
-                message.wire_type(), "sender", detail, found.request_id, packet.sender
-            )
+            kind, detail = message.wire_type(), "only the session's agent can command"
+            self._commands.refuse(kind, "sender", detail, found.request_id, sender)
 
     def _from_agent(
         self, message: messages.Message, packet: port.PacketReceived, request: str | None
@@ -235,18 +219,15 @@ class RoomEventHandler:
             case messages.BotReady():
                 self._ready()
             case messages.AgentError(message=text):
-                state = self._store.state
-                error = text or "the agent reported an error"
-                self._store.publish(
-                    events.AgentStateChanged(state.agent_state, state.raw_agent_state or "", error)
-                )
+                state, error = self._store.state, text or "the agent reported an error"
+                known = state.raw_agent_state or ""
+                self._store.publish(events.AgentStateChanged(state.agent_state, known, error))
             case messages.AgentCaption():
                 self._transcript.caption(message, packet.sender)
             case messages.ApprovalWithdrawn(request_id=withdrawn):
-                self._commands.approvals.withdraw(withdrawn)
+                self._commands.withdraw_approval(withdrawn)
             case _ if type(message) in _ACTIVITY:
-                fields = msgspec.structs.astuple(message)
-                self._store.publish(_ACTIVITY[type(message)](*fields))
+                self._store.publish(_ACTIVITY[type(message)](*msgspec.structs.astuple(message)))
             case _ if messages.is_command(message):
                 self._commands.route(message, packet.data, request, packet.sender)
             case _:
@@ -255,10 +236,5 @@ class RoomEventHandler:
     def _track(self, track: port.TrackReported) -> None:
         writer = self._media.video if track.kind == "video" else self._media.audio
         writer.set_available(track.available)
-        if track.available:
-            self._tracks.add(track.kind)
-        else:
-            self._tracks.discard(track.kind)
-        self._store.publish(
-            events.TrackChanged(track.kind, track.available, track.sid, track.participant)
-        )
+        (self._tracks.add if track.available else self._tracks.discard)(track.kind)
+        self._store.publish(events.TrackChanged(*msgspec.structs.astuple(track)))

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, Final, Self, TypedDict, final, overload
 from uuid import uuid4
 
 import anyio
+import anyio.lowlevel
 from livekit import rtc
 
+from .. import errors, events
 from ..bus import Subscription
 from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession, DataHandler, E, Outgoing, Playback, Unsubscribe
-from ..errors import LivelayerError, MisuseError, SurfaceFailedError
-from ..events import (
-    AgentConfigChanged,
-    ApprovalOutcome,
-    DataReceived,
-    EpochStarted,
-    Event,
-    SurfaceUnmounted,
-    TranscriptEntry,
-)
+from ..events import DataReceived, EpochStarted, Event, TranscriptEntry
 from ..media import AudioChannel, AudioFrame, AudioWriter, VideoChannel, VideoFrame, VideoWriter
 from ..media.publishing import SOURCES, Publisher, SourceName
 from ..messages import AgentContext, CommandResult, ContextField, Message, UserMessage, WireMessage
@@ -31,7 +25,6 @@ from ..rooms import RoomFactory, names
 from ..state import SessionState
 from ..surfaces import MountedSurface, OnFault, Surface, SurfaceFunction
 from ..surfaces.supervision import Supervisor
-from ..tasks import TaskOwner, Timer
 from ..tokens import (
     SESSION_PATH,
     WIDGET_AGENT_PATH,
@@ -41,15 +34,11 @@ from ..tokens import (
 )
 from ..transcript import LIMIT
 from .agent_context import ContextPublisher
-from .commands import AgentCommands, CommandStream
-from .confirmations import Confirmations, DeliveryStatistics
-from .connection import Connection
-from .handlers import Handlers
-from .lifetime import Lifetime
-from .outbox import Outbox
+from .commands import AgentCommands
+from .connection import Connection, Target, target_of
+from .outbox import Confirmations, DeliveryStatistics, Outbox
 from .room_events import RoomEventHandler, SessionWriters
-from .store import Store
-from .target import Target, target_of
+from .store import CommandStream, Store, add_handler
 from .transcript import TranscriptWriter
 
 RESULT_TIMEOUT = 5.0  # seconds to get one command's result to the agent
@@ -80,7 +69,7 @@ class SessionOptions(TypedDict, total=False):
 class Session(ControlledSession):
     """One live agent, any number of surfaces; `async with` owns every task of it.
 
-    Guarantee: state and events agree at every instant (`subscribe` explains), nothing sent is lost
+    Guarantee: state and events agree at every instant (see `subscribe`), nothing sent is lost
     without an error, a surface's fault stays its own, and leaving the block takes at most
     `close_timeout`. Nothing is connected, and nothing billed, before `connect()`.
 
@@ -90,18 +79,16 @@ class Session(ControlledSession):
         tokens: where to get a room and a token, asked anew for every connection.
         room: a connected `rtc.Room` to borrow (never disconnected by us), or a function that makes
             `RoomPort`s; LiveKit's SDK if None.
-        resume_window: seconds after a disconnect in which `connect()` returns to the same room,
-            those included in which the machine is suspended.
+        resume_window: seconds after a disconnect, also of a suspended machine, in which `connect()`
+            returns to the same room.
         reconnect: how to rejoin with a new token when the SDK gave up; None to fail instead.
-        agent_timeout: seconds that a joined room may have no active agent, until `AgentTimedOut`;
-            None: no limit.
+        agent_timeout: seconds without an active agent until `AgentTimedOut`; None: no limit.
         linger: seconds after the last surface left until the session disconnects; None: never.
         close_timeout: seconds that closing may take.
         capacity, max_bytes: what the bus keeps for slow readers: events, and their bytes.
         max_message_bytes: of encoded JSON in one data message; LiveKit's documented limit.
-        transcript_limit: utterances in the state and in its snapshots, the newest ones; of the
-            earlier ones `earlier_transcript` has 20,000.
-        clock: what these windows, limits and pauses are measured on; for tests.
+        transcript_limit: the newest utterances, in the state; `earlier_transcript` has 20,000.
+        clock: what all of these times are measured on; for tests.
         continues: the state of a session whose process is gone. This one goes on with its id, its
             sequence and its transcript, and joins again if that one was connected.
         prior_room_name: the room that it was in, its `room_name`.
@@ -131,80 +118,54 @@ class Session(ControlledSession):
         prior_room_name: str | None = None,
     ) -> None:
         _check_range(1, transcript_limit=transcript_limit)
-        _check_range(
-            0,
-            resume_window=resume_window,
-            agent_timeout=agent_timeout,
-            linger=linger,
-            close_timeout=close_timeout,
-            max_message_bytes=max_message_bytes,
-        )
+        _check_range(0, resume_window=resume_window, agent_timeout=agent_timeout, linger=linger)
+        _check_range(0, close_timeout=close_timeout, max_message_bytes=max_message_bytes)
         target = target_of(base_url, tokens, room)
-        self._clock: Final[Clock] = clock or SystemClock()
-        self._close_timeout: Final = close_timeout
-        self._tasks: Final = TaskOwner()
         state = continues or SessionState(
-            id=uuid4().hex,
-            agent_id=agent_id,
-            base_url=base_url,
-            transcript_limit=transcript_limit,
+            id=uuid4().hex, agent_id=agent_id, base_url=base_url, transcript_limit=transcript_limit
         )
-        self._store: Final = Store(state, capacity=capacity, max_bytes=max_bytes)
-        self._video: Final = VideoWriter()
-        self._audio: Final = AudioWriter()
+        clock = clock or SystemClock()
+        store = self._store = Store(state, clock, capacity=capacity, max_bytes=max_bytes)
+        self._lifetime: Final = Lifetime()
+        self._close_timeout: Final = close_timeout
+        self._prior_room_name: Final = prior_room_name
+        self._linger: Final = linger
+        self._linger_timer: Final = store.timer(self._part, "linger")
+        media = self._media = SessionWriters(VideoWriter(), AudioWriter())
         mounted: dict[str, MountedSurface] = {}
-        self._commands: Final = AgentCommands(
-            self._store, mounted.values(), self._tasks, self._clock
-        )
-        self._transcript: Final = TranscriptWriter(self._store, self._clock, transcript_limit)
+        self._commands: Final = AgentCommands(store, mounted.values())
+        self._transcript: Final = TranscriptWriter(store, transcript_limit)
         self._supervisor: Final = Supervisor(
             self,
-            publish=self._store.publish_late,
+            publish=store.publish_late,
             mounted=mounted,
             router=self._commands.router,
             on_ended=self._surface_ended,
-            clock=self._clock,
+            clock=clock,
             close_timeout=close_timeout,
         )
         # Not the id: a bridge that knows it takes no number twice, and this counts from 1.
         self._confirmations: Final = Confirmations(uuid4().hex if continues else state.id)
-        self._prior_room_name: Final = prior_room_name
-        media = SessionWriters(self._video, self._audio)
         confirm = self._confirmations.confirm
         self._connection: Final = Connection(
-            self._store,
-            self._tasks,
-            self._clock,
+            store,
             media,
             self._transcript,
             target,
-            partial(
-                RoomEventHandler, self._store, self._commands, media, self._transcript, confirm
-            ),
+            partial(RoomEventHandler, store, self._commands, media, self._transcript, confirm),
             reconnect=reconnect,
             resume_window=resume_window,
             agent_timeout=agent_timeout,
             close_timeout=close_timeout,
         )
         self._sources: Final[dict[SourceName, Publisher[Any]]] = {
-            name: Publisher(name, self._connection, self._store.publish_late, self._tasks)
+            name: Publisher(name, self._connection, store.publish_late, store.tasks)
             for name in SOURCES
         }
         self._outbox: Final = Outbox(
-            self._store,
-            self._connection,
-            self._confirmations,
-            max_message_bytes,
-            self._tasks,
-            self._clock,
+            store, self._connection, self._confirmations, max_message_bytes
         )
-        self._handlers: Final = Handlers(self._store, self._tasks)
-        self._context: Final = ContextPublisher(
-            self._store, self._connection, mounted.values(), self._tasks, self._clock
-        )
-        self._linger: Final = linger
-        self._linger_timer: Final = Timer(self._part, "linger", self._tasks, self._clock)
-        self._lifetime: Final = Lifetime()
+        self._context: Final = ContextPublisher(store, self._connection, mounted.values())
 
     # Opening and closing --------------------------------------------------------------------
 
@@ -218,15 +179,15 @@ class Session(ControlledSession):
         async def send(result: CommandResult) -> None:
             await self._outbox.send(result, RESULT_TIMEOUT)
 
-        self._tasks.start(lambda: self._commands.report(send), "command results")
-        self._tasks.start(self._outbox.watch, "unconfirmed messages")
-        self._tasks.start(self._read_agent, "agent configuration")
+        self._store.tasks.start(lambda: self._commands.report(send), "command results")
+        self._store.tasks.start(self._outbox.watch, "unconfirmed messages")
+        self._store.tasks.start(self._read_agent, "agent configuration")
         return self
 
     def _take_over(self, left: SessionState) -> None:
-        """Go on where another process was: nothing is mounted or leased here yet."""
+        # Nothing is mounted or leased in this process yet.
         for key in left.surfaces:
-            self._store.publish(SurfaceUnmounted(key))
+            self._store.publish(events.SurfaceUnmounted(key))
         for name, source in SOURCES.items():
             if getattr(left, name) is not None:
                 self._store.publish(source(None))
@@ -234,19 +195,19 @@ class Session(ControlledSession):
         self._connection.take_over(self._prior_room_name)
 
     async def _read_agent(self) -> None:
-        """Publish what LiveLayer says of the agent, unless the session's answer comes first."""
+        # What the session endpoint answers may come first.
         source, before = self._connection.target.tokens, self.state
         if isinstance(source, SessionEndpoint) and source.url.endswith(SESSION_PATH):
             base, path = source.url.removesuffix(SESSION_PATH), WIDGET_AGENT_PATH
-            with suppress(LivelayerError):  # what is wrong with the address, `connect` raises
+            with suppress(errors.LivelayerError):  # `connect` raises what is wrong with the address
                 config = await fetch_agent_config(base, before.agent_id, path=path)
                 if (self.state.epoch, self.state.agent_config) == (before.epoch, None):
-                    self._store.publish(AgentConfigChanged(config))
+                    self._store.publish(events.AgentConfigChanged(config))
 
     async def __aexit__(self, _: object, exc: BaseException | None, __: object) -> None:
         try:
             await self.aclose()
-        except SurfaceFailedError as fault:
+        except errors.SurfaceFailedError as fault:
             if exc is None:
                 raise
             exc.add_note(f"while closing: {fault}")
@@ -254,32 +215,29 @@ class Session(ControlledSession):
     async def aclose(self) -> None:
         """Unmount every surface, leave the room, end every task; at most `close_timeout` seconds.
 
-        On trio it waits for a surface that ignores its cancellation. A closed session stays
-        closed; closing twice does nothing.
+        On trio it waits for a surface that ignores its cancellation. Closing twice does nothing.
 
         Raises:
-            SurfaceFailedError: a surface mounted with `on_fault="raise"` failed, unless
-                its `wait()` has raised it.
+            SurfaceFailedError: one mounted with `on_fault="raise"` failed, not raised by `wait()`.
         """
         if self._lifetime.closed or self._lifetime.forked:
             return
         self._lifetime.check_loop()
         self._lifetime.closed = True
         deadline = anyio.current_time() + self._close_timeout
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), ExitStack() as last:
+            # The other way round: the bus is closed at the very end.
+            last.callback(self._store.bus.close)
+            for source in self._sources.values():
+                last.callback(source.close)
+            last.callback(self._media.audio.close)
+            last.callback(self._media.video.close)
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._connection.aclose)
                     await self._supervisor.aclose(SURFACES_SHARE * self._close_timeout)
             finally:
-                try:
-                    await self._tasks.aclose(max(0.0, deadline - anyio.current_time()))
-                finally:
-                    self._video.close()
-                    self._audio.close()
-                    for source in self._sources.values():
-                        source.close()
-                    self._store.bus.close()
+                await self._store.tasks.aclose(max(0.0, deadline - anyio.current_time()))
         self._supervisor.raise_faults()
 
     # What is known --------------------------------------------------------------------------
@@ -291,17 +249,17 @@ class Session(ControlledSession):
 
     @property
     def video(self) -> VideoChannel:
-        return self._video.channel
+        return self._media.video.channel
 
     @property
     def audio(self) -> AudioChannel:
-        return self._audio.channel
+        return self._media.audio.channel
 
     @property
     def room(self) -> rtc.Room | None:
         """The SDK's room while connected, for what this package does not wrap."""
-        native = self._connection.port.native if self._connection.port else None
-        return native if isinstance(native, rtc.Room) else None
+        port = self._connection.port
+        return port.native if port and isinstance(port.native, rtc.Room) else None
 
     @property
     def room_name(self) -> str | None:
@@ -354,9 +312,8 @@ class Session(ControlledSession):
     async def connect(self) -> None:
         """Return when the room is joined; does nothing when it is. Several callers share one join.
 
-        A room to which no agent came within `agent_timeout` is left for another one.
-
-        Cancelled, it ends the join unless another caller waits for it.
+        A room to which no agent came within `agent_timeout` is left for another one. Cancelled, it
+        ends the join unless another caller waits for it.
 
         Raises:
             RefusedError: the token endpoint or the server refused.
@@ -369,10 +326,9 @@ class Session(ControlledSession):
     async def disconnect(self) -> None:
         """Leave the room and clear the transcript; surfaces stay mounted.
 
-        Returns when the room is left, after at most `close_timeout` seconds. A join under way ends
-        with `NotConnectedError`. For `resume_window` seconds the next `connect()` returns to the
-        same room. A room that is not left cleanly is reported as `HandlerFailed`. An idle or
-        disconnected session stays as it is.
+        Takes at most `close_timeout` seconds. A join under way ends with `NotConnectedError`. For
+        `resume_window` seconds the next `connect()` returns to the same room. A room that is not
+        left cleanly is a `HandlerFailed`. An idle or disconnected session stays as it is.
 
         Raises:
             ClosedError: the session is closed.
@@ -395,14 +351,14 @@ class Session(ControlledSession):
         """Switch the session to another agent, address or token source: a new `epoch`.
 
         The state is reset and the old room left before the new room reports anything; surfaces
-        stay mounted and get `EpochStarted`. A session that was connected or connecting connects
-        again, and the call returns when it has joined; otherwise it stays disconnected.
+        stay mounted and get `EpochStarted`. A session that was connected or connecting joins again
+        before the call returns; otherwise it stays disconnected.
 
         Args:
             agent_id: the new agent; None keeps the current one.
-            base_url: LiveLayer's new address; without `tokens`, its session endpoint gives the
-                tokens from now on. None keeps the current one.
-            tokens: the new token source; None keeps the current one, unless `base_url` is given.
+            base_url: LiveLayer's new address; None keeps the current one.
+            tokens: the new token source; None keeps the current one, or takes the session endpoint
+                of a new `base_url`.
 
         Raises:
             MisuseError: the session borrows a room.
@@ -413,12 +369,12 @@ class Session(ControlledSession):
         self._lifetime.check()
         target = self._connection.target
         if target.borrowed:
-            raise MisuseError("a borrowed room belongs to one agent: open another session")
+            raise errors.MisuseError("a borrowed room belongs to one agent: open another session")
         state = self.state
         if tokens is None and base_url is not None:
             tokens = SessionEndpoint.at(base_url)
         self._commands.router.forget()
-        self._tasks.start(self._read_agent, "agent configuration")
+        self._store.tasks.start(self._read_agent, "agent configuration")
         await self._connection.switch(
             Target(tokens or target.tokens, target.rooms),
             EpochStarted(state.epoch + 1, agent_id or state.agent_id, base_url or state.base_url),
@@ -440,10 +396,10 @@ class Session(ControlledSession):
         agent is active, the call waits. Cancelled, the message may or may not have been sent.
 
         What the transport took is lost if the server or the agent fails before it is delivered.
-        With `confirm`, the call returns when the agent's bridge (`SurfaceBridge`) has the message.
-        It is sent again after a reconnect, after a rejoin, to the next agent of the same epoch, and
-        as long as no confirmation comes; no bridge gets it twice. After an error it may have
-        arrived, unless the error says that it was not sent.
+        With `confirm`, the call returns when the agent's bridge (`SurfaceBridge`) has the message:
+        it is sent again after a reconnect or rejoin, to the next agent of the same epoch, and as
+        long as no confirmation comes. No bridge gets it twice. After an error it may have arrived,
+        unless the error says that it was not sent.
 
         Args:
             message: a typed message, or any JSON object with a string `type`.
@@ -458,8 +414,7 @@ class Session(ControlledSession):
             MessageTooLargeError: the JSON exceeds `max_message_bytes`.
             MalformedMessageError: `message` is not a message.
             BrokenError: the transport refused it.
-            NotSupportedError: `confirm`, and the agent announced no bridge that confirms within a
-                second after it was ready.
+            NotSupportedError: `confirm`, and the agent, ready for a second, announced no bridge.
             BusyError: `confirm`, and 1024 messages wait for their confirmation.
             MisuseError: `confirm` without `require_agent`.
         """
@@ -473,10 +428,9 @@ class Session(ControlledSession):
         """Send what a person typed, in the form that the agent understands.
 
         It is an entry of the transcript from now on, first `pending`, then `sent` or `failed`.
-        An agent that speaks LiveLayer's messages gets a `user_message`, which its bridge confirms
-        if it can; any other livekit-agents agent a text stream on `lk.chat`, and the call returns
-        when the transport took it. The agent announces which it is within its first second in the
-        room; an earlier text waits for that.
+        An agent that speaks LiveLayer's messages gets a `user_message`, confirmed if its bridge
+        does that; any other livekit-agents agent a text stream on `lk.chat`. The agent announces
+        which it is within its first second in the room; an earlier text waits for that.
 
         Args:
             text: the text, of any length for a text stream.
@@ -500,14 +454,10 @@ class Session(ControlledSession):
     async def answer_approval(
         self, number: int, *, approved: bool, surface: str | None = None
     ) -> bool:
-        """Answer what the agent asks a person to approve, one of `state.approvals`.
-
-        Returns:
-            Whether this was its answer; False: it was settled before.
-        """
+        """Answer one of `state.approvals`; False: it was settled before."""
         self._lifetime.check()
-        outcome: ApprovalOutcome = "approved" if approved else "declined"
-        return self._commands.approvals.settle(number, outcome, surface)
+        outcome: events.ApprovalOutcome = "approved" if approved else "declined"
+        return self._commands.settle_approval(number, outcome, surface)
 
     async def earlier_transcript(
         self, before: TranscriptEntry, *, limit: int = 100
@@ -538,19 +488,18 @@ class Session(ControlledSession):
         return await self._outbox.request(message, reply, timeout)
 
     def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
-        """Call `handler` with every data packet from now on; call the result to end that.
+        """Call `handler`, sync or async, with every data packet from now on; the result ends that.
 
-        Each handler, sync or async, runs in a task of its own behind its own cursor, one packet at
-        a time. What it raises is a `HandlerFailed` event; it stays subscribed.
+        It runs in a task of its own behind its own cursor, one packet at a time. What it raises is
+        a `HandlerFailed` event; it stays subscribed.
         """
         self._lifetime.check()
-        return self._handlers.add(handler)
+        return add_handler(self._store, handler)
 
     def data_messages(self) -> Subscription[DataReceived, SessionState]:
         """Every data packet from now on, with its sender and topic, in order.
 
-        The subscription is open already. It ends with the session; to stop reading before, call
-        its `close()`.
+        The subscription is open already. It ends with its `close()` or with the session.
 
         Raises:
             ClosedError: the session is closed.
@@ -561,7 +510,7 @@ class Session(ControlledSession):
         """The agent's commands from now on, and its messages of unknown type as `RawMessage`.
 
         Malformed ones and those of other participants are left out. Reading settles no command: for
-        that, mount a surface. Close it with `close()`; it also ends with the session.
+        that, mount a surface. It ends with its `close()` or with the session.
         """
         return CommandStream(self.data_messages())
 
@@ -576,10 +525,7 @@ class Session(ControlledSession):
         return self._context.register(fields)
 
     def describe_page(self, page: AgentContext | None, *, surface: str = "") -> None:
-        """As `ControlledSession.describe_page`: 200 ms later, and again in each room.
-
-        A page goes with its surface.
-        """
+        """As `ControlledSession.describe_page`: 200 ms later, again in each room."""
         self._lifetime.check()
         self._context.describe(page, surface)
 
@@ -610,8 +556,6 @@ class Session(ControlledSession):
         self._linger_timer.stop()
         return mounted
 
-    # What the parts ask of the whole --------------------------------------------------------
-
     def _surface_ended(self, surface: MountedSurface) -> None:
         self._commands.router.target_ended(surface.key, ok=surface.status == "ended")
         self._context.describe(None, surface.key)
@@ -624,8 +568,62 @@ class Session(ControlledSession):
             await self.disconnect()
 
 
+@final
+class Lifetime:
+    """Refuses a call that comes too early, too late or from another loop or process."""
+
+    def __init__(self) -> None:
+        self._loop: object | None = None
+        self._process = os.getpid()
+        self.closed = False
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is a forked child of the session's process."""
+        return os.getpid() != self._process
+
+    def open(self) -> None:
+        """Begin in the running loop: `MisuseError` if it was begun before, or as `check`."""
+        self._check_alive()
+        if self._loop is not None:
+            hint = "enter it once, and share the object"
+            raise errors.MisuseError(f"this session is open already: {hint}")
+        self._loop = anyio.lowlevel.current_token()
+
+    def check(self) -> None:
+        """Check that a public call is allowed.
+
+        Raises:
+            MisuseError: the session is not open yet.
+            ClosedError: it was closed.
+            ForkedError: it belongs to the process that this one was forked from.
+            WrongLoopError: the call comes from another event loop.
+        """
+        self._check_alive()
+        if self._loop is None:
+            raise errors.MisuseError("this session is not open: use 'async with Session(...)'")
+        self.check_loop()
+
+    def check_loop(self) -> None:
+        """Raise `WrongLoopError` if the call comes from another event loop."""
+        try:
+            current = anyio.lowlevel.current_token()
+        except RuntimeError:
+            return  # a callback of the loop, or another thread: there the bus checks
+        if self._loop is not None and current != self._loop:
+            owner, caller = f"event loop {self._loop!r}", f"event loop {current!r}"
+            hint = "open a session of its own in each event loop"
+            raise errors.WrongLoopError("this session", owner, caller, hint)
+
+    def _check_alive(self) -> None:
+        if self.forked:
+            raise errors.ForkedError("this session")
+        if self.closed:
+            raise errors.ClosedError("this session")
+
+
 def _check_range(least: int, **values: object) -> None:
     for name, value in values.items():
         if value is not None and not (isinstance(value, int | float) and value >= least):
             problem = f"must be a number of at least {least}, got {value!r}"
-            raise MisuseError(f"Session: {name} {problem}")
+            raise errors.MisuseError(f"Session: {name} {problem}")

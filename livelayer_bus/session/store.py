@@ -1,14 +1,23 @@
-"""The bus as a session configures it, and the ways in which a session reads it."""
+"""What the parts of a session share: its bus, its tasks and its clock; and ways to read the bus."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, TypeAlias, TypeVar, cast, final
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final, Self, TypeAlias, TypeVar, cast, final
 
 from ..bus import Bus, Subscription
-from ..errors import ClosedError, Lagged, StaleCursorError
-from ..events import Event
+from ..clock import Clock
+from ..contract import DataHandler, Unsubscribe
+from ..errors import ClosedError, Lagged, StaleCursorError, describe, place_of
+from ..events import DataReceived, Event, HandlerFailed
+from ..messages import Command, RawMessage, is_command
 from ..state import REDUCERS, SessionState
+from ..tasks import TaskOwner, Timer, fault_of, log_fault
+
+logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Event)
 Events: TypeAlias = Subscription[Event, SessionState]
@@ -20,7 +29,9 @@ _SHOWN: Final = 100  # characters of a wrong cursor in an error
 class Store:
     """What a session knows, and the bus that reports each change of it."""
 
-    def __init__(self, state: SessionState, *, capacity: int, max_bytes: int) -> None:
+    def __init__(self, state: SessionState, clock: Clock, *, capacity: int, max_bytes: int) -> None:
+        self.clock: Final = clock
+        self.tasks: Final = TaskOwner()
         self.bus: Final[Bus[Event, SessionState]] = Bus(
             capacity, max_bytes, state=state, reducers=REDUCERS, as_of=SessionState.as_of
         )
@@ -38,12 +49,12 @@ class Store:
         if not self.bus.closed:
             self.publish(event)
 
-    def sequence_after(self, cursor: int | str | None) -> int | None:
-        """Return the sequence that a cursor means: a number, or `<session id>:<sequence>`.
+    def timer(self, act: Callable[[], Awaitable[None] | None], name: str) -> Timer:
+        """A timer of the session, on its clock."""
+        return Timer(act, name, self.tasks, self.clock)
 
-        Raises:
-            StaleCursorError: the cursor belongs to another session, or has another form.
-        """
+    def sequence_after(self, cursor: int | str | None) -> int | None:
+        """Return the sequence that a cursor of `Session.subscribe` means, or raise its error."""
         if not isinstance(cursor, str):
             return cursor
         owner, _, sequence = cursor.rpartition(":")
@@ -59,8 +70,7 @@ class Store:
     ) -> SessionState:
         """Return the first state that is `ready`; only events of these types can make it so.
 
-        Raises:
-            ClosedError: the session was closed before.
+        A session that is closed meanwhile raises `ClosedError`.
         """
         with self.bus.subscribe(*types) as events:
             while not ready(self.state):
@@ -84,3 +94,61 @@ async def take_next(reader: Subscription[E, SessionState]) -> tuple[E | None, La
             missed += lagged.missed
         else:
             return event, Lagged(missed) if missed else None
+
+
+def add_handler(store: Store, handler: DataHandler) -> Unsubscribe:
+    """Call `handler` with every packet from now on: in a task and behind a cursor of its own."""
+    name = str(getattr(handler, "__qualname__", type(handler).__qualname__))
+    packets = store.bus.subscribe(DataReceived).__enter__()
+
+    def failed(error: BaseException) -> None:
+        store.publish_late(HandlerFailed(name, describe(error), place_of(error)))
+
+    async def run() -> None:
+        with suppress(ClosedError):
+            while True:
+                packet, lagged = await take_next(packets)
+                if lagged is not None:
+                    failed(lagged)
+                if packet is None:
+                    return
+                error = await fault_of(functools.partial(handler, packet))
+                if error is not None:
+                    log_fault(logger, f"data handler {name}", error)
+                    failed(error)
+
+    task = store.tasks.start(run, f"handler {name}")
+
+    def unsubscribe() -> None:
+        if not task.is_current():
+            task.cancel()
+        packets.close()  # ends a handler that unsubscribes itself, after this packet
+
+    return unsubscribe
+
+
+@final
+class CommandStream:
+    """The agent's well-formed commands and unknown messages, in order; one reader at a time."""
+
+    def __init__(self, packets: Subscription[DataReceived, SessionState]) -> None:
+        self._packets = packets
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Command | RawMessage:
+        """The next one.
+
+        Raises:
+            Lagged: some were overwritten unread; iteration goes on with the oldest kept.
+        """
+        while True:
+            packet = await anext(self._packets)
+            message = packet.message if packet.from_agent else None
+            if isinstance(message, RawMessage) or is_command(message):
+                return message
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._packets.close()

@@ -12,17 +12,10 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from ..clock import Clock
+from .. import events
 from ..contract import Outgoing
 from ..errors import SendTimeoutError
-from ..events import (
-    ConversationResumed,
-    Delivery,
-    Event,
-    TranscriptCleared,
-    TranscriptEntry,
-    TranscriptUpdated,
-)
+from ..events import Delivery, Event, TranscriptEntry, TranscriptUpdated
 from ..messages import AgentCaption, RawMessage, UserMessage
 from ..transcript import Key, join, key_of, place
 from .echoes import Echoes, words_of
@@ -54,12 +47,12 @@ class TranscriptWriter:
     own words both as captions and as a transcription (see `Echoes`).
     """
 
-    def __init__(self, store: Store, clock: Clock, limit: int) -> None:
+    def __init__(self, store: Store, limit: int) -> None:
         self._store = store
         self._limit = max(KEPT_LINES, limit)
         self._kept: OrderedDict[Key, TranscriptEntry] = OrderedDict()
         self._chars = 0
-        self._echoes = Echoes(clock, self._next)
+        self._echoes = Echoes(store.clock, self._next)
         self.agent: str | None = None
         """The identity of the conversation's agent, also when it has left."""
         self._tail: _Tail | None = None
@@ -67,15 +60,10 @@ class TranscriptWriter:
         self.last = 0
         """The highest number given so far, to a stream or to a typed line."""
 
-    # What rooms report ----------------------------------------------------------------------
-
     def hear(self, entry: TranscriptEntry, *, after: int, replayed: bool) -> None:
-        """Take in an utterance that a room reports.
+        """Take in an utterance that a room reports, `replayed` if the agent repeats it.
 
-        Args:
-            entry: its wording, with the room's own numbers of its streams.
-            after: what `last` was before the room was joined.
-            replayed: the agent repeats it.
+        The numbers of its streams are the room's own; `after` is what `last` was before the join.
         """
         opened, stream = after + GAP * entry.opened, after + GAP * entry.stream
         self.last = max(self.last, opened, stream)
@@ -83,26 +71,19 @@ class TranscriptWriter:
             if self._kept.keys() <= self._restored:
                 # The agent knows better than this session what was said, and under which ids.
                 self._clear()
-            elif self._is_restored(entry):
+            elif any(
+                (one.role, words_of(one.text)) == (entry.role, words_of(entry.text))
+                for key in self._restored
+                if (one := self._kept.get(key)) is not None
+            ):
                 return  # the conversation has gone on: what was brought back stays in its place
-        entry = replace(entry, opened=opened, stream=stream)
-        self._hear(entry)
+        self._hear(replace(entry, opened=opened, stream=stream))
 
     def caption(self, caption: AgentCaption, sender: str | None) -> None:
         """Take in an utterance that the session's agent sends as a data message."""
         number, name = self._next(), caption.id or uuid4().hex
-        entry = TranscriptEntry(
-            name, "agent", caption.text, caption.final, number, number, sender=sender
-        )
+        entry = TranscriptEntry(name, "agent", caption.text, caption.final, number, number, sender)
         self._hear(entry, is_caption=True)
-
-    def _is_restored(self, entry: TranscriptEntry) -> bool:
-        words = words_of(entry.text)
-        known = (self._kept.get(key) for key in self._restored)
-        return any(
-            one is not None and one.role == entry.role and words_of(one.text) == words
-            for one in known
-        )
 
     def _hear(self, entry: TranscriptEntry, *, is_caption: bool = False) -> None:
         is_known = key_of(entry) in self._kept
@@ -114,7 +95,7 @@ class TranscriptWriter:
         match event:
             case TranscriptUpdated(entry):
                 self._publish(entry)
-            case TranscriptCleared():
+            case events.TranscriptCleared():
                 self._clear()
             case _:
                 self._store.publish(event)
@@ -138,17 +119,12 @@ class TranscriptWriter:
             _, oldest = self._kept.popitem(last=False)
             self._chars -= len(oldest.text)
 
-    # What people type -----------------------------------------------------------------------
-
     @contextmanager
     def typing(self, text: str, line_id: str | None = None) -> Generator[str]:
         """Send a typed line inside this block: the line is pending, then sent, or failed.
 
-        While the session is in no room and joins none there is nothing to send, and no line.
-
-        Args:
-            text: the line.
-            line_id: names it; a line that failed is sent again under the same id.
+        A line that failed is sent again under its `line_id`. While the session is in no room and
+        joins none there is nothing to send, and no line.
         """
         known = self._kept.get((None, line_id or ""))
         if line_id is None or (known is not None and known.delivery != "failed"):
@@ -199,8 +175,6 @@ class TranscriptWriter:
         self.last += 1
         return self.last
 
-    # What was said earlier ------------------------------------------------------------------
-
     def earlier(self, before: TranscriptEntry, limit: int) -> tuple[TranscriptEntry, ...]:
         """Return the last `limit` utterances before `before`, of those that are kept."""
         entries = sorted(self._kept.values(), key=place)
@@ -216,9 +190,7 @@ class TranscriptWriter:
 
     def _clear(self) -> None:
         self.forget()
-        self._store.publish(TranscriptCleared())
-
-    # Leaving and coming back ----------------------------------------------------------------
+        self._store.publish(events.TranscriptCleared())
 
     def leave(self) -> None:
         """Clear the transcript, and keep its tail for a conversation that is resumed."""
@@ -242,7 +214,7 @@ class TranscriptWriter:
             return
         self._tail = None
         continued = tail.same_room and identity == tail.agent
-        self._store.publish(ConversationResumed(continued))
+        self._store.publish(events.ConversationResumed(continued))
         if continued:
             self._restored = frozenset(map(key_of, tail.entries))
             for entry in tail.entries:

@@ -1,8 +1,4 @@
-"""Routing of an agent's commands: each goes to one target and is settled exactly once.
-
-A session routes commands to its surfaces, and a surface that has parts of its own (the pages of
-the web surface) routes them on with the same class.
-"""
+"""Routing of an agent's commands, by a session to its surfaces and by a surface to its pages."""
 
 from __future__ import annotations
 
@@ -62,10 +58,10 @@ class RoutedCommand(msgspec.Struct, eq=False):
 class CommandRouter(Generic[T]):
     """Gives every command to one target and sees that it is settled exactly once.
 
-    The target that a person used last comes first, then the others in their order; the first one
-    that has the command's capability gets it. A command that is not settled within `timeout` is
-    settled with the reason `timeout`. With `patience`, a command whose target cannot take it now,
-    or that has no target yet, waits that long and then fails.
+    Of the targets that have its capability, the one that a person used last gets it, or else the
+    first. A command that is not settled within `timeout` is settled with that reason. With
+    `patience`, one whose target cannot take it now, or that has no target yet, waits and then
+    fails.
 
     Args:
         targets: iterated for each command, in order.
@@ -121,13 +117,7 @@ class CommandRouter(Generic[T]):
         request_id: str | None = None,
         sender: str | None = None,
     ) -> bool:
-        """Give a command to its target; False, and nothing was done, if it has none.
-
-        Args:
-            command: the command.
-            payload: the same as JSON.
-            request_id, sender: of its message.
-        """
+        """Give a command, as JSON in `payload`, to its target; False if it has none."""
         target = self.choose(capability_of(command))
         if target is None and self._patience is None:
             return False
@@ -136,8 +126,10 @@ class CommandRouter(Generic[T]):
         full = len(self._open) >= MAX_OPEN
         if not full:
             self._open[number] = routed
-            limit = self._timer(number, "timeout")
-            self._timers[number] = limit, self._timer(number, "failed")
+            ends = (partial(self.finish, number, False, why) for why in ("timeout", "failed"))
+            name = f"command {number}"
+            limit, patience = (Timer(end, name, self._tasks, self._clock) for end in ends)
+            self._timers[number] = limit, patience
             limit.start(self._timeout)
         self._give(routed, target)
         if full:
@@ -206,10 +198,6 @@ class CommandRouter(Generic[T]):
     def _stop_waiting(self, number: int) -> None:
         if number in self._timers:
             self._timers[number][1].stop()
-
-    def _timer(self, number: int, reason: RefusalReason) -> Timer:
-        act = partial(self.finish, number, False, reason)
-        return Timer(act, f"command {number}", self._tasks, self._clock)
 
     def _drop(self, number: int) -> RoutedCommand | None:
         for timer in self._timers.pop(number, ()):

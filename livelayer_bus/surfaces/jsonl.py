@@ -3,27 +3,75 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, final
+from typing import BinaryIO, Final, Generic, TypeVar, final
 
 import anyio
+import anyio.to_thread
 import msgspec
 
 from ..errors import ConfigError, MalformedMessageError, MisuseError
 from ..jsonl import Line, LineReader, decode_line
 from .surface import SurfaceSession
-from .writing import BackgroundWriter
 
-FLUSH_SECONDS: Final = 1.0
-"""How long unmounting may take to write the remaining events."""
+FLUSH_SECONDS: Final = 1.0  # in which unmounting may write the remaining events
+
+T = TypeVar("T")
+
+
+@final
+class BackgroundWriter(Generic[T]):
+    """Passes items to `write`, one at a time and in order, in a thread.
+
+    Guarantee: `put` returns when its item is written, so a caller that produces faster than `write`
+    is slowed down, and nothing accumulates. A cancelled `put` loses nothing: the thread that has
+    started, or the next call, writes its item.
+
+    Args:
+        write: a blocking function; its errors are raised by `put` and `aclose`.
+    """
+
+    def __init__(self, write: Callable[[T], None]) -> None:
+        self._write = write
+        self._items: deque[T] = deque()
+        # One thread at a time: a cancelled task cannot stop the thread that it started.
+        self._lock = threading.Lock()
+
+    async def put(self, item: T) -> None:
+        """Return when `item` and everything before it is written."""
+        self._items.append(item)
+        await anyio.to_thread.run_sync(self._drain, abandon_on_cancel=True)
+
+    async def aclose(self, seconds: float, close: Callable[[], None] | None = None) -> bool:
+        """Write what is left, then call `close` in the thread; False if `seconds` did not suffice.
+
+        Cancelling does not shorten it. Work that takes longer continues in its thread.
+        """
+        with anyio.move_on_after(seconds, shield=True) as scope:
+            await anyio.to_thread.run_sync(self._finish, close, abandon_on_cancel=True)
+        return not scope.cancelled_caught
+
+    def _drain(self) -> None:
+        with self._lock:
+            while self._items:
+                self._write(self._items.popleft())
+
+    def _finish(self, close: Callable[[], None] | None) -> None:
+        try:
+            self._drain()
+        finally:
+            if close is not None:
+                with self._lock:
+                    close()
 
 
 class UnreadableLine(msgspec.Struct, frozen=True):
-    """A line that is not an event line, for example one cut off by a crash."""
+    """A line that is not an event line, for example one cut off by a crash; counted from 1."""
 
     number: int
-    """Counted from 1."""
     problem: str
 
 
@@ -46,17 +94,14 @@ class JsonlSurface:
     """
 
     def __init__(self, file: str | os.PathLike[str] | BinaryIO) -> None:
-        self._own: BinaryIO | None = None
+        self._own = None if isinstance(file, str | os.PathLike) else file
         self.path: Final = Path(file).expanduser() if isinstance(file, str | os.PathLike) else None
-        if not isinstance(file, str | os.PathLike):
-            if not hasattr(file, "write") or hasattr(file, "encoding"):
-                kind = type(file).__name__
-                raise MisuseError(f"file must be a path or an open binary file, got {kind}")
-            self._own = file
+        if not self.path and (not hasattr(file, "write") or hasattr(file, "encoding")):
+            kind = type(file).__name__
+            raise MisuseError(f"file must be a path or an open binary file, got {kind}")
         self.bytes_written = 0
-        """Over all mounts."""
+        """Over all mounts, as `lost`: events lost because the file was too slow."""
         self.lost = 0
-        """Events lost because the file was too slow, over all mounts."""
 
     def __repr__(self) -> str:
         return f"JsonlSurface({str(self.path) if self.path else 'a file'!r})"
@@ -68,8 +113,22 @@ class JsonlSurface:
             ConfigError: the file cannot be opened.
             OSError: the file cannot be written.
         """
-        journal = _Journal(self._own, self.path)
-        writer = BackgroundWriter(journal.write)
+        file = self._own
+
+        def write(lines: bytes) -> None:
+            nonlocal file
+            file = file or _open(self.path)
+            view = memoryview(lines)
+            while view:
+                view = view[file.write(view) :]
+            file.flush()
+            self.bytes_written += len(lines)
+
+        def close() -> None:
+            if file is not None and file is not self._own:
+                file.close()
+
+        writer = BackgroundWriter(write)
         # Attached before the first wait: every event from here on is in the file.
         with LineReader(session) as reader:
             try:
@@ -81,49 +140,24 @@ class JsonlSurface:
                         await writer.put(await reader.read())
                 raise
             finally:
-                await writer.aclose(FLUSH_SECONDS, journal.close)
+                await writer.aclose(FLUSH_SECONDS, close)
                 self.lost += reader.lost
-                self.bytes_written += journal.written
 
 
-@final
-class _Journal:
-    """The file of one mount: opened by the first write, used by one thread at a time."""
-
-    def __init__(self, own: BinaryIO | None, path: Path | None) -> None:
-        self._own = own
-        self._path = path
-        self._file = own
-        self.written = 0
-
-    def write(self, lines: bytes) -> None:
-        """Append `lines` and flush them to the operating system."""
-        if self._file is None and self._path is not None:
-            self._file = _open(self._path)
-        file = self._file
-        if file is None:
-            raise MisuseError("a JsonlSurface needs a path or a file")
-        view = memoryview(lines)
-        while view:
-            view = view[file.write(view) :]
-        file.flush()
-        self.written += len(lines)
-
-    def close(self) -> None:
-        """Close the file if it was opened here."""
-        file, self._file = self._file, self._own
-        if file is not None and file is not self._own:
-            file.close()
-
-
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path | None) -> BinaryIO:
+    """Open for appending, on a new line after one that a crash cut off."""
+    if path is None:
+        raise MisuseError("a JsonlSurface needs a path or a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("ab+", buffering=0)
     except OSError as exc:
         problem = f"cannot be opened for writing ({exc.strerror}): choose another path"
         raise ConfigError(str(path), problem) from exc
-    _end_torn_line(file)
+    if file.seek(0, os.SEEK_END):
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
     return file
 
 
@@ -141,11 +175,3 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[Line | UnreadableLine]:
                 yield decode_line(text)
             except MalformedMessageError as exc:
                 yield UnreadableLine(number, exc.problem)
-
-
-def _end_torn_line(file: BinaryIO) -> None:
-    """Start a new line after one that a crash cut off."""
-    if file.seek(0, os.SEEK_END):
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            file.write(b"\n")

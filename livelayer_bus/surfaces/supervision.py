@@ -14,7 +14,7 @@ from ..clock import Backoff, Clock, SystemClock
 from ..contract import ControlledSession
 from ..errors import DuplicateSurfaceError, MisuseError, SurfaceFailedError, describe, place_of
 from ..events import Event, SurfaceDidNotStop, SurfaceFailed, SurfaceMounted, SurfaceUnmounted
-from ..messages.capabilities import Capability, check_capabilities
+from ..messages import check_capabilities
 from ..tasks import RootTask, fault_of, log_fault, start
 from .commands import CommandRouter
 from .surface import Surface, SurfaceFunction, SurfaceSession, surface_function
@@ -38,23 +38,17 @@ class MountedSurface:
     def __init__(
         self, function: SurfaceFunction, view: SurfaceSession, on_fault: OnFault, host: Supervisor
     ) -> None:
+        self.key: Final = view.key
+        self.capabilities: Final = view.capabilities
         self._function = function
         self._view = view
-        self._on_fault: Final = on_fault
+        self.on_fault: Final = on_fault
         self._host = host
         self._status: SurfaceStatus = "running"
-        self._error: BaseException | None = None  # kept only to be raised
+        self._error: BaseException | None = None  # kept only with on_fault="raise"
         self._stopping = False
         self._ended = anyio.Event()
         self._task: RootTask = start(self._supervise, f"surface {view.key}", self._on_end)
-
-    @property
-    def key(self) -> str:
-        return self._view.key
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        return self._view.capabilities
 
     @property
     def status(self) -> SurfaceStatus:
@@ -100,14 +94,9 @@ class MountedSurface:
         self._stopping = True
         self._task.cancel()
 
-    @property
-    def raises(self) -> bool:
-        """Whether a fault is raised from `wait()` and from closing the session."""
-        return self._on_fault == "raise"
-
     def raise_fault(self) -> None:
         """Raise the fault of a surface that was mounted with `on_fault="raise"`, once."""
-        if self.raises and self._error is not None:
+        if self._error is not None:
             error, self._error = self._error, None
             raise SurfaceFailedError(self.key, describe(error)) from error
 
@@ -121,15 +110,13 @@ class MountedSurface:
                 return
             if self._host.clock.now() - began > STEADY:
                 pauses = RESTARTS.pauses()
-            # A fault while it was being cancelled has used the cancellation up.
-            restarts = self._on_fault == "restart" and not self._stopping
             # A BaseException that is not an Exception asks for an end, not for another run; a
             # BrokenError that is not retryable says that another run will not help.
-            restarts = (
-                restarts and isinstance(fault, Exception) and getattr(fault, "retryable", True)
-            )
+            may_restart = isinstance(fault, Exception) and getattr(fault, "retryable", True)
+            # A fault while it was being cancelled has used the cancellation up.
+            restarts = may_restart and self.on_fault == "restart" and not self._stopping
             pause = next(pauses, None) if restarts else None
-            self._error = fault if self.raises else None
+            self._error = fault if self.on_fault == "raise" else None
             self._status = "failed" if pause is None else "restarting"
             self._view.fail_commands()
             self._host.failed(self, fault, restarting=pause is not None)
@@ -197,16 +184,15 @@ class Supervisor:
         function = surface_function(surface)
         allowed = check_capabilities(capabilities)
         self.publish(SurfaceMounted(key))
-        view = SurfaceSession(
-            self._session, key, allowed, self._router, self.publish, self._subscribe
-        )
+        session, router = self._session, self._router
+        view = SurfaceSession(session, key, allowed, router, self.publish, self._subscribe)
         mounted = self._mounted[key] = MountedSurface(function, view, on_fault, self)
         return mounted
 
     def failed(self, surface: MountedSurface, error: BaseException, *, restarting: bool) -> None:
         """A surface ended with an exception. Called by the surface's own task."""
         log_fault(logger, f"surface {surface.key!r}", error)
-        if surface.raises:
+        if surface.on_fault == "raise":
             self._faults.append(surface)
         self.publish(SurfaceFailed(surface.key, describe(error), restarting, place_of(error)))
 
@@ -224,11 +210,7 @@ class Supervisor:
                 group.start_soon(surface.end, seconds)
 
     def raise_faults(self) -> None:
-        """Raise the first fault that `wait()` has not raised.
-
-        Raises:
-            SurfaceFailedError: a surface mounted with `on_fault="raise"` failed.
-        """
+        """Raise the first fault that `wait()` has not raised, as a `SurfaceFailedError`."""
         for surface in self._faults:
             surface.raise_fault()
 
@@ -250,7 +232,7 @@ def mount(
         surface: an object with `async def run(session)`, or such a function.
         session: what it shows.
         key: its name, unique among the session's mounted surfaces.
-        capabilities: what the agent may do with it; nothing by default.
+        capabilities: what the agent may do with it.
         on_fault: `restart` it with growing pauses, `unmount` it, or `raise` the fault from
             `MountedSurface.wait()` (and from closing the session, if it was not waited for).
 
@@ -263,17 +245,14 @@ def mount(
         return own(surface, key=key, capabilities=capabilities, on_fault=on_fault)
     supervisor = _supervisors.get(session)
     if supervisor is None:
+
+        def forget(_: MountedSurface) -> None:
+            # A supervisor refers to its session: it is kept only while something is mounted.
+            if not made.surfaces:
+                _supervisors.pop(session, None)
+
         # Another kind of session has no bus for the events about surfaces.
-        supervisor = Supervisor(
-            session, publish=lambda _: None, on_ended=lambda _: _forget(session)
-        )
+        supervisor = made = Supervisor(session, publish=lambda _: None, on_ended=forget)
     mounted = supervisor.mount(surface, key=key, capabilities=capabilities, on_fault=on_fault)
     _supervisors[session] = supervisor
     return mounted
-
-
-def _forget(session: ControlledSession) -> None:
-    """A supervisor refers to its session: keep it only while something is mounted."""
-    supervisor = _supervisors.get(session)
-    if supervisor is not None and not supervisor.surfaces:
-        del _supervisors[session]

@@ -8,42 +8,35 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
 
+from .. import events
 from ..bus import Subscription
-from ..contract import ControlledSession, DataHandler, E, Outgoing, Playback, Unsubscribe
+from ..contract import ControlledSession, E, Outgoing, Playback
 from ..errors import Lagged, MisuseError, NotSupportedError, RefusedError
-from ..events import (
-    CommandReceived,
-    DataReceived,
-    Event,
-    HandlerFailed,
-    RecordingChanged,
-    RefusalReason,
-    TranscriptEntry,
-)
+from ..events import CommandReceived, DataReceived, Event, RefusalReason
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from ..media.publishing import F, Lease, MediaSource
 from ..messages import (
     AgentContext,
+    Capability,
     Command,
     Message,
     RawMessage,
     UserMessage,
-    WireMessage,
     is_command,
 )
-from ..messages.capabilities import Capability
 from ..state import SessionState
 from .commands import CommandRouter, RoutedCommand
 
 C = TypeVar("C", VideoChannel, AudioChannel)
 
+DONE_BY_A_PERSON: Final = ("switch_agent", "send_text", "answer_approval")
+
 
 class Surface(Protocol):
-    """Shows a session for as long as `run` runs.
+    """Shows a session for as long as `run` runs; an async function of one argument does so too.
 
     `run` is cancelled when the surface is unmounted, and may end by itself before. What it raises
-    is a `SurfaceFailed` event and does not affect other surfaces. An async function of one argument
-    is a surface too.
+    is a `SurfaceFailed` event and does not affect other surfaces.
     """
 
     async def run(self, session: SurfaceSession) -> None: ...
@@ -54,10 +47,7 @@ SurfaceFunction: TypeAlias = Callable[["SurfaceSession"], Awaitable[None]]
 
 @final
 class SurfacePublisher(Generic[F]):
-    """The session's microphone, camera or screen as one surface uses it.
-
-    The lease ends with the surface.
-    """
+    """The session's microphone, camera or screen; a surface's lease of it ends with the surface."""
 
     def __init__(self, publisher: MediaSource[F], key: str) -> None:
         self._publisher: MediaSource[F] = publisher
@@ -81,8 +71,7 @@ class SurfacePublisher(Generic[F]):
         """Hold it for a block, under the surface's key unless `owner` is given.
 
         Raises:
-            SourceBusyError: another owner holds it; the error names it. For the microphone it is a
-                `MicrophoneBusyError`.
+            SourceBusyError: as `Publisher.acquire`.
         """
         async with self._publisher.acquire(owner or self._key) as lease:
             self._lease = lease
@@ -97,10 +86,6 @@ class SurfacePublisher(Generic[F]):
             self._lease.revoke()
 
 
-Taken: TypeAlias = dict[int, tuple[Command | RawMessage, int]]
-"""The commands that a surface took and has not settled: by identity, with their numbers."""
-
-
 @final
 class SurfaceCommands:
     """The commands given to one surface, one at a time, each answered exactly once.
@@ -112,26 +97,22 @@ class SurfaceCommands:
     """
 
     def __init__(
-        self,
-        inbox: Subscription[Event, SessionState],
-        key: str,
-        router: CommandRouter[Any],
-        taken: Taken,
-        auto: bool,
+        self, inbox: Subscription[Event, SessionState], key: str, router: CommandRouter[Any]
     ) -> None:
         self._inbox = inbox
         self._key = key
         self._router = router
-        self._taken = taken
-        self._auto = auto
+        # Taken and not settled: by identity, with their numbers.
+        self._taken: dict[int, tuple[Command | RawMessage, int]] = {}
         self._found: deque[RoutedCommand] = deque()
+        self.auto = True
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Command | RawMessage:
         for command, number in tuple(self._taken.values()):
-            if self._auto or not self._router.is_open(number):
+            if self.auto or not self._router.is_open(number):
                 self.finish(command)
         while True:
             while self._found:
@@ -144,7 +125,13 @@ class SurfaceCommands:
                 # Messages are lost; a command is not, as long as its agent waits for it.
                 self._found.extend(self._router.given_to(self._key))
                 continue
-            message = self._take(event)
+            match event:
+                case CommandReceived(surface=self._key):
+                    message = self._claim(event.message, event.number)
+                case DataReceived(from_agent=True, message=RawMessage() as message):
+                    pass
+                case _:
+                    message = None
             if message is not None:
                 return message
 
@@ -156,15 +143,14 @@ class SurfaceCommands:
         if number is not None:
             self._router.finish(number, ok, reason if not ok else None)
 
-    def _take(self, event: Event) -> Command | RawMessage | None:
-        match event:
-            case CommandReceived(surface=self._key):
-                return self._claim(event.message, event.number)
-            case DataReceived(from_agent=True, message=RawMessage() as message):
-                return message
-            case _:
-                pass
-        return None
+    def fail(self) -> None:
+        """Settle what the surface had taken when it failed."""
+        for command, _ in tuple(self._taken.values()):
+            self.finish(command, ok=False, reason="failed")
+
+    def close(self) -> None:
+        """Stop reading: the surface has ended."""
+        self._inbox.close()
 
     def _claim(self, command: Message | None, number: int) -> Command | None:
         """Take a command that is open, once."""
@@ -181,7 +167,8 @@ class SurfaceSession(ControlledSession):
 
     `key` and `capabilities` are what it was mounted with; `commands()` are the commands that it
     was given; what it holds of `microphone`, `camera` and `screen` ends with the surface. What
-    the session behind does not offer raises its `NotSupportedError`.
+    a person does here makes it the surface that a person used last. What the session behind does
+    not offer raises its `NotSupportedError`.
     """
 
     def __init__(
@@ -193,25 +180,21 @@ class SurfaceSession(ControlledSession):
         publish: Callable[[Event], None] = lambda _: None,
         subscribe: Callable[..., Subscription[Event, Any]] | None = None,
     ) -> None:
-        """`router`: gives the surface its commands; None: the session routes none.
-
-        They are read from `subscribe`, by default the session's.
-        """
+        # `router` gives the surface its commands (None: the session routes none); they are read
+        # from `subscribe`, by default the session's.
         self._publish = publish
         self._session = session
         self.key: Final = key
         self.capabilities: Final = capabilities
         self._router = router
         self._sources: dict[str, SurfacePublisher[Any]] = {}
-        # Opened at mount: a command that comes before `commands()` is called is not lost.
-        self._inbox: Subscription[Event, SessionState] | None = (
-            (subscribe or session.subscribe)(CommandReceived, DataReceived).__enter__()
-            if router is not None
-            else None
-        )
+        self._commands: SurfaceCommands | None = None
+        if router is not None:
+            # Opened at mount: a command that comes before `commands()` is called is not lost.
+            inbox = (subscribe or session.subscribe)(CommandReceived, DataReceived).__enter__()
+            self._commands = SurfaceCommands(inbox, key, router)
         # A channel of the session, and the same one under this surface's key.
         self._channels: dict[type, tuple[object, object]] = {}
-        self._taken: Taken = {}
         self._page: AgentContext | None = None
         self.last_used = 0
 
@@ -273,9 +256,10 @@ class SurfaceSession(ControlledSession):
         Raises:
             NotSupportedError: the session routes no commands.
         """
-        if self._router is None or self._inbox is None:
+        if self._commands is None:
             raise NotSupportedError("commands", type(self._session).__name__)
-        return SurfaceCommands(self._inbox, self.key, self._router, self._taken, auto)
+        self._commands.auto = auto
+        return self._commands
 
     def mark_used(self) -> None:
         """A person used this surface: commands go to it first from now on."""
@@ -286,22 +270,11 @@ class SurfaceSession(ControlledSession):
 
     def report_recording(self, active: bool, error: str | None = None) -> None:
         """Publish that the surface records the session from now on, or not any more."""
-        self._publish(RecordingChanged(self.key, active, error))
+        self._publish(events.RecordingChanged(self.key, active, error))
 
     def report_problem(self, problem: str) -> None:
         """Publish a `HandlerFailed` of the surface, which goes on."""
-        self._publish(HandlerFailed(self.key, problem))
-
-    async def connect(self) -> None:
-        await self._session.connect()
-
-    async def disconnect(self) -> None:
-        await self._session.disconnect()
-
-    async def switch_agent(self, agent_id: str) -> None:
-        """Switch to another agent, as a person chose; see `Session`."""
-        self.mark_used()
-        await self._session.switch_agent(agent_id)
+        self._publish(events.HandlerFailed(self.key, problem))
 
     async def send_data(
         self,
@@ -311,19 +284,12 @@ class SurfaceSession(ControlledSession):
         require_agent: bool = True,
         confirm: bool | None = False,
     ) -> None:
-        """See `ControlledSession.send_data`. What a person typed makes this the active surface."""
+        """See `Session.send_data`. What a person typed makes this the active surface."""
         if isinstance(message, UserMessage):
             self.mark_used()
-        await self._session.send_data(
+        await super().send_data(
             message, timeout=timeout, require_agent=require_agent, confirm=confirm
         )
-
-    async def send_text(
-        self, text: str, *, timeout: float = 5.0, line_id: str | None = None
-    ) -> None:
-        """Send what a person typed, in the way that the agent understands; see `Session`."""
-        self.mark_used()
-        await self._session.send_text(text, timeout=timeout, line_id=line_id)
 
     async def answer_approval(
         self, number: int, *, approved: bool, surface: str | None = None
@@ -335,23 +301,8 @@ class SurfaceSession(ControlledSession):
         """
         if "ask_approval" not in self.capabilities:
             raise RefusedError(f"surface {self.key!r} does not have the capability 'ask_approval'")
-        self.mark_used()
-        return await self._session.answer_approval(
-            number, approved=approved, surface=surface or self.key
-        )
-
-    async def earlier_transcript(
-        self, before: TranscriptEntry, *, limit: int = 100
-    ) -> tuple[TranscriptEntry, ...]:
-        return await self._session.earlier_transcript(before, limit=limit)
-
-    async def request(
-        self, message: Outgoing, *, reply: type[WireMessage] | str, timeout: float = 10.0
-    ) -> Message:
-        return await self._session.request(message, reply=reply, timeout=timeout)
-
-    def subscribe_to_data_messages(self, handler: DataHandler) -> Unsubscribe:
-        return self._session.subscribe_to_data_messages(handler)
+        surface = surface or self.key
+        return await super().answer_approval(number, approved=approved, surface=surface)
 
     def describe_page(self, page: AgentContext | None, *, surface: str = "") -> None:
         """See `ControlledSession.describe_page`; this surface's page, until it is unmounted."""
@@ -360,35 +311,33 @@ class SurfaceSession(ControlledSession):
 
     def fail_commands(self) -> None:
         """Settle what the surface had taken when it failed. Called by its supervisor."""
-        for _, number in self._taken.values():
-            if self._router is not None:
-                self._router.finish(number, False, "failed")
-        self._taken.clear()
+        if self._commands is not None:
+            self._commands.fail()
 
     def detach(self) -> None:
         """Give back what the surface held. Called by its supervisor when it has ended."""
-        if self._inbox is not None:
-            self._inbox.close()
+        if self._commands is not None:
+            self._commands.close()
         for source in self._sources.values():
             source.revoke()
+
+    def _behind(self, what: str) -> ControlledSession:
+        if what in DONE_BY_A_PERSON:
+            self.mark_used()
+        return self._session
 
     def _source(self, name: str, source: MediaSource[F]) -> SurfacePublisher[F]:
         return self._sources.setdefault(name, SurfacePublisher(source, self.key))
 
 
 def surface_function(surface: object) -> SurfaceFunction:
-    """The async function that a surface runs.
-
-    Raises:
-        MisuseError: `surface` is neither a Surface nor an async function.
-    """
+    """The async function that a surface runs; `MisuseError` if `surface` is not one."""
     if isinstance(surface, type):
         raise MisuseError(f"mount an instance: {surface.__name__}(...), not the class itself")
     run: Any = getattr(surface, "run", surface)
     if not callable(run):
-        raise MisuseError(
-            f"{type(surface).__name__} is not a surface: it needs 'async def run(self, session)'"
-        )
+        kind = type(surface).__name__
+        raise MisuseError(f"{kind} is not a surface: it needs 'async def run(self, session)'")
     # A lambda, a wrapper and a function that says what it returns may return an awaitable.
     plain = inspect.isfunction(run) or inspect.ismethod(run)
     if plain and not inspect.iscoroutinefunction(run) and not hasattr(run, "__wrapped__"):

@@ -1,15 +1,15 @@
 """For tests of surfaces, sessions and plugins: scripted rooms, manual time, conformance checks."""
 
-from .clock import ManualClock
-from .frames import grey_picture, mark_of, marked_picture, silence
-from .gate import Gate
-from .records import ScriptedMicrophone, ScriptedVideoTrack, SentPacket, SentText
-from .room import ScriptedRoom, ScriptedRooms, ScriptedStream, ScriptedTokens, ScriptError
-from .rules import CheckFailedError
+from .check_thread import CheckFailedError, LeakedTasksError, no_leaked_tasks
 from .session_check import Provoke, SessionFactory, check_controlled_session
 from .surface_check import SurfaceFactory, check_surface
-from .tasks import LeakedTasksError, no_leaked_tasks
-from .waiting import PATIENCE, polled, settle
+from .waiting import PATIENCE, Gate, ManualClock, polled, settle
+
+from .room import (  # isort: skip
+    ScriptedMicrophone, ScriptedRoom, ScriptedRooms, ScriptedStream, ScriptedTokens,
+    ScriptedVideoTrack, ScriptError, SentPacket, SentText, grey_picture, mark_of, marked_picture,
+    silence,
+)  # fmt: skip
 
 __all__ = [
     # Checks

@@ -1,4 +1,4 @@
-"""Runs a check on an event loop of its own thread, so that it cannot hang its caller."""
+"""How a conformance check runs, on a loop of its own thread, and what broken rules raise."""
 
 from __future__ import annotations
 
@@ -6,24 +6,52 @@ import asyncio
 import sys
 import threading
 import traceback
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, final
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
 
-from .rules import CheckFailedError
+from ..errors import MisuseError
+from .waiting import settle
 
 LOOP_SECONDS: Final = 10.0  # without one step of the loop; a busy machine stays well below it
+POLL: Final = 0.01  # seconds between two looks at the running tasks
 LOOKS: Final = 20  # steps of a healthy loop in that time
 
 
-@final
+class CheckFailedError(MisuseError, AssertionError):
+    """A surface or a session broke a rule of its contract; what it raised is the cause."""
+
+    def __init__(self, rule: str, found: str, hint: str) -> None:
+        super().__init__(f"rule broken: {rule}. Found: {found}. {hint}")
+        self.rule = rule
+        self.found = found
+        self.hint = hint
+
+
+def require(
+    condition: bool, rule: str, found: str, hint: str, cause: BaseException | None = None
+) -> None:
+    """Raise CheckFailedError from `cause` unless the rule holds."""
+    if not condition:
+        raise CheckFailedError(rule, found, hint) from cause
+
+
+@asynccontextmanager
+async def in_time(seconds: float, rule: str, found: str, hint: str) -> AsyncGenerator[None]:
+    """Raise CheckFailedError unless the block ends within `seconds`, when it is cancelled."""
+    with anyio.move_on_after(seconds) as scope:
+        yield
+    require(not scope.cancelled_caught, rule, f"{found} within {seconds:g} s", hint)
+
+
 class CheckThread:
     """One check, run once, on a loop of the caller's kind.
 
-    Guarantee: `run` ends in bounded time, also if a task of the check never ends or never returns
-    to the loop. The thread of such a check is left behind; it does not keep the process alive.
+    `run` ends in bounded time, also if a task of the check never ends or never returns to the loop:
+    its thread is left behind, and does not keep the process alive.
     """
 
     def __init__(self) -> None:
@@ -35,17 +63,16 @@ class CheckThread:
     async def run(
         self, check: Callable[[], Awaitable[None]], subject: Callable[[], str], closing: float
     ) -> None:
-        """Run `check` to its end and raise what it raises.
+        """Run `check` in the thread to its end and raise what it raises.
 
-        Args:
-            check: runs in the thread.
-            subject: the name of what is checked, for the error about a blocked loop.
-            closing: how many seconds the loop may take to close.
-
-        Raises:
-            CheckFailedError: the check's, or its loop made no step for `LOOP_SECONDS`.
+        Raises CheckFailedError with the name `subject()` if its loop makes no step for
+        `LOOP_SECONDS`. The loop may take `closing` seconds to close.
         """
-        backend, options = _current_backend()
+        try:
+            options: dict[str, Any] = {"loop_factory": type(asyncio.get_running_loop())}
+            backend = "asyncio"
+        except RuntimeError:
+            backend, options = "trio", {}
 
         def work() -> None:
             try:
@@ -110,8 +137,59 @@ def _blocked(thread: threading.Thread, subject: str) -> CheckFailedError:
     return error
 
 
-def _current_backend() -> tuple[str, dict[str, Any]]:
-    try:
-        return "asyncio", {"loop_factory": type(asyncio.get_running_loop())}
-    except RuntimeError:
-        return "trio", {}
+class LeakedTasksError(MisuseError, AssertionError):
+    """Tasks that were started inside a guarded block still run after its end."""
+
+    def __init__(self, names: tuple[str, ...], seconds: float) -> None:
+        super().__init__(
+            f"{len(names)} tasks still run {seconds:g} s after the block that started them: "
+            f"{', '.join(names)}; cancel and await what you start"
+        )
+        self.names = names
+        self.seconds = seconds
+
+
+def running_tasks() -> dict[object, str]:
+    """Every task of the running loop by its coroutine, with its name; on trio, system tasks too."""
+    return {task.coro: _name(task) for task in anyio.get_running_tasks()}
+
+
+@asynccontextmanager
+async def no_leaked_tasks(
+    seconds: float = 1.0, *, ignore: Callable[[str], bool] | None = None
+) -> AsyncGenerator[None]:
+    """Require that every task started in the block has ended `seconds` after it.
+
+    Tasks that ran before, and the task that leaves the block, are not checked.
+
+    Args:
+        seconds: how long a task that is being cancelled may take to end.
+        ignore: called with a task's name; True: that task may stay.
+
+    Raises:
+        LeakedTasksError: some still run; their names are in the message.
+    """
+    before = running_tasks()
+    yield
+    await settle()
+    with anyio.move_on_after(seconds):
+        while _new(before, ignore):  # noqa: ASYNC110 - the end of a foreign task is not announced
+            await anyio.sleep(POLL)
+    left = _new(before, ignore)
+    if left:
+        raise LeakedTasksError(tuple(sorted(left)), seconds)
+
+
+def _new(before: Iterable[object], ignore: Callable[[str], bool] | None) -> list[str]:
+    known = {*before, anyio.get_current_task().coro}
+    names = (name for task, name in running_tasks().items() if task not in known)
+    return [name for name in names if ignore is None or not ignore(name)]
+
+
+def _name(task: anyio.TaskInfo) -> str:
+    """The name of a task; with the function that it runs if the name is a default."""
+    name = str(task.name)
+    function = getattr(task.coro, "__qualname__", None)
+    # An eager task without a name is called "None" on Python 3.13.
+    unnamed = name.startswith("Task-") or name == "None"
+    return f"{name} ({function})" if unnamed and function else name

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from .clock import ManualClock
+from .check_thread import no_leaked_tasks as guard
 from .room import ScriptedRooms
-from .tasks import no_leaked_tasks as guard
+from .waiting import ManualClock
 
 
 @pytest.fixture

@@ -4,25 +4,134 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast, final
+from typing import Any, Final, Generic, cast, final
 
+import msgspec
+import numpy as np
+import numpy.typing as npt
 from msgspec.structs import replace
 
 from ..errors import BrokenError, MisuseError
 from ..events import AgentConfig, Role, TranscriptEntry
 from ..media import AudioFrame, VideoFrame
 from ..media.publishing import F, PublishedTrack, SourceName
-from ..messages import Message, encode
+from ..messages import Message, decode, encode, message_type
 from ..rooms import names, port
 from ..tokens import RoomAccess, TokenRequest
-from .frames import grey_picture, silence
-from .gate import Gate
-from .records import KEPT, ScriptedMicrophone, ScriptedVideoTrack, SentPacket, SentText
-from .waiting import Signal
+from .waiting import Gate, Signal
 
-URL = "ws://scripted.invalid"
+KEPT: Final = 10_000
+"""Records of one kind that are kept; the oldest are dropped first."""
+SAMPLE_RATE = 48_000  # Hz
+SAMPLE_BYTES = 2
+MARKS = 16  # cells of a 4 x 4 grid
+BRIGHT, DARK = 220, 40  # luma
+URL: Final = "ws://scripted.invalid"
 AGENT = "agent"
 """The identity of the scripted agent unless the test gives another."""
+
+
+class SentPacket(msgspec.Struct, frozen=True):
+    """A data packet that the session sent."""
+
+    data: bytes
+    topic: str | None = None
+    to: tuple[str, ...] = ()
+
+    @property
+    def type(self) -> str | None:
+        """The message's `type`; None when the packet is not a JSON object that has one."""
+        return message_type(self.data)
+
+    @property
+    def message(self) -> Message:
+        """The decoded message.
+
+        Raises:
+            MalformedMessageError: the packet is not a message.
+        """
+        return decode(self.data)
+
+    def json(self) -> Any:
+        """The packet's JSON value.
+
+        Raises:
+            msgspec.DecodeError: the packet is not JSON.
+        """
+        return msgspec.json.decode(self.data)
+
+
+class SentText(msgspec.Struct, frozen=True):
+    """A text stream that the session sent."""
+
+    text: str
+    topic: str
+    to: tuple[str, ...] = ()
+
+
+class ScriptedTrack(Generic[F]):
+    """A track that the session published; it keeps the frames pushed into it.
+
+    `pushing` is the gate that every frame passes: hold it to imitate a full buffer.
+    """
+
+    def __init__(self) -> None:
+        self.pushing = Gate("pushing")
+        self.closing = Gate("unpublishing")
+        self.muted = False
+        self.closed = False
+        """Whether the session unpublished it."""
+        self._frames: deque[F] = deque(maxlen=KEPT)
+        self._pushed = 0
+        self._changed = Signal()
+
+    @property
+    def frames(self) -> Sequence[F]:
+        """The frames pushed, oldest first."""
+        return tuple(self._frames)
+
+    async def wait_frames(self, number: int = 1) -> None:
+        """Return once `number` frames were pushed in all."""
+        await self._changed.wait_for(lambda: self._pushed >= number)
+
+    async def wait_closed(self) -> None:
+        """Return once the track was unpublished."""
+        await self._changed.wait_for(lambda: self.closed)
+
+    async def push(self, frame: F) -> None:
+        await self.pushing.enter()
+        self._frames.append(frame)
+        self._pushed += 1
+        self._changed.notify()
+
+    def set_muted(self, muted: bool) -> None:
+        self.muted = muted
+        self._changed.notify()
+
+    async def aclose(self) -> None:
+        await self.closing.enter()
+        self.closed = True
+        self._changed.notify()
+
+
+@final
+class ScriptedMicrophone(ScriptedTrack[AudioFrame]):
+    """The session's microphone, as it was published."""
+
+    def __init__(self, sample_rate: int, num_channels: int) -> None:
+        super().__init__()
+        self.sample_rate = sample_rate
+        self.num_channels = num_channels
+
+
+@final
+class ScriptedVideoTrack(ScriptedTrack[VideoFrame]):
+    """The session's camera or screen, as it was published."""
+
+    def __init__(self, source: SourceName, width: int, height: int, stamped: bool) -> None:
+        super().__init__()
+        self.source, self.stamped = source, stamped
+        self.width, self.height = width, height
 
 
 class ScriptError(MisuseError):
@@ -60,8 +169,7 @@ class ScriptedRoom(port.RoomPort):
     """A `RoomPort` that the test controls.
 
     Calls of the session pass gates (`joining`, `sending`, `publishing`, `closing`), which the test
-    can hold or make fail. Each action of the agent or the network is a method and takes effect
-    before it returns. Belongs to the event loop of its session.
+    can hold or make fail. Actions of the agent and the network take effect before they return.
     """
 
     def __init__(
@@ -107,8 +215,6 @@ class ScriptedRoom(port.RoomPort):
         self._streams = 0
         self._changed = Signal()
 
-    # What the session did --------------------------------------------------------------------
-
     @property
     def joined(self) -> bool:
         """Whether the session is in the room now."""
@@ -134,8 +240,6 @@ class ScriptedRoom(port.RoomPort):
     async def wait_closed(self) -> None:
         """Return once the session has left the room."""
         await self._changed.wait_for(lambda: self.closed)
-
-    # The agent -------------------------------------------------------------------------------
 
     def agent_joins(
         self, identity: str = AGENT, *, active: bool = True, confirms: bool = False
@@ -205,8 +309,7 @@ class ScriptedRoom(port.RoomPort):
         self._streams += 1
         if sender is None and role == "agent":
             sender = self._agent or AGENT
-        number = self._streams
-        opened = TranscriptEntry(segment, role, "", False, number, number, sender)
+        opened = TranscriptEntry(segment, role, "", False, self._streams, self._streams, sender)
         return ScriptedStream(self._report, opened, replayed)
 
     def transcribes(
@@ -223,14 +326,12 @@ class ScriptedRoom(port.RoomPort):
         stream.write(text)
         stream.close()
 
-    # Media -----------------------------------------------------------------------------------
-
     def track_starts(
         self, kind: port.TrackKind, *, sid: str | None = None, participant: str | None = None
     ) -> None:
         """The agent's audio or video track starts."""
-        sid = sid or f"TR_{kind}"
-        self._report(port.TrackReported(kind, True, sid, participant or self._agent))
+        who = participant or self._agent
+        self._report(port.TrackReported(kind, True, sid or f"TR_{kind}", who))
 
     def track_stops(self, kind: port.TrackKind, *, participant: str | None = None) -> None:
         """The agent's audio or video track ends."""
@@ -252,8 +353,6 @@ class ScriptedRoom(port.RoomPort):
             media.audio.push(frame)
         return frame
 
-    # The network -----------------------------------------------------------------------------
-
     def reconnecting(self, reason: str = "the network is down") -> None:
         """The SDK starts to restore the connection."""
         self._report(port.ConnectionInterrupted(reason))
@@ -269,8 +368,6 @@ class ScriptedRoom(port.RoomPort):
         self._require_links()
         self._lost = True
         self._report(port.RoomLost(reason, rejoin, fault))
-
-    # What the session calls: RoomPort --------------------------------------------------------
 
     @property
     def native(self) -> object | None:
@@ -296,25 +393,19 @@ class ScriptedRoom(port.RoomPort):
             self._on_join()
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
-        self._check_joined("send")
-        await self.sending.enter()
-        self._check_joined("send")
+        await self._pass(self.sending, "send")
         packet = SentPacket(data, topic, tuple(to))
         self._sent.append(packet)
         self._unread.append(packet)
         self._changed.notify()
 
     async def send_text(self, text: str, *, topic: str, to: Sequence[str] = ()) -> None:
-        self._check_joined("send_text")
-        await self.sending.enter()
-        self._check_joined("send_text")
+        await self._pass(self.sending, "send_text")
         self.sent_texts += (SentText(text, topic, tuple(to)),)
         self._changed.notify()
 
     async def set_attributes(self, attributes: Mapping[str, str]) -> None:
-        self._check_joined("set_attributes")
-        await self.sending.enter()
-        self._check_joined("set_attributes")
+        await self._pass(self.sending, "set_attributes")
         given = {**self.attributes, **attributes}
         self.attributes = {name: value for name, value in given.items() if value}
         self._changed.notify()
@@ -341,7 +432,10 @@ class ScriptedRoom(port.RoomPort):
             self.closed = True
             self._changed.notify()
 
-    # -----------------------------------------------------------------------------------------
+    async def _pass(self, gate: Gate, call: str) -> None:
+        self._check_joined(call)
+        await gate.enter()
+        self._check_joined(call)
 
     def _check_joined(self, call: str) -> None:
         if not self.joined:
@@ -373,12 +467,8 @@ class ScriptedTokens:
         self.requests += (request,)
         number = len(self.requests)
         await self.gate.enter()
-        return RoomAccess(
-            url=URL,
-            token=f"token-{number}",
-            room_name=request.prior_room_name or f"room-{number}",
-            agent_config=self.agent_config,
-        )
+        room_name = request.prior_room_name or f"room-{number}"
+        return RoomAccess(URL, f"token-{number}", room_name, self.agent_config)
 
 
 @final
@@ -404,8 +494,7 @@ class ScriptedRooms:
         """Create a server without rooms.
 
         Args:
-            agent: an agent of this identity is active in each room as soon as it is joined; None:
-                without an agent until the test adds one.
+            agent: an agent of this identity is active in each room as soon as it is joined.
             agent_config: what every token comes with.
             prepare: called with each new room before the session gets it.
         """
@@ -427,12 +516,54 @@ class ScriptedRooms:
 
     async def next(self) -> ScriptedRoom:
         """Wait for the next room that was joined; each is returned once, in order."""
-        await self._changed.wait_for(self._find_joined)
-        room = self.rooms[self._next]
-        self._next += 1
-        return room
 
-    def _find_joined(self) -> bool:
-        later = range(self._next, len(self.rooms))
-        self._next = next((n for n in later if self.rooms[n].was_joined), self._next)
-        return self._next < len(self.rooms) and self.rooms[self._next].was_joined
+        def joined() -> list[int]:
+            return [n for n, room in enumerate(self.rooms) if n >= self._next and room.was_joined]
+
+        await self._changed.wait_for(lambda: bool(joined()))
+        self._next = joined()[0] + 1
+        return self.rooms[self._next - 1]
+
+
+def grey_picture(width: int = 16, height: int = 16, luma: int = 128) -> VideoFrame:
+    """A picture of one grey of brightness `luma` (0 to 255)."""
+    chroma = ((width + 1) // 2) * ((height + 1) // 2)
+    return VideoFrame(bytes([luma]) * (width * height) + b"\x80" * (2 * chroma), width, height)
+
+
+def silence(
+    milliseconds: int = 10, *, sample_rate: int = SAMPLE_RATE, num_channels: int = 1
+) -> AudioFrame:
+    """An audio frame of silence."""
+    samples = sample_rate * milliseconds // 1000
+    data = bytes(samples * num_channels * SAMPLE_BYTES)
+    return AudioFrame(data, sample_rate, num_channels, samples)
+
+
+def marked_picture(
+    width: int, height: int, mark: int = 0, *, rotation: int = 0, received_ns: int | None = None
+) -> VideoFrame:
+    """A dark picture with one bright cell of a 4 x 4 grid, which survives scaling and codecs.
+
+    Args:
+        width, height: columns and rows of pixels, at least 4.
+        mark: which cell, 0 to 15 from the top left, row by row; modulo 16.
+        rotation, received_ns: as in `VideoFrame`.
+    """
+    luma = np.full((height, width), DARK, dtype=np.uint8)
+    _cell(luma, mark % MARKS)[:] = BRIGHT
+    chroma = b"\x80" * (2 * ((width + 1) // 2) * ((height + 1) // 2))
+    data = luma.tobytes() + chroma
+    return VideoFrame(data, width, height, rotation=rotation, received_ns=received_ns)
+
+
+def mark_of(luma: npt.NDArray[Any]) -> int:
+    """Which cell of the grid is the brightest, of a picture's luma with shape (height, width)."""
+    return int(np.argmax([_cell(luma, mark).mean() for mark in range(MARKS)]))
+
+
+def _cell(luma: npt.NDArray[Any], mark: int) -> npt.NDArray[Any]:
+    height, width = luma.shape
+    row, column = divmod(mark, 4)
+    rows = slice(row * height // 4, (row + 1) * height // 4)
+    return luma[rows, column * width // 4 : (column + 1) * width // 4]

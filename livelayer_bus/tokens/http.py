@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from contextlib import aclosing
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 import anyio
@@ -14,12 +14,13 @@ import msgspec
 
 from ..errors import ConfigError
 from ..messages import nests_too_deeply
-from .addresses import is_local, proxy_variables, shown
-from .answers import HttpProblem
+from .access import is_local, proxy_variables, shown
 
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are read; a larger one is refused."""
 
+# A compressed answer could be far larger than it looks.
+_HEADERS = {"accept": "application/json", "accept-encoding": "identity"}
 _HINTS = {
     400: "the request does not suit it: check the body",
     404: "nothing is there: check the address and the agent id",
@@ -27,6 +28,20 @@ _HINTS = {
     422: "the request does not suit it: check the body",
 }
 _RETRYABLE = {408, 425, 429}
+
+
+class HttpProblem(Exception):
+    """Why a request failed. It stays inside this package: callers convert it to their own error."""
+
+    def __init__(self, reason: str, *, retryable: bool, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retryable = retryable
+        self.status = status
+
+    @property
+    def refused(self) -> bool:
+        return self.status in (401, 403)
 
 
 class _QuietURL(httpx.URL):
@@ -44,32 +59,18 @@ async def request_json(
     body: Mapping[str, object] | None = None,
     timeout: float,
 ) -> dict[str, Any]:
-    """The JSON object that the server answers, within `timeout` seconds in all.
-
-    Raises:
-        HttpProblem: no answer in time, a status other than 2xx, too long, or no JSON object.
-    """
+    """The JSON object that the server answers within `timeout` seconds, or raises HttpProblem."""
     try:
         with anyio.fail_after(timeout):
             async with open_client(url, timeout) as client:
-                request = client.build_request(
-                    method,
-                    url,
-                    # A compressed answer could be far larger than it looks.
-                    headers={
-                        "accept": "application/json",
-                        "accept-encoding": "identity",
-                        **headers,
-                    },
-                    json=None if body is None else dict(body),
-                )
+                data = None if body is None else dict(body)
+                headers = {**_HEADERS, **headers}
+                request = client.build_request(method, url, headers=headers, json=data)
                 request.url = _QuietURL(request.url)
                 response = await client.send(request, stream=True)
-                try:
+                async with aclosing(response):
                     _check_status(response.status_code)
                     answer = await _read(response)
-                finally:
-                    await response.aclose()
     except (TimeoutError, httpx.TimeoutException) as exc:
         raise HttpProblem(f"no answer within {timeout:g} s", retryable=True) from exc
     except httpx.ConnectError as exc:
@@ -79,28 +80,29 @@ async def request_json(
     except httpx.RequestError as exc:
         reason = f"the connection broke off ({type(exc).__name__}){_through(url)}"
         raise HttpProblem(reason, retryable=True) from exc
-    return _object(answer)
+    try:
+        text = answer.decode()
+        if nests_too_deeply(text):
+            raise HttpProblem("its answer nests too deeply", retryable=False)
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except ValueError as exc:
+        raise HttpProblem("its answer is not a JSON object", retryable=False) from exc
 
 
 def open_client(url: str, timeout: float) -> httpx.AsyncClient:
     """A client for requests to `url`: through the environment's proxy, or directly to loopback.
 
-    Raises:
-        ConfigError: the environment's proxy variables cannot be used.
+    Raises ConfigError if the environment's proxy variables cannot be used.
     """
+    variables = proxy_variables("http_proxy", "https_proxy", "all_proxy", "no_proxy")
     try:
         return httpx.AsyncClient(verify=_tls(), timeout=timeout, trust_env=not is_local(url))
     except ImportError as exc:
         problem = "it names a SOCKS proxy: pip install 'httpx[socks]', or unset it"
-        raise ConfigError(_proxies(), problem) from exc
+        raise ConfigError(variables, problem) from exc
     except (ValueError, httpx.InvalidURL) as exc:
-        where = f"one of {_proxies()}"
-        raise ConfigError(where, "it is not the address of a proxy: correct or unset it") from exc
-
-
-def _proxies() -> str:
-    """The variables that set or prevent a proxy."""
-    return proxy_variables("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+        problem = "it is not the address of a proxy: correct or unset it"
+        raise ConfigError(f"one of {variables}", problem) from exc
 
 
 def _through(url: str) -> str:
@@ -118,21 +120,12 @@ def _check_status(status: int) -> None:
     if 200 <= status < 300:
         return
     if 300 <= status < 400:
-        raise HttpProblem(
-            f"it redirects to another address ({status}): give that one",
-            retryable=False,
-            status=status,
-        )
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = "an unknown status"
+        reason = f"it redirects to another address ({status}): give that one"
+        raise HttpProblem(reason, retryable=False, status=status)
+    phrase = httpx.codes.get_reason_phrase(status) or "an unknown status"
     hint = f"; {_HINTS[status]}" if status in _HINTS else ""
-    raise HttpProblem(
-        f"it answered {status} {phrase}{hint}",
-        retryable=status >= 500 or status in _RETRYABLE,
-        status=status,
-    )
+    retryable = status >= 500 or status in _RETRYABLE
+    raise HttpProblem(f"it answered {status} {phrase}{hint}", retryable=retryable, status=status)
 
 
 async def _read(response: httpx.Response) -> bytes:
@@ -147,13 +140,3 @@ async def _read(response: httpx.Response) -> bytes:
     if len(answer) > MAX_ANSWER:
         raise HttpProblem(f"its answer is longer than {MAX_ANSWER} bytes", retryable=False)
     return bytes(answer)
-
-
-def _object(answer: bytes) -> dict[str, Any]:
-    try:
-        text = answer.decode()
-        if nests_too_deeply(text):
-            raise HttpProblem("its answer nests too deeply", retryable=False)
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except ValueError as exc:
-        raise HttpProblem("its answer is not a JSON object", retryable=False) from exc

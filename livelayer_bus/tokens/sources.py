@@ -7,35 +7,22 @@ each is imported when the first source that needs it is made.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, final
+from typing import Any, TypeAlias, final
 from urllib.parse import quote
 
 import msgspec
 
-from ..errors import (
-    BrokenError,
-    ConfigError,
-    RefusedError,
-    RoomRefusedError,
-    TokenRefusedError,
-    TokenSourceError,
-)
+from .. import errors
+from ..errors import ConfigError
 from ..events import AgentConfig
-from .access import RoomAccess, TokenRequest, read_claims
-from .addresses import (
-    HTTP_SCHEMES,
-    ROOM_SCHEMES,
-    check_address,
-    check_base,
-    check_header_value,
-    check_headers,
-    shown,
-)
-from .answers import HttpProblem, read_access
+from . import access
+from .access import HTTP_SCHEMES, ROOM_SCHEMES, RoomAccess, TokenRequest, check_address, shown
 
 SESSION_PATH = "/api/widget/session"
 AGENT_CONFIG_PATH = "/api/agents/{agent_id}/config"
@@ -46,15 +33,24 @@ API_KEY_HEADER = "x-api-key"
 DEFAULT_TIMEOUT = 10.0
 """Seconds an endpoint has for its whole answer."""
 
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _RANDOM_BYTES = 9  # 12 characters: no two rooms of one server share a name
 
 
+class _Source:
+    """A token source with an address, which is all that its repr shows."""
+
+    url: str
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({shown(self.url)!r}, ...)"
+
+
 @final
-class LiteralToken:
+class LiteralToken(_Source):
     """Access that the application already has: no request is made.
 
-    A token that says it has expired is refused here, before any server is dialled, so that a
-    rejoin hours later fails with the true reason instead of a bare 401.
+    A token that says it has expired is refused here: a rejoin fails with the true reason, not 401.
 
     Args:
         url: the room server, ws, wss, http or https.
@@ -66,7 +62,7 @@ class LiteralToken:
 
     def __init__(self, url: str, token: str) -> None:
         self.url = check_address("LiteralToken.url", url, ROOM_SCHEMES)
-        check_header_value("LiteralToken.token", token)
+        _check_header_value("LiteralToken.token", token)
         self._token = token
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
@@ -75,48 +71,51 @@ class LiteralToken:
         Raises:
             RoomRefusedError: by this machine's clock the token has expired.
         """
-        claims = read_claims(self._token)
+        claims = access.read_claims(self._token)
         if claims.expires is not None and (ago := time.time() - claims.expires) >= 0:
-            raise RoomRefusedError(shown(self.url), f"it expired {ago:.0f} s ago")
+            raise errors.RoomRefusedError(shown(self.url), f"it expired {ago:.0f} s ago")
         return RoomAccess(self.url, self._token, claims.room_name)
 
-    def __repr__(self) -> str:
-        return f"LiteralToken({shown(self.url)!r}, ...)"
+
+_Headers: TypeAlias = Mapping[str, str] | None
+_Body: TypeAlias = Mapping[str, object] | None
 
 
-class _Endpoint:
-    """An HTTP endpoint that is asked anew for every connection; its repr shows the address only."""
+class _Endpoint(_Source, ABC):
+    """An HTTP endpoint that is asked anew for every connection."""
 
-    def __init__(
-        self,
-        url: str,
-        headers: Mapping[str, str] | None,
-        body: Mapping[str, object] | None,
-        timeout: float,
-    ) -> None:
+    def __init__(self, url: str, headers: _Headers, body: _Body, timeout: float) -> None:
         kind = type(self).__name__
         self.url = check_address(f"{kind}.url", url, HTTP_SCHEMES)
-        self._headers = check_headers(f"{kind}.headers", headers or {})
+        self._headers = _check_headers(f"{kind}.headers", headers or {})
         self._body = _check_body(f"{kind}.body", body or {})
         self._timeout = timeout
-        from .http import request_json
+        from . import http
 
-        self._request_json = request_json
+        self._http = http
 
-    async def _ask(self, body: Mapping[str, object]) -> RoomAccess:
-        source = shown(self.url)
+    @abstractmethod
+    def _fields(self, request: TokenRequest) -> dict[str, object]:
+        """The body to post."""
+
+    async def __call__(self, request: TokenRequest, /) -> RoomAccess:
+        """Access to the room asked for, to the prior one while it exists, or to a new one.
+
+        Raises:
+            TokenRefusedError: the endpoint answered 401 or 403.
+            TokenSourceError: no answer, or none that can be used; `retryable` tells which.
+        """
+        source, body = shown(self.url), self._fields(request)
         try:
-            answer = await self._request_json(
+            answer = await self._http.request_json(
                 "POST", self.url, headers=self._headers, body=body, timeout=self._timeout
             )
-        except HttpProblem as exc:
+        except self._http.HttpProblem as exc:
             if exc.refused and exc.status is not None:
-                raise TokenRefusedError(source, exc.status, "check the key and headers") from exc
-            raise TokenSourceError(source, exc.reason, retryable=exc.retryable) from exc
-        return read_access(source, answer)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({shown(self.url)!r}, ...)"
+                hint = "check the key and headers"
+                raise errors.TokenRefusedError(source, exc.status, hint) from exc
+            raise errors.TokenSourceError(source, exc.reason, retryable=exc.retryable) from exc
+        return access.read_access(source, answer)
 
 
 @final
@@ -147,7 +146,7 @@ class SessionEndpoint(_Endpoint):
     ) -> None:
         super().__init__(url, headers, body, timeout)
         if api_key is not None:
-            check_header_value("SessionEndpoint.api_key", api_key)
+            _check_header_value("SessionEndpoint.api_key", api_key)
             self._headers[API_KEY_HEADER] = api_key
 
     @classmethod
@@ -165,20 +164,14 @@ class SessionEndpoint(_Endpoint):
         Raises:
             ConfigError: an argument cannot be used.
         """
-        base = check_base("SessionEndpoint.base_url", base_url)
+        base = access.check_base("SessionEndpoint.base_url", base_url)
         return cls(f"{base}{SESSION_PATH}", api_key, headers, body, timeout=timeout)
 
-    async def __call__(self, request: TokenRequest, /) -> RoomAccess:
-        """Access to a new room, or to the prior one while it still exists.
-
-        Raises:
-            TokenRefusedError: the endpoint answered 401 or 403.
-            TokenSourceError: no answer, or none that can be used; `retryable` tells which.
-        """
+    def _fields(self, request: TokenRequest) -> dict[str, object]:
         body: dict[str, object] = {"agentId": request.agent_id, **self._body}
         if request.prior_room_name is not None:
             body["priorRoomName"] = request.prior_room_name
-        return await self._ask(body)
+        return body
 
 
 @final
@@ -188,10 +181,8 @@ class TokenEndpoint(_Endpoint):
     Args:
         url: the whole address of the endpoint.
         headers: sent as they are; LiveKit leaves authentication to them.
-        body: further fields of the request in LiveKit's names, as `participant_name` or
-            `participant_attributes`.
-        room_name: the room to ask for; None lets the endpoint choose.
-        identity: the participant's identity; None lets the endpoint choose.
+        body: further fields of the request in LiveKit's names, such as `participant_name`.
+        room_name, identity: what to ask for; None lets the endpoint choose.
         dispatch: True asks for the agent that is named as the session's agent id, a text for the
             agent of that name; False leaves it to agents that come by themselves.
         timeout: seconds for the whole answer.
@@ -216,25 +207,18 @@ class TokenEndpoint(_Endpoint):
         self._identity = identity
         self._dispatch = dispatch
 
-    async def __call__(self, request: TokenRequest, /) -> RoomAccess:
-        """Access to the room of that name, to the prior one, or to one the endpoint chooses.
-
-        Raises:
-            TokenRefusedError: the endpoint answered 401 or 403.
-            TokenSourceError: no answer, or none that can be used; `retryable` tells which.
-        """
+    def _fields(self, request: TokenRequest) -> dict[str, object]:
         agent = _dispatched(self._dispatch, request)
         asked = {
             "room_name": self._room_name or request.prior_room_name,
             "participant_identity": self._identity,
             "room_config": {"agents": [{"agent_name": agent}]} if agent else None,
         }
-        given = {name: value for name, value in asked.items() if value is not None}
-        return await self._ask({**given, **self._body})
+        return {name: value for name, value in asked.items() if value is not None} | self._body
 
 
 @final
-class LocalKeys:
+class LocalKeys(_Source):
     """Mints tokens with an API key and secret that this process holds: servers, tests, demos.
 
     Each token lets one participant join one room, publish, subscribe, send data and set its own
@@ -242,13 +226,11 @@ class LocalKeys:
 
     Args:
         url: the room server, ws, wss, http or https.
-        api_key: the server's API key.
-        api_secret: its secret.
+        api_key, api_secret: the server's API key and its secret.
         room_name: the room to join; None makes a new one for each session.
         identity: the participant's identity; None makes a new one for each token. One identity in
             two sessions of a room makes the server throw the first one out.
-        name: the participant's display name.
-        attributes: the participant's attributes.
+        name, attributes: the participant's display name and attributes.
         dispatch: True asks for the agent that is named as the session's agent id, a text for the
             agent of that name; False leaves it to agents that come by themselves.
         ttl: seconds during which the token can be used to join.
@@ -304,22 +286,14 @@ class LocalKeys:
             token.with_room_config(self._api.RoomConfiguration(agents=[dispatch]))
         return RoomAccess(self.url, token.to_jwt(), room)
 
-    def __repr__(self) -> str:
-        return f"LocalKeys({shown(self.url)!r}, ...)"
-
 
 async def fetch_agent_config(
-    base_url: str,
-    agent_id: str,
-    *,
-    path: str = AGENT_CONFIG_PATH,
-    timeout: float = DEFAULT_TIMEOUT,
+    base_url: str, agent_id: str, *, path: str = AGENT_CONFIG_PATH, timeout: float = DEFAULT_TIMEOUT
 ) -> AgentConfig:
     """The published configuration of an agent of the LiveLayer installation at `base_url`.
 
     Args:
-        base_url: the installation's address.
-        agent_id: the agent.
+        base_url, agent_id: the installation's address, and the agent.
         path: where to read it; with `WIDGET_AGENT_PATH`, what is published for widgets.
         timeout: seconds for the whole answer.
 
@@ -328,31 +302,45 @@ async def fetch_agent_config(
         RefusedError: the server answered 401 or 403.
         BrokenError: no answer, or none that can be used; `retryable` tells which.
     """
-    base = check_base("base_url", base_url)
+    base = access.check_base("base_url", base_url)
     if agent_id in ("", ".", ".."):
         raise ConfigError("agent_id", f"{agent_id!r} names no agent")
     url = base + path.format(agent_id=quote(agent_id, safe=""))
-    from .http import request_json
+    from .http import HttpProblem, request_json
 
+    failed = f"no agent configuration from {shown(url)}"
     try:
         answer: dict[str, Any] = await request_json("GET", url, headers={}, timeout=timeout)
         return msgspec.convert(answer, AgentConfig)
     except HttpProblem as exc:
         if exc.refused:
-            raise RefusedError(f"{shown(url)} refused to tell: {exc.reason}") from exc
-        raise _no_config(url, exc.reason, retryable=exc.retryable) from exc
+            raise errors.RefusedError(f"{shown(url)} refused to tell: {exc.reason}") from exc
+        raise errors.BrokenError(f"{failed}: {exc.reason}", retryable=exc.retryable) from exc
     except msgspec.ValidationError as exc:
-        raise _no_config(url, f"its answer is unusable: {exc}", retryable=False) from exc
-
-
-def _no_config(url: str, reason: str, *, retryable: bool) -> BrokenError:
-    return BrokenError(f"no agent configuration from {shown(url)}: {reason}", retryable=retryable)
+        problem = f"{failed}: its answer is unusable: {exc}"
+        raise errors.BrokenError(problem, retryable=False) from exc
 
 
 def _dispatched(dispatch: bool | str, request: TokenRequest) -> str | None:
     if isinstance(dispatch, str):
         return dispatch
     return request.agent_id if dispatch else None
+
+
+def _check_headers(where: str, headers: Mapping[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ConfigError(where, f"{name!r} is not a valid header name")
+        _check_header_value(f"{where}[{name!r}]", value)
+    return dict(headers)
+
+
+def _check_header_value(where: str, value: object) -> None:
+    # The error never quotes a value: it may be a secret.
+    if not isinstance(value, str) or not value:
+        raise ConfigError(where, "it is empty")
+    if not (value.isascii() and value.isprintable() and value == value.strip()):
+        raise ConfigError(where, "it is not printable ASCII, or has spaces around it")
 
 
 def _check_body(where: str, body: Mapping[str, object]) -> dict[str, object]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from livelayer_bus.bus import Bus
-from livelayer_bus.bus.weight import BASE_WEIGHT
+from livelayer_bus.bus.ring import BASE_WEIGHT
 from livelayer_bus.errors import Lagged, MisuseError
 
 pytestmark = pytest.mark.anyio

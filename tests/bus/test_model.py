@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livelayer_bus.bus import Bus, Subscription
-from livelayer_bus.bus.weight import BASE_WEIGHT
+from livelayer_bus.bus.ring import BASE_WEIGHT
 from livelayer_bus.errors import Lagged
 
 

@@ -17,7 +17,7 @@ from anyio.abc import SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from livelayer_bus import MisuseError, RawMessage, RefusedError, Session, control
-from livelayer_bus.control import socket_path as place
+from livelayer_bus.control import protocol as place
 from livelayer_bus.control.protocol import MAX_REQUEST
 from livelayer_bus.control.server import MAX_CLIENTS
 from livelayer_bus.errors import ControlError, MessageTooLargeError, NotConnectedError

@@ -280,7 +280,7 @@ async def test_cancelled_waits_do_not_pile_up() -> None:
         for _ in range(50):
             with anyio.move_on_after(0):
                 await anext(frames)
-        assert not writer.channel._buffer.parked
+        assert not writer.parked
         writer.push(picture(1))
         assert (await next_of(frames)).received_ns == 1
 
@@ -321,7 +321,7 @@ async def test_a_frame_that_is_not_due_does_not_wake_a_paced_reader() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(next_of, frames)
             await anyio.wait_all_tasks_blocked()
-            (slot,) = writer.channel._buffer.parked
+            (slot,) = writer.parked
             writer.push(picture(99 * MS))
             assert not slot.done()
             writer.push(picture(100 * MS))

@@ -20,7 +20,7 @@ from livelayer_bus.errors import (
     MisuseError,
     RoomRefusedError,
 )
-from livelayer_bus.rooms import BorrowedRoom, LiveKitRoom, joining, livekit
+from livelayer_bus.rooms import BorrowedRoom, LiveKitRoom, livekit
 from livelayer_bus.testing import PATIENCE, polled
 from livelayer_bus.tokens import RoomAccess
 from tests.rooms.kit import RecordingSink, Stage, new_writers, nothing_left
@@ -201,7 +201,7 @@ async def test_a_borrowed_room_must_be_connected(sink: RecordingSink) -> None:
 async def test_a_server_that_never_answers_is_given_up_in_bounded_time(
     sink: RecordingSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joining, "JOIN_SECONDS", 0.2)
+    monkeypatch.setattr(livekit, "JOIN_SECONDS", 0.2)
     monkeypatch.setattr(livekit, "LEAVE_SECONDS", 0.1)
     callers: list[asyncio.StreamWriter] = []
     called = asyncio.Event()

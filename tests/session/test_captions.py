@@ -198,8 +198,8 @@ def test_one_entry_an_utterance_in_any_order_with_partials(
     texts: list[str], captions: list[int], streams: list[int], order: list[bool]
 ) -> None:
     state = SessionState(id="ses", agent_id="agt")
-    store = Store(state, capacity=1024, max_bytes=1 << 20)
-    writer = TranscriptWriter(store, ManualClock(), 500)
+    store = Store(state, ManualClock(), capacity=1024, max_bytes=1 << 20)
+    writer = TranscriptWriter(store, 500)
     ways = {True: wordings(texts, captions), False: wordings(texts, streams)}
     while ways[True] or ways[False]:
         way = order.pop(0) if order else True
@@ -233,8 +233,10 @@ def test_each_word_once_however_the_two_ways_divide_them(
     sizes: list[list[int]], partials: list[int], order: list[bool], is_turn_caption: bool
 ) -> None:
     """One way has an utterance a sentence, each at once; the other one a turn, as it grows."""
-    store = Store(SessionState(id="ses", agent_id="agt"), capacity=1024, max_bytes=1 << 20)
-    writer = TranscriptWriter(store, ManualClock(), 500)
+    store = Store(
+        SessionState(id="ses", agent_id="agt"), ManualClock(), capacity=1024, max_bytes=1 << 20
+    )
+    writer = TranscriptWriter(store, 500)
     words = iter(f"word{number}" for number in range(1000))
     turns = [
         [" ".join(next(words) for _ in range(n)).capitalize() + "." for n in turn] for turn in sizes

@@ -23,7 +23,7 @@ from livelayer_bus.messages import UserMessage
 from livelayer_bus.session import Session
 from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRooms, settle
-from livelayer_bus.testing.tasks import running_tasks
+from livelayer_bus.testing.check_thread import running_tasks
 from tests.virtual_time import VIRTUAL_TIME
 
 pytestmark = pytest.mark.anyio

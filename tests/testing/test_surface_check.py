@@ -14,7 +14,7 @@ from livelayer_bus.messages import ALL
 from livelayer_bus.messages import COMMANDS as KNOWN
 from livelayer_bus.surfaces import SurfaceFunction, SurfaceSession
 from livelayer_bus.testing import PATIENCE, CheckFailedError, check_surface
-from livelayer_bus.testing.scenario import COMMANDS
+from livelayer_bus.testing.surface_check import COMMANDS
 
 pytestmark = pytest.mark.anyio
 

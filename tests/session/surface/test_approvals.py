@@ -16,7 +16,7 @@ from livelayer_bus.events import (
 )
 from livelayer_bus.messages import ApprovalWithdrawn, CommandResult, RequestApproval
 from livelayer_bus.session import Session
-from livelayer_bus.session.approvals import MAX_WAITING
+from livelayer_bus.session.commands import MAX_WAITING
 from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import ManualClock, ScriptedRoom, settle
 

@@ -59,7 +59,10 @@ from .redaction import Redact, redacted_state, without_field_values
 from .tracks import SOURCES, MediaOptions, Source
 
 TICK_SECONDS: Final = 0.1
-"""From one look of the encoder at what has come to the next."""
+"""From one look of the encoder at what has come to the next, while no picture comes."""
+HEAD_START_SECONDS: Final = 0.003
+"""How long the encoder waits after a picture: other surfaces have it by then, and do not share the
+processor with the encoder while they get it."""
 MANIFEST_SECONDS: Final = 2.0
 FLUSH_SECONDS: Final = 3.5
 """How long unmounting may take to finish the files: less than a session's share for surfaces."""
@@ -129,6 +132,7 @@ class SessionWriter:
         self._items: deque[_Item] = deque()
         self._waiting_bytes = 0
         self._waiting_sound = 0
+        self._picture_came = anyio.Event()
         self._drops = Drops()
         self._media: MediaFile | None = None
         self._captions = Captions()
@@ -244,6 +248,7 @@ class SessionWriter:
                 if self._waiting_bytes < MAX_WAITING_BYTES and behind_ns < MAX_WAITING_NS:
                     self._waiting_bytes += picture.nbytes
                     self._hand_over(source, picture, picture.received_ns)
+                    self._picture_came.set()
                 else:
                     self._drops = replace(self._drops, pictures=self._drops.pictures + 1)
 
@@ -287,7 +292,10 @@ class SessionWriter:
         """
         written_ns = now_ns()
         while True:
-            await anyio.sleep(TICK_SECONDS)
+            with anyio.move_on_after(TICK_SECONDS):
+                await self._picture_came.wait()
+                await anyio.sleep(HEAD_START_SECONDS)
+            self._picture_came = anyio.Event()
             if self._media is not None:
                 await self._in_thread(self._media.path.name, partial(self._drain, now_ns()))
             if now_ns() - written_ns > MANIFEST_SECONDS * 1e9:

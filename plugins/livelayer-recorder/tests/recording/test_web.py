@@ -28,6 +28,9 @@ async def test_a_page_controls_the_replay_and_sees_what_others_do(browser: Brows
         await page.goto(await surface.wait_url())
         slider = page.get_by_role("slider", name="Position")
         await expect(slider).to_be_visible(timeout=1000 * PATIENCE)
+        # A recording hears no one: the page has nothing to talk or to write with.
+        await expect(page.get_by_role("button", name="Microphone")).to_have_count(0)
+        await expect(page.get_by_role("textbox")).to_have_count(0)
         await slider.fill("6.5")
         await polled(lambda: replay.position == 6.5)
         await page.get_by_role("combobox", name="Speed").select_option("4")

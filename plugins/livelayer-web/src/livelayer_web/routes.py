@@ -185,7 +185,7 @@ async def _end_whep(request: Request, view: SessionView) -> Response:
 
 async def _take(request: Request, view: SessionView, viewer: Viewer) -> Response:
     kind = _kind_of(request)
-    require(kind, view.options.allow)
+    require(kind, view.allowed(viewer))
     owner = await view.sources.take(viewer, kind)
     view.use(viewer)
     return answer_json(bodies.Owner(owner))
@@ -212,7 +212,7 @@ def _kind_of(request: Request) -> SourceKind:
 
 async def _message(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, bodies.MessageBody, "message")
-    check_message(body.message, view.options.allow)
+    check_message(body.message, view.allowed(viewer))
     view.use(viewer)
     await view.messages.send(body.id, body.message)
 
@@ -220,7 +220,7 @@ async def _message(request: Request, view: SessionView, viewer: Viewer) -> None:
 async def _answer(request: Request, view: SessionView, viewer: Viewer) -> None:
     body = await read_json(request, bodies.AnswerBody)
     for reply in body.replies:
-        check_message(reply, view.options.allow)
+        check_message(reply, view.allowed(viewer))
     number: int = request.path_params["number"]
     await view.pages.answer(viewer, number, body.ok, body.reason, body.replies)
 

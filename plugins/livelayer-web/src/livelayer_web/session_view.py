@@ -228,8 +228,10 @@ class SessionView:
         return viewer, fresh
 
     def allowed(self, viewer: Viewer) -> frozenset[Permission]:
-        """What the page's person may send."""
-        return self.options.allow if "talk" in viewer.grants else frozenset()
+        """What the page's person may send: nothing to a recording, which hears no one."""
+        if "talk" not in viewer.grants or self.session.playback is not None:
+            return frozenset()
+        return self.options.allow
 
     def use(self, viewer: Viewer) -> None:
         """A person used the page: commands go to this surface, and to this page."""

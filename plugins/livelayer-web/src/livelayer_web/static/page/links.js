@@ -30,7 +30,7 @@ export function linkedRoutes() {
 }
 
 /**
- * The address, made absolute; null when it is refused, as in livelayer_bus/messages/href.py: another
+ * The address, made absolute; null when it is refused, as in `href_problem` of livelayer_bus: another
  * scheme than http and https, no host, a user name before it, or anything that a browser reads
  * differently from how it looks.
  *

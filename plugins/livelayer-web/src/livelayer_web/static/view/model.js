@@ -19,7 +19,7 @@ import { noticesOf, recoveringHint, refusal } from "./notices.js";
  * @typedef {object} Model
  * @property {Phase} phase
  * @property {boolean} live there is a conversation, even if it is interrupted
- * @property {boolean} early the microphone is on, or may be turned on: the agent is about to come
+ * @property {boolean} early controls are there before the agent: a microphone that is on or may be turned on, or a recording's
  * @property {boolean} calm nothing needs the person's attention
  * @property {string} name
  * @property {string} role the agent's role in the team
@@ -88,7 +88,7 @@ export function describe(client, t, { asked = false, team = null, now = 0, alone
   return {
     phase,
     live,
-    early: ((phase === "connecting" || phase === "joining") && may.microphone) || isHeld(client),
+    early: ((phase === "connecting" || phase === "joining") && may.microphone) || isHeld(client) || Boolean(client?.info?.replay),
     calm,
     name,
     role: member?.role ?? "",
