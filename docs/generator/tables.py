@@ -176,7 +176,7 @@ def errors_page() -> str:
 
 
 def _error(entry: Name, error: type[BaseException], callers: list[str]) -> str:
-    lines = [f"### {entry.name}\n", link_names(entry.docstring, _package(entry)), ""]
+    lines = [f"### {entry.name}\n", link_names(_about(error), _package(entry)), ""]
     text = message_of(error)
     if text is not None:
         lines.append(f"- Its message: `{text}`")
@@ -191,6 +191,11 @@ def _short(identifier: str) -> str:
     owner, _, name = identifier.rpartition(".")
     last = owner.rpartition(".")[2]
     return f"{last}.{name}" if last[:1].isupper() else name
+
+
+def _about(kind: type) -> str:
+    """A class's docstring, without the sections for those who call it."""
+    return re.split(r"\n\n(?:Args|Raises):\n", inspect.getdoc(kind) or "")[0]
 
 
 # Records ----------------------------------------------------------------------------------------
@@ -265,7 +270,7 @@ def events_page() -> str:
             parts.append(f"## {head}\n")
             shown = head
         path = f"{event.__module__}.{event.__name__}"
-        parts += [f"### {event.__name__}\n", link_names(inspect.getdoc(event) or ""), ""]
+        parts += [f"### {event.__name__}\n", link_names(_about(event)), ""]
         parts.append(fields_table(event, path))
     return "\n".join(parts)
 
@@ -288,7 +293,7 @@ def messages_page() -> str:
 
 def _message(kind: type[WireMessage]) -> str:
     entry = entries()[f"{kind.__module__}.{kind.__name__}"]
-    lines = [f"### `{kind.wire_type()}`\n", link_names(inspect.getdoc(kind) or ""), ""]
+    lines = [f"### `{kind.wire_type()}`\n", link_names(_about(kind)), ""]
     about = f"In Python: [`{kind.__name__}`][{entry.identifier}]."
     if issubclass(kind, Command):
         about += f" Capability: `{kind.capability}`."
@@ -319,7 +324,7 @@ def configuration_page() -> str:
     parts = [_CONFIGURATION]
     for title, record, note in _TABLES:
         path = f"{record.__module__}.{record.__name__}"
-        text = link_names(inspect.getdoc(record) or "")
+        text = link_names(_about(record))
         parts += [f"## {title}\n", text, f"\n{note}\n" if note else "", fields_table(record, path)]
     parts += ["## Options of the surfaces\n"]
     for surface in installed_surfaces():

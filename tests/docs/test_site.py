@@ -22,9 +22,10 @@ import pytest
 from docs.generator import figures
 from docs.generator.names import MODULES, SOURCES, TOP
 from docs.generator.site import DOCS, build_if_older
+from livelayer_bus.testing import PATIENCE, polled
 from tests.test_architecture import public_modules
 
-from .stage import chromium, shown
+from .stage import chromium
 
 pytestmark = pytest.mark.slow
 
@@ -171,9 +172,16 @@ async def test_the_search_box_finds_without_a_network(address: str) -> None:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         await page.goto(address)
-        await page.keyboard.press("Control+k")
-        await page.keyboard.type("why leases")
-        await shown(page, "!!document.querySelector('a[href*=\"explanation/leases\"] mark')")
+        box = page.get_by_role("combobox", name="Search")
+
+        async def opened() -> bool:  # the keys are taken once the page's script runs
+            await page.keyboard.press("Control+k")
+            return await box.is_visible()
+
+        await polled(opened)
+        await box.fill("why leases")
+        result = page.locator("[role=option][href*='explanation/leases']")
+        await result.first.wait_for(timeout=1000 * PATIENCE)
         assert all(one.startswith((address, "data:", "blob:")) for one in asked), asked
 
 
