@@ -90,7 +90,8 @@ async def shown(page: Page | Frame, expression: str) -> None:
         except Error:  # the page is being left
             return False
 
-    assert await polled(look)
+    true: bool = await polled(look)
+    assert true
 
 
 class Visitor:

@@ -178,7 +178,8 @@ async def test_the_search_box_finds_without_a_network(address: str) -> None:
             await page.keyboard.press("Control+k")
             return await box.is_visible()
 
-        await polled(opened)
+        is_open: bool = await polled(opened)
+        assert is_open
         await box.fill("why leases")
         result = page.locator("[role=option][href*='explanation/leases']")
         await result.first.wait_for(timeout=1000 * PATIENCE)
