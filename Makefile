@@ -32,7 +32,7 @@ test: setup .venv/programs
 	$(BIN)/python -m pytest $(TEST_ARGS)
 
 # Tried once for each environment; tests that need a browser or a proxy skip where there is none.
-.venv/programs: .venv/ready
+.venv/programs: .venv/ready tests/programs.py
 	@$(BIN)/python -m tests.programs
 	@touch $@
 

@@ -10,11 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
 from playwright.sync_api import sync_playwright
+
+from tests.browsers import SHELL, shells, whole_browsers
 
 SECONDS: Final = 300.0  # for each attempt
 ANSWER_SECONDS: Final = 30.0  # for a browser to say its version: without its libraries it cannot
@@ -47,11 +49,12 @@ def main() -> None:
 def _install_browser() -> None:
     for command in ((), *_attempts()):
         if command:
-            print(f"no Chromium yet; {' '.join(command)}", flush=True)
+            print(f"no Chromium or no headless shell yet; {' '.join(command)}", flush=True)
             _runs(command, SECONDS)
-        if _found():
+        if _found(whole_browsers) and _found(shells):
             return
-    print("no Chromium could be installed: the tests that need one will be skipped")
+    if not _found(whole_browsers):
+        print("no Chromium could be installed: the tests that need one will be skipped")
 
 
 def _attempts() -> Iterator[Sequence[str]]:
@@ -60,17 +63,17 @@ def _attempts() -> Iterator[Sequence[str]]:
         yield sys.executable, "-m", "playwright", "install-deps", "chromium"
         yield "apt-get", "update", "-qq"
         yield *_PACKAGE, "chromium"
+        yield *_PACKAGE, SHELL  # alone, since not every system has it
 
 
 def _has_packages() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def _found() -> bool:
+def _found(paths: Callable[[str], Iterator[str]]) -> bool:
     with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-    names = (shutil.which("chromium"), shutil.which("chromium-browser"), own)
-    return any(name and _runs((name, "--version"), ANSWER_SECONDS) for name in names)
+        bundled = playwright.chromium.executable_path
+    return any(_runs((path, "--version"), ANSWER_SECONDS) for path in paths(bundled))
 
 
 def _runs(command: Sequence[str], seconds: float) -> bool:

@@ -61,7 +61,6 @@ def test_a_recorded_session_beside_one_that_is_not_and_encoders_alone(shown: Any
 
 
 @pytest.mark.slow
-@pytest.mark.realtime
 def test_frames_on_both_paths_with_every_rival(shown: Any) -> None:
     plan = frames.Plan(
         width=WIDTH, height=HEIGHT, readers=(2,), seconds=0.6, warm_up=0.1, repetitions=1, turns=1
@@ -95,7 +94,6 @@ def test_frames_on_both_paths_with_every_rival(shown: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.realtime
 def test_audio(shown: Any) -> None:
     plan = audio.Plan(readers=(2,), seconds=1.5, warm_up=0.1, repetitions=1)
 
@@ -126,7 +124,6 @@ def test_data_without_a_rival_that_is_not_installed(shown: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.realtime
 def test_session(shown: Any) -> None:
     plan = session.Plan(
         widgets=(1, 2),
@@ -152,7 +149,6 @@ def test_session(shown: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.realtime
 def test_startup(shown: Any) -> None:
     plan = startup.Plan(width=WIDTH, height=HEIGHT, imports=1, joins=2, repetitions=1)
 
@@ -169,7 +165,6 @@ def test_startup(shown: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.realtime
 def test_stalls(shown: Any) -> None:
     plan = StallsPlan(
         width=WIDTH,
@@ -200,7 +195,6 @@ def test_stalls(shown: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.realtime
 def test_web(shown: Any) -> None:
     plan = WebPlan(readers=(1, 2), seconds=1.0, warm_up=0.5, repetitions=1)
 
@@ -225,7 +219,6 @@ def test_a_real_server_needs_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.realtime
 def test_delivery(capsys: pytest.CaptureFixture[str], read_result: Any) -> None:
     only = (True,)
     faults = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
@@ -103,12 +104,21 @@ class AudioWriter(Writer[AudioFrame]):
 
     def __init__(self, *, now_ns: Callable[[], int] = now_ns) -> None:
         super().__init__("the audio channel", now_ns)
-        self.channel = AudioChannel(self)
+        self._channel: weakref.ref[AudioChannel] | None = None  # weak: the channel refers to this
         self.ring: deque[AudioFrame] = deque()
         # Where each kept frame starts, and where the newest ends: nanoseconds of audio pushed.
         self.starts: deque[int] = deque()
         self.end_ns = 0
         self.span_ns = LEVEL_SPAN_NS
+
+    @property
+    def channel(self) -> AudioChannel:
+        """What readers subscribe to; one object for as long as it is held."""
+        channel = self._channel() if self._channel else None
+        if channel is None:
+            channel = AudioChannel(self)
+            self._channel = weakref.ref(channel)
+        return channel
 
     def store(self, frame: AudioFrame) -> None:
         self.ring.append(frame)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 from collections.abc import Callable
 from typing import cast, final
 
@@ -88,7 +89,16 @@ class VideoWriter(Writer[VideoFrame]):
 
     def __init__(self, *, now_ns: Callable[[], int] = now_ns) -> None:
         super().__init__("the video channel", now_ns)
-        self.channel = VideoChannel(self)
+        self._channel: weakref.ref[VideoChannel] | None = None  # weak: the channel refers to this
+
+    @property
+    def channel(self) -> VideoChannel:
+        """What readers subscribe to; one object for as long as it is held."""
+        channel = self._channel() if self._channel else None
+        if channel is None:
+            channel = VideoChannel(self)
+            self._channel = weakref.ref(channel)
+        return channel
 
     def store(self, frame: VideoFrame) -> None:
         metadata = frame.metadata

@@ -6,7 +6,7 @@ from . import names
 from .errors import join_error, network_problem
 from .isolated import IsolatedRoom, IsolationStatistics
 from .livekit import BorrowedRoom, LiveKitRoom, RoomStatistics
-from .sdk_private import prepare_sdk
+from .sdk_private import keep, prepare_sdk
 
 from .port import (  # isort: skip
     AgentPresence, AgentStateReported, ConnectionInterrupted, ConnectionRestored, EventReplayed,
@@ -16,7 +16,7 @@ from .port import (  # isort: skip
 
 __all__ = [
     "LiveKitRoom", "BorrowedRoom", "IsolatedRoom", "RoomStatistics", "IsolationStatistics",
-    "join_error", "prepare_sdk", "network_problem", "names",
+    "join_error", "prepare_sdk", "keep", "network_problem", "names",
     # For the author of another adapter
     "RoomPort", "RoomFactory", "RoomSink", "MediaWriters", "FrameTarget", "PublishedTrack",
     "SourceName", "TrackKind", "RoomEvent", "ConnectionInterrupted", "ConnectionRestored",

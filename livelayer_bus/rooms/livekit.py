@@ -215,7 +215,6 @@ class _SdkRoom(RoomPort):
         if not joined:
             loss = self._loss or room_loss(rtc.DisconnectReason.UNKNOWN_REASON)
             raise ConnectError(shown(access.url), loss.reason, retryable=loss.rejoin)
-        keep(room)
         self._room, self._room_events = room, room_events
         self._room_name = room.name or access.room_name
         room_events.look()
@@ -327,6 +326,7 @@ class LiveKitRoom(_SdkRoom):
         async def join() -> None:
             options = rtc.RoomOptions(connect_timeout=SIGNAL_SECONDS, single_peer_connection=False)
             await room.connect(access.url, access.token, options)
+            keep(room)
             if given_up:
                 await _leave(room)
 
@@ -400,3 +400,4 @@ class BorrowedRoom(_SdkRoom):
             raise ConnectError(
                 shown(access.url), "the borrowed room is not connected", retryable=False
             )
+        keep(room)

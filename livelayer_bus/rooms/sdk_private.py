@@ -41,7 +41,14 @@ _kept: FfiHandle | None = None
 
 
 def keep(room: rtc.Room) -> None:
-    """Keep the native handle of a joined `room`, and nothing else, until there is another one."""
+    """Keep the native side of a joined `room` until this is called with another one.
+
+    Every room adapter calls it. For an application that calls `rtc.Room.connect` by itself, and
+    again in the same process: right after each join, or all later rooms may be without sound.
+
+    Closing and forgetting `room` goes on as always: what is kept is its handle, not the object,
+    nor what listens to it.
+    """
     global _kept  # one a process, as the audio device is
     prepare_sdk()
     # The SDK offers no other way to hold it. A release that renames it must not prevent joining;

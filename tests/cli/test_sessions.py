@@ -15,6 +15,7 @@ from livekit import rtc
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.jsonl import EventLine, SnapshotLine
+from livelayer_bus.rooms import keep
 from livelayer_bus.surfaces.jsonl import read_jsonl
 from livelayer_bus.testing import PATIENCE
 
@@ -61,6 +62,7 @@ async def test_a_session_is_run_followed_spoken_into_and_ended(
     agent = rtc.Room()
     agent.on("data_received", packets.put_nowait)
     await agent.connect(server.url, server.token("agent", "hall", kind="agent", agent=True))
+    keep(agent)
     run = await asyncio.create_subprocess_exec(
         *command, "run", cwd=tmp_path, env=environ | access, stdout=subprocess.PIPE
     )

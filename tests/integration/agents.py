@@ -10,7 +10,7 @@ from livekit import rtc
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import AgentAvailabilityChanged, Session
-from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.rooms import keep
 from livelayer_bus.testing import PATIENCE
 
 

@@ -20,7 +20,7 @@ from livekit import rtc
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import LiteralToken, Session, SurfaceSession
-from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.rooms import keep
 from livelayer_bus.testing import PATIENCE, no_leaked_tasks
 from tests.support import every
 

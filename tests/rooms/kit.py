@@ -32,9 +32,9 @@ from livelayer_bus.rooms import (
     RoomLost,
     TrackReported,
     UtteranceHeard,
+    keep,
     prepare_sdk,
 )
-from livelayer_bus.rooms.sdk_private import keep
 from livelayer_bus.testing import PATIENCE, polled
 from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import RoomAccess

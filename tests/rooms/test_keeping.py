@@ -20,10 +20,13 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def test_a_room_joined_while_the_one_before_is_freed_is_heard() -> None:
+@pytest.mark.parametrize("before", program.FIRST)
+async def test_a_room_joined_while_the_one_before_is_freed_is_heard(before: str) -> None:
     with anyio.fail_after(5 * PATIENCE):
         ran = await anyio.run_process(
-            [sys.executable, "-m", program.__name__], cwd=Path(__file__).parents[2], check=False
+            [sys.executable, "-m", program.__name__, before],
+            cwd=Path(__file__).parents[2],
+            check=False,
         )
     assert ran.stdout.split() == [b"heard"], ran.stderr.decode()
     assert ran.returncode == 0

@@ -23,6 +23,8 @@ from livekit.plugins.livelayer.testing import (
 )
 from livelayer_embedded import EmbeddedServer
 
+from livelayer_bus.rooms import keep
+
 pytestmark = pytest.mark.anyio
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "agent_with_bridge.py"
@@ -67,6 +69,7 @@ async def test_the_example_carries_out_go_to_pricing(
     surface, room = ScriptedSurface(capabilities=["navigate"]), rtc.Room()
     async with EmbeddedServer() as server:
         await room.connect(server.url, token(server), rtc.RoomOptions(single_peer_connection=False))
+        keep(room)
         await surface.connect(server.url, server.token("user", room="example"))
         try:
             with fake_job(room) as job:

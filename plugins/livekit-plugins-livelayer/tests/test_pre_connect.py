@@ -15,6 +15,7 @@ from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus import LocalKeys, Session
 from livelayer_bus.media import AudioFrame
+from livelayer_bus.rooms import keep
 from livelayer_bus.testing import PATIENCE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
@@ -59,6 +60,7 @@ async def test_words_from_before_the_agent_are_the_first_that_it_hears() -> None
                 token = token.with_kind("agent").with_grants(grants)
                 two = rtc.RoomOptions(single_peer_connection=False)
                 await room.connect(server.url, token.to_jwt(), two)
+                keep(room)
                 with anyio.fail_after(PATIENCE):
                     heard = await loud_seconds(io.audio_input, wanted)
             await io.aclose()

@@ -23,7 +23,7 @@ from livelayer_bus import Event, LocalKeys, RawMessage, Session, SessionState
 from livelayer_bus.errors import NotSupportedError, SendTimeoutError
 from livelayer_bus.events import ApprovalRequested, DataReceived, TurnEnded
 from livelayer_bus.messages import AgentStateMessage, Navigate, UserMessage
-from livelayer_bus.rooms import names
+from livelayer_bus.rooms import keep, names
 from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import PATIENCE, polled
 
@@ -70,6 +70,7 @@ async def guide_in(
         bridge = SurfaceBridge(agent, room, capabilities=capabilities)
         await stack.enter_async_context(bridge)  # before the room is connected: it announces then
         await room.connect(place.url, place.agent_token(identity).to_jwt(), two)
+        keep(room)
         stack.push_async_callback(agent.aclose)
         await agent.start(
             Agent(instructions="Guide."), room=room, room_options=options, record=False
@@ -245,6 +246,7 @@ async def test_an_agent_without_a_bridge_is_a_typed_error(place: Place, session:
     room = rtc.Room()
     token = place.agent_token("plain").with_attributes({names.AGENT_STATE: "listening"})
     await room.connect(place.url, token.to_jwt(), rtc.RoomOptions(single_peer_connection=False))
+    keep(room)
     try:
         with pytest.raises(NotSupportedError, match="SurfaceBridge"):
             await session.send_data({"type": "quiz"}, confirm=True, timeout=PATIENCE)

@@ -20,10 +20,10 @@ from livelayer_demo.speech import Speech, Voice
 
 from livelayer_bus import DataReceived, LiteralToken, Session
 from livelayer_bus.errors import ConnectError, MisuseError, RoomRefusedError
-from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.rooms import keep
 from livelayer_bus.testing import PATIENCE, polled
 
-pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
+pytestmark = pytest.mark.anyio
 
 MOUTH = (slice(208, 274), slice(272, 368))
 SENTENCE = 30  # seconds that no sentence here lasts

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncGenerator, Callable
-from pathlib import Path
+from collections.abc import AsyncGenerator
 from typing import Any, Protocol
 
 import pytest
@@ -12,22 +10,12 @@ from playwright.async_api import (
     Browser,
     BrowserContext,
     Page,
-    Playwright,
     async_playwright,
     expect,
 )
 
 from livelayer_bus.testing import PATIENCE
-
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from tests import browsers
 
 expect.set_options(timeout=1000 * PATIENCE)
 
@@ -37,24 +25,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def _chromium(playwright: Playwright) -> str:
-    system = shutil.which("chromium") or shutil.which("chromium-browser")
-    found = system or playwright.chromium.executable_path
-    if not Path(found).exists():
-        pytest.skip("need Chromium (make test installs it where it can)")
-    return found
-
-
-@pytest.fixture(scope="session")
-def chromium_path() -> Callable[[Playwright], str]:
-    """Where the browser is; without one, the test is skipped."""
-    return _chromium
-
-
 class Launch(Protocol):
-    """Starts a browser of one's own, for flags that the shared one does not have."""
+    """Starts a browser of one's own: the whole one, or with flags that the shared one lacks."""
 
-    async def __call__(self, *flags: str) -> Browser: ...
+    async def __call__(self, *flags: str, whole: bool = ...) -> Browser: ...
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +36,9 @@ async def launch(anyio_backend: str) -> AsyncGenerator[Launch]:
     """Starts browsers with further flags; all are closed at the end of the module."""
     started: list[Browser] = []
     async with async_playwright() as playwright:
-        path = _chromium(playwright)
 
-        async def start(*flags: str) -> Browser:
-            browser = await playwright.chromium.launch(
-                executable_path=path, headless=True, args=[*FLAGS, *flags]
-            )
+        async def start(*flags: str, whole: bool = False) -> Browser:
+            browser = await browsers.launch(playwright, *flags, whole=whole)
             started.append(browser)
             return browser
 

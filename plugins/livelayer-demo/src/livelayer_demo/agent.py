@@ -15,7 +15,7 @@ from livekit.agents.testing import fake_job_context
 from livekit.plugins.livelayer import BridgeStatistics
 
 from livelayer_bus.errors import ConnectError, MisuseError
-from livelayer_bus.rooms import join_error, prepare_sdk
+from livelayer_bus.rooms import join_error, keep, prepare_sdk
 
 from . import guide
 from .agent_session import DemoAgentSession, bounded
@@ -189,9 +189,7 @@ class DemoAgent:
 
     async def _connect(self, room: rtc.Room) -> None:
         prepare_sdk(self._url)
-        joining = asyncio.create_task(
-            room.connect(self._url, self._token, self._room_options), name="demo-agent joining"
-        )
+        joining = asyncio.create_task(self._join(room), name="demo-agent joining")
         try:
             await asyncio.shield(joining)
         except asyncio.CancelledError:
@@ -201,6 +199,10 @@ class DemoAgent:
         except rtc.ConnectError as exc:
             # Not `from exc`: the SDK's text quotes the token that a server refused.
             raise join_error(self._url, self._token, exc.message) from None
+
+    async def _join(self, room: rtc.Room) -> None:
+        await room.connect(self._url, self._token, self._room_options)
+        keep(room)
 
     async def _end(self) -> None:
         task = self._task

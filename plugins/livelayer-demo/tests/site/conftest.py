@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import anyio
 import msgspec
@@ -20,6 +18,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from livelayer_bus import LocalKeys, Session
 from livelayer_bus.messages import ALL, Capability
 from livelayer_bus.testing import PATIENCE
+from tests import browsers
 
 expect.set_options(timeout=1000 * PATIENCE)
 
@@ -88,20 +87,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def chromium(bundled: str) -> str:
-    """The path of the system's Chromium, else of Playwright's; without one, the test is skipped."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or bundled
-    if not Path(path).exists():
-        pytest.skip("need Chromium (make test installs it where it can)")
-    return path
-
-
 @pytest.fixture(scope="module")
 async def browser(anyio_backend: str) -> AsyncGenerator[Browser]:
     async with async_playwright() as playwright:
-        path = chromium(playwright.chromium.executable_path)
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        browser = await playwright.chromium.launch(executable_path=path, args=flags)
+        browser = await browsers.launch(playwright, whole=True)
         yield browser
         await browser.close()
 

@@ -15,7 +15,7 @@ import pytest
 from livekit import api, rtc
 from livelayer_embedded import EmbeddedServer
 
-from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.rooms import keep
 from livelayer_bus.testing import PATIENCE
 from tests.support import every, lasting_port
 

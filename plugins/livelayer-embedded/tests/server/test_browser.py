@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
@@ -16,14 +15,13 @@ from livekit.protocol.models import ParticipantPermission
 from playwright.async_api import Browser, Page, async_playwright
 
 from livelayer_bus.testing import PATIENCE
+from tests import browsers
 
 from .conftest import Server
 
 pytestmark = pytest.mark.anyio
 
 PAGES = Path(__file__).parent / "livekit_client"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
 LOW, MEDIUM, HIGH = 0, 1, 2
 
 
@@ -81,10 +79,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def browser(anyio_backend: str) -> AsyncGenerator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = await browsers.launch(playwright, "--autoplay-policy=no-user-gesture-required")
         yield browser
         await browser.close()
 

@@ -18,6 +18,7 @@ from livelayer_embedded.errors import EmbeddedServerError, LoopbackOnlyError
 from livelayer_embedded.server import LISTENS_BESIDE
 
 from livelayer_bus.errors import ClosedError
+from livelayer_bus.rooms import keep
 from livelayer_bus.testing import PATIENCE
 
 from .conftest import Join, Microphone
@@ -100,6 +101,7 @@ async def test_nothing_runs_after_the_server_is_closed() -> None:
         await room.connect(
             server.url, server.token("a", "r"), rtc.RoomOptions(single_peer_connection=False)
         )
+        keep(room)
         await room.disconnect()
     left = asyncio.all_tasks() - before
     assert [task.get_name() for task in left if "embedded" in task.get_name()] == []

@@ -17,12 +17,12 @@ from livekit.protocol.models import TrackSource
 from livelayer_demo import DemoAgent, demo_agent_token
 from livelayer_embedded import EmbeddedServer
 from livelayer_web import WebSurface
-from playwright.async_api import Error, Page
+from playwright.async_api import Browser, Error, Page
 
 from livelayer_bus import RoomAccess, Session
 from livelayer_bus.events import AgentConfig
 from livelayer_bus.messages import ALL
-from livelayer_bus.rooms.sdk_private import keep
+from livelayer_bus.rooms import keep
 from livelayer_bus.testing import PATIENCE, polled
 from livelayer_bus.testing.waiting import Signal
 from livelayer_bus.tokens import TokenRequest
@@ -152,6 +152,13 @@ class Shown:
             await self.agent.met()
             await self.agent.send({"type": "bot_ready"})
             await self.until(lambda: self.session.state.agent_ready)
+
+
+@pytest.fixture(scope="module")
+async def browser(launch: Any) -> Browser:
+    """The browser as people have it: the shell answers some commands otherwise."""
+    found: Browser = await launch(whole=True)
+    return found
 
 
 Show: TypeAlias = Callable[..., AbstractAsyncContextManager[Shown]]

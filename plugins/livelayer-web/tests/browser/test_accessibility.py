@@ -188,7 +188,7 @@ class Keys:
 async def visitor(launch: Any, new_context: Any) -> BrowserContext:
     """Whose devices are there, and may be used."""
     browser: Browser = await launch(
-        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
+        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", whole=True
     )
     size = {"width": 600, "height": 900}
     context: BrowserContext = await new_context(browser, reduced_motion="reduce", viewport=size)

@@ -65,7 +65,9 @@ Object.defineProperty(window, "localStorage", {
 async def equipped(launch: Any) -> Browser:
     """A browser with three microphones, two cameras and three speakers."""
     browser: Browser = await launch(
-        "--use-fake-device-for-media-stream=device-count=2", "--use-fake-ui-for-media-stream"
+        "--use-fake-device-for-media-stream=device-count=2",
+        "--use-fake-ui-for-media-stream",
+        whole=True,
     )
     return browser
 

@@ -42,7 +42,7 @@ BY_HAND = """async () => {
 async def person(launch: Any, new_context: Any) -> Page:
     """A page with a camera and a microphone, which are granted without a question."""
     browser: Browser = await launch(
-        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
+        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", whole=True
     )
     context = await new_context(browser)
     await context.add_init_script(ASKED)

@@ -67,6 +67,7 @@ async def talker(launch: Any, said: Path) -> Browser:
         "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-audio-capture={said}%noloop",
         "--auto-select-tab-capture-source-by-title=Acme",
+        whole=True,
     )
     return browser
 
@@ -267,7 +268,7 @@ async def test_two_tabs_that_ask_at_once_get_one_owner(
 @pytest.fixture(scope="module")
 async def careful(launch: Any) -> Browser:
     """A browser that asks before it allows a device, and gets no answer."""
-    browser: Browser = await launch("--use-fake-device-for-media-stream")
+    browser: Browser = await launch("--use-fake-device-for-media-stream", whole=True)
     return browser
 
 

@@ -451,3 +451,26 @@ async def test_tabs_without_locks_have_streams_of_their_own(
     room.transcribes("1", "to both")
     for page in pages:
         await until(page, "client.state.transcript.at(-1)?.text === 'to both'")
+
+
+async def test_a_page_that_moves_on_while_it_joins_is_known_where_it_is(
+    web: Any, page: Page
+) -> None:
+    held, let_go = anyio.Event(), anyio.Event()
+
+    async def hold(route: Route) -> None:
+        held.set()
+        await let_go.wait()
+        await route.continue_()
+
+    await page.route("**/viewers", hold)
+    await page.goto(web.url)
+    await held.wait()
+    await page.evaluate("history.pushState(null, '', '/elsewhere')")
+    let_go.set()
+    await polled(
+        lambda: (
+            [one.page.url for one in web.surface.viewers() if one.page is not None]
+            == [f"{web.url}/elsewhere"]
+        )
+    )

@@ -62,7 +62,7 @@ PLAYING = """Object.fromEntries([...document.querySelectorAll("video")]
 @pytest.fixture(scope="module")
 async def browser(launch: Any) -> Browser:
     found: Browser = await launch(
-        "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
+        "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", whole=True
     )
     return found
 

@@ -34,7 +34,7 @@ PRESSED: Final = f"{ROOT}.querySelector('[part~=microphone]').getAttribute('aria
 @pytest.fixture(scope="module")
 async def browser(launch: Any) -> Browser:
     found: Browser = await launch(
-        "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
+        "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", whole=True
     )
     return found
 

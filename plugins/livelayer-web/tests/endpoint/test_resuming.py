@@ -15,6 +15,7 @@ from livelayer_embedded import EmbeddedServer
 from livelayer_embedded.rooms import Room
 from livelayer_web.endpoint.tokens import MAX_TOKEN
 
+from livelayer_bus.rooms import keep
 from livelayer_bus.testing import PATIENCE, ManualClock
 
 from .conftest import LUMI, OTHER_KEY, SECRET, SESSION, Ask, Make, claims, error_of
@@ -162,6 +163,7 @@ async def test_a_room_whose_agent_is_still_there_gets_no_other(
     agent = rtc.Room()
     token = server.token("agent", room, kind="agent")
     await agent.connect(server.url, token, rtc.RoomOptions(single_peer_connection=False))
+    keep(agent)
     try:
         assert (await session(client, room))["roomName"] == room
         assert await dispatches(desk, room) == []
@@ -192,6 +194,7 @@ async def test_the_server_keeps_an_empty_room_for_as_long_as_the_window(
         await guest.connect(
             server.url, first["token"], rtc.RoomOptions(single_peer_connection=False)
         )
+        keep(guest)
         await guest.disconnect()
         with anyio.fail_after(PATIENCE):
             await over.wait()
@@ -209,6 +212,7 @@ async def test_a_token_of_nearly_the_longest_kind_opens_its_room(
     assert 0.9 * MAX_TOKEN < len(token) <= MAX_TOKEN
     guest = rtc.Room()
     await guest.connect(server.url, token, rtc.RoomOptions(single_peer_connection=False))
+    keep(guest)
     assert guest.name == claims(token).video.room
     await guest.disconnect()
 

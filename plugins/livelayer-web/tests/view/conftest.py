@@ -11,11 +11,13 @@ from typing import Any, Protocol
 import livelayer_web
 import pytest
 from aiohttp import web
+from livelayer_web.combining import Modules
 from livelayer_web.http.guard import CONTENT_SECURITY_POLICY
 from playwright.async_api import Browser, BrowserContext, Page
 
 HERE = Path(__file__).parent
 STATIC = Path(livelayer_web.__file__).parent / "static"
+MODULES = Modules(STATIC)
 SCENES: dict[str, Any] = json.loads((HERE / "scenes.json").read_text())
 
 PAGE = """<!doctype html>
@@ -60,10 +62,16 @@ class Site:
             return web.Response(text=self.page, content_type="text/html", headers=headers)
         if request.path == "/favicon.ico":
             return web.Response(status=204)
+        headers["cache-control"] = "max-age=3600"
+        prefix, _, path = request.path.partition("/static/")
+        combined = MODULES.combined(path) if path and not prefix else None
+        if combined is not None:
+            return web.Response(
+                body=combined.plain, content_type="text/javascript", headers=headers
+            )
         file = asset(request.path)
         if file is None:
             return web.Response(status=404)
-        headers["cache-control"] = "max-age=3600"
         kind = mimetypes.guess_type(file.name)[0] or "text/plain"
         return web.Response(body=file.read_bytes(), content_type=kind, headers=headers)
 

@@ -18,20 +18,11 @@ from livelayer_benchmarks.signals.stamped_video import Painter, read_stamp
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, async_playwright
 
 from livelayer_bus.testing import PATIENCE, polled
+from tests import browsers
 from tests.support import every
 
 HERE: Final = Path(__file__).parent
-FLAGS: Final = (
-    "--headless",
-    "--remote-debugging-port=0",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+HEADLESS: Final = ("--headless", "--remote-debugging-port=0")
 WIDTH, HEIGHT, FPS = 640, 384, 20
 EVERY: Final = 0.02  # seconds from one numbered message to the next
 
@@ -264,13 +255,15 @@ class Chromium:
 
 
 @pytest.fixture
-async def chromium(
-    anyio_backend: str, tmp_path: Path, chromium_path: Any
-) -> AsyncGenerator[Chromium]:
+async def chromium(anyio_backend: str, tmp_path: Path) -> AsyncGenerator[Chromium]:
     async with async_playwright() as playwright:
-        path = chromium_path(playwright)
+        path = browsers.chromium(playwright, whole=True)
     process = await asyncio.create_subprocess_exec(
-        path, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", stderr=asyncio.subprocess.PIPE
+        path,
+        *HEADLESS,
+        *browsers.FLAGS,
+        f"--user-data-dir={tmp_path / 'profile'}",
+        stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
     try:

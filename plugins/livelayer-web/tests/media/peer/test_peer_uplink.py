@@ -47,7 +47,7 @@ PASSED = """async (packets) => {
 @pytest.fixture(scope="module")
 async def devices(launch: Callable[..., Awaitable[Browser]]) -> Browser:
     """A browser whose microphone beeps and whose camera shows a test picture."""
-    return await launch(*FAKE_DEVICES)
+    return await launch(*FAKE_DEVICES, whole=True)
 
 
 @pytest.fixture

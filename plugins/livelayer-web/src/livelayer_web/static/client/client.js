@@ -419,7 +419,7 @@ export class SessionClient extends EventTarget {
     this.#known = true;
     this.info = null;
     this.#description.forget();
-    this.#heartbeat.start(joined.beat_seconds);
+    this.#heartbeat.start(joined.beat_seconds, this.#link.page);
     this.#update();
     this.#sources.suspend();
   }

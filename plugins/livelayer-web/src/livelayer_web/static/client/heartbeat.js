@@ -28,10 +28,13 @@ export class Heartbeat {
     this.lost = lost;
   }
 
-  /** @param {number} seconds between two heartbeats, at most */
-  start(seconds) {
+  /**
+   * @param {number} seconds between two heartbeats, at most
+   * @param {ReturnType<typeof pageInfo>} page what the server was told on joining
+   */
+  start(seconds, page) {
     this.#seconds = seconds;
-    this.#page = JSON.stringify(pageInfo());
+    this.#page = JSON.stringify(page);
     this.soon();
   }
 

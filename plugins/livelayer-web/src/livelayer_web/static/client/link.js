@@ -39,6 +39,8 @@ export class Link {
   state = { phase: "idle" };
   /** @type {Joined | null} */
   joined = null;
+  /** What the server was told of the page on joining. */
+  page = pageInfo();
   /** @type {string | null} */
   token = null;
   /** Asked for a token when there is none, or the last one was refused. @type {TokenProvider | null} */
@@ -245,10 +247,11 @@ export class Link {
    */
   #ask(bearer, previous, signal) {
     const met = this.#instances;
+    this.page = pageInfo();
     const json = {
       ...(previous === null ? {} : { previous }),
       ...(met.length > 1 ? { instances: met } : {}),
-      page: pageInfo(),
+      page: this.page,
     };
     return this.http.json("POST", "viewers", { json, key: bearer ?? "", signal });
   }

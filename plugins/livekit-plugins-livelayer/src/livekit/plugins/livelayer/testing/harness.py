@@ -17,7 +17,7 @@ from livekit.agents.voice.avatar import AvatarSession
 from livelayer_embedded import EmbeddedServer
 
 from livelayer_bus.messages import ALL
-from livelayer_bus.rooms import prepare_sdk
+from livelayer_bus.rooms import keep, prepare_sdk
 
 from .. import SurfaceBridge, ToolSharing
 from .model import Script, ScriptedModel
@@ -84,6 +84,7 @@ async def run_agent(
         # Every server offers two connections; a single one logs a warning where it is unknown.
         two = rtc.RoomOptions(single_peer_connection=False)
         await room.connect(server.url, _agent_token(server), two)
+        keep(room)
         stack.push_async_callback(page.aclose)
         async with _arrival(room):
             await page.connect(server.url, server.token("user", room=ROOM))

@@ -12,7 +12,7 @@ import anyio
 from livekit import rtc
 
 from livelayer_bus.messages import ALL, capability_of, check_capabilities
-from livelayer_bus.rooms import names, prepare_sdk
+from livelayer_bus.rooms import keep, names, prepare_sdk
 from livelayer_bus.tasks import TaskOwner
 
 PATIENCE: Final = 60.0
@@ -66,6 +66,7 @@ class ScriptedSurface:
         """Join the room."""
         prepare_sdk(url)
         await self.room.connect(url, token, rtc.RoomOptions(single_peer_connection=False))
+        keep(self.room)
 
     async def aclose(self) -> None:
         """Leave."""
