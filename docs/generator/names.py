@@ -122,10 +122,12 @@ def names_of(module: str) -> Iterator[Name]:
 
 
 def _outside(member: griffe.Object | griffe.Alias) -> bool:
+    """Whether an alias is of another distribution's name, which was not parsed."""
     try:
-        return cast(griffe.Alias, member).final_target is None
+        cast(griffe.Alias, member).final_target  # noqa: B018 - a property that raises
     except (griffe.AliasResolutionError, griffe.CyclicAliasError):
         return True
+    return False
 
 
 @cache

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,13 +24,8 @@ from playwright.async_api import Browser, Error, Frame, Page, async_playwright
 
 from livelayer_bus import LocalKeys, Session
 from livelayer_bus.testing import PATIENCE, polled
+from tests import browsers
 
-FLAGS: Final = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-)
 USER: Final = {"username": "ada", "password": "analytical engine"}
 CLIENT: Final = "document.querySelector('livelayer-session').client"
 LIVE: Final = f"{CLIENT}?.state?.agent_ready"
@@ -70,11 +64,7 @@ def free_port() -> int:
 async def chromium() -> AsyncGenerator[Browser]:
     """A browser; without one, the test is skipped."""
     async with async_playwright() as playwright:
-        system = shutil.which("chromium") or shutil.which("chromium-browser")
-        path = system or shutil.which(playwright.chromium.executable_path)
-        if path is None:
-            pytest.skip("need Chromium (make test installs it where it can)")
-        browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = await browsers.launch(playwright, whole=True)
         try:
             yield browser
         finally:
@@ -177,32 +167,31 @@ async def _end(program: subprocess.Popen[bytes]) -> None:
         os.killpg(program.pid, signal.SIGKILL)
 
 
-@asynccontextmanager
-async def serve_folder(
-    folder: str,
-) -> AsyncGenerator[tuple[str, Callable[[dict[str, str]], None]]]:
-    """A site of another origin: its address, and what serves its files with words replaced."""
+class _Files(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        pass
 
-    class Site(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Site, directory=folder)) as server:
-
-        def replace(words: dict[str, str]) -> None:
-            for path in Path(folder).rglob("*.html"):
-                text = path.read_text()
-                for word, other in words.items():
-                    text = text.replace(word, other)
-                path.write_text(text)
-
+@contextmanager
+def served(folder: Path | str) -> Generator[str]:
+    """The address of a server of these files."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=folder)) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}", replace
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()
+
+
+def replace_in(folder: str, words: dict[str, str]) -> None:
+    """Replace words in the pages of a folder, such as the address of an example."""
+    for path in Path(folder).rglob("*.html"):
+        text = path.read_text()
+        for word, other in words.items():
+            text = text.replace(word, other)
+        path.write_text(text)
 
 
 @asynccontextmanager

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache
 from html.parser import HTMLParser
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from types import ModuleType
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin
@@ -25,7 +23,7 @@ from docs.generator.site import DOCS, build_if_older
 from livelayer_bus.testing import PATIENCE, polled
 from tests.test_architecture import public_modules
 
-from .stage import chromium
+from .stage import chromium, served
 
 pytestmark = pytest.mark.slow
 
@@ -152,16 +150,8 @@ def test_all_figures_are_told(site: Path) -> None:
 
 @pytest.fixture
 def address(site: Path) -> Iterator[str]:
-    class Pages(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Pages, directory=site)) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+    with served(site) as found:
+        yield f"{found}/"
 
 
 @pytest.mark.anyio
