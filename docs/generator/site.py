@@ -168,7 +168,16 @@ def build(out: Path = OUT) -> Path:
         BuildError: there was a warning, or the generator failed.
     """
     write_pages(out / "pages")
-    settings = write_settings(out)
+    run_zensical(write_settings(out))
+    return out / "site"
+
+
+def run_zensical(settings: Path) -> None:
+    """Build the site of these settings, beside them.
+
+    Raises:
+        BuildError: there was a warning, or it failed.
+    """
     python_path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "-f", str(settings)],
@@ -182,7 +191,6 @@ def build(out: Path = OUT) -> Path:
     # What reads the docstrings warns, and goes on.
     if done.returncode != 0 or "griffe:" in done.stdout:
         raise BuildError(done.stdout)
-    return out / "site"
 
 
 def build_if_older(out: Path = OUT) -> Path:

@@ -10,6 +10,8 @@ import pytest
 
 from .pages import DOCS, PAGES, SECONDS, PageRun
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_every_block_of_a_page_runs(

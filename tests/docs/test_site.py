@@ -19,7 +19,7 @@ import pytest
 
 from docs.generator import figures
 from docs.generator.names import MODULES, SOURCES, TOP
-from docs.generator.site import DOCS, build_if_older
+from docs.generator.site import DOCS, BuildError, build_if_older, run_zensical
 from livelayer_bus.testing import PATIENCE, polled
 from tests.test_architecture import public_modules
 
@@ -84,6 +84,23 @@ def test_every_link_and_anchor_leads_somewhere(site: Path) -> None:
             if not exists:
                 broken.add((page, link.target))
     assert not sorted(broken)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[there](missing.md)", "page does not exist"),
+        ("[there](#missing)", "anchor does not exist"),
+        ("[there][livelayer_bus.session.Missing]", "unresolved"),
+    ],
+)
+def test_a_link_that_leads_nowhere_ends_the_build(text: str, problem: str, tmp_path: Path) -> None:
+    settings = tmp_path / "zensical.toml"
+    settings.write_text((DOCS / "zensical.toml").read_text().replace("extra_css", "# extra_css"))
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "index.md").write_text(f"# Home\n\n{text}\n")
+    with pytest.raises(BuildError, match=problem):
+        run_zensical(settings)
 
 
 def test_nothing_is_loaded_from_another_host(site: Path) -> None:
