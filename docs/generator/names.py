@@ -32,7 +32,7 @@ MODULES: Final = (
     "livekit.plugins.livelayer", "livekit.plugins.livelayer.face",
     "livekit.plugins.livelayer.testing",
     "livelayer_embedded", "livelayer_embedded.errors", "livelayer_demo",
-    "livelayer_surface_minimal",
+    "livelayer_surface_minimal", "livelayer_new",
 )  # fmt: skip
 
 # Words in code that are names of other libraries, or of JSON, beside being names of ours.
