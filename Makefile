@@ -7,7 +7,7 @@ ENVIRONMENTS ?= lowest newest core
 BENCH_ARGS ?= all --json benchmarks/results --plot benchmarks/results
 PROJECTS := $(wildcard plugins/*/pyproject.toml benchmarks/pyproject.toml)
 
-.PHONY: setup demo test environments dist version tag lint types mypy pyright bench clean
+.PHONY: setup demo docs test environments dist version tag lint types mypy pyright bench clean
 
 setup: .venv/ready
 
@@ -18,11 +18,15 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
 		-e '.[cli,telemetry]' $(addprefix -e ./,$(patsubst %/pyproject.toml,%,$(PROJECTS))) \
-		--group lint --group types --group test --group peers --group release
+		--group docs --group lint --group types --group test --group peers --group release
 	@touch $@
 
 demo: setup
 	$(BIN)/livelayer demo $(DEMO_ARGS)
+
+# Built without a network, and only if something has changed; a warning is an error.
+docs: setup
+	$(BIN)/python -m docs.generator
 
 test: setup .venv/programs
 	$(BIN)/python -m pytest $(TEST_ARGS)
