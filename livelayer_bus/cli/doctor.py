@@ -43,8 +43,7 @@ Verdict: TypeAlias = Literal["ok", "warn", "fail"]
 
 _STYLES: Final[dict[Verdict, str]] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 SERVER_SECONDS: Final = 5.0
-CHECKS: Final = "livelayer_bus.checks"
-"""The entry point group of checks."""
+CHECKS: Final = "livelayer_bus.checks"  # the entry point group of checks
 _SKEW_SECONDS: Final = 10.0  # an HTTP date has whole seconds, and took a while to come
 _LEEWAY_SECONDS: Final = 60.0  # of a LiveKit server, for the times in tokens
 _CORE: Final = ("livekit", "livekit-api", "anyio", "httpx", "msgspec", "numpy")
@@ -169,8 +168,8 @@ async def _get(url: str, **params: str) -> httpx.Response:
 
 async def _directly(url: str) -> Finding | None:
     """Whether the proxy is at fault that a server does not answer."""
-    names = "" if is_local(url) else proxy_variables("http_proxy", "https_proxy", "all_proxy")
-    if names:
+    names = proxy_variables("http_proxy", "https_proxy", "all_proxy")
+    if names and not is_local(url):
         with suppress(httpx.HTTPError, httpx.InvalidURL):
             async with httpx.AsyncClient(trust_env=False, timeout=SERVER_SECONDS) as client:
                 await client.get(url)

@@ -25,14 +25,8 @@ from ..rooms import RoomFactory, names
 from ..state import SessionState
 from ..surfaces import MountedSurface, OnFault, Surface, SurfaceFunction
 from ..surfaces.supervision import Supervisor
-from ..tokens import (
-    SESSION_PATH,
-    WIDGET_AGENT_PATH,
-    RoomAccess,
-    SessionEndpoint,
-    TokenSource,
-    fetch_agent_config,
-)
+from ..tokens import RoomAccess, SessionEndpoint, TokenSource, fetch_agent_config
+from ..tokens.sources import SESSION_PATH, WIDGET_AGENT_PATH
 from ..transcript import LIMIT
 from .agent_context import ContextPublisher
 from .commands import AgentCommands
