@@ -17,7 +17,7 @@ from livekit.protocol.models import TrackSource
 from livelayer_demo import DemoAgent, demo_agent_token
 from livelayer_embedded import EmbeddedServer
 from livelayer_web import WebSurface
-from playwright.async_api import Browser, Error, Page
+from playwright.async_api import Error, Page
 
 from livelayer_bus import RoomAccess, Session
 from livelayer_bus.events import AgentConfig
@@ -144,6 +144,10 @@ class Shown:
         """Wait until the agent has said this."""
         await self.until(lambda: words in self.said())
 
+    async def until_left(self) -> None:
+        """Wait until the pages of the test before have left: an agent's command goes to one page."""
+        await polled(lambda: not self.surface.viewers())
+
     async def connect(self) -> None:
         """Connect the session; its agent is there and can be talked to."""
         await self.session.connect()
@@ -152,13 +156,6 @@ class Shown:
             await self.agent.met()
             await self.agent.send({"type": "bot_ready"})
             await self.until(lambda: self.session.state.agent_ready)
-
-
-@pytest.fixture(scope="module")
-async def browser(launch: Any) -> Browser:
-    """The browser as people have it: the shell answers some commands otherwise."""
-    found: Browser = await launch(whole=True)
-    return found
 
 
 Show: TypeAlias = Callable[..., AbstractAsyncContextManager[Shown]]
