@@ -15,6 +15,8 @@ from typing import Any, Final, Protocol
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import EXAMPLES
+
 try:
     from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 except ImportError:  # a run in one process needs no xdist
@@ -24,7 +26,12 @@ REALTIME_PROCESSES: Final = 2  # at once with files of real-time media
 
 # A slow example is not a fault, and every run has the same examples;
 # `--hypothesis-profile explore` looks for others.
-settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "explore",
+    max_examples=100 * EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.register_profile("tests", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("tests")
 

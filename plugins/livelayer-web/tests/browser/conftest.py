@@ -145,7 +145,7 @@ class Shown:
         await self.until(lambda: words in self.said())
 
     async def until_left(self) -> None:
-        """Wait until the pages of the test before have left: an agent's command goes to one page."""
+        """Wait until the pages of the test before have left: a command goes to one page only."""
         await polled(lambda: not self.surface.viewers())
 
     async def connect(self) -> None:
