@@ -142,7 +142,11 @@ class Shown:
 
     async def until_said(self, words: str) -> None:
         """Wait until the agent has said this."""
-        await self.until(lambda: words in self.said())
+        try:
+            await self.until(lambda: words in self.said())
+        except TimeoutError:
+            lines = [(entry.role, entry.text) for entry in self.session.transcript]
+            raise AssertionError(f"never said {words!r}, but {lines}") from None
 
     async def until_left(self) -> None:
         """Wait until the pages of the test before have left: a command goes to one page only."""
