@@ -17,6 +17,7 @@ from ..rooms.port import RoomLost, RoomPort
 from ..state import SessionState
 from ..tasks import RootTask, fault_of, start, wait_through
 from ..tokens import RoomAccess, SessionEndpoint, TokenRequest, TokenSource
+from ..tokens.access import read_claims
 from .room_events import RoomEventHandler, SessionWriters
 from .store import Store
 from .transcript import TranscriptWriter
@@ -268,15 +269,8 @@ class Connection:
 
     async def _open(self) -> _Joined:
         await self._wait_left()
-        target, state = self.target, self._store.state
-        request = TokenRequest(state.agent_id, state.base_url, self._prior_room)
-        try:
-            access = await target.tokens(request)
-        except errors.LivelayerError:
-            raise
-        except Exception as error:
-            source = "the application's token source"
-            raise errors.TokenSourceError(source, errors.describe(error)) from error
+        target = self.target
+        access = await self._access("user", self._prior_room)
         try:
             return await self._join(target.rooms(), access)
         except errors.LivelayerError:
@@ -285,6 +279,28 @@ class Connection:
             # An application's own room adapter may raise anything.
             reason = errors.describe(error)
             raise errors.ConnectError(access.url, reason, retryable=False) from error
+
+    async def viewer_access(self) -> RoomAccess:
+        """Access to the room that the session is in; see `Session.viewer_access`."""
+        joined, room = self._joined, self.room_name
+        if joined is not None:
+            access = await self._access("viewer", room)
+            claims = read_claims(access.token)
+            if not claims.is_viewer or claims.room_name != room:
+                raise errors.NotSupportedError("viewers", "the session's token source")
+            if self._joined is joined:
+                return access
+        raise errors.not_connected(self.state.connection_state, self.state.error)
+
+    async def _access(self, role: Literal["user", "viewer"], room: str | None) -> RoomAccess:
+        request = TokenRequest(self.state.agent_id, self.state.base_url, room, role)
+        try:
+            return await self.target.tokens(request)
+        except errors.LivelayerError:
+            raise
+        except Exception as error:
+            source = "the application's token source"
+            raise errors.TokenSourceError(source, errors.describe(error)) from error
 
     async def _join(self, port: RoomPort, access: RoomAccess) -> _Joined:
         handler = self._new_handler(lambda loss: self._lost(port, loss), self._watch_agent)

@@ -28,6 +28,7 @@ from ..surfaces.supervision import Supervisor
 from ..tokens import (
     SESSION_PATH,
     WIDGET_AGENT_PATH,
+    RoomAccess,
     SessionEndpoint,
     TokenSource,
     fetch_agent_config,
@@ -305,7 +306,7 @@ class Session(ControlledSession):
             ClosedError: the session is closed.
         """
         self._lifetime.check()
-        return self._store.bus.subscribe(*types, after=self._store.sequence_after(after))
+        return self._store.bus.subscribe(*types, after=self.state.sequence_after(after))
 
     # The connection -------------------------------------------------------------------------
 
@@ -322,6 +323,17 @@ class Session(ControlledSession):
         """
         self._lifetime.check()
         await self._connection.connect()
+
+    async def viewer_access(self) -> RoomAccess:
+        """As `ControlledSession.viewer_access`, from the token source, with `role="viewer"`.
+
+        Raises:
+            NotSupportedError: what the token source gives is not a viewer's.
+            NotConnectedError, ConnectionLostError: the session is in no room, or left it meanwhile.
+            RefusedError, BrokenError: the token source's own.
+        """
+        self._lifetime.check()
+        return await self._connection.viewer_access()
 
     async def disconnect(self) -> None:
         """Leave the room and clear the transcript; surfaces stay mounted.
@@ -493,8 +505,8 @@ class Session(ControlledSession):
         It runs in a task of its own behind its own cursor, one packet at a time. What it raises is
         a `HandlerFailed` event; it stays subscribed.
         """
-        self._lifetime.check()
-        return add_handler(self._store, handler)
+        store = self._store
+        return add_handler(handler, self.data_messages(), store.tasks, store.publish_late)
 
     def data_messages(self) -> Subscription[DataReceived, SessionState]:
         """Every data packet from now on, with its sender and topic, in order.

@@ -11,7 +11,7 @@ from typing import Final, Self, TypeAlias, TypeVar, cast, final
 from ..bus import Bus, Subscription
 from ..clock import Clock
 from ..contract import DataHandler, Unsubscribe
-from ..errors import ClosedError, Lagged, StaleCursorError, describe, place_of
+from ..errors import ClosedError, Lagged, describe, place_of
 from ..events import DataReceived, Event, HandlerFailed
 from ..messages import Command, RawMessage, is_command
 from ..state import REDUCERS, SessionState
@@ -21,8 +21,6 @@ logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Event)
 Events: TypeAlias = Subscription[Event, SessionState]
-
-_SHOWN: Final = 100  # characters of a wrong cursor in an error
 
 
 @final
@@ -52,18 +50,6 @@ class Store:
     def timer(self, act: Callable[[], Awaitable[None] | None], name: str) -> Timer:
         """A timer of the session, on its clock."""
         return Timer(act, name, self.tasks, self.clock)
-
-    def sequence_after(self, cursor: int | str | None) -> int | None:
-        """Return the sequence that a cursor of `Session.subscribe` means, or raise its error."""
-        if not isinstance(cursor, str):
-            return cursor
-        owner, _, sequence = cursor.rpartition(":")
-        if owner != self.state.id:
-            raise StaleCursorError(repr(cursor[:_SHOWN]), "it belongs to another session")
-        # At most 19 digits, as a 64-bit number has: int() refuses a text of thousands.
-        if not (sequence.isascii() and sequence.isdigit() and len(sequence) < 20):
-            raise StaleCursorError(repr(cursor[:_SHOWN]), "it does not end in a sequence")
-        return int(sequence)
 
     async def wait_until(
         self, ready: Callable[[SessionState], bool], *types: type[Event]
@@ -96,13 +82,17 @@ async def take_next(reader: Subscription[E, SessionState]) -> tuple[E | None, La
             return event, Lagged(missed) if missed else None
 
 
-def add_handler(store: Store, handler: DataHandler) -> Unsubscribe:
-    """Call `handler` with every packet from now on: in a task and behind a cursor of its own."""
+def add_handler(
+    handler: DataHandler,
+    packets: Subscription[DataReceived, SessionState],
+    tasks: TaskOwner,
+    report: Callable[[HandlerFailed], object],
+) -> Unsubscribe:
+    """Call `handler` with every one of the packets, in a task of its own."""
     name = str(getattr(handler, "__qualname__", type(handler).__qualname__))
-    packets = store.bus.subscribe(DataReceived).__enter__()
 
     def failed(error: BaseException) -> None:
-        store.publish_late(HandlerFailed(name, describe(error), place_of(error)))
+        report(HandlerFailed(name, describe(error), place_of(error)))
 
     async def run() -> None:
         with suppress(ClosedError):
@@ -117,7 +107,7 @@ def add_handler(store: Store, handler: DataHandler) -> Unsubscribe:
                     log_fault(logger, f"data handler {name}", error)
                     failed(error)
 
-    task = store.tasks.start(run, f"handler {name}")
+    task = tasks.start(run, f"handler {name}")
 
     def unsubscribe() -> None:
         if not task.is_current():

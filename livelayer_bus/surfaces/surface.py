@@ -306,8 +306,8 @@ class SurfaceSession(ControlledSession):
 
     def describe_page(self, page: AgentContext | None, *, surface: str = "") -> None:
         """See `ControlledSession.describe_page`; this surface's page, until it is unmounted."""
-        self._page = page
         self._session.describe_page(page, surface=self.key)
+        self._page = page
 
     def fail_commands(self) -> None:
         """Settle what the surface had taken when it failed. Called by its supervisor."""

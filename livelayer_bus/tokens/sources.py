@@ -70,7 +70,9 @@ class LiteralToken(_Source):
 
         Raises:
             RoomRefusedError: by this machine's clock the token has expired.
+            NotSupportedError: it is asked for a viewer's.
         """
+        _check_user(self, request)
         claims = access.read_claims(self._token)
         if claims.expires is not None and (ago := time.time() - claims.expires) >= 0:
             raise errors.RoomRefusedError(shown(self.url), f"it expired {ago:.0f} s ago")
@@ -122,7 +124,8 @@ class _Endpoint(_Source, ABC):
 class SessionEndpoint(_Endpoint):
     """LiveLayer's session endpoint, or an application's own that speaks the same way.
 
-    Posts `{"agentId": ..., **body}`, with `priorRoomName` when a session resumes.
+    Posts `{"agentId": ..., **body}`, with `priorRoomName` when a session resumes; also with `role`
+    for a viewer.
 
     Args:
         url: the whole address of the endpoint; see `at` for the one below a base address.
@@ -171,6 +174,8 @@ class SessionEndpoint(_Endpoint):
         body: dict[str, object] = {"agentId": request.agent_id, **self._body}
         if request.prior_room_name is not None:
             body["priorRoomName"] = request.prior_room_name
+        if request.role != "user":
+            body["role"] = request.role
         return body
 
 
@@ -208,6 +213,7 @@ class TokenEndpoint(_Endpoint):
         self._dispatch = dispatch
 
     def _fields(self, request: TokenRequest) -> dict[str, object]:
+        _check_user(self, request)  # LiveKit's standard has no viewers
         agent = _dispatched(self._dispatch, request)
         asked = {
             "room_name": self._room_name or request.prior_room_name,
@@ -222,7 +228,7 @@ class LocalKeys(_Source):
     """Mints tokens with an API key and secret that this process holds: servers, tests, demos.
 
     Each token lets one participant join one room, publish, subscribe, send data and set its own
-    attributes; nothing else.
+    attributes; nothing else. A viewer's has an identity of its own and at most 10 minutes.
 
     Args:
         url: the room server, ws, wss, http or https.
@@ -273,8 +279,13 @@ class LocalKeys(_Source):
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         """Access to the room of that name, to the prior one, or to a new one."""
         room = self._room_name or request.prior_room_name or _random_name()
-        grants = self._api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True)
+        grants = self._api.VideoGrants(room_join=True, room=room)
         token = self._api.AccessToken(self._api_key, self._api_secret).with_grants(grants)
+        if request.role == "viewer":
+            grants.hidden, grants.can_publish, grants.can_publish_data = True, False, False
+            token.with_identity(_random_name()).with_ttl(timedelta(seconds=min(self._ttl, 600.0)))
+            return RoomAccess(self.url, token.to_jwt(), room)
+        grants.can_update_own_metadata = True
         token.with_identity(self._identity or _random_name()).with_ttl(timedelta(seconds=self._ttl))
         if self._name:
             token.with_name(self._name)
@@ -325,6 +336,11 @@ def _dispatched(dispatch: bool | str, request: TokenRequest) -> str | None:
     if isinstance(dispatch, str):
         return dispatch
     return request.agent_id if dispatch else None
+
+
+def _check_user(source: object, request: TokenRequest) -> None:
+    if request.role != "user":
+        raise errors.NotSupportedError("viewers", type(source).__name__)
 
 
 def _check_headers(where: str, headers: Mapping[str, str]) -> dict[str, str]:

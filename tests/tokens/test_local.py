@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.pretty import pprint
 
-from livelayer_bus.errors import ConfigError, RefusedError, RoomRefusedError
+from livelayer_bus.errors import (
+    ConfigError,
+    NotSupportedError,
+    RefusedError,
+    RoomRefusedError,
+)
 from livelayer_bus.tokens import LiteralToken, LocalKeys, RoomAccess, TokenRequest
 from livelayer_bus.tokens.access import Claims, read_claims
 
@@ -117,6 +122,53 @@ async def test_a_room_a_participant_and_an_agent_can_be_chosen() -> None:
     assert claims["roomConfig"] == {"agents": [{"agentName": "agt_1"}]}
     other = _claims(await LocalKeys(URL, "devkey", SECRET, dispatch="guide")(REQUEST))
     assert other["roomConfig"] == {"agents": [{"agentName": "guide"}]}
+
+
+@pytest.mark.anyio
+async def test_a_viewer_is_hidden_and_may_receive_and_nothing_else() -> None:
+    keys = LocalKeys(
+        URL, "devkey", SECRET, identity="bo", name="Bo", attributes={"a": "b"}, dispatch=True
+    )
+    request = TokenRequest("agt_1", prior_room_name="lobby", role="viewer")
+    access, other = await keys(request), await keys(request)
+    claims = _claims(access)
+    assert claims["video"] == {
+        "roomJoin": True,
+        "room": "lobby",
+        "hidden": True,
+        "canSubscribe": True,
+        "canPublish": False,
+        "canPublishData": False,
+    }
+    assert set(claims) == {"video", "sub", "iss", "nbf", "exp"}
+    assert claims["exp"] - claims["nbf"] == 600
+    assert len({"bo", claims["sub"], _claims(other)["sub"]}) == 3
+    assert read_claims(access.token).is_viewer
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"hidden": False},
+        {"canPublish": True},
+        {"canPublish": None},
+        {"canPublishData": True},
+        {"canUpdateOwnMetadata": True},
+        {"roomAdmin": True},
+        {"agent": True},
+    ],
+)
+def test_what_may_do_more_is_not_a_viewers_token(more: dict[str, Any]) -> None:
+    video = {"room": "lobby", "roomJoin": True, "hidden": True, "canSubscribe": True}
+    video |= {"canPublish": False, "canPublishData": False}
+    assert read_claims(_token(video=video)).is_viewer
+    assert not read_claims(_token(video=video | more)).is_viewer
+
+
+@pytest.mark.anyio
+async def test_a_given_token_is_not_given_to_viewers() -> None:
+    with pytest.raises(NotSupportedError, match="LiteralToken does not support viewers"):
+        await LiteralToken(URL, _token())(TokenRequest("agt_1", role="viewer"))
 
 
 @pytest.mark.parametrize(
