@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final, cast
+from weakref import WeakSet
 
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient, FfiHandle
@@ -128,13 +129,20 @@ def _end() -> None:
 # Pausing a track at the server --------------------------------------------------------------
 
 
+_disabled: WeakSet[rtc.RemoteTrackPublication] = WeakSet()
+
+
 def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
     """Have the server send the track, or not; done when the server has read it.
 
     The SDK can do this but does not offer it in Python; a track that `set_subscribed` has taken
     off does not come back. Disabling keeps the subscription: the server sends nothing, and a key
-    frame when the track is enabled again. A track that is gone is left alone.
+    frame when the track is enabled again. A track that is gone is left alone: asked to change it,
+    the SDK's native side ends the process.
     """
+    if publication.track is None or enabled is (publication not in _disabled):
+        return
+    (_disabled.discard if enabled else _disabled.add)(publication)
     request = FfiRequest()
     asked = request.enable_remote_track_publication
     asked.track_publication_handle = publication._ffi_handle.handle  # noqa: SLF001 - see above

@@ -79,6 +79,7 @@ class TrackReader(ABC, Generic[F]):
 
     def start(self) -> None:
         """Deliver frames until stopped, while they are wanted; the first one in any case."""
+        self._set_sent(True)  # an earlier reader may have ended while the track rested
         self._wake()
         self._forget = self._target.follow_demand(self._follow, self._peek)
 
@@ -96,8 +97,6 @@ class TrackReader(ABC, Generic[F]):
         self._forget()
         self._timer.stop()
         self._announce(False)
-        if self._resting:
-            self._set_sent(True)
         if self._pump_task is not None:
             self._pump_task.cancel()
 

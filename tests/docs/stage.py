@@ -44,9 +44,6 @@ async def talking_session(*, agent: bool = True, **options: Any) -> AsyncGenerat
                 await stack.enter_async_context(DemoAgent(server.url, token, thinking_seconds=0.0))
                 await until(session, lambda: session.state.agent_ready)
             yield session
-            # Before its agent leaves: see `set_enabled` in `livelayer_bus/rooms/sdk_private.py`,
-            # which the SDK answers with an abort while it removes the track.
-            await session.disconnect()
 
 
 async def until(session: Any, true: Any) -> None:
