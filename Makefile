@@ -7,7 +7,7 @@ ENVIRONMENTS ?= lowest newest core
 BENCH_ARGS ?= all --json benchmarks/results --plot benchmarks/results
 PROJECTS := $(wildcard plugins/*/pyproject.toml benchmarks/pyproject.toml)
 
-.PHONY: setup demo test environments lint types mypy pyright bench clean
+.PHONY: setup demo docs test environments dist version tag lint types mypy pyright bench clean
 
 setup: .venv/ready
 
@@ -18,11 +18,15 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
 		-e '.[cli,telemetry]' $(addprefix -e ./,$(patsubst %/pyproject.toml,%,$(PROJECTS))) \
-		--group lint --group types --group test --group peers
+		--group docs --group lint --group types --group test --group peers --group release
 	@touch $@
 
 demo: setup
 	$(BIN)/livelayer demo $(DEMO_ARGS)
+
+# Built without a network, and only if something has changed; a warning is an error.
+docs: setup
+	$(BIN)/python -m docs.generator
 
 test: setup .venv/programs
 	$(BIN)/python -m pytest $(TEST_ARGS)
@@ -32,9 +36,23 @@ test: setup .venv/programs
 	@$(BIN)/python -m tests.programs
 	@touch $@
 
-# The oldest dependencies that are allowed, and the newest, in environments of their own.
-environments:
-	$(PYTHON) -m tests.environments $(ENVIRONMENTS)
+# The wheels with the oldest dependencies that are allowed, and the newest, each in an environment
+# of its own.
+environments: setup
+	$(BIN)/python -m tests.environments $(ENVIRONMENTS)
+
+# Wheels and sdists of every distribution, their metadata checked.
+dist: setup
+	rm -rf dist
+	$(BIN)/python -m tests.distributions build dist
+
+# make version VERSION=0.2.0: the next version, of every distribution.
+version: setup
+	$(BIN)/python -m tests.distributions version $(VERSION)
+
+# make tag TAG=v0.2.0: whether a release may have this tag.
+tag: setup
+	@$(BIN)/python -m tests.distributions tag $(TAG)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -44,7 +62,7 @@ types: mypy pyright
 
 mypy: setup
 	$(BIN)/mypy
-	for project in plugins/*; do $(BIN)/mypy $$project || exit 1; done
+	for project in plugins/*/src; do $(BIN)/mypy $${project%/src} || exit 1; done
 
 pyright: setup
 	$(BIN)/pyright

@@ -13,6 +13,7 @@ from .media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from .media.publishing import MediaSource
 from .messages import AgentContext, Command, Interrupt, Message, RawMessage, WireMessage
 from .state import SessionState
+from .tokens import RoomAccess
 
 E = TypeVar("E", bound=Event)
 
@@ -146,6 +147,10 @@ class ControlledSession(ABC):
     async def connect(self) -> None:
         """Return when the room is joined."""
         await self._behind("connect").connect()
+
+    async def viewer_access(self) -> RoomAccess:
+        """Access to the room for one viewer: hidden, it receives all, and sends nothing."""
+        return await self._behind("viewers").viewer_access()
 
     async def disconnect(self) -> None:
         """Leave the room; surfaces stay mounted."""

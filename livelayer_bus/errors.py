@@ -182,20 +182,16 @@ class SendTimeoutError(BrokenError):
     ) -> None:
         fate = "it may still arrive" if handed_over else "it was not sent; send it again"
         super().__init__(f"message not sent within {seconds:g} s: {reason}; {fate}", retryable=True)
-        self.seconds, self.reason, self.handed_over, self.confirming = (
-            seconds,
-            reason,
-            handed_over,
-            confirming,
-        )
+        self.seconds, self.reason = seconds, reason
+        self.handed_over, self.confirming = handed_over, confirming
 
 
 class MessageTooLargeError(MisuseError):
     """A message's encoded form exceeds the limit; nothing was sent."""
 
     def __init__(self, size: int, limit: int) -> None:
-        excess = f"the message is {size} bytes of JSON, the limit is {limit}"
-        super().__init__(f"{excess}: shorten it, or send it in parts")
+        advice = "shorten it, or send it in parts"
+        super().__init__(f"the message is {size} bytes of JSON, the limit is {limit}: {advice}")
         self.size, self.limit = size, limit
 
 
@@ -313,10 +309,9 @@ class PluginNotFoundError(MisuseError):
         self, name: str, group: str, known: tuple[str, ...], distribution: str | None = None
     ) -> None:
         have = f"no plugin {name!r} in {group} (installed: {', '.join(known) or 'none'})"
+        advice = f"{name!r} is not installed: pip install {distribution}"
         super().__init__(
-            f"{name!r} is not installed: pip install {distribution}"
-            if distribution
-            else f"{have}: pip install the distribution that offers it"
+            advice if distribution else f"{have}: pip install the distribution that offers it"
         )
         self.name = name
 

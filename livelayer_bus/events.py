@@ -247,8 +247,7 @@ class _Packet(Event, frozen=True, dict=True):
     def message(self) -> Message | None:
         """The packet as a message; None when it is not a well-formed one.
 
-        Decoded once for every reader in this process, so do not change what it holds. It is not
-        part of the event's JSON form.
+        Decoded once for every reader, so do not change it. The event's JSON form does not have it.
         """
         return read(self.data).message
 

@@ -103,8 +103,7 @@ class LineReader:
     """Reads a session as encoded lines: `with LineReader(session) as reader`, then `read()`.
 
     Guarantee: without `after`, a snapshot first; then every event once and in order. Events lost
-    to a full ring are one lagged line, and a new snapshot follows it. A cancelled `read()` loses
-    nothing.
+    to a full ring are one lagged line and a new snapshot. A cancelled `read()` loses nothing.
 
     Args:
         session: what to read.

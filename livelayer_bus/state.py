@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from . import events
+from .errors import StaleCursorError
 from .events import AgentConfig, AgentState, ConnectionState, ErrorCode, Event, TranscriptEntry
 from .transcript import LIMIT, Transcript
 
@@ -79,6 +80,18 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
             return replace(self, sequence=sequence)
         omitted = said.omitted
         return replace(self, sequence=sequence, transcript=said.entries, transcript_omitted=omitted)
+
+    def sequence_after(self, cursor: int | str | None) -> int | None:
+        """Return the sequence that a cursor of `Session.subscribe` means, or raise its error."""
+        if not isinstance(cursor, str):
+            return cursor
+        owner, _, sequence = cursor.rpartition(":")
+        if owner != self.id:
+            raise StaleCursorError(repr(cursor[:100]), "it belongs to another session")
+        # At most 19 digits, as a 64-bit number has: int() refuses a text of thousands.
+        if not (sequence.isascii() and sequence.isdigit() and len(sequence) < 20):
+            raise StaleCursorError(repr(cursor[:100]), "it does not end in a sequence")
+        return int(sequence)
 
 
 Reducer: TypeAlias = Callable[[SessionState, Any], SessionState]
@@ -205,8 +218,7 @@ REDUCERS: Final[dict[type[Event], Reducer]] = {
     events.SurfaceMounted: lambda state, new: replace(state, surfaces=(*state.surfaces, new.key)),
     events.SurfaceUnmounted: _unmounted,
 }
-"""What the events of each type make of the state, all but its `sequence`. Event types that are not
-in it do not change the state."""
+"""What events make of the state, all but its `sequence`; other types do not change it."""
 
 
 def reduce(state: SessionState, event: Event) -> SessionState:

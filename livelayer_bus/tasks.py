@@ -164,8 +164,7 @@ async def fault_of(call: Callable[[], Awaitable[object] | None]) -> BaseExceptio
     """Run foreign code, sync or async; return what it raised instead of raising it.
 
     The task's own cancellation, `KeyboardInterrupt` and `SystemExit` pass through. A cancellation
-    that was not asked of this task (something that the code awaited was cancelled) is that code's
-    fault, and is returned as such.
+    that was not asked of this task, but of something that the code awaited, is that code's fault.
     """
     cancelled = anyio.get_cancelled_exc_class()
     try:

@@ -90,7 +90,6 @@ class Transcript(msgspec.Struct, eq=False):
         )
 
     def _add_other(self, entry: TranscriptEntry) -> Transcript:
-        """Take in an utterance that is not the last one."""
         recent, last = self._recent, self._last
         if self._known is None:
             self._known = set(map(key_of, self.entries))
@@ -164,7 +163,6 @@ def join(known: TranscriptEntry, entry: TranscriptEntry) -> TranscriptEntry:
 
 
 def key_of(entry: TranscriptEntry) -> Key:
-    """See `Key`."""
     return entry.sender, entry.id
 
 

@@ -46,8 +46,7 @@ def chromium(playwright: Playwright, *, whole: bool = False) -> str:
     """The path of a browser; without one, the test is skipped.
 
     The shell opens a page for a third of the CPU time of the whole browser, which is for tests of
-    what a browser adds to its engine: devices and their prompts, tabs that are hidden or frozen,
-    an agent's commands on a site.
+    what a browser adds to its engine: devices and their prompts, tabs that are hidden or frozen.
     Where the system has no shell, every test runs in the whole browser.
     """
     bundled = playwright.chromium.executable_path

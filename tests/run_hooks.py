@@ -1,4 +1,4 @@
-"""A run of the tests as a whole: real-time media last and alone, one line for what was skipped.
+"""A run of the tests as a whole: what comes last, and one line for what was skipped.
 
 Loaded by `addopts` in pyproject.toml.
 """
@@ -15,18 +15,23 @@ from typing import Any, Final, Protocol
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import EXAMPLES
+
 try:
     from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 except ImportError:  # a run in one process needs no xdist
     LoadFileScheduling = object
 
-MARK: Final = "realtime"
-REALTIME: Final = "the tests of real-time media"  # one scope of the scheduler
-
+REALTIME_PROCESSES: Final = 2  # at once with files of real-time media
 
 # A slow example is not a fault, and every run has the same examples;
 # `--hypothesis-profile explore` looks for others.
-settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "explore",
+    max_examples=100 * EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.register_profile("tests", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("tests")
 
@@ -43,9 +48,18 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files with slow tests first, and those with tests of real-time media last."""
-    items.sort(key=lambda item: (_is_realtime(item.path), not _marks(item.path, "slow")))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the files with slow tests first, and those with tests of real-time media last.
+
+    Several processes take those with many tests before those with few, so that they end together.
+    """
+    several = hasattr(config, "workerinput")
+    tests = Counter(item.path for item in items) if several else Counter()
+
+    def turn(item: pytest.Item) -> tuple[bool, bool, int]:
+        return _is_realtime(item.path), not _marks(item.path, "slow"), -tests[item.path]
+
+    items.sort(key=turn)
 
 
 @cache
@@ -55,45 +69,32 @@ def _marks(path: Path, mark: str) -> bool:
 
 
 def _is_realtime(path: Path) -> bool:
-    return _marks(path, MARK)
+    return _marks(path, "realtime")
 
 
 class RealtimeLast(LoadFileScheduling):  # type: ignore[misc]  # object where xdist is missing
-    """Gives each process whole files; those with real-time media come last, in one process."""
+    """Gives each process whole files, in their order; the last ones, with real-time media, to few.
 
-    def _split_scope(self, nodeid: str) -> str:
-        scope: str = super()._split_scope(nodeid)
-        return REALTIME if _is_realtime(self.config.rootpath / scope) else scope
+    A process that is not one of those few ends when nothing else is left.
+    """
 
     def _assign_work_unit(self, node: Any) -> None:
-        if REALTIME in self.workqueue:
-            self.workqueue.move_to_end(REALTIME)
-        if list(self.workqueue) == [REALTIME]:
-            others = [other for other in self.nodes if other is not node]
-            if any(not other.shutting_down for other in others):
-                node.shutdown()  # runs what it has; another process takes these
+        file = next(iter(self.workqueue))
+        if _is_realtime(self.config.rootpath / file):
+            running = [one for one in self.nodes if not one.shutting_down]
+            if len(running) > REALTIME_PROCESSES:
+                node.shutdown()  # runs what it has
                 return
-            if any(self._pending_of(self.assigned_work[other]) for other in others):
-                return  # asked again when they are done
         super()._assign_work_unit(node)
-
-    def mark_test_complete(self, node: Any, *given: Any, **named: Any) -> None:
-        super().mark_test_complete(node, *given, **named)
-        if node.shutting_down and self.workqueue:
-            for other in self.nodes:
-                self._reschedule(other)
-
-    def remove_node(self, node: Any) -> str | None:
-        crashed: str | None = super().remove_node(node)
-        for other in self.nodes:
-            self._reschedule(other)
-        return crashed
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Take the place of `--dist loadfile`."""
-    return RealtimeLast(config, log) if config.getoption("dist") == "loadfile" else None
+    """Take the place of `--dist loadfile`, which by itself takes files with many tests first."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return RealtimeLast(config, log)
 
 
 @pytest.hookimpl(trylast=True)

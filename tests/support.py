@@ -17,6 +17,8 @@ PORTS: Final = range(20_000, 30_000)
 """Outside the range from which systems choose the ports of connections: while the server is down,
 the system gives the port to nothing else."""
 
+EXAMPLES: Final = int(os.environ.get("LIVELAYER_TEST_EXAMPLES", "1"))
+"""How many times as many examples property tests try."""
 
 _PROCESS: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 

@@ -16,6 +16,7 @@ from livelayer_benchmarks.workloads import (
     delivery,
     frames,
     record,
+    scale,
     session,
     stalls,
     startup,
@@ -25,6 +26,7 @@ from livelayer_benchmarks.workloads import (
 from livelayer_benchmarks.workloads.stalls.blocked import Blocked
 from livelayer_benchmarks.workloads.stalls.sleeping import Sleeping
 from livelayer_benchmarks.workloads.stalls.surfaces import Plan as StallsPlan
+from livelayer_benchmarks.workloads.viewers import area as viewers
 from livelayer_benchmarks.workloads.web.area import Plan as WebPlan
 
 from livelayer_bus.errors import ConfigError
@@ -163,6 +165,26 @@ def test_session(shown: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.realtime
+def test_viewers(shown: Any) -> None:
+    plan = viewers.Plan(readers=(0, 1), seconds=1.0, warm_up=0.2, repetitions=1)
+
+    result = viewers.AREA.measure(plan)
+
+    cases = [case for case in result.cases if isinstance(case, viewers.Case)]
+    assert [(case.rival, case.readers) for case in cases] == [
+        *[("sfu", 0), ("sfu", 1)],
+        *[("whep", 0), ("whep", 1)],
+    ]
+    assert all((case.frames > 0) == (case.readers > 0) for case in cases)
+    latencies = [case for case in result.cases if isinstance(case, viewers.Latency)]
+    assert [one.rival for one in latencies] == ["livekit-client", "sfu", "whep"]
+    assert all(one.fps > 0 and one.p50 > 0 for one in latencies)
+    assert len(result.goals) == 2
+    assert "livekit-client" in shown(viewers.AREA, result)
+
+
+@pytest.mark.slow
 def test_startup(shown: Any) -> None:
     plan = startup.Plan(width=WIDTH, height=HEIGHT, imports=1, joins=2, repetitions=1)
 
@@ -223,6 +245,25 @@ def test_web(shown: Any) -> None:
     assert all(case.rss > 1 and case.frames > 0 for case in result.cases)
     assert goals(result) == {"2 pages against 1, server CPU a frame"}
     assert ours in shown(web.AREA, result)
+
+
+@pytest.mark.slow
+def test_scale(shown: Any) -> None:
+    plan = scale.Plan(
+        trips=5, remotes=(1, 2), events=10, sessions=3, readers=6, sessions_remotes=2, rounds=2,
+        idle=0.1, processes=1, repetitions=1,
+    )  # fmt: skip
+
+    result = scale.AREA.measure(plan)
+
+    fan_outs = [case for case in result.cases if isinstance(case, scale.FanOut)]
+    assert [(case.remotes, case.missed) for case in fan_outs] == [(1, 0), (2, 0), (2, 0)]
+    parts = {case.part: case for case in result.cases if isinstance(case, scale.Part)}
+    assert parts["bare readers"].missed == parts["RemoteSessions"].missed == 0
+    assert parts["owner"].cpu > 0
+    assert parts["NATS, all of it"].bytes > 100
+    assert all(0 < case.p50 <= case.p99 for case in result.cases if isinstance(case, scale.Trip))
+    assert "RemoteSessions" in shown(scale.AREA, result)
 
 
 def test_a_real_server_needs_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:

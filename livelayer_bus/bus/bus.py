@@ -61,8 +61,7 @@ class Bus(Generic[B, S]):
     `bus: Bus[Event, int] = Bus(state=0, reducers={Event: lambda count, event: count + 1})`.
 
     An event weighs what its type declares as `bus_weight`: a constant in bytes, or a function of
-    the event that returns what counts on top of 256 bytes; without it, the text and bytes in its
-    own fields (or its `nbytes`) do.
+    the event that returns what counts beyond 256; else its `nbytes`, or the text in its fields.
 
     A bus belongs to the thread that made it and to the first event loop that reads from it. Once
     that loop is closed, the next one in the same thread takes its place. A bus that was never used
@@ -80,8 +79,6 @@ class Bus(Generic[B, S]):
     Raises:
         MisuseError: `capacity` or `max_bytes` is below 1.
     """
-
-    __slots__ = ("__weakref__", "_inbox", "_ring", "publish")
 
     @overload
     def __init__(self: Bus[Any, None], capacity: int = ..., max_bytes: int = ...) -> None: ...
@@ -167,8 +164,6 @@ class Bus(Generic[B, S]):
 
     @overload
     def subscribe(self, *, after: int | None = None) -> Subscription[B, S]: ...
-    @overload
-    def subscribe(self, t1: type[T1], /, *, after: int | None = None) -> Subscription[T1, S]: ...
     @overload
     def subscribe(
         self, t1: type[T1], t2: type[T2], /, *, after: int | None = None

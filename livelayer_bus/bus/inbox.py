@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Generic, TypeVar, final
 
@@ -14,32 +15,26 @@ Post = Callable[[Callable[[], object]], bool]
 
 
 @final
+@dataclass(eq=False)
 class Inbox(Generic[T]):
     """Items from any thread, taken by one event loop in the order in which they were put.
 
     Guarantee: at most `capacity` items wait; an item that is refused is counted, and so is one that
     was still waiting when the inbox was closed. However many items wait, one call is scheduled on
     the loop. An item whose `take` raises does not hold up those behind it.
-
-    Args:
-        take: Called in the loop with each item.
-        post: Has the loop make a call, from any thread; False without a loop (yet).
-        capacity: The most items that wait.
     """
 
-    def __init__(self, take: Callable[[T], object], post: Post, capacity: int) -> None:
-        self._take = take
-        self._post = post
-        self._capacity = capacity
-        self._lock = Lock()
-        self._items: deque[T] = deque()
-        self._scheduled = False
-        self._closed = False
-        self.refused = 0
+    _take: Callable[[T], object]  # called in the loop with each item
+    _post: Post
+    _capacity: int  # the most items that wait
+    _lock: Lock = field(default_factory=Lock)
+    _items: deque[T] = field(default_factory=deque[T])
+    _scheduled: bool = False
+    _closed: bool = False
+    refused: int = 0
 
     @property
     def waiting(self) -> int:
-        """Items put and not taken yet."""
         return len(self._items)
 
     def put(self, item: T, *, required: bool = False) -> bool:

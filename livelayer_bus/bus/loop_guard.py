@@ -26,8 +26,6 @@ class Slot(Protocol):
 class _EventSlot:
     """A slot for every backend but asyncio, on anyio's event."""
 
-    __slots__ = ("_event", "_result")
-
     def __init__(self) -> None:
         self._event = anyio.Event()
         self._result = 0
@@ -67,11 +65,6 @@ class LoopGuard:
     in the same thread is bound (a second `asyncio.run`).
     """
 
-    __slots__ = (
-        "checkpoint", "loop", "new_slot", "on_adopt", "running_loop", "thread",
-        "waits_check_the_loop",
-    )  # fmt: skip
-
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.loop: object | None = None
@@ -82,11 +75,7 @@ class LoopGuard:
         self.on_adopt: Callable[[], Callable[[], object] | None] = lambda: None
 
     def adopt_running_loop(self, what: str) -> None:
-        """Bind the running loop, if there is one, unless it is bound already.
-
-        Raises:
-            WrongLoopError: another loop is bound and still open.
-        """
+        """Bind the running loop, if any; `WrongLoopError` if another one is bound and open."""
         loop = _current_loop()
         if loop is None or loop is self.loop:
             return
@@ -114,10 +103,9 @@ class LoopGuard:
         self.adopt_running_loop(what)
 
     def convert_wait_error(self, error: RuntimeError) -> None:
-        """Explain an error raised in a wait: on asyncio a task refuses another loop's future.
+        """Raise what explains an error of a wait: on asyncio a task refuses another loop's future.
 
-        Returns if the running loop is bound now, so that the wait can be begun again; raises what
-        `adopt_running_loop` does, or `error` if it has another cause.
+        Returns if the running loop is bound now, so that the wait can be begun again.
         """
         before = self.loop
         self.adopt_running_loop("a subscription")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from operator import length_hint
 from threading import get_ident
@@ -47,14 +48,12 @@ class SubscriptionStatistics(msgspec.Struct, frozen=True):
     """Times the reader waited and an event woke it."""
 
 
+@dataclass(eq=False, slots=True)
 class _Pull(Generic[E]):
     """An async iterator over the results of a coroutine function, called once for each item."""
 
-    __slots__ = ("_limit", "_pull")
-
-    def __init__(self, pull: Callable[[int], Awaitable[E]], limit: int) -> None:
-        self._pull = pull
-        self._limit = limit
+    _pull: Callable[[int], Awaitable[E]]
+    _limit: int
 
     def __aiter__(self) -> AsyncIterator[E]:
         return self
@@ -81,14 +80,7 @@ class Subscription(Generic[E_co, S_co]):
     # `_taken` is the number of the next event to take (see `Group`), as of the last `_settle`.
     # `_chunk` looks events up in the ring's own list as they are asked for, so nothing is copied
     # and nothing overwritten stays alive. `_index` feeds it: what is left of it, compared with
-    # `_left`, tells how many of `_positions` were handed out. No event before position `_floor` is
-    # wanted any more.
-    __slots__ = (
-        "__weakref__", "_after", "_chunk", "_credit", "_filled", "_floor", "_group", "_index",
-        "_last", "_left", "_missed", "_origin", "_owed", "_pause", "_peak_lag", "_positions",
-        "_ring", "_skipped", "_snapshot", "_state", "_taken", "_types", "_wakeups",
-    )  # fmt: skip
-
+    # `_left`, tells how many of `_positions` were handed out. Events before `_floor` are unwanted.
     def __init__(self, ring: Ring, types: Types, after: int | None) -> None:
         self._ring = ring
         self._types = types
@@ -244,8 +236,7 @@ class Subscription(Generic[E_co, S_co]):
                 elif pause in self._group.parked:  # cancelled, or only a turn of the loop
                     self._group.parked.remove(pause)
             ring = self._ring
-            # The event that woke this reader is the next one to take, unless it was overwritten or
-            # passed over meanwhile.
+            # What woke this reader is the next event, unless it was overwritten or passed over.
             if self._floor < woken_by > ring.tail and self._state is _OPEN:
                 lag = self._group.published - self._taken
                 if lag > self._peak_lag:
@@ -362,7 +353,6 @@ class Subscription(Generic[E_co, S_co]):
         self._credit -= count
 
     def _settle(self) -> None:
-        """Count what the chunk has handed out."""
         if self._positions:
             handed = self._left - length_hint(self._index)
             if handed:

@@ -7,7 +7,6 @@ A position counts events from the start: the event with sequence `n` is at posit
 from __future__ import annotations
 
 import os
-import re
 import sys
 from asyncio import InvalidStateError
 from bisect import bisect_left
@@ -26,7 +25,6 @@ Reducer: TypeAlias = Callable[[Any, Any], Any]
 Weigh: TypeAlias = Callable[..., int]
 
 BASE_WEIGHT = 256  # bytes; a small record with its short strings and its places in the ring
-_SIZED = re.compile(r"(str|bytes|bytearray)( *\| *None)?")  # annotations of fields that count
 _NO_THREAD = -1  # never a thread's ident: sends every call to Ring.check_thread
 _NEVER = sys.maxsize  # a tail beyond every reader: sends every read to its slow path
 
@@ -37,8 +35,6 @@ class Group:
     Wanted events are numbered from 0 on, whether they are still kept or not. `positions` has those
     of the wanted events from number `dropped` on; the ring drops what it has overwritten.
     """
-
-    __slots__ = ("_events", "dropped", "parked", "positions", "readers", "since", "types")
 
     def __init__(self, types: Types, since: int, events: list[Any]) -> None:
         self.types = types
@@ -70,7 +66,6 @@ class Group:
         return tuple([events[at % capacity] for at in positions]), positions[-1] + 1
 
     def drop_before(self, tail: int) -> None:
-        """Forget positions that the ring has overwritten."""
         count = bisect_left(self.positions, tail)
         del self.positions[:count]
         self.dropped += count
@@ -87,16 +82,8 @@ class Ring:
 
     Guarantee: an event heavier than `max_bytes` is kept alone until the next one comes.
 
-    For readers without a filter the ring is the group: every event is wanted, and its number is its
-    position.
+    For readers without a filter the ring is the group, and an event's number is its position.
     """
-
-    __slots__ = (
-        "__weakref__", "_as_of", "_batches", "_heaviest", "_high_water", "_peak_kept", "_reducers",
-        "_rules", "_version", "_weights", "bytes", "capacity", "closed", "events",
-        "evicted_by_bytes", "filtered", "forked", "guard", "max_bytes", "parked", "published",
-        "readers", "tail", "thread", "times", "types",
-    )  # fmt: skip
 
     def __init__(
         self,
@@ -163,10 +150,7 @@ class Ring:
                 return self._as_of(state, max(changed, published)) if self._as_of else state
 
     def append(self, event: object) -> int:
-        """Add an event, wake the idle readers that want it, and return its sequence.
-
-        Everything that can fail comes first: a failed append changes nothing.
-        """
+        """See `Bus.publish`. All that can fail comes first: a failed append changes nothing."""
         if get_ident() != self.thread:
             self.check_thread("publish()")
         try:
@@ -206,7 +190,6 @@ class Ring:
         return sequence
 
     def restart(self, sequence: int, state: object) -> None:
-        """See `Bus.restart`."""
         self.check_thread("restart()")
         if sequence < self.published:
             raise MisuseError(f"restart({sequence}): the bus has published {self.published} events")
@@ -234,7 +217,6 @@ class Ring:
             raise ClosedError("this bus")
 
     def close(self) -> None:
-        """Take no more events; wake every reader that waits for one."""
         self.closed = True
         self.thread = _NO_THREAD
         self._wake_all(0)
@@ -246,10 +228,7 @@ class Ring:
         self.tail = _NEVER
 
     def join(self, types: Types, since: int, reader: object) -> Group | Ring:
-        """Return the group of the readers that want `types` (none: every event), with `reader`.
-
-        It knows every wanted event from the position `since` on.
-        """
+        """Return the group that wants `types` (none: all), with `reader`, complete from `since`."""
         if not types:
             self.readers.add(reader)
             return self
@@ -270,7 +249,6 @@ class Ring:
             self._drop_empty_groups()
 
     def number_at(self, position: int) -> int:
-        """See `Group`, also for `locate` and `fetch`."""
         return position
 
     def locate(self, number: int, count: int) -> Sequence[int]:
@@ -356,10 +334,7 @@ def wake(parked: list[Slot], sequence: int) -> None:
 
 
 def weight_of(event: object) -> tuple[int, Weigh | None]:
-    """Return the constant weight of every event of this one's type, and what to add for each.
-
-    See `Bus` for what a type declares, and for what counts without a declaration.
-    """
+    """Return the weight of every event of this one's type, and what to add for each: see `Bus`."""
     declared: int | Weigh | None = getattr(type(event), "bus_weight", None)
     if isinstance(declared, int):
         return declared, None
@@ -369,24 +344,15 @@ def weight_of(event: object) -> tuple[int, Weigh | None]:
         return BASE_WEIGHT, sys.getsizeof
     if hasattr(event, "nbytes"):
         return BASE_WEIGHT, lambda event: int(event.nbytes)
-    names = dict.fromkeys(
-        name
-        for base in type(event).__mro__
-        for name, annotation in vars(base).get("__annotations__", {}).items()
-        if _SIZED.fullmatch(_written(annotation)) and hasattr(event, name)
-    )
+    # What a field holds is not looked at here: a union, for example, may hold a text or not.
+    bases = (vars(base).get("__annotations__", ()) for base in type(event).__mro__)
+    names = {name for fields in bases for name in fields if hasattr(event, name)}
 
     def weigh(event: object) -> int:
         values = [getattr(event, name, None) for name in names]
         return sum(len(value) for value in values if isinstance(value, str | bytes | bytearray))
 
     return BASE_WEIGHT, weigh if names else None
-
-
-def _written(annotation: object) -> str:
-    if isinstance(annotation, str):
-        return annotation
-    return annotation.__name__ if isinstance(annotation, type) else repr(annotation)
 
 
 _alive: WeakSet[Ring] = WeakSet()

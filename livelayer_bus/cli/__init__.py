@@ -6,16 +6,21 @@ import os
 import sys
 from importlib import import_module
 
-# Imported when first used: until `main` runs, Ctrl-C ends in Python's own traceback, and asyncio
-# alone takes a third of a second.
+# Imported when first used: until `main` runs, Ctrl-C ends in Python's own traceback.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from .doctor import Finding, Verdict, check_port
     from .exits import FAILED, OK, Main, complain, run_async
 
-__all__ = ["main", "Main", "run_async", "complain", "OK", "FAILED"]
+_DOCTOR = ("Finding", "Verdict", "check_port")
+__all__ = [
+    "main", "Main", "run_async", "complain", "OK", "FAILED",
+    # For checks of `livelayer doctor`
+    "Finding", "Verdict", "check_port",
+]  # fmt: skip
 
 _NEEDED = ("typer", "rich")
 _INTERRUPTED = 130
@@ -23,7 +28,8 @@ _INTERRUPTED = 130
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module(".exits", __package__), name)
+        module = ".doctor" if name in _DOCTOR else ".exits"
+        return getattr(import_module(module, __package__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -24,6 +24,7 @@ standby    livelayer-nats       Own a named session, or wait until its owner is 
 record     livelayer-recorder   Run a session from livelayer.toml and record it.
 replay     livelayer-recorder   Play a recording into surfaces.
 recordings livelayer-recorder   List recordings, export and delete them.
+new        livelayer-new        Make a project: a surface, a web application, an agent.
 surfaces   livelayer-bus        List the surfaces that are installed.
 send       livelayer-bus        Publish a data message into a running session.
 tail       livelayer-bus        Follow a running session's events as JSON lines.

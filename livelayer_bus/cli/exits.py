@@ -19,8 +19,7 @@ USAGE: Final = 2
 UNREACHABLE: Final = 3
 REFUSED: Final = 4
 
-GRACE_SECONDS: Final = 10.0
-"""How long a command may take to end after Ctrl-C."""
+GRACE_SECONDS: Final = 10.0  # how long a command may take to end after Ctrl-C
 
 EPILOG: Final = (
     "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 cannot reach a server or a "
@@ -43,7 +42,6 @@ def exit_code(error: Exception) -> int:
 
 
 def fail(error: Exception) -> NoReturn:
-    """Print the error as one line on stderr, and exit with its code."""
     text = " ".join(str(error).split())
     notes = " ".join(getattr(error, "__notes__", ()))
     module = (getattr(error, "name", None) or "").partition(".")[0]

@@ -11,7 +11,7 @@ import anyio
 import typer
 
 from ..bus import Subscription
-from ..config.load import FILE_NAME, Config, load_config
+from ..config import FILE_NAME, Config, load_config
 from ..control import serve_control
 from ..errors import ControlError, Lagged, NotSupportedError
 from ..events import SessionFailed

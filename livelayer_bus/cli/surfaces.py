@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..config.load import DISTRIBUTIONS, InstalledSurface, installed_surfaces, load_surface
+from ..config import DISTRIBUTIONS, InstalledSurface, installed_surfaces, load_surface
 from ..errors import PluginBrokenError
 from .exits import FAILED, OK
 

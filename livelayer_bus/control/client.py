@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, final
 
@@ -84,12 +85,12 @@ async def send_message(
 
 
 @final
+@dataclass(eq=False, repr=False)
 class Tail:
     """The lines of a running session, in order; iteration ends when the session does."""
 
-    def __init__(self, where: str, stream: Lines) -> None:
-        self._where = where
-        self._stream = stream
+    _where: str
+    _stream: Lines
 
     def __aiter__(self) -> Self:
         return self
@@ -149,7 +150,6 @@ async def _ask(path: Path, request: protocol.Request, seconds: float) -> protoco
 
 @asynccontextmanager
 async def _asked(path: Path, request: protocol.Request) -> AsyncGenerator[Lines]:
-    """A connection over which `request` was sent; reads what the session answers."""
     try:
         stream = await anyio.connect_unix(path)
     except FileNotFoundError as exc:
@@ -173,7 +173,6 @@ async def _asked(path: Path, request: protocol.Request) -> AsyncGenerator[Lines]
 
 
 async def _line(stream: Lines, where: str) -> bytes | None:
-    """The next line, without its line break; None when the session has ended."""
     try:
         return await stream.receive_until(b"\n", protocol.MAX_REPLY)
     except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError):

@@ -4,8 +4,7 @@
     {"request": "send", "message": {"type": ...}}             -> {"reply": "ok"}
     {"request": "tail", "after": "<session id>:<sequence>"}   -> {"line": ...} until the end
 
-Any request may be answered with `{"reply": "problem", ...}` instead. The lines of `tail` are those
-of `livelayer_bus.jsonl`.
+Any request may be answered with `{"reply": "problem", ...}`; `tail` gives `jsonl`'s lines.
 """
 
 from __future__ import annotations
@@ -61,10 +60,8 @@ class SendRequest(_Request, frozen=True, tag="send"):
 class TailRequest(_Request, frozen=True, tag="tail"):
     """Follow the session's events."""
 
-    after: str | None = None
-    """A cursor to go on after; without one, a snapshot comes first."""
-    types: tuple[str, ...] = ()
-    """Names of events; all, if empty."""
+    after: str | None = None  # a cursor to go on after; without one, a snapshot comes first
+    types: tuple[str, ...] = ()  # names of events; all, if empty
 
 
 Request: TypeAlias = StatusRequest | SendRequest | TailRequest
@@ -97,8 +94,7 @@ class Problem(_Reply, frozen=True, tag="problem"):
     """Why a request was not carried out."""
 
     kind: Fault
-    error: str
-    """The error's class in the session's process."""
+    error: str  # the error's class in the session's process
     message: str
     retryable: bool = False
 
@@ -128,8 +124,7 @@ def encode(message: Request | Reply) -> bytes:
 # would lie in the same directory, behind the same permissions.
 
 SUFFIX: Final = ".sock"
-MAX_PATH: Final = 100
-"""Bytes of a socket's path; the system's own limit is 104 to 108."""
+MAX_PATH: Final = 100  # bytes of a socket's path; the system's own limit is 104 to 108
 _UCRED: Final = struct.Struct("3i")  # pid, uid, gid
 
 

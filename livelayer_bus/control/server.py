@@ -27,8 +27,7 @@ from .protocol import SessionStatus, check_peer, socket_path
 logger = logging.getLogger(__name__)
 
 MAX_CLIENTS: Final = 16
-REQUEST_SECONDS: Final = 10.0
-"""How long a client may take to send its request."""
+REQUEST_SECONDS: Final = 10.0  # how long a client may take to send its request
 MAX_SEND_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 2.0
 _GONE: Final = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)

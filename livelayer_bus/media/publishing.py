@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast, final
 
 import anyio
@@ -90,18 +91,18 @@ SOURCES: Final[dict[SourceName, type[LeaseChanged]]] = {
 
 
 @final
+@dataclass(eq=False, repr=False)
 class Lease(Generic[F]):
     """The right to publish from one source, from `acquire` until its block ends.
 
     Frames go out in order. The track is published with the first, and again in each room rejoined.
     """
 
-    def __init__(self, owner: str, publisher: Publisher[F]) -> None:
-        self._publisher: Publisher[F] = publisher
-        self.owner: Final = owner
-        self._muted = False
-        self._pushed = 0
-        self._dropped = 0
+    owner: str
+    _publisher: Publisher[F]
+    _muted: bool = False
+    _pushed: int = 0
+    _dropped: int = 0
 
     @property
     def muted(self) -> bool:
@@ -154,23 +155,23 @@ class Lease(Generic[F]):
 
 
 @final
+@dataclass(eq=False, repr=False)
 class Publisher(Generic[F]):
     """The session's microphone, camera or screen: one owner at a time, one track a room."""
 
-    def __init__(
-        self, name: SourceName, room: CurrentRoom, publish: Publish, tasks: TaskOwner
-    ) -> None:
-        self._name: Final[SourceName] = name
-        self._room = room
-        self._publish = publish
-        self._tasks = tasks
-        self._lease: Lease[F] | None = None
-        self._track: PublishedTrack[F] | None = None
-        self._track_room: TrackOpener | None = None
-        self._format: tuple[int, int] | None = None
-        self._reserved_for: str | None = None
-        self._opening = anyio.Lock()
-        self._sent = AudioWriter() if name == "microphone" else VideoWriter()
+    _name: SourceName
+    _room: CurrentRoom
+    _publish: Publish
+    _tasks: TaskOwner
+    _lease: Lease[F] | None = None
+    _track: PublishedTrack[F] | None = None
+    _track_room: TrackOpener | None = None
+    _format: tuple[int, int] | None = None
+    _reserved_for: str | None = None
+    _opening: anyio.Lock = field(default_factory=anyio.Lock)
+
+    def __post_init__(self) -> None:
+        self._sent = AudioWriter() if self._name == "microphone" else VideoWriter()
 
     @property
     def owner(self) -> str | None:

@@ -76,8 +76,6 @@ class ChannelStatistics(msgspec.Struct, frozen=True, kw_only=True):
 class TimingWindow:
     """The newest measurements; adding one is an append, percentiles are computed on reading."""
 
-    __slots__ = ("_newest",)
-
     def __init__(self) -> None:
         self._newest: deque[int] = deque(maxlen=TIMING_WINDOW)
 

@@ -127,8 +127,7 @@ class Writer(ABC, Generic[FrameT]):
 
         It runs inside the reader's `subscribe`, `pause` or `close`, on the channel's thread: it
         must neither wait nor raise. A subscription dropped unclosed counts until the next push.
-        `on_peek()` is called when `latest` or `level` is read, which takes no reader; reads from
-        other threads are not reported.
+        `on_peek()` is called when `latest` or `level` is read in this thread without a reader.
         """
         token = next(self._tokens)
         self._followers[token] = on_demand, on_peek
@@ -185,7 +184,6 @@ class Writer(ABC, Generic[FrameT]):
         return self._guard.new_slot()
 
     def know(self, reading: Callable[[], Reading]) -> None:
-        """List a subscription for as long as it exists."""
         token = next(self._tokens)
         self.known[token] = weakref.WeakMethod(reading, lambda _: self.known.pop(token, None))
 
@@ -200,12 +198,10 @@ class Writer(ABC, Generic[FrameT]):
             self._watchers.discard(slot)
 
     def alive(self) -> tuple[int, int]:
-        """Frames of this channel that exist, and their bytes."""
         frames = [frame for ref in tuple(self._alive) if (frame := ref()) is not None]
         return len(frames), sum(frame.held_bytes for frame in frames)
 
     def check_thread(self, call: str) -> None:
-        """Refuse every thread but the one that created the channel."""
         if get_ident() != self._guard.thread:
             hint = "hand over with loop.call_soon_threadsafe or anyio.from_thread.run_sync"
             raise self._guard.wrong_thread(f"{self.name} ({call})", hint)

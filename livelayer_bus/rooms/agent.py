@@ -35,15 +35,15 @@ def is_agent(participant: rtc.Participant) -> bool:
     return participant.kind == kind and names.PUBLISH_ON_BEHALF not in participant.attributes
 
 
+@dataclass(eq=False)
 class AgentWatch:
     """Reports the agent among a room's participants: the first one, until it leaves."""
 
-    def __init__(self, room: rtc.Room, sink: RoomSink) -> None:
-        self.room = room
-        self.sink = sink
-        self._raw_state: str | None = None
-        self.presence = AgentPresence(None, active=False)
-        self._departed: dict[str, Role] = {}
+    room: rtc.Room
+    sink: RoomSink
+    presence: AgentPresence = field(default_factory=lambda: AgentPresence(None, active=False))
+    _raw_state: str | None = None
+    _departed: dict[str, Role] = field(default_factory=dict[str, Role])
 
     def look(self) -> None:
         """Compare the room's participants with what was reported, and report the difference."""
@@ -161,7 +161,6 @@ class AgentMedia:
             self._stop(kind)
 
     async def settled(self) -> None:
-        """Wait until the SDK has ended every stream that was stopped; bounded in time."""
         for reader in tuple(self._stopping):
             await reader.settled()
 

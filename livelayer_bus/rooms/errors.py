@@ -41,7 +41,6 @@ _BROKEN: Final[dict[int, str]] = {
 
 
 def room_loss(reason: int) -> RoomLost:
-    """What an SDK disconnect reason means for the session."""
     if reason in _ON_PURPOSE:
         return RoomLost(_ON_PURPOSE[reason], rejoin=False, fault=False)
     if reason == _Reason.DUPLICATE_IDENTITY:

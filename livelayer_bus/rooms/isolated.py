@@ -172,13 +172,13 @@ class IsolatedRoom(RoomPort):
             self._link.loop.call_soon_threadsafe(call, context=contextvars.Context())
 
 
+@dataclass(eq=False)
 class IsolatedTrack(Generic[F]):
     """A track of ours in an isolated room, as `LiveKitTrack`."""
 
-    def __init__(self, track: PublishedTrack[F], room: IsolatedRoom) -> None:
-        self._track: PublishedTrack[F] = track
-        self._room = room
-        self._closed = False
+    _track: PublishedTrack[F]
+    _room: IsolatedRoom
+    _closed: bool = False
 
     async def push(self, frame: F) -> None:
         self._check()
@@ -218,7 +218,6 @@ def _submit(work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> Fu
 
 
 def _run_call(call: Call) -> None:
-    """Run a call that the SDK's thread handed over; its fault does not end the others."""
     try:
         call()
     except ClosedError:

@@ -14,15 +14,9 @@ import msgspec
 from livekit import rtc
 from livekit.rtc.room import EventTypes
 
+from .. import errors
 from ..clock import Clock, SystemClock
-from ..errors import (
-    BrokenError,
-    ClosedError,
-    ConnectError,
-    MisuseError,
-    RefusedError,
-    without_tokens,
-)
+from ..errors import ClosedError, ConnectError, MisuseError
 from ..media.publishing import F, PublishedTrack, SourceName
 from ..tasks import RootTask, TaskOwner
 from ..tokens import RoomAccess
@@ -90,8 +84,6 @@ class _RoomEvents:
             self._on(event, lambda *_: self.look())
 
     def _on(self, event: EventTypes, handler: Callable[..., None]) -> None:
-        """Call `handler` until `close()`; what it raises does not reach the SDK."""
-
         def shielded(*args: object) -> None:
             # The emitter walks a copy: a handler that was just taken off may still be called.
             if self._closed:
@@ -235,7 +227,7 @@ class _SdkRoom(RoomPort):
         # The SDK reports no refusal. Empty: the server does not send permissions.
         permissions = participant.permissions
         if permissions.ByteSize() and not permissions.can_update_metadata:
-            raise RefusedError("attributes need a token with canUpdateOwnMetadata")
+            raise errors.RefusedError("attributes need a token with canUpdateOwnMetadata")
         self._attributes |= attributes.keys()
         await _taken(participant.set_attributes(dict(attributes)), "attributes")
 
@@ -278,7 +270,7 @@ class _SdkRoom(RoomPort):
 
     def _joined(self) -> rtc.Room:
         if self._room is None or not self._room.isconnected():
-            raise BrokenError("the room is not joined (any more): connect again")
+            raise errors.BrokenError("the room is not joined (any more): connect again")
         return self._room
 
     def _on_disconnected(self, reason: int) -> None:
@@ -344,7 +336,7 @@ class LiveKitRoom(_SdkRoom):
             raise ConnectError(shown(access.url), f"no answer within {JOIN_SECONDS:g} s")
         if task.error is not None:
             # A copy: the SDK quotes the token in its text, which a traceback would print.
-            foreign = rtc.ConnectError(without_tokens(str(task.error), access.token))
+            foreign = rtc.ConnectError(errors.without_tokens(str(task.error), access.token))
             raise join_error(access.url, access.token, str(foreign)) from foreign
 
 

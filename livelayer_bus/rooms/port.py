@@ -2,8 +2,7 @@
 
     room adapter --RoomSink.report(RoomEvent)--> Session
 
-LiveKit's adapters (`LiveKitRoom`, `BorrowedRoom`, `IsolatedRoom`) and a scripted room are
-`RoomPort`s.
+`LiveKitRoom`, `BorrowedRoom`, `IsolatedRoom` and the test kit's `ScriptedRoom` are `RoomPort`s.
 """
 
 from __future__ import annotations

@@ -40,11 +40,9 @@ class LiveKitTrack(ABC, Generic[F]):
         self.name = name
         self._room = room
         self._options = options
-        self.publication: rtc.LocalTrackPublication | None = None
-        """What the room took, once it did."""
+        self.publication: rtc.LocalTrackPublication | None = None  # what the room took, once it did
         self.closed = False
-        self.dropped = 0
-        """Frames that were kept for an agent, until they were too old."""
+        self.dropped = 0  # frames that were kept for an agent, until they were too old
 
     @abstractmethod
     async def push(self, frame: F) -> None:
@@ -105,7 +103,6 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
         self._kept_bytes = 0
 
     def set_muted(self, muted: bool) -> None:
-        """Send silence, or sound again; what is pushed meanwhile is not kept either."""
         super().set_muted(muted)
         self._muted = muted
 
@@ -133,10 +130,10 @@ class LiveKitMicrophone(LiveKitTrack[AudioFrame]):
                 self.dropped += 1
 
     async def hand_over(self, agent: str | None) -> None:
-        """Send the agent that became active what was kept for it; None: it left.
+        """Send the agent that became active what was kept for it, also if that is nothing.
 
-        An agent waits for it if the track says that there is a buffer, so one is sent even when it
-        is empty. See livekit-agents' `PreConnectAudioHandler` for the stream's attributes.
+        It waits for a buffer that the track has announced; livekit-agents' `PreConnectAudioHandler`
+        has the stream's attributes. None: the agent left.
         """
         if agent == self._agent:
             return
@@ -225,7 +222,6 @@ class Publications:
 
     @property
     def dropped(self) -> int:
-        """Frames of sound that no agent heard: it came more than 10 s later."""
         return self._dropped + sum(one.dropped for one in self._open)
 
     def agent_changed(self, agent: str | None) -> None:

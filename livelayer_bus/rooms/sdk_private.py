@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final, cast
+from weakref import WeakSet
 
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient, FfiHandle
@@ -28,14 +29,12 @@ from .errors import NETWORK_ADVICE, network_problem, without_tokens_in
 # Keeping the last room ----------------------------------------------------------------------
 #
 # The native part of `livekit` (since May 2026, seen with 1.1.21) ends the process's one audio
-# device when the last connection of any room is freed, and does not start it again for the next:
-# its `AdmProxy::Terminate` ends the device, its `AdmProxy::Init` does nothing (rust-sdks,
-# `webrtc-sys/src/adm_proxy.cpp`). A room freed while another is being joined, by Python's
-# collector for instance, leaves every later room of the process without sound: packets come,
-# frames never.
+# device when the last connection of any room is freed, and does not start it again: see `AdmProxy`
+# in rust-sdks, `webrtc-sys/src/adm_proxy.cpp`. A room freed while another is being joined, by
+# Python's collector for instance, leaves every later room without sound.
 #
-# With one room always kept there is never a last connection. It costs a closed connection's
-# memory (under 1 MB) and the idle native threads that any connected room has anyway.
+# With one room always kept there is never a last connection. It costs under 1 MB, and the idle
+# native threads that any connected room has anyway.
 
 _kept: FfiHandle | None = None
 
@@ -46,23 +45,21 @@ def keep(room: rtc.Room) -> None:
     Every room adapter calls it. For an application that calls `rtc.Room.connect` by itself, and
     again in the same process: right after each join, or all later rooms may be without sound.
 
-    Closing and forgetting `room` goes on as always: what is kept is its handle, not the object,
-    nor what listens to it.
+    Its handle is kept, not the object nor what listens to it: close and forget `room` as always.
     """
     global _kept  # one a process, as the audio device is
     prepare_sdk()
-    # The SDK offers no other way to hold it. A release that renames it must not prevent joining;
-    # a test notices.
+    # The only way to hold it. A release that renames it must not prevent joining; a test notices.
     _kept = getattr(room, "_ffi_handle", None)
 
 
 # Neither a join nor the end ends the process ------------------------------------------------
 #
-# The native part waits for an acknowledgement of each join it has reported (15 to 20 s) and sends
-# its own process SIGTERM if none comes (rust-sdks, `livekit-ffi/src/server/room.rs`). Python
-# acknowledges in the loop that began the join: never, if that loop is blocked, closed or has
-# cancelled `Room.connect` by then. Here the thread that reports the join acknowledges it too.
-# No event is missed, since a room subscribes to them before it asks to join.
+# The native part waits 15 to 20 s for an acknowledgement of each join it has reported, and sends
+# its own process SIGTERM if none comes (rust-sdks, `livekit-ffi/src/server/room.rs`). The SDK
+# acknowledges in the loop that began the join: never, if that is blocked, closed or has cancelled
+# `Room.connect`. So the thread that reports the join does too. No event is missed: a room
+# subscribes to them before it asks to join.
 #
 # A native thread that still reports something, a line of its log for instance, when Python
 # finalizes is unwound by force (`PyThread_exit_thread`, up to Python 3.13), which Rust answers by
@@ -132,14 +129,20 @@ def _end() -> None:
 # Pausing a track at the server --------------------------------------------------------------
 
 
+_disabled: WeakSet[rtc.RemoteTrackPublication] = WeakSet()
+
+
 def set_enabled(publication: rtc.RemoteTrackPublication, enabled: bool) -> None:
     """Have the server send the track, or not; done when the server has read it.
 
-    The SDK can do this but does not offer it in Python. `RemoteTrackPublication.set_subscribed`
-    is not a substitute: after it has unsubscribed a track, a LiveKit server and this SDK do not
-    bring the track back. Disabling keeps the subscription: the server sends nothing, and a key
-    frame when the track is enabled again. A track that is gone is left alone.
+    The SDK can do this but does not offer it in Python; a track that `set_subscribed` has taken
+    off does not come back. Disabling keeps the subscription: the server sends nothing, and a key
+    frame when the track is enabled again. A track that is gone is left alone: asked to change it,
+    the SDK's native side ends the process.
     """
+    if publication.track is None or enabled is (publication not in _disabled):
+        return
+    (_disabled.discard if enabled else _disabled.add)(publication)
     request = FfiRequest()
     asked = request.enable_remote_track_publication
     asked.track_publication_handle = publication._ffi_handle.handle  # noqa: SLF001 - see above
@@ -177,7 +180,6 @@ _tasks: Final = TaskOwner()
 def run_to_end(work: Work, name: str) -> RootTask:
     """Start `work`, which is bounded in time, on a task that is never cancelled.
 
-    A join that is cut short would leave a ghost in the room, a stream half closed would stay
-    subscribed to every event of the process.
+    A join cut short leaves a ghost in the room; a stream half closed still gets every event.
     """
     return _tasks.start(work, name)

@@ -34,11 +34,9 @@ CLOSE_SECONDS: Final = 1.0  # for the SDK to confirm that a stream has ended
 class Pausing(msgspec.Struct, frozen=True):
     """What happens to a track that has no reader."""
 
-    after: float | None
-    """Seconds until its stream is closed; None: it stays open."""
+    after: float | None  # seconds until its stream is closed; None: it stays open
     clock: Clock
-    at_server: bool
-    """Whether the server is told, so that it does not send the video."""
+    at_server: bool  # whether the server is told, so that it does not send the video
 
 
 class TrackRef(msgspec.Struct, frozen=True):
@@ -81,6 +79,7 @@ class TrackReader(ABC, Generic[F]):
 
     def start(self) -> None:
         """Deliver frames until stopped, while they are wanted; the first one in any case."""
+        self._set_sent(True)  # an earlier reader may have ended while the track rested
         self._wake()
         self._forget = self._target.follow_demand(self._follow, self._peek)
 
@@ -98,8 +97,6 @@ class TrackReader(ABC, Generic[F]):
         self._forget()
         self._timer.stop()
         self._announce(False)
-        if self._resting:
-            self._set_sent(True)
         if self._pump_task is not None:
             self._pump_task.cancel()
 
@@ -108,7 +105,6 @@ class TrackReader(ABC, Generic[F]):
         return all(task.ended for task in self._work)
 
     async def settled(self) -> None:
-        """Wait until the SDK has ended every stream; bounded in time."""
         if self._pump_task is not None:
             await self._pump_task.wait(CLOSE_SECONDS)
         for task in tuple(self._work):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -147,6 +148,7 @@ def _mood(expression: str | None) -> str | None:
     return mood if mood and len(mood) <= MAX_MOOD else None
 
 
+@dataclass(eq=False)
 class Transcriptions:
     """The one handler of a room's transcription topic, and the streams it has open.
 
@@ -155,14 +157,13 @@ class Transcriptions:
     `MAX_WEIGHT`, the sender with the most loses its oldest: nobody can crowd out another sender.
     """
 
-    def __init__(self, agent: AgentWatch, tasks: TaskOwner) -> None:
-        self.agent = agent
-        self._tasks = tasks
-        self.open: dict[int, _Stream] = {}
-        self._weight = 0
-        self._attached = False
-        self._opened = 0
-        self.abandoned = 0
+    agent: AgentWatch
+    _tasks: TaskOwner
+    open: dict[int, _Stream] = field(default_factory=dict[int, "_Stream"])
+    abandoned: int = 0
+    _weight: int = 0
+    _attached: bool = False
+    _opened: int = 0
 
     def attach(self) -> None:
         """Take the topic; raises BusyError if another handler has it: the SDK allows one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final, final
 
 from ..contract import Unsubscribe
@@ -20,6 +21,7 @@ PAUSE: Final = 0.2  # seconds in which changes are collected
 
 
 @final
+@dataclass(eq=False, repr=False)
 class ContextPublisher:
     """The page of the surface that a person used last, and the application's own fields.
 
@@ -28,22 +30,21 @@ class ContextPublisher:
     one `HandlerFailed` for each reason, and tried again at the next change.
     """
 
-    def __init__(
-        self, store: Store, connection: Connection, mounted: Iterable[MountedSurface]
-    ) -> None:
-        self._store = store
-        self._connection = connection
-        self._mounted = mounted
-        self._timer = store.timer(self._publish, "agent.context")
-        self._fields: dict[str, ContextField] = {}
-        self._pages: dict[str, AgentContext] = {}
-        self._published: str | None = ""
-        self._problem = ""
-        self._watching: RootTask | None = None
+    _store: Store
+    _connection: Connection
+    _mounted: Iterable[MountedSurface]
+    _fields: dict[str, ContextField] = field(default_factory=dict[str, ContextField])
+    _pages: dict[str, AgentContext] = field(default_factory=dict[str, AgentContext])
+    _published: str | None = ""
+    _problem: str = ""
+    _watching: RootTask | None = None
+
+    def __post_init__(self) -> None:
+        self._timer = self._store.timer(self._publish, "agent.context")
 
     def register(self, fields: Iterable[ContextField]) -> Unsubscribe:
         """Add fields, by id; the result removes those that were not replaced meanwhile."""
-        added = {field.id: field for field in fields}
+        added = {one.id: one for one in fields}
         self._fields |= added
         self._change()
 
@@ -55,7 +56,6 @@ class ContextPublisher:
         return remove
 
     def describe(self, page: AgentContext | None, surface: str) -> None:
-        """Set what the page of a surface shows."""
         if page is not None:
             self._pages[surface] = page
         elif self._pages.pop(surface, None) is None:
@@ -63,7 +63,6 @@ class ContextPublisher:
         self._change()
 
     async def _watch(self) -> None:
-        """Publish in each room that the session joins or comes back to, until the end."""
         with self._store.bus.subscribe(ConnectionStateChanged, Reconnected) as turns:
             while (await take_next(turns))[0] is not None:
                 self._published = self._problem = ""

@@ -65,7 +65,6 @@ class AgentCommands:
         request: str | None,
         sender: str | None,
     ) -> None:
-        """Publish that the command is not carried out, and why."""
         self._store.publish(events.CommandRefused(command, reason, detail, request, sender))
         # With `sender` the command did not come from an agent: no agent waits for its result.
         if reason != "sender":
@@ -129,7 +128,6 @@ class AgentCommands:
         return True
 
     def withdraw_approval(self, request_id: str) -> None:
-        """The agent does not wait for this one any more."""
         for one in self._store.state.approvals:
             if one.request_id == request_id:
                 self.settle_approval(one.number, "withdrawn")

@@ -43,7 +43,6 @@ class _Line(msgspec.Struct):
         self.say(self.entry)
 
     def say(self, entry: TranscriptEntry) -> TranscriptEntry:
-        """Show it like this."""
         self.entry, self.words = entry, words_of(entry.text)
         return entry
 
@@ -66,12 +65,10 @@ class Echoes:
         self._typed, self._captions, self._streams = _Lines(), _Lines(), _Lines()
 
     def forget(self) -> None:
-        """Whatever comes from now on is new."""
         for lines in (self._typed, self._captions, self._streams):
             lines.clear()
 
     def type(self, entry: TranscriptEntry) -> None:
-        """Take in a typed line."""
         self._show(self._typed, entry)
 
     def hear(

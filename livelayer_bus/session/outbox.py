@@ -61,8 +61,7 @@ class Unconfirmed(msgspec.Struct, eq=False):
     type: str | None
     confirmed: bool = False
     sent: int = 0
-    handed_over: bool = False
-    """The transport was given it, and may have it."""
+    handed_over: bool = False  # the transport was given it, and may have it
     _visit: object = None
     _pause: float = 0.0
     _due: float = 0.0
@@ -80,11 +79,9 @@ class Unconfirmed(msgspec.Struct, eq=False):
         self.sent += sent
 
     def wake(self) -> None:
-        """Make its sender look at it again."""
         self._changed.set()
 
     async def changed(self) -> None:
-        """Return once `wake` was called after the last return."""
         await self._changed.wait()
         self._changed = anyio.Event()
 
@@ -103,7 +100,6 @@ class Confirmations:
         return len(self._waiting)
 
     def until(self, newest: Unconfirmed) -> Iterator[Unconfirmed]:
-        """What waits now, oldest first, up to `newest`."""
         waiting = tuple(self._waiting.values())
         return takewhile(lambda message: message.number <= newest.number, waiting)
 
@@ -111,8 +107,7 @@ class Confirmations:
     def expect(self, data: bytes, kind: str | None) -> Generator[Unconfirmed]:
         """Number a message, and keep it for the block.
 
-        Raises:
-            BusyError: a bridge could not tell a repetition of the oldest one any more.
+        `BusyError`: a bridge could not tell a repetition of the oldest one any more.
         """
         number = self._number + 1
         oldest = next(iter(self._waiting.values()), None)
@@ -133,19 +128,16 @@ class Confirmations:
             self._failed += not message.confirmed
 
     def confirm(self, message_id: str) -> None:
-        """The agent's bridge has this message; an unknown id changes nothing."""
         message = self._waiting.get(message_id)
         if message is not None:
             message.confirmed = True
             message.wake()
 
     def wake(self) -> None:
-        """Make every sender look again."""
         for message in self._waiting.values():
             message.wake()
 
     def statistics(self) -> DeliveryStatistics:
-        """Count what waits, and what became of the others."""
         counts = self._confirmed, self._failed, self._resent, self._refused
         return DeliveryStatistics(len(self), *counts)
 
@@ -175,7 +167,6 @@ class Outbox:
         require_agent: bool = True,
         confirm: bool | None = False,
     ) -> None:
-        """See `Session.send_data`."""
         data, kind = encode(message), type_of(message)
         if len(data) > self._limit:
             raise errors.MessageTooLargeError(len(data), self._limit)
@@ -201,7 +192,6 @@ class Outbox:
         self._store.publish_late(events.DataSent(payload=msgspec.Raw(data), type=kind))
 
     async def send_text(self, text: str, topic: str, timeout: float) -> None:
-        """Send `text` to the agent as a LiveKit text stream."""
         await self._deliver(
             lambda port, to: port.send_text(text, topic=topic, to=to), timeout, require_agent=True
         )
@@ -209,7 +199,6 @@ class Outbox:
     async def request(
         self, message: Outgoing, reply: type[WireMessage] | str, timeout: float
     ) -> Message:
-        """See `Session.request`."""
         message, request = _numbered(message)
         wanted = reply if isinstance(reply, str) else reply.wire_type()
         epoch = self._store.state.epoch
@@ -243,10 +232,7 @@ class Outbox:
             self._resend.start(RESEND_SECONDS)
 
     async def _confirm(self, message: Unconfirmed, timeout: float, *, insist: bool) -> bool:
-        """Return when the agent's bridge has `message`; False: the agent does not confirm.
-
-        If the caller insists on the confirmation, it raises then.
-        """
+        """Return when the agent's bridge has `message`; False, or an error: it does not confirm."""
         epoch = self._store.state.epoch
         try:
             with self._limited(timeout):
@@ -270,8 +256,7 @@ class Outbox:
     async def _wait_announced(self, epoch: int) -> None:
         """Return when the agent confirms messages, or has left.
 
-        If it does neither for a second after it is ready, in which its bridge may start or come
-        back, this raises `NotSupportedError`.
+        An agent is not supported that does neither for a second after it is ready.
         """
 
         def settled(state: SessionState) -> bool:
@@ -376,7 +361,6 @@ def _obstacle(state: SessionState, require_agent: bool) -> str | None:
 
 
 def _numbered(message: Outgoing) -> tuple[Outgoing, str]:
-    """The message with a `requestId`, its own or a new one."""
     request = request_id(message)
     if request is not None:
         return message, request

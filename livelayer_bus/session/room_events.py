@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import final, get_args
 
 import msgspec
@@ -43,6 +44,7 @@ class SessionWriters(MediaWriters, frozen=True):
 
 
 @final
+@dataclass(eq=False, repr=False)
 class RoomEventHandler:
     """The `RoomSink` of one room.
 
@@ -51,32 +53,23 @@ class RoomEventHandler:
     fails is a `HandlerFailed` event and affects neither the others nor the SDK's callback.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        commands: AgentCommands,
-        media: SessionWriters,
-        transcript: TranscriptWriter,
-        on_confirmed: Callable[[str], None],
-        on_lost: Callable[[RoomLost], None],
-        on_agent: Callable[[], None],
-    ) -> None:
-        self._store = store
-        self._commands = commands
-        self._media = media
-        self._on_lost = on_lost
-        self._on_agent = on_agent
-        self._on_confirmed = on_confirmed
-        self._agent_identity: str | None = None
-        self._held: deque[RoomEvent] | None = deque()
-        self._closed = False
-        self._tracks: set[TrackKind] = set()
-        self._transcript = transcript
-        self._last = transcript.last
-        self.speaks_livelayer: bool | None = None
-        """Whether the agent understands LiveLayer's data messages; None: not announced yet."""
-        self.visit = 0
-        """Counts how often an agent became active: what was sent before may be lost."""
+    _store: Store
+    _commands: AgentCommands
+    _media: SessionWriters
+    _transcript: TranscriptWriter
+    _on_confirmed: Callable[[str], None]
+    _on_lost: Callable[[RoomLost], None]
+    _on_agent: Callable[[], None]
+    _agent_identity: str | None = None
+    _held: deque[RoomEvent] | None = field(default_factory=deque[RoomEvent])
+    _closed: bool = False
+    _tracks: set[TrackKind] = field(default_factory=set[TrackKind])
+    speaks_livelayer: bool | None = None
+    """Whether the agent understands LiveLayer's data messages; None: not announced yet."""
+    visit: int = 0  # counts how often an agent became active: what was sent before may be lost
+
+    def __post_init__(self) -> None:
+        self._last = self._transcript.last
 
     def open(self) -> None:
         """The room is joined: handle what was held back, and everything from now on."""

@@ -25,13 +25,8 @@ from ..rooms import RoomFactory, names
 from ..state import SessionState
 from ..surfaces import MountedSurface, OnFault, Surface, SurfaceFunction
 from ..surfaces.supervision import Supervisor
-from ..tokens import (
-    SESSION_PATH,
-    WIDGET_AGENT_PATH,
-    SessionEndpoint,
-    TokenSource,
-    fetch_agent_config,
-)
+from ..tokens import RoomAccess, SessionEndpoint, TokenSource, fetch_agent_config
+from ..tokens.sources import SESSION_PATH, WIDGET_AGENT_PATH
 from ..transcript import LIMIT
 from .agent_context import ContextPublisher
 from .commands import AgentCommands
@@ -79,8 +74,7 @@ class Session(ControlledSession):
         tokens: where to get a room and a token, asked anew for every connection.
         room: a connected `rtc.Room` to borrow (never disconnected by us), or a function that makes
             `RoomPort`s; LiveKit's SDK if None.
-        resume_window: seconds after a disconnect, also of a suspended machine, in which `connect()`
-            returns to the same room.
+        resume_window: seconds after a disconnect in which `connect()` returns to the same room.
         reconnect: how to rejoin with a new token when the SDK gave up; None to fail instead.
         agent_timeout: seconds without an active agent until `AgentTimedOut`; None: no limit.
         linger: seconds after the last surface left until the session disconnects; None: never.
@@ -305,7 +299,7 @@ class Session(ControlledSession):
             ClosedError: the session is closed.
         """
         self._lifetime.check()
-        return self._store.bus.subscribe(*types, after=self._store.sequence_after(after))
+        return self._store.bus.subscribe(*types, after=self.state.sequence_after(after))
 
     # The connection -------------------------------------------------------------------------
 
@@ -322,6 +316,17 @@ class Session(ControlledSession):
         """
         self._lifetime.check()
         await self._connection.connect()
+
+    async def viewer_access(self) -> RoomAccess:
+        """As `ControlledSession.viewer_access`, from the token source, with `role="viewer"`.
+
+        Raises:
+            NotSupportedError: what the token source gives is not a viewer's.
+            NotConnectedError, ConnectionLostError: the session is in no room, or left it meanwhile.
+            RefusedError, BrokenError: the token source's own.
+        """
+        self._lifetime.check()
+        return await self._connection.viewer_access()
 
     async def disconnect(self) -> None:
         """Leave the room and clear the transcript; surfaces stay mounted.
@@ -357,8 +362,7 @@ class Session(ControlledSession):
         Args:
             agent_id: the new agent; None keeps the current one.
             base_url: LiveLayer's new address; None keeps the current one.
-            tokens: the new token source; None keeps the current one, or takes the session endpoint
-                of a new `base_url`.
+            tokens: the new token source; None: the endpoint of a new `base_url`, or the old source.
 
         Raises:
             MisuseError: the session borrows a room.
@@ -493,8 +497,8 @@ class Session(ControlledSession):
         It runs in a task of its own behind its own cursor, one packet at a time. What it raises is
         a `HandlerFailed` event; it stays subscribed.
         """
-        self._lifetime.check()
-        return add_handler(self._store, handler)
+        store = self._store
+        return add_handler(handler, self.data_messages(), store.tasks, store.publish_late)
 
     def data_messages(self) -> Subscription[DataReceived, SessionState]:
         """Every data packet from now on, with its sender and topic, in order.
@@ -579,7 +583,6 @@ class Lifetime:
 
     @property
     def forked(self) -> bool:
-        """Whether this is a forked child of the session's process."""
         return os.getpid() != self._process
 
     def open(self) -> None:
@@ -591,14 +594,7 @@ class Lifetime:
         self._loop = anyio.lowlevel.current_token()
 
     def check(self) -> None:
-        """Check that a public call is allowed.
-
-        Raises:
-            MisuseError: the session is not open yet.
-            ClosedError: it was closed.
-            ForkedError: it belongs to the process that this one was forked from.
-            WrongLoopError: the call comes from another event loop.
-        """
+        """Raise the error of a public call that is not allowed now, or not from here."""
         self._check_alive()
         if self._loop is None:
             raise errors.MisuseError("this session is not open: use 'async with Session(...)'")

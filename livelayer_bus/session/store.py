@@ -6,12 +6,13 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final, Self, TypeAlias, TypeVar, cast, final
 
 from ..bus import Bus, Subscription
 from ..clock import Clock
 from ..contract import DataHandler, Unsubscribe
-from ..errors import ClosedError, Lagged, StaleCursorError, describe, place_of
+from ..errors import ClosedError, Lagged, describe, place_of
 from ..events import DataReceived, Event, HandlerFailed
 from ..messages import Command, RawMessage, is_command
 from ..state import REDUCERS, SessionState
@@ -21,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Event)
 Events: TypeAlias = Subscription[Event, SessionState]
-
-_SHOWN: Final = 100  # characters of a wrong cursor in an error
 
 
 @final
@@ -41,7 +40,6 @@ class Store:
 
     @property
     def state(self) -> SessionState:
-        """What is known, as of the newest event."""
         return self.bus.state
 
     def publish_late(self, event: Event) -> None:
@@ -50,28 +48,12 @@ class Store:
             self.publish(event)
 
     def timer(self, act: Callable[[], Awaitable[None] | None], name: str) -> Timer:
-        """A timer of the session, on its clock."""
         return Timer(act, name, self.tasks, self.clock)
-
-    def sequence_after(self, cursor: int | str | None) -> int | None:
-        """Return the sequence that a cursor of `Session.subscribe` means, or raise its error."""
-        if not isinstance(cursor, str):
-            return cursor
-        owner, _, sequence = cursor.rpartition(":")
-        if owner != self.state.id:
-            raise StaleCursorError(repr(cursor[:_SHOWN]), "it belongs to another session")
-        # At most 19 digits, as a 64-bit number has: int() refuses a text of thousands.
-        if not (sequence.isascii() and sequence.isdigit() and len(sequence) < 20):
-            raise StaleCursorError(repr(cursor[:_SHOWN]), "it does not end in a sequence")
-        return int(sequence)
 
     async def wait_until(
         self, ready: Callable[[SessionState], bool], *types: type[Event]
     ) -> SessionState:
-        """Return the first state that is `ready`; only events of these types can make it so.
-
-        A session that is closed meanwhile raises `ClosedError`.
-        """
+        """Return the first state that is `ready`, as only events of these types can make it."""
         with self.bus.subscribe(*types) as events:
             while not ready(self.state):
                 event, _ = await take_next(events)
@@ -83,8 +65,8 @@ class Store:
 async def take_next(reader: Subscription[E, SessionState]) -> tuple[E | None, Lagged | None]:
     """Return the reader's next event (None: the bus is closed), and what it missed before, if any.
 
-    A caller that publishes an event about the missed ones does so with the next event in hand.
-    Published before it was taken, that event would push it out of a full ring, and so on.
+    An event about the missed ones is published with the next event in hand: published before, it
+    would push that one out of a full ring, and so on.
     """
     missed = 0
     while True:
@@ -96,13 +78,17 @@ async def take_next(reader: Subscription[E, SessionState]) -> tuple[E | None, La
             return event, Lagged(missed) if missed else None
 
 
-def add_handler(store: Store, handler: DataHandler) -> Unsubscribe:
-    """Call `handler` with every packet from now on: in a task and behind a cursor of its own."""
+def add_handler(
+    handler: DataHandler,
+    packets: Subscription[DataReceived, SessionState],
+    tasks: TaskOwner,
+    report: Callable[[HandlerFailed], object],
+) -> Unsubscribe:
+    """Call `handler` with every one of the packets, in a task of its own."""
     name = str(getattr(handler, "__qualname__", type(handler).__qualname__))
-    packets = store.bus.subscribe(DataReceived).__enter__()
 
     def failed(error: BaseException) -> None:
-        store.publish_late(HandlerFailed(name, describe(error), place_of(error)))
+        report(HandlerFailed(name, describe(error), place_of(error)))
 
     async def run() -> None:
         with suppress(ClosedError):
@@ -117,7 +103,7 @@ def add_handler(store: Store, handler: DataHandler) -> Unsubscribe:
                     log_fault(logger, f"data handler {name}", error)
                     failed(error)
 
-    task = store.tasks.start(run, f"handler {name}")
+    task = tasks.start(run, f"handler {name}")
 
     def unsubscribe() -> None:
         if not task.is_current():
@@ -128,11 +114,11 @@ def add_handler(store: Store, handler: DataHandler) -> Unsubscribe:
 
 
 @final
+@dataclass(eq=False, repr=False)
 class CommandStream:
     """The agent's well-formed commands and unknown messages, in order; one reader at a time."""
 
-    def __init__(self, packets: Subscription[DataReceived, SessionState]) -> None:
-        self._packets = packets
+    _packets: Subscription[DataReceived, SessionState]
 
     def __aiter__(self) -> Self:
         return self

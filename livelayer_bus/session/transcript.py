@@ -34,8 +34,7 @@ class _Tail(msgspec.Struct):
 
     agent: str | None
     entries: tuple[TranscriptEntry, ...]
-    same_room: bool | None = None
-    """Whether that room was joined again; None: no room was."""
+    same_room: bool | None = None  # whether that room was joined again; None: no room was
 
 
 @final
@@ -57,8 +56,7 @@ class TranscriptWriter:
         """The identity of the conversation's agent, also when it has left."""
         self._tail: _Tail | None = None
         self._restored: frozenset[Key] = frozenset()
-        self.last = 0
-        """The highest number given so far, to a stream or to a typed line."""
+        self.last = 0  # the highest number given so far, to a stream or to a typed line
 
     def hear(self, entry: TranscriptEntry, *, after: int, replayed: bool) -> None:
         """Take in an utterance that a room reports, `replayed` if the agent repeats it.
@@ -80,7 +78,6 @@ class TranscriptWriter:
         self._hear(replace(entry, opened=opened, stream=stream))
 
     def caption(self, caption: AgentCaption, sender: str | None) -> None:
-        """Take in an utterance that the session's agent sends as a data message."""
         number, name = self._next(), caption.id or uuid4().hex
         entry = TranscriptEntry(name, "agent", caption.text, caption.final, number, number, sender)
         self._hear(entry, is_caption=True)
@@ -91,7 +88,6 @@ class TranscriptWriter:
             self._publish(new)
 
     def repeat(self, event: Event) -> None:
-        """Publish an event of a recorded session, and follow what it makes of the transcript."""
         match event:
             case TranscriptUpdated(entry):
                 self._publish(entry)
@@ -123,8 +119,7 @@ class TranscriptWriter:
     def typing(self, text: str, line_id: str | None = None) -> Generator[str]:
         """Send a typed line inside this block: the line is pending, then sent, or failed.
 
-        A line that failed is sent again under its `line_id`. While the session is in no room and
-        joins none there is nothing to send, and no line.
+        A failed line is sent again under its `line_id`. Without a room there is no line.
         """
         known = self._kept.get((None, line_id or ""))
         if line_id is None or (known is not None and known.delivery != "failed"):
@@ -143,7 +138,6 @@ class TranscriptWriter:
         self._settle(line_id, text, "sent")
 
     def has_sent(self, text: str, line_id: str | None) -> bool:
-        """Whether the line was sent already."""
         known = self._kept.get((None, line_id or ""))
         return known is not None and (known.delivery, known.text) == ("sent", text)
 
@@ -176,13 +170,11 @@ class TranscriptWriter:
         return self.last
 
     def earlier(self, before: TranscriptEntry, limit: int) -> tuple[TranscriptEntry, ...]:
-        """Return the last `limit` utterances before `before`, of those that are kept."""
         entries = sorted(self._kept.values(), key=place)
         end = bisect_left(entries, place(before), key=place)
         return tuple(entries[max(0, end - limit) : end])
 
     def forget(self) -> None:
-        """Another agent's conversation begins: its state has no transcript yet."""
         self._kept.clear()
         self._echoes.forget()
         self._chars = 0
@@ -199,7 +191,6 @@ class TranscriptWriter:
         self._clear()
 
     def forget_tail(self) -> None:
-        """The conversation cannot be resumed any more."""
         self._tail = self.agent = None
 
     def returned(self, *, same_room: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from itertools import count
 from typing import Final, Generic, Protocol, TypeVar, final
@@ -55,51 +56,37 @@ class RoutedCommand(msgspec.Struct, eq=False):
 
 
 @final
+@dataclass(eq=False, repr=False)
 class CommandRouter(Generic[T]):
     """Gives every command to one target and sees that it is settled exactly once.
 
     Of the targets that have its capability, the one that a person used last gets it, or else the
     first. A command that is not settled within `timeout` is settled with that reason. With
-    `patience`, one whose target cannot take it now, or that has no target yet, waits and then
-    fails.
-
-    Args:
-        targets: iterated for each command, in order.
-        deliver: hands a command over; False when the target cannot take it now.
-        settled: called once for each command, with `ok` and the reason if it is False.
-        tasks: own the timers.
-        clock: what they are measured on.
-        timeout: seconds to settle a command.
-        patience: seconds that a command waits for its target; None: it does not wait.
-        numbers: name the commands; counted from 1 unless given.
+    `patience`, one that has no target yet, or whose target cannot take it now, waits, then fails.
     """
 
-    def __init__(
-        self,
-        targets: Iterable[T],
-        deliver: Callable[[RoutedCommand, T], bool],
-        settled: Callable[[RoutedCommand, bool, RefusalReason | None], None],
-        tasks: TaskOwner,
-        clock: Clock,
-        *,
-        timeout: float = COMMAND_TIMEOUT,
-        patience: float | None = None,
-        numbers: Iterator[int] | None = None,
-    ) -> None:
-        self._targets = targets
-        self._deliver = deliver
-        self._settled = settled
-        self._tasks = tasks
-        self._clock = clock
-        self._timeout = timeout
-        self._patience = patience
-        self._numbers = numbers or count(1)
-        self._uses = count(1)
-        self._open: dict[int, RoutedCommand] = {}
-        self._timers: dict[int, tuple[Timer, Timer]] = {}  # the time limit, the patience
+    targets: Iterable[T]
+    """Iterated for each command, in order."""
+    deliver: Callable[[RoutedCommand, T], bool]
+    """Hands a command over; False when the target cannot take it now."""
+    settled: Callable[[RoutedCommand, bool, RefusalReason | None], None]
+    """Called once for each command, with `ok` and the reason if it is False."""
+    tasks: TaskOwner
+    clock: Clock
+    """What the time limits are measured on."""
+    _: KW_ONLY
+    timeout: float = COMMAND_TIMEOUT
+    """Seconds to settle a command."""
+    patience: float | None = None
+    """Seconds that a command waits for its target; None: it does not wait."""
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    """Name the commands."""
+    _uses: Iterator[int] = field(default_factory=lambda: count(1), init=False)
+    _open: dict[int, RoutedCommand] = field(default_factory=dict, init=False)
+    # The time limit and the patience of each.
+    _timers: dict[int, tuple[Timer, Timer]] = field(default_factory=dict, init=False)
 
     def __len__(self) -> int:
-        """Commands that are not settled yet."""
         return len(self._open)
 
     def next_use(self) -> int:
@@ -108,7 +95,7 @@ class CommandRouter(Generic[T]):
 
     def choose(self, capability: Capability | None) -> T | None:
         """The target that a command with this capability goes to; None if no target has it."""
-        return last_used(one for one in self._targets if capability in one.capabilities)
+        return last_used(one for one in self.targets if capability in one.capabilities)
 
     def route(
         self,
@@ -119,21 +106,21 @@ class CommandRouter(Generic[T]):
     ) -> bool:
         """Give a command, as JSON in `payload`, to its target; False if it has none."""
         target = self.choose(capability_of(command))
-        if target is None and self._patience is None:
+        if target is None and self.patience is None:
             return False
-        routed = RoutedCommand(next(self._numbers), command, payload, request_id, sender)
+        routed = RoutedCommand(next(self.numbers), command, payload, request_id, sender)
         number = routed.number
         full = len(self._open) >= MAX_OPEN
         if not full:
             self._open[number] = routed
             ends = (partial(self.finish, number, False, why) for why in ("timeout", "failed"))
             name = f"command {number}"
-            limit, patience = (Timer(end, name, self._tasks, self._clock) for end in ends)
+            limit, patience = (Timer(end, name, self.tasks, self.clock) for end in ends)
             self._timers[number] = limit, patience
-            limit.start(self._timeout)
+            limit.start(self.timeout)
         self._give(routed, target)
         if full:
-            self._settled(routed, False, "failed")
+            self.settled(routed, False, "failed")
         return True
 
     def find(self, number: int, key: str) -> RoutedCommand | None:
@@ -150,7 +137,7 @@ class CommandRouter(Generic[T]):
         """Settle a command; later calls for the same number change nothing."""
         routed = self._drop(number)
         if routed is not None:
-            self._settled(routed, ok, reason)
+            self.settled(routed, ok, reason)
 
     def is_open(self, number: int) -> bool:
         """Whether a command is not settled yet, and its agent still waits for it."""
@@ -186,14 +173,14 @@ class CommandRouter(Generic[T]):
     def _give(self, routed: RoutedCommand, target: T | None) -> None:
         if target is not None:
             routed.target = target.key
-            if self._deliver(routed, target):
+            if self.deliver(routed, target):
                 self._stop_waiting(routed.number)
                 return
         self._wait(routed.number)
 
     def _wait(self, number: int) -> None:
-        if self._patience is not None and number in self._timers:
-            self._timers[number][1].start(self._patience)
+        if self.patience is not None and number in self._timers:
+            self._timers[number][1].start(self.patience)
 
     def _stop_waiting(self, number: int) -> None:
         if number in self._timers:

@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, Generic, TypeVar, final
 
@@ -23,22 +24,20 @@ T = TypeVar("T")
 
 
 @final
+@dataclass(eq=False, repr=False)
 class BackgroundWriter(Generic[T]):
     """Passes items to `write`, one at a time and in order, in a thread.
 
     Guarantee: `put` returns when its item is written, so a caller that produces faster than `write`
     is slowed down, and nothing accumulates. A cancelled `put` loses nothing: the thread that has
     started, or the next call, writes its item.
-
-    Args:
-        write: a blocking function; its errors are raised by `put` and `aclose`.
     """
 
-    def __init__(self, write: Callable[[T], None]) -> None:
-        self._write = write
-        self._items: deque[T] = deque()
-        # One thread at a time: a cancelled task cannot stop the thread that it started.
-        self._lock = threading.Lock()
+    write: Callable[[T], None]
+    """A blocking function; its errors are raised by `put` and `aclose`."""
+    _items: deque[T] = field(default_factory=deque[T], init=False)
+    # One thread at a time: a cancelled task cannot stop the thread that it started.
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     async def put(self, item: T) -> None:
         """Return when `item` and everything before it is written."""
@@ -57,7 +56,7 @@ class BackgroundWriter(Generic[T]):
     def _drain(self) -> None:
         with self._lock:
             while self._items:
-                self._write(self._items.popleft())
+                self.write(self._items.popleft())
 
     def _finish(self, close: Callable[[], None] | None) -> None:
         try:
@@ -86,8 +85,7 @@ class JsonlSurface:
     surface that is mounted again appends.
 
     Args:
-        file: a path (`~` is expanded, missing folders are created), or an open binary file, which
-            stays open.
+        file: a path (`~` is expanded, folders are created), or an open binary file: it stays open.
 
     Raises:
         MisuseError: `file` is neither.

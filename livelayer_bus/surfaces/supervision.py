@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, Literal, TypeAlias, final
 from weakref import WeakKeyDictionary
 
@@ -138,35 +139,25 @@ class MountedSurface:
 
 
 @final
+@dataclass(eq=False, repr=False)
 class Supervisor:
     """The surfaces of one session."""
 
-    def __init__(
-        self,
-        session: ControlledSession,
-        *,
-        publish: Callable[[Event], None],
-        subscribe: Callable[..., Subscription[Event, Any]] | None = None,
-        mounted: dict[str, MountedSurface] | None = None,
-        router: CommandRouter[Any] | None = None,
-        on_ended: Callable[[MountedSurface], None] | None = None,
-        clock: Clock | None = None,
-        close_timeout: float = CLOSE_TIMEOUT,
-    ) -> None:
-        self.publish: Final = publish
-        self.clock: Final[Clock] = clock or SystemClock()
-        self.close_timeout: Final = close_timeout
-        self._session = session
-        self._router = router
-        self._subscribe = subscribe
-        self._on_ended = on_ended
-        self._mounted: Final = {} if mounted is None else mounted
-        self._faults: list[MountedSurface] = []
+    session: ControlledSession
+    _: KW_ONLY
+    publish: Callable[[Event], None]
+    subscribe: Callable[..., Subscription[Event, Any]] | None = None
+    mounted: dict[str, MountedSurface] = field(default_factory=dict[str, MountedSurface])
+    router: CommandRouter[Any] | None = None
+    on_ended: Callable[[MountedSurface], None] = lambda _: None
+    clock: Clock = field(default_factory=SystemClock)
+    close_timeout: float = CLOSE_TIMEOUT
+    _faults: list[MountedSurface] = field(default_factory=list[MountedSurface])
 
     @property
     def surfaces(self) -> tuple[MountedSurface, ...]:
         """What is mounted now, in mount order."""
-        return tuple(self._mounted.values())
+        return tuple(self.mounted.values())
 
     def mount(
         self,
@@ -176,17 +167,16 @@ class Supervisor:
         capabilities: Iterable[str] = (),
         on_fault: OnFault = "restart",
     ) -> MountedSurface:
-        """See `mount`."""
-        if key in self._mounted:
+        if key in self.mounted:
             raise DuplicateSurfaceError(key)
         if on_fault not in ("restart", "unmount", "raise"):
             raise MisuseError(f"on_fault is 'restart', 'unmount' or 'raise', not {on_fault!r}")
         function = surface_function(surface)
         allowed = check_capabilities(capabilities)
         self.publish(SurfaceMounted(key))
-        session, router = self._session, self._router
-        view = SurfaceSession(session, key, allowed, router, self.publish, self._subscribe)
-        mounted = self._mounted[key] = MountedSurface(function, view, on_fault, self)
+        session, router = self.session, self.router
+        view = SurfaceSession(session, key, allowed, router, self.publish, self.subscribe)
+        mounted = self.mounted[key] = MountedSurface(function, view, on_fault, self)
         return mounted
 
     def failed(self, surface: MountedSurface, error: BaseException, *, restarting: bool) -> None:
@@ -197,10 +187,8 @@ class Supervisor:
         self.publish(SurfaceFailed(surface.key, describe(error), restarting, place_of(error)))
 
     def ended(self, surface: MountedSurface) -> None:
-        """A surface is gone. Called once for each."""
-        del self._mounted[surface.key]
-        if self._on_ended is not None:
-            self._on_ended(surface)
+        del self.mounted[surface.key]
+        self.on_ended(surface)
         self.publish(SurfaceUnmounted(surface.key))
 
     async def aclose(self, seconds: float) -> None:

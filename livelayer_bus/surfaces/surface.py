@@ -6,6 +6,7 @@ import inspect
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final, overload
 
 from .. import events
@@ -15,15 +16,7 @@ from ..errors import Lagged, MisuseError, NotSupportedError, RefusedError
 from ..events import CommandReceived, DataReceived, Event, RefusalReason
 from ..media import AudioChannel, AudioFrame, VideoChannel, VideoFrame
 from ..media.publishing import F, Lease, MediaSource
-from ..messages import (
-    AgentContext,
-    Capability,
-    Command,
-    Message,
-    RawMessage,
-    UserMessage,
-    is_command,
-)
+from ..messages import AgentContext, Capability, Command, Message, RawMessage, UserMessage
 from ..state import SessionState
 from .commands import CommandRouter, RoutedCommand
 
@@ -46,13 +39,13 @@ SurfaceFunction: TypeAlias = Callable[["SurfaceSession"], Awaitable[None]]
 
 
 @final
+@dataclass(eq=False, repr=False)
 class SurfacePublisher(Generic[F]):
     """The session's microphone, camera or screen; a surface's lease of it ends with the surface."""
 
-    def __init__(self, publisher: MediaSource[F], key: str) -> None:
-        self._publisher: MediaSource[F] = publisher
-        self._key = key
-        self._lease: Lease[F] | None = None
+    _publisher: MediaSource[F]
+    _key: str
+    _lease: Lease[F] | None = None
 
     @property
     def owner(self) -> str | None:
@@ -87,6 +80,7 @@ class SurfacePublisher(Generic[F]):
 
 
 @final
+@dataclass(eq=False, repr=False)
 class SurfaceCommands:
     """The commands given to one surface, one at a time, each answered exactly once.
 
@@ -96,16 +90,13 @@ class SurfaceCommands:
     answered, or whose agent is gone, before the surface took it is never yielded.
     """
 
-    def __init__(
-        self, inbox: Subscription[Event, SessionState], key: str, router: CommandRouter[Any]
-    ) -> None:
-        self._inbox = inbox
-        self._key = key
-        self._router = router
-        # Taken and not settled: by identity, with their numbers.
-        self._taken: dict[int, tuple[Command | RawMessage, int]] = {}
-        self._found: deque[RoutedCommand] = deque()
-        self.auto = True
+    _inbox: Subscription[Event, SessionState]
+    _key: str
+    _router: CommandRouter[Any]
+    auto: bool = True
+    # Taken and not settled: by identity, with their numbers.
+    _taken: dict[int, tuple[Command | RawMessage, int]] = field(default_factory=dict, init=False)
+    _found: deque[RoutedCommand] = field(default_factory=deque, init=False)
 
     def __aiter__(self) -> Self:
         return self
@@ -153,9 +144,8 @@ class SurfaceCommands:
         self._inbox.close()
 
     def _claim(self, command: Message | None, number: int) -> Command | None:
-        """Take a command that is open, once."""
         is_taken = any(number == taken for _, taken in self._taken.values())
-        if is_taken or not is_command(command) or not self._router.is_open(number):
+        if is_taken or not isinstance(command, Command) or not self._router.is_open(number):
             return None
         self._taken[id(command)] = command, number
         return command
@@ -250,8 +240,7 @@ class SurfaceSession(ControlledSession):
         """The commands given to this surface since it was mounted; one reader at a time.
 
         Args:
-            auto: asking for the next command says that the last one was carried out. False: call
-                `finish` for each.
+            auto: asking for the next command settles the last one. False: call `finish` for each.
 
         Raises:
             NotSupportedError: the session routes no commands.
@@ -306,8 +295,8 @@ class SurfaceSession(ControlledSession):
 
     def describe_page(self, page: AgentContext | None, *, surface: str = "") -> None:
         """See `ControlledSession.describe_page`; this surface's page, until it is unmounted."""
-        self._page = page
         self._session.describe_page(page, surface=self.key)
+        self._page = page
 
     def fail_commands(self) -> None:
         """Settle what the surface had taken when it failed. Called by its supervisor."""

@@ -7,8 +7,7 @@ from .waiting import PATIENCE, Gate, ManualClock, polled, settle
 
 from .room import (  # isort: skip
     ScriptedMicrophone, ScriptedRoom, ScriptedRooms, ScriptedStream, ScriptedTokens,
-    ScriptedVideoTrack, ScriptError, SentPacket, SentText, grey_picture, mark_of, marked_picture,
-    silence,
+    ScriptedVideoTrack, ScriptError, SentPacket, SentText, grey_picture, silence,
 )  # fmt: skip
 
 __all__ = [
@@ -20,7 +19,7 @@ __all__ = [
     # Time and tasks
     "ManualClock", "settle", "polled", "PATIENCE", "no_leaked_tasks",
     # Frames
-    "grey_picture", "marked_picture", "mark_of", "silence",
+    "grey_picture", "silence",
     # Errors
     "CheckFailedError", "LeakedTasksError", "ScriptError",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from ..errors import MisuseError
 from .waiting import settle
@@ -31,20 +32,23 @@ class CheckFailedError(MisuseError, AssertionError):
         self.hint = hint
 
 
-def require(
-    condition: bool, rule: str, found: str, hint: str, cause: BaseException | None = None
-) -> None:
-    """Raise CheckFailedError from `cause` unless the rule holds."""
-    if not condition:
-        raise CheckFailedError(rule, found, hint) from cause
+class Rule(msgspec.Struct, frozen=True):
+    """One rule of a contract, and how to keep it."""
+
+    text: str
+    hint: str
+
+    def check(self, holds: bool, found: str, cause: BaseException | None = None) -> None:
+        if not holds:
+            raise CheckFailedError(self.text, found, self.hint) from cause
 
 
 @asynccontextmanager
-async def in_time(seconds: float, rule: str, found: str, hint: str) -> AsyncGenerator[None]:
+async def in_time(seconds: float, rule: Rule, found: str) -> AsyncGenerator[None]:
     """Raise CheckFailedError unless the block ends within `seconds`, when it is cancelled."""
     with anyio.move_on_after(seconds) as scope:
         yield
-    require(not scope.cancelled_caught, rule, f"{found} within {seconds:g} s", hint)
+    rule.check(not scope.cancelled_caught, f"{found} within {seconds:g} s")
 
 
 class CheckThread:
@@ -65,8 +69,8 @@ class CheckThread:
     ) -> None:
         """Run `check` in the thread to its end and raise what it raises.
 
-        Raises CheckFailedError with the name `subject()` if its loop makes no step for
-        `LOOP_SECONDS`. The loop may take `closing` seconds to close.
+        CheckFailedError names `subject()` if the loop makes no step for `LOOP_SECONDS`; it may take
+        `closing` seconds to close.
         """
         try:
             options: dict[str, Any] = {"loop_factory": type(asyncio.get_running_loop())}
@@ -150,7 +154,6 @@ class LeakedTasksError(MisuseError, AssertionError):
 
 
 def running_tasks() -> dict[object, str]:
-    """Every task of the running loop by its coroutine, with its name; on trio, system tasks too."""
     return {task.coro: _name(task) for task in anyio.get_running_tasks()}
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, cast, final
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 from msgspec.structs import replace
 
 from ..errors import BrokenError, MisuseError
@@ -20,15 +19,11 @@ from ..rooms import names, port
 from ..tokens import RoomAccess, TokenRequest
 from .waiting import Gate, Signal
 
-KEPT: Final = 10_000
-"""Records of one kind that are kept; the oldest are dropped first."""
+KEPT: Final = 10_000  # records of one kind that are kept; the oldest are dropped first
 SAMPLE_RATE = 48_000  # Hz
 SAMPLE_BYTES = 2
-MARKS = 16  # cells of a 4 x 4 grid
-BRIGHT, DARK = 220, 40  # luma
 URL: Final = "ws://scripted.invalid"
-AGENT = "agent"
-"""The identity of the scripted agent unless the test gives another."""
+AGENT = "agent"  # the identity of the scripted agent unless the test gives another
 
 
 class SentPacket(msgspec.Struct, frozen=True):
@@ -143,16 +138,18 @@ class ScriptError(MisuseError):
 
 
 @final
+@dataclass(eq=False)
 class ScriptedStream:
     """One transcription text stream: it grows until `close()`."""
 
-    def __init__(
-        self, report: Callable[[port.RoomEvent], None], opened: TranscriptEntry, replayed: bool
-    ) -> None:
-        self._report = report
-        self._entry = opened
-        self._replayed = replayed
-        self.number = opened.stream
+    _report: Callable[[port.RoomEvent], None]
+    _entry: TranscriptEntry
+    _replayed: bool
+
+    @property
+    def number(self) -> int:
+        """Counts the streams of its room, from 1."""
+        return self._entry.stream
 
     def write(self, more: str) -> None:
         """Append to the utterance."""
@@ -165,6 +162,7 @@ class ScriptedStream:
 
 
 @final
+@dataclass(eq=False, repr=False, kw_only=True)
 class ScriptedRoom(port.RoomPort):
     """A `RoomPort` that the test controls.
 
@@ -172,27 +170,18 @@ class ScriptedRoom(port.RoomPort):
     can hold or make fail. Actions of the agent and the network take effect before they return.
     """
 
-    def __init__(
-        self,
-        *,
-        joining: Gate | None = None,
-        agent: str | None = None,
-        on_join: Callable[[], None] | None = None,
-    ) -> None:
-        """Create a room that is not joined yet.
+    agent: str | None = None
+    """The identity of the agent that is active as soon as the room is joined."""
+    joining: Gate = field(default_factory=lambda: Gate("joining"))
+    """The gate of `connect`."""
+    on_join: Callable[[], None] = lambda: None
+    """Called when the session has joined."""
 
-        Args:
-            joining: the gate of `connect`; a new one by default.
-            agent: an agent of this identity is active as soon as the room is joined.
-            on_join: called when the session has joined.
-        """
-        self._on_join = on_join
-        self.joining = joining or Gate("joining")
+    def __post_init__(self) -> None:
         self.sending = Gate("sending")
         self.publishing = Gate("publishing")
         self.closing = Gate("closing")
-        self._agent = agent
-        self._agent_at_join = agent
+        self._agent = self.agent
         self.access: RoomAccess | None = None
         """What the session joined with; None before `connect`."""
         self.was_joined = False
@@ -386,11 +375,10 @@ class ScriptedRoom(port.RoomPort):
         self.access, self._links = access, (sink, media)
         await self.joining.enter()
         self.was_joined = True
-        if self._agent_at_join is not None:
-            sink.report(port.AgentPresence(self._agent_at_join, active=True))
+        if self.agent is not None:
+            sink.report(port.AgentPresence(self.agent, active=True))
         self._changed.notify()
-        if self._on_join is not None:
-            self._on_join()
+        self.on_join()
 
     async def send(self, data: bytes, *, topic: str | None = None, to: Sequence[str] = ()) -> None:
         await self._pass(self.sending, "send")
@@ -451,17 +439,17 @@ class ScriptedRoom(port.RoomPort):
 
 
 @final
+@dataclass(eq=False, repr=False)
 class ScriptedTokens:
     """A `TokenSource`: each request is recorded and gets its own token and room name.
 
     A request for a prior room gets that room's name. `gate` can hold or refuse requests.
     """
 
-    def __init__(self, agent_config: AgentConfig | None = None) -> None:
-        self.agent_config = agent_config
-        self.gate = Gate("tokens")
-        self.requests: tuple[TokenRequest, ...] = ()
-        """The requests, oldest first."""
+    agent_config: AgentConfig | None = None
+    gate: Gate = field(default_factory=lambda: Gate("tokens"))
+    requests: tuple[TokenRequest, ...] = ()
+    """The requests, oldest first."""
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         self.requests += (request,)
@@ -472,6 +460,7 @@ class ScriptedTokens:
 
 
 @final
+@dataclass(eq=False, repr=False, kw_only=True)
 class ScriptedRooms:
     """A `RoomFactory` that the test controls: one `ScriptedRoom` for each connection.
 
@@ -484,33 +473,24 @@ class ScriptedRooms:
     `joining` is the gate that each room's `connect` passes: hold it, or make it fail.
     """
 
-    def __init__(
-        self,
-        *,
-        agent: str | None = None,
-        agent_config: AgentConfig | None = None,
-        prepare: Callable[[ScriptedRoom], None] | None = None,
-    ) -> None:
-        """Create a server without rooms.
+    agent: str | None = None
+    """An agent of this identity is active in each room as soon as it is joined."""
+    agent_config: AgentConfig | None = None
+    """What every token comes with."""
+    prepare: Callable[[ScriptedRoom], None] = lambda _: None
+    """Called with each new room before the session gets it."""
+    rooms: tuple[ScriptedRoom, ...] = ()
+    """Every room created, oldest first, joined or not."""
 
-        Args:
-            agent: an agent of this identity is active in each room as soon as it is joined.
-            agent_config: what every token comes with.
-            prepare: called with each new room before the session gets it.
-        """
-        self.tokens = ScriptedTokens(agent_config)
+    def __post_init__(self) -> None:
+        self.tokens = ScriptedTokens(self.agent_config)
         self.joining = Gate("joining")
-        self._agent = agent
-        self._prepare = prepare
-        self.rooms: tuple[ScriptedRoom, ...] = ()
-        """Every room created, oldest first, joined or not."""
         self._next = 0
         self._changed = Signal()
 
     def __call__(self) -> ScriptedRoom:
-        room = ScriptedRoom(joining=self.joining, agent=self._agent, on_join=self._changed.notify)
-        if self._prepare is not None:
-            self._prepare(room)
+        room = ScriptedRoom(joining=self.joining, agent=self.agent, on_join=self._changed.notify)
+        self.prepare(room)
         self.rooms += (room,)
         return room
 
@@ -538,32 +518,3 @@ def silence(
     samples = sample_rate * milliseconds // 1000
     data = bytes(samples * num_channels * SAMPLE_BYTES)
     return AudioFrame(data, sample_rate, num_channels, samples)
-
-
-def marked_picture(
-    width: int, height: int, mark: int = 0, *, rotation: int = 0, received_ns: int | None = None
-) -> VideoFrame:
-    """A dark picture with one bright cell of a 4 x 4 grid, which survives scaling and codecs.
-
-    Args:
-        width, height: columns and rows of pixels, at least 4.
-        mark: which cell, 0 to 15 from the top left, row by row; modulo 16.
-        rotation, received_ns: as in `VideoFrame`.
-    """
-    luma = np.full((height, width), DARK, dtype=np.uint8)
-    _cell(luma, mark % MARKS)[:] = BRIGHT
-    chroma = b"\x80" * (2 * ((width + 1) // 2) * ((height + 1) // 2))
-    data = luma.tobytes() + chroma
-    return VideoFrame(data, width, height, rotation=rotation, received_ns=received_ns)
-
-
-def mark_of(luma: npt.NDArray[Any]) -> int:
-    """Which cell of the grid is the brightest, of a picture's luma with shape (height, width)."""
-    return int(np.argmax([_cell(luma, mark).mean() for mark in range(MARKS)]))
-
-
-def _cell(luma: npt.NDArray[Any], mark: int) -> npt.NDArray[Any]:
-    height, width = luma.shape
-    row, column = divmod(mark, 4)
-    rows = slice(row * height // 4, (row + 1) * height // 4)
-    return luma[rows, column * width // 4 : (column + 1) * width // 4]

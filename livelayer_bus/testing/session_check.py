@@ -18,7 +18,7 @@ from ..media import AudioChannel, VideoChannel
 from ..messages import UserMessage
 from ..state import SessionState, reduce
 from ..tasks import TaskOwner
-from .check_thread import in_time, no_leaked_tasks, require
+from .check_thread import Rule, in_time, no_leaked_tasks
 
 SessionFactory: TypeAlias = Callable[
     [], ControlledSession | AbstractAsyncContextManager[ControlledSession]
@@ -31,6 +31,57 @@ DERIVED: Final = (
     "can_resume", "error",
 )  # fmt: skip
 ATTACHES = 20  # readers that join while events are being published
+
+IS_A_SESSION = Rule("a session is a ControlledSession", "subclass ControlledSession")
+ASYNC = Rule(
+    "the members that wait are async functions",
+    "write `async def`, or leave it to ControlledSession",
+)
+CHANNELS = Rule(
+    "`video` and `audio` are channels, also before there is a track",
+    "return a VideoChannel and an AudioChannel, or raise NotSupportedError",
+)
+STATE = Rule("`state` is a SessionState", "keep one, and change it with `reduce` for every event")
+PROPERTIES = Rule("the properties are those of `state`", "leave them to ControlledSession")
+SNAPSHOT = Rule(
+    "a subscription's snapshot is the state at the instant of attaching",
+    "reduce, then publish, in one synchronous step; give the Bus its `state=` and `reducers=`",
+)
+PUBLISHES = Rule(
+    "a session publishes what happens",
+    "give check_controlled_session a `provoke` that makes something happen",
+)
+ONE_BY_ONE = Rule("events follow the snapshot one by one", "publish every event once, on one Bus")
+FORWARDS = Rule("time does not run backwards", "leave the times to the Bus")
+TAIL = Rule(
+    "the snapshot and the events after it give the state",
+    "change `state` only by `reduce(state, event)`, and publish that event",
+)
+RESUMES = Rule("a cursor resumes exactly after the event it names", "pass `after` to Bus.subscribe")
+STALE = Rule(
+    "a cursor from the future or of another session is refused",
+    "raise StaleCursorError: events would be lost silently",
+)
+FILTERS = Rule(
+    "a subscription to some types gets these, and all of these", "pass the types to Bus.subscribe"
+)
+UNSUBSCRIBES = Rule(
+    "subscribe_to_data_messages returns the function that undoes it",
+    "return a function without arguments",
+)
+NOT_LOST = Rule(
+    "no message is lost silently: without a room, sending is refused at once",
+    "raise NotConnectedError, or NotSupportedError if it never sends",
+)
+CONNECTS = Rule(
+    "connect() returns when the room is joined",
+    "publish ConnectionStateChanged('connected') before you return",
+)
+TWICE = Rule("connecting twice is harmless", "return at once when connected")
+LEAVES = Rule(
+    "disconnect() leaves the room and clears the transcript",
+    "publish TranscriptCleared and ConnectionStateChanged('disconnected')",
+)
 
 
 async def check_controlled_session(
@@ -65,10 +116,11 @@ async def check_controlled_session(
         _connecting,
     )
     for part in parts:
-        rule = f"{part.__name__.strip('_').replace('_', ' ')} (check_controlled_session)"
+        name = f"{part.__name__.strip('_').replace('_', ' ')} (check_controlled_session)"
+        ends = Rule(name, "every call has to end in bounded time")
         async with (
             no_leaked_tasks(),
-            in_time(seconds, rule, "it did not end", "every call has to end in bounded time"),
+            in_time(seconds, ends, "it did not end"),
             _opened(factory()) as session,
         ):
             await part(session, stir)
@@ -80,29 +132,15 @@ async def _connect_and_disconnect(session: ControlledSession) -> None:
 
 
 async def _members(session: ControlledSession, provoke: Provoke) -> None:
-    require(
-        isinstance(cast(object, session), ControlledSession),  # a factory may return anything
-        "a session is a ControlledSession",
-        f"it is {type(session).__name__}",
-        "subclass ControlledSession",
-    )
+    is_one = isinstance(cast(object, session), ControlledSession)  # a factory may return anything
+    IS_A_SESSION.check(is_one, f"it is {type(session).__name__}")
     for name in ("connect", "disconnect", "send_data"):
-        require(
-            iscoroutinefunction(getattr(session, name, None)),
-            "the members that wait are async functions",
-            f"{name} is {type(getattr(session, name, None)).__name__}",
-            "write `async def`, or leave it to ControlledSession",
-        )
+        member = getattr(session, name, None)
+        ASYNC.check(iscoroutinefunction(member), f"{name} is {type(member).__name__}")
     for name, kind in (("video", VideoChannel), ("audio", AudioChannel)):
-        found: object = None
         with suppress(errors.NotSupportedError):
-            found = getattr(session, name)
-            require(
-                isinstance(found, kind),
-                f"`{name}` is a channel, also before there is a track",
-                f"it is {type(found).__name__}",
-                f"return {kind.__name__}, or raise NotSupportedError",
-            )
+            found: object = getattr(session, name)
+            CHANNELS.check(isinstance(found, kind), f"`{name}` is {type(found).__name__}")
 
 
 async def _properties(session: ControlledSession, provoke: Provoke) -> None:
@@ -111,19 +149,10 @@ async def _properties(session: ControlledSession, provoke: Provoke) -> None:
             await provoke(session)
             continue
         state = session.state
-        require(
-            type(state) is SessionState,
-            "`state` is a SessionState",
-            f"it is {type(state).__name__}",
-            "keep one, and change it with `reduce` for every event",
-        )
+        STATE.check(type(state) is SessionState, f"it is {type(state).__name__}")
         found, expected = getattr(session, name, None), getattr(state, name)
-        require(
-            found == expected,
-            "the properties are those of `state`",
-            f"session.{name} is {type(found).__name__} that differs from session.state.{name}",
-            "leave them to ControlledSession",
-        )
+        differs = f"is {type(found).__name__} that differs from session.state.{name}"
+        PROPERTIES.check(found == expected, f"session.{name} {differs}")
 
 
 async def _snapshot_and_tail(session: ControlledSession, provoke: Provoke) -> None:
@@ -135,13 +164,8 @@ async def _snapshot_and_tail(session: ControlledSession, provoke: Provoke) -> No
             while not provoking.ended and len(attached) < ATTACHES:
                 reader = readers.enter_context(session.subscribe())
                 found = (reader.snapshot.sequence, reader.sequence, session.state.sequence)
-                require(
-                    len(set(found)) == 1,
-                    "a subscription's snapshot is the state at the instant of attaching",
-                    "snapshot {}, cursor {}, state {}".format(*found),
-                    "reduce, then publish, in one synchronous step; give the Bus its `state=` and "
-                    "`reducers=`",
-                )
+                differ = "snapshot {}, cursor {}, state {}".format(*found)
+                SNAPSHOT.check(len(set(found)) == 1, differ)
                 attached.append(reader)
                 await anyio.lowlevel.checkpoint()
             await provoking.wait()
@@ -150,12 +174,8 @@ async def _snapshot_and_tail(session: ControlledSession, provoke: Provoke) -> No
         if provoking.error is not None:
             raise provoking.error
         counts = [await _compare_with_state(session, reader) for reader in attached]
-    require(
-        bool(counts) and counts[0] > 0,
-        "a session publishes what happens",
-        "nothing was published while it was provoked",
-        "give check_controlled_session a `provoke` that makes something happen",
-    )
+    published = bool(counts) and counts[0] > 0
+    PUBLISHES.check(published, "nothing was published while it was provoked")
 
 
 async def _compare_with_state(session: ControlledSession, reader: Reader) -> int:
@@ -164,25 +184,13 @@ async def _compare_with_state(session: ControlledSession, reader: Reader) -> int
     count = 0
     while reader.lag:
         record = await anext(records)
-        require(
-            record.sequence == state.sequence + 1,
-            "events follow the snapshot one by one",
-            f"event {record.sequence} came after {state.sequence}",
-            "publish every event once, on one Bus",
-        )
-        require(
-            record.time_ns >= time_ns,
-            "time does not run backwards",
-            f"event {record.sequence} is older than the one before",
-            "leave the times to the Bus",
-        )
+        number, after = record.sequence, state.sequence
+        ONE_BY_ONE.check(number == after + 1, f"event {number} came after {after}")
+        older = f"event {number} is older than the one before"
+        FORWARDS.check(record.time_ns >= time_ns, older)
         state, time_ns, count = reduce(state, record.event), record.time_ns, count + 1
-    require(
-        state == session.state,
-        "the snapshot and the events after it give the state",
-        f"they differ at sequence {state.sequence} (state: {session.state.sequence})",
-        "change `state` only by `reduce(state, event)`, and publish that event",
-    )
+    differ = f"they differ at sequence {state.sequence} (state: {session.state.sequence})"
+    TAIL.check(state == session.state, differ)
     return count
 
 
@@ -194,20 +202,11 @@ async def _cursors(session: ControlledSession, provoke: Provoke) -> None:
     for after in (start, f"{session.id}:{start}"):
         with session.subscribe(after=after) as again:
             found = [record.sequence for record in await _drain(again)]
-            require(
-                found[: len(expected)] == expected,
-                "a cursor resumes exactly after the event it names",
-                f"after={after!r} gave {len(found)} events, a live reader got {len(expected)}",
-                "pass `after` to Bus.subscribe",
-            )
+            gave = f"after={after!r} gave {len(found)} events, a live reader got {len(expected)}"
+            RESUMES.check(found[: len(expected)] == expected, gave)
     for cursor in (session.state.sequence + 1000, f"another-session:{start}", "no cursor"):
         with suppress(errors.StaleCursorError), session.subscribe(after=cursor):
-            require(
-                False,
-                "a cursor from the future or of another session is refused",
-                f"after={cursor!r} was taken",
-                "raise StaleCursorError: events would be lost silently",
-            )
+            STALE.check(False, f"after={cursor!r} was taken")
 
 
 async def _filters(session: ControlledSession, provoke: Provoke) -> None:
@@ -222,23 +221,16 @@ async def _filters(session: ControlledSession, provoke: Provoke) -> None:
             ([record.event for record in await _drain(some)], (TranscriptUpdated,)),
             ([record.event for record in await _drain(more)], (TranscriptUpdated, SessionFailed)),
         ):
-            require(
-                found == [event for event in events if isinstance(event, types)],
-                "a subscription to some types gets these, and all of these",
-                f"{len(found)} of {', '.join(kind.__name__ for kind in types)}",
-                "pass the types to Bus.subscribe",
-            )
+            wanted = [event for event in events if isinstance(event, types)]
+            kinds = ", ".join(kind.__name__ for kind in types)
+            FILTERS.check(found == wanted, f"{len(found)} of {kinds}")
 
 
 async def _data_handlers(session: ControlledSession, provoke: Provoke) -> None:
     with suppress(errors.NotSupportedError):
         unsubscribe = session.subscribe_to_data_messages(lambda _: None)
-        require(
-            callable(unsubscribe),
-            "subscribe_to_data_messages returns the function that undoes it",
-            f"it returned {type(unsubscribe).__name__}",
-            "return a function without arguments",
-        )
+        returned = f"it returned {type(unsubscribe).__name__}"
+        UNSUBSCRIBES.check(callable(unsubscribe), returned)
         unsubscribe()
         unsubscribe()  # twice is harmless
 
@@ -254,38 +246,20 @@ async def _sending(session: ControlledSession, provoke: Provoke) -> None:
         problem = f"it raised {type(error).__name__}"
     else:
         problem = "send_data returned"
-    require(
-        False,
-        "no message is lost silently: without a room, sending is refused at once",
-        problem,
-        "raise NotConnectedError, or NotSupportedError if it never sends",
-    )
+    NOT_LOST.check(False, problem)
 
 
 async def _connecting(session: ControlledSession, provoke: Provoke) -> None:
     with suppress(errors.NotSupportedError):
         await session.connect()
-        require(
-            session.connection_state == "connected",
-            "connect() returns when the room is joined",
-            f"the state is {session.connection_state}",
-            "publish ConnectionStateChanged('connected') before you return",
-        )
-        sequence = session.state.sequence
-        await session.connect()
-        require(
-            session.connection_state == "connected",
-            "connecting twice is harmless",
-            f"the state is {session.connection_state} after event {sequence}",
-            "return at once when connected",
-        )
+        for rule in (CONNECTS, TWICE):
+            await session.connect()
+            state = session.connection_state
+            rule.check(state == "connected", f"the state is {state}")
         await session.disconnect()
-        require(
-            session.connection_state == "disconnected" and not session.transcript,
-            "disconnect() leaves the room and clears the transcript",
-            f"the state is {session.connection_state}, {len(session.transcript)} utterances",
-            "publish TranscriptCleared and ConnectionStateChanged('disconnected')",
-        )
+        state, entries = session.connection_state, session.transcript
+        left = state == "disconnected" and not entries
+        LEAVES.check(left, f"the state is {state}, {len(entries)} utterances")
         await session.disconnect()
 
 

@@ -18,7 +18,7 @@ from ..session.session import Session
 from ..state import SessionState
 from ..surfaces.supervision import MountedSurface
 from ..surfaces.surface import Surface, SurfaceFunction, SurfaceSession, surface_function
-from .check_thread import CheckThread, in_time, no_leaked_tasks, require
+from .check_thread import CheckThread, Rule, in_time, no_leaked_tasks
 from .room import ScriptedRoom, ScriptedRooms
 from .waiting import ManualClock, settle
 
@@ -56,7 +56,6 @@ class Scenario:
         return self.rooms.rooms[-1]
 
     async def join(self) -> None:
-        """Connect; the agent is in the room and active."""
         await self.session.connect()
         await self.rooms.next()
         self.room.agent_says(wire.BotReady())
@@ -157,6 +156,14 @@ SMALL_RING: Final = 16  # events: a surface that does not read for a moment fall
 BURST: Final = 100  # events that are published before any surface can run
 HANDLE: Final = "handle Lagged from a reader, errors of sending, and ends of tracks"
 LET_THROUGH: Final = "let cancellation through: no `except BaseException`, no loop around the wait"
+SETTLE: Final = (
+    "take commands with `async for command in session.commands()`: asking for the next one settles "
+    "the last one; or call `finish`"
+)
+MICROPHONE: Final = Rule(
+    "a mounted surface touches the microphone only if it is meant to",
+    "acquire it when a person asks; or check_surface(..., microphone=True)",
+)
 
 
 async def check_surface(
@@ -252,14 +259,11 @@ class _SurfaceCheck:
             await scenario.join()
             await settle()
             for capability in sorted(self.capabilities):
+                allowed = f"each command that its capability {capability!r} allows"
+                settles = Rule(f"a surface settles {allowed}", SETTLE)
                 for command in COMMANDS[capability]:
-                    async with in_time(
-                        self.seconds,
-                        f"a surface settles each command that its capability {capability!r} allows",
-                        f"{self.name} did not settle {command.wire_type()!r}",
-                        "take commands with `async for command in session.commands()`: asking for "
-                        "the next one settles the last one; or call `finish`",
-                    ):
+                    found = f"{self.name} did not settle {command.wire_type()!r}"
+                    async with in_time(self.seconds, settles, found):
                         scenario.room.agent_says(command)
                         for asked in scenario.session.state.approvals:  # a person answers
                             await scenario.session.answer_approval(asked.number, approved=True)
@@ -274,9 +278,9 @@ class _SurfaceCheck:
             await scenario.join()
             await settle()
         self._require_status(surface, "when its session was closed")
-        found = f"{self.name} is {surface.status}"
         ended = surface.status in ("unmounted", "ended")
-        require(ended, "a surface ends with its session", found, LET_THROUGH)
+        rule = Rule("a surface ends with its session", LET_THROUGH)
+        rule.check(ended, f"{self.name} is {surface.status}")
 
     @asynccontextmanager
     async def _scenario(self, capacity: int = 4096) -> AsyncGenerator[Scenario]:
@@ -323,12 +327,12 @@ class _SurfaceCheck:
         )
 
     async def _unmount(self, scenario: Scenario, surface: MountedSurface, when: str) -> None:
-        rule = f"a surface ends when it is unmounted ({when})"
+        rule = Rule(f"a surface ends when it is unmounted ({when})", LET_THROUGH)
         found = f"{self.name} ignored its cancellation and did not end"
-        async with in_time(2 * self.seconds, rule, found, LET_THROUGH):
+        async with in_time(2 * self.seconds, rule, found):
             await surface.unmount()
         found += f" within {self.seconds:g} s"
-        require(surface.status != "abandoned", rule, found, LET_THROUGH, self.fault)
+        rule.check(surface.status != "abandoned", found, self.fault)
         await self._require_healthy(scenario, surface, f"when it was unmounted, {when}")
         if scenario.session.state.surfaces:
             return
@@ -336,13 +340,11 @@ class _SurfaceCheck:
             # A reader that was dropped without being closed counts until the next frame.
             scenario.room.push_video()
             scenario.room.push_audio()
+        reads = f"an unmounted surface reads no frames any more ({when})"
         for channel in (scenario.session.video, scenario.session.audio):
-            require(
-                channel.demand == 0,
-                f"an unmounted surface reads no frames any more ({when})",
-                f"{self.name} left {channel.demand} readers of the {type(channel).__name__}",
-                "use `with channel.subscribe() as frames`",
-            )
+            found = f"{self.name} left {channel.demand} readers of the {type(channel).__name__}"
+            rule = Rule(reads, "use `with channel.subscribe() as frames`")
+            rule.check(channel.demand == 0, found)
 
     async def _require_healthy(
         self, scenario: Scenario, surface: MountedSurface, when: str
@@ -353,12 +355,8 @@ class _SurfaceCheck:
             found = fault.error if isinstance(fault, SurfaceFailed) else "it did not stop"
             self._require_survival(False, when, f"{self.name} failed with {found}")
         microphone = scenario.session.microphone.owner
-        require(
-            self.microphone or microphone is None,
-            "a mounted surface touches the microphone only if it is meant to",
-            f"{microphone!r} ({self.name}) holds it, {when}",
-            "acquire it when a person asks; or check_surface(..., microphone=True)",
-        )
+        found = f"{microphone!r} ({self.name}) holds it, {when}"
+        MICROPHONE.check(self.microphone or microphone is None, found)
         self._require_status(surface, when)
 
     def _require_status(self, surface: MountedSurface, when: str) -> None:
@@ -366,5 +364,5 @@ class _SurfaceCheck:
         self._require_survival(healthy, when, f"{self.name} is {surface.status}")
 
     def _require_survival(self, healthy: bool, when: str, found: str) -> None:
-        rule = f"a surface survives what a session goes through ({when})"
-        require(healthy, rule, found, HANDLE, self.fault)
+        rule = Rule(f"a surface survives what a session goes through ({when})", HANDLE)
+        rule.check(healthy, found, self.fault)

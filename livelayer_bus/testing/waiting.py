@@ -27,7 +27,6 @@ class Signal:
         self._changed: anyio.Event | None = None  # created in the loop of the waiter
 
     def notify(self) -> None:
-        """Make every waiter check its condition again."""
         changed, self._changed = self._changed, None
         if changed is not None:
             changed.set()

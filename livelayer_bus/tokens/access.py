@@ -6,7 +6,7 @@ import base64
 import os
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
@@ -39,7 +39,9 @@ class TokenRequest(msgspec.Struct, frozen=True):
     agent_id: str
     base_url: str | None = None
     prior_room_name: str | None = None
-    """The room to return to; None for a new one."""
+    """The room to return to; None for a new one. For a viewer: the room to watch."""
+    role: Literal["user", "viewer"] = "user"
+    """A viewer is hidden, and may subscribe and nothing else."""
 
 
 class TokenSource(Protocol):
@@ -48,20 +50,22 @@ class TokenSource(Protocol):
     async def __call__(self, request: TokenRequest, /) -> RoomAccess: ...
 
 
+VIEWER_GRANTS: Final = {"roomJoin", "canSubscribe", "hidden"}
+"""All that a viewer's token grants."""
+
+
 class Claims(msgspec.Struct, frozen=True):
     """The parts of a token that a client may read; nothing here is verified."""
 
     room_name: str | None = None
     expires: float | None = None
     """Seconds since 1970, UTC."""
-
-
-class _Grants(msgspec.Struct):
-    room: str | None = None
+    is_viewer: bool = False
+    """Whether it lets its bearer watch, and nothing else."""
 
 
 class _Payload(msgspec.Struct):
-    video: _Grants = msgspec.field(default_factory=_Grants)
+    video: dict[str, Any] = {}
     exp: float | None = None
 
 
@@ -75,7 +79,12 @@ def read_claims(token: str) -> Claims:
         payload = msgspec.json.decode(text, type=_Payload)
     except (ValueError, RecursionError):  # base64 and JSON errors are both ValueErrors
         return Claims()
-    return Claims(payload.video.room or None, payload.exp)
+    grants, room = payload.video, payload.video.get("room")
+    # What a token does not say of publishing, it allows.
+    silent = grants.get("canPublish") is False and grants.get("canPublishData") is False
+    given = {name for name, value in grants.items() if value is True}
+    is_viewer = silent and "hidden" in given and given <= VIEWER_GRANTS
+    return Claims(room if isinstance(room, str) and room else None, payload.exp, is_viewer)
 
 
 _URL = ("url", "server_url", "serverUrl")

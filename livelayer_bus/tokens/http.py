@@ -16,8 +16,7 @@ from ..errors import ConfigError
 from ..messages import nests_too_deeply
 from .access import is_local, proxy_variables, shown
 
-MAX_ANSWER = 64 * 1024
-"""Bytes of an answer that are read; a larger one is refused."""
+MAX_ANSWER = 64 * 1024  # bytes of an answer that are read; a larger one is refused
 
 # A compressed answer could be far larger than it looks.
 _HEADERS = {"accept": "application/json", "accept-encoding": "identity"}

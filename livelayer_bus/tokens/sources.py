@@ -12,8 +12,9 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
-from typing import Any, TypeAlias, final
+from typing import Any, final
 from urllib.parse import quote
 
 import msgspec
@@ -30,8 +31,7 @@ WIDGET_AGENT_PATH = "/api/widget/agent/{agent_id}"
 """Paths of LiveLayer's session endpoint, below its base address."""
 API_KEY_HEADER = "x-api-key"
 
-DEFAULT_TIMEOUT = 10.0
-"""Seconds an endpoint has for its whole answer."""
+DEFAULT_TIMEOUT = 10.0  # seconds an endpoint has for its whole answer
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _RANDOM_BYTES = 9  # 12 characters: no two rooms of one server share a name
@@ -70,26 +70,30 @@ class LiteralToken(_Source):
 
         Raises:
             RoomRefusedError: by this machine's clock the token has expired.
+            NotSupportedError: it is asked for a viewer's.
         """
+        _check_user(self, request)
         claims = access.read_claims(self._token)
         if claims.expires is not None and (ago := time.time() - claims.expires) >= 0:
             raise errors.RoomRefusedError(shown(self.url), f"it expired {ago:.0f} s ago")
         return RoomAccess(self.url, self._token, claims.room_name)
 
 
-_Headers: TypeAlias = Mapping[str, str] | None
-_Body: TypeAlias = Mapping[str, object] | None
-
-
+@dataclass(eq=False, repr=False)
 class _Endpoint(_Source, ABC):
     """An HTTP endpoint that is asked anew for every connection."""
 
-    def __init__(self, url: str, headers: _Headers, body: _Body, timeout: float) -> None:
+    url: str
+    headers: Mapping[str, str] | None = None
+    body: Mapping[str, object] | None = None
+    _: KW_ONLY
+    timeout: float = DEFAULT_TIMEOUT
+
+    def __post_init__(self) -> None:
         kind = type(self).__name__
-        self.url = check_address(f"{kind}.url", url, HTTP_SCHEMES)
-        self._headers = _check_headers(f"{kind}.headers", headers or {})
-        self._body = _check_body(f"{kind}.body", body or {})
-        self._timeout = timeout
+        check_address(f"{kind}.url", self.url, HTTP_SCHEMES)
+        self._headers = _check_headers(f"{kind}.headers", self.headers or {})
+        self._body = _check_body(f"{kind}.body", self.body or {})
         from . import http
 
         self._http = http
@@ -108,7 +112,7 @@ class _Endpoint(_Source, ABC):
         source, body = shown(self.url), self._fields(request)
         try:
             answer = await self._http.request_json(
-                "POST", self.url, headers=self._headers, body=body, timeout=self._timeout
+                "POST", self.url, headers=self._headers, body=body, timeout=self.timeout
             )
         except self._http.HttpProblem as exc:
             if exc.refused and exc.status is not None:
@@ -122,7 +126,8 @@ class _Endpoint(_Source, ABC):
 class SessionEndpoint(_Endpoint):
     """LiveLayer's session endpoint, or an application's own that speaks the same way.
 
-    Posts `{"agentId": ..., **body}`, with `priorRoomName` when a session resumes.
+    Posts `{"agentId": ..., **body}`, with `priorRoomName` when a session resumes; also with `role`
+    for a viewer.
 
     Args:
         url: the whole address of the endpoint; see `at` for the one below a base address.
@@ -144,7 +149,7 @@ class SessionEndpoint(_Endpoint):
         *,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
-        super().__init__(url, headers, body, timeout)
+        super().__init__(url, headers, body, timeout=timeout)
         if api_key is not None:
             _check_header_value("SessionEndpoint.api_key", api_key)
             self._headers[API_KEY_HEADER] = api_key
@@ -171,10 +176,13 @@ class SessionEndpoint(_Endpoint):
         body: dict[str, object] = {"agentId": request.agent_id, **self._body}
         if request.prior_room_name is not None:
             body["priorRoomName"] = request.prior_room_name
+        if request.role != "user":
+            body["role"] = request.role
         return body
 
 
 @final
+@dataclass(eq=False, repr=False, kw_only=True)
 class TokenEndpoint(_Endpoint):
     """LiveKit's standard token endpoint.
 
@@ -191,38 +199,28 @@ class TokenEndpoint(_Endpoint):
         ConfigError: an argument cannot be used.
     """
 
-    def __init__(
-        self,
-        url: str,
-        headers: Mapping[str, str] | None = None,
-        body: Mapping[str, object] | None = None,
-        *,
-        room_name: str | None = None,
-        identity: str | None = None,
-        dispatch: bool | str = False,
-        timeout: float = DEFAULT_TIMEOUT,
-    ) -> None:
-        super().__init__(url, headers, body, timeout)
-        self._room_name = room_name
-        self._identity = identity
-        self._dispatch = dispatch
+    room_name: str | None = None
+    identity: str | None = None
+    dispatch: bool | str = False
 
     def _fields(self, request: TokenRequest) -> dict[str, object]:
-        agent = _dispatched(self._dispatch, request)
+        _check_user(self, request)  # LiveKit's standard has no viewers
+        agent = _dispatched(self.dispatch, request)
         asked = {
-            "room_name": self._room_name or request.prior_room_name,
-            "participant_identity": self._identity,
+            "room_name": self.room_name or request.prior_room_name,
+            "participant_identity": self.identity,
             "room_config": {"agents": [{"agent_name": agent}]} if agent else None,
         }
         return {name: value for name, value in asked.items() if value is not None} | self._body
 
 
 @final
+@dataclass(eq=False, repr=False)
 class LocalKeys(_Source):
     """Mints tokens with an API key and secret that this process holds: servers, tests, demos.
 
     Each token lets one participant join one room, publish, subscribe, send data and set its own
-    attributes; nothing else.
+    attributes; nothing else. A viewer's has an identity of its own and at most 10 minutes.
 
     Args:
         url: the room server, ws, wss, http or https.
@@ -239,48 +237,44 @@ class LocalKeys(_Source):
         ConfigError: an argument cannot be used.
     """
 
-    def __init__(
-        self,
-        url: str,
-        api_key: str,
-        api_secret: str,
-        *,
-        room_name: str | None = None,
-        identity: str | None = None,
-        name: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-        dispatch: bool | str = False,
-        ttl: float = 900.0,
-    ) -> None:
-        self.url = check_address("LocalKeys.url", url, ROOM_SCHEMES)
-        for where, value in (("api_key", api_key), ("api_secret", api_secret)):
+    url: str
+    api_key: str
+    api_secret: str
+    _: KW_ONLY
+    room_name: str | None = None
+    identity: str | None = None
+    name: str | None = None
+    attributes: Mapping[str, str] | None = None
+    dispatch: bool | str = False
+    ttl: float = 900.0
+
+    def __post_init__(self) -> None:
+        check_address("LocalKeys.url", self.url, ROOM_SCHEMES)
+        for where, value in (("api_key", self.api_key), ("api_secret", self.api_secret)):
             if not value:
                 raise ConfigError(f"LocalKeys.{where}", "it is empty")
-        if not ttl > 0:
-            raise ConfigError("LocalKeys.ttl", f"{ttl:g} s is not more than nothing")
-        self._api_key = api_key
-        self._api_secret = api_secret
-        self._room_name = room_name
-        self._identity = identity
-        self._name = name
-        self._attributes = dict(attributes or {})
-        self._dispatch = dispatch
-        self._ttl = ttl
+        if not self.ttl > 0:
+            raise ConfigError("LocalKeys.ttl", f"{self.ttl:g} s is not more than nothing")
         from livekit import api
 
         self._api = api
 
     async def __call__(self, request: TokenRequest, /) -> RoomAccess:
         """Access to the room of that name, to the prior one, or to a new one."""
-        room = self._room_name or request.prior_room_name or _random_name()
-        grants = self._api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True)
-        token = self._api.AccessToken(self._api_key, self._api_secret).with_grants(grants)
-        token.with_identity(self._identity or _random_name()).with_ttl(timedelta(seconds=self._ttl))
-        if self._name:
-            token.with_name(self._name)
-        if self._attributes:
-            token.with_attributes(self._attributes)
-        agent = _dispatched(self._dispatch, request)
+        room = self.room_name or request.prior_room_name or _random_name()
+        grants = self._api.VideoGrants(room_join=True, room=room)
+        token = self._api.AccessToken(self.api_key, self.api_secret).with_grants(grants)
+        if request.role == "viewer":
+            grants.hidden, grants.can_publish, grants.can_publish_data = True, False, False
+            token.with_identity(_random_name()).with_ttl(timedelta(seconds=min(self.ttl, 600.0)))
+            return RoomAccess(self.url, token.to_jwt(), room)
+        grants.can_update_own_metadata = True
+        token.with_identity(self.identity or _random_name()).with_ttl(timedelta(seconds=self.ttl))
+        if self.name:
+            token.with_name(self.name)
+        if self.attributes:
+            token.with_attributes(dict(self.attributes))
+        agent = _dispatched(self.dispatch, request)
         if agent:
             dispatch = self._api.RoomAgentDispatch(agent_name=agent)
             token.with_room_config(self._api.RoomConfiguration(agents=[dispatch]))
@@ -325,6 +319,11 @@ def _dispatched(dispatch: bool | str, request: TokenRequest) -> str | None:
     if isinstance(dispatch, str):
         return dispatch
     return request.agent_id if dispatch else None
+
+
+def _check_user(source: object, request: TokenRequest) -> None:
+    if request.role != "user":
+        raise errors.NotSupportedError("viewers", type(source).__name__)
 
 
 def _check_headers(where: str, headers: Mapping[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from livelayer_bus.bus import Bus, Subscription
 from livelayer_bus.bus.ring import BASE_WEIGHT
 from livelayer_bus.errors import Lagged
+from tests.support import EXAMPLES
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ OPERATIONS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * EXAMPLES, deadline=None)
 @given(
     capacity=st.integers(1, 9),
     max_bytes=st.sampled_from([300, 1900, 40_000]),

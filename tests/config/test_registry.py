@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from livelayer_bus.config import installed_surfaces, load_surface
-from livelayer_bus.config.load import SURFACES
+from livelayer_bus.config import SURFACES, installed_surfaces, load_surface
 from livelayer_bus.errors import PluginBrokenError, PluginNotFoundError
 from livelayer_bus.surfaces.jsonl import JsonlSurface
 

@@ -8,16 +8,10 @@ from typing import Any
 
 import pytest
 
+from docs.generator.figures import RESULTS, measured
+
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "benchmarks" / "results"
 SITE = ROOT / "plugins" / "livelayer-demo" / "src" / "livelayer_demo" / "site" / "pricing.html"
-
-
-def measured(area: str, goal: str) -> float:
-    """What was measured for a goal."""
-    results = json.loads((RESULTS / f"{area}.json").read_text())
-    [value] = [one["measured"] for one in results["goals"] if one["name"] == goal]
-    return float(value)
 
 
 def audio_streams() -> float:

@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from livelayer_bus import messages as m
 from livelayer_bus.errors import MalformedMessageError
 from livelayer_bus.messages import WireMessage
+from tests.support import EXAMPLES
 
 KNOWN: tuple[type[WireMessage], ...] = (*m.FROM_AGENT, *m.TO_AGENT)
 MARK = "hunter2-payload"
-quick = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+quick = settings(
+    max_examples=60 * EXAMPLES, suppress_health_check=[HealthCheck.too_slow], deadline=None
+)
 
 
 @pytest.mark.parametrize("cls", [*KNOWN, m.RawMessage])
@@ -30,13 +33,13 @@ def test_decoding_gives_back_what_was_encoded(cls: type[Any], data: st.DataObjec
 
 
 @given(st.binary())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * EXAMPLES, deadline=None)
 def test_arbitrary_bytes_give_a_message_or_the_typed_error(data: bytes) -> None:
     _decodes_or_is_malformed(data)
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * EXAMPLES, deadline=None)
 def test_damaged_messages_give_a_message_or_the_typed_error(data: st.DataObject) -> None:
     kinds: list[Any] = [*KNOWN, m.RawMessage]
     cls = data.draw(st.sampled_from(kinds))

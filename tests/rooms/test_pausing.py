@@ -139,6 +139,27 @@ async def test_a_track_that_nobody_ever_read_becomes_available_and_rests(
     assert not joined.video.channel.available
 
 
+async def test_a_track_that_rested_comes_back_after_another_took_its_place(
+    stage: Stage, joined: Joined, sink: RecordingSink, clock: ManualClock
+) -> None:
+    own = Painter(await stage.agent(), 90)
+    await own.start()
+    await sink.saw("track", "video", True, "agent")
+    await clock.elapse(GRACE)
+    await comes_to_rest(joined.video.channel, own)
+    instead = Painter(await stage.worker(), 200)
+    await instead.start()
+    await sink.saw("track", "video", True, "worker")
+    await clock.elapse(GRACE)
+    await comes_to_rest(joined.video.channel, instead)
+    # At rest as well: asking for a track that has ended would end the process.
+    await instead.stop()
+    await sink.until(lambda: sink.named("track").count(("video", True, "agent")) == 2)
+    frame = await first_frame(joined.video.channel)
+    assert abs(frame.data[0] - 90) < 20
+    await own.stop()
+
+
 async def test_a_resting_track_follows_its_sender_muting_it(
     stage: Stage, joined: Joined, sink: RecordingSink, clock: ManualClock
 ) -> None:

@@ -15,6 +15,7 @@ from livelayer_bus import events
 from livelayer_bus.errors import MalformedMessageError
 from livelayer_bus.events import packet_payload
 from livelayer_bus.jsonl import EventLine, LaggedLine, SnapshotLine, decode_line, encode_line
+from tests.support import EXAMPLES
 
 EVENTS: tuple[type[events.Event], ...] = get_args(events.AnyEvent)
 PACKETS = (events.DataReceived, events.DataSent, events.CommandReceived)
@@ -41,7 +42,7 @@ def test_every_event_class_can_be_decoded() -> None:
 
 @pytest.mark.parametrize("cls", EVENTS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * EXAMPLES, deadline=None)
 def test_a_line_gives_back_its_event(cls: type[Any], data: st.DataObject) -> None:
     event = data.draw(st.from_type(cls))
     line = encode_event(event)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from livelayer_bus import events as e
 from livelayer_bus.state import LeaseState, SessionState, reduce
+from tests.support import EXAMPLES
 
 EVENTS: tuple[Any, ...] = get_args(e.AnyEvent)
 ANY_EVENT = st.sampled_from(EVENTS).flatmap(lambda cls: st.from_type(cls))
@@ -34,7 +35,7 @@ IN_A_CALL = fold(
 
 @pytest.mark.parametrize("cls", EVENTS)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10 * EXAMPLES, deadline=None)
 def test_every_event_is_one_step_and_changes_no_older_state(
     cls: type[e.Event], data: st.DataObject
 ) -> None:
@@ -50,7 +51,7 @@ def test_every_event_is_one_step_and_changes_no_older_state(
 
 
 @given(st.lists(ANY_EVENT, max_size=20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * EXAMPLES, deadline=None)
 def test_a_snapshot_and_the_rest_are_the_whole(course: list[e.Event]) -> None:
     whole = fold(reduce, course, NEW)
     assert whole.sequence == len(course)

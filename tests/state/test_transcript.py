@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from livelayer_bus import transcript as module
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.transcript import BLOCK, Transcript, key_of, place
+from tests.support import EXAMPLES
 
 ENTRIES = st.builds(
     TranscriptEntry,
@@ -39,7 +40,7 @@ def line(number: int, text: str = "words", final: bool = True) -> TranscriptEntr
 
 
 @given(st.lists(ENTRIES, max_size=12), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400 * EXAMPLES, deadline=None)
 def test_order_and_repetition_do_not_matter(
     entries: list[TranscriptEntry], data: st.DataObject
 ) -> None:
@@ -49,7 +50,7 @@ def test_order_and_repetition_do_not_matter(
 
 
 @given(st.lists(ENTRIES, max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * EXAMPLES, deadline=None)
 def test_one_entry_an_utterance_in_order_of_opening(entries: list[TranscriptEntry]) -> None:
     transcript = said(entries).entries
     assert {key_of(entry) for entry in transcript} == {key_of(entry) for entry in entries}
@@ -63,7 +64,7 @@ def test_one_entry_an_utterance_in_order_of_opening(entries: list[TranscriptEntr
 
 
 @given(st.lists(ENTRIES, max_size=12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * EXAMPLES, deadline=None)
 def test_what_is_known_already_gives_the_same_object(entries: list[TranscriptEntry]) -> None:
     transcript = said(entries)
     for entry in entries:
@@ -71,7 +72,7 @@ def test_what_is_known_already_gives_the_same_object(entries: list[TranscriptEnt
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * EXAMPLES, deadline=None)
 def test_the_newest_wording_that_arrived_is_shown(data: st.DataObject) -> None:
     """A speaker's real course: streams that grow, the last of which is finished, with losses."""
     words = ["I", "I am", "I am here", "I am here."]
@@ -148,7 +149,7 @@ class Plain:
     st.integers(1, 40),
     st.booleans(),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80 * EXAMPLES, deadline=None)
 def test_a_window_is_what_a_plain_list_gives_and_every_version_stays(
     entries: list[TranscriptEntry], limit: int, in_order: bool
 ) -> None:

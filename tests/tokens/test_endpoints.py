@@ -16,6 +16,7 @@ from livelayer_bus.errors import (
     BrokenError,
     ConfigError,
     MisuseError,
+    NotSupportedError,
     RefusedError,
     TokenRefusedError,
     TokenSourceError,
@@ -77,6 +78,18 @@ async def test_the_session_endpoint_is_asked_as_livelayer_expects(endpoint: Endp
         "visitor": {"name": "Bo"},
         "priorRoomName": "room-6",
     }
+
+
+async def test_a_viewer_is_asked_for_by_its_role_and_only_where_there_is_one(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.answers({"url": "ws://rooms.example", "token": TOKEN})
+    request = TokenRequest("agt_1", prior_room_name="room-6", role="viewer")
+    await SessionEndpoint(f"{endpoint.base}/own", body={"role": "a field of mine"})(request)
+    with pytest.raises(NotSupportedError):
+        await TokenEndpoint(f"{endpoint.base}/standard")(request)
+    (asked,) = endpoint.asked
+    assert asked.json() == {"agentId": "agt_1", "priorRoomName": "room-6", "role": "viewer"}
 
 
 async def test_a_first_session_names_no_prior_room_and_sends_no_key(endpoint: Endpoint) -> None:

@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.pretty import pprint
 
-from livelayer_bus.errors import ConfigError, RefusedError, RoomRefusedError
+from livelayer_bus.errors import (
+    ConfigError,
+    NotSupportedError,
+    RefusedError,
+    RoomRefusedError,
+)
 from livelayer_bus.tokens import LiteralToken, LocalKeys, RoomAccess, TokenRequest
 from livelayer_bus.tokens.access import Claims, read_claims
 
@@ -119,6 +124,53 @@ async def test_a_room_a_participant_and_an_agent_can_be_chosen() -> None:
     assert other["roomConfig"] == {"agents": [{"agentName": "guide"}]}
 
 
+@pytest.mark.anyio
+async def test_a_viewer_is_hidden_and_may_receive_and_nothing_else() -> None:
+    keys = LocalKeys(
+        URL, "devkey", SECRET, identity="bo", name="Bo", attributes={"a": "b"}, dispatch=True
+    )
+    request = TokenRequest("agt_1", prior_room_name="lobby", role="viewer")
+    access, other = await keys(request), await keys(request)
+    claims = _claims(access)
+    assert claims["video"] == {
+        "roomJoin": True,
+        "room": "lobby",
+        "hidden": True,
+        "canSubscribe": True,
+        "canPublish": False,
+        "canPublishData": False,
+    }
+    assert set(claims) == {"video", "sub", "iss", "nbf", "exp"}
+    assert claims["exp"] - claims["nbf"] == 600
+    assert len({"bo", claims["sub"], _claims(other)["sub"]}) == 3
+    assert read_claims(access.token).is_viewer
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"hidden": False},
+        {"canPublish": True},
+        {"canPublish": None},
+        {"canPublishData": True},
+        {"canUpdateOwnMetadata": True},
+        {"roomAdmin": True},
+        {"agent": True},
+    ],
+)
+def test_what_may_do_more_is_not_a_viewers_token(more: dict[str, Any]) -> None:
+    video = {"room": "lobby", "roomJoin": True, "hidden": True, "canSubscribe": True}
+    video |= {"canPublish": False, "canPublishData": False}
+    assert read_claims(_token(video=video)).is_viewer
+    assert not read_claims(_token(video=video | more)).is_viewer
+
+
+@pytest.mark.anyio
+async def test_a_given_token_is_not_given_to_viewers() -> None:
+    with pytest.raises(NotSupportedError, match="LiteralToken does not support viewers"):
+        await LiteralToken(URL, _token())(TokenRequest("agt_1", role="viewer"))
+
+
 @pytest.mark.parametrize(
     ("key", "secret", "ttl"), [("", SECRET, 60), ("devkey", "", 60), ("devkey", SECRET, 0)]
 )
@@ -152,20 +204,23 @@ def test_anything_may_be_read_for_claims(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "claims"),
+    ("payload", "room_name", "expires"),
     [
-        ({"video": {"room": "lobby"}, "exp": 5}, Claims("lobby", 5.0)),
-        ({"video": {"room": ""}}, Claims()),
-        ({"video": {}}, Claims()),
-        ({}, Claims()),
-        ({"exp": 10**400}, Claims()),
-        ({"exp": "soon"}, Claims()),
-        ({"video": 5}, Claims()),
+        ({"video": {"room": "lobby"}, "exp": 5}, "lobby", 5.0),
+        ({"video": {"room": ""}}, None, None),
+        ({"video": {}}, None, None),
+        ({}, None, None),
+        ({"exp": 10**400}, None, None),
+        ({"exp": "soon"}, None, None),
+        ({"video": 5}, None, None),
     ],
 )
-def test_claims_are_read_without_trust(payload: dict[str, Any], claims: Claims) -> None:
+def test_claims_are_read_without_trust(
+    payload: dict[str, Any], room_name: str | None, expires: float | None
+) -> None:
     token = jwt.api_jws.encode(_json(payload), SECRET, algorithm="HS256")
-    assert read_claims(token) == claims
+    claims = read_claims(token)
+    assert (claims.room_name, claims.expires) == (room_name, expires)
 
 
 def _json(payload: dict[str, Any]) -> bytes:

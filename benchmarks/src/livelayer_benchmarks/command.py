@@ -28,8 +28,10 @@ AREAS: Final[Mapping[str, str]] = {
     "terminal": "the picture in a terminal, beside the session alone",
     "stalls": "surfaces that sleep, and a blocked event loop",
     "web": "web pages of one session, beside an encode for each page",
+    "viewers": "web pages through this process and through the LiveKit server",
     "glass": "how old a frame is when Chromium shows it",
     "delivery": "messages that arrive while the server or the agent is killed",
+    "scale": "sessions on other machines, through NATS, beside a bare round trip",
     "server": "the embedded server beside a real one (with --url)",
 }
 """The areas, in the order of `all`, each with its line in the help."""
@@ -148,7 +150,8 @@ def _load(name: str) -> tuple[Area | None, str]:
     try:
         return import_module(f".workloads.{name}", __package__).AREA, ""
     except ModuleNotFoundError as exc:
-        return None, f"{exc.name} is not installed: pip install 'livelayer-benchmarks[web]'"
+        extra = name if name in ("record", "scale") else "web"
+        return None, f"{exc.name} is not installed: pip install 'livelayer-benchmarks[{extra}]'"
 
 
 def _check_target(

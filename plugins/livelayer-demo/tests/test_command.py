@@ -29,11 +29,21 @@ def test_the_command_imports_little_before_it_says_that_it_starts() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-@pytest.mark.parametrize("line", ["livelayer demo is starting", "room demo-", "on the web"])
-def test_ctrl_c_at_any_moment_is_one_line_and_130(line: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ("livelayer demo is starting", ()),
+        ("room demo-", ()),
+        ("on the web", ()),
+        ("the same session in a second process", ("--nats",)),
+    ],
+)
+def test_ctrl_c_at_any_moment_is_one_line_and_130(
+    line: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
     environ = {name: value for name, value in os.environ.items() if "LIVEKIT" not in name}
     with subprocess.Popen(  # noqa: S603 - our own command
-        [*COMMAND, "--seconds", "30", "--port", "0", "-o", str(tmp_path / "demo.jsonl")],
+        [*COMMAND, "--seconds", "30", *options, "--port", "0", "-o", str(tmp_path / "demo.jsonl")],
         env=environ | {"XDG_RUNTIME_DIR": str(tmp_path), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The template's tests: the conformance check in one line, and what makes this surface itself."""
+"""The conformance check in one line, and what makes this surface itself."""
 
 from __future__ import annotations
 

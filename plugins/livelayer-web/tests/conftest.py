@@ -60,7 +60,11 @@ class NewContext(Protocol):
 
 @pytest.fixture
 async def new_context(anyio_backend: str) -> AsyncGenerator[NewContext]:
-    """Opens contexts that wait under the one deadline; all are closed with the test."""
+    """Opens contexts that wait under the one deadline; all are closed with the test.
+
+    Pages are closed first: a context that is closed at once takes back what they send as they
+    leave, and their server believes for seconds that they are still there.
+    """
     contexts: list[BrowserContext] = []
 
     async def start(browser: Browser, **options: Any) -> BrowserContext:
@@ -71,6 +75,8 @@ async def new_context(anyio_backend: str) -> AsyncGenerator[NewContext]:
 
     yield start
     for context in contexts:
+        for page in context.pages:
+            await page.close()
         await context.close()
 
 

@@ -40,6 +40,12 @@ const onFrame = () => {
   video.requestVideoFrameCallback(onFrame);
 };
 
+/** Reads each frame from now on. */
+window.follow = (clockOffset) => {
+  window.clockOffset = clockOffset;
+  video.requestVideoFrameCallback(onFrame);
+};
+
 window.play = async (clockOffset) => {
   window.clockOffset = clockOffset;
   const times = (window.times = {});
@@ -67,6 +73,7 @@ window.play = async (clockOffset) => {
 
 const inbound = async () => {
   const found = {};
+  if (window.pc === undefined) return found; // a page that others connect
   for (const item of (await pc.getStats()).values())
     if (item.type === 'inbound-rtp') found[item.kind] = item;
   return found;

@@ -54,6 +54,10 @@ def command(
             show_default=False,
         ),
     ] = None,
+    nats: Annotated[
+        bool,
+        typer.Option("--nats", help="A second process follows the session, with its own page."),
+    ] = False,
 ) -> None:
     """Talk to an agent on this machine: a real LiveKit room, a voice and a face, without any key.
 
@@ -68,6 +72,9 @@ def command(
     At the end it prints what happened. The exit code is 0 if everything worked and 1 otherwise, so
     that it tests an installation.
 
+    With --nats, the session's events also go through a NATS server, and a second process shows them
+    on a page of its own: what is typed there reaches the agent too.
+
     With OPENAI_API_KEY, or LIVEKIT_INFERENCE_API_KEY and its secret, real models answer.
 
     Examples:
@@ -77,6 +84,7 @@ def command(
       livelayer demo --plain
       livelayer demo --seconds 15
       livelayer demo --record monday
+      livelayer demo --nats
       livelayer demo --url ws://127.0.0.1:7880 --seconds 30 -o demo.jsonl
     """
     print("livelayer demo is starting: a room, an agent and a site on this machine", flush=True)
@@ -104,6 +112,7 @@ def command(
         interactive=interactive,
         screen=on_terminal and not plain,
         port=port,
+        nats=nats,
     )
     talking, stop = anyio.Event(), anyio.Event()
 

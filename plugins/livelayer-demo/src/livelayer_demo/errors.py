@@ -6,14 +6,15 @@ from livelayer_bus.errors import BrokenError
 
 
 class DemoDependencyError(BrokenError):
-    """A library that the demo needs is missing, or does not work on this machine."""
+    """Something that the demo needs is missing, or does not work on this machine."""
 
-    def __init__(self, distribution: str, reason: str) -> None:
-        super().__init__(
-            f"the demo agent needs {distribution}: {reason}; "
-            "pip install --force-reinstall livelayer-demo",
-            retryable=False,
-        )
+    def __init__(
+        self,
+        distribution: str,
+        reason: str,
+        advice: str = "pip install --force-reinstall livelayer-demo",
+    ) -> None:
+        super().__init__(f"the demo needs {distribution}: {reason}; {advice}", retryable=False)
         self.distribution = distribution
         self.reason = reason
 

@@ -154,6 +154,10 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     """Types of the commands that the page in the terminal carried out."""
     site: str | None
     """The site's address; None without a site."""
+    second: str | None = None
+    """The address of the second process's page."""
+    second_problem: str | None = None
+    """Why the second process does not have all that happened; None: it does."""
     site_commands: tuple[str, ...]
     """Types of the commands that a browser carried out."""
     recording: Path
@@ -191,6 +195,8 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
             (self.asked > 0 or not self.scripted, "no line was typed"),
         ]
         found += [problem for passed, problem in checks if not passed]
+        if self.second_problem is not None:
+            found.append(self.second_problem)
         for key, received in self.received.items():
             for kind, count in (("video", received.video), ("audio", received.audio)):
                 if not count:
@@ -257,6 +263,8 @@ def print_report(report: DemoReport, recording: Recording) -> None:
     console.print(Text(f"session  {report.session_id} on {report.url}, one session throughout"))
     if report.site is not None:
         console.print(Text(f"site     {report.site}"))
+    if report.second is not None:
+        console.print(Text(f"second   {report.second}"))
     kept = f"{recording.events} events after {recording.snapshots} snapshots"
     console.print(Text(f"events   {report.recording} ({kept})"))
     if report.media is not None:

@@ -29,6 +29,7 @@ from .agent import DemoAgent
 from .demo_surfaces import PAGE_CAPABILITIES, CountedSurface, FrameCounts, PrintedPage
 from .report import DemoReport, Observer
 from .script import SCRIPT, ScriptLine
+from .second_process import SecondProcess, check_installed, following
 from .web import KEY as WEB
 from .web import Site, check_port, mount_site
 
@@ -63,6 +64,8 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The session is shown on the whole terminal."""
     port: int | None = None
     """The site's TCP port; None: 8080, or a free one if 8080 is in use."""
+    nats: bool = False
+    """A second process follows the session through a NATS server."""
 
     def __repr__(self) -> str:
         return f"DemoOptions(url={self.url!r}, interactive={self.interactive})"
@@ -86,9 +89,11 @@ async def run_demo(
         MisuseError: there is a url without key and secret, or the port is in use.
         ConnectError: the server cannot be reached.
         RoomRefusedError: the server refuses the token.
-        DemoDependencyError: the voice library is missing.
+        DemoDependencyError: the voice library is missing, or NATS with `nats`.
     """
     check_port(options.port)  # before anything is started
+    if options.nats:
+        check_installed()
     room = f"demo-{uuid4().hex[:8]}"
     async with AsyncExitStack() as stack:
         url, key, secret = await stack.enter_async_context(_server(options))
@@ -144,10 +149,12 @@ class _Demo:
         self._answered = 0
         self._site: str | None = None
         self._media: Any = None
+        self._second: SecondProcess | None = None
+        self._second_problem: str | None = None
 
     async def play(self, stop: anyio.Event, talking: anyio.Event) -> None:
         session = self._session
-        async with anyio.create_task_group() as group:
+        async with AsyncExitStack() as stack, anyio.create_task_group() as group:
             await group.start(self._observer.run)
             console = session.mount(self._console, key="console")
             if self._screen is not None:
@@ -161,8 +168,14 @@ class _Demo:
             site = await mount_site(session, self._options.port)
             self._site = site.url
             group.start_soon(self._prefer_printed_page, site)
+            if self._options.nats:
+                self._second = await stack.enter_async_context(
+                    following(session, self._options.port)
+                )
             await session.connect()
             self._write(site.message)
+            if self._second is not None:
+                self._write(self._second.message)
             with anyio.move_on_after(self._options.seconds):
                 await self._until(lambda: session.state.agent_ready, READY_SECONDS)
                 await self._remount_while_speaking(recorder)
@@ -172,6 +185,8 @@ class _Demo:
                 else:
                     await self._play_script()
             await self._let_finish()
+            if self._second is not None:
+                self._second_problem = await self._second.check()
             group.cancel_scope.cancel()
 
     def report(self, url: str, offline: bool) -> DemoReport:
@@ -188,6 +203,8 @@ class _Demo:
             received=self._received,
             commands=tuple(self._page.done),
             site=self._site,
+            second=None if self._second is None else self._second.url,
+            second_problem=self._second_problem,
             site_commands=tuple(self._observer.carried_out.get(WEB, ())),
             recording=self._path,
             media=None if self._media is None else self._media.directory,
@@ -198,7 +215,8 @@ class _Demo:
         )
 
     async def _prefer_printed_page(self, site: Site) -> None:
-        """Send commands to the printed page while the site is not open in a browser."""
+        """Send commands to the printed page while no person uses one of the web pages."""
+        used = 0
         with self._session.subscribe(DataSent) as sent:
             while True:
                 try:
@@ -207,7 +225,9 @@ class _Demo:
                     continue
                 except StopAsyncIteration:
                     return
-                if message.type == "user_message" and not site.viewers():
+                # What came from the second page says so on its bridge.
+                before, used = used, 0 if self._second is None else self._second.last_used
+                if message.type == "user_message" and not site.viewers() and used == before:
                     self._page.mark_used()
 
     async def _remount_while_speaking(self, recorder: MountedSurface) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import anyio
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from livelayer_bus.config import load_surface
 from livelayer_bus.errors import LivelayerError, MisuseError, PluginNotFoundError
 from livelayer_bus.messages import ALL
-from livelayer_bus.session import Session
+from livelayer_bus.surfaces import MountedSurface, Surface, SurfaceFunction
 
 from .topics import NAME
 
@@ -40,6 +40,16 @@ class _WebSurface(Protocol):
     def viewers(self) -> Sequence[object]: ...
 
 
+class Mountable(Protocol):
+    """A session of this process, or of another one."""
+
+    @property
+    def agent_id(self) -> str: ...
+    def mount(
+        self, surface: Surface | SurfaceFunction, *, key: str, capabilities: Iterable[str] = ()
+    ) -> MountedSurface: ...
+
+
 class Site(msgspec.Struct, frozen=True):
     """The address of the site, or why there is none."""
 
@@ -51,7 +61,7 @@ class Site(msgspec.Struct, frozen=True):
     """Returns the pages that are open now."""
 
 
-async def mount_site(session: Session, port: int | None = None) -> Site:
+async def mount_site(session: Mountable, port: int | None = None, **options: Any) -> Site:
     """Mount the web surface with the demo's site and every capability, on the loopback interface.
 
     Returns when the site is served. Never raises for a missing or broken web surface: the message
@@ -60,6 +70,7 @@ async def mount_site(session: Session, port: int | None = None) -> Site:
     Args:
         session: The session that the site shows.
         port: TCP port; 0: a free one; None: 8080, or a free one if 8080 is in use.
+        options: More options of the web surface.
     """
     try:
         factory = load_surface(KEY)
@@ -71,7 +82,7 @@ async def mount_site(session: Session, port: int | None = None) -> Site:
     if port is None:
         port = PORT if is_free(PORT) else 0
     who = {"id": session.agent_id, "name": NAME, "role": "Guide"}
-    surface = factory(host=_HOST, port=port, site=SITE, agents=(who,))
+    surface = factory(host=_HOST, port=port, site=SITE, agents=(who,), **options)
     session.mount(surface, key=KEY, capabilities=ALL)
     web = cast(_WebSurface, surface)
     with anyio.move_on_after(START_SECONDS):

@@ -90,7 +90,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def browser(anyio_backend: str) -> AsyncGenerator[Browser]:
     async with async_playwright() as playwright:
-        browser = await browsers.launch(playwright, whole=True)
+        browser = await browsers.launch(playwright)
         yield browser
         await browser.close()
 
@@ -99,9 +99,11 @@ async def browser(anyio_backend: str) -> AsyncGenerator[Browser]:
 async def page(browser: Browser) -> AsyncGenerator[Page]:
     """A page; an error of its scripts fails the test."""
     faults: list[str] = []
-    page = await browser.new_page()
+    context = await browser.new_context()
+    page = await context.new_page()
     page.set_default_timeout(1000 * PATIENCE)
     page.on("pageerror", lambda error: faults.append(str(error)))
     yield page
-    await page.close()
+    await page.close()  # first and alone: what a page sends as it leaves is lost with its context
+    await context.close()
     assert not faults, faults

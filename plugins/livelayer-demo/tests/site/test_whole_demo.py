@@ -12,7 +12,7 @@ import pytest
 from livelayer_demo import SCRIPT
 from livelayer_demo.report import DemoReport, check_recording, print_report
 from livelayer_demo.run import DemoOptions, run_demo
-from playwright.async_api import Page, Response
+from playwright.async_api import Browser, Page, Response
 
 from livelayer_bus.control import find_session, send_message
 from livelayer_bus.testing import PATIENCE
@@ -40,8 +40,8 @@ class Run:
         self._recording = recording
         self._signal = Signal()
 
-    async def run(self, *, interactive: bool) -> None:
-        options = DemoOptions(port=0, recording=self._recording, interactive=interactive)
+    async def run(self, *, interactive: bool, nats: bool = False) -> None:
+        options = DemoOptions(port=0, recording=self._recording, interactive=interactive, nats=nats)
         self.report = await run_demo(options, self._write, self.stop)
 
     def _write(self, line: str) -> None:
@@ -94,6 +94,39 @@ async def test_commands_go_to_the_site_while_it_is_open_and_to_the_terminal_afte
     assert report.site == demo.url
     assert report.site_commands == ("scroll_page",)
     assert report.commands == ("navigate",)
+
+
+async def test_a_second_process_shows_the_session_and_its_person_talks_too(
+    page: Page, browser: Browser, tmp_path: Path
+) -> None:
+    demo, second = Run(tmp_path / "demo.jsonl"), ""
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(demo.run, interactive=True, nats=True))
+        first = (await demo.prints("on the web: ")).split()[3]
+        second = (await demo.prints("the same session in a second process: ")).split()[-1]
+        assert first != second
+        other = await browser.new_page()
+        for one, address in ((page, first), (other, second)):
+            await one.goto(address)
+        with anyio.fail_after(PATIENCE):
+            await other.evaluate(
+                "document.querySelector('livelayer-session').sendMessage('go to pricing')"
+            )
+            for one in (page, other):
+                await one.evaluate(SAYS, "Here we are: pricing")
+            await other.wait_for_url(f"{second}pricing")  # the agent's command follows the person
+        await other.close()
+        demo.stop.set()
+    report = faultless(demo.report)
+    assert (report.second, report.second_problem) == (second, None)
+    assert report.commands == ()
+
+
+SAYS = """async (words) => {
+  const { client } = document.querySelector("livelayer-session");
+  while (!client.state.transcript.some((entry) => entry.text.includes(words)))
+    await new Promise(requestAnimationFrame);
+}"""
 
 
 def has_left(response: Response) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -13,11 +13,14 @@ from livelayer_bus.rooms import network_problem
 
 from . import EmbeddedServer
 
+PORT: Final = 7880
+"""LiveKit's own."""
+
 
 def command(
     port: Annotated[
         int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
-    ] = 7880,
+    ] = PORT,
     key: Annotated[str, typer.Option(help="API key.", envvar="LIVEKIT_API_KEY")] = "devkey",
     secret: Annotated[
         str | None,

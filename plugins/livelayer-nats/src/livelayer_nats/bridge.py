@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
-from typing import Any, Final, Literal, TypeAlias, final, get_args
+from typing import Final, Literal, TypeAlias, Unpack, final, get_args
 
 import anyio
 import msgspec
@@ -18,7 +18,14 @@ from livelayer_bus.events import Event
 from livelayer_bus.messages import decode, encode
 from livelayer_bus.state import SessionState
 
-from .connection import NatsOptions, Persistence, Servers, cancellable, cause_of, connected
+from .connection import (
+    NatsArguments,
+    NatsOptions,
+    Persistence,
+    Servers,
+    cancellable,
+    cause_of,
+)
 from .log import HistoryLostError, LogWriter
 from .ownership import Lease
 from .remote_commands import RemoteCommands
@@ -37,7 +44,7 @@ from .requests import (
     SwitchAgent,
     TakeSnapshot,
 )
-from .store import Limits, SessionStore
+from .store import Limits, SessionStore, opened
 from .wire import Subjects, check_name
 
 Permission: TypeAlias = Literal["messages", "connection"]
@@ -88,11 +95,11 @@ class NatsBridge:
     Args:
         nats: an address, several of one cluster, or a connection of the application.
         stream: the JetStream stream; created if it does not exist.
-        credentials, tls_ca, tls_cert, tls_key, inbox_prefix, options: see `NatsOptions`.
         snapshot_every: events after which a new remote need not read those before.
         lease_seconds: how long a dead owner's session stays without an owner.
         allow: what remotes may do: `messages` to the agent, and the `connection`.
         max_age, max_bytes, replicas: what the server keeps, see `Limits`.
+        connection: how to connect, see `NatsOptions`.
 
     Raises:
         MisuseError: a value is out of range.
@@ -103,18 +110,13 @@ class NatsBridge:
         nats: Servers = "nats://127.0.0.1:4222",
         *,
         stream: str = "LIVELAYER",
-        credentials: str | None = None,
-        tls_ca: str | None = None,
-        tls_cert: str | None = None,
-        tls_key: str | None = None,
-        inbox_prefix: str | None = None,
-        options: dict[str, Any] | None = None,
         snapshot_every: int = 1000,
         lease_seconds: float = 3.0,
         allow: Iterable[Permission] = PERMISSIONS,
         max_age: float = Limits().max_age,
         max_bytes: int = Limits().max_bytes,
         replicas: int = 1,
+        **connection: Unpack[NatsArguments],
     ) -> None:
         allowed = frozenset(allow)
         if unknown := allowed.difference(PERMISSIONS):
@@ -125,14 +127,7 @@ class NatsBridge:
             raise MisuseError("snapshot_every must be at least 1, lease_seconds more than 0")
         self.servers = nats
         self.subjects: Final = Subjects(stream)
-        self.options: Final = NatsOptions(
-            credentials=credentials,
-            tls_ca=tls_ca,
-            tls_cert=tls_cert,
-            tls_key=tls_key,
-            inbox_prefix=inbox_prefix,
-            more=options or {},
-        )
+        self.options: Final = NatsOptions(**connection)
         self._every: Final = snapshot_every
         self.lease_seconds: Final = lease_seconds
         self._allowed: Final = allowed
@@ -162,6 +157,10 @@ class NatsBridge:
             remotes=0 if self._commands is None else len(self._commands),
         )
 
+    def opened(self, role: str, session_id: str) -> AbstractAsyncContextManager[SessionStore]:
+        """A connection for a block, once NATS can be reached."""
+        return opened(self.servers, self.options, self.subjects, f"{role} {session_id}", None)
+
     async def run(self, session: SurfaceSession) -> None:
         """Publish until unmounted, until the session is closed, or until it is lost.
 
@@ -176,10 +175,8 @@ class NatsBridge:
         # Attached before the first wait: every event from here on is in the stream.
         claimed, self.claimed = self.claimed, None
         with session.subscribe(after=None if claimed is None else claimed.sequence) as events:
-            name = f"livelayer owner {session.id}"
-            async with connected(self.servers, self.options, name, None) as link:
-                store = SessionStore(link, self.subjects)
-                persist = Persistence(link, partial(self._report, session))
+            async with self.opened("owner", session.id) as store:
+                persist = Persistence(store.link, partial(self._report, session))
                 await persist(lambda: store.ensure(self.limits))
                 lease = self.lease or Lease(store, session.id, self.lease_seconds)
                 await persist(lambda: lease.take(wait=False))
@@ -304,7 +301,7 @@ class _Run:
         self._writer = writer
         self._limits = limits
         self._every = every
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
         self._wanted = anyio.Event()
         self._pending: list[Record[Event]] = []  # taken from the ring, not acknowledged yet
         self._written = 0  # the sequence of the last event in the stream
@@ -312,8 +309,9 @@ class _Run:
         self.events = self.messages = self.snapshots = self.lost = 0
 
     def want_snapshot(self) -> None:
-        """Write a snapshot soon."""
-        self._wanted.set()
+        """Write a snapshot soon: one for all that ask, and none if there is no event after one."""
+        if self._since:
+            self._wanted.set()
 
     async def write(self, claimed: Claimed | None) -> None:
         """Write everything until the session is closed."""

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar, final
+from typing import Any, Final, TypeAlias, TypedDict, TypeVar, final
 
 import anyio
 import msgspec
@@ -33,7 +33,7 @@ NO_ROOM: Final = (10023, 10047, 10077, 10122)  # no resources, no memory, or a l
 
 
 class NatsOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to connect; what is secret is in files, or in `more`."""
+    """How to connect; what is secret is in files, or in `options`."""
 
     credentials: str | None = None
     """A credentials file, as `nsc` makes them."""
@@ -44,7 +44,7 @@ class NatsOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Files of this client's own certificate, and its key."""
     inbox_prefix: str | None = None
     """Where answers arrive: `_INBOX`, unless the server's permissions say otherwise."""
-    more: Mapping[str, Any] = {}
+    options: Mapping[str, Any] = {}
     """Further arguments of `nats.connect`, such as `user` and `password`."""
 
     def arguments(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class NatsOptions(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             MisuseError: a file cannot be used.
         """
-        found: dict[str, Any] = dict(self.more)
+        found: dict[str, Any] = dict(self.options)
         if self.credentials is not None:
             found["user_credentials"] = _file("credentials", self.credentials)
         if self.inbox_prefix is not None:
@@ -70,6 +70,17 @@ class NatsOptions(msgspec.Struct, frozen=True, kw_only=True):
                 raise MisuseError(f"NATS: no TLS with these files: {describe(exc)}") from exc
             found["tls"] = context
         return found
+
+
+class NatsArguments(TypedDict, total=False):
+    """The same, as keyword arguments; see `NatsOptions`."""
+
+    credentials: str | None
+    tls_ca: str | None
+    tls_cert: str | None
+    tls_key: str | None
+    inbox_prefix: str | None
+    options: Mapping[str, Any]
 
 
 def _file(what: str, path: str) -> str:
@@ -240,8 +251,12 @@ async def cancellable(work: Callable[[], Awaitable[None]]) -> None:
 
 
 def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one fault of a task group, if it is one; else the group."""
+    """The one fault of a task group, also if several tasks met it at once; else the group."""
     faults: list[BaseException] = [group]
-    while len(faults) == 1 and isinstance(faults[0], BaseExceptionGroup):
-        faults = list(faults[0].exceptions)
-    return faults[0] if len(faults) == 1 else group
+    while any(isinstance(fault, BaseExceptionGroup) for fault in faults):
+        inner = (
+            fault.exceptions if isinstance(fault, BaseExceptionGroup) else (fault,)
+            for fault in faults
+        )
+        faults = [fault for some in inner for fault in some]
+    return faults[0] if len({type(fault) for fault in faults}) == 1 else group

@@ -37,6 +37,7 @@ from .wire import (
 )
 
 QUIET: Final = 5.0  # seconds without a message, after which a reader asks whether it missed one
+MAX_QUIET: Final = 60.0  # while it missed none, it waits twice as long each time, up to this
 LOOK: Final = 0.25  # seconds between two looks at the connection
 TRIES: Final = 6  # to read a live message's predecessor; then the message is ignored
 MAX_LIVE: Final = 4096  # live messages that wait for a slow reader; it reads the others again
@@ -176,9 +177,7 @@ class LogWriter:
         headers = {EXPECTED: str(self._last)}
         with self._store.link.translated("writing the session"):
             try:
-                ack = await self._store.js.publish(
-                    self._subject, data, stream=self._store.subjects.stream, headers=headers
-                )
+                ack = await self._store.js.publish(self._subject, data, headers=headers)
             except nats.js.errors.APIError as exc:
                 if exc.err_code not in WRONG_LAST:
                     raise
@@ -235,6 +234,9 @@ class LogReader:
         self._waiting = 0  # bytes of the live messages
         self._missed = False
         self._reconnects = 0
+        self._heard = 0.0  # when a message came, or was asked for; on the event loop's clock
+        self._quiet = QUIET
+        self._looking: asyncio.TimerHandle | None = None
         self.position = 0
         """The stream sequence of the last message that was handed out."""
         self.newest = 0
@@ -256,6 +258,8 @@ class LogReader:
         with self._store.link.translated("subscribing"):
             if self._subscription is None:
                 self._subscription = await self._store.client.subscribe(subject, cb=self._take)
+                self._heard = asyncio.get_running_loop().time()
+                self._look()
             # Once this answer is there, so is the subscription.
             await self._store.client.flush(int(CALL_SECONDS))
         await self.rewind()
@@ -310,24 +314,28 @@ class LogReader:
 
     async def _wait(self) -> bool:
         """Wait for a live message; False when it is time to ask for what was missed."""
-        client = self._store.client
-        for _ in range(int(QUIET / LOOK)):
+        while not self._live and not self._missed:
             self._arrived.clear()
-            if self._live:
-                return True
-            if self._missed:
-                self._missed = False
-                return False
-            try:
-                async with asyncio.timeout(LOOK):
-                    await self._arrived.wait()
-            except TimeoutError:
-                pass
-            reconnects = client.stats["reconnects"]
-            if client.is_connected and reconnects != self._reconnects:
-                self._reconnects = reconnects
-                return False
+            await self._arrived.wait()
+        if self._live:
+            return True
+        self._missed = False
         return False
+
+    def _look(self) -> None:
+        """Have the reader ask for what it missed: after a reconnect, and when it is quiet."""
+        client, loop = self._store.client, asyncio.get_running_loop()
+        reconnects = client.stats["reconnects"]
+        reconnected = client.is_connected and reconnects != self._reconnects
+        if reconnected or loop.time() - self._heard >= self._quiet:
+            if reconnected:
+                self._reconnects = reconnects
+            self._heard = loop.time()
+            self._quiet = min(2 * self._quiet, MAX_QUIET)
+            self._missed = True
+            self._arrived.set()
+        # A timer of its own: a time limit for each wait would cost as much as taking a message.
+        self._looking = loop.call_later(LOOK, self._look)
 
     async def _catch_up(self) -> None:
         self.catch_ups += 1
@@ -363,6 +371,7 @@ class LogReader:
         return True
 
     async def _take(self, message: Msg) -> None:
+        self._heard, self._quiet = asyncio.get_running_loop().time(), QUIET
         stored = live(message, self._store.subjects.events(self._session_id))
         if stored is None:
             self.ignored += 1
@@ -375,6 +384,8 @@ class LogReader:
 
     async def aclose(self) -> None:
         """Read no more."""
+        if self._looking is not None:
+            self._looking.cancel()
         if self._subscription is not None:
             with suppress(nats.errors.Error):
                 await self._subscription.unsubscribe()

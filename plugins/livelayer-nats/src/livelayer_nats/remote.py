@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Any, Final, Self, final, overload
+from typing import Any, Final, Self, Unpack, final, overload
 from uuid import uuid4
 
 import anyio
@@ -24,7 +23,6 @@ from livelayer_bus import (
     DataReceived,
     Event,
     HandlerFailed,
-    Lagged,
     LivelayerError,
     MisuseError,
     MountedSurface,
@@ -38,15 +36,11 @@ from livelayer_bus.clock import SystemClock
 from livelayer_bus.contract import DataHandler, E, Outgoing, Unsubscribe
 from livelayer_bus.errors import (
     MalformedMessageError,
-    StaleCursorError,
-    describe,
     not_connected,
-    place_of,
 )
 from livelayer_bus.events import carrying
 from livelayer_bus.messages import (
     Capability,
-    Command,
     Message,
     RefusalReason,
     WireMessage,
@@ -54,6 +48,7 @@ from livelayer_bus.messages import (
     encode,
     is_command,
 )
+from livelayer_bus.session import CommandStream, add_handler
 from livelayer_bus.state import REDUCERS
 from livelayer_bus.surfaces import (
     CommandRouter,
@@ -62,9 +57,9 @@ from livelayer_bus.surfaces import (
     Supervisor,
     SurfaceFunction,
 )
-from livelayer_bus.tasks import TaskOwner, fault_of
+from livelayer_bus.tasks import TaskOwner
 
-from .connection import NatsOptions, Servers, cancellable, connected
+from .connection import NatsArguments, NatsOptions, Servers, cancellable
 from .errors import NatsError, NoOwnerError, NoSuchSessionError
 from .log import LogReader, RestartedError
 from .remote_commands import ANNOUNCE, CommandForRemote
@@ -84,7 +79,7 @@ from .requests import (
     SwitchAgent,
     TakeSnapshot,
 )
-from .store import SessionStore, Stored
+from .store import Stored, opened
 from .wire import (
     VERSION,
     Batch,
@@ -139,10 +134,10 @@ class RemoteSession(ControlledSession):
         nats: an address, several of one cluster, or a connection of the application.
         session_id: `session.id` of the owner's.
         stream: the name that its `NatsBridge` has.
-        credentials, tls_ca, tls_cert, tls_key, inbox_prefix, options: see `NatsOptions`.
         capacity, max_bytes: what this remote's bus keeps for slow readers.
         connect_timeout: seconds to reach NATS and to read the first snapshot.
         close_timeout: seconds that closing may take.
+        connection: how to connect, see `NatsOptions`.
 
     Raises:
         MisuseError: a name cannot be one of NATS.
@@ -154,28 +149,16 @@ class RemoteSession(ControlledSession):
         session_id: str,
         *,
         stream: str = "LIVELAYER",
-        credentials: str | None = None,
-        tls_ca: str | None = None,
-        tls_cert: str | None = None,
-        tls_key: str | None = None,
-        inbox_prefix: str | None = None,
-        options: dict[str, Any] | None = None,
         capacity: int = 4096,
         max_bytes: int = 16 * 1024 * 1024,
         connect_timeout: float = 10.0,
         close_timeout: float = 5.0,
+        **connection: Unpack[NatsArguments],
     ) -> None:
         self._servers = nats
         self._session_id: Final = check_name("the session's id", session_id)
         self._subjects: Final = Subjects(stream)
-        self._options: Final = NatsOptions(
-            credentials=credentials,
-            tls_ca=tls_ca,
-            tls_cert=tls_cert,
-            tls_key=tls_key,
-            inbox_prefix=inbox_prefix,
-            more=options or {},
-        )
+        self._options: Final = NatsOptions(**connection)
         self._connect_timeout: Final = connect_timeout
         self._close_timeout: Final = close_timeout
         self._remote_id: Final = uuid4().hex
@@ -231,11 +214,15 @@ class RemoteSession(ControlledSession):
             raise MisuseError("this remote session was opened before: make another one")
         self._opened = True
         try:
-            name = f"livelayer remote {self._session_id} {os.getpid()}"
-            link = await self._stack.enter_async_context(
-                connected(self._servers, self._options, name, self._connect_timeout)
+            self._store = await self._stack.enter_async_context(
+                opened(
+                    self._servers,
+                    self._options,
+                    self._subjects,
+                    f"remote {self._session_id}",
+                    self._connect_timeout,
+                )
             )
-            self._store = SessionStore(link, self._subjects)
             self._client = RequestClient(self._store, self._session_id, self._remote_id)
             self._reader = LogReader(self._store, self._session_id)
             self._stack.push_async_callback(self._reader.aclose)
@@ -313,17 +300,7 @@ class RemoteSession(ControlledSession):
         """
         if self._bus.closed:
             raise ClosedError("this remote session")
-        return self._bus.subscribe(*types, after=self._sequence_after(after))
-
-    def _sequence_after(self, cursor: int | str | None) -> int | None:
-        if not isinstance(cursor, str):
-            return cursor
-        owner, _, sequence = cursor.rpartition(":")
-        if owner != self._session_id:
-            raise StaleCursorError(repr(cursor[:100]), "it belongs to another session")
-        if not (sequence.isascii() and sequence.isdigit() and len(sequence) < 20):
-            raise StaleCursorError(repr(cursor[:100]), "it does not end in a sequence")
-        return int(sequence)
+        return self._bus.subscribe(*types, after=self.state.sequence_after(after))
 
     def local_events(self, *types: type[E]) -> Subscription[E, None]:
         """Read what happens to this remote's own surfaces and handlers, with sequences of its own.
@@ -546,43 +523,15 @@ class RemoteSession(ControlledSession):
 
         What it raises is a `HandlerFailed` of `local_events()`; it stays subscribed.
         """
-        name = str(getattr(handler, "__qualname__", type(handler).__qualname__))
         packets = self.subscribe(DataReceived).__enter__()
+        return add_handler(handler, packets, self._tasks, self._publish_local)
 
-        async def run() -> None:
-            while True:
-                error: BaseException | None
-                try:
-                    packet = await anext(packets)
-                except Lagged as lagged:
-                    error = lagged
-                except (ClosedError, StopAsyncIteration):
-                    return
-                else:
-                    error = await fault_of(partial(handler, packet))
-                if error is not None:
-                    self._publish_local(HandlerFailed(name, describe(error), place_of(error)))
-
-        task = self._tasks.start(run, f"handler {name}")
-
-        def unsubscribe() -> None:
-            if not task.is_current():
-                task.cancel()
-            packets.close()
-
-        return unsubscribe
-
-    async def commands(self) -> AsyncIterator[Command | RawMessage]:
+    def commands(self) -> CommandStream:
         """The agent's commands from now on, and its messages of unknown type.
 
         Reading settles no command: for that, mount a surface.
         """
-        with self.subscribe(DataReceived) as packets:
-            async for packet in packets:
-                if packet.from_agent:
-                    message = packet.message
-                    if isinstance(message, RawMessage) or is_command(message):
-                        yield message
+        return CommandStream(self.subscribe(DataReceived).__enter__())
 
     # Surfaces -----------------------------------------------------------------------------------
 

@@ -258,9 +258,7 @@ class RequestServer:
             self.malformed += 1
             self._report(f"{self.malformed} requests are not of version {VERSION}")
             problem = MisuseError(f"this is no request of version {VERSION}: {type(exc).__name__}")
-            tasks.start_soon(
-                self._reply, [message], _encode(Answer(VERSION, error=problem_of(problem)))
-            )
+            tasks.start_soon(self._reply, [message], _refusal(problem))
             return
         key = f"{call.remote}:{call.key}"
         answer = self._known.get(key)
@@ -270,9 +268,7 @@ class RequestServer:
             self._waiting[key] = [*self._waiting[key][-7:], message]
         elif len(self._waiting) >= MAX_OPEN:
             busy = BusyError("the session's owner", f"{MAX_OPEN} requests are carried out")
-            tasks.start_soon(
-                self._reply, [message], _encode(Answer(VERSION, error=problem_of(busy)))
-            )
+            tasks.start_soon(self._reply, [message], _refusal(busy))
         else:
             self._waiting[key] = [message]
             tasks.start_soon(self._run, key, call)
@@ -297,9 +293,6 @@ class RequestServer:
         while len(self._known) > MAX_KNOWN or self._kept > MAX_KEPT:
             self._kept -= len(self._known.popitem(last=False)[1])
         await self._reply(waiting, answer)
-
-    async def _refuse(self, message: Msg, error: LivelayerError) -> None:
-        await self._reply([message], _encode(Answer(VERSION, error=problem_of(error))))
 
     async def _reply(self, messages: list[Msg], answer: bytes) -> None:
         for message in messages:
@@ -357,6 +350,10 @@ class RequestClient:
         if answer.error is not None:
             raise error_of(answer.error)
         return answer
+
+
+def _refusal(error: LivelayerError) -> bytes:
+    return _encode(Answer(VERSION, error=problem_of(error)))
 
 
 def _encode(answer: Answer) -> bytes:

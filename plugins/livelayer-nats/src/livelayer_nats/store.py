@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import RePublish, StorageType, StreamConfig
 
-from .connection import CALL_SECONDS, Link
+from .connection import CALL_SECONDS, Link, NatsOptions, Servers, connected
 from .errors import NatsError
 from .wire import Subjects
 
@@ -185,6 +188,16 @@ class SessionStore:
 
     def _owner(self, session_id: str) -> str:
         return f"$KV.{self.subjects.bucket}.{session_id}"
+
+
+@asynccontextmanager
+async def opened(
+    servers: Servers, options: NatsOptions, subjects: Subjects, role: str, seconds: float | None
+) -> AsyncGenerator[SessionStore]:
+    """The store for a block, over a connection that says what it is for; see `connected`."""
+    name = f"livelayer {role} {os.getpid()}"
+    async with connected(servers, options, name, seconds) as link:
+        yield SessionStore(link, subjects)
 
 
 def _stored(answer: Msg) -> Stored | None:

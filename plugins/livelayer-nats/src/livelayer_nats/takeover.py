@@ -9,7 +9,7 @@ from typing import Final, final
 from livelayer_bus import ClosedError, MisuseError, SessionState
 
 from .bridge import Claimed, NatsBridge
-from .connection import Persistence, connected
+from .connection import Persistence
 from .errors import NoSuchSessionError
 from .log import LogWriter, NotCaughtUpError
 from .ownership import Lease, Ownership
@@ -57,10 +57,8 @@ async def take_over(bridge: NatsBridge, session_id: str, agent_id: str) -> Async
         NatsError: NATS refuses this user.
     """
     check_name("the session's id", session_id)
-    name = f"livelayer standby {session_id}"
-    async with connected(bridge.servers, bridge.options, name, None) as link:
-        store = SessionStore(link, bridge.subjects)
-        persist = Persistence(link, lambda _: None)
+    async with bridge.opened("standby", session_id) as store:
+        persist = Persistence(store.link, lambda _: None)
         await persist(lambda: store.ensure(bridge.limits))
         lease = Lease(store, session_id, bridge.lease_seconds)
         left = await lease.take(wait=True)

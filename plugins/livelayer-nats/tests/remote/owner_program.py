@@ -7,11 +7,12 @@ import sys
 import anyio
 from livelayer_nats import NatsBridge, take_over
 
-from livelayer_bus import Session
+from livelayer_bus import Session, SurfaceFailed
 from livelayer_bus.testing import ScriptedRooms
 
 
 async def main(url: str, session_id: str, rate: float) -> None:
+    failure: SurfaceFailed | None = None
     async with take_over(NatsBridge(url, lease_seconds=2.0), session_id, "agt_1") as taken:
         rooms = ScriptedRooms(agent="agent")
         async with Session(
@@ -35,9 +36,11 @@ async def main(url: str, session_id: str, rate: float) -> None:
                         await anyio.sleep(1 / rate)
 
                 tasks.start_soon(talk)
-                await bridge.wait()
+                with session.subscribe(SurfaceFailed) as failures:
+                    await bridge.wait()
+                    failure = await anext(failures) if bridge.status == "failed" else None
                 tasks.cancel_scope.cancel()
-    print(f"ended: {bridge.status}", flush=True)
+    print(f"ended: {failure and failure.error.partition(':')[0]}", flush=True)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from livelayer_bus.events import Event
 from livelayer_bus.messages import Navigate
 from livelayer_bus.state import SessionState, reduce
 from livelayer_bus.testing import PATIENCE, ScriptedRoom, polled
+from tests.support import EXAMPLES
 
 from .nats_kit import NatsServer, joined, owned
 
@@ -98,7 +99,7 @@ async def test_an_unknown_event_keeps_its_place(server: NatsServer) -> None:
     assert b'"value":3' in bytes(event.payload)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.binary(max_size=300))
 def test_any_bytes_are_a_message_or_malformed(data: bytes) -> None:
     for made in (data, join(Batch(VERSION, "s", 1, "o", 0, 1), data)):

@@ -11,7 +11,7 @@ import anyio
 import msgspec
 import pytest
 from livelayer_nats import NatsBridge, OwnershipLostError, RemoteSession
-from livelayer_nats.connection import Link
+from livelayer_nats.connection import Link, cause_of
 from livelayer_nats.log import LogReader, LogWriter
 from livelayer_nats.ownership import Lease, Ownership
 from livelayer_nats.requests import Answer
@@ -309,3 +309,11 @@ async def test_an_event_too_large_for_a_message_is_in_the_snapshot(tmp_path: Pat
                 await anext(events)
     finally:
         server.kill()
+
+
+def test_a_fault_that_several_tasks_met_is_one() -> None:
+    lost = [OwnershipLostError("s", "another") for _ in range(2)]
+    nested = BaseExceptionGroup("", [lost[0], BaseExceptionGroup("", [lost[1]])])
+    assert cause_of(nested) is lost[0]
+    several = BaseExceptionGroup("", [lost[0], ValueError()])
+    assert cause_of(several) is several

@@ -6,7 +6,17 @@ import anyio
 import msgspec
 import pytest
 from livelayer_nats import NatsBridge, NoOwnerError, RemoteSession
-from livelayer_nats.requests import Answer, Call, SendData, error_of, problem_of
+from livelayer_nats.connection import Link
+from livelayer_nats.requests import (
+    Answer,
+    Call,
+    RequestClient,
+    SendData,
+    TakeSnapshot,
+    error_of,
+    problem_of,
+)
+from livelayer_nats.store import SessionStore
 from livelayer_nats.wire import VERSION, Subjects
 
 from livelayer_bus import CommandFinished, DataSent, RefusedError, Session, SurfaceSession
@@ -207,3 +217,23 @@ async def test_no_token_is_in_any_message(server: NatsServer) -> None:
             await remote.send_text("hello")
         assert len(seen) > 3
         assert not [message for message in seen if b"token-1" in message]
+
+
+async def test_many_remotes_that_need_a_snapshot_get_the_same_one(server: NatsServer) -> None:
+    bridge = NatsBridge(server.url)
+    async with owned(server, bridge) as (session, rooms), server.client() as client:
+        room = await joined(session, rooms)
+        room.transcribes("one", "hello")
+        await polled(lambda: bridge.statistics().events > 0)
+        before = bridge.statistics().snapshots
+        store = SessionStore(Link(client), Subjects("LIVELAYER"))
+        clients = [RequestClient(store, session.id, f"remote-{number}") for number in range(50)]
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as tasks:
+                for one in clients:
+                    tasks.start_soon(one.call, TakeSnapshot(), "snapshot", PATIENCE)
+        await polled(lambda: bridge.statistics().snapshots == before + 1)
+        await clients[0].call(TakeSnapshot(), "snapshot", PATIENCE)  # nothing has happened since
+        room.transcribes("two", "hello")
+        await polled(lambda: bridge.statistics().messages > 1)
+        assert bridge.statistics().snapshots == before + 1

@@ -30,10 +30,6 @@ def replay_fixture(
 ) -> Callable[[], AsyncGenerator[Replayed]]:
     """Return a fixture for tests marked `anyio`: a new session that replays a recording.
 
-    Args:
-        directory: the recording.
-        options: of `ReplayRoom`.
-
         from livelayer_recorder.testing import replay_fixture
 
         welcome = replay_fixture("tests/recordings/welcome", speed=10)
@@ -44,6 +40,10 @@ def replay_fixture(
             await welcome.session.connect()
             await welcome.room.wait_finished()
             assert panel.lines == [...]
+
+    Args:
+        directory: the recording.
+        options: of `ReplayRoom`.
     """
 
     @pytest.fixture

@@ -54,6 +54,7 @@ from livelayer_bus.testing import (
     settle,
     silence,
 )
+from tests.support import EXAMPLES
 
 pytestmark = pytest.mark.anyio
 
@@ -231,7 +232,7 @@ def of_the_agent(events: list[Event], *, joined: bool) -> list[Event]:
     return kept[kept.index(ConnectionStateChanged("connected")) + 1 :]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40 * EXAMPLES)
 @given(
     seed=st.integers(0, 2**32),
     names=st.lists(st.sampled_from(ACTIONS), max_size=40),
@@ -250,7 +251,7 @@ def test_the_events_of_a_replay_are_those_that_were_recorded(seed: int, names: l
     anyio.run(check)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25 * EXAMPLES)
 @given(
     seed=st.integers(0, 2**32),
     names=st.lists(st.sampled_from(ACTIONS), min_size=2, max_size=30),

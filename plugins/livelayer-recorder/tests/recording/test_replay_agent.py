@@ -29,7 +29,7 @@ from livelayer_bus import (
 from livelayer_bus.errors import RoomRefusedError
 from livelayer_bus.testing import PATIENCE
 
-pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
+pytestmark = pytest.mark.anyio
 
 WELCOME = Path(__file__).parent.parent / "recordings" / "welcome"
 ROOM = "replayed"

@@ -12,9 +12,7 @@ from typing import Final, final
 
 LIMIT: Final = 1 << 20  # characters that wait; beyond that the terminal is behind by a whole screen
 BLOCK: Final = 1 << 12  # bytes given to the system at once: what a terminal's queue has room for
-FULL_SECONDS: Final = (
-    0.005  # between two attempts at a full queue, which `select` may call writable
-)
+FULL_SECONDS: Final = 0.005  # between two attempts; `select` may call a full queue writable
 
 
 @final

@@ -10,7 +10,7 @@ from msgspec import Meta
 from livelayer_bus.events import TranscriptEntry
 from livelayer_bus.messages import AgentContext
 
-from .media import PageIceServer
+from .media import MediaMode, PageIceServer
 from .pages import Reason
 from .session_view import Agent
 from .viewers import PageInfo, Wants
@@ -54,6 +54,24 @@ class MessageBody(msgspec.Struct, frozen=True):
 
     id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{8,64}$")]
     message: dict[str, Any]
+
+
+class RoomBody(msgspec.Struct, frozen=True):
+    """`POST room`."""
+
+    known: _Id | None = None
+    """The room that the page is in, to ask whether the session still is; None: ask for access."""
+
+
+class RoomAnswer(msgspec.Struct, frozen=True):
+    """The answer to `POST room`: access to the session's room, for this page."""
+
+    url: str
+    token: str
+    room: str
+
+    def __repr__(self) -> str:
+        return f"RoomAnswer(room={self.room!r})"
 
 
 class AnswerBody(msgspec.Struct, frozen=True):
@@ -121,6 +139,8 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
     typing: bool
     agents: list[Agent]
     max_message_bytes: int
+    media: MediaMode
+    """How the page gets the agent's picture and sound."""
     ice_servers: list[PageIceServer]
     """For the page's media connection."""
     share: str

@@ -71,7 +71,7 @@ class Modules:
     def _look(self) -> None:
         """Forget everything if a file has changed."""
         state = {}
-        for path in sorted(self._folder.rglob("*.[cj]s*")):
+        for path in sorted(self._folder.rglob("*.*[cj]s*")):
             found = path.stat()
             # Installers may set mtime to any value, but not ctime.
             state[path] = (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
@@ -82,6 +82,8 @@ class Modules:
             self._state, self._release, self._made = state, release.hexdigest(), {}
 
     def _combine(self, path: str) -> Combined | None:
+        if path.endswith(".mjs"):  # of others: complete, and left as it is
+            return _packed((self._folder / path).read_bytes())
         if not path.endswith(".js") or not _REST.search(self._text(path)):
             return None
         file = _File(path, self._text)
@@ -92,10 +94,7 @@ class Modules:
             f'const $ = (globalThis[Symbol.for("livelayer-web {self._release}")] ??= {{}});\n'
         )
         tail = f"export const {{ {names} }} = $[{json.dumps(path)}];\n" if names else ""
-        plain = "".join([head, *file.parts, tail]).encode()
-        # The same bytes at any time, and so the same tag.
-        packed = gzip.compress(plain, 9, mtime=0)
-        return Combined(plain, packed, blake2b(plain, digest_size=12).hexdigest())
+        return _packed("".join([head, *file.parts, tail]).encode())
 
     def _text(self, path: str) -> str:
         return _COMMENT.sub("", (self._folder / path).read_text("utf-8"))
@@ -169,6 +168,12 @@ class _File:
         text = text.replace("import.meta.url", f"new URL({here}, import.meta.url).href")
         names = ", ".join(_member(name, value) for name, value in exported.items())
         return f"{text.rstrip()}\nreturn {{ {names} }};", exported
+
+
+def _packed(plain: bytes) -> Combined:
+    # The same bytes at any time, and so the same tag.
+    packed = gzip.compress(plain, 9, mtime=0)
+    return Combined(plain, packed, blake2b(plain, digest_size=12).hexdigest())
 
 
 def _sheet(text: str) -> str:

@@ -32,6 +32,7 @@ from .endpoint import (
 from .endpoint.app import logger
 from .http import serving
 
+PORT: Final = 8787
 DEMO_AGENT: Final = ServedAgent(id="demo", config=AgentConfig("Lumi"), dispatch="livelayer-demo")
 """The agent without a configuration file; a worker with this name answers."""
 
@@ -42,7 +43,7 @@ def command(
     ] = None,
     port: Annotated[
         int, typer.Option(help="TCP port; 0 takes a free one.", min=0, max=65535)
-    ] = 8787,
+    ] = PORT,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     url: Annotated[
         str | None,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from .http import CONTENT_SECURITY_POLICY, Origins
+from .http import Origins
 
 _PAGE: Final = """<!doctype html>
 <html lang="en" data-origins="{origins}">
@@ -38,16 +38,17 @@ class Embedding:
     Args:
         origins: `scheme://host[:port]`, exactly.
         base: the surface's path within its application.
+        policy: the content security policy of the surface's own pages.
 
     Raises:
         ConfigError: one of them is invalid.
     """
 
-    def __init__(self, origins: Iterable[str], base: str) -> None:
+    def __init__(self, origins: Iterable[str], base: str, policy: str) -> None:
         self._modules = f"{base}/js/"
         self._origins = Origins(origins, "embed_origins")
         names = sorted(self._origins)
-        self._policy = CONTENT_SECURITY_POLICY.replace(_OWN, " ".join([_OWN, *names]))
+        self._policy = policy.replace(_OWN, " ".join([_OWN, *names]))
         self._page = _PAGE.format(origins=escape(" ".join(names)))
 
     def may_load(self, scope: Scope, origin: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from ipaddress import ip_address
 from typing import Final, final
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.datastructures import Headers
@@ -14,8 +15,17 @@ from starlette.types import Scope
 from livelayer_bus import MisuseError
 from livelayer_bus.clock import Clock
 
-from .http import Hosts, Origins, Rate, RateLimiter, client_bucket, credential
+from .http import (
+    CONTENT_SECURITY_POLICY,
+    Hosts,
+    Origins,
+    Rate,
+    RateLimiter,
+    client_bucket,
+    credential,
+)
 from .http.origins import check_list, parse_host, parse_origin
+from .media import MediaSettings
 from .tokens import ViewerTokens
 
 KEY_HEADER: Final = "x-livelayer-key"
@@ -78,6 +88,20 @@ def check_reach(
     names = [*hosts, *(_bracketed(origin.name) for origin in parsed if origin)]
     local_only = port is not None and all(map(_is_loopback, [_bracketed(host), *names]))
     return Hosts(names), allowed, local_only
+
+
+def content_security_policy(media: MediaSettings) -> str:
+    """What this server's own pages may load, and which servers they may connect to."""
+    if media.mode == "whep":
+        return CONTENT_SECURITY_POLICY
+    servers = ["wss:", "https:", "ws:", "http:"]
+    if media.livekit_url is not None:
+        url = urlsplit(media.livekit_url)
+        # The client also asks by HTTP, for the reason of a failure.
+        schemes = ("wss", "https") if url.scheme in ("wss", "https") else ("ws", "http")
+        servers = [f"{scheme}://{url.netloc}" for scheme in schemes]
+    before = "connect-src 'self'"
+    return CONTENT_SECURITY_POLICY.replace(before, " ".join([before, *servers]))
 
 
 @final

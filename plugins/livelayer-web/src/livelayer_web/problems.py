@@ -74,6 +74,16 @@ def no_media() -> Problem:
     return Problem(409, "no_media", "there is no media connection that offers it: connect first")
 
 
+def no_room() -> Problem:
+    """The token source gives no access to the room now."""
+    return Problem(503, "room", "there is no access to the room now: try again", SOON)
+
+
+def moved() -> Problem:
+    """The session is not in the room that the page is in."""
+    return Problem(409, "moved", "the session is in another room: ask for access to it")
+
+
 def not_connecting(error: LivelayerError) -> Problem:
     """The session could not be connected."""
     return Problem(502, "connect", str(error))

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from livelayer_bus import LivelayerError
-from livelayer_bus.errors import NotSupportedError
+from livelayer_bus.errors import NotSupportedError, RefusedError, TokenSourceError
 from livelayer_bus.events import TranscriptEntry
 
 from . import bodies, problems
@@ -103,6 +103,7 @@ async def _join(request: Request, view: SessionView) -> Response:
         typing="typing" in view.allowed(viewer),
         agents=list(options.agents),
         max_message_bytes=options.max_message_bytes,
+        media=options.media.mode,
         ice_servers=view.media.servers_for(viewer.id) if "watch" in viewer.grants else [],
         share=view.share(viewer),
     )
@@ -181,6 +182,28 @@ async def _end_whep(request: Request, view: SessionView) -> Response:
         raise problems.not_granted("end another page's connection")
     await connection.aclose()
     return Response(status_code=204)
+
+
+async def _room(request: Request, view: SessionView, _: Viewer) -> Response | None:
+    settings, session = view.options.media, view.session
+    if settings.mode == "whep":
+        raise NotSupportedError("viewers", "this surface")
+    body = await read_json(request, bodies.RoomBody)
+    if body.known is not None:
+        if body.known != session.room_name:
+            raise problems.moved()
+        return None
+    try:
+        access = await session.viewer_access()
+    except NotSupportedError as exc:
+        if settings.mode == "sfu":
+            session.report_problem(f"pages cannot watch through the LiveKit server: {exc}")
+        raise
+    except (TokenSourceError, RefusedError) as exc:
+        session.report_problem(f"pages get no access to the room: {exc}")
+        raise problems.no_room() from exc
+    url = settings.livekit_url or access.url
+    return answer_json(bodies.RoomAnswer(url, access.token, access.room_name or ""))
 
 
 async def _take(request: Request, view: SessionView, viewer: Viewer) -> Response:
@@ -278,6 +301,7 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/events", _of_page(_events, "watch")),
     ("DELETE", "/events/{viewer}", _of_page(_doubt, "watch")),
     ("POST", "/transcript", _of_page(_earlier, "watch")),
+    ("POST", "/room", _of_page(_room, "watch")),
     ("POST", "/whep", _whep),
     ("DELETE", "/whep/{connection}", _end_whep),
     ("PUT", "/sources/{kind}", _of_page(_take, "talk")),

@@ -21,8 +21,13 @@ from livelayer_bus.surfaces import SurfaceSession
 from .assets import START
 from .embedding import Embedding
 from .http import Guard, serving
-from .media import IceServer, MediaSettings, Ports
-from .network_policy import NetworkLimits, NetworkPolicy, check_reach
+from .media import IceServer, MediaMode, MediaSettings, Ports
+from .network_policy import (
+    NetworkLimits,
+    NetworkPolicy,
+    check_reach,
+    content_security_policy,
+)
 from .permissions import PERMISSIONS, Permission, check_permissions
 from .problems import problem_of
 from .routes import BASE, below, site_app, surface_app
@@ -69,7 +74,8 @@ class WebSurface:
             agent.
         agents: the agents that pages may switch the session to.
         sessions: sessions that pages may open for themselves; None: none.
-        media: how audio and video are served.
+        media: how audio and video are served: settings, or their `mode` alone. With `"sfu"`, pages
+            get them from the LiveKit server; see README.
         media_ports: the UDP ports of media, one for each page: a port, `(first, last)` or
             `"first-last"`; None: any free ones.
         media_address: the IP address that pages are told for media, if it is not this machine's
@@ -100,7 +106,7 @@ class WebSurface:
         site: str | os.PathLike[str] | None = None,
         agents: Iterable[Agent | Mapping[str, Any]] = (),
         sessions: SessionsOnDemand | None = None,
-        media: MediaSettings | Mapping[str, Any] | None = None,
+        media: MediaSettings | Mapping[str, Any] | MediaMode | None = None,
         media_ports: Ports | None = None,
         media_address: str | None = None,
         ice_servers: Iterable[str | IceServer | Mapping[str, Any]] = (),
@@ -138,7 +144,8 @@ class WebSurface:
         self._pool: SessionPool | None = None
         if sessions is not None:
             self._pool = SessionPool(sessions, on_demand, automatic=port is None)
-        embedding = Embedding(embed_origins, BASE if port is not None else "")
+        content_policy = content_security_policy(self._options.media)
+        embedding = Embedding(embed_origins, BASE if port is not None else "", content_policy)
         app = surface_app(lambda: self._view, self._pool, self._tokens, embedding)
         if port is not None:
             app = site_app(app, Path(site) if site is not None else START)
@@ -151,6 +158,7 @@ class WebSurface:
             may_load=embedding.may_load if len(embedding) else None,
             max_body=policy.max_body,
             problem_of=problem_of,
+            policy=content_policy,
             trusted_proxies=policy.trusted_proxies,
         )
         self._memory = SurfaceMemory(self._options.clock)
@@ -341,13 +349,14 @@ def _record(value: T | Mapping[str, Any], kind: type[T], where: str) -> T:
 
 
 def _media(
-    media: MediaSettings | Mapping[str, Any] | None,
+    media: MediaSettings | Mapping[str, Any] | MediaMode | None,
     ports: Ports | None,
     address: str | None,
     servers: Iterable[str | IceServer | Mapping[str, Any]],
 ) -> MediaSettings:
     """The settings, and what was given beside them."""
-    chosen = _record(media or MediaSettings(), MediaSettings, "media")
+    given = {"mode": media} if isinstance(media, str) else media or MediaSettings()
+    chosen = _record(given, MediaSettings, "media")
     listed = tuple(
         one if isinstance(one, str) else _record(one, IceServer, "ice_servers") for one in servers
     )

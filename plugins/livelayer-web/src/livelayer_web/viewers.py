@@ -85,7 +85,7 @@ class ViewerInfo(msgspec.Struct, frozen=True):
     streaming: bool
     """Whether it reads events now, by a stream of its own or by another page's."""
     connected: bool
-    """Whether it has a media connection."""
+    """Whether it has a media connection with this process."""
 
 
 @final

@@ -17,7 +17,7 @@ from livekit.protocol.models import TrackSource
 from livelayer_demo import DemoAgent, demo_agent_token
 from livelayer_embedded import EmbeddedServer
 from livelayer_web import WebSurface
-from playwright.async_api import Browser, Error, Page
+from playwright.async_api import Error, Page
 
 from livelayer_bus import RoomAccess, Session
 from livelayer_bus.events import AgentConfig
@@ -142,7 +142,15 @@ class Shown:
 
     async def until_said(self, words: str) -> None:
         """Wait until the agent has said this."""
-        await self.until(lambda: words in self.said())
+        try:
+            await self.until(lambda: words in self.said())
+        except TimeoutError:
+            lines = [(entry.role, entry.text) for entry in self.session.transcript]
+            raise AssertionError(f"never said {words!r}, but {lines}") from None
+
+    async def until_left(self) -> None:
+        """Wait until the pages of the test before have left: a command goes to one page only."""
+        await polled(lambda: not self.surface.viewers())
 
     async def connect(self) -> None:
         """Connect the session; its agent is there and can be talked to."""
@@ -152,13 +160,6 @@ class Shown:
             await self.agent.met()
             await self.agent.send({"type": "bot_ready"})
             await self.until(lambda: self.session.state.agent_ready)
-
-
-@pytest.fixture(scope="module")
-async def browser(launch: Any) -> Browser:
-    """The browser as people have it: the shell answers some commands otherwise."""
-    found: Browser = await launch(whole=True)
-    return found
 
 
 Show: TypeAlias = Callable[..., AbstractAsyncContextManager[Shown]]

@@ -15,10 +15,17 @@ ASKED = {"type": "request_approval", "question": "Order it?", "details": "For 20
 
 
 @pytest.fixture(scope="module")
-async def stage(show: Any) -> AsyncGenerator[Any]:
+async def shared(show: Any) -> AsyncGenerator[Any]:
     async with show(agent="puppet") as stage:
         await stage.connect()
         yield stage
+
+
+@pytest.fixture
+async def stage(shared: Any) -> Any:
+    """The session, once the pages of the test before have left."""
+    await shared.until_left()
+    return shared
 
 
 async def test_an_agent_that_speaks_is_interrupted(page: Page, show: Any, until: Any) -> None:

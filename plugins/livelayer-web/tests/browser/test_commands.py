@@ -67,6 +67,7 @@ async def stage(show: Any) -> AsyncGenerator[Any]:
 @pytest.fixture
 async def shown(stage: Any, page: Page, until: Any) -> Any:
     """The puppet, and a page that it has met nothing of yet."""
+    await stage.until_left()
     stage.agent.got.clear()
     await page.goto(f"{stage.url}/sign-up")
     await until(page, LIVE)

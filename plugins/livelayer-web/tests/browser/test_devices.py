@@ -89,7 +89,7 @@ async def shared(show: Any) -> AsyncGenerator[Any]:
 @pytest.fixture
 async def stage(shared: Any) -> Any:
     """The session, once the pages of the test before have given back what they had."""
-    await polled(lambda: shared.surface.viewers() == ())
+    await shared.until_left()
     await polled(lambda: shared.published() == [])
     return shared
 

@@ -289,6 +289,7 @@ async def stage(show: Any) -> AsyncGenerator[Any]:
 @pytest.fixture
 async def visited(stage: Any, page: Page, until: Any) -> AsyncGenerator[Page]:
     """A page of the stage; a dialog fails the test."""
+    await stage.until_left()
     stage.agent.got.clear()
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))

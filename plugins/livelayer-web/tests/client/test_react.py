@@ -18,6 +18,13 @@ pytestmark = pytest.mark.anyio
 PACKAGE = Path(__file__).parents[2] / "react"
 STATIC = PACKAGE.parent / "src" / "livelayer_web" / "static"
 TYPESCRIPT = "typescript@5"
+REPOSITORY = Path(__file__).parents[4]
+DOCUMENTED = [
+    text
+    for page in (PACKAGE / "README.md", REPOSITORY / "docs" / "how-to" / "react.md")
+    for text in re.findall(r"^```jsx\n(.*?)^```$", page.read_text(), re.M | re.S)
+]
+"""Every block of JSX of the documentation."""
 INSTALL_SECONDS = 120  # a bound for a registry that does not answer
 
 APP = """
@@ -87,6 +94,13 @@ import { createElement } from "react";
 import { renderToString } from "react-dom/server";
 import { useLiveLayer } from "livelayer-react";
 renderToString(createElement(() => useLiveLayer()));
+"""
+SHOWN = """
+import { createElement } from "react";
+import { renderToString } from "react-dom/server";
+import * as shown from "./shown.js";
+const [component] = Object.values(shown);
+process.stdout.write(renderToString(createElement(component, { push: () => {} })));
 """
 PAGE = """<!doctype html><title>React</title><div id="root">%s</div>
 <script type="importmap">{"imports": {"react": "/react/react.mjs"}}</script>"""
@@ -283,6 +297,23 @@ def test_the_types_take_what_the_components_take_and_nothing_else(
         check=False,
     )
     assert (done.stdout, done.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("text", DOCUMENTED, ids=range(len(DOCUMENTED)))
+def test_what_the_documentation_shows_is_typed_and_renders(react: React, text: str) -> None:
+    folder = react("19.2.0")
+    (folder / "shown.tsx").write_text(text)
+    (folder / "shown.mjs").write_text(SHOWN)
+    options = "--jsx react-jsx --module esnext --moduleResolution bundler --target es2022"
+    tsc = folder / "node_modules/.bin/tsc"
+    node = shutil.which("node")
+    assert node is not None
+    for command in ([str(tsc), *options.split(), "shown.tsx"], [node, "shown.mjs"]):
+        done = subprocess.run(  # noqa: S603 - TypeScript, and our own program
+            command, cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("<livelayer-session")
 
 
 def test_the_types_have_every_option_of_the_element() -> None:

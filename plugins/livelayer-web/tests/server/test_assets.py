@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def http(folder: Path) -> AsyncGenerator[httpx.AsyncClient]:
-    app = site_app(surface_app(lambda: None, None, None, Embedding((), BASE)), folder)
+    app = site_app(surface_app(lambda: None, None, None, Embedding((), BASE, "")), folder)
     async with client_of(app, "http://localhost") as client:
         yield client
 

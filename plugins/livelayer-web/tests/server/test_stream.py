@@ -22,6 +22,7 @@ from livelayer_web.viewers import STREAM_SECONDS, Info, Viewers
 from livelayer_bus import Session
 from livelayer_bus.surfaces import SurfaceSession
 from livelayer_bus.testing import PATIENCE, ManualClock, ScriptedRoom, ScriptedRooms, polled, settle
+from tests.support import EXAMPLES
 
 from .scripted import Frame, Page, Serve, Web, code_of, parse_frames
 
@@ -478,7 +479,7 @@ class Listener:
     polls=st.booleans(),
 )
 @settings(
-    max_examples=100,
+    max_examples=100 * EXAMPLES,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     deadline=None,
 )

@@ -210,6 +210,8 @@ class _Endpoint:
         wanted = await http.read_json(request, SessionRequest)
         fields = session_fields(await http.read_json(request, dict[str, Any]))
         agent = self._agent(request, caller, self._agents.get(wanted.agent_id))
+        if wanted.role == "viewer":
+            return http.answer_json(self._viewer(caller, agent, wanted.prior_room_name or ""))
         job = DispatchMetadata(agent.id, False, caller.id, agent.metadata, self._checked(fields))
         room, job = await self._room(request, caller, agent, job, wanted.prior_room_name)
         participant = Participant(
@@ -222,6 +224,14 @@ class _Endpoint:
             config_body(agent.config),
         )
         return http.answer_json(answer)
+
+    def _viewer(self, caller: Caller, agent: ServedAgent, room: str) -> SessionAnswer:
+        """Access to a room that was issued to the caller: to watch, not to call an agent."""
+        if self._names.issued(room, agent.id, caller.id) is None:
+            detail = "priorRoomName: no room of this name was issued to this caller for this agent"
+            raise http.Problem(404, "room", detail)
+        token = self._issuer.sign_viewer(room)
+        return SessionAnswer(self._settings.url, token, room, config_body(agent.config))
 
     async def token(self, request: Request) -> Response:
         """LiveKit's standard request for a token."""

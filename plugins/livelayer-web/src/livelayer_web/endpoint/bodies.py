@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -24,7 +24,9 @@ class SessionRequest(msgspec.Struct, frozen=True, rename="camel"):
 
     agent_id: Id
     prior_room_name: Annotated[str, Meta(max_length=256)] | None = None
-    """The room to return to."""
+    """The room to return to; for a viewer, the room to watch."""
+    role: Literal["user", "viewer"] = "user"
+    """A viewer is hidden, and may subscribe and nothing else."""
 
 
 class SessionAnswer(msgspec.Struct, frozen=True, rename="camel"):

@@ -38,7 +38,7 @@ _PROBLEMS: Final = {
     "400": "The body is invalid.",
     "401": "The API key is missing or wrong.",
     "403": "Pages of this origin may not ask.",
-    "404": "There is no such agent for this caller.",
+    "404": "There is no such agent, or no such room to watch, for this caller.",
     "408": "The body did not arrive in time.",
     "413": "The body is too long.",
     "429": "Too many requests; the header Retry-After says when to come back.",

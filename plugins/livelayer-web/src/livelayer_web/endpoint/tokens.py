@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from secrets import token_urlsafe
 from typing import Final, final
 
 import msgspec
@@ -20,6 +21,9 @@ SOURCES: Final = ("camera", "microphone", "screen_share", "screen_share_audio")
 
 MAX_TOKEN: Final = 7_000
 """Characters of a token: it travels in an HTTP header, for which many servers have 8 KiB."""
+
+VIEWER_SECONDS: Final = 600.0
+"""How long a viewer's token can be used to join; the LiveKit server renews it from then on."""
 
 AGENT_ATTRIBUTE: Final = "livelayer.agent_id"
 RESERVED: Final = ("lk.", "livelayer.")
@@ -96,6 +100,15 @@ class TokenIssuer:
             detail = "the token is too long for an HTTP header: shorten metadata and attributes"
             raise Problem(413, "size", detail)
         return signed
+
+    def sign_viewer(self, room: str) -> str:
+        """The token of a hidden participant that receives what the room has, and sends nothing."""
+        grants = VideoGrants(
+            room_join=True, room=room, hidden=True, can_publish=False, can_publish_data=False
+        )
+        token = AccessToken(self._key, self._secret).with_grants(grants)
+        token.with_ttl(min(self._ttl, timedelta(seconds=VIEWER_SECONDS)))
+        return token.with_identity(f"viewer-{token_urlsafe(9)}").to_jwt()
 
     def _room(self, agent: ServedAgent, job: DispatchMetadata) -> RoomConfiguration:
         return RoomConfiguration(

@@ -56,7 +56,6 @@ LINGER_BYTES: Final = 262_144
 a connection that is closed with unread data is reset."""
 
 _HEADERS: Final = {
-    "content-security-policy": CONTENT_SECURITY_POLICY,
     "permissions-policy": (
         "camera=(self), display-capture=(self), geolocation=(), microphone=(self), payment=(), "
         "usb=()"
@@ -150,6 +149,7 @@ class Guard:
         hosts: the names of this server; None: any, and then no page counts as this server's own.
         max_body: bytes of a request.
         problem_of: turns exceptions of the app into problems.
+        policy: the content security policy of answers.
         trusted_proxies: addresses and networks of reverse proxies. Their `X-Forwarded-For` and
             `X-Forwarded-Proto` replace the client's address and the scheme.
         access_log: gets one JSON line for each request; None: only faults are logged.
@@ -168,6 +168,7 @@ class Guard:
         hosts: Hosts | None = None,
         max_body: int = 65_536,
         problem_of: ProblemOf = problem_of,
+        policy: str = CONTENT_SECURITY_POLICY,
         trusted_proxies: Iterable[str] = (),
         access_log: logging.Logger | None = None,
     ) -> None:
@@ -181,7 +182,10 @@ class Guard:
         self._access_log = access_log
         # An image or script element sends no Origin that could be checked.
         resources = "cross-origin" if len(origins) or may_load is not None else "same-origin"
-        self._headers = _HEADERS | {"cross-origin-resource-policy": resources}
+        self._headers = _HEADERS | {
+            "content-security-policy": policy,
+            "cross-origin-resource-policy": resources,
+        }
         self._requests = 0
         self._refused: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()

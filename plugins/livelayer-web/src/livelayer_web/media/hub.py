@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection
-from typing import Final, final
+from typing import Final, Literal, TypeAlias, final
 
 import msgspec
 
 from livelayer_bus.clock import Clock, SystemClock
-from livelayer_bus.errors import BrokenError, BusyError, MisuseError
+from livelayer_bus.errors import BrokenError, BusyError, MisuseError, NotSupportedError
+from livelayer_bus.media import AudioChannel, AudioWriter, VideoChannel, VideoWriter
 from livelayer_bus.surfaces import SurfaceSession
+from livelayer_bus.tokens import ROOM_SCHEMES
+from livelayer_bus.tokens import check_address as check_url
 
 from .aiortc_private import DatagramFilter
 from .audio import AudioEncoding
@@ -32,6 +35,25 @@ from .video import VideoEncodings
 
 ADDRESS_LINE: Final = "a=candidate:"
 TICK: Final = 1.0  # seconds between two checks of timeouts and qualities
+
+
+MediaMode: TypeAlias = Literal["whep", "sfu", "auto"]
+"""How pages get the agent's picture and sound: from this process, from the LiveKit server, or from
+the LiveKit server where the token source gives viewers access to it."""
+
+
+def _video_of(session: SurfaceSession) -> VideoChannel:
+    try:
+        return session.video
+    except NotSupportedError:  # a session of events alone: its pages show no picture
+        return VideoWriter().channel
+
+
+def _audio_of(session: SurfaceSession) -> AudioChannel:
+    try:
+        return session.audio
+    except NotSupportedError:
+        return AudioWriter().channel
 
 
 class MediaFullError(BusyError):
@@ -57,6 +79,11 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
         MisuseError: a value is invalid.
     """
 
+    mode: MediaMode = "whep"
+    """Whether pages are sent the agent's picture and sound from here or from the LiveKit server."""
+    livekit_url: str | None = None
+    """The LiveKit server's address as pages reach it, and the only other server that their policy
+    lets them connect to; None: the token source's, and they may connect to any."""
     ladder: tuple[Quality, ...] = LADDER
     """The qualities that can be encoded, best first."""
     ice_servers: tuple[str | IceServer, ...] = ()
@@ -77,6 +104,8 @@ class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
             MediaPorts(self.ports)
         if self.address is not None:
             check_address(self.address)
+        if self.livekit_url is not None:
+            check_url("livekit_url", self.livekit_url, ROOM_SCHEMES)
 
 
 class MediaStatistics(msgspec.Struct, frozen=True):
@@ -118,8 +147,8 @@ class Media:
         """
         self._settings = settings or MediaSettings()
         self._clock: Clock = clock or SystemClock()
-        self._video = VideoEncodings(session.video, self._settings.ladder, clock=self._clock)
-        self._audio = AudioEncoding(session.audio, clock=self._clock)
+        self._video = VideoEncodings(_video_of(session), self._settings.ladder, clock=self._clock)
+        self._audio = AudioEncoding(_audio_of(session), clock=self._clock)
         self._strangers = DatagramFilter(local_only=local_only)
         self._servers = ice_servers(self._settings.ice_servers)
         addresses = [address for server in self._servers for address in server.addresses]

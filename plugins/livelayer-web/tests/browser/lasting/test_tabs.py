@@ -45,6 +45,7 @@ async def test_two_tabs_are_one_encode_and_neither_needs_the_other(
 async def test_a_browser_that_vanishes_is_noticed_and_costs_nothing_from_then_on(
     stage: Any, tabs: Any, chromium: Any
 ) -> None:
+    await stage.shown.until_left()
     tab = await tabs.open(chromium.context, stage.url)
     await tab.playing("panel", "bubble")
     silent = stage.surface.statistics().viewers.fell_silent

@@ -19,7 +19,7 @@ from livelayer_web.media.packets import Packet
 from livelayer_web.media.quality import CodecName
 from livelayer_web.media.video_codecs import VIDEO_TIME_BASE, Scaler, VideoEncoder, target_size
 
-from livelayer_bus.testing import mark_of, marked_picture
+from .marked_pictures import mark_of, marked_picture
 
 Gray = npt.NDArray[np.uint8]
 DECODERS: dict[CodecName, Literal["vp8", "h264"]] = {"VP8": "vp8", "H264": "h264"}

@@ -14,7 +14,9 @@ from livelayer_web.media.video import VideoEncodings
 
 from livelayer_bus.clock import now_ns
 from livelayer_bus.media import VideoWriter
-from livelayer_bus.testing import PATIENCE, ManualClock, marked_picture
+from livelayer_bus.testing import PATIENCE, ManualClock
+
+from .marked_pictures import marked_picture
 
 pytestmark = pytest.mark.anyio
 

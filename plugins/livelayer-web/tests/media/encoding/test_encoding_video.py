@@ -25,7 +25,9 @@ from livelayer_web.media.video_codecs import VideoEncoder
 from livelayer_bus.clock import now_ns
 from livelayer_bus.errors import MisuseError
 from livelayer_bus.media import VideoFrame, VideoWriter
-from livelayer_bus.testing import PATIENCE, ManualClock, mark_of, marked_picture, settle
+from livelayer_bus.testing import PATIENCE, ManualClock, settle
+
+from .marked_pictures import mark_of, marked_picture
 
 pytestmark = pytest.mark.anyio
 

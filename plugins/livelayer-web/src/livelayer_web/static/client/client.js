@@ -13,6 +13,8 @@ import { LevelTicker } from "./audio-level.js";
 import { Media } from "./media.js";
 import { Outbox, uuid } from "./outbox.js";
 import { PageDescription } from "./page-description.js";
+import { Peer } from "./peer.js";
+import { RoomPeer } from "./room-peer.js";
 import { SessionLocator } from "./session-locator.js";
 import { TabStorage, storageOf } from "./storage.js";
 import { Speaker } from "./speaker.js";
@@ -22,6 +24,8 @@ import { Sources } from "./sources.js";
 
 const MESSAGE = 15_360; // bytes, until the server says otherwise
 const CONNECT = 40; // seconds that connecting may take
+const AWAY = 30; // seconds without its server after which a page stops watching through the LiveKit server
+const MISSES = 2; // failures to reach the LiveKit server after which `auto` takes the other way
 
 /**
  * Guarantee: `state` is the session's, event by event. Every event is dispatched once and in order,
@@ -44,6 +48,14 @@ export class SessionClient extends EventTarget {
   #store = new SessionStore();
   #heartbeat;
   #media;
+  /** What is sent, where it does not go the way of what is received. */
+  #uplink;
+  /** Whether this page receives from the LiveKit server. */
+  #sfu = false;
+  #misses = 0;
+  #away = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #leaving;
   #speaker;
   #devices = new Devices((plugged) => this.#devicesChanged(plugged));
   #sources;
@@ -85,21 +97,37 @@ export class SessionClient extends EventTarget {
     });
     this.#link.token = token;
     if (this.#storage.read("polling", false)) this.#link.polling.suspect(0);
-    this.#heartbeat = new Heartbeat(http, () => this.#wants, () => this.#link.lost());
+    const nothing = { video: false, audio: false };
+    this.#heartbeat = new Heartbeat(http, () => (this.#sfu ? nothing : this.#wants), () => this.#link.lost());
     this.#speaker = new Speaker(this.#storage.read("muted", false), () => this.#tell("speaker"));
-    this.#media = new Media(http, {
+    const agent = () => this.state?.agent_identity ?? null;
+    const whep = (/** @type {() => void} */ ended) =>
+      new Peer(http, ended, /** @type {readonly RTCIceServer[]} */ (this.joined?.ice_servers ?? []));
+    this.#media = new Media({
       changed: () => this.#mediaChanged(),
       sound: (track) => this.#speaker.attach(track),
       source: (kind) => this.#sources.track(kind),
-      renewed: () => void this.#sources.renew(),
+      renewed: () => void (this.#sfu || this.#sources.renew()),
       watched: () => this.#wants.video,
-      servers: () => /** @type {readonly RTCIceServer[]} */ (this.joined?.ice_servers ?? []),
+      peer: (ended, tracks) => {
+        const sure = this.joined?.media === "sfu";
+        return this.#sfu ? new RoomPeer(http, { ended, tracks, agent, wants: () => this.#wants, sure }) : whep(ended);
+      },
+      retry: (code) => this.#isWithout(code),
+    });
+    this.#uplink = new Media({
+      changed: () => {},
+      sound: () => {},
+      source: (kind) => this.#sources.track(kind),
+      renewed: () => void this.#sources.renew(),
+      watched: () => false,
+      peer: whep,
     });
     this.#sources = new Sources(http, this.#devices, {
       changed: () => this.#sourcesChanged(),
-      ready: () => this.#media.ready(),
-      missing: () => this.#media.renew(),
-      send: (kind) => this.#media.send(kind, this.#sources.track(kind)),
+      ready: () => this.#sender.ready(),
+      missing: () => this.#sender.renew(),
+      send: (kind) => this.#sender.send(kind, this.#sources.track(kind)),
     });
     const pending = () => this.#tell("pending");
     this.#outbox = new Outbox(http, this.#storage, pending, (error) => error.stranger && this.#link.lost());
@@ -201,7 +229,7 @@ export class SessionClient extends EventTarget {
     this.#heartbeat.stop();
     this.#devices.close();
     this.#sources.close();
-    this.#media.close();
+    this.#closeMedia();
     this.#speaker.close();
     this.#link.close();
     this.#storage.take();
@@ -308,12 +336,12 @@ export class SessionClient extends EventTarget {
     this.retainSurface(key);
     if (this.#heights.get(key) === height) return;
     this.#heights.set(key, height);
-    this.#heartbeat.soon();
+    this.#wanted();
   }
 
   /** @param {string} key */
   releaseVideo(key) {
-    if (this.#heights.delete(key)) this.#heartbeat.soon();
+    if (this.#heights.delete(key)) this.#wanted();
   }
 
   /** @param {string} key of a surface that is shown, small or large: an automatic connect waits for one */
@@ -415,8 +443,8 @@ export class SessionClient extends EventTarget {
   #joined(joined) {
     const { cursor } = this.#store;
     if (cursor !== null && !cursor.startsWith(`${joined.session}:`)) this.#store = new SessionStore();
-    if (this.#known) this.#media.renew();
-    this.#known = true;
+    this.#route(joined.media !== "whep");
+    this.#misses = 0;
     this.info = null;
     this.#description.forget();
     this.#heartbeat.start(joined.beat_seconds, this.#link.page);
@@ -429,9 +457,11 @@ export class SessionClient extends EventTarget {
     if (kind === "snapshot") {
       this.#store.snapshot(data);
       this.#stateChanged();
+      if (this.#sfu && this.media.phase === "live") void this.#media.reviewRoom();
     } else if (kind === "event") {
       const { state } = this.#store;
       const told = this.#store.event(data);
+      if (this.#sfu && isInRoom(data.event)) void this.#media.reviewRoom();
       if (this.#store.state !== state) this.#stateChanged();
       if (told !== null) this.dispatchEvent(Object.assign(new CustomEvent("event", { detail: told }), { line: data }));
     } else if (kind === "command") {
@@ -448,6 +478,7 @@ export class SessionClient extends EventTarget {
     this.state = state;
     this.#sources.follow(state);
     this.#update();
+    this.#media.look();
     this.#tell("state");
   }
 
@@ -457,6 +488,10 @@ export class SessionClient extends EventTarget {
       this.#heartbeat.stop();
       this.info = null;
     }
+    clearTimeout(this.#leaving);
+    this.#away = this.#sfu && ["refused", "ended"].includes(this.link.phase);
+    if (this.#away) this.#media.close();
+    else if (this.link.phase === "recovering") this.#leaving = setTimeout(() => this.#leaveRoom(), AWAY * 1000);
     this.#update();
     this.#tell("link");
   }
@@ -491,8 +526,60 @@ export class SessionClient extends EventTarget {
     const talk = this.#link.joined?.grants.includes("talk") ?? false;
     const there = this.link.phase === "live" && phase === "connected" && agent_active;
     this.#outbox.update(there && talk);
-    const wanted = phase === undefined ? this.#hint : phase === "connected" || phase === "connecting";
-    this.#media.update(wanted || this.#sources.busy, this.#link.joined !== null);
+    const known = phase === "connected" || (phase === "connecting" && !this.#sfu);
+    const wanted = (phase === undefined ? this.#hint : known) && !this.#away;
+    const joined = this.#link.joined !== null;
+    this.#media.update(wanted || (this.#sources.busy && !this.#sfu), joined);
+    this.#uplink.update(this.#sources.busy && this.#sfu, joined);
+  }
+
+  /** What carries this page's own sources. */
+  get #sender() {
+    return this.#sfu ? this.#uplink : this.#media;
+  }
+
+  /** What surfaces want has changed. */
+  #wanted() {
+    this.#heartbeat.soon();
+    this.#media.look();
+  }
+
+  /** @param {boolean} sfu whether to receive from the LiveKit server */
+  #route(sfu) {
+    const same = this.#sfu === sfu;
+    this.#sfu = sfu;
+    if (!this.#known) this.#known = true;
+    else if (!sfu || !same) this.#media.renew();
+    else void this.#media.reviewRoom();
+    if (sfu) this.#uplink.renew();
+  }
+
+  /**
+   * Whether `auto` goes on without the LiveKit server: the page gets no access to it, or cannot
+   * reach it.
+   *
+   * @param {string} code why it did not connect
+   */
+  #isWithout(code) {
+    if (!this.#sfu || this.joined?.media !== "auto") return false;
+    if (code === "livekit") this.#misses += 1;
+    if (code !== "unsupported" && this.#misses < MISSES) return false;
+    this.#sfu = false;
+    this.#wanted();
+    this.#update();
+    return true;
+  }
+
+  /** No server says any more that this page may watch. */
+  #leaveRoom() {
+    this.#away = this.#sfu;
+    this.#update();
+  }
+
+  #closeMedia() {
+    clearTimeout(this.#leaving);
+    this.#media.close();
+    this.#uplink.close();
   }
 
   #watch() {
@@ -512,7 +599,7 @@ export class SessionClient extends EventTarget {
         this.#link.open();
       },
       wake,
-      seen: () => (document.visibilityState === "visible" ? wake() : this.#heartbeat.soon()),
+      seen: () => (document.visibilityState === "visible" ? wake() : this.#wanted()),
       used: () => this.markUsed(),
     });
   }
@@ -527,17 +614,27 @@ export class SessionClient extends EventTarget {
     this.#heartbeat.stop();
     this.#link.leave();
     this.#sources.close();
-    this.#media.close();
+    this.#closeMedia();
   }
 
   #wake() {
     this.#link.wake();
     this.#media.wake();
-    this.#heartbeat.soon();
+    this.#uplink.wake();
+    this.#wanted();
   }
 
   /** @param {string} kind @param {unknown} [detail] */
   #tell(kind, detail) {
     this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
+}
+
+/**
+ * Whether after this event the session is in a room that it was not in before.
+ *
+ * @param {import("./types.js").SessionEvent} event
+ */
+function isInRoom({ event, rejoined, state }) {
+  return event === "Reconnected" ? rejoined : event === "ConnectionStateChanged" && state === "connected";
 }

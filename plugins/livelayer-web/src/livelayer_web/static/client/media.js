@@ -3,8 +3,10 @@
 
 import { Backoff, pause } from "./backoff.js";
 import { asSessionError } from "./errors.js";
-import { Peer, SOURCES } from "./peer.js";
+import { SOURCES } from "./peer.js";
 
+/** @import { Peer } from "./peer.js" */
+/** @import { RoomPeer } from "./room-peer.js" */
 /** @import { MediaState, SourceKind } from "./types.js" */
 
 /**
@@ -14,7 +16,9 @@ import { Peer, SOURCES } from "./peer.js";
  * @property {(kind: SourceKind) => MediaStreamTrack | null} source what this page sends now
  * @property {() => void} renewed the connection was replaced
  * @property {() => boolean} watched a surface wants video
- * @property {() => readonly RTCIceServer[]} servers for a new connection
+ * @property {(ended: () => void, tracks: () => void) => Peer | RoomPeer} peer makes a connection; `ended`: by itself,
+ *   `tracks`: it has others
+ * @property {(code: string) => boolean} [retry] whether another kind of connection is to be tried, at once
  */
 
 const HOUR = 3600; // seconds: until something changes
@@ -35,9 +39,11 @@ export class Media {
   #running = false;
   #lived = false;
   #stream = new MediaStream();
-  /** @type {Peer | null} */
+  /** @type {Peer | RoomPeer | null} */
   #peer = null;
-  /** What is shown until the new connection plays. @type {Peer | null} */
+  /** @type {MediaStreamTrack | null} */
+  #sound = null;
+  /** What is shown until the new connection plays. @type {Peer | RoomPeer | null} */
   #old = null;
   #backoff = new Backoff();
   /** Ends the wait before the next attempt. */
@@ -47,9 +53,8 @@ export class Media {
   /** Ends the current step of the loop. */
   #turn = new AbortController();
 
-  /** @param {import("./http.js").Http} http @param {MediaHooks} hooks */
-  constructor(http, hooks) {
-    this.http = http;
+  /** @param {MediaHooks} hooks */
+  constructor(hooks) {
     this.hooks = hooks;
   }
 
@@ -73,6 +78,18 @@ export class Media {
     if (this.#peer !== null) this.#retire(this.#peer);
     this.#backoff.reset();
     this.#next();
+  }
+
+  /** The session may be in another room now: makes another connection, if so. */
+  async reviewRoom() {
+    const peer = this.#peer;
+    if (peer === null) this.#turn.abort(); // what is under way may be for the other room
+    else if (!(await peer.isCurrent()) && this.#peer === peer) this.renew();
+  }
+
+  /** What is wanted of the connection may have changed. */
+  look() {
+    this.#peer?.look();
   }
 
   /** Waits until the connection is there, for a limited time. */
@@ -125,15 +142,20 @@ export class Media {
   /** @param {AbortSignal} signal */
   async #attempt(signal) {
     this.#set(this.#lived ? "recovering" : "connecting", this.state.code);
-    const peer = new Peer(this.http, () => this.#ended(peer), this.hooks.servers());
+    const peer = this.hooks.peer(
+      () => this.#ended(peer),
+      () => void this.#changed(peer),
+    );
     try {
       for (const kind of SOURCES) await peer.send(kind, this.hooks.source(kind));
       await peer.connect(signal);
     } catch (error) {
       const { code } = asSessionError(error);
+      if (this.hooks.retry?.(code)) return;
       if (code !== "closed") this.#set(this.state.phase, code);
       this.#rest = new AbortController();
-      return await pause(this.#backoff.next(), signal, this.#rest.signal);
+      const seconds = code === "unsupported" ? HOUR : this.#backoff.next();
+      return await pause(seconds, signal, this.#rest.signal);
     }
     if (signal.aborted) return peer.close();
     // A source may have been taken meanwhile.
@@ -142,32 +164,55 @@ export class Media {
     const renewed = this.#lived;
     this.#lived = true;
     this.#peer = peer;
-    this.hooks.sound(peer.audio.track);
+    this.#play(peer.audio.track);
     await this.#show(peer, signal);
     if (this.#peer !== peer) return;
     this.#set("live");
     if (renewed) this.hooks.renewed();
   }
 
-  /** @param {Peer} peer @param {AbortSignal} signal */
+  /** @param {MediaStreamTrack | null} track */
+  #play(track) {
+    if (track === this.#sound) return;
+    this.#sound = track;
+    this.hooks.sound(track);
+  }
+
+  /**
+   * Shows the connection's picture in place of another one; while it has none, the last one stays.
+   *
+   * @param {Peer | RoomPeer} peer
+   * @param {AbortSignal} signal
+   */
   async #show(peer, signal) {
     const { track } = peer.video;
-    if (this.#old !== null && this.hooks.watched()) await firstPicture(track, signal);
-    if (this.#peer !== peer) return; // replaced meanwhile; the old picture is still there
-    for (const other of this.#stream.getTracks()) this.#stream.removeTrack(other);
-    this.#stream.addTrack(track);
+    const [before] = this.#stream.getTracks();
+    if (track !== null && before !== undefined && before !== track && this.hooks.watched()) await firstPicture(track, signal);
+    if (this.#peer !== peer || peer.video.track !== track) return; // replaced meanwhile; the old picture is still there
+    if (track !== null && before !== track) {
+      for (const other of this.#stream.getTracks()) this.#stream.removeTrack(other);
+      this.#stream.addTrack(track);
+    }
     this.#old?.close();
     this.#old = null;
   }
 
-  /** @param {Peer} peer */
+  /** @param {Peer | RoomPeer} peer */
+  async #changed(peer) {
+    if (peer !== this.#peer) return;
+    this.#play(peer.audio.track);
+    await this.#show(peer, this.#turn.signal);
+    if (peer === this.#peer) this.#set(this.state.phase, this.state.code);
+  }
+
+  /** @param {Peer | RoomPeer} peer */
   #ended(peer) {
     if (peer !== this.#peer) return;
     this.#retire(peer);
     this.#next();
   }
 
-  /** @param {Peer} peer */
+  /** @param {Peer | RoomPeer} peer */
   #retire(peer) {
     this.#peer = null;
     if (this.#old === null) this.#old = peer;
@@ -182,7 +227,7 @@ export class Media {
     this.#old = null;
     this.#lived = false;
     for (const track of this.#stream.getTracks()) this.#stream.removeTrack(track);
-    this.hooks.sound(null);
+    this.#play(null);
     this.#set("off");
   }
 

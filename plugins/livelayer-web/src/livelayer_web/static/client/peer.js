@@ -65,6 +65,14 @@ export class Peer {
     if (!this.ended) await this.#senders[kind].replaceTrack(track);
   }
 
+  /** Whether it belongs to the session as it is now: the server ends it otherwise. */
+  async isCurrent() {
+    return true;
+  }
+
+  /** What is wanted is sent with the heartbeat. */
+  look() {}
+
   /** Ends it here and at the server. */
   close() {
     if (this.#closed) return;

@@ -81,6 +81,7 @@
  * @property {boolean} typing whether they may type
  * @property {readonly {id: string, name: string, role?: string, avatar_image_url?: string}[]} agents
  * @property {number} max_message_bytes
+ * @property {"whep" | "sfu" | "auto"} media how the page gets the agent's picture and sound
  * @property {readonly {urls: string[], username?: string, credential?: string}[]} ice_servers never logged
  * @property {string} share pages that have the same one may share an event stream
  */

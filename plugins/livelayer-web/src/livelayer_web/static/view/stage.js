@@ -9,6 +9,7 @@ import { orb } from "./orb.js";
 /** @import { Props } from "./types.js" */
 
 const BLUR = 5000; // ms
+const BLANK = 16; // pixels: a LiveKit server ends a picture with black ones of at most this size
 
 export class Stage {
   #painted = false;
@@ -50,10 +51,12 @@ export class Stage {
       ...above,
       this.cover,
     );
-    this.live.addEventListener("loadeddata", () => {
-      this.#painted = true;
-      this.#settle();
-    });
+    for (const kind of ["loadeddata", "resize"]) {
+      this.live.addEventListener(kind, () => {
+        this.#painted = this.live.videoWidth > BLANK;
+        this.#settle();
+      });
+    }
   }
 
   /** @param {Props} props */
