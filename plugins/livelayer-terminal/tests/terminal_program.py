@@ -13,7 +13,7 @@ from livelayer_terminal import TerminalSurface
 from livelayer_bus import Session
 from livelayer_bus.cli import run_async
 from livelayer_bus.messages import BotReady
-from livelayer_bus.testing import ScriptedRooms, marked_picture
+from livelayer_bus.testing import ScriptedRooms, grey_picture
 
 
 async def main() -> int:
@@ -33,7 +33,7 @@ async def main() -> int:
         room.transcribes("1", "Hello there.")
         number = 0
         while mounted.status == "running":
-            room.push_video(marked_picture(64, 36, number))
+            room.push_video(grey_picture(64, 36, 40 + 20 * (number % 10)))
             number += 1
             beat.write_text(str(number))
             await anyio.sleep(0.02)

@@ -29,7 +29,7 @@ from livelayer_terminal.kitty import CHUNK, has_graphics, remove, show
 from livelayer_terminal.pace import SLOWEST, Pace
 
 from livelayer_bus.media import VideoFrame
-from livelayer_bus.testing import grey_picture, mark_of, marked_picture
+from livelayer_bus.testing import grey_picture
 
 _TOKEN = re.compile(r"\x1b\[(\d+);(\d+)H|\x1b\[([\d;]*)m|(.)", re.DOTALL)
 LEFT, TOP = 3, 2
@@ -224,10 +224,14 @@ def test_colours_are_those_of_the_frame() -> None:
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 def test_a_turned_picture_is_upright(rotation: int) -> None:
-    # Where the marked cell goes when the picture is turned clockwise.
-    marks = {0: 1, 90: 7, 180: 14, 270: 8}
-    pixels = shrink(marked_picture(64, 64, 1, rotation=rotation), 16, 16)
-    assert mark_of(pixels[..., 0]) == marks[rotation]
+    # One bright quarter of a quarter in the first row, and where it goes clockwise.
+    places = {0: (0, 1), 90: (1, 3), 180: (3, 2), 270: (2, 0)}
+    luma = np.full((64, 64), 40, dtype=np.uint8)
+    luma[:16, 16:32] = 220
+    frame = VideoFrame(luma.tobytes() + b"\x80" * 2048, 64, 64, rotation=rotation)
+    pixels = shrink(frame, 16, 16)
+    means = pixels[..., 0].reshape(4, 4, 4, 4).mean(axis=(1, 3))
+    assert np.unravel_index(means.argmax(), means.shape) == places[rotation]
 
 
 def test_the_palette_of_256_comes_near_every_colour() -> None:

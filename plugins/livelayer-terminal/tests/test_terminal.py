@@ -103,6 +103,10 @@ class Screen:
         except TimeoutError:
             pytest.fail(f"{words} is not in\n{self.text()}")
 
+    async def rows(self, number: int) -> None:
+        """Wait until it has that many."""
+        await self.until(lambda: len(self.text().splitlines()) == number)
+
     async def press(self, *keys: str) -> None:
         """Type keys. Not by the pilot, which waits until the process needs no CPU."""
         for key in keys:
@@ -310,7 +314,7 @@ async def test_it_lives_in_every_size(scripted_rooms: ScriptedRooms) -> None:
         screen.room.push_video(scene())
         for size in ((20, 6), (30, 10), (59, 20), (60, 24), (200, 60), (1, 1)):
             await screen.resize(*size)
-            await screen.until(lambda rows=size[1]: len(screen.text().splitlines()) == rows)
+            await screen.rows(size[1])
             for tab in ("data", "fields", "figures", "log", "transcript"):
                 screen.pane.open_tab(tab)
                 await screen.drawn()
@@ -408,7 +412,7 @@ async def test_wide_characters_are_typed_edited_and_sent_whole(
             prompt.insert_text_at_cursor(text)
             assert prompt.cursor_position == len(text)
             await screen.press("home", "a", "end", "b")
-            await screen.until(lambda text=text: prompt.value == f"a{text}b")
+            assert prompt.value == f"a{text}b"
             assert prompt.cursor_screen_offset.x <= screen.app.size.width
             await screen.press("enter")
             packet = await screen.room.next_sent("user_message")
