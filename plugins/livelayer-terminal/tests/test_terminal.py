@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -135,7 +135,7 @@ async def shown(
     size: tuple[int, int] = (80, 24),
     ready: bool = True,
     confirms: bool = False,
-) -> AsyncIterator[Screen]:
+) -> AsyncGenerator[Screen]:
     """A session with an agent, on a screen in memory."""
     surface = TerminalSurface(size=size, fps=60)
     async with Session("agt", tokens=rooms.tokens, room=rooms) as session:

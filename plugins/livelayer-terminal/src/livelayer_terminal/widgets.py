@@ -45,7 +45,7 @@ class PictureFacts:
         """CPU seconds."""
         self.interval = 0.0
         """Seconds between pictures, as they are paced now."""
-        self.size = 0, 0
+        self.size: tuple[int, int] = (0, 0)
         """The frame's, in pixels."""
 
 
