@@ -96,7 +96,7 @@ class TerminalDriver(LinuxDriver):
         return self._terminal
 
     @_writer_thread.setter
-    def _writer_thread(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def _writer_thread(self, _thread: object) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         pass
 
     def write(self, data: str) -> None:
