@@ -338,7 +338,7 @@ class WebSurface:
         return any(view.viewers.has_key(key) for view in self._views())
 
 
-def _record(value: T | Mapping[str, Any], kind: type[T], where: str) -> T:
+def _record(value: object, kind: type[T], where: str) -> T:
     """The value, converted if it is a table from a configuration file."""
     if isinstance(value, kind):
         return value
