@@ -234,5 +234,5 @@ class ControlledSession(ABC):
         self._behind("describe_page").describe_page(page, surface=surface)
 
     def _behind(self, what: str) -> ControlledSession:
-        """The session that has what this class does not override; by default there is none."""
+        """The session that has what this class does not override; this default raises."""
         raise NotSupportedError(what, type(self).__name__)
