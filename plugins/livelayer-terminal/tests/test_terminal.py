@@ -331,6 +331,7 @@ async def test_what_was_said_is_a_window_that_scrolls(scripted_rooms: ScriptedRo
         await screen.shows("line 299.")
         lines = screen.pane.transcript
         lines.focus()
+        await screen.until(lambda: lines.has_focus)
         await screen.press("home")
         await screen.until(lambda: lines.scroll_offset.y == 0)
         screen.room.transcribes("more", "one more.")
@@ -352,7 +353,9 @@ async def test_a_person_scrolls_to_what_the_state_has_left_out(
         await screen.until(lambda: screen.session.state.transcript_omitted == 50)
         lines = screen.pane.transcript
         await screen.until(lambda: len(lines.items) == limit)
+        await screen.until(lambda: lines.scroll_offset.y > 0)
         lines.focus()
+        await screen.until(lambda: lines.has_focus)
         await screen.press("home")
         await screen.until(lambda: len(lines.items) == limit + 50)
         assert lines.scroll_offset.y > 0  # what a person reads stays
@@ -486,6 +489,7 @@ async def test_data_messages_are_inspected_and_filtered(scripted_rooms: Scripted
         await filtered("nothing like it", [])
         await filtered("weather", ["weather"])
         found.focus()
+        await screen.until(lambda: found.has_focus)
         await screen.press("up")
         await screen.shows('"speed": 3')
         await filtered("", ["bot_ready", "weather", "route", "score"])

@@ -16,7 +16,7 @@ from livelayer_bus.testing import PATIENCE
 
 from .conftest import Camera, Join, Member, Microphone, Server, either_mode, frames, loud
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.realtime]
 
 CAMERA = rtc.TrackSource.SOURCE_CAMERA
 MICROPHONE = rtc.TrackSource.SOURCE_MICROPHONE

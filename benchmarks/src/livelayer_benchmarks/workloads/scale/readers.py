@@ -85,10 +85,12 @@ async def read(job: Job, send: harness.Send, ended: asyncio.Event) -> None:
         stack.push_async_callback(client.close)
         open_all = _remotes if job.kind == "remote" else _bare
         memory, missed, tasks = await open_all(job, counts, stack)
+        await stack.enter_async_context(harness.running(*tasks))
+        await asyncio.sleep(0)  # each has subscribed: what is written from now on is counted
         send(harness.Ready())
         await client.publish(READY)
         await client.flush()
-        await stack.enter_async_context(harness.running(*tasks, *([_stall()] if job.slow else [])))
+        await stack.enter_async_context(harness.running(*([_stall()] if job.slow else [])))
         await go.wait()
         used = harness.cpu_seconds()
         expected = (await stop).rounds * len(job.ids)
