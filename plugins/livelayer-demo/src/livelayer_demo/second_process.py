@@ -55,7 +55,7 @@ class Follow(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """The second page's address, or why there is none."""
+    """The second page's address, or why it has none."""
 
     url: str | None
     message: str
