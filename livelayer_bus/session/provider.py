@@ -44,7 +44,7 @@ def use_agent_session() -> Session:
     """The session of the nearest provider around this task.
 
     Raises:
-        NoProviderError: this is not below a provider; the error names the pattern for ASGI applications.
+        NoProviderError: not below a provider; it names the pattern for ASGI applications.
     """
     if (session := _current.get()) is None:
         raise NoProviderError

@@ -309,7 +309,7 @@ class _Run:
         self.events = self.messages = self.snapshots = self.lost = 0
 
     def want_snapshot(self) -> None:
-        """Write a snapshot soon: one for all that ask, unless nothing has happened since the last one."""
+        """Write a snapshot soon: one for all that ask, unless nothing happened since the last."""
         if self._since:
             self._wanted.set()
 
